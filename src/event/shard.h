@@ -1,0 +1,88 @@
+#pragma once
+/* Shards and what crosses them: an inbox per shard (many producers, one consumer), immutable
+ * snapshots with epoch-based reclamation, and a pool of workers for blocking work. Locks and
+ * atomics live in event/ and nowhere else.
+ *
+ * Everything that may cross is a row of inbox.def; each kind has one handler per process, set once
+ * before the shards start. */
+
+#include "event/loop.h"
+
+#include <stdatomic.h>
+
+enum inbox_kind {
+#define INBOX(name, text) INBOX_##name,
+#include "event/inbox.def"
+#undef INBOX
+	INBOX__N
+};
+
+struct inbox_msg { /* head of every message; the sender allocates, the handler frees or keeps */
+	_Atomic(struct inbox_msg *) next;
+	enum inbox_kind kind;
+};
+
+typedef void inbox_fn(void *ctx, struct ev_loop *l, struct inbox_msg *m);
+
+struct ev_shards;
+/* n loops, not started. `envs` are borrowed; over env_sim the caller gives the loops to
+ * sim_add_loop, over env_os calls ev_shards_start. */
+enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out);
+void ev_shards_free(struct ev_shards *s); /* threads must have ended */
+size_t ev_shards_count(const struct ev_shards *s);
+struct ev_loop *ev_shard(struct ev_shards *s, size_t i);
+/* The context is per shard: ctx is what that shard's handler gets. */
+void ev_inbox_handle(struct ev_shards *s, size_t shard, enum inbox_kind k, inbox_fn *fn, void *ctx);
+/* Hands m over; wakes the shard only when it sleeps. From any thread (also workers and the scope
+ * thread). Order between one sender and one receiver is kept. Never fails. */
+void ev_send(struct ev_shards *s, size_t to_shard, struct inbox_msg *m);
+/* Starts one thread per shard; `init` runs on it first. */
+enum err ev_shards_start(struct ev_shards *s, void (*init)(void *arg, size_t shard), void *arg);
+void ev_shards_stop(struct ev_shards *s); /* asks all to stop and joins them */
+
+/* Snapshots. A single writer publishes a new version and retires the old; it is freed when every
+ * shard has turned its loop once since. Readers take the pointer with ev_snap_get and may use it
+ * until the end of their turn. */
+typedef _Atomic(void *) ev_snap;
+static inline void *ev_snap_get(ev_snap *s)
+{
+	return atomic_load_explicit(s, memory_order_acquire);
+}
+static inline void ev_snap_set(ev_snap *s, void *p)
+{
+	atomic_store_explicit(s, p, memory_order_release);
+}
+/* Calls fn(p) once all shards have passed a turn; called on the loop of the retiring shard. `node`
+ * belongs to the retired object or is allocated by the caller and freed by fn. */
+struct ev_retired {
+	struct ev_retired *next;
+	void (*fn)(struct ev_retired *node);
+	uint64_t epoch;
+};
+void ev_retire(struct ev_loop *l, struct ev_retired *node, void (*fn)(struct ev_retired *node));
+
+/* Blocking work: `work` runs on a worker thread (over env_sim: at once, in the same thread, its
+ * result delivered in a later turn), `done` on the loop that asked. */
+struct ev_job {
+	struct inbox_msg msg; /* kind INBOX_WORKER_RESULT, set by ev_work */
+	void (*work)(struct ev_job *j);
+	void (*done)(struct ev_job *j);
+	size_t from_shard;
+};
+enum err ev_workers_start(struct ev_shards *s,
+			  unsigned n_threads); /* 0: jobs run at once (simulation) */
+void ev_workers_stop(struct ev_shards *s);     /* finishes what is queued */
+void ev_work(struct ev_loop *l, struct ev_job *j);
+
+/* Single-producer single-consumer ring of variable-size records, for the tap and for audio. A full
+ * ring drops and counts. */
+struct ev_ring;
+enum err ev_ring_new(size_t size_bytes /* power of two */, struct ev_ring **out);
+void ev_ring_free(struct ev_ring *r);
+/* Room for a record of n bytes, or NULL (counted as dropped); then ev_ring_commit publishes it. */
+void *ev_ring_reserve(struct ev_ring *r, size_t n);
+void ev_ring_commit(struct ev_ring *r);
+/* Next record (borrowed until ev_ring_pop), or an empty str. */
+struct str ev_ring_peek(struct ev_ring *r);
+void ev_ring_pop(struct ev_ring *r);
+uint64_t ev_ring_dropped(const struct ev_ring *r);

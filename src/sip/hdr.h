@@ -1,0 +1,53 @@
+#pragma once
+/* Header values that are no name-addr. Each parser takes one value, trimmed, as sip_value or
+ * sip_each gives it. */
+
+#include "sip/msg.h"
+#include "sip/uri.h"
+
+struct sip_via {              /* [RFC3261 20.42] [RFC3581] */
+	struct str proto;     /* "SIP/2.0" as written */
+	struct str transport; /* "UDP" */
+	struct str host;      /* IPv6 without brackets */
+	uint16_t port;        /* 0 when not given */
+	struct str branch, received, maddr, params;
+	bool has_rport;
+	uint16_t rport; /* 0 when without value */
+	uint8_t ttl;
+};
+enum err sip_via_parse(struct str value, struct sip_via *out);
+
+struct sip_cseq {
+	uint32_t n;
+	struct str method;
+};
+enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
+
+/* q of a Contact in thousandths: "0.5" is 500. [RFC3261 25.1 qvalue] */
+bool sip_q_parse(struct str s, uint16_t *out);
+/* delta-seconds; larger than 2^32-1 becomes that (RFC 3261 20.19). */
+enum err sip_seconds_parse(struct str s, uint32_t *out);
+
+struct sip_media_type { /* Content-Type */
+	struct str type, subtype, params;
+};
+enum err sip_media_type_parse(struct str value, struct sip_media_type *out);
+bool sip_media_type_is(struct str value, struct str type, struct str subtype);
+/* Body part of a multipart body with that media type (also the whole body when it is that). Walks
+ * nested multiparts. [RFC2046 5.1] */
+bool sip_body_find(const struct sip_msg *m, struct str type, struct str subtype, struct str *part);
+
+/* True when the comma-separated tokens of all lines of `id` contain the token (any case):
+ * Supported, Require, Allow, Accept ... */
+bool sip_has_token(const struct sip_msg *m, enum sip_hdr_id id, struct str token);
+
+struct sip_event { /* Event [RFC6665 8.2.1] */
+	struct str package, id;
+};
+enum err sip_event_parse(struct str value, struct sip_event *out);
+
+struct sip_sub_state { /* Subscription-State [RFC6665 8.2.3] */
+	struct str state, reason;
+	uint32_t expires, retry_after; /* UINT32_MAX when absent */
+};
+enum err sip_sub_state_parse(struct str value, struct sip_sub_state *out);

@@ -1,0 +1,170 @@
+/* Test runner. Cases register themselves before main; each runs once plainly, then with each
+ * allocation failing in turn. A failed CHECK leaves the case with longjmp, so a case that fails may
+ * leak: leak checking is off while allocations fail. */
+
+#include "test.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OOM_RUNS_MAX                                                                               \
+	400 /* allocations failed one by one; beyond that the case is too large for this kind of   \
+	       test */
+
+static struct test_case *cases, **cases_end = &cases;
+static jmp_buf out;
+static bool is_failing_run, is_verbose;
+static size_t n_allocs, fail_at; /* fail_at: number of the allocation that fails, 0 = none */
+static char skip_why[200];
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LSAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LSAN 1
+#endif
+#endif
+#ifdef HAS_LSAN
+void __lsan_disable(void);
+void __lsan_enable(void);
+#else
+static void __lsan_disable(void)
+{
+}
+static void __lsan_enable(void)
+{
+}
+#endif
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+static bool refuse(void)
+{
+	return ++n_allocs == fail_at;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return refuse() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return refuse() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return refuse() ? NULL : __real_realloc(p, n);
+}
+
+size_t test_allocs(void)
+{
+	return n_allocs;
+}
+
+void test_register(struct test_case *c)
+{
+	*cases_end = c;
+	cases_end = &c->next;
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	if (!is_failing_run) {
+		va_list ap;
+		va_start(ap, fmt);
+		printf("# %s:%d: ", file, line);
+		vprintf(fmt, ap);
+		printf("\n");
+		va_end(ap);
+	}
+	longjmp(out, 1);
+}
+
+void test_eq(const char *file, int line, const char *expr, long long got, long long want)
+{
+	if (got != want)
+		test_fail(file, line, "%s is %lld, expected %lld", expr, got, want);
+}
+
+void test_str(const char *file, int line, const char *expr, struct str got, struct str want)
+{
+	if (got.n != want.n || (want.n && memcmp(got.p, want.p, want.n) != 0))
+		test_fail(file, line, "%s is\n#   \"%.*s\", expected\n#   \"%.*s\"", expr,
+			  (int)got.n, got.n ? got.p : "", (int)want.n, want.n ? want.p : "");
+}
+
+void test_skip(const char *why)
+{
+	snprintf(skip_why, sizeof(skip_why), "%s", why);
+	longjmp(out, 2);
+}
+
+/* 0 passed, 1 failed, 2 skipped. */
+static int run(struct test_case *c, size_t k)
+{
+	n_allocs = 0;
+	fail_at = k;
+	is_failing_run = k > 0;
+	int r = setjmp(out);
+	if (r == 0)
+		c->fn();
+	fail_at = 0;
+	return r;
+}
+
+static void run_failing(struct test_case *c)
+{
+	__lsan_disable();
+	for (size_t k = 1; k <= OOM_RUNS_MAX; k++) {
+		run(c, k);
+		if (n_allocs < k) /* no allocation was left to fail */
+			break;
+	}
+	__lsan_enable();
+}
+
+static bool is_chosen(const struct test_case *c, int argc, char **argv)
+{
+	bool has_names = false;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-v") == 0)
+			continue;
+		has_names = true;
+		if (strstr(c->name, argv[i]))
+			return true;
+	}
+	return !has_names;
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	int n = 0, n_failed = 0;
+	for (int i = 1; i < argc; i++)
+		is_verbose |= strcmp(argv[i], "-v") == 0;
+	for (struct test_case *c = cases; c; c = c->next) {
+		if (!is_chosen(c, argc, argv))
+			continue;
+		if (is_verbose)
+			printf("# running %s (%s)\n", c->name + 5, c->file);
+		int r = run(c, 0);
+		if (r == 0 && c->is_oom)
+			run_failing(c);
+		n++;
+		n_failed += r == 1;
+		printf("%s %d - %s%s%s\n", r == 1 ? "not ok" : "ok", n, c->name + 5,
+		       r == 2 ? " # SKIP " : "", r == 2 ? skip_why : "");
+	}
+	printf("1..%d\n", n);
+	return n_failed ? 1 : 0;
+}
