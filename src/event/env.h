@@ -24,6 +24,8 @@ struct env_rx {            /* what came with a datagram */
 struct env_icmp {         /* an ICMP error about a datagram that this socket sent */
 	struct addr peer; /* where the datagram was going */
 	bool is_refused;  /* port unreachable, as opposed to host or network */
+	char head[512];   /* the beginning of that datagram, as far as it is known */
+	size_t n_head;
 };
 
 /* Monotonic µs, never 0; constant during one loop turn (env_poll refreshes it). */

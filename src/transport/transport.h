@@ -1,0 +1,143 @@
+#pragma once
+/* Whole SIP messages to and from addresses. Owns sockets, connections and flows; knows nothing of
+ * transactions. One `struct tp` per shard; the shards of one exchange share listeners by
+ * SO_REUSEPORT and pass messages to the owner of their Call-ID. [RFC3261 18] [RFC3263] [RFC3581]
+ * [RFC5626 3.5.1, 4.4.1] */
+
+#include "base/block.h"
+#include "base/pool.h"
+#include "event/shard.h"
+#include "sip/msg.h"
+#include "sip/uri.h"
+
+enum tp_proto { TP_UDP, TP_TCP, TP_TLS, TP_WS, TP_WSS, TP__N };
+struct str tp_proto_name(enum tp_proto p);               /* "UDP": as in Via */
+struct str tp_proto_param(enum tp_proto p);              /* "udp": as in ;transport= */
+bool tp_proto_find(struct str name, enum tp_proto *out); /* any case */
+static inline bool tp_is_reliable(enum tp_proto p)
+{
+	return p != TP_UDP;
+}
+
+/* A connection, by id {kind, shard, generation, slot}: names it on every shard, and nothing once it
+ * is closed. 0: none. */
+typedef obj_id tp_flow;
+
+/* A received message: one block with this head, the index and the bytes. Counted; handed over by
+ * moving. */
+struct tp_rx {
+	struct inbox_msg inbox; /* while it crosses to its shard */
+	uint32_t refs;
+	struct sip_msg *msg;
+	uint64_t at_us;       /* when it was received */
+	struct addr from, to; /* source, and the local address it came to */
+	enum tp_proto proto;
+	tp_flow flow; /* the connection; 0 for UDP */
+};
+
+/* Where to send. */
+struct tp_dst {
+	enum tp_proto proto;
+	struct addr to;
+	struct addr from; /* local address and port to send from; family ADDR_NONE: choose */
+	tp_flow flow;     /* reach it only over this connection (the peer opened it); 0: connect or
+			     reuse by address */
+	bool is_fixed; /* the transport is not ours to change (a flow, a response, transport= in the
+			* URI, a UDP flow that a phone opened): no change to TCP for size */
+};
+/* Back to where rx came from: same socket or connection. For responses use tp_response_dst. */
+struct tp_dst tp_dst_back(const struct tp_rx *rx);
+/* RFC 3261 18.2.2 and RFC 3581 4: the connection if there is one; else the source address (rport is
+ * always on). */
+struct tp_dst tp_response_dst(const struct tp_rx *rx);
+
+struct tp;
+struct tp_error {     /* a send that failed later */
+	enum err err; /* ERR_NET refused, unreachable, reset; ERR_LIMIT queue overflow; ERR_TIMEOUT
+			 connect */
+	obj_id owner; /* as given to tp_send; 0 when not known (ICMP) */
+	struct str
+		branch; /* top Via branch of the datagram that an ICMP error quotes; may be empty */
+	struct addr peer;
+};
+
+struct tp_user { /* the layer above; called from the loop, never from inside tp_send */
+	void *ctx;
+	/* Takes a reference of its own if it keeps rx (tp_rx_ref). Index diagnostics are in
+	 * rx->msg. */
+	void (*on_message)(void *ctx, struct tp_rx *rx);
+	void (*on_error)(void *ctx, const struct tp_error *e);
+	void (*on_flow_down)(void *ctx, tp_flow flow); /* on every shard */
+};
+
+/* Sees every message received or sent, for scope; bytes are borrowed. `is_sent` tells the
+ * direction. */
+struct tp_tap {
+	void *ctx;
+	void (*fn)(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
+		   const struct addr *from, const struct addr *to, struct str bytes);
+};
+
+struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
+	size_t max_connections, max_queued_bytes;
+	uint64_t idle_us;   /* a connection without traffic is closed after it */
+	size_t max_message; /* bytes of one message on a stream */
+};
+
+enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct tp_user *user,
+		const struct tp_limits *limits, struct tp **out);
+void tp_free(struct tp *tp);
+void tp_set_tap(struct tp *tp, const struct tp_tap *tap); /* NULL: none */
+/* Opens a listener (UDP socket, or TCP listener). With port 0 the kernel chooses; tp_listener
+ * tells. ERR_NET with *why. */
+enum err tp_listen(struct tp *tp, enum tp_proto proto, const struct addr *local, const char **why);
+/* i-th listener; false past the last. */
+bool tp_listener(const struct tp *tp, size_t i, enum tp_proto *proto, struct addr *local);
+/* True when addr (port 0: any) is one that we listen on, wildcard binds included. */
+bool tp_is_local(struct tp *tp, const struct addr *addr);
+/* The address that Via, Record-Route and Contact must name towards dst: of the listener (dst->from
+ * if set), with the local address that the kernel would use when bound to a wildcard. Also used by
+ * phones without a listener for TCP. */
+enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out);
+
+/* Sends one message; bytes are borrowed for the call. A stream peer that is slow is queued,
+ * bounded, in order; a connection owned by another shard gets them through its inbox. ERR_NET: no
+ * route, or the flow is gone. ERR_LIMIT: queue overflow, or a datagram over 65,507 bytes. `owner`
+ * is named in a later tp_error. */
+enum err tp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_id owner);
+/* True while the flow is known and up (any shard's). 0 is not up. */
+bool tp_flow_is_up(struct tp *tp, tp_flow flow);
+
+struct tp_rx *tp_rx_ref(struct tp_rx *rx);
+void tp_rx_unref(struct tp *tp, struct tp_rx *rx); /* the last one frees it; NULL is harmless */
+/* Makes an rx of bytes, as if received: for tests, and for messages that the exchange sends to
+ * itself. */
+struct tp_rx *tp_rx_make(struct tp *tp, struct str bytes, const struct addr *from,
+			 const struct addr *to, enum tp_proto proto);
+
+/* Which shard owns a message: a branch of our own wins (it names its shard), else siphash(Call-ID)
+ * mod shards. */
+size_t tp_owner_of(struct tp *tp, struct str call_id, struct str via_branch);
+/* Our branches: "z9hG4bK" + code of {shard, id, check}; the check is keyed, so that outsiders
+ * cannot forge one. The key is shared by all shards. */
+#define TP_BRANCH_MAX 64
+struct str tp_branch_make(struct tp *tp, obj_id id, char out[TP_BRANCH_MAX]);
+bool tp_branch_read(struct tp *tp, struct str branch,
+		    obj_id *id); /* false when it is not one of ours */
+void tp_set_keys(struct tp *tp, const uint8_t branch_key[16],
+		 const uint8_t call_id_key[16]); /* equal on all shards; random per process */
+
+/* Next hops of a URI by RFC 3263 (here: numeric addresses, maddr, transport=, A/AAAA; SRV and NAPTR
+ * come later), best first. */
+#define TP_MAX_TARGETS 8
+struct tp_targets {
+	size_t n;
+	struct tp_dst dst[TP_MAX_TARGETS];
+};
+struct tp_resolve; /* a running look-up */
+typedef void tp_resolve_fn(void *ctx, enum err e, const struct tp_targets *t);
+/* OK: *now is filled and fn is not called. ERR_MORE: fn will be called later, unless cancelled.
+ * Else: no way to get there (ERR_UNSUPPORTED transport or scheme, ERR_NOTFOUND). */
+enum err tp_resolve_uri(struct tp *tp, const struct sip_uri *uri, struct tp_targets *now,
+			tp_resolve_fn *fn, void *ctx, struct tp_resolve **running);
+void tp_resolve_cancel(struct tp_resolve *r);
