@@ -42,6 +42,9 @@ unsigned sip_hdr_flags(enum sip_hdr_id id);
 /* The usual phrase of a status ("Not Found"); of its class when unknown. */
 struct str sip_status_reason(unsigned status);
 
+/* What a diagnostic means for the exchange; diag.def says more. */
+enum sip_severity { SIP_SEV_NOTE, SIP_SEV_WARN, SIP_SEV_REFUSE, SIP_SEV_DISCARD };
+
 enum sip_diag_code {
 #define DIAG(id, severity, status, rfc, text) SIP_DIAG_##id,
 #include "sip/diag.def"
