@@ -1,5 +1,5 @@
 #pragma once
-/* IP addresses with port, by value. 24 bytes; comparable field by field. */
+/* IP addresses with port, by value. 20 bytes; comparable field by field. */
 
 #include "base/buf.h"
 

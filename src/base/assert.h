@@ -2,7 +2,9 @@
 /* ASSERT: our own bug. It stays on in release builds and must therefore be cheap; it prints the
  * place and aborts. ASSERT_SLOW: only in builds with RUNG_DEBUG (the sanitizer builds set it). */
 
-[[noreturn]] void assert_failed(const char *expr, const char *file, int line);
+#include <stddef.h>
+
+_Noreturn void assert_failed(const char *expr, const char *file, int line);
 
 #define ASSERT(e) (__builtin_expect(!!(e), 1) ? (void)0 : assert_failed(#e, __FILE__, __LINE__))
 #ifdef RUNG_DEBUG

@@ -26,6 +26,7 @@ void buf_chr(struct buf *b, char c);
 void buf_fill(struct buf *b, char c, size_t times);
 void buf_u64(struct buf *b, uint64_t v);              /* decimal */
 void buf_hex(struct buf *b, const void *p, size_t n); /* lower case */
+/* printf into the buffer; a fixed one needs one spare byte. */
 [[gnu::format(printf, 2, 3)]] void buf_fmt(struct buf *b, const char *fmt, ...);
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap);
 void buf_drop(struct buf *b, size_t n);   /* removes the first n bytes */

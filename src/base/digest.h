@@ -1,6 +1,7 @@
 #pragma once
-/* Message digests over libcrypto, with contexts kept per thread so that a digest costs no
- * allocation. */
+/* Message digests over libcrypto; contexts live on the stack: no allocation, no failure, any
+ * thread.
+ */
 
 #include "base/str.h"
 
@@ -17,7 +18,8 @@ struct str md_hex_joined(enum md_alg alg, const struct str *parts, size_t n_part
 void md_raw(enum md_alg alg, struct str in, uint8_t out[MD_MAX]);
 /* Equal length and bytes, in time that does not depend on the contents. */
 bool md_equal(struct str a, struct str b);
-/* Base64 (RFC 4648, with padding) and hex. */
+/* Base64 (RFC 4648, with padding). b64_get appends the bytes; false and nothing appended when `in`
+ * is not exact base64, false also when b has failed. */
 struct buf;
 void b64_put(struct buf *b, const void *p, size_t n);
 bool b64_get(struct buf *b, struct str in);

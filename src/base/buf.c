@@ -1,0 +1,248 @@
+/* Byte buffers with a sticky error.
+ *
+ * Composing text is straight-line code here: append, append, append, then one look at `err`. The
+ * first failure is kept and everything after it is ignored, so a half-written text is never taken
+ * for a whole one as long as the caller looks.
+ *
+ * Invariants:
+ * 1. n <= cap; bytes n..cap are undefined.
+ * 2. Once err is not OK, n and the bytes do not change any more (until buf_clear).
+ * 3. A fixed buffer never allocates, moves or frees.
+ *
+ * Growth is by doubling from 64 bytes; a text of typical size costs three to five reallocations
+ * once, and none when the buffer is kept and cleared.
+ */
+
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUF_FIRST 64
+
+void buf_init(struct buf *b)
+{
+	*b = (struct buf){0};
+}
+
+void buf_init_fixed(struct buf *b, void *mem, size_t cap)
+{
+	*b = (struct buf){.p = mem, .cap = cap, .is_fixed = true};
+}
+
+void buf_fini(struct buf *b)
+{
+	if (!b->is_fixed)
+		free(b->p);
+	*b = (struct buf){0};
+}
+
+void buf_clear(struct buf *b)
+{
+	b->n = 0;
+	b->err = OK;
+}
+
+enum err buf_reserve(struct buf *b, size_t more)
+{
+	if (b->err)
+		return b->err;
+	if (more <= b->cap - b->n)
+		return OK;
+	if (b->is_fixed || more > SIZE_MAX / 4 - b->n)
+		return b->err = ERR_LIMIT;
+	size_t cap = b->cap ? b->cap : BUF_FIRST;
+	while (cap < b->n + more)
+		cap *= 2;
+	char *p = realloc(b->p, cap);
+	if (!p)
+		return b->err = ERR_NOMEM;
+	b->p = p;
+	b->cap = cap;
+	return OK;
+}
+
+void buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0 || buf_reserve(b, n) != OK)
+		return;
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
+
+void buf_str(struct buf *b, struct str s)
+{
+	buf_put(b, s.p, s.n);
+}
+
+void buf_chr(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
+
+void buf_fill(struct buf *b, char c, size_t times)
+{
+	if (times == 0 || buf_reserve(b, times) != OK)
+		return;
+	memset(b->p + b->n, c, times);
+	b->n += times;
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+	char text[20];
+	size_t at = sizeof(text);
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	buf_put(b, text + at, sizeof(text) - at);
+}
+
+void buf_hex(struct buf *b, const void *p, size_t n)
+{
+	static const char digit[] = "0123456789abcdef";
+	const unsigned char *in = p;
+	if (n > SIZE_MAX / 8) {
+		if (b->err == OK)
+			b->err = ERR_LIMIT;
+		return;
+	}
+	if (buf_reserve(b, 2 * n) != OK)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		b->p[b->n++] = digit[in[i] >> 4];
+		b->p[b->n++] = digit[in[i] & 15];
+	}
+}
+
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
+{
+	if (b->err)
+		return;
+	va_list again;
+	va_copy(again, ap);
+	size_t room = b->cap - b->n;
+	int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
+	if (n < 0) {
+		b->err = ERR_LIMIT;
+	} else if ((size_t)n < room) {
+		b->n += (size_t)n;
+	} else if (buf_reserve(b, (size_t)n + 1) == OK) {
+		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+		b->n += (size_t)n;
+	}
+	va_end(again);
+}
+
+void buf_fmt(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vfmt(b, fmt, ap);
+	va_end(ap);
+}
+
+void buf_drop(struct buf *b, size_t n)
+{
+	if (n > b->n)
+		n = b->n;
+	if (n == 0)
+		return;
+	memmove(b->p, b->p + n, b->n - n);
+	b->n -= n;
+}
+
+struct str buf_view(const struct buf *b)
+{
+	return str_of(b->p, b->n);
+}
+
+char *buf_cstr(struct buf *b)
+{
+	if (buf_reserve(b, 1) != OK)
+		return NULL;
+	b->p[b->n] = '\0';
+	return b->p;
+}
+
+/* Length of the well-formed UTF-8 sequence at p (1..4), or 0. Refuses overlong forms, surrogates
+ * and what lies beyond U+10FFFF. [RFC3629 4] */
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+	static const struct {
+		unsigned char lo, hi, len, second_lo, second_hi;
+	} rows[] = {
+		{0x00, 0x7f, 1, 0,    0   },
+                {0xc2, 0xdf, 2, 0x80, 0xbf},
+		{0xe0, 0xe0, 3, 0xa0, 0xbf},
+                {0xe1, 0xec, 3, 0x80, 0xbf},
+		{0xed, 0xed, 3, 0x80, 0x9f},
+                {0xee, 0xef, 3, 0x80, 0xbf},
+		{0xf0, 0xf0, 4, 0x90, 0xbf},
+                {0xf1, 0xf3, 4, 0x80, 0xbf},
+		{0xf4, 0xf4, 4, 0x80, 0x8f},
+	};
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		if (p[0] < rows[r].lo || p[0] > rows[r].hi)
+			continue;
+		if (n < rows[r].len)
+			return 0;
+		if (rows[r].len > 1 && (p[1] < rows[r].second_lo || p[1] > rows[r].second_hi))
+			return 0;
+		for (size_t i = 2; i < rows[r].len; i++) {
+			if ((p[i] & 0xc0) != 0x80)
+				return 0;
+		}
+		return rows[r].len;
+	}
+	return 0;
+}
+
+static void json_escape(struct buf *b, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		buf_str(b, STR("\\\""));
+		break;
+	case '\\':
+		buf_str(b, STR("\\\\"));
+		break;
+	case '\n':
+		buf_str(b, STR("\\n"));
+		break;
+	case '\r':
+		buf_str(b, STR("\\r"));
+		break;
+	case '\t':
+		buf_str(b, STR("\\t"));
+		break;
+	default:
+		buf_str(b, STR("\\u00"));
+		buf_hex(b, &c, 1);
+	}
+}
+
+void buf_json(struct buf *b, struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t plain = 0, i = 0; /* plain..i: bytes that go out as they are */
+	buf_chr(b, '"');
+	while (i < s.n) {
+		unsigned char c = p[i];
+		size_t len = c < 0x80 ? 1 : utf8_len(p + i, s.n - i);
+		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && len) {
+			i += len;
+			continue;
+		}
+		buf_put(b, p + plain, i - plain);
+		if (len == 0)
+			buf_str(b, STR("\xef\xbf\xbd")); /* U+FFFD */
+		else
+			json_escape(b, c);
+		plain = ++i;
+	}
+	buf_put(b, p + plain, s.n - plain);
+	buf_chr(b, '"');
+}
