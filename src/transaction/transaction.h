@@ -61,6 +61,9 @@ enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str rea
 /* The To tag that tsx_reply uses for this transaction (stable: a keyed hash), for whoever builds
  * his own response. */
 struct str tsx_to_tag(struct tsx_mgr *m, const struct sip_msg *req, char out[24]);
+/* Ends a server transaction without a final response (a proxy's non-INVITE that timed out, RFC
+ * 4320 4.2; a storm that is not worth an answer). */
+void tsx_drop(struct tsx_mgr *m, tsx_id st);
 /* Merged request: another server transaction lives with the same From tag, Call-ID and CSeq but
  * another branch. [RFC3261 8.2.2.2] */
 bool tsx_is_merged(struct tsx_mgr *m, tsx_id st);
