@@ -1,0 +1,42 @@
+#pragma once
+/* Outgoing registration: keeps one Contact bound to an AOR until stopped. Refreshes in time, takes
+ * Min-Expires of a 423, retries after failures with growing pauses (RFC 5626 4.5), registers again
+ * at once when its connection went down or the local address changed. [RFC3261 10.2] */
+
+#include "dialog/uac.h"
+
+struct rgc;
+
+enum rgc_event_kind {
+	RGC_EV_REGISTERED, /* 200 to the first one, or again after a failure */
+	RGC_EV_REFRESHED,  /* 200 to a refresh */
+	RGC_EV_FAILED, /* an attempt failed; retry_us tells when the next one is made, 0: never */
+	RGC_EV_UNREGISTERED, /* the last one after rgc_stop, whatever came of it (result) */
+};
+struct rgc_event {
+	enum rgc_event_kind kind;
+	uint32_t expires_s; /* granted */
+	uint64_t retry_us;
+	const struct uac_result *result;
+};
+struct rgc_user {
+	void (*on_event)(void *ctx, struct rgc *r, const struct rgc_event *ev);
+};
+
+struct rgc_config {
+	struct uac_account account; /* contact_user must be set; `from` is the AOR */
+	struct str registrar;       /* request URI; empty: sip:<host of the AOR> */
+	uint32_t expires_s;         /* asked for; 0: 3600 */
+	bool is_once;               /* one registration, one verdict: no refresh, no retry */
+	const struct tp_dst *dst;
+};
+enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct rgc_user *user,
+		 void *ctx, struct rgc **out);
+/* Unregisters our Contact (Expires 0); UNREGISTERED follows, then the object is freed. */
+void rgc_stop(struct rgc *r);
+/* Forgets it at once, without a message. NULL is harmless. */
+void rgc_free(struct rgc *r);
+bool rgc_is_registered(const struct rgc *r);
+/* The Service-Route of the last 200 and where the registration went (for calls over the same
+ * connection). */
+bool rgc_dst(const struct rgc *r, struct tp_dst *out);
