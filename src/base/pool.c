@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
