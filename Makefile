@@ -1,0 +1,48 @@
+# The developers' menu. `./run` and `./test` need none of it.
+.PHONY: all test lint format asan tsan fuzz bench cover install clean help
+BUILD = build
+PREFIX ?= /usr/local
+
+all: ## builds build/rung
+	@tools/deps run
+	@tools/build $(BUILD) rung
+	@echo $(BUILD)/rung
+
+test: ## all tests but lint
+	@tools/test
+
+lint: ## house rules, clang-format, clang-tidy, shellcheck
+	@tools/lint
+
+format: ## clang-format on all sources
+	@find src test tests -name '*.[ch]' 2>/dev/null | xargs clang-format-14 -i
+
+asan: ## build/asan/rung, with the address and undefined-behaviour sanitizers
+	@tools/build $(BUILD)/asan rung -- -Db_sanitize=address,undefined -Db_lundef=false
+	@echo $(BUILD)/asan/rung
+
+tsan: ## build/tsan/rung, with the thread sanitizer
+	@tools/build $(BUILD)/tsan rung -- -Db_sanitize=thread -Db_lundef=false
+	@echo $(BUILD)/tsan/rung
+
+fuzz: ## all fuzzers for a minute each: make fuzz [TARGET=msg] [RUNS=20000000] [SECONDS_PER_TARGET=60]
+	@tools/deps run dev
+	@tools/fuzz $(TARGET)
+
+bench: ## µs, instructions and allocations per operation, against the budget; then side by side with Kamailio
+	@tools/deps run interop
+	@tools/bench
+
+cover: ## which lines the unit, page and simulation tests reach: build/cover/index.html
+	@tools/cover
+
+install: ## meson's own: PREFIX=/usr/local, DESTDIR
+	@tools/deps run
+	@tools/build $(BUILD)/release rung -- --buildtype=release --prefix=$(PREFIX)
+	@meson install -C $(BUILD)/release --no-rebuild
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1  /p' Makefile
