@@ -16,6 +16,7 @@
  */
 
 #include "base/arena.h"
+#include "base/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ void arena_fini(struct arena *a)
 /* A block with room for n bytes, first in the list; NULL when memory is refused. */
 static struct arena_block *block_new(struct arena *a, size_t n)
 {
-	if (n > SIZE_MAX / 2)
+	if (n > LIMIT_ARENA_PIECE)
 		return NULL;
 	struct arena_block *k = malloc(BLOCK_HEAD + n);
 	if (!k)

@@ -7,6 +7,10 @@
 /* Objects in one pool: an obj_id has 24 bits for the slot. */
 #define LIMIT_POOL_OBJECTS (1u << 24)
 
+/* Bytes of one piece of an arena: no message, body or description comes near; more is a length that
+ * went wrong. */
+#define LIMIT_ARENA_PIECE (16u << 20)
+
 /* --- network -------------------------------------------------------------------------------- */
 
 /* Payload of a UDP datagram over IPv4: 65,535 - 20 (IP) - 8 (UDP). IPv6 would allow 20 more; one

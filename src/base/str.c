@@ -32,7 +32,7 @@ bool str_eq(struct str a, struct str b)
 static inline unsigned char lower(char c)
 {
 	unsigned char u = (unsigned char)c;
-	return u - 'A' < 26u ? u | 0x20 : u;
+	return (unsigned)(u - 'A') < 26 ? u | 0x20 : u;
 }
 
 /* Eight bytes at once: bit 5 is set in each byte that is an ASCII capital. */

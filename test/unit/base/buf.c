@@ -1,0 +1,105 @@
+/* Buffers: growth, sticky errors, formatting, JSON. */
+#include "base/buf.h"
+#include "test.h"
+
+#include <string.h>
+
+TEST(buf_appends)
+{
+	struct buf b;
+	buf_init(&b);
+	buf_str(&b, STR("SIP/2.0 "));
+	buf_u64(&b, 200);
+	buf_chr(&b, ' ');
+	buf_fmt(&b, "%s-%d", "OK", 7);
+	buf_fill(&b, '.', 3);
+	buf_hex(&b, "\x00\xff", 2);
+	if (b.err == OK)
+		CHECK_STR(buf_view(&b), "SIP/2.0 200 OK-7...00ff");
+	else
+		CHECK_EQ(b.err, ERR_NOMEM);
+	buf_drop(&b, 8);
+	char *c = buf_cstr(&b);
+	if (c)
+		CHECK_STR_EQ(str_c(c), STR("200 OK-7...00ff"));
+	buf_drop(&b, 99);
+	CHECK_EQ(b.err ? 0 : b.n, 0);
+	buf_fini(&b);
+	CHECK(!b.p);
+}
+
+TEST(buf_grows_and_formats_long)
+{
+	struct buf b;
+	buf_init(&b);
+	for (int i = 0; i < 1000; i++)
+		buf_u64(&b, (uint64_t)i);
+	buf_fmt(&b, "%5000d", 1);
+	bool is_ok = b.err == OK && b.n == 10 + 180 + 2700 + 5000 && b.p[b.n - 1] == '1';
+	bool is_oom = b.err == ERR_NOMEM;
+	buf_fini(&b);
+	CHECK(is_ok || is_oom);
+	buf_init(&b);
+	buf_u64(&b, UINT64_MAX);
+	is_ok = b.err || str_eq(buf_view(&b), STR("18446744073709551615"));
+	buf_fini(&b);
+	CHECK(is_ok);
+}
+
+TEST(buf_fixed_is_sticky)
+{
+	char mem[8];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_str(&b, STR("12345678"));
+	CHECK_EQ(b.err, OK);
+	CHECK_STR(buf_view(&b), "12345678");
+	buf_chr(&b, '9');
+	CHECK_EQ(b.err, ERR_LIMIT);
+	buf_str(&b, STR_NONE);
+	CHECK(!buf_cstr(&b));
+	CHECK_STR(buf_view(&b), "12345678");
+	buf_clear(&b);
+	buf_fmt(&b, "%d", 1234567);
+	CHECK_EQ(b.err, OK);
+	buf_clear(&b);
+	buf_fmt(&b, "%d", 12345678); /* no room for printf's NUL */
+	CHECK_EQ(b.err, ERR_LIMIT);
+	buf_str(&b, STR("a")); /* sticky */
+	CHECK_EQ(b.n, 0);
+	buf_clear(&b);
+	CHECK_EQ(buf_reserve(&b, SIZE_MAX), ERR_LIMIT);
+	buf_clear(&b);
+	buf_hex(&b, mem, SIZE_MAX / 2);
+	CHECK_EQ(b.err, ERR_LIMIT);
+	buf_fini(&b);
+	CHECK_EQ(test_allocs(), 0);
+}
+
+static void json(struct str in, struct str want, int line)
+{
+	char mem[256];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_json(&b, in);
+	test_str(__FILE__, line, "json", buf_view(&b), want);
+}
+
+TEST(buf_json_escapes)
+{
+	json(STR_NONE, STR("\"\""), __LINE__);
+	json(STR("plain"), STR("\"plain\""), __LINE__);
+	json(STR("a\"b\\c\r\n\t\x01\x7f/"), STR("\"a\\\"b\\\\c\\r\\n\\t\\u0001\\u007f/\""),
+	     __LINE__);
+	json(STR("\0"), STR("\"\\u0000\""), __LINE__);
+	json(STR("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"),
+	     STR("\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\""), __LINE__);
+	/* overlong, surrogate, beyond the range, cut off, stray continuation [RFC3629 3] */
+	json(STR("\xc0\x80"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\""), __LINE__);
+	json(STR("\xe0\x80\x80x"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdx\""), __LINE__);
+	json(STR("\xed\xa0\x80"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""), __LINE__);
+	json(STR("\xf4\x90\x80\x80"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""),
+	     __LINE__);
+	json(STR("\xf0\x9f\x98"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""), __LINE__);
+	json(STR("a\xff"), STR("\"a\xef\xbf\xbd\""), __LINE__);
+}
