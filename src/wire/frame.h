@@ -32,12 +32,13 @@ struct wire_frame {
 	size_t max;      /* bytes of the largest message accepted */
 	size_t at;       /* bytes of the current unit looked at */
 	size_t line;     /* offset of the current line */
+	size_t hdr;      /* offset of the Content-Length header being read */
 	size_t head_n;   /* of the head with its empty line, once known */
 	size_t want;     /* of the whole message, once known */
 	uint64_t length; /* Content-Length */
 	uint8_t state;   /* private */
 	uint8_t error;   /* enum wire_error */
-	bool has_length, is_half_ping;
+	bool has_length, is_bad_length, is_half_ping;
 	uint8_t pongs_due; /* the caller adds 1 for each CRLF CRLF that it sends */
 };
 
