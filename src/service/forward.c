@@ -1,0 +1,259 @@
+/* The request that a proxy sends on.
+ *
+ * Everything is an edit on the bytes as received; what is not named here passes through untouched,
+ * unknown headers and bodies included. Inserted lines are built in one scratch buffer on the stack,
+ * whose pieces the edits borrow until the splice: SCRATCH bounds what a forward can add (two
+ * Record-Routes, Via, Max-Breadth, Content-Length: under 1 kB; a Path goes in as its own piece).
+ *
+ * Order on the wire: our Via is put before the first Via; Record-Routes before the first
+ * Record-Route. With two different sides (transport, family or local address) there are two
+ * Record-Routes, the one that faces the callee on top [RFC5658 3.3]. */
+#include "service/forward.h"
+
+#include "base/hash.h"
+#include "sip/auth.h"
+
+#include <string.h>
+
+#define SCRATCH    1536
+#define LOOP_PARAM "lp"
+
+/* A piece of text being written into the scratch buffer. */
+static struct str piece(const struct buf *b, size_t from)
+{
+	return str_of(b->p + from, b->n - from);
+}
+
+static uint64_t mix(uint64_t h, const uint8_t key[16], struct str s)
+{
+	uint64_t in[2] = {h, siphash(key, s.p, s.n)};
+	return siphash(key, in, sizeof(in));
+}
+
+uint64_t fwd_loop_hash(const struct rt_self *self, const struct sip_msg *m)
+{
+	static const enum sip_hdr_id ids[] = {SIP_HDR_PROXY_REQUIRE, SIP_HDR_ROUTE};
+	uint64_t h = mix(m->cseq, self->key, m->ruri);
+	h = mix(h, self->key, m->from_tag);
+	h = mix(h, self->key, m->to_tag);
+	h = mix(h, self->key, m->call_id);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		for (unsigned r = m->first[ids[i]]; r != SIP_ROW_NONE; r = sip_row(m, r)->next)
+			h = mix(h, self->key, sip_row_value(m, sip_row(m, r)));
+	return h;
+}
+
+static struct str loop_text(const struct rt_self *self, const struct sip_msg *m, char out[16])
+{
+	struct buf b;
+	buf_init_fixed(&b, out, 16);
+	uint64_t h = fwd_loop_hash(self, m);
+	buf_hex(&b, &h, 8);
+	return buf_view(&b);
+}
+
+bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m)
+{
+	struct sip_iter it = {0};
+	struct str v, seen;
+	char text[16];
+	struct str own = STR_NONE;
+	while (sip_each(m, SIP_HDR_VIA, &it, &v)) {
+		struct sip_via via;
+		if (str_find(v, STR(";" LOOP_PARAM "=")) == SIZE_MAX)
+			continue;
+		if (sip_via_parse(v, &via) != OK || !sip_param(via.params, STR(LOOP_PARAM), &seen))
+			continue;
+		if (!own.n)
+			own = loop_text(self, m, text);
+		if (str_eq(own, seen))
+			return true;
+	}
+	return false;
+}
+
+static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str via, struct buf *b)
+{
+	const struct sip_msg *m = p->rx->msg;
+	char text[16];
+	size_t at = b->n;
+	buf_str(b, str_sub(via, 0, via.n - 2));
+	buf_str(b, STR(";" LOOP_PARAM "="));
+	buf_str(b, loop_text(p->self, m, text));
+	buf_str(b, STR("\r\n"));
+	sip_edit_insert_before(ed, SIP_HDR_VIA, piece(b, at));
+
+	/* received and rport of whoever sent it to us [RFC3261 18.2.1] [RFC3581 4] */
+	struct sip_via top;
+	if (sip_via_parse(m->via, &top) != OK)
+		return;
+	at = b->n;
+	buf_str(b, STR(";received="));
+	addr_put_ip(b, &p->rx->from);
+	if (!top.has_rport) {
+		struct addr host;
+		if (addr_parse(top.host, 0, &host) && addr_ip_eq(&host, &p->rx->from))
+			return;
+	} else if (!top.rport) {
+		buf_str(b, STR(";rport="));
+		buf_u64(b, p->rx->from.port);
+		struct str rest = top.params, name, value;
+		while (sip_param_next(&rest, &name, &value))
+			if (str_ieq(name, STR("rport"))) {
+				const char *end = value.p ? value.p + value.n : name.p + name.n;
+				sip_edit_replace(ed, str_of(name.p - 1, (size_t)(end - name.p + 1)),
+						 piece(b, at));
+				return;
+			}
+	}
+	sip_edit(ed, (uint32_t)(m->via.p + m->via.n - m->bytes), 0, piece(b, at));
+}
+
+static void put_record_route(struct buf *b, struct str token, const struct addr *local,
+			     enum tp_proto proto)
+{
+	buf_str(b, STR("Record-Route: <sip:"));
+	buf_str(b, token);
+	buf_chr(b, '@');
+	addr_put(b, local);
+	if (proto != TP_UDP) {
+		buf_str(b, STR(";transport="));
+		buf_str(b, tp_proto_param(proto));
+	}
+	buf_str(b, STR(";lr>\r\n"));
+}
+
+static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p,
+				  const struct fwd_target *t, const struct tp_dst *dst,
+				  struct buf *b)
+{
+	const struct sip_msg *m = p->rx->msg;
+	struct addr out_local, in_local = p->rx->to;
+	enum err e = tp_local_for(p->self->tp, dst, &out_local);
+	if (e)
+		return e;
+	struct rt_token tok = {.caller_hash = rt_tag_hash(p->self, m->from_tag),
+			       .caller = p->caller,
+			       .callee = t->callee};
+	char text[RT_TOKEN_MAX];
+	struct str token = rt_token_put(p->self, m->call_id, &tok, text);
+	size_t at = b->n;
+	put_record_route(b, token, &out_local, dst->proto);
+	if (!addr_eq(&out_local, &in_local) || dst->proto != p->rx->proto)
+		put_record_route(b, token, &in_local, p->rx->proto);
+	sip_edit_insert_before(ed, SIP_HDR_RECORD_ROUTE, piece(b, at));
+	return OK;
+}
+
+static void edit_routes(struct sip_edits *ed, const struct fwd_plan *p, const struct fwd_target *t,
+			struct buf *b)
+{
+	const struct sip_msg *m = p->rx->msg;
+	const struct rt_plan *rt = p->route;
+	struct str ruri = t->ruri.n ? t->ruri : rt->ruri;
+	struct sip_iter it = {0};
+	struct str v;
+	for (unsigned i = 0; i < rt->n_own && sip_each(m, SIP_HDR_ROUTE, &it, &v); i++)
+		sip_edit_remove_value(ed, SIP_HDR_ROUTE, v);
+	if (rt->is_strict_ruri)
+		sip_edit_remove_value(ed, SIP_HDR_ROUTE, rt->last_route);
+	if (t->path.n) {
+		size_t at = b->n;
+		buf_fmt(b, "Route: " STR_FMT "\r\n", STR_ARG(t->path));
+		sip_edit_insert_before(ed, SIP_HDR_ROUTE, piece(b, at));
+	}
+	if (rt->is_next_strict) { /* [RFC3261 16.6 step 6]: a strict router wants itself in the
+				     request-URI */
+		if (sip_each(m, SIP_HDR_ROUTE, &it, &v))
+			sip_edit_remove_value(ed, SIP_HDR_ROUTE, v);
+		size_t at = b->n;
+		buf_fmt(b, "Route: <" STR_FMT ">\r\n", STR_ARG(ruri));
+		sip_edit_append(ed, piece(b, at));
+		ruri = rt->next;
+	}
+	if (!str_eq(ruri, m->ruri))
+		sip_edit_ruri(ed, ruri);
+}
+
+/* Our own credentials, and an identity that only a trusted sender may assert [RFC3261 22.3]
+ * [RFC3325 5]. */
+static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p)
+{
+	static const enum sip_hdr_id ids[] = {SIP_HDR_PROXY_AUTHORIZATION, SIP_HDR_AUTHORIZATION};
+	const struct sip_msg *m = p->rx->msg;
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		for (unsigned r = m->first[ids[i]]; r != SIP_ROW_NONE; r = sip_row(m, r)->next) {
+			struct sip_credentials c;
+			if (sip_credentials_parse(sip_row_value(m, sip_row(m, r)), &c) == OK &&
+			    str_eq(c.realm, p->realm))
+				sip_edit_remove_row(ed, r);
+		}
+	if (!p->is_trusted && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
+		sip_edit_remove(ed, SIP_HDR_P_ASSERTED_IDENTITY);
+}
+
+static void edit_number(struct sip_edits *ed, enum sip_hdr_id id, uint32_t n, struct buf *b)
+{
+	const struct sip_msg *m = ed->msg;
+	size_t at = b->n;
+	if (sip_has(m, id)) {
+		buf_u64(b, n);
+		sip_edit_replace(ed, sip_value(m, id), piece(b, at));
+		return;
+	}
+	struct str name = sip_hdr_name(id);
+	buf_fmt(b, STR_FMT ": %u\r\n", STR_ARG(name), n);
+	sip_edit_append(ed, piece(b, at));
+}
+
+enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struct str via,
+		     const struct tp_dst *dst, struct buf *out)
+{
+	const struct sip_msg *m = p->rx->msg;
+	char scratch[SCRATCH];
+	struct buf b;
+	struct sip_edits ed;
+	buf_init_fixed(&b, scratch, sizeof(scratch));
+	sip_edits_init(&ed, m);
+	edit_via(&ed, p, via, &b);
+	if (p->record_route) {
+		enum err e = edit_record_route(&ed, p, t, dst, &b);
+		if (e)
+			return e;
+	}
+	edit_routes(&ed, p, t, &b);
+	edit_number(&ed, SIP_HDR_MAX_FORWARDS, m->has_max_forwards ? m->max_forwards - 1u : 70, &b);
+	if (p->breadth)
+		edit_number(&ed, SIP_HDR_MAX_BREADTH, p->breadth, &b);
+	edit_secrets(&ed, p);
+	if (!m->has_content_length)
+		edit_number(&ed, SIP_HDR_CONTENT_LENGTH, (uint32_t)m->body.n, &b);
+	if (b.err)
+		return b.err;
+	return sip_splice(&ed, out);
+}
+
+enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
+		      struct buf *out)
+{
+	static const enum sip_hdr_id ids[] = {SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE};
+	struct sip_edits ed;
+	char scratch[4096];
+	struct buf b;
+	buf_init_fixed(&b, scratch, sizeof(scratch));
+	sip_edits_init(&ed, resp);
+	sip_edit_remove_value(&ed, SIP_HDR_VIA, resp->via);
+	for (size_t i = 0; i < n_more; i++) {
+		const struct sip_msg *o = more[i]->msg;
+		for (size_t k = 0; o != resp && k < ARRAY_LEN(ids); k++)
+			for (unsigned r = o->first[ids[k]]; r != SIP_ROW_NONE;
+			     r = sip_row(o, r)->next) {
+				struct str name = sip_hdr_name(ids[k]),
+					   v = sip_row_value(o, sip_row(o, r));
+				buf_fmt(&b, STR_FMT ": " STR_FMT "\r\n", STR_ARG(name), STR_ARG(v));
+			}
+	}
+	if (b.n && !b.err)
+		sip_edit_append(&ed, buf_view(&b));
+	return sip_splice(&ed, out);
+}

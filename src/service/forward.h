@@ -1,0 +1,39 @@
+#pragma once
+/* The request that a proxy sends on, made from the bytes as received: edits only, in one copy.
+ * [RFC3261 16.6] [RFC5393] */
+
+#include "service/route.h"
+#include "sip/edit.h"
+
+#define FWD_BREADTH_DEFAULT 60 /* [RFC5393 5.3.3.1] */
+
+struct fwd_plan {
+	const struct tp_rx *rx;
+	const struct rt_self *self;
+	const struct rt_plan *route;
+	struct str realm; /* credentials for it are ours and go no further */
+	bool is_trusted;  /* the sender: his P-Asserted-Identity stays */
+	bool record_route;
+	struct rt_side caller; /* for the token of the Record-Route */
+	uint32_t breadth;      /* Max-Breadth to write, 0: leave */
+};
+
+struct fwd_target {
+	struct str ruri; /* request-URI to write; empty: that of the plan */
+	struct str path; /* Route values to put on top (the binding's Path), or empty */
+	struct rt_side callee;
+};
+
+/* Appends the request with `via` on top. */
+enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struct str via,
+		     const struct tp_dst *dst, struct buf *out);
+/* Appends the response without our Via: what goes back. `more` (n_more messages): their challenges
+ * are added to those of a 401 or 407. [RFC3261 16.7 steps 3, 7] */
+enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
+		      struct buf *out);
+
+/* Loop detection: a keyed hash over all that decides where the request goes; it is written into our
+ * Via as a parameter and looked for in the Vias of what arrives. [RFC3261 16.3 step 4]
+ * [RFC5393 4.2] */
+uint64_t fwd_loop_hash(const struct rt_self *self, const struct sip_msg *m);
+bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m);

@@ -1,0 +1,92 @@
+/* Token buckets in a fixed open-addressed table: a bucket is found by its 64-bit keyed hash, which
+ * stands for the key (two parties that collide share a bucket; with a secret key nobody can aim at
+ * that). The table never grows: a set of WAYS slots per hash, of which the one that was idle
+ * longest is taken over. So memory is bounded, and an attacker with many sources displaces only
+ * idle buckets of his own sets.
+ *
+ * Level is kept in millitokens. Invariant: 0 <= level <= burst * 1000. */
+#include "service/limit.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS              2048 /* power of two; 2048 * 4 * 32 B = 256 kB a shard */
+#define WAYS              4
+#define ANSWERED_REFUSALS 20 /* 503s per storm; after them only every 64th is answered */
+
+struct bucket {
+	uint64_t hash, at_us, refused_at_us;
+	uint32_t level;
+	uint32_t refused;
+};
+
+struct lim {
+	uint8_t key[16];
+	struct bucket b[SETS][WAYS];
+};
+
+enum err lim_new(const uint8_t key[16], struct lim **out)
+{
+	struct lim *l = calloc(1, sizeof(*l));
+	if (!l)
+		return ERR_NOMEM;
+	memcpy(l->key, key, sizeof(l->key));
+	*out = l;
+	return OK;
+}
+
+void lim_free(struct lim *l)
+{
+	free(l);
+}
+
+static uint64_t key_hash(const struct lim *l, const struct addr *from, struct str user,
+			 struct str method)
+{
+	uint64_t in[3] = {addr_hash(l->key, from), siphash(l->key, user.p, user.n),
+			  siphash(l->key, method.p, method.n)};
+	uint64_t h = siphash(l->key, in, sizeof(in));
+	return h ? h : 1;
+}
+
+static struct bucket *find(struct lim *l, uint64_t hash, uint64_t now_us, struct lim_rate rate)
+{
+	struct bucket *set = l->b[hash & (SETS - 1)], *oldest = &set[0];
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (set[i].hash == hash)
+			return &set[i];
+		if (set[i].at_us < oldest->at_us)
+			oldest = &set[i];
+	}
+	*oldest = (struct bucket){.hash = hash, .at_us = now_us, .level = rate.burst * 1000};
+	return oldest;
+}
+
+enum lim_answer lim_take(struct lim *l, uint64_t now_us, struct lim_rate rate,
+			 const struct addr *from, struct str user, struct str method,
+			 uint64_t *refused)
+{
+	struct bucket *b = find(l, key_hash(l, from, user, method), now_us, rate);
+	uint64_t gained = (now_us - b->at_us) * rate.per_s / 1000,
+		 full = (uint64_t)rate.burst * 1000;
+	if (gained > 0) { /* less than a millitoken: let the time add up */
+		b->level =
+			b->level + gained > full ? (uint32_t)full : (uint32_t)(b->level + gained);
+		b->at_us = now_us;
+	}
+	if (b->refused && now_us - b->refused_at_us > LIM_CALM_US)
+		b->refused = 0;
+	if (b->level >= 1000) {
+		b->level -= 1000;
+		return LIM_PASS;
+	}
+	b->refused_at_us = now_us;
+	b->refused++;
+	if (refused)
+		*refused = b->refused;
+	if (b->refused == 1)
+		return LIM_FIRST;
+	return b->refused <= ANSWERED_REFUSALS || b->refused % 64 == 0 ? LIM_REFUSE : LIM_DROP;
+}

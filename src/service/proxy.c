@@ -1,0 +1,702 @@
+/* The stateful proxy.
+ *
+ * A context (struct ctx) stands for one server transaction that is being forwarded; its branches
+ * are the places where the request went or will go. Both come from pools, their texts from the
+ * block cache: nothing is allocated in the steady state.
+ *
+ *     WAITING   its q group has not come yet
+ *     RESOLVING its name is being looked up
+ *     CALLING   a client transaction is running; `next_dst` is what fail-over would try then
+ *     DONE      ended; `final` holds its response, if one came
+ *
+ * The path of a request: prx_forward makes the context and starts the first q group; start_branch
+ * resolves and starts a client transaction, whose compose callback makes the bytes
+ * (service/forward). Responses: 1xx and 2xx go back at once, others are kept until nothing runs any
+ * more; then the best of them is sent (RFC 3261 16.7 step 6), or the next q group is started.
+ *
+ * Invariants:
+ * 1. A context lives until its server transaction has ended (prx_on_server_end) and none of its
+ * branches is CALLING or RESOLVING.
+ * 2. Each branch in CALLING has exactly one client transaction, whose on_end comes exactly once.
+ * 3. After a 2xx or 6xx, or a CANCEL, no further branch is started.
+ * 4. A final response is sent at most once per context, but for further 2xx of an INVITE.
+ * 5. `rx` is the server transaction's own, referenced here, since compose needs it for fail-over.
+ *
+ * RFC 4320: a non-INVITE that timed out is not answered 408; its server transaction is dropped. */
+#include "service/proxy.h"
+
+#include "base/limits.h"
+#include "service/codes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMER_C_US 190000000ull
+#define SERIAL_US  30000000ull
+
+enum branch_state { WAITING, RESOLVING, CALLING, DONE };
+
+struct ctx;
+struct branch {
+	struct branch *next;
+	struct ctx *ctx;
+	enum branch_state state;
+	uint16_t q;
+	bool is_provisional, is_timeout, has_side;
+	tsx_id ct;
+	struct tp_resolve *resolve;
+	struct tp_targets dsts;
+	size_t next_dst;
+	struct tp_rx *final;
+	struct str ruri, path;
+	char *text; /* block that holds both, or NULL */
+	struct tmr timer_c;
+};
+
+struct ctx {
+	struct prx *prx;
+	tsx_id st;
+	struct tp_rx *rx;
+	struct rt_plan route; /* its strings point into rx */
+	struct rt_side caller;
+	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
+		is_server_gone, is_busy;
+	uint32_t breadth;
+	struct branch *branches;
+	struct tmr serial;
+};
+
+struct prx {
+	struct ev_loop *loop;
+	struct tp *tp;
+	struct tsx_mgr *tsx;
+	struct block_cache *blocks;
+	const struct rt_self *self;
+	struct str realm;
+	uint64_t timer_c_us, serial_us;
+	struct pool contexts, branches;
+	struct prx_stats stats;
+};
+
+enum { KIND_CTX = 0x40, KIND_BRANCH = 0x41 };
+
+static void start_group(struct ctx *c);
+static void start_branch(struct branch *b);
+static void try_next(struct branch *b);
+static void settle(struct ctx *c);
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
+		 struct block_cache *blocks, const struct rt_self *self,
+		 const struct prx_config *cfg, struct prx **out)
+{
+	struct prx *p = calloc(1, sizeof(*p));
+	if (!p)
+		return ERR_NOMEM;
+	*p = (struct prx){.loop = loop,
+			  .tp = tp,
+			  .tsx = tsx,
+			  .blocks = blocks,
+			  .self = self,
+			  .realm = cfg->realm};
+	p->timer_c_us = cfg->timer_c_us ? cfg->timer_c_us : TIMER_C_US;
+	p->serial_us = cfg->serial_us ? cfg->serial_us : SERIAL_US;
+	uint32_t max = cfg->max_contexts ? cfg->max_contexts : LIMIT_PROXY_CONTEXTS;
+	pool_init(&p->contexts, sizeof(struct ctx), max, KIND_CTX, (uint8_t)loop->shard);
+	pool_init(&p->branches, sizeof(struct branch), max * 2, KIND_BRANCH, (uint8_t)loop->shard);
+	*out = p;
+	return OK;
+}
+
+static void free_branch(struct prx *p, struct branch *b)
+{
+	ev_timer_stop(p->loop, &b->timer_c);
+	tp_rx_unref(p->tp, b->final);
+	block_put(p->blocks, b->text);
+	pool_put(&p->branches, b);
+}
+
+static void free_ctx(struct ctx *c)
+{
+	struct prx *p = c->prx;
+	ev_timer_stop(p->loop, &c->serial);
+	while (c->branches) {
+		struct branch *b = c->branches;
+		c->branches = b->next;
+		free_branch(p, b);
+	}
+	tp_rx_unref(p->tp, c->rx);
+	pool_put(&p->contexts, c);
+}
+
+/* Frees c when invariant 1 allows. True when it did. */
+static bool reap(struct ctx *c)
+{
+	if (!c->is_server_gone || c->is_busy)
+		return false;
+	for (struct branch *b = c->branches; b; b = b->next)
+		if (b->state == CALLING || b->state == RESOLVING)
+			return false;
+	free_ctx(c);
+	return true;
+}
+
+void prx_free(struct prx *p)
+{
+	if (!p)
+		return;
+	uint32_t at = 0;
+	struct ctx *c;
+	while ((c = pool_next(&p->contexts, &at))) {
+		for (struct branch *b = c->branches; b; b = b->next) {
+			if (b->state == RESOLVING)
+				tp_resolve_cancel(b->resolve);
+			if (b->state == CALLING)
+				tsx_detach(p->tsx, b->ct);
+		}
+		free_ctx(c);
+	}
+	pool_fini(&p->contexts);
+	pool_fini(&p->branches);
+	free(p);
+}
+
+void prx_stats(const struct prx *p, struct prx_stats *out)
+{
+	*out = p->stats;
+	out->live = p->contexts.n_used;
+}
+
+/* ---- answering ------------------------------------------------------------------------------- */
+
+static void refuse(struct ctx *c, enum code code)
+{
+	c->is_final_sent = true;
+	code_reply(c->prx->tsx, c->st, code, STR_NONE);
+}
+
+/* Sends what came from a branch back, without our Via. */
+static void send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more)
+{
+	struct prx *p = c->prx;
+	const struct sip_msg *m = resp->msg;
+	size_t room, want = m->n_bytes + 4096;
+	char *mem = block_get(p->blocks, want, &room);
+	if (!mem)
+		return;
+	struct buf b;
+	buf_init_fixed(&b, mem, room);
+	if (fwd_response(m, more, n_more, &b) == OK) {
+		if (m->status >= 200)
+			c->is_final_sent = true;
+		/* ERR_STATE: the transaction has ended meanwhile; nobody waits for it any more */
+		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&b));
+		(void)e;
+	}
+	block_put(p->blocks, mem);
+}
+
+static bool is_pending(const struct ctx *c)
+{
+	for (const struct branch *b = c->branches; b; b = b->next)
+		if (b->state == CALLING || b->state == RESOLVING)
+			return true;
+	return false;
+}
+
+static bool has_waiting(const struct ctx *c)
+{
+	for (const struct branch *b = c->branches; b; b = b->next)
+		if (b->state == WAITING)
+			return true;
+	return false;
+}
+
+/* Lower is better: 6xx, then the lowest class; within 4xx those that tell what to change (RFC
+ * 3261 16.7 step 6); 503 and time-outs last. */
+static unsigned rank(unsigned status)
+{
+	static const uint16_t telling[] = {401, 407, 415, 420, 484};
+	if (status >= 600)
+		return 0;
+	if (status < 400)
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(telling); i++)
+		if (status == telling[i])
+			return 2;
+	if (status < 500)
+		return status == 408 || status == 487 ? 4 : 3;
+	return status == 503 ? 6 : 5;
+}
+
+static void answer_best(struct ctx *c)
+{
+	struct tp_rx *best = NULL, *auth[8];
+	size_t n_auth = 0;
+	bool is_timeout = false, is_unreachable = false;
+	for (struct branch *b = c->branches; b; b = b->next) {
+		is_timeout |= b->is_timeout;
+		is_unreachable |= b->state == DONE && !b->final && !b->is_timeout;
+		if (!b->final)
+			continue;
+		unsigned s = b->final->msg->status;
+		if ((s == 401 || s == 407) && n_auth < ARRAY_LEN(auth))
+			auth[n_auth++] = b->final;
+		if (!best || rank(s) < rank(best->msg->status))
+			best = b->final;
+	}
+	if (c->is_cancelled && (!best || best->msg->status != 487))
+		refuse(c, CODE_CANCELLED);
+	else if (best && best->msg->status == 503)
+		refuse(c, CODE_NEXT_HOP_OVERLOADED); /* a 503 is about the next hop, not about us:
+							500 */
+	else if (best) {
+		bool is_auth = best->msg->status == 401 || best->msg->status == 407;
+		send_back(c, best, auth, is_auth ? n_auth : 0);
+	} else if (is_timeout && !c->is_invite) {
+		c->is_final_sent = true;
+		tsx_drop(c->prx->tsx, c->st);
+	} else {
+		refuse(c, is_timeout ? CODE_NEXT_HOP_TIMEOUT : CODE_NEXT_HOP_UNREACHABLE);
+	}
+}
+
+/* Something has ended: goes on with the next q group, answers, or waits. c may be freed afterwards.
+ */
+static void settle(struct ctx *c)
+{
+	if (c->is_busy)
+		return;
+	if (!is_pending(c) && !c->is_final_sent) {
+		if (has_waiting(c) && !c->is_cancelled) {
+			start_group(c);
+			return;
+		}
+		answer_best(c);
+	}
+	reap(c);
+}
+
+/* ---- branches -------------------------------------------------------------------------------- */
+
+static void cancel_pending(struct ctx *c, struct str reason)
+{
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state == WAITING)
+			b->state = DONE;
+		if (b->state == RESOLVING) {
+			tp_resolve_cancel(b->resolve);
+			b->state = DONE;
+		}
+		if (b->state == CALLING && c->is_invite && !b->final)
+			tsx_cancel(c->prx->tsx, b->ct, reason);
+	}
+}
+
+static void on_timer_c(struct tmr *t)
+{
+	struct branch *b = CONTAINER_OF(t, struct branch, timer_c);
+	b->is_timeout = true;
+	tsx_cancel(b->ctx->prx->tsx, b->ct, STR("Reason: SIP;cause=408;text=\"Timer C\"\r\n"));
+}
+
+static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	struct fwd_plan plan = {
+		.rx = c->rx,
+		.self = c->prx->self,
+		.route = &c->route,
+		.realm = c->prx->realm,
+		.is_trusted = c->is_trusted,
+		.record_route = c->record_route,
+		.caller = c->caller,
+		.breadth = c->breadth,
+	};
+	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
+	if (b->has_side)
+		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
+	return fwd_compose(&plan, &t, via, dst, out);
+}
+
+static void end_branch(struct branch *b)
+{
+	b->state = DONE;
+	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+}
+
+static void on_2xx(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	if (!c->is_final_sent || c->is_2xx_sent)
+		send_back(c, rx, NULL, 0);
+	c->is_2xx_sent = true;
+	cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
+}
+
+static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	unsigned status = rx->msg->status;
+	if (status < 200) {
+		if (c->is_invite && status > 100) /* [RFC3261 16.7 step 2] */
+			ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
+		b->is_provisional = true;
+		if (status > 100 && !c->is_final_sent)
+			send_back(c, rx, NULL, 0);
+		return;
+	}
+	ev_timer_stop(c->prx->loop, &b->timer_c);
+	if (status < 300) {
+		if (!b->final)
+			b->final = tp_rx_ref(rx);
+		on_2xx(b, rx);
+		return;
+	}
+	if (status == 503 && b->next_dst < b->dsts.n && !c->is_cancelled && !c->is_2xx_sent)
+		return; /* on_end tries the next address [RFC3263 4.3] */
+	b->final = tp_rx_ref(rx);
+	if (status >= 600)
+		cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
+}
+
+static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	ev_timer_stop(c->prx->loop, &b->timer_c);
+	bool may_go_on = !b->final && !c->is_cancelled && !c->is_final_sent && !b->is_timeout;
+	if (may_go_on && b->next_dst < b->dsts.n) {
+		try_next(b);
+		return;
+	}
+	if (!b->final)
+		b->is_timeout |= why == TSX_END_TIMEOUT;
+	end_branch(b);
+	settle(c);
+}
+
+static const struct tsx_client_user client_user = {
+	.compose = compose, .on_response = on_response, .on_end = on_end};
+
+/* Starts a client transaction towards the next address that takes one. */
+static void try_next(struct branch *b)
+{
+	struct ctx *c = b->ctx;
+	struct prx *p = c->prx;
+	while (b->next_dst < b->dsts.n) {
+		const struct tp_dst *dst = &b->dsts.dst[b->next_dst++];
+		if (tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b, &b->ct) !=
+		    OK)
+			continue;
+		b->state = CALLING;
+		b->is_provisional = false;
+		p->stats.n_forwarded++;
+		if (c->is_invite)
+			ev_timer(p->loop, &b->timer_c, p->timer_c_us, on_timer_c);
+		return;
+	}
+	end_branch(b);
+	settle(c);
+}
+
+static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
+{
+	struct branch *b = ctx;
+	b->resolve = NULL;
+	b->dsts.n = 0;
+	if (e == OK)
+		b->dsts = *t;
+	try_next(b);
+}
+
+/* The URI that names the next hop of a branch. */
+static struct str next_hop(const struct branch *b)
+{
+	const struct ctx *c = b->ctx;
+	struct sip_addr a;
+	if (b->path.n && sip_addr_parse(b->path, &a) == OK)
+		return a.uri_text;
+	if (c->route.next.n)
+		return c->route.next;
+	return b->ruri.n ? b->ruri : c->route.ruri;
+}
+
+static void start_branch(struct branch *b)
+{
+	struct sip_uri uri;
+	if (b->dsts.n == 0) {
+		if (sip_uri_parse(next_hop(b), &uri) != OK) {
+			end_branch(b);
+			return;
+		}
+		b->state = RESOLVING;
+		enum err e = tp_resolve_uri(b->ctx->prx->tp, &uri, &b->dsts, on_resolved, b,
+					    &b->resolve);
+		if (e == ERR_MORE)
+			return;
+		if (e)
+			b->dsts.n = 0;
+	}
+	try_next(b);
+}
+
+static void on_serial(struct tmr *t)
+{
+	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
+	for (struct branch *b = c->branches; b; b = b->next)
+		if (b->state == CALLING && !b->final)
+			tsx_cancel(c->prx->tsx, b->ct,
+				   STR("Reason: SIP;cause=480;text=\"Next target\"\r\n"));
+}
+
+/* Starts all waiting branches of the highest q. */
+static void start_group(struct ctx *c)
+{
+	unsigned n = 0;
+	int best = -1;
+	for (struct branch *b = c->branches; b; b = b->next)
+		if (b->state == WAITING && b->q > best)
+			best = b->q;
+	for (struct branch *b = c->branches; b; b = b->next)
+		n += b->state == WAITING && b->q == best;
+	if (n > 1)
+		c->prx->stats.n_forked++;
+	uint32_t total = c->breadth;
+	c->is_busy = true; /* a branch that fails at once must not settle the group that is being
+			      started */
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state != WAITING || b->q != best)
+			continue;
+		c->breadth = total / n; /* [RFC5393 5.3.3]: shared among what runs in parallel */
+		start_branch(b);
+	}
+	c->breadth = total;
+	c->is_busy = false;
+	if (c->is_invite && has_waiting(c))
+		ev_timer(c->prx->loop, &c->serial, c->prx->serial_us, on_serial);
+	settle(c);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_target *t)
+{
+	size_t n = t->ruri.n + t->path.n;
+	if (n == 0)
+		return OK;
+	b->text = block_get(p->blocks, n, NULL);
+	if (!b->text)
+		return ERR_NOMEM;
+	if (t->ruri.n)
+		memcpy(b->text, t->ruri.p, t->ruri.n);
+	if (t->path.n)
+		memcpy(b->text + t->ruri.n, t->path.p, t->path.n);
+	b->ruri = str_of(b->text, t->ruri.n);
+	b->path = str_of(b->text + t->ruri.n, t->path.n);
+	return OK;
+}
+
+static enum err add_branch(struct ctx *c, const struct prx_target *t)
+{
+	struct prx *p = c->prx;
+	struct branch *b = pool_get(&p->branches);
+	if (!b)
+		return ERR_LIMIT;
+	b->ctx = c;
+	b->q = t->q;
+	if (keep_texts(p, b, t)) {
+		free_branch(p, b);
+		return ERR_NOMEM;
+	}
+	if (t->has_dst) {
+		b->dsts.n = 1;
+		b->dsts.dst[0] = t->dst;
+		b->has_side = true;
+	}
+	struct branch **at = &c->branches;
+	while (*at)
+		at = &(*at)->next;
+	*at = b;
+	return OK;
+}
+
+/* [RFC5393 5.3.3] 0: the header cannot be read. */
+static uint32_t breadth_of(const struct sip_msg *m)
+{
+	uint32_t n = FWD_BREADTH_DEFAULT;
+	if (sip_has(m, SIP_HDR_MAX_BREADTH) &&
+	    !str_u32(str_trim(sip_value(m, SIP_HDR_MAX_BREADTH)), &n))
+		return 0;
+	return n < FWD_BREADTH_DEFAULT ? n : FWD_BREADTH_DEFAULT;
+}
+
+static size_t widest_group(const struct prx_request *r)
+{
+	size_t widest = 0;
+	for (size_t i = 0; i < r->n_targets; i++) {
+		size_t n = 0;
+		for (size_t k = 0; k < r->n_targets; k++)
+			n += r->targets[k].q == r->targets[i].q;
+		widest = n > widest ? n : widest;
+	}
+	return widest;
+}
+
+void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_request *r)
+{
+	const struct sip_msg *m = rx->msg;
+	uint32_t breadth = breadth_of(m);
+	if (fwd_is_loop(p->self, m)) {
+		p->stats.n_loops++;
+		code_reply(p->tsx, st, CODE_LOOP, STR_NONE);
+		return;
+	}
+	if (breadth < widest_group(r)) {
+		code_reply(p->tsx, st, CODE_BREADTH, STR_NONE);
+		return;
+	}
+	struct ctx *c = pool_get(&p->contexts);
+	if (!c) {
+		code_reply(p->tsx, st, CODE_OVERLOAD, STR_NONE);
+		return;
+	}
+	c->prx = p;
+	c->st = st;
+	c->rx = tp_rx_ref(rx);
+	c->route = *r->route;
+	c->caller = r->caller;
+	c->is_trusted = r->is_trusted;
+	c->record_route = r->record_route;
+	c->is_invite = m->method == SIP_INVITE;
+	c->breadth = breadth;
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (add_branch(c, &r->targets[i])) {
+			code_reply(p->tsx, st, CODE_OVERLOAD, STR_NONE);
+			free_ctx(c);
+			return;
+		}
+	tsx_set_owner(p->tsx, st, c);
+	start_group(c);
+}
+
+void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
+{
+	struct ctx *c = owner;
+	if (c->is_final_sent || c->is_cancelled)
+		return;
+	c->is_cancelled = true;
+	p->stats.n_cancelled++;
+	char mem[512];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	struct str reason = sip_value(rx->msg, SIP_HDR_REASON); /* [RFC3326 2] */
+	if (reason.n)
+		buf_fmt(&b, "Reason: " STR_FMT "\r\n", STR_ARG(reason));
+	cancel_pending(c, b.err ? STR_NONE : buf_view(&b));
+	settle(c);
+}
+
+void prx_on_server_end(struct prx *p, void *owner, enum tsx_end why)
+{
+	struct ctx *c = owner;
+	c->is_server_gone = true;
+	c->is_final_sent = true;
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state == RESOLVING)
+			tp_resolve_cancel(b->resolve);
+		else if (b->state == CALLING)
+			tsx_detach(p->tsx, b->ct);
+		b->state = DONE;
+	}
+	reap(c);
+}
+
+/* ---- outside of transactions ----------------------------------------------------------------- */
+
+static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+{
+	struct fwd_target t = {0};
+	return fwd_compose(ctx, &t, via, dst, out);
+}
+
+struct ack_wait { /* an ACK whose next hop is a name */
+	struct prx *prx;
+	struct tp_rx *rx;
+	struct rt_plan route;
+	struct tp_resolve *resolve;
+};
+
+static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+		     const struct tp_dst *dst)
+{
+	struct fwd_plan plan = {
+		.rx = rx, .self = p->self, .route = route, .realm = p->realm, .is_trusted = true};
+	enum err e = tsx_send_stateless(p->tsx, dst, compose_ack, &plan);
+	(void)e; /* an ACK has nobody to tell */
+}
+
+static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
+{
+	struct ack_wait *w = ctx;
+	if (e == OK && t->n)
+		send_ack(w->prx, w->rx, &w->route, &t->dst[0]);
+	tp_rx_unref(w->prx->tp, w->rx);
+	free(w);
+}
+
+void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+		     const struct prx_target *target)
+{
+	if (target && target->has_dst) {
+		send_ack(p, rx, route, &target->dst);
+		return;
+	}
+	struct sip_uri uri;
+	if (sip_uri_parse(route->next.n ? route->next : route->ruri, &uri) != OK)
+		return;
+	struct ack_wait *w = calloc(1, sizeof(*w));
+	if (!w)
+		return;
+	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route};
+	struct tp_targets now;
+	enum err e = tp_resolve_uri(p->tp, &uri, &now, on_ack_resolved, w, &w->resolve);
+	if (e != ERR_MORE)
+		on_ack_resolved(w, e, &now);
+}
+
+void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
+{
+	const struct sip_msg *m = rx->msg;
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_via via;
+	obj_id id;
+	/* the top Via must be one that we wrote; the second tells where to */
+	if (m->status < 200 || m->status > 299 || m->method != SIP_INVITE ||
+	    !tp_branch_read(p->tp, m->via_branch, &id))
+		return;
+	if (!sip_each(m, SIP_HDR_VIA, &it, &v) || !sip_each(m, SIP_HDR_VIA, &it, &v) ||
+	    sip_via_parse(v, &via) != OK)
+		return;
+	struct tp_dst dst = {.is_fixed = true};
+	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;
+	if (!tp_proto_find(via.transport, &dst.proto) ||
+	    !addr_parse(via.received.n ? via.received : via.host, port, &dst.to))
+		return;
+	dst.to.port = port;
+	size_t room;
+	char *mem = block_get(p->blocks, m->n_bytes, &room);
+	if (!mem)
+		return;
+	struct buf b;
+	buf_init_fixed(&b, mem, room);
+	if (fwd_response(m, NULL, 0, &b) == OK) {
+		enum err e = tp_send(p->tp, &dst, buf_view(&b), 0);
+		(void)e; /* a repeated 2xx that cannot be sent will be repeated again */
+	}
+	block_put(p->blocks, mem);
+}

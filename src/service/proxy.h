@@ -1,0 +1,57 @@
+#pragma once
+/* The stateful proxy of RFC 3261 16: one server transaction, one or several branches, the best
+ * response back. It is told where a request may go; it knows neither accounts nor bindings. One per
+ * shard. */
+
+#include "service/forward.h"
+#include "transaction/transaction.h"
+
+struct prx;
+
+struct prx_config {
+	struct str realm;      /* credentials for it are removed before forwarding */
+	uint64_t timer_c_us;   /* 0: 190 s; more than 180 s by RFC 3261 16.6 step 11 */
+	uint64_t serial_us;    /* how long one q group rings while another waits; 0: 30 s */
+	uint32_t max_contexts; /* 0: the default of limits.h */
+};
+/* Borrows all; realm must live as long. */
+enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
+		 struct block_cache *blocks, const struct rt_self *self,
+		 const struct prx_config *cfg, struct prx **out);
+void prx_free(struct prx *p);
+
+struct prx_target {
+	struct str ruri;   /* request-URI of the branch; empty: as it is */
+	struct str path;   /* Route values to push; the first is the next hop; may be empty */
+	uint16_t q;        /* thousandths; equal values fork in parallel, higher ones come first */
+	bool has_dst;      /* reach it by dst (the flow or address that the phone opened) ... */
+	struct tp_dst dst; /* ... else by path, Route or request-URI */
+};
+
+struct prx_request {
+	const struct rt_plan *route;
+	const struct prx_target *targets; /* copied as far as needed */
+	size_t n_targets;                 /* at most PRX_MAX_TARGETS */
+	bool is_trusted;
+	bool record_route;
+	struct rt_side caller; /* for the Record-Route token */
+};
+#define PRX_MAX_TARGETS 32
+
+/* Takes over the server transaction: every outcome, refusals included, is answered through it. */
+void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_request *req);
+/* Sends an ACK for a 2xx on; nothing answers it. */
+void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+		     const struct prx_target *target);
+/* From the dispatcher: `owner` is what tsx_owner gives for st. */
+void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx);
+void prx_on_server_end(struct prx *p, void *owner, enum tsx_end why);
+/* A response that belongs to no transaction of ours (a repeated 2xx): goes on by its next Via,
+ * statelessly [RFC3261 16.7, 16.11]. */
+void prx_on_stray_response(struct prx *p, struct tp_rx *rx);
+
+struct prx_stats {
+	uint64_t n_forwarded, n_forked, n_cancelled, n_loops;
+	uint32_t live;
+};
+void prx_stats(const struct prx *p, struct prx_stats *out);
