@@ -3,6 +3,7 @@
  * The shard of an AOR is its only writer; every shard reads all AORs without locks. A record is
  * immutable: what a reader got is valid until the end of its loop turn. [RFC3261 10] [RFC3327] */
 
+#include "base/hash.h"
 #include "store/store.h"
 #include "transport/transport.h"
 
