@@ -38,3 +38,35 @@
 #define LIMIT_WORKERS 64
 /* Inbox messages handled in one turn before timers and sockets get their turn again. */
 #define LIMIT_INBOX_PER_TURN 1'024
+
+/* --- names ---------------------------------------------------------------------------------- */
+
+/* Answers that one shard's resolver keeps (each about 0.5 kB). */
+#define LIMIT_DNS_CACHE 1'024
+/* Questions on their way at once: more than this and the servers are dead anyway. */
+#define LIMIT_DNS_ASKING 256
+
+/* --- SIP transport (per shard) -------------------------------------------------------------- */
+
+/* Connections, each about 0.5 kB while idle; what the descriptors of a process allow as a rule. */
+#define LIMIT_CONNECTIONS 65'536u
+/* Of these from one address: a trunk or a NAT with thousands of phones fits, one attacker does not
+ * take all. */
+#define LIMIT_CONNECTIONS_PER_SOURCE 4'096u
+/* Memory of what waits to be written to one connection: a hundred messages, or one of the longest;
+ * who reads slower than that is closed. */
+#define LIMIT_QUEUED_BYTES (256u << 10)
+/* A message on a stream. Far above a datagram, for large bodies; one connection can hold this much
+ * for LIMIT_STREAM_MESSAGE_US. */
+#define LIMIT_STREAM_MESSAGE_BYTES (128u << 10)
+/* From a message's first byte on a stream to its last: who needs longer has other things in mind.
+ */
+#define LIMIT_STREAM_MESSAGE_US 30'000'000u
+/* A connection without traffic. Registrations over it send keep-alives far more often. */
+#define LIMIT_IDLE_US 3'600'000'000u
+/* To connect: three SYNs of Linux (0, 1, 3 s). */
+#define LIMIT_CONNECT_US 5'000'000u
+/* A FIFO that does not move at all: 64*T1, when every transaction behind it is over. */
+#define LIMIT_STALL_US 32'000'000u
+/* A stream that cannot be framed any further stays this long for its 400 to be written and read. */
+#define LIMIT_LINGER_US 5'000'000u
