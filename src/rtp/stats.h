@@ -5,25 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RTP_STATS_WINDOW 64 /* packets back within which duplicates are told from reordering */
-
 struct rtp_stats {
 	uint32_t clock; /* Hz of the timestamps */
-	bool is_started;
+	bool is_started, is_timed;
 	uint16_t max_seq;
 	uint32_t cycles; /* wraps of the sequence number, shifted by 16 */
 	uint32_t base_seq, bad_seq;
-	uint64_t seen;                     /* bit i: max_seq - i was received */
-	uint64_t received;                 /* all, duplicates included (as RFC 3550 counts) */
-	uint64_t bytes;                    /* payload */
-	uint32_t dup, reordered, restarts; /* restarts: the sequence jumped and went on there */
-	uint64_t expected_before, received_before; /* of restarted runs */
-	/* interarrival jitter, times 16 */
-	uint32_t last_transit, jitter16, max_jitter16;
+	uint64_t seen;     /* bit i: max_seq - i was received */
+	uint64_t received; /* all, duplicates included (as RFC 3550 counts) */
+	uint64_t bytes;    /* payload */
+	uint32_t dup, reordered;
+	uint32_t restarts;                             /* the sequence jumped and went on there */
+	uint64_t expected_before;                      /* of the runs before the last restart */
+	uint32_t last_transit, jitter16, max_jitter16; /* interarrival jitter, times 16 */
 	uint64_t first_us, last_us;
-	uint64_t max_delta_us; /* longest gap between packets in order of arrival */
-	/* state at the last report, for the fraction lost */
-	uint64_t report_expected, report_received;
+	uint64_t max_delta_us;                     /* longest time without a packet */
+	uint64_t report_expected, report_received; /* at the last rtp_stats_fraction */
 };
 
 void rtp_stats_init(struct rtp_stats *s, uint32_t clock_hz);
@@ -36,10 +33,16 @@ enum rtp_seen { RTP_NEW, RTP_LATE, RTP_DUP, RTP_RESTART, RTP_DUBIOUS };
  * jumped; it counts only if the next packet goes on there (A.1). */
 enum rtp_seen rtp_stats_add(struct rtp_stats *s, uint16_t seq, uint32_t ts, uint32_t n_payload,
 			    uint64_t now_us);
+/* The same for packets whose timestamp stands still (telephone events): they count, but say nothing
+ * of jitter. */
+enum rtp_seen rtp_stats_add_untimed(struct rtp_stats *s, uint16_t seq, uint32_t n_payload,
+				    uint64_t now_us);
 
 uint64_t rtp_stats_expected(const struct rtp_stats *s);
-/* Expected minus received; negative with duplicates. */
-int64_t rtp_stats_lost(const struct rtp_stats *s);
+/* Packets that never came: duplicates do not hide a loss. */
+uint64_t rtp_stats_lost(const struct rtp_stats *s);
+/* As RTCP reports it: expected minus received, duplicates counted as received, 24 bits. */
+int32_t rtp_stats_lost_rtcp(const struct rtp_stats *s);
 static inline uint32_t rtp_stats_jitter(const struct rtp_stats *s) /* ticks */
 {
 	return s->jitter16 >> 4;
