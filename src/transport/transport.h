@@ -52,6 +52,7 @@ struct tp_dst tp_dst_back(const struct tp_rx *rx);
 struct tp_dst tp_response_dst(const struct tp_rx *rx);
 
 struct tp;
+struct dns;
 struct tp_error {     /* a send that failed later */
 	enum err err; /* ERR_NET refused, unreachable, reset; ERR_LIMIT queue overflow; ERR_TIMEOUT
 			 connect */
@@ -80,16 +81,21 @@ struct tp_tap {
 
 struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
 	size_t max_connections, max_queued_bytes;
-	uint64_t idle_us;   /* a connection without traffic is closed after it */
-	size_t max_message; /* bytes of one message on a stream */
+	uint64_t idle_us;      /* a connection without traffic is closed after it */
+	size_t max_message;    /* bytes of one message on a stream */
+	size_t max_per_source; /* connections that one address may have open */
+	uint64_t message_us;   /* from the first byte of a message on a stream to its last */
+	uint64_t connect_us;   /* for a connection of ours to stand */
+	uint64_t stall_us;     /* a queue that does not move ends its connection */
 };
 
 enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct tp_user *user,
 		const struct tp_limits *limits, struct tp **out);
 void tp_free(struct tp *tp);
 void tp_set_tap(struct tp *tp, const struct tp_tap *tap); /* NULL: none */
-/* Opens a listener (UDP socket, or TCP listener). With port 0 the kernel chooses; tp_listener
- * tells. ERR_NET with *why. */
+/* Opens a listener (UDP socket, or TCP listener; others: ERR_UNSUPPORTED). With port 0 the kernel
+ * chooses; tp_listener tells. ERR_NET with *why. Each shard opens the same ones, shard 0 first: it
+ * makes sure that no other program has the address. */
 enum err tp_listen(struct tp *tp, enum tp_proto proto, const struct addr *local, const char **why);
 /* i-th listener; false past the last. */
 bool tp_listener(const struct tp *tp, size_t i, enum tp_proto *proto, struct addr *local);
@@ -141,3 +147,26 @@ typedef void tp_resolve_fn(void *ctx, enum err e, const struct tp_targets *t);
 enum err tp_resolve_uri(struct tp *tp, const struct sip_uri *uri, struct tp_targets *now,
 			tp_resolve_fn *fn, void *ctx, struct tp_resolve **running);
 void tp_resolve_cancel(struct tp_resolve *r);
+
+/* The resolver that tp_resolve_uri asks. Unless set (before the first look-up; borrowed, must
+ * outlive tp), tp makes its own: c-ares, or over env_sim a table (net/dns.h) that tests fill. */
+void tp_set_dns(struct tp *tp, struct dns *dns);
+struct dns *tp_dns(struct tp *tp); /* NULL when there is none for want of memory */
+
+struct tp_stats {              /* counters since the start, of this shard */
+	uint64_t n_received;   /* messages that were indexed here */
+	uint64_t n_sent;       /* handed to the kernel or to a connection's queue */
+	uint64_t n_moved;      /* received here, owned by another shard */
+	uint64_t n_keep_alive; /* CRLF and NUL, pings */
+	uint64_t n_garbage;    /* no SIP message, or one over all bounds: dropped */
+	uint64_t n_mismatched; /* responses whose branch and Call-ID name different shards: dropped
+				*/
+	uint64_t n_no_memory;  /* dropped for want of memory */
+	uint64_t n_udp_full;   /* datagrams lost because the socket's buffer was full */
+	uint64_t n_icmp;       /* ICMP errors heard */
+	uint64_t n_refused;    /* connections beyond a limit, closed at once */
+	uint64_t n_overflow, n_stalled, n_unfinished; /* connections ended: queue full, queue not
+							 moving, message not finished */
+	uint32_t live_connections;
+};
+void tp_stats(const struct tp *tp, struct tp_stats *out);

@@ -1,0 +1,131 @@
+#pragma once
+/* What the files of transport/ share. */
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "net/conn.h"
+#include "net/dns.h"
+#include "transport/transport.h"
+#include "wire/frame.h"
+
+#define TP_MAX_LISTENERS 16
+#define TP_FLOW_KIND     'F' /* of their obj_ids */
+
+struct tp_listener {
+	struct tp *tp;
+	struct env_sock *sock;
+	enum tp_proto proto;
+	struct addr local;
+	bool is_any;
+	struct tmr pause; /* TCP: no descriptors were left; accept again later */
+};
+
+enum tp_conn_state { TP_CONN_OPENING, TP_CONN_OPEN, TP_CONN_DOWN };
+
+struct tp_flow_down { /* goes round the shards, one after the other, and home again */
+	struct inbox_msg inbox;
+	tp_flow flow;
+};
+
+struct tp_conn {
+	struct net_conn net;
+	struct tp *tp;
+	struct wire_frame frame;
+	struct tmr timer;     /* the nearest of all that may end it */
+	struct hnode by_peer; /* outgoing: in tp.by_peer until it is closed */
+	struct tp_source *source;
+	struct addr local, peer;
+	uint64_t active_us; /* last traffic */
+	uint64_t begun_us;  /* first byte of an incomplete message, 0: none */
+	uint64_t until_us;  /* opening or lingering: when that ends, 0: neither */
+	struct tp_flow_down down;
+	struct ev_task put_back; /* without other shards: its slot is free after this turn */
+	uint8_t proto, state;    /* enum tp_proto, enum tp_conn_state */
+	bool is_outgoing;
+};
+
+struct tp_source { /* connections per address */
+	struct hnode node;
+	struct addr ip;
+	uint32_t n;
+};
+
+struct tp {
+	struct ev_loop *loop;
+	struct block_cache *blocks;
+	struct tp_user user;
+	struct tp_tap tap; /* fn NULL: none */
+	struct tp_limits limits;
+	size_t shard, n_shards;
+	struct net net;
+	size_t n_listeners;
+	struct tp_listener listeners[TP_MAX_LISTENERS];
+	struct pool conns;
+	struct htab by_peer, sources;
+	struct ev_words *up; /* by slot: TP_WORD_UP | generation of the connection that is up */
+	bool has_keys;
+	uint8_t branch_key[16], call_id_key[16];
+	struct dns *dns;
+	bool is_own_dns;
+	struct link resolves; /* running */
+	struct tp_stats stats;
+};
+
+static inline uint64_t tp_now(const struct tp *tp)
+{
+	return ev_now_us(tp->loop);
+}
+
+/* --- rx.c: received messages ---------------------------------------------------------------- */
+
+struct tp_origin {
+	const struct addr *from, *to;
+	enum tp_proto proto;
+	tp_flow flow;
+};
+/* Copies and indexes one message and hands it to its owner's user. What cannot be indexed is
+ * counted and dropped. */
+void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool is_stream);
+void tp_on_packet(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* inbox PACKET */
+void tp_tap_put(struct tp *tp, bool is_sent, enum tp_proto proto, const struct addr *from,
+		const struct addr *to, struct str bytes);
+
+/* --- listen.c: listeners and local addresses ------------------------------------------------ */
+
+/* The listener to send from, by dst->from or the kernel's choice; *src is the source address to
+ * give to env_send (ADDR_NONE: whatever the socket has). NULL: none of that family. */
+struct tp_listener *tp_pick(struct tp *tp, enum tp_proto proto, const struct tp_dst *dst,
+			    struct addr *src);
+bool tp_has_listener(const struct tp *tp, enum tp_proto proto, uint8_t family);
+void tp_listeners_close(struct tp *tp);
+/* The address that an outgoing connection must bind to; ADDR_NONE: any. */
+struct addr tp_bind_for(struct tp *tp, const struct tp_dst *dst);
+
+/* --- udp.c ---------------------------------------------------------------------------------- */
+
+enum err tp_udp_open(struct tp_listener *l, unsigned flags, const char **why);
+enum err tp_udp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes);
+
+/* --- flow.c: connections -------------------------------------------------------------------- */
+
+enum err tp_tcp_open(struct tp_listener *l, unsigned flags, const char **why);
+enum err tp_flows_init(struct tp *tp);
+void tp_flows_fini(struct tp *tp);
+/* The connection that the flow names, on its own shard; NULL when it is closed. */
+struct tp_conn *tp_flow_find(struct tp *tp, tp_flow flow);
+/* An open or opening connection that we made to dst->to. */
+struct tp_conn *tp_conn_to(struct tp *tp, const struct tp_dst *dst);
+enum err tp_conn_open(struct tp *tp, const struct tp_dst *dst, struct tp_conn **out);
+enum err tp_conn_send(struct tp_conn *c, struct str bytes, obj_id owner);
+void tp_on_flow_down(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* inbox FLOW_DOWN */
+
+/* --- send.c --------------------------------------------------------------------------------- */
+
+/* Tells the owner of a message, on its shard, that it was not sent. */
+void tp_tell_error(struct tp *tp, size_t shard, const struct tp_error *e);
+void tp_on_send(void *ctx, struct ev_loop *l, struct inbox_msg *m);        /* inbox SEND */
+void tp_on_send_result(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* SEND_RESULT */
+
+/* --- resolve.c ------------------------------------------------------------------------------ */
+
+void tp_resolves_fini(struct tp *tp);
