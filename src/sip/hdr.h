@@ -21,6 +21,8 @@ struct sip_cseq {
 	uint32_t n;
 	struct str method;
 };
+/* ERR_LIMIT when the number does not fit; from 2^31 on it is against RFC 3261 8.1.1.5, but taken.
+ */
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
 
 /* q of a Contact in thousandths: "0.5" is 500. [RFC3261 25.1 qvalue] */
@@ -51,3 +53,17 @@ struct sip_sub_state { /* Subscription-State [RFC6665 8.2.3] */
 	uint32_t expires, retry_after; /* UINT32_MAX when absent */
 };
 enum err sip_sub_state_parse(struct str value, struct sip_sub_state *out);
+
+struct sip_reason {          /* Reason [RFC3326 2]: one value */
+	struct str protocol; /* "SIP", "Q.850", ... */
+	struct str text;     /* without quotes; empty when absent */
+	uint32_t cause;
+	bool has_cause;
+};
+enum err sip_reason_parse(struct str value, struct sip_reason *out);
+
+struct sip_warning { /* Warning [RFC3261 20.43]: one value */
+	uint16_t code;
+	struct str agent, text; /* text without quotes, escapes as written */
+};
+enum err sip_warning_parse(struct str value, struct sip_warning *out);

@@ -7,8 +7,6 @@
 #include "base/buf.h"
 #include "sip/tables.h"
 
-enum sip_diag_code; /* sip/diag.def via tables.h */
-
 struct sip_diag {      /* one thing that is not as the grammar says */
 	uint16_t code; /* enum sip_diag_code: text, RFC section, severity in diag.def */
 	uint16_t hdr;  /* index of the header row, or SIP_ROW_NONE */
@@ -28,10 +26,11 @@ struct sip_row {       /* one header field line; values of a list are split when
 enum { SIP_ROW_FOLDED = 1, SIP_ROW_COMPACT = 2 };
 
 struct sip_msg {
-	struct sip_msg *next; /* for its owner's queues and free lists */
-	uint32_t refs;        /* not atomic: one shard at a time */
-	uint32_t block_size;  /* of the whole allocation */
-	char *bytes;          /* as received */
+	struct sip_msg *next;           /* for its owner's queues and free lists */
+	uint32_t refs;                  /* not atomic: one shard at a time */
+	uint32_t block_size;            /* of the whole allocation */
+	char *bytes;                    /* as received */
+	const struct sip_row *rows_end; /* row i is rows_end[-1 - i] */
 	uint32_t n_bytes; /* of the message, body included; what follows in a datagram is cut off */
 	uint32_t head_n;  /* start line, headers and the empty line */
 
@@ -53,10 +52,9 @@ struct sip_msg {
 	struct str body;
 
 	uint16_t n_rows, n_diags;
+	uint32_t worst;             /* bit set of the severities seen */
 	uint16_t first[SIP_HDR__N]; /* row of the first header with that id, or SIP_ROW_NONE */
 	struct sip_diag diags[SIP_MAX_DIAGS];
-	const struct sip_row *rows_end; /* row i is rows_end[-1 - i] */
-	uint64_t worst;                 /* bit set of the severities seen */
 };
 
 /* How much a block must hold for n bytes of message. Always enough for SIP_MAX_ROWS or n/4 rows,
@@ -74,8 +72,10 @@ void sip_msg_free(struct sip_msg *m); /* only for sip_msg_from */
  * Content-Length the body reaches its end, bytes beyond Content-Length are cut off, too few are a
  * diagnostic. OK: indexed, perhaps with diagnostics. ERR_MORE: stream only, the message is not
  * complete. ERR_SYNTAX: no SIP message at all (start line unreadable). ERR_LIMIT: over 65,535
- * header bytes or 256 rows. Leading CRLFs are skipped (RFC 3261 7.5). *consumed is how many bytes
- * were used (also for ERR_SYNTAX in a datagram). */
+ * header bytes or 256 rows; what came before is indexed, so that it can be answered. A stream that
+ * gives OK without has_content_length cannot be framed any further: answer and close it. Leading
+ * CRLFs are skipped (RFC 3261 7.5). *consumed is how many bytes were used (also for ERR_SYNTAX in a
+ * datagram). */
 enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t *consumed);
 
 static inline const struct sip_row *sip_row(const struct sip_msg *m, unsigned i)

@@ -43,7 +43,7 @@ unsigned sip_hdr_flags(enum sip_hdr_id id);
 struct str sip_status_reason(unsigned status);
 
 /* What a diagnostic means for the exchange; diag.def says more. */
-enum sip_severity { SIP_SEV_NOTE, SIP_SEV_WARN, SIP_SEV_REFUSE, SIP_SEV_DISCARD };
+enum sip_severity { SIP_SEV_NOTE, SIP_SEV_WARN, SIP_SEV_REJECT, SIP_SEV_REFUSE, SIP_SEV_DISCARD };
 
 enum sip_diag_code {
 #define DIAG(id, severity, status, rfc, text) SIP_DIAG_##id,
@@ -51,3 +51,6 @@ enum sip_diag_code {
 #undef DIAG
 	SIP_DIAG__N
 };
+const char *sip_diag_name(unsigned code); /* "BARE_LF": stable, for tests and filters */
+enum sip_severity sip_diag_severity(unsigned code);
+unsigned sip_diag_status(unsigned code); /* status to answer with, 0 when there is none */
