@@ -70,3 +70,18 @@
 #define LIMIT_STALL_US 32'000'000u
 /* A stream that cannot be framed any further stays this long for its 400 to be written and read. */
 #define LIMIT_LINGER_US 5'000'000u
+
+/* --- services ------------------------------------------------------------------------------- */
+
+/* Requests that one shard's proxy forwards at a time: 500 calls/s ringing for 30 s is 15,000. */
+#define LIMIT_PROXY_CONTEXTS 65'536
+/* Requests of one shard whose credentials are being checked by another. */
+#define LIMIT_PENDING_AUTH 16'384
+/* Echo tests of one shard at a time: each holds two ports and 50 packets/s in each direction. */
+#define LIMIT_ECHO_CALLS 100
+/* Message-waiting subscriptions of one account: a few phones with a stale one each. */
+#define LIMIT_MWI_PER_USER 16
+/* Requests outside dialogs that one user at one address may start: a person's phone needs a few at
+ * start-up, a test tool with one account some dozens a second. */
+#define LIMIT_STARTS_PER_S   50
+#define LIMIT_STARTS_BURST   200

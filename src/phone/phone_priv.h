@@ -1,0 +1,48 @@
+#pragma once
+/* Seen only in phone/. */
+
+#include "phone/phone.h"
+
+struct ph {
+	struct ev_loop *loop;
+	struct block_cache blocks;
+	struct tp *tp;
+	struct tsx_mgr *tsx;
+	struct dlg_mgr *dlg;
+	struct ph_config cfg; /* its strings are in `texts` */
+	struct arena texts;
+	struct str user, domain, proxy_uri;
+	struct uac_account account;
+	struct tp_resolve *resolve;
+	struct addr local; /* address that SIP and RTP are bound to */
+	struct rgc *rgc;
+	struct uac *request;
+	struct sub *sub;
+	uint64_t sub_us, request_us;
+	const struct ph_plan *incoming;
+	struct link calls;
+	size_t n_calls;
+	uint64_t start_us;
+};
+
+/* An event under construction: text and JSON grow side by side. */
+struct ph_report {
+	struct ph *ph;
+	const char *name;
+	struct buf text, json;
+	char text_mem[512], json_mem[1024];
+};
+void ph_report_begin(struct ph_report *r, struct ph *ph, const char *name);
+[[gnu::format(printf, 2, 3)]] void ph_report_text(struct ph_report *r, const char *fmt, ...);
+void ph_report_str(struct ph_report *r, const char *key, struct str value);
+void ph_report_num(struct ph_report *r, const char *key, int64_t value);
+void ph_report_real(struct ph_report *r, const char *key, double value);
+void ph_report_send(struct ph_report *r);
+void ph_report_end(struct ph_report *r, enum ph_outcome outcome); /* sends it as the end of something */
+
+enum ph_outcome ph_outcome_of_status(unsigned status);
+enum ph_outcome ph_outcome_of(const struct uac_result *res);
+struct str ph_reason(const struct tp_rx *rx, unsigned status);
+
+void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx);
+void ph_calls_free(struct ph *ph);
