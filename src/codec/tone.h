@@ -1,6 +1,6 @@
 #pragma once
-/* Tones: a sine generator and Goertzel detectors. Levels are dBm0 of G.711: a sine at full scale is
- * +3.17 dBm0 for A-law and µ-law within 0.03 dB, so 0 dBm0 has an amplitude of 22,810 here. */
+/* Tones: a sine generator and Goertzel detectors. Levels are dBm0: a sine of full scale is +3.14
+ * dBm0 [ITU-T G.711], so one of 0 dBm0 has an amplitude of 22,827. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,9 +19,8 @@ void cdc_tone_put(struct cdc_tone *t, int16_t *samples, size_t n); /* overwrites
 double cdc_goertzel_dbm0(const int16_t *samples, size_t n, double freq_hz, uint32_t rate);
 double cdc_level_dbm0(const int16_t *samples, size_t n);
 
-/* Finds which tone, if any, dominates: blocks of 80 ms; a bank of frequencies around a coarse
- * estimate, refined by interpolation between bins. Reports the frequency within ±2 Hz for pure
- * tones from 100 to 3,800 Hz above -45 dBm0 that carry at least 3/4 of the block's power. */
+/* Finds which tone, if any, dominates each block of 80 ms: one from 100 to 3,800 Hz, above -45
+ * dBm0, that carries at least 3/4 of the block's power. Pure tones are measured within +-2 Hz. */
 #define CDC_DETECT_BLOCK 640 /* samples at 8 kHz; other rates are not supported */
 struct cdc_detect {
 	int16_t block[CDC_DETECT_BLOCK];
