@@ -1,6 +1,7 @@
 #pragma once
 /* Seen only in phone/. */
 
+#include "base/arena.h"
 #include "phone/phone.h"
 
 struct ph {

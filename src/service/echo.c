@@ -112,7 +112,7 @@ void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx)
 {
 	struct call *c = e->n_calls < e->max_calls ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
-		code_reply(e->tsx, st, CODE_OVERLOAD, 0, STR_NONE);
+		code_refuse(e->tsx, st, CODE_OVERLOAD, STR_NONE);
 		return;
 	}
 	c->echo = e;
@@ -127,7 +127,7 @@ void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx)
 	const char *why;
 	if (md_leg_open(&c->leg, e->loop, &cfg, &why)) {
 		free_call(c);
-		code_reply(e->tsx, st, CODE_NO_MEDIA_PORT, 0, STR_NONE);
+		code_refuse(e->tsx, st, CODE_NO_MEDIA_PORT, STR_NONE);
 		return;
 	}
 	struct ses_accept acc = {.contact_user = STR("echo")};

@@ -103,12 +103,12 @@ void mwi_on_subscribe(struct mwi *m, tsx_id st, struct tp_rx *rx, struct str aor
 {
 	uint64_t hash = siphash(m->key, aor.p, aor.n);
 	if (count(m, hash, aor) >= m->max_per_user) {
-		code_reply(m->tsx, st, CODE_TOO_MANY_SUBSCRIPTIONS, 0, STR("Retry-After: 60\r\n"));
+		code_refuse(m->tsx, st, CODE_TOO_MANY_SUBSCRIPTIONS, STR("Retry-After: 60\r\n"));
 		return;
 	}
 	struct watcher *w = calloc(1, sizeof(*w) + aor.n);
 	if (!w) {
-		code_reply(m->tsx, st, CODE_OVERLOAD, 0, STR_NONE);
+		code_refuse(m->tsx, st, CODE_OVERLOAD, STR_NONE);
 		return;
 	}
 	w->mwi = m;

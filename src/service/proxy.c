@@ -173,8 +173,7 @@ void prx_stats(const struct prx *p, struct prx_stats *out)
 static void refuse(struct ctx *c, enum code code)
 {
 	c->is_final_sent = true;
-	enum err e = code_reply(c->prx->tsx, c->st, code, 0, STR_NONE);
-	(void)e; /* ERR_STATE: the transaction has ended, nobody waits */
+	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
 }
 
 /* Sends what came from a branch back, without our Via. */
@@ -553,16 +552,16 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	uint32_t breadth = breadth_of(m);
 	if (fwd_is_loop(p->self, m)) {
 		p->stats.n_loops++;
-		code_reply(p->tsx, st, CODE_LOOP, 0, STR_NONE);
+		code_refuse(p->tsx, st, CODE_LOOP, STR_NONE);
 		return;
 	}
 	if (breadth < widest_group(r)) {
-		code_reply(p->tsx, st, CODE_BREADTH, 0, STR_NONE);
+		code_refuse(p->tsx, st, CODE_BREADTH, STR_NONE);
 		return;
 	}
 	struct ctx *c = pool_get(&p->contexts);
 	if (!c) {
-		code_reply(p->tsx, st, CODE_OVERLOAD, 0, STR_NONE);
+		code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
 		return;
 	}
 	c->prx = p;
@@ -576,7 +575,7 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->breadth = breadth;
 	for (size_t i = 0; i < r->n_targets; i++)
 		if (add_branch(c, &r->targets[i])) {
-			code_reply(p->tsx, st, CODE_OVERLOAD, 0, STR_NONE);
+			code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
 			free_ctx(c);
 			return;
 		}

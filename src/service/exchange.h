@@ -1,0 +1,54 @@
+#pragma once
+/* The exchange: what all shards share (store, accounts, bindings, domains, keys), and per shard the
+ * stack with its services and the dispatcher that decides which of them a request is for. The same
+ * over env_os and env_sim. */
+
+#include "location/location.h"
+#include "service/domains.h"
+#include "service/route.h"
+
+struct exc;       /* of the process */
+struct exc_shard; /* of one shard */
+
+struct exc_cfg {
+	const struct str *domains; /* configured names, may be none */
+	size_t n_domains;
+	struct str host_name; /* of this machine; counts as a domain when none are configured */
+	struct str realm;     /* wanted at the first start; empty: one is made */
+	const struct addr_net *trust;
+	size_t n_trust;
+	struct str echo_user; /* number of the echo test; empty: "echo" and "*43" */
+	struct str product;   /* Server header */
+};
+
+enum exc_note_kind { EXC_NOTE_REGISTER, EXC_NOTE_STORM };
+struct exc_note { /* something to tell the operator */
+	enum exc_note_kind kind;
+	size_t shard;
+	struct str text; /* a sentence */
+	struct str user, call_id;
+	struct addr from;
+};
+
+/* Before the shards start; borrows shards, store, env (of the first shard). ERR_SYNTAX with a
+ * sentence in `why` for a bad domain. */
+enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
+		 const struct exc_cfg *cfg, struct exc **out, struct buf *why);
+void exc_free(struct exc *x); /* after the shards have stopped */
+/* Called from the shards' threads. */
+void exc_set_notes(struct exc *x, void (*fn)(void *ctx, const struct exc_note *n), void *ctx);
+/* Before the shards start. ERR_NET with *why. On every shard the same addresses. */
+enum err exc_listen(struct exc *x, enum tp_proto proto, const struct addr *local, const char **why);
+void exc_set_tap(struct exc *x, size_t shard, const struct tp_tap *tap);
+struct str exc_realm(const struct exc *x);
+struct acc *exc_accounts(struct exc *x);
+struct loc *exc_location(struct exc *x);
+const struct dom *exc_domains(const struct exc *x);
+struct tp *exc_transport(struct exc *x, size_t shard);
+struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
+/* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
+ * way go on. */
+void exc_drain(struct exc *x);
+/* Transactions, sessions and forwarded requests that are alive; call it on that shard or when all
+ * stand still. */
+size_t exc_live(struct exc *x, size_t shard);
