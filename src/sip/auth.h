@@ -1,6 +1,13 @@
 #pragma once
 /* Digest access authentication as pure functions: challenges and credentials, for clients and
- * servers. [RFC7616] [RFC8760] [RFC3261 22] */
+ * servers. [RFC7616] [RFC8760] [RFC3261 22]
+ *
+ * Offering several algorithms so that old phones survive: one header line per algorithm, MD5 first,
+ * then SHA-256, then SHA-512-256, all with the same realm and nonce; answers in any of them are
+ * accepted. Browser phones and many desk phones look at the first challenge only and know only MD5;
+ * phones that keep the last challenge without looking at its algorithm answer with MD5 to the right
+ * nonce. A client that follows RFC 8760 takes the first that it knows, MD5 here: who wants SHA-256
+ * from it offers SHA-256 first, or alone. */
 
 #include "base/digest.h"
 #include "sip/hdr.h"

@@ -13,7 +13,8 @@ struct sip_edit {
 struct sip_edits {
 	const struct sip_msg *msg;
 	unsigned n;
-	enum err err; /* sticky: ERR_LIMIT */
+	enum err err;    /* sticky: ERR_LIMIT */
+	char length[12]; /* text of the Content-Length that sip_edit_body sets */
 	struct sip_edit e[SIP_MAX_EDITS];
 };
 
@@ -35,5 +36,6 @@ void sip_edit_replace(struct sip_edits *ed, struct str old_in_msg,
 		      struct str with); /* any span of the message */
 void sip_edit_body(struct sip_edits *ed, struct str body,
 		   struct str content_type); /* keeps Content-Length true */
-/* Appends the edited message. */
+/* Appends the edited message. ERR_STATE when edits overlap or lie outside of it, else the first
+ * error of the edits or of `out`. */
 enum err sip_splice(const struct sip_edits *ed, struct buf *out);

@@ -6,9 +6,10 @@
 
 struct sip_out {
 	struct buf *b;
-	bool has_body;
 };
 
+/* A value that would begin a line of its own (CR or LF not followed by white space) makes the
+ * message fail with ERR_SYNTAX: no header can be smuggled in through a value. */
 void sip_out_request(struct sip_out *o, struct buf *b, struct str method, struct str ruri);
 /* Start line, then Via(s), From, To (with to_tag added when it has none and to_tag is not empty),
  * Call-ID, CSeq copied from req, in its bytes. `received`: the packet's source, put into the

@@ -1,0 +1,241 @@
+/* Building messages. Straight-line code: every call appends to the buffer, whose error is sticky,
+ * and sip_out_end tells. Values are checked for line breaks that are no folds, so that nothing that
+ * comes from outside (a display name, a URI) can add a header or end the header section.
+ *
+ * Responses take Via, From, To, Call-ID and CSeq in the bytes of the request, in the order that
+ * everybody is used to; only the topmost Via changes (received, rport) and To gets its tag.
+ * [RFC3261 8.2.6.2, 18.2.1] [RFC3581 4] */
+
+#include "sip/out.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void fail(struct sip_out *o, enum err e)
+{
+	if (o->b->err == OK)
+		o->b->err = e;
+}
+
+/* A line break must be CRLF or LF with white space behind it. */
+static bool is_one_line(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != '\r' && s.p[i] != '\n')
+			continue;
+		if (s.p[i] == '\r')
+			i++;
+		if (i + 1 >= s.n || s.p[i] != '\n' || (s.p[i + 1] != ' ' && s.p[i + 1] != '\t'))
+			return false;
+	}
+	return true;
+}
+
+static void put_line(struct sip_out *o, struct str name, struct str value)
+{
+	if (!is_one_line(value))
+		fail(o, ERR_SYNTAX);
+	buf_str(o->b, name);
+	buf_str(o->b, STR(": "));
+	buf_str(o->b, value);
+	buf_str(o->b, STR("\r\n"));
+}
+
+void sip_out_request(struct sip_out *o, struct buf *b, struct str method, struct str ruri)
+{
+	o->b = b;
+	if (!is_one_line(method) || !is_one_line(ruri))
+		fail(o, ERR_SYNTAX);
+	buf_str(b, method);
+	buf_chr(b, ' ');
+	buf_str(b, ruri);
+	buf_str(b, STR(" SIP/2.0\r\n"));
+}
+
+void sip_out_hdr(struct sip_out *o, enum sip_hdr_id id, struct str value)
+{
+	put_line(o, sip_hdr_name(id), value);
+}
+
+void sip_out_named(struct sip_out *o, struct str name, struct str value)
+{
+	if (!name.n || memchr(name.p, '\n', name.n) || memchr(name.p, '\r', name.n))
+		fail(o, ERR_SYNTAX);
+	put_line(o, name, value);
+}
+
+void sip_out_fmt(struct sip_out *o, enum sip_hdr_id id, const char *fmt, ...)
+{
+	buf_str(o->b, sip_hdr_name(id));
+	buf_str(o->b, STR(": "));
+	size_t start = o->b->n;
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vfmt(o->b, fmt, ap);
+	va_end(ap);
+	if (o->b->err == OK && !is_one_line(str_of(o->b->p + start, o->b->n - start)))
+		fail(o, ERR_SYNTAX);
+	buf_str(o->b, STR("\r\n"));
+}
+
+void sip_out_copy(struct sip_out *o, const struct sip_msg *m, enum sip_hdr_id id)
+{
+	for (unsigned i = m->first[id]; i != SIP_ROW_NONE; i = sip_row(m, i)->next) {
+		const struct sip_row *r = sip_row(m, i);
+		put_line(o, id == SIP_HDR_OTHER ? sip_row_name(m, r) : sip_hdr_name(id),
+			 sip_row_value(m, r));
+	}
+}
+
+enum err sip_out_end(struct sip_out *o, struct str content_type, struct str body)
+{
+	if (content_type.n)
+		sip_out_hdr(o, SIP_HDR_CONTENT_TYPE, content_type);
+	buf_str(o->b, STR("Content-Length: "));
+	buf_u64(o->b, body.n);
+	buf_str(o->b, STR("\r\n\r\n"));
+	buf_str(o->b, body);
+	return o->b->err;
+}
+
+/* ---- responses ---- */
+
+struct patch { /* of the topmost Via: at `at`, `del` bytes give way to `ins` */
+	const char *at;
+	size_t del;
+	struct str ins;
+};
+
+static bool is_source(const struct sip_via *via, const struct addr *from)
+{
+	struct addr a;
+	return addr_parse(via->host, 0, &a) && addr_ip_eq(&a, from);
+}
+
+/* The parameters that tell the client where its request came from: received whenever rport was
+ * asked for or sent-by is something else, rport when it was asked for. A value that the client
+ * wrote there itself is replaced. */
+static unsigned via_patches(const struct sip_msg *req, const struct addr *from, char text[96],
+			    struct patch out[2])
+{
+	struct sip_via via;
+	struct str port;
+	unsigned n = 0;
+	if (sip_via_parse(req->via, &via) != OK || (!via.has_rport && is_source(&via, from)))
+		return 0;
+	struct buf b;
+	buf_init_fixed(&b, text, 96);
+	if (via.received.n) {
+		bool is_ref = via.received.p[-1] == '[';
+		addr_put_ip(&b, from);
+		out[n++] = (struct patch){via.received.p - is_ref, via.received.n + 2u * is_ref,
+					  buf_view(&b)};
+	} else {
+		buf_str(&b, STR(";received="));
+		addr_put_ip(&b, from);
+		out[n++] = (struct patch){req->via.p + req->via.n, 0, buf_view(&b)};
+	}
+	if (via.has_rport && sip_param(via.params, STR("rport"), &port)) {
+		size_t start = b.n;
+		if (!port.p) { /* stands without '=': behind the name */
+			port = str_of(via.params.p + str_ifind(via.params, STR("rport")) + 5, 0);
+			buf_chr(&b, '=');
+		}
+		buf_u64(&b, from->port);
+		out[n++] = (struct patch){port.p, port.n, str_of(text + start, b.n - start)};
+	}
+	if (n == 2 && out[1].at < out[0].at) {
+		struct patch first = out[1];
+		out[1] = out[0];
+		out[0] = first;
+	}
+	return n;
+}
+
+static void put_vias(struct sip_out *o, const struct sip_msg *req, const struct addr *received)
+{
+	char text[96];
+	struct patch patches[2];
+	unsigned n = received ? via_patches(req, received, text, patches) : 0;
+	for (unsigned i = req->first[SIP_HDR_VIA]; i != SIP_ROW_NONE; i = sip_row(req, i)->next) {
+		struct str v = sip_row_value(req, sip_row(req, i));
+		const char *at = v.p;
+		buf_str(o->b, STR("Via: "));
+		for (unsigned k = 0; k < n; k++) {
+			buf_put(o->b, at, (size_t)(patches[k].at - at));
+			buf_str(o->b, patches[k].ins);
+			at = patches[k].at + patches[k].del;
+		}
+		n = 0; /* the topmost value is in the first line */
+		buf_put(o->b, at, (size_t)(v.p + v.n - at));
+		buf_str(o->b, STR("\r\n"));
+	}
+}
+
+static void put_to(struct sip_out *o, const struct sip_msg *req, struct str to_tag)
+{
+	if (!sip_has(req, SIP_HDR_TO))
+		return;
+	buf_str(o->b, STR("To: "));
+	buf_str(o->b, sip_value(req, SIP_HDR_TO));
+	if (to_tag.n && !req->to_tag.n) {
+		buf_str(o->b, STR(";tag="));
+		buf_str(o->b, to_tag);
+	}
+	buf_str(o->b, STR("\r\n"));
+}
+
+/* One line of req, the first of that header, when it has one. */
+static void put_first(struct sip_out *o, const struct sip_msg *req, enum sip_hdr_id id)
+{
+	if (sip_has(req, id))
+		put_line(o, sip_hdr_name(id), sip_value(req, id));
+}
+
+void sip_out_response(struct sip_out *o, struct buf *b, const struct sip_msg *req, unsigned status,
+		      struct str reason, struct str to_tag, const struct addr *received)
+{
+	o->b = b;
+	if (!is_one_line(reason) || !is_one_line(to_tag))
+		fail(o, ERR_SYNTAX);
+	buf_str(b, STR("SIP/2.0 "));
+	buf_u64(b, status);
+	buf_chr(b, ' ');
+	buf_str(b, reason.n ? reason : sip_status_reason(status));
+	buf_str(b, STR("\r\n"));
+	put_vias(o, req, received);
+	put_first(o, req, SIP_HDR_FROM);
+	put_to(o, req, status == 100 ? STR_NONE : to_tag);
+	put_first(o, req, SIP_HDR_CALL_ID);
+	put_first(o, req, SIP_HDR_CSEQ);
+	if (status == 100)
+		put_first(o, req, SIP_HDR_TIMESTAMP);
+}
+
+/* ---- CANCEL and ACK ---- */
+
+static enum err put_like(struct buf *b, const struct sip_msg *sent, struct str method,
+			 struct str to)
+{
+	struct sip_out o;
+	sip_out_request(&o, b, method, sent->ruri);
+	sip_out_hdr(&o, SIP_HDR_VIA, sent->via);
+	sip_out_copy(&o, sent, SIP_HDR_ROUTE);
+	sip_out_hdr(&o, SIP_HDR_MAX_FORWARDS, STR("70"));
+	sip_out_hdr(&o, SIP_HDR_FROM, sip_value(sent, SIP_HDR_FROM));
+	sip_out_hdr(&o, SIP_HDR_TO, to);
+	sip_out_hdr(&o, SIP_HDR_CALL_ID, sip_value(sent, SIP_HDR_CALL_ID));
+	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, sent->cseq, STR_ARG(method));
+	return sip_out_end(&o, STR_NONE, STR_NONE);
+}
+
+enum err sip_out_cancel(struct buf *b, const struct sip_msg *invite_sent)
+{
+	return put_like(b, invite_sent, STR("CANCEL"), sip_value(invite_sent, SIP_HDR_TO));
+}
+
+enum err sip_out_ack_non2xx(struct buf *b, const struct sip_msg *invite_sent,
+			    const struct sip_msg *response)
+{
+	return put_like(b, invite_sent, STR("ACK"), sip_value(response, SIP_HDR_TO));
+}
