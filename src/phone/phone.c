@@ -1,9 +1,10 @@
 /* A user agent: the SIP stack of one account on one loop.
  *
- * Start-up: ph_new reads the configuration, ph_start resolves the next hop and binds SIP to the address that the system uses towards it (RTP will be
- * bound to the same one), then tells "ready". Calls are in phone/call.c; here are the stack, registration, single requests and
- * subscriptions. Ownership: the phone owns its transport, transactions, dialogs; sessions and requests that run hold the phone as their context and are
- * dropped in ph_free before the stack goes. */
+ * Start-up: ph_new reads the configuration, ph_start resolves the next hop and binds SIP to the
+ * address that the system uses towards it (RTP will be bound to the same one), then tells "ready".
+ * Calls are in phone/call.c; here are the stack, registration, single requests and subscriptions.
+ * Ownership: the phone owns its transport, transactions, dialogs; sessions and requests that run
+ * hold the phone as their context and are dropped in ph_free before the stack goes. */
 #include "phone/phone_priv.h"
 
 #include <stdio.h>
@@ -71,8 +72,10 @@ static void to_tsx_flow_down(void *ctx, tp_flow flow)
 
 static enum err make_stack(struct ph *ph)
 {
-	struct tp_user tp_user = {
-		.ctx = ph, .on_message = to_tsx_message, .on_error = to_tsx_error, .on_flow_down = to_tsx_flow_down};
+	struct tp_user tp_user = {.ctx = ph,
+				  .on_message = to_tsx_message,
+				  .on_error = to_tsx_error,
+				  .on_flow_down = to_tsx_flow_down};
 	struct tsx_user tsx_user = {
 		.ctx = ph,
 		.on_request = on_request,
@@ -153,7 +156,8 @@ static enum err read_config(struct ph *ph, const struct ph_config *cfg, const ch
 	return OK;
 }
 
-enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **out, const char **why)
+enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **out,
+		const char **why)
 {
 	*why = "not enough memory";
 	struct ph *ph = calloc(1, sizeof(*ph));
@@ -215,8 +219,9 @@ static void on_next_hop(void *ctx, enum err e, const struct tp_targets *t)
 	const char *why = "";
 	ph->resolve = NULL;
 	if (e || !t->n) {
-		unreachable(ph, e == ERR_UNSUPPORTED ? "that URI needs a transport that this phone does not have"
-						     : "the name of the server cannot be resolved");
+		unreachable(ph, e == ERR_UNSUPPORTED
+					? "that URI needs a transport that this phone does not have"
+					: "the name of the server cannot be resolved");
 		return;
 	}
 	if (!local.family && env_source_for(ph->loop->env, &t->dst[0].to, &local)) {
@@ -300,7 +305,8 @@ static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *
 void ph_register(struct ph *ph, uint32_t expires_s, bool is_once)
 {
 	static const struct rgc_user user = {.on_event = on_registration};
-	struct rgc_config cfg = {.account = ph->account, .expires_s = expires_s, .is_once = is_once};
+	struct rgc_config cfg = {
+		.account = ph->account, .expires_s = expires_s, .is_once = is_once};
 	if (rgc_new(ph->dlg, &cfg, &user, ph, &ph->rgc)) {
 		struct ph_report r;
 		ph_report_begin(&r, ph, "register-failed");
@@ -331,8 +337,9 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 	ph_report_num(&r, "status", res->status);
 	ph_report_str(&r, "reason", reason);
 	ph_report_real(&r, "ms", ms);
-	static const enum sip_hdr_id shown[] = {SIP_HDR_ALLOW, SIP_HDR_SUPPORTED, SIP_HDR_ACCEPT, SIP_HDR_SERVER, SIP_HDR_USER_AGENT,
-						SIP_HDR_WARNING};
+	static const enum sip_hdr_id shown[] = {SIP_HDR_ALLOW,      SIP_HDR_SUPPORTED,
+						SIP_HDR_ACCEPT,     SIP_HDR_SERVER,
+						SIP_HDR_USER_AGENT, SIP_HDR_WARNING};
 	for (size_t i = 0; res->rx && i < ARRAY_LEN(shown); i++) {
 		struct str v = sip_value(res->rx->msg, shown[i]);
 		char key[32];
@@ -344,10 +351,12 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 	ph_report_end(&r, ph_outcome_of(res));
 }
 
-enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type, struct str body)
+enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type,
+		    struct str body)
 {
 	static const struct uac_user user = {.on_done = on_done};
-	struct uac_request req = {.method = method, .ruri = uri, .content_type = content_type, .body = body};
+	struct uac_request req = {
+		.method = method, .ruri = uri, .content_type = content_type, .body = body};
 	req.has_contact = str_eq(method, STR("OPTIONS"));
 	ph->request_us = ev_now_us(ph->loop);
 	return uac_send(ph->dlg, &ph->account, &req, &user, ph, &ph->request);
@@ -387,14 +396,20 @@ static void on_sub_event(void *ctx, struct sub *s, const struct sub_event *ev)
 	ph_report_text(&r, STR_FMT, STR_ARG(reason));
 	ph_report_num(&r, "status", ev->end.status);
 	ph_report_str(&r, "reason", reason);
-	bool is_fault = ev->end.why == SUB_END_REFUSED || ev->end.why == SUB_END_GONE || ev->end.why == SUB_END_FAILED;
+	bool is_fault = ev->end.why == SUB_END_REFUSED || ev->end.why == SUB_END_GONE ||
+			ev->end.why == SUB_END_FAILED;
 	ph_report_end(&r, ev->result ? ph_outcome_of(ev->result) : is_fault ? PH_FAILED : PH_DONE);
 }
 
-enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct str accept, uint32_t expires_s)
+enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct str accept,
+		      uint32_t expires_s)
 {
 	static const struct sub_subscriber user = {.on_event = on_sub_event};
-	struct sub_subscribe req = {.account = ph->account, .target = uri, .event = event, .accept = accept, .expires_s = expires_s};
+	struct sub_subscribe req = {.account = ph->account,
+				    .target = uri,
+				    .event = event,
+				    .accept = accept,
+				    .expires_s = expires_s};
 	return sub_subscribe(ph->dlg, &req, &user, ph, &ph->sub);
 }
 

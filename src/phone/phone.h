@@ -1,6 +1,7 @@
 #pragma once
-/* A user agent for a person or a script: one account on one loop, registration, calls that follow a plan, one-shot requests. What happens is
- * told as events that print as a line of text or of JSON. */
+/* A user agent for a person or a script: one account on one loop, registration, calls that follow a
+ * plan, one-shot requests. What happens is told as events that print as a line of text or of JSON.
+ */
 
 #include "dialog/register.h"
 #include "dialog/session.h"
@@ -22,32 +23,37 @@ enum ph_outcome {
 };
 
 struct ph_event {
-	const char *name;        /* "registered", "progress", "answered", "ended" ... */
-	struct str text;         /* for people: one line */
-	struct str json;         /* for programs: members without braces, "\"status\":180"; may be empty */
-	uint64_t at_us;          /* since ph_new */
-	bool is_end;             /* with `outcome`: the call, registration, or request is over */
+	const char *name; /* "registered", "progress", "answered", "ended" ... */
+	struct str text;  /* for people: one line */
+	struct str json;  /* for programs: members without braces, "\"status\":180"; may be empty */
+	uint64_t at_us;   /* since ph_new */
+	bool is_end;      /* with `outcome`: the call, registration, or request is over */
 	enum ph_outcome outcome;
 };
 
 struct ph_config {
-	struct str from;         /* "sip:1001@example.com", or name-addr; empty: anonymous */
-	struct str auth_user;    /* empty: the user part of from */
+	struct str from;      /* "sip:1001@example.com", or name-addr; empty: anonymous */
+	struct str auth_user; /* empty: the user part of from */
 	struct str password;
-	struct str proxy;        /* URI or address of the outbound proxy; empty: the host of the URI asked for */
-	struct str codecs;       /* "PCMU,PCMA"; empty: both */
-	enum tp_proto proto;     /* TP_UDP or TP_TCP */
-	struct addr bind;        /* SIP and RTP; ADDR_NONE: the address that the system uses towards the proxy */
+	struct str proxy;  /* URI or address of the outbound proxy; empty: the host of the URI asked
+			      for */
+	struct str codecs; /* "PCMU,PCMA"; empty: both */
+	enum tp_proto proto; /* TP_UDP or TP_TCP */
+	struct addr bind;    /* SIP and RTP; ADDR_NONE: the address that the system uses towards the
+				proxy */
 	uint16_t rtp_min, rtp_max;
 	void (*on_event)(void *ctx, struct ph *ph, const struct ph_event *ev);
 	void *ctx;
 };
 
-/* Texts are copied. ERR_SYNTAX with *why when a URI cannot be read. Everything else is told by events. */
-enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **out, const char **why);
+/* Texts are copied. ERR_SYNTAX with *why when a URI cannot be read. Everything else is told by
+ * events. */
+enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **out,
+		const char **why);
 void ph_free(struct ph *ph); /* at once, without messages */
 void ph_set_tap(struct ph *ph, const struct tp_tap *tap);
-/* Resolves the next hop (of the proxy, else of `uri`), opens sockets; then an event "ready", or "ended" with PH_UNREACHABLE. */
+/* Resolves the next hop (of the proxy, else of `uri`), opens sockets; then an event "ready", or
+ * "ended" with PH_UNREACHABLE. */
 void ph_start(struct ph *ph, struct str uri);
 
 /* How a call goes by itself. Negative seconds: never. */
@@ -55,14 +61,15 @@ struct ph_plan {
 	const char *play, *record; /* files, or NULL */
 	double tone_hz;            /* 0: silence (unless play, is_echo) */
 	bool is_echo;
-	const char *dtmf;          /* digits to send once answered, or NULL */
-	double ring_s;             /* callee: until it answers; negative: never */
-	unsigned reject;           /* callee: status to refuse with (after ring_s when that is set); 0: answer */
-	double cancel_s;           /* caller: gives up that long after the first 1xx over 100 */
-	double hangup_s;           /* after the answer */
-	double hold_s, resume_s;   /* after the answer */
-	double expect_tone_hz;     /* must be heard, within 3 %; 0: none */
-	bool expect_audio;         /* packets must arrive */
+	const char *dtmf; /* digits to send once answered, or NULL */
+	double ring_s;    /* callee: until it answers; negative: never */
+	unsigned reject; /* callee: status to refuse with (after ring_s when that is set); 0: answer
+			  */
+	double cancel_s; /* caller: gives up that long after the first 1xx over 100 */
+	double hangup_s; /* after the answer */
+	double hold_s, resume_s; /* after the answer */
+	double expect_tone_hz;   /* must be heard, within 3 %; 0: none */
+	bool expect_audio;       /* packets must arrive */
 	bool is_late_offer;
 };
 void ph_plan_init(struct ph_plan *plan);
@@ -78,7 +85,9 @@ void ph_accept(struct ph *ph, const struct ph_plan *plan);
 bool ph_hangup_all(struct ph *ph);
 size_t ph_live_calls(const struct ph *ph);
 /* MESSAGE, OPTIONS. Headers: whole lines; empty body: none. */
-enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type, struct str body);
+enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type,
+		    struct str body);
 /* Until ph_unsubscribe; expires 0 asks once. */
-enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct str accept, uint32_t expires_s);
+enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct str accept,
+		      uint32_t expires_s);
 bool ph_unsubscribe(struct ph *ph);

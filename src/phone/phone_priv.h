@@ -39,7 +39,8 @@ void ph_report_str(struct ph_report *r, const char *key, struct str value);
 void ph_report_num(struct ph_report *r, const char *key, int64_t value);
 void ph_report_real(struct ph_report *r, const char *key, double value);
 void ph_report_send(struct ph_report *r);
-void ph_report_end(struct ph_report *r, enum ph_outcome outcome); /* sends it as the end of something */
+void ph_report_end(struct ph_report *r,
+		   enum ph_outcome outcome); /* sends it as the end of something */
 
 enum ph_outcome ph_outcome_of_status(unsigned status);
 enum ph_outcome ph_outcome_of(const struct uac_result *res);

@@ -1,4 +1,5 @@
-/* Events as text and JSON. Both grow in fixed memory; what does not fit is cut at a whole member, never in the middle of one. */
+/* Events as text and JSON. Both grow in fixed memory; what does not fit is cut at a whole member,
+ * never in the middle of one. */
 #include "phone/phone_priv.h"
 
 void ph_report_begin(struct ph_report *r, struct ph *ph, const char *name)
@@ -17,7 +18,8 @@ void ph_report_text(struct ph_report *r, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void member(struct ph_report *r, const char *key, void (*put)(struct buf *b, const void *v), const void *v)
+static void member(struct ph_report *r, const char *key, void (*put)(struct buf *b, const void *v),
+		   const void *v)
 {
 	size_t before = r->json.n;
 	if (before)
