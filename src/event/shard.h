@@ -61,6 +61,17 @@ struct ev_retired {
 };
 void ev_retire(struct ev_loop *l, struct ev_retired *node, void (*fn)(struct ev_retired *node));
 
+/* A table of words that one shard writes and all may read: facts about its objects that others must
+ * see without asking (is connection 17 up?). The owner lends it; it must not be freed while others
+ * run. */
+struct ev_words;
+enum err ev_words_new(size_t n, struct ev_words **out); /* zeroed; untouched pages cost nothing */
+void ev_words_free(struct ev_words *w);
+void ev_words_set(struct ev_words *w, size_t i, uint32_t v); /* beyond n: nothing happens */
+uint32_t ev_words_get(const struct ev_words *w, size_t i);   /* beyond n: 0 */
+void ev_lend(struct ev_shards *s, size_t shard, struct ev_words *w); /* NULL takes it back */
+const struct ev_words *ev_lent(struct ev_shards *s, size_t shard);   /* NULL: nothing lent */
+
 /* Blocking work: `work` runs on a worker thread (over env_sim: at once, in the same thread, its
  * result delivered in a later turn), `done` on the loop that asked. */
 struct ev_job {
