@@ -85,3 +85,12 @@
  * start-up, a test tool with one account some dozens a second. */
 #define LIMIT_STARTS_PER_S   50
 #define LIMIT_STARTS_BURST   200
+
+/* --- transactions and dialogs ----------------------------------------------------------------- */
+
+/* Transactions of one shard, each side: 4,000 calls/s whose INVITEs live 32 s after the answer. The
+ * last tenth of the server side is kept for requests inside dialogs. */
+#define LIMIT_TRANSACTIONS 131'072u
+/* Finished non-INVITE transactions that still absorb retransmissions, each for 32 s: 8,000 requests
+ * a second at about 600 bytes each. Beyond it the oldest go early. */
+#define LIMIT_TSX_RECORDS 262'144u

@@ -39,6 +39,9 @@ struct tsx_user {
 enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *blocks,
 		     const struct tsx_user *user, struct tsx_mgr **out);
 void tsx_mgr_free(struct tsx_mgr *m); /* ends what lives, without telling */
+/* Bounds smaller than those of limits.h. */
+void tsx_set_limits(struct tsx_mgr *m, uint32_t max_client, uint32_t max_server,
+		    uint32_t max_records);
 /* To be set as the transport's user (tp_user.ctx = the manager). */
 void tsx_on_message(void *mgr, struct tp_rx *rx);
 void tsx_on_error(void *mgr, const struct tp_error *e);
@@ -91,9 +94,13 @@ enum err tsx_client_new(struct tsx_mgr *m, struct str method, const struct tp_ds
 void tsx_cancel(struct tsx_mgr *m, tsx_id ct, struct str extra_lines /* Reason */);
 /* Forgets the user: no callback comes any more; the machine goes on by itself (absorbs, ACKs). */
 void tsx_detach(struct tsx_mgr *m, tsx_id ct);
-/* The request as it was sent, borrowed. */
+/* The request as it was sent, borrowed; for an INVITE until its first 2xx was told. */
 struct str tsx_client_bytes(struct tsx_mgr *m, tsx_id ct);
 struct tp_dst tsx_client_dst(struct tsx_mgr *m, tsx_id ct);
+
+/* Ends a transaction of either side without a message; on_end or on_server_end comes with DROPPED.
+ * For requests that shall get no answer at all. */
+void tsx_drop(struct tsx_mgr *m, tsx_id id);
 
 /* Outside of transactions: ACK for 2xx, and what a stateless forward needs. `via` line as above,
  * with a branch that answers to nobody. */
@@ -107,8 +114,9 @@ enum { TSX_T1_US = 500000, TSX_T2_US = 4000000, TSX_T4_US = 5000000 };
 
 struct tsx_stats { /* counters since the start; live objects */
 	uint64_t n_client, n_server, retransmits_sent, retransmits_absorbed, timeouts,
-		transport_errors;
-	uint32_t live_client, live_server;
+		transport_errors,
+		refused; /* refused: malformed, answered or dropped at the entry */
+	uint32_t live_client, live_server, live_records;
 };
 void tsx_stats(const struct tsx_mgr *m, struct tsx_stats *out);
 

@@ -1,0 +1,118 @@
+/* Records: finished non-INVITE server transactions over UDP.
+ *
+ * For 32 s (Timer J) a repeated request must be answered with the same response. That is the most
+ * numerous object of an exchange (every REGISTER, OPTIONS, BYE leaves one), so it is nothing but
+ * the key's hashes, the time and the bytes of the response, in one piece of memory of a fitting
+ * size. Where the answer goes is not kept: it goes back where the repeated request comes from.
+ * Since all records live equally long, they are in a list in order of time with a single timer at
+ * its head.
+ *
+ * Invariants: 1. a record is in by_key, in record_list, and in by_merge when merge.node.hash is not
+ * 0. 2. record_timer runs exactly when the list is not empty. 3. There are at most max_records: a
+ * new one drives the oldest out, whose client then sees a repeated request treated as new.
+ *
+ * [RFC3261 17.2.2]
+ */
+#include "transaction/priv.h"
+
+#include <string.h>
+
+#define CLASS_BLOCK 0xff /* larger than the classes: a block of the cache */
+
+static void *get(struct tsx_mgr *m, size_t n, uint8_t *klass)
+{
+	for (unsigned k = 0; k < TSX_RECORD_CLASSES; k++)
+		if (n <= m->records[k].size) {
+			*klass = (uint8_t)k;
+			return pool_get(&m->records[k]);
+		}
+	*klass = CLASS_BLOCK;
+	return block_get(m->blocks, n, NULL);
+}
+
+static void put(struct tsx_mgr *m, struct tsx_record *r)
+{
+	if (r->klass == CLASS_BLOCK)
+		block_put(m->blocks, r);
+	else
+		pool_put(&m->records[r->klass], r);
+}
+
+static void start_timer(struct tsx_mgr *m)
+{
+	if (list_is_empty(&m->record_list)) {
+		ev_timer_stop(m->loop, &m->record_timer);
+		return;
+	}
+	struct tsx_record *r = LIST_ENTRY(m->record_list.next, struct tsx_record, link);
+	uint64_t now = ev_now_us(m->loop);
+	ev_timer(m->loop, &m->record_timer, r->due_us > now ? r->due_us - now : 0,
+		 tsx_record_timer);
+}
+
+void tsx_record_free(struct tsx_mgr *m, struct tsx_record *r)
+{
+	htab_del(&m->by_key, &r->key.node);
+	if (r->merge.node.hash)
+		htab_del(&m->by_merge, &r->merge.node);
+	list_del(&r->link);
+	m->n_records--;
+	put(m, r);
+}
+
+void tsx_record_add(struct tsx_server *s, struct str response)
+{
+	struct tsx_mgr *m = s->t.m;
+	uint64_t check, merge = s->is_merge_known ? s->merge.node.hash : 0;
+	uint64_t hash = tsx_key_hash(m, s->rx->msg, s->rx->msg->method, &check);
+	if (!hash || !check || m->max_records == 0)
+		return;
+	while (m->n_records >= m->max_records)
+		tsx_record_free(m, LIST_ENTRY(m->record_list.next, struct tsx_record, link));
+	uint8_t klass;
+	struct tsx_record *r = get(m, sizeof(*r) + response.n, &klass);
+	if (!r)
+		return;
+	*r = (struct tsx_record){.key = {.is_record = true}, .merge = {.is_record = true}};
+	r->klass = klass;
+	r->check = check;
+	r->state = NIST_COMPLETED;
+	r->due_us = ev_now_us(m->loop) + TSX_64T1_US;
+	r->n_bytes = (uint32_t)response.n;
+	if (response.n)
+		memcpy(r->bytes, response.p, response.n);
+	htab_add(&m->by_key, &r->key.node, hash);
+	if (merge)
+		htab_add(&m->by_merge, &r->merge.node, merge);
+	bool is_first = list_is_empty(&m->record_list);
+	list_push(&m->record_list, &r->link);
+	m->n_records++;
+	if (is_first)
+		start_timer(m);
+}
+
+void tsx_record_on_request(struct tsx_mgr *m, struct tsx_record *r, struct tp_rx *rx)
+{
+	fsm_step(&tsx_machines[TSX_NIST], &m->fsm[TSX_NIST], &r->state, NIST_REQUEST);
+	m->stats.retransmits_absorbed++;
+	if (!r->n_bytes)
+		return;
+	struct tp_dst dst = tp_response_dst(rx);
+	m->stats.retransmits_sent++;
+	if (tp_send(m->tp, &dst, str_of(r->bytes, r->n_bytes), 0) != OK)
+		m->stats.transport_errors++;
+}
+
+void tsx_record_timer(struct tmr *t)
+{
+	struct tsx_mgr *m = CONTAINER_OF(t, struct tsx_mgr, record_timer);
+	uint64_t now = ev_now_us(m->loop);
+	while (!list_is_empty(&m->record_list)) {
+		struct tsx_record *r = LIST_ENTRY(m->record_list.next, struct tsx_record, link);
+		if (r->due_us > now)
+			break;
+		fsm_step(&tsx_machines[TSX_NIST], &m->fsm[TSX_NIST], &r->state, NIST_TIMER_J);
+		tsx_record_free(m, r);
+	}
+	start_timer(m);
+}
