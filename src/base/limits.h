@@ -94,3 +94,15 @@
 /* Finished non-INVITE transactions that still absorb retransmissions, each for 32 s: 8,000 requests
  * a second at about 600 bytes each. Beyond it the oldest go early. */
 #define LIMIT_TSX_RECORDS 262'144u
+
+/* --- store and location ------------------------------------------------------------------------ */
+
+/* One record of the bindings' journal: an AOR with all its contacts. What does not fit is refused
+ * before it is written. */
+#define LIMIT_JOURNAL_RECORD 65'536u
+/* A journal is not rewritten before it is this much larger than three times what it says. */
+#define LIMIT_JOURNAL_SLACK (4u << 20)
+/* Contacts of one AOR: a family of phones, and the stale ones of a softphone that died often. */
+#define LIMIT_CONTACTS_PER_AOR 16
+/* Changes of one AOR that wait for the one being written; a phone has one at a time. */
+#define LIMIT_WAITING_PER_AOR 64
