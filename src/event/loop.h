@@ -8,6 +8,7 @@
 #include "event/timer.h"
 
 struct ev_shards;
+struct ev_retired;
 
 struct ev_task { /* part of its owner; zeroed = idle */
 	struct ev_task *next;
@@ -26,8 +27,9 @@ struct ev_loop {
 	struct tmr_wheel wheel;
 	struct ev_task *tasks, **tasks_end;
 	struct link flushes;
-	struct ev_shards *shards; /* NULL for a loop that stands alone */
-	uint16_t shard;           /* own number */
+	struct ev_shards *shards;                  /* NULL for a loop that stands alone */
+	struct ev_retired *retired, **retired_end; /* oldest first, see shard.h */
+	uint16_t shard;                            /* own number */
 	bool is_stopping;
 	uint64_t turns;
 };

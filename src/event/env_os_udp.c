@@ -1,0 +1,256 @@
+/* UDP sockets of the operating system.
+ *
+ * A socket bound to a wildcard asks for IP_PKTINFO, so that each datagram tells which of our
+ * addresses it was sent to, and an answer can leave from there. A socket bound to one address needs
+ * neither. The kernel's error queue (IP_RECVERR) brings ICMP errors with the destination that they
+ * are about; without it an unconnected socket would never learn that a phone is gone.
+ *
+ * The kernel reports an ICMP error also as the result of the next call on the socket, whatever peer
+ * that call is about. So: a send that fails with such an error is done once more, and a receive
+ * that fails with one says ERR_NET, "look at the error queue".
+ *
+ * Path MTU discovery is off: a datagram above the path's MTU is fragmented on the way instead of
+ * being lost once. (SIP over UDP above 1,300 bytes goes to TCP where it can [RFC3261 18.1.1].)
+ */
+
+#include "event/os_priv.h"
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <string.h>
+#include <unistd.h>
+
+union control { /* room for one pktinfo, or one extended error with its offender */
+	struct cmsghdr align;
+	char room[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+		  CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+};
+
+static void set_int(int fd, int level, int option, int value)
+{
+	/* each of these makes the socket better, none makes it work */
+	int r = setsockopt(fd, level, option, &value, sizeof(value));
+	(void)r;
+}
+
+static void set_buffers(int fd)
+{
+	int bytes = (int)LIMIT_UDP_SOCKET_BYTES;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		set_int(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+static void set_options(int fd, const struct addr *local, unsigned flags)
+{
+	bool is_any = addr_is_any(local);
+	set_buffers(fd);
+	if (flags & ENV_REUSEPORT)
+		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (local->family == ADDR_V6) {
+		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+		if (is_any)
+			set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	} else {
+		set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+		set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+		if (is_any)
+			set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	}
+}
+
+enum err os_udp_open(struct env *env, const struct addr *local, unsigned flags, env_ready_fn *fn,
+		     void *arg, struct env_sock **out, const char **why)
+{
+	struct sockaddr_storage ss;
+	struct os_sock *s;
+	int fd = socket(local->family == ADDR_V6 ? AF_INET6 : AF_INET,
+			SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		*why = os_why(errno);
+		return ERR_NET;
+	}
+	set_options(fd, local, flags);
+	socklen_t n = os_addr_out(local, &ss);
+	if (bind(fd, (struct sockaddr *)&ss, n) < 0) {
+		*why = os_why(errno);
+		close(fd);
+		return ERR_NET;
+	}
+	n = sizeof(ss);
+	getsockname(fd, (struct sockaddr *)&ss, &n);
+	enum err err = os_sock_new((struct os_env *)(void *)env, fd, OS_UDP, ENV_READ, fn, arg, &s);
+	if (err) {
+		*why = os_why(ENOMEM);
+		close(fd);
+		return err;
+	}
+	s->local = os_addr_in(&ss);
+	s->is_wildcard = addr_is_any(&s->local);
+	*out = &s->head;
+	return OK;
+}
+
+static void local_from_control(struct msghdr *m, struct addr *to)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			memcpy(to->ip, &info.ipi_addr, 4);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			memcpy(to->ip, &info.ipi6_addr, 16);
+			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+				to->scope = (uint8_t)info.ipi6_ifindex;
+		}
+	}
+}
+
+enum err os_recv(struct env_sock *sock, void *p, size_t cap, struct env_rx *rx)
+{
+	struct os_sock *s = (struct os_sock *)(void *)sock;
+	struct sockaddr_storage ss;
+	union control control;
+	struct iovec iov = {p, cap};
+	struct msghdr m = {.msg_name = &ss, .msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+	if (s->has_icmp) {
+		s->has_icmp = false;
+		return ERR_NET;
+	}
+	do {
+		m.msg_namelen = sizeof(ss);
+		m.msg_control = s->is_wildcard ? &control : NULL;
+		m.msg_controllen = s->is_wildcard ? sizeof(control) : 0;
+		n = recvmsg(s->fd, &m, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ? ERR_MORE : ERR_NET;
+	rx->n = (size_t)n;
+	rx->is_truncated = (m.msg_flags & MSG_TRUNC) != 0;
+	rx->from = os_addr_in(&ss);
+	rx->to = s->local;
+	if (s->is_wildcard)
+		local_from_control(&m, &rx->to);
+	return OK;
+}
+
+/* Is this an unreachable destination? Sets *is_refused when it is the port only. */
+static bool is_unreachable(const struct sock_extended_err *e, bool *is_refused)
+{
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP && e->ee_type == ICMP_DEST_UNREACH) {
+		*is_refused = e->ee_code == ICMP_PORT_UNREACH;
+		return e->ee_code != ICMP_FRAG_NEEDED;
+	}
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP6 && e->ee_type == ICMP6_DST_UNREACH) {
+		*is_refused = e->ee_code == ICMP6_DST_UNREACH_NOPORT;
+		return true;
+	}
+	return false;
+}
+
+enum err os_icmp_next(struct env_sock *sock, struct env_icmp *out)
+{
+	struct os_sock *s = (struct os_sock *)(void *)sock;
+	for (;;) {
+		struct sockaddr_storage ss = {0};
+		union control control;
+		struct msghdr m = {.msg_name = &ss,
+				   .msg_namelen = sizeof(ss),
+				   .msg_control = &control,
+				   .msg_controllen = sizeof(control)};
+		ssize_t n = recvmsg(s->fd, &m, MSG_ERRQUEUE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ERR_MORE;
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+			struct sock_extended_err e;
+			bool is_ours =
+				(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+				(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
+			if (!is_ours)
+				continue;
+			memcpy(&e, CMSG_DATA(c), sizeof(e));
+			if (is_unreachable(&e, &out->is_refused)) {
+				out->peer = os_addr_in(&ss);
+				return OK;
+			}
+		}
+	}
+}
+
+/* Names the local address to send from; returns the bytes of control used. */
+static size_t source_to_control(const struct addr *from, union control *control)
+{
+	struct cmsghdr *c = &control->align;
+	if (from->family == ADDR_V6) {
+		struct in6_pktinfo info = {.ipi6_ifindex = from->scope};
+		memcpy(&info.ipi6_addr, from->ip, 16);
+		c->cmsg_level = IPPROTO_IPV6;
+		c->cmsg_type = IPV6_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		return CMSG_SPACE(sizeof(info));
+	}
+	struct in_pktinfo info = {0};
+	memcpy(&info.ipi_spec_dst, from->ip, 4);
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	return CMSG_SPACE(sizeof(info));
+}
+
+enum err os_send(struct env_sock *sock, const void *p, size_t n, const struct addr *to,
+		 const struct addr *from)
+{
+	struct os_sock *s = (struct os_sock *)(void *)sock;
+	struct sockaddr_storage ss;
+	union control control;
+	if (n > LIMIT_DATAGRAM_BYTES)
+		return ERR_LIMIT;
+	if (to->family != s->local.family)
+		return ERR_NET;
+	struct iovec iov = {(void *)(uintptr_t)p, n};
+	struct msghdr m = {.msg_name = &ss,
+			   .msg_namelen = os_addr_out(to, &ss),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1};
+	if (s->is_wildcard && from && from->family == to->family && !addr_is_any(from)) {
+		memset(&control, 0, sizeof(control));
+		m.msg_control = &control;
+		m.msg_controllen = source_to_control(from, &control);
+	}
+	for (int tries = 0;; tries++) {
+		if (sendmsg(s->fd, &m, MSG_NOSIGNAL) >= 0)
+			return OK;
+		switch (errno) {
+		case EINTR:
+			continue;
+		case EAGAIN:
+		case ENOBUFS:
+		case ENOMEM:
+			return ERR_MORE;
+		case EMSGSIZE:
+			return ERR_LIMIT;
+		case ECONNREFUSED:
+		case EHOSTUNREACH:
+		case ENETUNREACH:
+		case EPROTO:
+		case ENOPROTOOPT:
+			if (tries < 2) /* perhaps about an earlier datagram to somebody else */
+				continue;
+			[[fallthrough]];
+		default:
+			return ERR_NET;
+		}
+	}
+}

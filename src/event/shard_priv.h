@@ -1,0 +1,73 @@
+#pragma once
+/* Shards inside: what loop.c, shard.c and worker.c share. Seen only in event/. */
+
+#include "event/shard.h"
+
+#include <pthread.h>
+
+#define CACHE_LINE 64
+
+struct inbox {                                                 /* Vyukov's intrusive MPSC queue */
+	_Alignas(CACHE_LINE) _Atomic(struct inbox_msg *) head; /* newest: producers */
+	_Alignas(CACHE_LINE) struct inbox_msg *tail;           /* oldest: the consumer */
+	struct inbox_msg stub;
+	/* Somebody has woken the consumer since it last began to empty the queue. */
+	_Alignas(CACHE_LINE) atomic_bool is_signalled;
+};
+
+struct shard {
+	struct ev_loop loop;
+	struct ev_shards *all;
+	struct inbox inbox;
+	/* The epoch that this shard has seen at the beginning of its turn; EPOCH_ASLEEP while it
+	 * holds no snapshot. */
+	_Alignas(CACHE_LINE) _Atomic(uint64_t) seen;
+	struct {
+		inbox_fn *fn;
+		void *ctx;
+	} handler[INBOX__N];
+	struct inbox_msg stop; /* sent once by ev_shards_stop */
+	pthread_t thread;
+	bool is_started;
+	void (*init)(void *arg, size_t shard);
+	void *init_arg;
+};
+
+#define EPOCH_ASLEEP UINT64_MAX
+
+struct workers {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct ev_job *first, *last; /* waiting jobs, linked by msg.next */
+	pthread_t *thread;
+	unsigned n;
+	bool is_stopping;
+};
+
+struct ev_shards {
+	_Alignas(CACHE_LINE) _Atomic(uint64_t) epoch; /* moves with each retirement */
+	_Alignas(CACHE_LINE) size_t n;
+	struct workers workers;
+	struct shard *shard[];
+};
+
+/* Full barrier between the store before it and the loads after it. */
+static inline void shard_fence(struct ev_shards *s)
+{
+#if defined(__SANITIZE_THREAD__)
+	atomic_fetch_add(&s->epoch, 0); /* the sanitizer does not know fences */
+#else
+	(void)s;
+	atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* shard.c, for loop.c */
+void shard_online(struct ev_loop *l);       /* may read snapshots from now on; after sleeping */
+void shard_offline(struct ev_loop *l);      /* holds no snapshot: about to sleep */
+void shard_pass(struct ev_loop *l);         /* a turn begins: old snapshots are not held */
+bool shard_drain_inbox(struct ev_loop *l);  /* true: there is more */
+void shard_free_retired(struct ev_loop *l); /* what everybody has passed */
+/* worker.c, for shard.c */
+void workers_init(struct ev_shards *s);
+void workers_fini(struct ev_shards *s);
