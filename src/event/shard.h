@@ -25,20 +25,26 @@ struct inbox_msg { /* head of every message; the sender allocates, the handler f
 typedef void inbox_fn(void *ctx, struct ev_loop *l, struct inbox_msg *m);
 
 struct ev_shards;
-/* n loops, not started. `envs` are borrowed; over env_sim the caller gives the loops to
- * sim_add_loop, over env_os calls ev_shards_start. */
+/* n loops, not started. `envs` are borrowed and outlive the shards; over env_sim the caller gives
+ * the loops to sim_add_loop, over env_os calls ev_shards_start. */
 enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out);
 void ev_shards_free(struct ev_shards *s); /* threads must have ended */
 size_t ev_shards_count(const struct ev_shards *s);
 struct ev_loop *ev_shard(struct ev_shards *s, size_t i);
 /* The context is per shard: ctx is what that shard's handler gets. */
 void ev_inbox_handle(struct ev_shards *s, size_t shard, enum inbox_kind k, inbox_fn *fn, void *ctx);
+/* How a message of this kind is freed that nobody took before ev_shards_free; without one it leaks.
+ */
+void ev_inbox_discard(struct ev_shards *s, enum inbox_kind k, void (*fn)(struct inbox_msg *m));
 /* Hands m over; wakes the shard only when it sleeps. From any thread (also workers and the scope
  * thread). Order between one sender and one receiver is kept. Never fails. */
 void ev_send(struct ev_shards *s, size_t to_shard, struct inbox_msg *m);
 /* Starts one thread per shard; `init` runs on it first. */
 enum err ev_shards_start(struct ev_shards *s, void (*init)(void *arg, size_t shard), void *arg);
-void ev_shards_stop(struct ev_shards *s); /* asks all to stop and joins them */
+/* Asks all to stop and joins them. A handler of INBOX_STOP may replace the one that just calls
+ * ev_stop (to drain first); it does not free the message. Stop the workers before the shards, so
+ * that their results are still taken. */
+void ev_shards_stop(struct ev_shards *s);
 
 /* Snapshots. A single writer publishes a new version and retires the old; it is freed when every
  * shard has turned its loop once since. Readers take the pointer with ev_snap_get and may use it
@@ -67,8 +73,8 @@ void ev_retire(struct ev_loop *l, struct ev_retired *node, void (*fn)(struct ev_
 struct ev_words;
 enum err ev_words_new(size_t n, struct ev_words **out); /* zeroed; untouched pages cost nothing */
 void ev_words_free(struct ev_words *w);
-void ev_words_set(struct ev_words *w, size_t i, uint32_t v); /* beyond n: nothing happens */
-uint32_t ev_words_get(const struct ev_words *w, size_t i);   /* beyond n: 0 */
+void ev_words_set(struct ev_words *w, size_t i, uint32_t v);         /* beyond n: nothing happens */
+uint32_t ev_words_get(const struct ev_words *w, size_t i);           /* beyond n: 0 */
 void ev_lend(struct ev_shards *s, size_t shard, struct ev_words *w); /* NULL takes it back */
 const struct ev_words *ev_lent(struct ev_shards *s, size_t shard);   /* NULL: nothing lent */
 
@@ -91,7 +97,7 @@ struct ev_ring;
 enum err ev_ring_new(size_t size_bytes /* power of two */, struct ev_ring **out);
 void ev_ring_free(struct ev_ring *r);
 /* Room for a record of n bytes, or NULL (counted as dropped); then ev_ring_commit publishes it. */
-void *ev_ring_reserve(struct ev_ring *r, size_t n);
+void *ev_ring_reserve(struct ev_ring *r, size_t n); /* 1 <= n <= a quarter of the ring; 8-aligned */
 void ev_ring_commit(struct ev_ring *r);
 /* Next record (borrowed until ev_ring_pop), or an empty str. */
 struct str ev_ring_peek(struct ev_ring *r);
