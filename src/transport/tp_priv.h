@@ -17,7 +17,6 @@ struct tp_listener {
 	enum tp_proto proto;
 	struct addr local;
 	bool is_any;
-	struct tmr pause; /* TCP: no descriptors were left; accept again later */
 };
 
 enum tp_conn_state { TP_CONN_OPENING, TP_CONN_OPEN, TP_CONN_DOWN };
@@ -39,8 +38,7 @@ struct tp_conn {
 	uint64_t begun_us;  /* first byte of an incomplete message, 0: none */
 	uint64_t until_us;  /* opening or lingering: when that ends, 0: neither */
 	struct tp_flow_down down;
-	struct ev_task put_back; /* without other shards: its slot is free after this turn */
-	uint8_t proto, state;    /* enum tp_proto, enum tp_conn_state */
+	uint8_t proto, state; /* enum tp_proto, enum tp_conn_state */
 	bool is_outgoing;
 };
 
@@ -76,6 +74,10 @@ static inline uint64_t tp_now(const struct tp *tp)
 	return ev_now_us(tp->loop);
 }
 
+/* Counts a message as sent and shows it to the tap. */
+void tp_tap_sent(struct tp *tp, enum tp_proto proto, const struct addr *from, const struct addr *to,
+		 struct str bytes);
+
 /* --- rx.c: received messages ---------------------------------------------------------------- */
 
 struct tp_origin {
@@ -86,9 +88,9 @@ struct tp_origin {
 /* Copies and indexes one message and hands it to its owner's user. What cannot be indexed is
  * counted and dropped. */
 void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool is_stream);
+/* What cannot be a message: counted as garbage, shown to the tap. */
+void tp_receive_garbage(struct tp *tp, struct str bytes, const struct tp_origin *o);
 void tp_on_packet(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* inbox PACKET */
-void tp_tap_put(struct tp *tp, bool is_sent, enum tp_proto proto, const struct addr *from,
-		const struct addr *to, struct str bytes);
 
 /* --- listen.c: listeners and local addresses ------------------------------------------------ */
 
@@ -113,6 +115,8 @@ enum err tp_flows_init(struct tp *tp);
 void tp_flows_fini(struct tp *tp);
 /* The connection that the flow names, on its own shard; NULL when it is closed. */
 struct tp_conn *tp_flow_find(struct tp *tp, tp_flow flow);
+/* The shard that makes connections to this peer. */
+size_t tp_shard_of_peer(const struct tp *tp, enum tp_proto proto, const struct addr *peer);
 /* An open or opening connection that we made to dst->to. */
 struct tp_conn *tp_conn_to(struct tp *tp, const struct tp_dst *dst);
 enum err tp_conn_open(struct tp *tp, const struct tp_dst *dst, struct tp_conn **out);

@@ -1,0 +1,310 @@
+/* One TCP connection: connect or accept, read, write, close.
+ *
+ * Reading: bytes go into the shard's scratch and from there to the user; only what the user could
+ * not use yet (an incomplete message) is kept in `in`, and then the socket is read right behind it.
+ * So an idle connection holds no buffer, and a whole message is not copied on its way up. After a
+ * few rounds the handler returns although there may be more, so that one fast peer does not hold
+ * the loop; readiness is level-triggered and brings it back.
+ *
+ * Writing: straight to the socket while the FIFO is empty, else a copy at its end. ENV_WRITE is
+ * wanted only while the FIFO holds something. The bound counts the memory that the FIFO holds, not
+ * the payload: two-byte pongs to a peer that does not read are blocks of a kilobyte.
+ *
+ * Ending: whatever goes wrong, wherever, net_conn_close closes the socket at once and queues a
+ * task; the user hears of it from the loop, once, after all its unsent messages.
+ *
+ * Invariants:
+ * 1. state == NET_CLOSED exactly when sock is NULL; then `in` is empty and no handler runs.
+ * 2. `out` non-empty and state == NET_UP implies that ENV_WRITE is wanted.
+ * 3. queued_bytes is the sum of the sizes of the blocks in `out`; it exceeds max_queued_bytes
+ * never.
+ * 4. Bytes of one message are never interleaved with another's; messages leave in the order of
+ *    net_conn_send.
+ */
+#include "net/conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rounds of reading per readiness: 256 kB at most before others get their turn. */
+#define READ_ROUNDS 4
+/* Least room behind an incomplete message. */
+#define READ_MIN 4096
+
+struct net_out {
+	struct net_out *next;
+	uint64_t tag;
+	size_t n, off, size; /* off: bytes written; size: of the block */
+	char bytes[];
+};
+
+enum err net_init(struct net *n, struct ev_loop *loop, struct block_cache *blocks)
+{
+	*n = (struct net){.loop = loop, .blocks = blocks, .scratch = malloc(NET_SCRATCH)};
+	return n->scratch ? OK : ERR_NOMEM;
+}
+
+void net_fini(struct net *n)
+{
+	free(n->scratch);
+	n->scratch = NULL;
+}
+
+static void drop_head(struct net_conn *c)
+{
+	struct net_out *o = c->out;
+	c->out = o->next;
+	if (!c->out)
+		c->out_end = &c->out;
+	c->queued_bytes -= o->size;
+	block_put(c->net->blocks, o);
+}
+
+static void shut(struct net_conn *c, enum err why)
+{
+	env_close(c->sock);
+	c->sock = NULL;
+	c->state = NET_CLOSED;
+	c->why = why;
+	buf_fini(&c->in);
+}
+
+void net_conn_close(struct net_conn *c, enum err why)
+{
+	if (c->state == NET_CLOSED)
+		return;
+	shut(c, why);
+	ev_defer(c->net->loop, &c->ending);
+}
+
+static void end(struct ev_task *t)
+{
+	struct net_conn *c = CONTAINER_OF(t, struct net_conn, ending);
+	while (c->out) {
+		uint64_t tag = c->out->tag;
+		drop_head(c);
+		c->user->on_unsent(c, tag, c->why);
+	}
+	c->user->on_down(c, c->why);
+}
+
+void net_conn_fini(struct net_conn *c)
+{
+	if (!c->net)
+		return;
+	if (c->state != NET_CLOSED)
+		shut(c, ERR_NET);
+	ev_defer_cancel(c->net->loop, &c->ending);
+	while (c->out)
+		drop_head(c);
+}
+
+static void want(struct net_conn *c)
+{
+	env_want(c->sock, (c->is_deaf ? 0 : ENV_READ) | (c->out ? ENV_WRITE : 0));
+}
+
+void net_conn_deafen(struct net_conn *c)
+{
+	c->is_deaf = true;
+	if (c->state == NET_UP)
+		want(c);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static void fail_read(struct net_conn *c, enum err e)
+{
+	if (e != ERR_MORE)
+		net_conn_close(c, e == ERR_NOMEM ? ERR_NOMEM : ERR_NET);
+}
+
+/* Nothing is pending: read into the scratch and keep what the user leaves. */
+static bool read_fresh(struct net_conn *c)
+{
+	size_t n;
+	enum err e = env_read(c->sock, c->net->scratch, NET_SCRATCH, &n);
+	if (e != OK) {
+		fail_read(c, e);
+		return false;
+	}
+	size_t used = c->user->on_bytes(c, str_of(c->net->scratch, n));
+	if (c->state != NET_UP)
+		return false;
+	if (used < n) {
+		buf_put(&c->in, c->net->scratch + used, n - used);
+		if (c->in.err != OK) {
+			net_conn_close(c, ERR_NOMEM);
+			return false;
+		}
+	}
+	return n == NET_SCRATCH && !c->is_deaf;
+}
+
+/* An incomplete message is pending: read behind it. */
+static bool read_behind(struct net_conn *c)
+{
+	size_t n, room;
+	if (buf_reserve(&c->in, READ_MIN) != OK) {
+		net_conn_close(c, ERR_NOMEM);
+		return false;
+	}
+	room = c->in.cap - c->in.n;
+	if (room > NET_SCRATCH)
+		room = NET_SCRATCH;
+	enum err e = env_read(c->sock, c->in.p + c->in.n, room, &n);
+	if (e != OK) {
+		fail_read(c, e);
+		return false;
+	}
+	c->in.n += n;
+	size_t used = c->user->on_bytes(c, buf_view(&c->in));
+	if (c->state != NET_UP)
+		return false;
+	if (used == c->in.n)
+		buf_fini(&c->in);
+	else
+		buf_drop(&c->in, used);
+	return n == room && !c->is_deaf;
+}
+
+static void read_some(struct net_conn *c)
+{
+	for (unsigned i = 0; i < READ_ROUNDS; i++) {
+		if (!(c->in.n ? read_behind(c) : read_fresh(c)))
+			return;
+	}
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static void write_some(struct net_conn *c)
+{
+	while (c->out) {
+		struct net_out *o = c->out;
+		size_t n;
+		enum err e = env_write(c->sock, o->bytes + o->off, o->n - o->off, &n);
+		if (e == ERR_MORE)
+			break;
+		if (e != OK) {
+			net_conn_close(c, ERR_NET);
+			return;
+		}
+		c->written_us = ev_now_us(c->net->loop);
+		o->off += n;
+		if (o->off < o->n)
+			break;
+		drop_head(c);
+	}
+	want(c);
+}
+
+static enum err enqueue(struct net_conn *c, struct str bytes, size_t off, uint64_t tag)
+{
+	size_t size;
+	struct net_out *o = block_get(c->net->blocks, sizeof(*o) + bytes.n, &size);
+	if (!o)
+		return ERR_NOMEM;
+	if (c->queued_bytes + size > c->max_queued_bytes) {
+		block_put(c->net->blocks, o);
+		return ERR_LIMIT;
+	}
+	*o = (struct net_out){.tag = tag, .n = bytes.n, .off = off, .size = size};
+	memcpy(o->bytes, bytes.p, bytes.n);
+	if (!c->out)
+		c->written_us = ev_now_us(c->net->loop);
+	*c->out_end = o;
+	c->out_end = &o->next;
+	c->queued_bytes += size;
+	return OK;
+}
+
+enum err net_conn_send(struct net_conn *c, struct str bytes, uint64_t tag)
+{
+	if (c->state == NET_CLOSED)
+		return ERR_NET;
+	size_t moved = 0;
+	if (c->state == NET_UP && !c->out) {
+		enum err e = env_write(c->sock, bytes.p, bytes.n, &moved);
+		if (e != OK && e != ERR_MORE) {
+			net_conn_close(c, ERR_NET);
+			return ERR_NET;
+		}
+		if (e == ERR_MORE)
+			moved = 0;
+		if (moved == bytes.n)
+			return OK;
+	}
+	enum err e = enqueue(c, bytes, moved, tag);
+	/* Half a message is out: without the other half the stream is of no use. */
+	if (e == ERR_LIMIT || (e != OK && moved)) {
+		net_conn_close(c, e);
+		return e == ERR_LIMIT ? ERR_LIMIT : ERR_NET;
+	}
+	if (e == OK && c->state == NET_UP)
+		want(c);
+	return e;
+}
+
+void net_conn_each_queued(struct net_conn *c, void (*fn)(void *ctx, struct str bytes), void *ctx)
+{
+	for (struct net_out *o = c->out; o; o = o->next)
+		fn(ctx, str_of(o->bytes, o->n));
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static void ready(void *arg, unsigned events)
+{
+	struct net_conn *c = arg;
+	if (c->state == NET_CONNECTING) {
+		if (events & ENV_HUP) {
+			net_conn_close(c, ERR_NET);
+			return;
+		}
+		if (!(events & ENV_WRITE))
+			return;
+		c->state = NET_UP;
+		want(c);
+		c->user->on_up(c);
+		if (c->state == NET_UP)
+			write_some(c);
+		return;
+	}
+	if ((events & ENV_READ) && !c->is_deaf)
+		read_some(c);
+	if (c->state == NET_UP && (events & ENV_WRITE))
+		write_some(c);
+	if (c->state == NET_UP && (events & ENV_HUP) && (c->is_deaf || !(events & ENV_READ)))
+		net_conn_close(c, ERR_NET);
+}
+
+static void init(struct net_conn *c, struct net *n, const struct net_conn_user *user,
+		 size_t max_queued)
+{
+	*c = (struct net_conn){.net = n, .user = user, .max_queued_bytes = max_queued};
+	c->out_end = &c->out;
+	c->ending.fn = end;
+	c->state = NET_CLOSED;
+	buf_init(&c->in);
+}
+
+enum err net_conn_connect(struct net_conn *c, struct net *n, const struct net_conn_user *user,
+			  const struct addr *local, const struct addr *peer, size_t max_queued)
+{
+	init(c, n, user, max_queued);
+	enum err e = env_tcp_connect(n->loop->env, local, peer, ready, c, &c->sock);
+	if (e == OK)
+		c->state = NET_CONNECTING;
+	return e;
+}
+
+enum err net_conn_accept(struct net_conn *c, struct net *n, const struct net_conn_user *user,
+			 struct env_sock *listener, struct addr *peer, size_t max_queued)
+{
+	init(c, n, user, max_queued);
+	enum err e = env_accept(listener, ready, c, &c->sock, peer);
+	if (e == OK)
+		c->state = NET_UP;
+	return e;
+}
