@@ -27,6 +27,7 @@ struct shard {
 		void *ctx;
 	} handler[INBOX__N];
 	struct inbox_msg stop; /* sent once by ev_shards_stop */
+	_Atomic(struct ev_words *) lent;
 	pthread_t thread;
 	bool is_started;
 	void (*init)(void *arg, size_t shard);
@@ -48,6 +49,7 @@ struct ev_shards {
 	_Alignas(CACHE_LINE) _Atomic(uint64_t) epoch; /* moves with each retirement */
 	_Alignas(CACHE_LINE) size_t n;
 	struct workers workers;
+	void (*discard[INBOX__N])(struct inbox_msg *m);
 	struct shard *shard[];
 };
 
