@@ -1,0 +1,204 @@
+/* One phone on one loop for the one-shot commands. Every outcome is an exit code; every event is a
+ * line, flushed at once, so that a program can follow it through a pipe. An interrupt ends politely
+ * (hang up, unregister) and a second one at once. */
+#include "cmd/agent.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define POLITE_US 4000000ull /* for the goodbyes after an interrupt or a time-out */
+
+int agent_exit_code(enum ph_outcome outcome)
+{
+	static const int codes[] = {
+		[PH_DONE] = EXIT_DONE,
+		[PH_FAILED] = EXIT_FAILED,
+		[PH_REJECTED] = EXIT_REJECTED,
+		[PH_AUTH] = EXIT_AUTH,
+		[PH_NO_ANSWER] = EXIT_NO_ANSWER,
+		[PH_BUSY] = EXIT_BUSY,
+		[PH_UNREACHABLE] = EXIT_UNREACHABLE,
+		[PH_MEDIA] = EXIT_MEDIA,
+	};
+	return codes[outcome];
+}
+
+void agent_finish(struct agent *a, int code)
+{
+	if (!a->is_stopping)
+		a->code = code;
+	ev_stop(&a->loop);
+}
+
+struct str agent_uri(const struct agent *a, const char *word, char mem[512])
+{
+	struct str w = str_c(word);
+	struct sip_addr from;
+	struct buf b;
+	buf_init_fixed(&b, mem, 512);
+	bool has_scheme = str_istarts(w, STR("sip:")) || str_istarts(w, STR("sips:")) ||
+			  str_istarts(w, STR("tel:"));
+	bool is_bare = str_chr(w, '@') == SIZE_MAX && str_chr(w, '.') == SIZE_MAX &&
+		       str_chr(w, '[') == SIZE_MAX;
+	if (!has_scheme)
+		buf_str(&b, STR("sip:"));
+	buf_str(&b, w);
+	if (!has_scheme && is_bare && a->from && sip_addr_parse(str_c(a->from), &from) == OK &&
+	    !from.uri_err) {
+		buf_chr(&b, '@');
+		const char *host = from.uri.host.p;
+		struct str all = from.uri.all;
+		bool has_brackets = host > all.p && host[-1] == '[';
+		buf_fmt(&b, "%s" STR_FMT "%s", has_brackets ? "[" : "", STR_ARG(from.uri.host),
+			has_brackets ? "]" : "");
+		if (from.uri.port)
+			buf_fmt(&b, ":%u", from.uri.port);
+	}
+	return b.err ? STR_NONE : buf_view(&b);
+}
+
+static void print(const struct agent *a, const struct ph_event *ev)
+{
+	double t = (double)ev->at_us / 1e6;
+	if (a->is_quiet)
+		return;
+	if (a->is_json)
+		printf("{\"event\":\"%s\",\"t\":%.3f%s" STR_FMT "}\n", ev->name, t,
+		       ev->json.n ? "," : "", STR_ARG(ev->json));
+	else
+		printf("%8.3f  %-11s " STR_FMT "\n", t, ev->name, STR_ARG(ev->text));
+	fflush(stdout);
+}
+
+static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
+{
+	struct agent *a = ctx;
+	print(a, ev);
+	if (strcmp(ev->name, "ready") == 0) {
+		a->on_ready(a);
+		return;
+	}
+	if (a->on_event)
+		a->on_event(a, ev);
+	else if (ev->is_end)
+		agent_finish(a, agent_exit_code(ev->outcome));
+	if (a->is_stopping && ev->is_end && !ph_live_calls(ph))
+		ev_stop(&a->loop);
+}
+
+static void on_polite_end(struct tmr *t)
+{
+	struct agent *a = CONTAINER_OF(t, struct agent, timeout);
+	ev_stop(&a->loop);
+}
+
+static void stop(struct agent *a, int code)
+{
+	if (a->is_stopping || !a->on_stop || !a->on_stop(a)) {
+		a->code = a->is_stopping ? a->code : code;
+		a->is_stopping = true;
+		ev_stop(&a->loop);
+		return;
+	}
+	a->code = code;
+	a->is_stopping = true;
+	ev_timer(&a->loop, &a->timeout, POLITE_US, on_polite_end);
+}
+
+static void on_timeout(struct tmr *t)
+{
+	struct agent *a = CONTAINER_OF(t, struct agent, timeout);
+	if (!a->is_quiet)
+		fprintf(stderr, "rung: the time-out of %g s is over\n", a->timeout_s);
+	stop(a, EXIT_NO_ANSWER);
+}
+
+static void on_signal(void *arg, unsigned events)
+{
+	struct agent *a = arg;
+	struct signalfd_siginfo info;
+	if (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
+		stop(a, EXIT_INTERRUPTED);
+}
+
+static enum err watch_signals(struct agent *a)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	a->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (a->signal_fd < 0)
+		return ERR_IO;
+	return env_watch_fd(a->env, a->signal_fd, ENV_READ, on_signal, a, &a->signals);
+}
+
+static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
+		   const struct addr *from, const struct addr *to, struct str bytes)
+{
+	char f[ADDR_TEXT_MAX], t[ADDR_TEXT_MAX];
+	struct str name = tp_proto_name(proto);
+	fprintf(stderr, "\n%s " STR_FMT " %s -> %s\n" STR_FMT "\n", is_sent ? "sent" : "received",
+		STR_ARG(name), addr_text(from, f), addr_text(to, t), STR_ARG(bytes));
+}
+
+static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_config *cfg)
+{
+	if (!a->password)
+		a->password = getenv("RUNG_PASSWORD");
+	*cfg = (struct ph_config){
+		.from = str_c(a->from),
+		.auth_user = str_c(a->auth_user),
+		.password = str_c(a->password),
+		.proxy = str_c(a->proxy),
+		.codecs = str_c(a->codecs),
+		.on_event = on_event,
+		.ctx = a,
+	};
+	if (a->transport &&
+	    (!tp_proto_find(str_c(a->transport), &cfg->proto) || cfg->proto > TP_TCP))
+		return opt_usage(spec, "--transport wants udp or tcp, not `%s`", a->transport);
+	if (a->bind && !addr_parse(str_c(a->bind), 0, &cfg->bind))
+		return opt_usage(
+			spec, "--bind wants an address such as 127.0.0.1 or [::1]:5070, not `%s`",
+			a->bind);
+	return -1;
+}
+
+int agent_run(struct agent *a, const struct opt_spec *spec, const char *uri)
+{
+	struct ph_config cfg;
+	const char *why;
+	int code = read_flags(a, spec, &cfg);
+	if (code >= 0)
+		return code;
+	if (env_os_new(&a->env) || watch_signals(a)) {
+		fprintf(stderr, "rung: cannot open the system's event interface\n");
+		return EXIT_FAILED;
+	}
+	ev_loop_init(&a->loop, a->env);
+	a->code = EXIT_FAILED;
+	if (ph_new(&a->loop, &cfg, &a->ph, &why)) {
+		code = opt_usage(spec, "%s", why);
+	} else {
+		struct tp_tap tap = {.fn = on_tap};
+		if (a->has_trace)
+			ph_set_tap(a->ph, &tap);
+		if (a->timeout_s > 0)
+			ev_timer(&a->loop, &a->timeout, (uint64_t)(a->timeout_s * 1e6), on_timeout);
+		ph_start(a->ph, str_c(uri));
+		ev_run(&a->loop);
+		ph_free(a->ph);
+		code = a->code;
+	}
+	env_close(a->signals);
+	close(a->signal_fd);
+	ev_loop_fini(&a->loop);
+	env_free(a->env);
+	return code;
+}
