@@ -166,6 +166,7 @@ static void free_conn(struct tp_conn *c)
 {
 	net_conn_fini(&c->net);
 	ev_timer_stop(c->tp->loop, &c->timer);
+	free(c->down);
 	pool_put(&c->tp->conns, c);
 }
 
@@ -201,8 +202,11 @@ static void on_down(struct net_conn *n, enum err why)
 		free_conn(c);
 		return;
 	}
-	c->down = (struct tp_flow_down){.inbox = {.kind = INBOX_FLOW_DOWN}, .flow = flow};
-	ev_send(tp->loop->shards, (tp->shard + 1) % tp->n_shards, &c->down.inbox);
+	struct tp_flow_down *d = c->down;
+	c->down = NULL;
+	d->inbox.kind = INBOX_FLOW_DOWN;
+	d->flow = flow;
+	ev_send(tp->loop->shards, (tp->shard + 1) % tp->n_shards, &d->inbox);
 }
 
 void tp_on_flow_down(void *ctx, struct ev_loop *l, struct inbox_msg *m)
@@ -210,7 +214,8 @@ void tp_on_flow_down(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 	struct tp *tp = ctx;
 	struct tp_flow_down *d = CONTAINER_OF(m, struct tp_flow_down, inbox);
 	if (obj_id_shard(d->flow) == tp->shard) { /* all have heard */
-		free_conn(CONTAINER_OF(d, struct tp_conn, down));
+		free_conn(pool_find(&tp->conns, d->flow));
+		free(d);
 		return;
 	}
 	tp->user.on_flow_down(tp->user.ctx, d->flow);
@@ -307,13 +312,15 @@ static const struct net_conn_user conn_user = {on_up, on_bytes, on_unsent, on_do
 static struct tp_conn *new_conn(struct tp *tp, enum tp_proto proto)
 {
 	struct tp_conn *c = pool_get(&tp->conns);
-	if (!c) {
-		tp->stats.n_refused++;
+	if (!c)
 		return NULL;
-	}
 	c->tp = tp;
 	c->proto = (uint8_t)proto;
 	wire_frame_init(&c->frame, tp->limits.max_message);
+	if (tp->n_shards > 1 && !(c->down = malloc(sizeof(*c->down)))) {
+		pool_put(&tp->conns, c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -343,8 +350,10 @@ enum err tp_conn_open(struct tp *tp, const struct tp_dst *dst, struct tp_conn **
 {
 	struct addr local = tp_bind_for(tp, dst);
 	struct tp_conn *c = new_conn(tp, dst->proto);
-	if (!c)
+	if (!c) {
+		tp->stats.n_refused++;
 		return ERR_LIMIT;
+	}
 	c->is_outgoing = true;
 	c->peer = dst->to;
 	enum err e = net_conn_connect(&c->net, &tp->net, &conn_user, local.family ? &local : NULL,
@@ -383,20 +392,17 @@ static enum err refuse(struct tp_listener *l)
 	struct addr peer;
 	enum err e = net_conn_accept(&n, &l->tp->net, &conn_user, l->sock, &peer, 0);
 	net_conn_fini(&n);
+	if (e == OK)
+		l->tp->stats.n_refused++;
 	return e;
 }
 
 static enum err accept_one(struct tp_listener *l)
 {
 	struct tp *tp = l->tp;
-	struct tp_conn *c = pool_get(&tp->conns);
-	if (!c) {
-		tp->stats.n_refused++;
+	struct tp_conn *c = new_conn(tp, l->proto);
+	if (!c)
 		return refuse(l);
-	}
-	c->tp = tp;
-	c->proto = (uint8_t)l->proto;
-	wire_frame_init(&c->frame, tp->limits.max_message);
 	enum err e = net_conn_accept(&c->net, &tp->net, &conn_user, l->sock, &c->peer,
 				     tp->limits.max_queued_bytes);
 	if (e != OK) {
@@ -458,10 +464,8 @@ static void free_source(void *arg, struct hnode *n)
 void tp_flows_fini(struct tp *tp)
 {
 	uint32_t cursor = 0;
-	for (struct tp_conn *c; (c = pool_next(&tp->conns, &cursor));) {
-		net_conn_fini(&c->net);
-		ev_timer_stop(tp->loop, &c->timer);
-	}
+	for (struct tp_conn *c; (c = pool_next(&tp->conns, &cursor));)
+		free_conn(c);
 	if (tp->loop->shards)
 		ev_lend(tp->loop->shards, tp->shard, NULL);
 	ev_words_free(tp->up);

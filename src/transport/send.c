@@ -30,6 +30,9 @@ struct result { /* INBOX_SEND_RESULT */
 	char branch[];
 };
 
+/* Both begin their blocks: see discard_block in tp.c. */
+_Static_assert(offsetof(struct moved, inbox) == 0 && offsetof(struct result, inbox) == 0, "");
+
 /* --- results -------------------------------------------------------------------------------- */
 
 void tp_tell_error(struct tp *tp, size_t shard, const struct tp_error *e)

@@ -77,6 +77,8 @@ void tp_stats(const struct tp *tp, struct tp_stats *out)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
+_Static_assert(offsetof(struct tp_rx, inbox) == 0, "discard_block");
+
 static void fill_limits(struct tp_limits *l, const struct tp_limits *given)
 {
 	if (given)
@@ -95,22 +97,36 @@ static void fill_limits(struct tp_limits *l, const struct tp_limits *given)
 #undef DEFAULT
 }
 
+/* PACKET, SEND and SEND_RESULT begin a block of some shard's cache. */
+static void discard_block(struct inbox_msg *m)
+{
+	block_put(NULL, m);
+}
+
+static void discard_flow_down(struct inbox_msg *m)
+{
+	free(CONTAINER_OF(m, struct tp_flow_down, inbox));
+}
+
 static void set_handlers(struct tp *tp, bool is_on)
 {
 	static const struct {
 		enum inbox_kind kind;
 		inbox_fn *fn;
+		void (*discard)(struct inbox_msg *m);
 	} handlers[] = {
-		{INBOX_PACKET,      tp_on_packet     },
-		{INBOX_SEND,        tp_on_send       },
-		{INBOX_SEND_RESULT, tp_on_send_result},
-		{INBOX_FLOW_DOWN,   tp_on_flow_down  },
+		{INBOX_PACKET,      tp_on_packet,      discard_block    },
+		{INBOX_SEND,        tp_on_send,        discard_block    },
+		{INBOX_SEND_RESULT, tp_on_send_result, discard_block    },
+		{INBOX_FLOW_DOWN,   tp_on_flow_down,   discard_flow_down},
 	};
 	if (!tp->loop->shards)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
 		ev_inbox_handle(tp->loop->shards, tp->shard, handlers[i].kind,
 				is_on ? handlers[i].fn : NULL, is_on ? tp : NULL);
+		ev_inbox_discard(tp->loop->shards, handlers[i].kind, handlers[i].discard);
+	}
 }
 
 /* Several shards must share their keys: tp_set_keys, before they start. */

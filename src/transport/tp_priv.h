@@ -21,7 +21,9 @@ struct tp_listener {
 
 enum tp_conn_state { TP_CONN_OPENING, TP_CONN_OPEN, TP_CONN_DOWN };
 
-struct tp_flow_down { /* goes round the shards, one after the other, and home again */
+/* Goes round the shards, one after the other, and home again. Not part of its connection, since it
+ * may be on its way still when all transports have ended. */
+struct tp_flow_down {
 	struct inbox_msg inbox;
 	tp_flow flow;
 };
@@ -34,11 +36,11 @@ struct tp_conn {
 	struct hnode by_peer; /* outgoing: in tp.by_peer until it is closed */
 	struct tp_source *source;
 	struct addr local, peer;
-	uint64_t active_us; /* last traffic */
-	uint64_t begun_us;  /* first byte of an incomplete message, 0: none */
-	uint64_t until_us;  /* opening or lingering: when that ends, 0: neither */
-	struct tp_flow_down down;
-	uint8_t proto, state; /* enum tp_proto, enum tp_conn_state */
+	uint64_t active_us;        /* last traffic */
+	uint64_t begun_us;         /* first byte of an incomplete message, 0: none */
+	uint64_t until_us;         /* opening or lingering: when that ends, 0: neither */
+	struct tp_flow_down *down; /* of several shards: ready from the start, NULL on its way */
+	uint8_t proto, state;      /* enum tp_proto, enum tp_conn_state */
 	bool is_outgoing;
 };
 
