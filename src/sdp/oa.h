@@ -56,15 +56,29 @@ struct sdp_oa_slot { /* an m= line of this session, in its place for ever */
 
 struct sdp_oa {
 	enum sdp_oa_state state;
-	uint64_t id, version; /* our o= line; the version grows when the body changes */
+	uint64_t id, version; /* our o= line; the version grows when the body changes; 0 = none */
 	uint64_t body_hash;   /* of our last description without its o= line */
 	bool has_remote;
-	uint64_t remote_id, remote_version, remote_hash;
-	enum sdp_dir dir_wanted;   /* of our pending or last offer */
-	struct sdp_local offered;  /* what the pending offer said: payload numbers */
+	uint64_t remote_origin, remote_version, remote_hash; /* origin: user, id and address */
+	enum sdp_dir dir_wanted;                             /* of our pending or last offer */
+	bool is_ours_last;    /* the last exchange was our offer: its answer may come again */
+	bool has_mux_offered; /* what that offer said */
+	size_t n_offered;
+	struct sdp_codec offered[SDP_MAX_CODECS];
 	uint8_t n_slots, own_slot; /* own_slot: 255 = none yet */
 	struct sdp_oa_slot slots[SDP_MAX_MEDIA];
 	struct sdp_stream stream; /* as last agreed */
+};
+
+/* What a peer's description is to the one before, by o= line and bytes [RFC3264 8]. */
+enum sdp_change {
+	SDP_FIRST,
+	SDP_SAME,          /* version and bytes: a session refresh, media need not be touched */
+	SDP_CHANGED,       /* the version grew by one, as it must */
+	SDP_VERSION_STUCK, /* other bytes with the same version */
+	SDP_VERSION_BACK,
+	SDP_VERSION_JUMP,
+	SDP_OTHER_ORIGIN /* another user, session id or address: not the same session */
 };
 
 /* Why a description was refused: a sentence for the Warning or Reason header and the log, e.g.
@@ -88,12 +102,13 @@ enum err sdp_oa_offer(struct sdp_oa *oa, const struct sdp_local *l, enum sdp_dir
  * before. ERR_STATE: an offer of ours is pending (glare, 491). */
 enum err sdp_oa_answer(struct sdp_oa *oa, const struct sdp_local *l, const struct sdp *offer,
 		       enum sdp_dir dir, struct buf *out, struct sdp_why *why);
-/* Applies the peer's answer to our pending offer. ERR_UNSUPPORTED with *why: it refused the stream
- * or took no codec of ours; the session has no media and should be ended; ERR_SYNTAX: it does not
- * fit the offer's m= lines. The state is STABLE in any case. */
+/* Applies the peer's answer to our pending offer; or another answer to the same offer, as forks and
+ * early answers bring, until another exchange begins. ERR_UNSUPPORTED with *why: it refused the
+ * stream or took no codec of ours; the session has no media and should be ended. ERR_SYNTAX with
+ * *why: it does not fit the offer's m= lines. ERR_STATE: nothing of ours is to be answered. But for
+ * ERR_STATE the state is STABLE afterwards. */
 enum err sdp_oa_take_answer(struct sdp_oa *oa, const struct sdp *answer, struct sdp_why *why);
 /* Our pending offer was refused (488, 491, 4xx ...): all is as before it. */
 void sdp_oa_drop_offer(struct sdp_oa *oa);
-/* Whether the peer's new description is the one we know already: same o= line and body (a session
- * refresh), so that media need not be touched. */
-bool sdp_oa_is_refresh(const struct sdp_oa *oa, const struct sdp *s);
+enum sdp_change sdp_oa_change(const struct sdp_oa *oa, const struct sdp *s);
+bool sdp_oa_is_refresh(const struct sdp_oa *oa, const struct sdp *s); /* SDP_SAME */
