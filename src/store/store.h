@@ -22,7 +22,8 @@ enum st_flag {
 enum err st_open(const char *dir, unsigned flags, struct st **out, struct buf *why);
 /* The same on a disk in memory that outlives the store: store/mem.h. */
 enum err st_open_mem(struct st_mem *disk, struct st **out, struct buf *why);
-/* The loops that the journals were started on must not run any more. NULL is harmless. */
+/* Before ev_shards_free; the loops must not run any more. What was put and not written yet is
+ * forgotten, without done. NULL is harmless. */
 void st_close(struct st *s);
 /* What start-up found and repaired, one sentence per line, for the log; may be empty. */
 struct str st_notices(const struct st *s);
@@ -42,7 +43,7 @@ struct st_account {
 	struct str user; /* as in a URI, unescaped; the same in all domains */
 	bool is_enabled;
 	uint8_t ha1[MD__N][MD_MAX]; /* raw H(user:realm:password); md_size() bytes count */
-	uint64_t changed_s;         /* wall clock, s; set by st_account_put */
+	uint64_t changed_s;         /* wall clock, s; the caller's */
 };
 enum st_put_mode { ST_ADD, ST_REPLACE, ST_UPSERT };
 /* ERR_STATE: ST_ADD and it exists. ERR_NOTFOUND: ST_REPLACE and it does not. */
@@ -85,16 +86,23 @@ struct st_put { /* one change, part of its owner until done is called */
  * ERR_IO: other failures; nothing of the batch is kept then. Key and value are copied. done may
  * put again. */
 void st_journal_put(struct st_journal *j, struct st_put *p, struct str key, struct str value);
-/* Compaction: when wanted, begin; then keep every live key once (in as many turns as one likes);
- * then end. Changes put meanwhile are part of it. Files are switched behind the caller's back. */
-bool st_journal_wants_compaction(const struct st_journal *j);
+/* Compaction: when wanted (live_bytes: what a file of live keys alone would take), begin; then keep
+ * every live key once, in as many turns as one likes; then end. Changes put meanwhile are part of
+ * it. A compaction that fails costs nothing but disk: the old file stays until a later one
+ * succeeds. */
+bool st_journal_wants_compaction(const struct st_journal *j, uint64_t live_bytes);
 enum err st_journal_compact_begin(struct st_journal *j);
+/* Not for a key that has a put under way: that put is in the new file anyway. */
 void st_journal_keep(struct st_journal *j, struct str key, struct str value);
+/* Writes what is waiting now, and tells; between parts of a rewrite at start-up. */
+void st_journal_flush(struct st_journal *j);
 void st_journal_compact_end(struct st_journal *j);
 
 struct st_journal_stats {
 	uint64_t n_puts, n_writes, n_failed, n_compactions;
-	uint64_t size_bytes, live_bytes; /* of the file; estimate of what a rewrite would take */
-	uint64_t slowest_write_us;
+	uint64_t size_bytes; /* of the file */
 };
 void st_journal_stats(const struct st_journal *j, struct st_journal_stats *out);
+/* The sentence that belongs to the last failed write; empty when none has failed since the last
+ * good one. On the journal's shard. */
+struct str st_journal_why(const struct st_journal *j);
