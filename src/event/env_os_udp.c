@@ -162,8 +162,11 @@ enum err os_icmp_next(struct env_sock *sock, struct env_icmp *out)
 	for (;;) {
 		struct sockaddr_storage ss = {0};
 		union control control;
+		struct iovec iov = {out->head, sizeof(out->head)};
 		struct msghdr m = {.msg_name = &ss,
 				   .msg_namelen = sizeof(ss),
+				   .msg_iov = &iov,
+				   .msg_iovlen = 1,
 				   .msg_control = &control,
 				   .msg_controllen = sizeof(control)};
 		ssize_t n = recvmsg(s->fd, &m, MSG_ERRQUEUE);
@@ -181,6 +184,7 @@ enum err os_icmp_next(struct env_sock *sock, struct env_icmp *out)
 			memcpy(&e, CMSG_DATA(c), sizeof(e));
 			if (is_unreachable(&e, &out->is_refused)) {
 				out->peer = os_addr_in(&ss);
+				out->n_head = (size_t)n;
 				return OK;
 			}
 		}
