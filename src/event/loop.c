@@ -21,8 +21,9 @@
 #include "event/env_priv.h"
 #include "event/shard_priv.h"
 
-#define RETIRED_POLL_US 1'000 /* while others have not passed the epoch of what waits to be freed  \
-			       */
+#define RETIRED_POLL_US                                                                            \
+	1'000 /* while others have not passed the epoch of what waits to be freed                  \
+	       */
 
 static void awake(void *arg)
 {

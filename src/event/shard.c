@@ -199,7 +199,7 @@ enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out)
 		aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) & -(size_t)CACHE_LINE);
 	if (!s)
 		return ERR_NOMEM;
-	s->n = 0;
+	*s = (struct ev_shards){0};
 	atomic_init(&s->epoch, 1);
 	workers_init(s);
 	for (size_t i = 0; i < n; i++) {
@@ -210,7 +210,6 @@ enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out)
 		}
 		*k = (struct shard){.all = s};
 		ev_loop_init(&k->loop, envs[i]);
-		k->loop.tasks_end = &k->loop.tasks;
 		k->loop.shards = s;
 		k->loop.shard = (uint16_t)i;
 		inbox_init(&k->inbox);
@@ -223,10 +222,28 @@ enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out)
 	return OK;
 }
 
+void ev_inbox_discard(struct ev_shards *s, enum inbox_kind k, void (*fn)(struct inbox_msg *m))
+{
+	ASSERT(k < INBOX__N);
+	s->discard[k] = fn;
+}
+
+/* What was sent after its receiver had ended. */
+static void discard_inbox(struct ev_shards *s, struct inbox *q)
+{
+	struct inbox_msg *m;
+	while ((m = inbox_pop(q))) {
+		if (s->discard[m->kind])
+			s->discard[m->kind](m);
+	}
+}
+
 void ev_shards_free(struct ev_shards *s)
 {
 	if (!s)
 		return;
+	for (size_t i = 0; i < s->n; i++)
+		discard_inbox(s, &s->shard[i]->inbox);
 	for (size_t i = 0; i < s->n; i++)
 		ev_loop_fini(&s->shard[i]->loop);
 	for (size_t i = 0; i < s->n; i++)

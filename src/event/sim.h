@@ -25,11 +25,12 @@ struct sim_packet {
 };
 
 enum err sim_new(uint64_t seed, struct sim **out);
-void sim_free(struct sim *s); /* hosts and envs must have been freed before */
+void sim_free(struct sim *s); /* with its hosts; envs must have been freed before */
 /* Up to 8 addresses; the first is its host address. */
 enum err sim_host_new(struct sim *s, const char *name, const struct addr *ips, size_t n_ips,
 		      struct sim_host **out);
 enum err sim_env_new(struct sim_host *h, struct env **out);
+/* Without memory for a new pair sim_link_set changes nothing. */
 void sim_link_default(struct sim *s, const struct sim_link *l);
 void sim_link_set(struct sim *s, struct sim_host *from, struct sim_host *to,
 		  const struct sim_link *l);
@@ -40,11 +41,12 @@ void sim_host_up(struct sim_host *h);
 void sim_clock_skew(struct sim_host *h, int64_t wall_us);
 void sim_tap(struct sim *s, void (*fn)(void *arg, const struct sim_packet *p), void *arg);
 
-/* Registers a loop to be run; a loop's env must be one of this sim's. */
+/* Registers a loop to be run; its env must be one of this sim's, one loop per env. Both may be
+ * called while loops are run. */
 void sim_add_loop(struct sim *s, struct ev_loop *loop);
 void sim_del_loop(struct sim *s, struct ev_loop *loop);
-/* Runs loops and deliveries in order of virtual time until `until_us`, or until nothing is left to
- * do. Returns the time. */
+/* Runs loops and deliveries in order of virtual time until `until_us`. When nothing is left to do
+ * the time jumps there at once, or stays when it is UINT64_MAX. Returns the time. */
 uint64_t sim_run(struct sim *s, uint64_t until_us);
 /* Runs until pred(arg) is true (checked after each turn) or the time is reached; tells whether pred
  * became true. */
