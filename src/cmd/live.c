@@ -1,0 +1,369 @@
+/* The live scope of a running exchange.
+ *
+ * A shard's tap writes one record per message into its ring: time, addresses, transport, bytes; the
+ * clock is the shard's monotonic one, brought to wall time here by the offset that live_drain is
+ * told. Notes of the exchange (a storm, why a REGISTER was refused) come through the same ring, so
+ * that they keep their place among the messages.
+ *
+ * live_drain empties the rings in turn: tracker, then watchers. Lines are printed at most
+ * LINES_PER_S a second; what is beyond is counted and told as one line, so that a loaded exchange
+ * does not spend itself on its log.
+ *
+ * Watchers get a pcap stream of link type 252 (Wireshark's exported PDUs: each packet names its
+ * protocol, addresses and ports), so one format serves `rung scope --live` and Wireshark alike. A
+ * watcher that does not read is closed when its socket is full: memory stays bounded. */
+#include "cmd/live.h"
+
+#include "base/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RING_BYTES   (1u << 20)
+#define LINES_PER_S  40
+#define MAX_WATCHERS 8
+
+enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED };
+
+struct rec {
+	uint64_t at_us; /* the shard's clock */
+	struct addr from, to;
+	uint8_t kind, proto;
+	uint16_t code;
+	uint16_t n_call_id; /* notes: the Call-ID stands before the text */
+	uint32_t n;
+	char bytes[];
+};
+
+struct tap_ctx {
+	struct live *live;
+	size_t shard;
+};
+
+struct live {
+	size_t n_shards;
+	struct ev_ring **rings;
+	struct tap_ctx *taps;
+	struct trk *trk;
+	uint64_t offset_us; /* wall time - monotonic time */
+	uint64_t dropped_told, line_second, last_us;
+	uint32_t lines, lines_left_out, frame_no;
+	void (*print)(void *ctx, uint64_t wall_us, struct str line);
+	void *print_ctx;
+	int watchers[MAX_WATCHERS];
+	size_t n_watchers;
+};
+
+/* ---- on the shards --------------------------------------------------------------------------- */
+
+static struct rec *reserve(struct live *l, size_t shard, size_t n)
+{
+	return ev_ring_reserve(l->rings[shard], sizeof(struct rec) + n);
+}
+
+static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
+		   const struct addr *from, const struct addr *to, struct str bytes)
+{
+	struct tap_ctx *t = ctx;
+	struct rec *r = reserve(t->live, t->shard, bytes.n);
+	if (!r)
+		return;
+	r->at_us = at_us;
+	r->from = *from;
+	r->to = *to;
+	r->kind = is_sent ? REC_SENT : REC_RECEIVED;
+	r->proto = (uint8_t)proto;
+	r->n_call_id = 0;
+	r->n = (uint32_t)bytes.n;
+	memcpy(r->bytes, bytes.p, bytes.n);
+	ev_ring_commit(t->live->rings[t->shard]);
+}
+
+void live_note(void *live, const struct exc_note *n)
+{
+	struct live *l = live;
+	struct rec *r = reserve(l, n->shard, n->call_id.n + n->text.n);
+	if (!r)
+		return;
+	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
+	r->kind = n->kind == EXC_NOTE_STORM ? REC_STORM : n->code ? REC_REFUSED : REC_REGISTERED;
+	r->n_call_id = (uint16_t)n->call_id.n;
+	r->n = (uint32_t)(n->call_id.n + n->text.n);
+	memcpy(r->bytes, n->call_id.p, n->call_id.n);
+	memcpy(r->bytes + n->call_id.n, n->text.p, n->text.n);
+	ev_ring_commit(l->rings[n->shard]);
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static void print_now(struct live *l, uint64_t wall_us, struct str line)
+{
+	if (l->print)
+		l->print(l->print_ctx, wall_us, line);
+}
+
+static void line(struct live *l, uint64_t wall_us, struct str text)
+{
+	if (l->lines >= LINES_PER_S) {
+		l->lines_left_out++;
+		return;
+	}
+	l->lines++;
+	print_now(l, wall_us, text);
+}
+
+static void new_second(struct live *l, uint64_t wall_us)
+{
+	char mem[128];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	if (l->lines_left_out) {
+		buf_fmt(&b, "... and %u more in this second", l->lines_left_out);
+		print_now(l, wall_us, buf_view(&b));
+	}
+	l->lines = l->lines_left_out = 0;
+	uint64_t dropped = 0;
+	for (size_t i = 0; i < l->n_shards; i++)
+		dropped += ev_ring_dropped(l->rings[i]);
+	if (dropped == l->dropped_told)
+		return;
+	buf_clear(&b);
+	buf_fmt(&b, "the live scope is behind: %llu messages were not seen; verdicts may lack them",
+		(unsigned long long)(dropped - l->dropped_told));
+	print_now(l, wall_us, buf_view(&b));
+	l->dropped_told = dropped;
+}
+
+static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
+		       const struct vrd *v)
+{
+	struct live *l = arg;
+	char mem[700];
+	struct buf b;
+	bool is_news = c->kind == TRK_CALL || c->kind == TRK_MSG || v->worst >= VRD_WARN;
+	if (!is_news)
+		return;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	vrd_put_line(&b, c, v);
+	line(l, l->last_us, buf_view(&b));
+}
+
+/* ---- watchers -------------------------------------------------------------------------------- */
+
+static void drop_watcher(struct live *l, size_t i)
+{
+	close(l->watchers[i]);
+	l->watchers[i] = l->watchers[--l->n_watchers];
+}
+
+static void write_all(struct live *l, struct str bytes)
+{
+	for (size_t i = l->n_watchers; i-- > 0;) {
+		ssize_t n = send(l->watchers[i], bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n != (ssize_t)bytes.n)
+			drop_watcher(l, i);
+	}
+}
+
+static void put_be(struct buf *b, uint64_t v, unsigned n)
+{
+	for (unsigned i = n; i-- > 0;)
+		buf_chr(b, (char)(v >> (8 * i)));
+}
+
+/* A tag of an exported PDU: type, length, value padded to 4. */
+static void put_tag(struct buf *b, uint16_t type, const void *p, size_t n)
+{
+	put_be(b, type, 2);
+	put_be(b, (n + 3) & ~(size_t)3, 2);
+	buf_put(b, p, n);
+	buf_fill(b, 0, (4 - n % 4) % 4);
+}
+
+static void put_endpoint(struct buf *b, const struct addr *a, bool is_source)
+{
+	enum {
+		IPV4_SRC = 20,
+		IPV4_DST = 21,
+		IPV6_SRC = 22,
+		IPV6_DST = 23,
+		SRC_PORT = 25,
+		DST_PORT = 26
+	};
+	uint8_t port[4] = {0, 0, (uint8_t)(a->port >> 8), (uint8_t)a->port};
+	if (a->family == ADDR_V6)
+		put_tag(b, is_source ? IPV6_SRC : IPV6_DST, a->ip, 16);
+	else
+		put_tag(b, is_source ? IPV4_SRC : IPV4_DST, a->ip, 4);
+	put_tag(b, is_source ? SRC_PORT : DST_PORT, port, 4);
+}
+
+static void put_u32(struct buf *b, uint32_t v)
+{
+	buf_put(b, &v, sizeof(v));
+}
+
+static void stream(struct live *l, const struct rec *r, uint64_t wall_us)
+{
+	enum { DISSECTOR = 12, PORT_TYPE = 24, PORT_TCP = 2, PORT_UDP = 3, HEAD_MAX = 256 };
+	uint8_t port_type[4] = {0, 0, 0, r->proto == TP_UDP ? PORT_UDP : PORT_TCP};
+	char head[HEAD_MAX];
+	struct buf tags, b;
+	buf_init_fixed(&tags, head, sizeof(head));
+	put_tag(&tags, DISSECTOR, "sip", 3);
+	put_endpoint(&tags, &r->from, true);
+	put_endpoint(&tags, &r->to, false);
+	put_tag(&tags, PORT_TYPE, port_type, 4);
+	put_be(&tags, 0, 4);
+	buf_init(&b);
+	put_u32(&b, (uint32_t)(wall_us / 1000000));
+	put_u32(&b, (uint32_t)(wall_us % 1000000));
+	put_u32(&b, (uint32_t)(tags.n + r->n));
+	put_u32(&b, (uint32_t)(tags.n + r->n));
+	buf_str(&b, buf_view(&tags));
+	buf_put(&b, r->bytes, r->n);
+	if (!b.err)
+		write_all(l, buf_view(&b));
+	buf_fini(&b);
+}
+
+enum err live_watch(struct live *l, int fd)
+{
+	static const uint32_t head[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, 252};
+	if (l->n_watchers == MAX_WATCHERS ||
+	    send(fd, head, sizeof(head), MSG_NOSIGNAL) != sizeof(head)) {
+		close(fd);
+		return ERR_LIMIT;
+	}
+	int size = 4 << 20;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	l->watchers[l->n_watchers++] = fd;
+	return OK;
+}
+
+/* ---- draining -------------------------------------------------------------------------------- */
+
+static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
+{
+	static const uint8_t transports[] = {TRK_UDP, TRK_TCP, TRK_TLS, TRK_WS, TRK_WSS};
+	struct trk_packet p = {
+		.at_us = wall_us,
+		.frame_no = ++l->frame_no,
+		.from = r->from,
+		.to = r->to,
+		.transport = (enum trk_transport)transports[r->proto],
+		.bytes = str_of(r->bytes, r->n),
+	};
+	enum err e = trk_message(l->trk, &p, NULL);
+	(void)e; /* what is no SIP, or does not fit, the tracker counts */
+	if (l->n_watchers)
+		stream(l, r, wall_us);
+}
+
+static void take(struct live *l, const struct rec *r)
+{
+	uint64_t wall_us = r->at_us + l->offset_us;
+	struct str call_id = str_of(r->bytes, r->n_call_id),
+		   text = str_of(r->bytes + r->n_call_id, r->n - r->n_call_id);
+	char number[8];
+	struct buf b;
+	l->last_us = wall_us;
+	switch ((enum rec_kind)r->kind) {
+	case REC_SENT:
+	case REC_RECEIVED:
+		take_message(l, r, wall_us);
+		return;
+	case REC_REFUSED:
+		buf_init_fixed(&b, number, sizeof(number));
+		buf_u64(&b, r->code);
+		trk_hint(l->trk, call_id, buf_view(&b), text);
+		return;
+	case REC_REGISTERED:
+		line(l, wall_us, text);
+		return;
+	case REC_STORM:
+		print_now(l, wall_us, text); /* never left out: it is why others are */
+		return;
+	}
+}
+
+bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
+{
+	bool has_any = false;
+	l->offset_us = wall_us - now_us;
+	for (size_t i = 0; i < l->n_shards; i++) {
+		struct str s;
+		while ((s = ev_ring_peek(l->rings[i])).n) {
+			take(l, (const struct rec *)(const void *)s.p);
+			ev_ring_pop(l->rings[i]);
+			has_any = true;
+		}
+	}
+	l->last_us = wall_us;
+	trk_tick(l->trk, wall_us);
+	if (wall_us / 1000000 != l->line_second) {
+		l->line_second = wall_us / 1000000;
+		new_second(l, wall_us);
+	}
+	return has_any;
+}
+
+void live_end(struct live *l)
+{
+	trk_flush(l->trk);
+}
+
+/* ---- making it ------------------------------------------------------------------------------- */
+
+enum err live_new(size_t n_shards, struct live **out)
+{
+	struct live *l = calloc(1, sizeof(*l));
+	if (!l)
+		return ERR_NOMEM;
+	struct trk_cfg cfg = {.is_live = true, .on_verdict = on_verdict, .arg = l};
+	l->n_shards = n_shards;
+	l->trk = trk_new(&cfg);
+	l->rings = calloc(n_shards, sizeof(*l->rings));
+	l->taps = calloc(n_shards, sizeof(*l->taps));
+	enum err e = l->trk && l->rings && l->taps ? OK : ERR_NOMEM;
+	for (size_t i = 0; i < n_shards && e == OK; i++) {
+		l->taps[i] = (struct tap_ctx){.live = l, .shard = i};
+		e = ev_ring_new(RING_BYTES, &l->rings[i]);
+	}
+	if (e) {
+		live_free(l);
+		return e;
+	}
+	*out = l;
+	return OK;
+}
+
+void live_free(struct live *l)
+{
+	if (!l)
+		return;
+	while (l->n_watchers)
+		drop_watcher(l, 0);
+	for (size_t i = 0; l->rings && i < l->n_shards; i++)
+		ev_ring_free(l->rings[i]);
+	if (l->trk)
+		trk_free(l->trk);
+	free(l->rings);
+	free(l->taps);
+	free(l);
+}
+
+struct tp_tap live_tap(struct live *l, size_t shard)
+{
+	return (struct tp_tap){.ctx = &l->taps[shard], .fn = on_tap};
+}
+
+void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
+		      void *ctx)
+{
+	l->print = fn;
+	l->print_ctx = ctx;
+}

@@ -1,0 +1,26 @@
+#pragma once
+/* The live scope of a running exchange: each shard's tap copies messages into a ring of its own;
+ * one thread (the one that calls live_drain) tracks calls, judges them when they end, and hands the
+ * messages on to whoever looks (`rung scope --live`). A shard never waits for it: a full ring
+ * drops, and the drops are counted and told. */
+
+#include "event/shard.h"
+#include "scope/vrd.h"
+#include "service/exchange.h"
+
+struct live;
+enum err live_new(size_t n_shards, struct live **out);
+void live_free(struct live *l);
+/* For exc_set_tap and exc_set_notes; fn's are called on the shard's thread. */
+struct tp_tap live_tap(struct live *l, size_t shard);
+void live_note(void *live, const struct exc_note *n);
+/* Where lines for the operator go ("100 → 101 answered ..."). Called from live_drain. */
+void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
+		      void *ctx);
+/* Reads what the rings hold; true when there was something. Call it every 20 ms or so, also when
+ * idle. */
+bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);
+void live_end(struct live *l); /* judges what is still open */
+/* Streams every message from now on as pcap (exported PDUs) to the socket fd, which is taken over
+ * and closed when the reader is gone or too slow. */
+enum err live_watch(struct live *l, int fd);
