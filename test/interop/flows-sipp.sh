@@ -8,13 +8,6 @@ users "$work/wrong.csv" 1001 not-the-password
 users "$work/callee.csv" 1002 secret1002
 LOGS=(server)
 
-is_flow() { # addresses, expected start lines (extended regular expression)
-	local seen
-	seen=$(flow "$1" "$2")
-	echo "between $1 and $2: $seen"
-	[[ $seen =~ ^$3$ ]]
-}
-
 call() { # name, caller's scenario, callee's scenario, transport of sipp
 	sipp_bg callee_pid "$3" "$CALLEE" "$work/callee.csv" -p 5060 -t "$4"
 	LOGS=("$2" "$3" server)

@@ -21,7 +21,7 @@ declare -A child=() # pid -> what it is
 # A network of our own: one /24 of 127/8 that nobody has locked.
 claim_net() {
 	local i dir=${TMPDIR:-/tmp}/rung-interop-nets
-	mkdir -p "$dir"
+	mkdir -p "$dir/.local/share/linphone"
 	for ((i = 0; i < 200; i++)); do
 		NET=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1))
 		exec {net_lock}>"$dir/$NET"
@@ -114,7 +114,7 @@ server_start() { # further flags for `rung serve`
 	done
 	start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5060" --domain "$SERVER" \
 		--data "$work/data" "$@"
-	wait_for 15 grep -q ^ready "$work/server.log" || { sed 's/^/# /' "$work/server.log"; return 1; }
+	wait_for 15 grep -qs ^ready "$work/server.log" || { sed 's/^/# /' "$work/server.log"; return 1; }
 }
 
 # The exchange must have ended well: no sanitizer finding, no leak, no crash.
@@ -128,7 +128,7 @@ server_stop() {
 
 capture_start() {
 	start capture_pid capture tcpdump -i lo -n -U --immediate-mode -B 8192 -s 0 -w "$PCAP" "net $NET.0/24"
-	wait_for 10 grep -q 'listening on' "$work/capture.log"
+	wait_for 10 grep -qs 'listening on' "$work/capture.log"
 }
 capture_stop() {
 	sleep 0.3 # the last packet is on its way through the kernel
@@ -180,12 +180,184 @@ sip_list_tshark() {
 	tshark -n -r "$1" -Y sip -T fields -E separator='|' -e frame.number -e ip.src -e ip.dst -e sip.Method -e sip.Status-Code \
 		-e sip.Call-ID -e sip.CSeq 2>/dev/null
 }
-# How many packets of RTP went from one address to another.
-rtp_count() { # source, destination
-	tshark -n -r "$PCAP" -o rtp.heuristic_rtp:TRUE -Y "rtp && ip.src == $1 && ip.dst == $2" 2>/dev/null | wc -l
+# How many packets of G.711 (160 bytes after 12 of RTP) went to an address. Not tshark's "rtp": a phone that binds no address
+# sends from 127.0.0.1, and a STUN request from an RTP port hides what follows.
+rtp_count() { # destination
+	tshark -n -r "$PCAP" -Y "udp.length == 180 && ip.dst == $1" 2>/dev/null | wc -l
 }
 # The start lines seen between two addresses, in order, one word each: "INVITE 407 ACK INVITE 100 180 200 ACK BYE 200".
 flow() { # address, address
 	tshark -n -r "$PCAP" -Y "sip && ip.addr == $1 && ip.addr == $2" -T fields -e sip.Method -e sip.Status-Code 2>/dev/null |
-		awk '{ printf "%s%s", sep, $1; sep = " " } END { print "" }'
+		awk '{ printf "%s%s", sep, $1 == "" ? $2 : $1; sep = " " } END { print "" }'
+}
+# Is the flow between a phone and the exchange exactly this? (extended regular expression)
+is_flow() { # address, expected
+	local seen
+	seen=$(flow "$1" "$SERVER")
+	echo "seen:     $seen"
+	echo "expected: $2"
+	[[ $seen =~ ^($2)$ ]]
+}
+# Did enough audio arrive? An exchange that relays nothing must still let it flow.
+hears() { # address, packets at least
+	local n
+	n=$(rtp_count "$1")
+	echo "$n packets of audio arrived at $1"
+	[ "$n" -ge "$2" ]
+}
+
+# A flow: begins a capture, plays, ends the capture, compares what both sides exchanged with the server. $t names the round (udp,
+# tcp, ...), $phones the logs to show.
+flow_is() { # name, function that plays, flow at the caller, flow at the callee
+	PCAP="$work/$t-$2.pcap"
+	LOGS=($phones server)
+	capture_start
+	check "$1 ($t)" "$2"
+	capture_stop
+	LOGS=(server)
+	check "$1 ($t): the caller's ladder" is_flow "$CALLER" "$3"
+	check "$1 ($t): the callee's ladder" is_flow "$CALLEE" "$4"
+	[ "$SERVER_KIND" = kamailio ] || check "$1 ($t): rung scope lists what tshark lists" same_list "$PCAP"
+}
+
+tone() { # file, Hz: 20 s of a tone at -12 dBFS as a WAV of 8 kHz
+	python3 - "$1" "$2" <<-'PY'
+		import math, struct, sys, wave
+		with wave.open(sys.argv[1], "wb") as w:
+		    w.setparams((1, 2, 8000, 0, "NONE", "NONE"))
+		    f = float(sys.argv[2])
+		    w.writeframes(b"".join(struct.pack("<h", int(8231 * math.sin(2 * math.pi * f * i / 8000))) for i in range(160000)))
+	PY
+}
+
+# baresip, commanded over its ctrl_tcp module (netstrings with JSON); its events go to $work/<name>.events.
+baresip_start() { # name, address, user, tone in Hz, further parameters of the account
+	local dir=$work/$1
+	mkdir -p "$dir/.local/share/linphone"
+	tone "$dir/tone.wav" "$4"
+	cat >"$dir/config" <<-CFG
+		poll_method epoll
+		sip_listen $2:5060
+		rtp_ports 10000-10100
+		audio_source aufile,$dir/tone.wav
+		audio_alert aufile,$dir/tone.wav
+		audio_player nothing,
+		call_max_calls 4
+		module_path $(dirname "$(find /usr/lib -path '*baresip*' -name g711.so | head -n 1)")
+		module g711.so
+		module aufile.so
+		module ctrl_tcp.so
+		module_app account.so
+		module_app menu.so
+		ctrl_tcp_listen $2:4444
+		net_interface $2
+	CFG
+	echo "<sip:$3@$SERVER>;auth_pass=secret$3;regint=600${5-}" >"$dir/accounts"
+	: >"$dir/contacts"
+	local pid fd
+	start pid "$1" baresip -4 -f "$dir"
+	wait_for 10 baresip_connect "$1" "$2" || return 1
+}
+baresip_registered() { wait_for "$2" grep -qs '200 OK' "$work/$1.log"; } # name, seconds
+declare -A baresip_fd=()
+baresip_connect() {
+	local fd
+	{ exec {fd}<>"/dev/tcp/$2/4444"; } 2>/dev/null || return 1
+	baresip_fd[$1]=$fd
+	cat <&"$fd" >"$work/$1.events" 2>/dev/null {net_lock}>&- &
+	child[$!]="$1-events"
+}
+baresip_cmd() { # name, command, parameter
+	local json="{\"command\":\"$2\",\"params\":\"${3-}\",\"token\":\"t\"}"
+	printf '%d:%s,' ${#json} "$json" >&"${baresip_fd[$1]}"
+}
+baresip_stop() { # name
+	local pid
+	for pid in "${!child[@]}"; do
+		[[ ${child[$pid]-} == "$1" ]] && stop_child "$pid"
+	done
+	for pid in "${!child[@]}"; do
+		[[ ${child[$pid]-} == "$1-events" ]] && stop_child "$pid"
+	done
+	{ exec {baresip_fd[$1]}>&-; } 2>/dev/null
+	unset "baresip_fd[$1]" "baresip_seen[$1]"
+}
+# Waits for an event of that type; events that an earlier wait has seen do not count again.
+declare -A baresip_seen=()
+baresip_wait() { # name, seconds, type of the event (extended regular expression)
+	local n
+	baresip_event() {
+		n=$(grep -oE '"type":"[A-Z_]*"' "$work/$1.events" | tail -n +$((${baresip_seen[$1]-0} + 1)) | grep -nE "\"$2\"" | head -n 1 | cut -d: -f1)
+		[ -n "$n" ]
+	}
+	wait_for "$2" baresip_event "$1" "$3" || return 1
+	baresip_seen[$1]=$((${baresip_seen[$1]-0} + n))
+}
+
+# linphonec, commanded over its standard input; what it says goes to $work/<name>.log.
+declare -A linphone_fd=()
+linphone_start() { # name, address, user, tone in Hz
+	local dir=$work/$1 fd
+	mkdir -p "$dir/.local/share/linphone"
+	tone "$dir/tone.wav" "$4"
+	cat >"$dir/rc" <<-CFG
+		[sip]
+		bind_address=$2
+		sip_port=5060
+		sip_tcp_port=5060
+		sip_tls_port=0
+		default_proxy=0
+		use_ipv6=0
+		guess_hostname=0
+		contact="$3" <sip:$3@$2>
+		register_only_when_network_is_up=0
+		auto_net_state_mon=0
+		[net]
+		firewall_policy=0
+		[rtp]
+		bind_address=$2
+		audio_rtp_port=7078
+		[sound]
+		playback_dev_id=
+		capture_dev_id=
+		[video]
+		enabled=0
+		capture=0
+		display=0
+		[misc]
+		[proxy_0]
+		reg_proxy=<sip:$SERVER;transport=udp>
+		reg_identity=sip:$3@$SERVER
+		reg_expires=600
+		reg_sendregister=1
+		publish=0
+		[auth_info_0]
+		username=$3
+		passwd=secret$3
+		realm=$SERVER
+		domain=$SERVER
+	CFG
+	mkfifo "$dir/in"
+	exec {fd}<>"$dir/in"
+	linphone_fd[$1]=$fd
+	HOME=$dir linphonec -c "$dir/rc" <"$dir/in" >"$work/$1.log" 2>&1 {net_lock}>&- &
+	child[$!]=$1
+	linphone_cmd "$1" "soundcard use files"
+	linphone_cmd "$1" "play $dir/tone.wav"
+}
+linphone_registered() { # name, seconds
+	linphone_asks() { linphone_cmd "$1" "status register"; sleep 0.1; grep -q 'registered, identity' "$work/$1.log"; }
+	wait_for "$2" linphone_asks "$1"
+}
+linphone_cmd() { echo "$2" >&"${linphone_fd[$1]}"; } # name, command
+# Waits until it says that, after what the wait before has seen.
+declare -A linphone_seen=()
+linphone_wait() { # name, seconds, extended regular expression
+	local n
+	linphone_says() {
+		n=$(tail -n +$((${linphone_seen[$1]-0} + 1)) "$work/$1.log" | grep -nE "$2" | head -n 1 | cut -d: -f1)
+		[ -n "$n" ]
+	}
+	wait_for "$2" linphone_says "$1" "$3" || return 1
+	linphone_seen[$1]=$((${linphone_seen[$1]-0} + n))
 }
