@@ -22,6 +22,17 @@ static void set_int(int fd, int level, int option, int value)
 	(void)r; /* a kernel without the option still gives a working socket */
 }
 
+/* A peer that vanished without a word (a phone's Wi-Fi, a NAT that forgot) is found out after about
+ * four minutes of silence, and a connection that lives keeps its place in the NATs on the way. */
+static void set_stream(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 120);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 30);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+}
+
 static struct addr bound_to(int fd)
 {
 	struct sockaddr_storage ss = {0};
@@ -80,7 +91,7 @@ enum err os_tcp_connect(struct env *env, const struct addr *local, const struct 
 	int fd = tcp_socket(peer);
 	if (fd < 0)
 		return ERR_NET;
-	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_stream(fd);
 	if (local) {
 		if (local->port)
 			set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -139,7 +150,7 @@ enum err os_accept(struct env_sock *listener, env_ready_fn *fn, void *arg, struc
 			return ERR_MORE;
 		}
 	}
-	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_stream(fd);
 	enum err err = os_sock_new(e, fd, OS_TCP, ENV_READ, fn, arg, &s);
 	if (err) {
 		close(fd);
