@@ -363,7 +363,8 @@ static void on_ended(struct call *c, const struct ses_end *end)
 	ph_report_text(&r, "by %s: ", by[end->by]);
 	if (end->status)
 		ph_report_text(&r, "%u ", end->status);
-	ph_report_text(&r, STR_FMT, end->text.n ? STR_ARG(end->text) : STR_ARG(cause));
+	struct str text = end->text.n ? end->text : cause;
+	ph_report_text(&r, STR_FMT, STR_ARG(text));
 	if (c->is_answered)
 		ph_report_text(&r, ", after %.1f s; %llu packets sent, %llu received", talk_s,
 			       (unsigned long long)st.sent_packets,

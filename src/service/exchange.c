@@ -337,6 +337,7 @@ static void name_storm(struct exc_shard *s, const struct tp_rx *rx, struct str u
 		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(agent, 0, 80)));
 	struct exc_note n = {.kind = EXC_NOTE_STORM,
 			     .shard = s->n,
+			     .at_us = ev_now_us(s->loop),
 			     .text = buf_view(&b),
 			     .user = user,
 			     .call_id = rx->msg->call_id,
@@ -550,8 +551,11 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 			STR_ARG(code_info(o->code) ? code_info(o->code)->text : STR("refused")));
 	if (o->status == 200 && o->user_agent.n)
 		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(o->user_agent, 0, 60)));
+	const struct code_info *code = code_info(o->code);
 	struct exc_note n = {.kind = EXC_NOTE_REGISTER,
 			     .shard = s->n,
+			     .at_us = ev_now_us(s->loop),
+			     .code = code ? code->number : 0,
 			     .text = buf_view(&b),
 			     .user = o->user,
 			     .call_id = o->call_id,

@@ -25,6 +25,8 @@ enum exc_note_kind { EXC_NOTE_REGISTER, EXC_NOTE_STORM };
 struct exc_note { /* something to tell the operator */
 	enum exc_note_kind kind;
 	size_t shard;
+	uint64_t at_us;  /* the shard's clock */
+	unsigned code;   /* number of the rejection (service/codes), 0: none */
 	struct str text; /* a sentence */
 	struct str user, call_id;
 	struct addr from;
