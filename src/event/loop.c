@@ -136,6 +136,7 @@ void ev_run(struct ev_loop *l)
 		}
 		env_poll(l->env, timeout);
 	}
+	l->is_stopping = false; /* it may be run again */
 	shard_offline(l);
 }
 
