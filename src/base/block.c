@@ -2,8 +2,9 @@
  *
  * A block is one malloc with a 16-byte head that names its class; while free, the first word of the
  * payload links it to the next free block. The classes are those of SIP: most messages with their
- * index fit 4 KiB, one with a large SDP 8 KiB; a full 64 kB datagram is rare and kept only a few
- * times.
+ * index fit 4 KiB, one with a large SDP 8 KiB; larger ones are rare and kept only a few times.
+ * Between 8 KiB and the largest datagram the classes still double, or a message of 9 kB would
+ * hold 96.
  *
  * Invariants: 1. a free block of class k has exactly class_size[k] usable bytes. 2. n_free[k] <=
  * class_keep[k]. With AddressSanitizer nothing is kept, so that every use after block_put is seen.
@@ -21,11 +22,11 @@ struct head {
 };
 #define MAGIC 0xb10cb10cu
 
-static const size_t class_size[BLOCK_CLASSES] = {1024, 2048, 4096, 8192, 98304};
+static const size_t class_size[BLOCK_CLASSES] = {1024, 2048, 4096, 8192, 16384, 32768, 98304};
 #ifdef __SANITIZE_ADDRESS__
-static const uint32_t class_keep[BLOCK_CLASSES] = {0, 0, 0, 0, 0};
+static const uint32_t class_keep[BLOCK_CLASSES] = {0};
 #else
-static const uint32_t class_keep[BLOCK_CLASSES] = {8192, 8192, 4096, 1024, 16};
+static const uint32_t class_keep[BLOCK_CLASSES] = {8192, 8192, 4096, 1024, 128, 32, 16};
 #endif
 
 void *block_get(struct block_cache *c, size_t n, size_t *got)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLOCK_CLASSES 5
+#define BLOCK_CLASSES 7
 
 struct block_cache { /* zeroed = empty */
 	void *free[BLOCK_CLASSES];
