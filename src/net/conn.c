@@ -8,7 +8,7 @@
  *
  * Writing: straight to the socket while the FIFO is empty, else a copy at its end. ENV_WRITE is
  * wanted only while the FIFO holds something. The bound counts the memory that the FIFO holds, not
- * the payload: two-byte pongs to a peer that does not read are blocks of a kilobyte.
+ * the payload: a two-byte pong to a peer that does not read costs seventy.
  *
  * Ending: whatever goes wrong, wherever, net_conn_close closes the socket at once and queues a
  * task; the user hears of it from the loop, once, after all its unsent messages.
@@ -30,17 +30,19 @@
 #define READ_ROUNDS 4
 /* Least room behind an incomplete message. */
 #define READ_MIN 4096
+/* What the allocator adds to each message of the FIFO. */
+#define MALLOC_HEAD 16
 
 struct net_out {
 	struct net_out *next;
 	uint64_t tag;
-	size_t n, off, size; /* off: bytes written; size: of the block */
+	size_t n, off, size; /* off: bytes written; size: memory held */
 	char bytes[];
 };
 
-enum err net_init(struct net *n, struct ev_loop *loop, struct block_cache *blocks)
+enum err net_init(struct net *n, struct ev_loop *loop)
 {
-	*n = (struct net){.loop = loop, .blocks = blocks, .scratch = malloc(NET_SCRATCH)};
+	*n = (struct net){.loop = loop, .scratch = malloc(NET_SCRATCH)};
 	return n->scratch ? OK : ERR_NOMEM;
 }
 
@@ -57,7 +59,7 @@ static void drop_head(struct net_conn *c)
 	if (!c->out)
 		c->out_end = &c->out;
 	c->queued_bytes -= o->size;
-	block_put(c->net->blocks, o);
+	free(o);
 }
 
 static void shut(struct net_conn *c, enum err why)
@@ -201,14 +203,12 @@ static void write_some(struct net_conn *c)
 
 static enum err enqueue(struct net_conn *c, struct str bytes, size_t off, uint64_t tag)
 {
-	size_t size;
-	struct net_out *o = block_get(c->net->blocks, sizeof(*o) + bytes.n, &size);
+	size_t size = sizeof(struct net_out) + bytes.n + MALLOC_HEAD;
+	if (c->queued_bytes + size > c->max_queued_bytes)
+		return ERR_LIMIT;
+	struct net_out *o = malloc(sizeof(*o) + bytes.n);
 	if (!o)
 		return ERR_NOMEM;
-	if (c->queued_bytes + size > c->max_queued_bytes) {
-		block_put(c->net->blocks, o);
-		return ERR_LIMIT;
-	}
 	*o = (struct net_out){.tag = tag, .n = bytes.n, .off = off, .size = size};
 	memcpy(o->bytes, bytes.p, bytes.n);
 	if (!c->out)

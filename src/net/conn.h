@@ -6,18 +6,16 @@
  * A filter that comes on top (TLS, WebSocket) is a net_conn_user of what is below it and offers the
  * same calls to what is above. */
 
-#include "base/block.h"
 #include "event/loop.h"
 
 struct net_conn;
 
 struct net { /* what the connections of one shard share; part of its owner */
 	struct ev_loop *loop;
-	struct block_cache *blocks;
 	char *scratch; /* NET_SCRATCH bytes: what was just read, until its user has returned */
 };
 #define NET_SCRATCH 65536
-enum err net_init(struct net *n, struct ev_loop *loop, struct block_cache *blocks);
+enum err net_init(struct net *n, struct ev_loop *loop);
 void net_fini(struct net *n);
 
 struct net_conn_user {

@@ -160,7 +160,7 @@ enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct t
 	fill_limits(&tp->limits, limits);
 	list_init(&tp->resolves);
 	random_keys(tp);
-	enum err e = net_init(&tp->net, loop, blocks);
+	enum err e = net_init(&tp->net, loop);
 	if (e == OK)
 		e = tp_flows_init(tp);
 	if (e != OK) {
