@@ -45,6 +45,8 @@ static const char *split_display(const char *p, const char *end, struct sip_addr
 		p = cc_skip_ws(close + 1, end);
 		return p < end && *p == '<' ? p : NULL;
 	}
+	if (p < end && *p == '<')
+		return p;
 	const char *open = memchr(p, '<', (size_t)(end - p));
 	if (!open)
 		return NULL;
@@ -94,7 +96,7 @@ enum err sip_addr_split(struct str value, struct sip_addr *out, unsigned *oddity
 enum err sip_addr_parse(struct str value, struct sip_addr *out)
 {
 	unsigned oddity;
-	memset(out, 0, sizeof(*out));
+	cc_fill(out, 0, sizeof(*out));
 	enum err e = sip_addr_split(value, out, &oddity);
 	if (e == OK && !out->is_star)
 		out->uri_err = sip_uri_parse(out->uri_text, &out->uri);

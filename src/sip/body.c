@@ -58,7 +58,7 @@ static struct str part_body(struct str part, struct str *content_type)
 	const char *p = part.p, *end = p + part.n;
 	struct scan s;
 	struct scan_line l;
-	scan_init(&s, p, end);
+	scan_init(&s, p, end, end);
 	*content_type = STR("text/plain"); /* [RFC2046 5.1] */
 	for (;;) {
 		enum scan_kind kind = scan_line(&s, p, &l);

@@ -1,7 +1,7 @@
 /* Build-time generator: makes from the tables (*.def) what a compiler's preprocessor cannot.
  *
  *   gen_tables hash   tables_hash.inc: for header and method names two multipliers under which
- *                     name_slot() has no collision, and the slots
+ *                     name_slot() has no collision, the slots, and the ends of each name
  *   gen_tables dict   the libFuzzer dictionary: every name and many values that SIP is made of
  *
  * The search draws multipliers from a fixed sequence, so that a build is reproducible; it fails the
@@ -78,8 +78,8 @@ static int fill(const struct entry *e, unsigned n, uint32_t fold, uint32_t m1, u
 {
 	memset(slots, 0, (size_t)1 << bits);
 	for (unsigned i = 0; i < n; i++) {
-		struct name_key k = name_key(e[i].name, strlen(e[i].name), fold);
-		uint32_t s = name_slot(k, m1, m2, bits);
+		struct name_key k = name_key(e[i].name, strlen(e[i].name));
+		uint32_t s = name_slot(k, fold, m1, m2, bits);
 		if (slots[s])
 			return 0;
 		slots[s] = (unsigned char)e[i].id;
@@ -103,10 +103,17 @@ static void make_hash(const char *what, const struct entry *e, unsigned n, uint3
 	} while (!fill(e, n, fold, m1, m2, bits, slots));
 	printf("#define %s_BITS %u\n#define %s_FOLD 0x%08xu\n", what, bits, what, fold);
 	printf("#define %s_MUL_HEAD 0x%08xu\n#define %s_MUL_TAIL 0x%08xu\n", what, m1, what, m2);
-	printf("static const unsigned char %s_SLOTS[%u] = {", what, 1u << bits);
+	printf("#define %s_SLOTS \\\n\t", what);
 	for (unsigned i = 0; i < 1u << bits; i++)
-		printf("%s%u,", i % 32 ? "" : "\n\t", slots[i]);
-	printf("\n};\n");
+		printf("%u,%s", slots[i], i % 32 == 31 ? "\\\n\t" : " ");
+	printf("\n#define %s_KEYS \\\n", what);
+	for (unsigned i = 0; i < n; i++) {
+		struct name_key k = name_key(e[i].name, strlen(e[i].name));
+		if (k.n > 1) /* not the compact form */
+			printf("\t[%u] = {0x%08xu, 0x%08xu, %u}, \\\n", e[i].id, k.head, k.tail,
+			       k.n);
+	}
+	printf("\n");
 }
 
 static void put_dict(const char *s)

@@ -7,6 +7,8 @@
  * brackets. [RFC5118 4.5] The parser reads it from the front and stops at the comma, since the
  * index wants the topmost value without splitting the others. */
 
+#include "sip/hdr.h"
+
 #include "sip/sip_priv.h"
 
 #include <string.h>
@@ -22,14 +24,18 @@ static const char *skip_slash(const char *p, const char *end)
 /* "SIP/2.0/UDP" and the white space after it. */
 static const char *via_protocol(const char *p, const char *end, struct sip_via *out)
 {
-	const char *start = p, *q, *version_end;
-	p = cc_span(p, end, CC_TOKEN);
-	if (p == start || !(p = skip_slash(p, end)))
-		return NULL;
-	q = p;
-	version_end = p = cc_span(p, end, CC_TOKEN);
-	if (p == q || !(p = skip_slash(p, end)))
-		return NULL;
+	const char *start = p, *q, *version_end = p + 7;
+	if (end - p > 8 && memcmp(p, "SIP/2.0/", 8) == 0 && !cc_is(p[8], CC_WS)) {
+		p += 8; /* as nearly always */
+	} else {
+		p = cc_span(p, end, CC_TOKEN);
+		if (p == start || !(p = skip_slash(p, end)))
+			return NULL;
+		q = p;
+		version_end = p = cc_span(p, end, CC_TOKEN);
+		if (p == q || !(p = skip_slash(p, end)))
+			return NULL;
+	}
 	out->proto = str_of(start, (size_t)(version_end - start));
 	q = p;
 	p = cc_span(p, end, CC_TOKEN);
@@ -76,28 +82,28 @@ static bool via_param(struct sip_via *out, struct str name, struct str value)
 	uint32_t n;
 	switch (name.n) {
 	case 3:
-		if (str_ieq(name, STR("ttl"))) {
+		if (CC_IS_WORD(name, "ttl")) {
 			if (!str_u32(value, &n) || n > 255)
 				return false;
 			out->ttl = (uint8_t)n;
 		}
 		break;
 	case 5:
-		if (str_ieq(name, STR("rport"))) {
+		if (CC_IS_WORD(name, "rport")) {
 			out->has_rport = true;
 			if (value.n && (!str_u32(value, &n) || n > 65535))
 				return false;
 			out->rport = value.n ? (uint16_t)n : 0;
-		} else if (str_ieq(name, STR("maddr"))) {
+		} else if (CC_IS_WORD(name, "maddr")) {
 			out->maddr = value;
 		}
 		break;
 	case 6:
-		if (str_ieq(name, STR("branch")))
+		if (CC_IS_WORD(name, "branch"))
 			out->branch = value;
 		break;
 	case 8:
-		if (str_ieq(name, STR("received"))) {
+		if (CC_IS_WORD(name, "received")) {
 			bool is_ref =
 				value.n > 2 && value.p[0] == '[' && value.p[value.n - 1] == ']';
 			out->received = is_ref ? str_of(value.p + 1, value.n - 2) : value;
@@ -130,8 +136,7 @@ static const char *via_one_param(const char *p, const char *end, struct sip_via 
 			value = str_of(start + 1, (size_t)(p - start - 1));
 			p++;
 		} else {
-			while (p < end && *p != ';' && *p != ',' && !cc_is(*p, CC_WS))
-				p++;
+			p = cc_span(p, end, CC_PLAIN);
 			value = str_of(start, (size_t)(p - start));
 			if (!value.n)
 				return NULL;
@@ -143,7 +148,7 @@ static const char *via_one_param(const char *p, const char *end, struct sip_via 
 
 enum err sip_via_scan(const char *p, const char *end, struct sip_via *out, const char **stop)
 {
-	memset(out, 0, sizeof(*out));
+	cc_fill(out, 0, sizeof(*out));
 	p = via_protocol(cc_skip_ws(p, end), end, out);
 	if (!p || !(p = via_sent_by(p, end, out)))
 		return ERR_SYNTAX;
@@ -172,7 +177,7 @@ enum err sip_cseq_parse(struct str value, struct sip_cseq *out)
 {
 	const char *p = value.p, *end = p + value.n;
 	uint64_t n = 0;
-	for (; p < end && cc_is(*p, CC_DIGIT); p++)
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
 		if (n <= UINT32_MAX)
 			n = n * 10 + (uint64_t)(*p - '0');
 	const char *method = cc_skip_ws(p, end);

@@ -25,7 +25,7 @@ struct sip_cseq {
  */
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
 
-/* q of a Contact in thousandths: "0.5" is 500. [RFC3261 25.1 qvalue] */
+/* q of a Contact in thousandths: "0.5" is 500. [RFC3261 25.1] */
 bool sip_q_parse(struct str s, uint16_t *out);
 /* delta-seconds; larger than 2^32-1 becomes that (RFC 3261 20.19). */
 enum err sip_seconds_parse(struct str s, uint32_t *out);

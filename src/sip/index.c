@@ -30,9 +30,10 @@
 struct index {
 	struct sip_msg *m;
 	const char *end; /* of the bytes */
+	struct sip_row *rows_end;
 	struct scan scan;
 	unsigned max_rows;
-	bool is_stream, has_blank, has_bare_lf;
+	bool is_stream, has_blank;
 	uint16_t last[SIP_HDR__N]; /* last row of an id; valid where m->first[id] is */
 };
 
@@ -66,7 +67,13 @@ static void diag_row(struct sip_msg *m, unsigned code, enum sip_hdr_id id)
 
 static bool is_version(struct str s)
 {
-	return s.n == 7 && str_ieq(s, STR("SIP/2.0"));
+	return CC_IS_WORD(s, "SIP/2.0");
+}
+
+/* "SIP/" in any case. [RFC3261 7.1] */
+static bool has_sip_slash(struct str s)
+{
+	return s.n >= 4 && (memcmp(s.p, "SIP/", 4) == 0 || str_istarts(s, STR("SIP/")));
 }
 
 static void read_status(struct sip_msg *m, const char *p, const char *eol)
@@ -132,7 +139,7 @@ static enum err read_request(struct sip_msg *m, const char *p, const char *eol)
 	while (v > sp && v[-1] != ' ' && v[-1] != '\t')
 		v--;
 	m->version = str_of(v, (size_t)(end - v));
-	if (!str_istarts(m->version, STR("SIP/")))
+	if (!has_sip_slash(m->version))
 		return ERR_SYNTAX;
 	m->is_request = true;
 	m->method_name = str_of(p, (size_t)(sp - p));
@@ -163,11 +170,9 @@ static enum err read_start(struct index *x, const char *p, const char **next)
 		*next = lf + 1;
 		if (lf > p && lf[-1] == '\r')
 			eol--;
-		else
-			x->has_bare_lf = true;
 	}
 	struct str line = str_of(p, (size_t)(eol - p));
-	if (!str_istarts(line, STR("SIP/")))
+	if (!has_sip_slash(line))
 		return read_request(x->m, p, eol);
 	if (!memchr(p, ' ', line.n))
 		return ERR_SYNTAX;
@@ -177,76 +182,91 @@ static enum err read_start(struct index *x, const char *p, const char **next)
 
 /* ---- header lines ---- */
 
-static void add_row(struct index *x, const struct scan_line *l)
+/* What makes a row more than just another line: the header came before, or is not in the table. */
+[[gnu::noinline]] static void check_row(struct sip_msg *m, unsigned i, bool is_again)
+{
+	const struct sip_row *r = sip_row(m, i);
+	struct str name = sip_row_name(m, r);
+	if (is_again && (sip_hdr_flags(r->id) & SIP_HF_ONCE))
+		diag(m, r->id <= SIP_HDR_CONTENT_TYPE ? SIP_DIAG_HDR_TWICE : SIP_DIAG_HDR_AGAIN,
+		     name.p, i);
+	if (r->id == SIP_HDR_OTHER && !cc_all(name, CC_TOKEN))
+		diag(m, SIP_DIAG_HDR_NAME, name.p, i);
+}
+
+static inline void add_row(struct index *x, const struct scan_line *l, unsigned i)
 {
 	struct sip_msg *m = x->m;
-	unsigned i = m->n_rows++;
-	struct sip_row *r = (struct sip_row *)(uintptr_t)m->rows_end - 1 - i;
+	const char *bytes = m->bytes;
+	struct sip_row *r = x->rows_end - 1 - i;
+	unsigned first = m->first[l->id];
 	*r = (struct sip_row){
 		.id = (uint8_t)l->id,
 		.flags = (uint8_t)((l->is_folded ? SIP_ROW_FOLDED : 0) |
-				   (l->id && l->name.n == 1 ? SIP_ROW_COMPACT : 0)),
+				   (l->name.n == 1 && l->id ? SIP_ROW_COMPACT : 0)),
 		.next = SIP_ROW_NONE,
-		.name_off = (uint16_t)(l->name.p - m->bytes),
+		.name_off = (uint16_t)(l->name.p - bytes),
 		.name_len = (uint16_t)l->name.n,
-		.val_off = (uint16_t)(l->value.p - m->bytes),
+		.val_off = (uint16_t)(l->value.p - bytes),
 		.val_len = (uint16_t)l->value.n,
 	};
-	if (m->first[l->id] == SIP_ROW_NONE) {
+	if (first == SIP_ROW_NONE)
 		m->first[l->id] = (uint16_t)i;
-	} else {
-		((struct sip_row *)(uintptr_t)m->rows_end - 1 - x->last[l->id])->next = (uint16_t)i;
-		if (sip_hdr_flags(l->id) & SIP_HF_ONCE)
-			diag(m,
-			     l->id <= SIP_HDR_CONTENT_TYPE ? SIP_DIAG_HDR_TWICE
-							   : SIP_DIAG_HDR_AGAIN,
-			     l->name.p, i);
-	}
+	else
+		x->rows_end[-1 - x->last[l->id]].next = (uint16_t)i;
 	x->last[l->id] = (uint16_t)i;
-	if (l->is_bad_name)
-		diag(m, SIP_DIAG_HDR_NAME, l->name.p, i);
+	if (first != SIP_ROW_NONE || l->id == SIP_HDR_OTHER)
+		check_row(m, i, first != SIP_ROW_NONE);
 }
 
+/* Lines up to the empty one. *head_end: where the header section ends, as far as it was read. */
 static enum err read_headers(struct index *x, const char *p, const char **head_end)
 {
 	struct sip_msg *m = x->m;
+	struct scan s = x->scan; /* a copy that the compiler can keep in registers */
 	struct scan_line l;
+	const char *cap = m->bytes + MAX_HEAD;
+	unsigned n = 0;
+	enum err e = OK;
 	if (p < x->end && (*p == ' ' || *p == '\t'))
 		diag(m, SIP_DIAG_HDR_FOLD_FIRST, p, SIP_ROW_NONE);
 	for (;;) {
-		enum scan_kind kind = scan_line(&x->scan, p, &l);
-		*head_end = p;
-		if (l.is_cut && x->is_stream)
-			return l.next - m->bytes > MAX_HEAD ? ERR_LIMIT : ERR_MORE;
-		if (l.next - m->bytes > MAX_HEAD)
-			return ERR_LIMIT;
-		*head_end = l.next;
-		x->has_bare_lf |= l.is_bare_lf;
-		if (kind == SCAN_BLANK) {
-			x->has_blank = true;
-			return OK;
+		enum scan_kind kind = scan_line(&s, p, &l);
+		if (l.next > cap || (l.is_cut && x->is_stream)) {
+			e = l.next > cap ? ERR_LIMIT : ERR_MORE;
+			break;
 		}
 		if (kind == SCAN_HEADER) {
-			if (m->n_rows == x->max_rows) {
-				*head_end = p;
-				return ERR_LIMIT;
+			if (n == x->max_rows) {
+				e = ERR_LIMIT;
+				break;
 			}
-			add_row(x, &l);
+			add_row(x, &l, n++);
 		} else if (kind == SCAN_JUNK) {
 			diag(m, SIP_DIAG_HDR_NO_COLON, p, SIP_ROW_NONE);
 		}
-		if (l.is_cut)
-			return OK;
 		p = l.next;
+		if (kind == SCAN_BLANK || l.is_cut) {
+			x->has_blank = kind == SCAN_BLANK;
+			break;
+		}
 	}
+	m->n_rows = (uint16_t)n;
+	x->scan = s;
+	*head_end = p;
+	return e;
 }
 
-/* NULs and lone CRs are so rare that the scan only notes that there are some. */
-[[gnu::cold]] static void diag_odd(struct sip_msg *m, const char *p, const char *end)
+/* The scan saw control characters that are not CRLF: one diagnostic for each kind of fault. */
+[[gnu::cold]] static void diag_odd(struct sip_msg *m, const char *start, const char *end)
 {
-	bool has_nul = false, has_cr = false;
-	for (; p < end; p++) {
-		if (*p == '\0' && !has_nul) {
+	bool has_nul = false, has_cr = false, has_lf = false;
+	for (const char *p = start; p < end; p++) {
+		char before = p > start ? p[-1] : '\0';
+		if (*p == '\n' && before != '\r' && !has_lf) {
+			diag(m, SIP_DIAG_BARE_LF, p, SIP_ROW_NONE);
+			has_lf = true;
+		} else if (*p == '\0' && before != '\\' && !has_nul) { /* but in a quoted-pair */
 			diag(m, SIP_DIAG_HDR_NUL, p, SIP_ROW_NONE);
 			has_nul = true;
 		} else if (*p == '\r' && (p + 1 == end || p[1] != '\n') && !has_cr) {
@@ -258,20 +278,21 @@ static enum err read_headers(struct index *x, const char *p, const char **head_e
 
 /* ---- eager fields ---- */
 
-static bool need(struct sip_msg *m, enum sip_hdr_id id, unsigned code)
+/* The value of the first line of that header; without one, the diagnostic and a NULL pointer. */
+static struct str need(struct sip_msg *m, enum sip_hdr_id id, unsigned code)
 {
 	if (m->first[id] != SIP_ROW_NONE)
-		return true;
+		return sip_row_value(m, sip_row(m, m->first[id]));
 	diag(m, code, m->bytes, SIP_ROW_NONE);
-	return false;
+	return STR_NONE;
 }
 
 static void read_via(struct sip_msg *m)
 {
-	if (!need(m, SIP_HDR_VIA, SIP_DIAG_NO_VIA))
-		return;
-	struct str v = sip_value(m, SIP_HDR_VIA);
 	struct sip_via via;
+	struct str v = need(m, SIP_HDR_VIA, SIP_DIAG_NO_VIA);
+	if (!v.p)
+		return;
 	const char *stop = v.p;
 	if (sip_via_scan(v.p, v.p + v.n, &via, &stop) != OK) {
 		diag_row(m, SIP_DIAG_VIA_BAD, SIP_HDR_VIA);
@@ -281,7 +302,8 @@ static void read_via(struct sip_msg *m)
 	m->via_branch = via.branch;
 	m->via_host = via.host;
 	m->via_port = via.port;
-	if (via.branch.n <= 7 || !str_istarts(via.branch, STR("z9hG4bK")))
+	if (via.branch.n <= 7 ||
+	    (memcmp(via.branch.p, "z9hG4bK", 7) != 0 && !str_istarts(via.branch, STR("z9hG4bK"))))
 		diag_row(m, SIP_DIAG_VIA_BRANCH, SIP_HDR_VIA);
 }
 
@@ -290,9 +312,10 @@ static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, 
 {
 	struct sip_addr a;
 	unsigned odd = 0;
-	if (!need(m, id, missing))
+	struct str v = need(m, id, missing);
+	if (!v.p)
 		return;
-	if (sip_addr_split(sip_value(m, id), &a, &odd) != OK || a.is_star || !a.uri_text.n ||
+	if (sip_addr_split(v, &a, &odd) != OK || a.is_star || !a.uri_text.n ||
 	    cc_is(a.uri_text.p[0], CC_WS) || cc_is(a.uri_text.p[a.uri_text.n - 1], CC_WS)) {
 		diag_row(m, bad, id);
 		return;
@@ -301,16 +324,22 @@ static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, 
 		diag_row(m, SIP_DIAG_DISPLAY_QUOTES, id);
 	else if (odd & ADDR_ODD_DISPLAY)
 		diag_row(m, SIP_DIAG_DISPLAY_NAME, id);
-	if (!a.params.n || !sip_param(a.params, STR("tag"), tag))
+	const char *p = a.params.p, *end = p + a.params.n;
+	if (a.params.n > 4 && memcmp(p, "tag=", 4) == 0 && p[4] != '"') { /* as nearly always */
+		const char *stop = memchr(p, ';', a.params.n);
+		*tag = str_trim(str_of(p + 4, (size_t)((stop ? stop : end) - p - 4)));
+	} else if (!a.params.n || !sip_param(a.params, STR("tag"), tag)) {
 		*tag = STR_NONE;
+	}
 }
 
 static void read_cseq(struct sip_msg *m)
 {
 	struct sip_cseq c;
-	if (!need(m, SIP_HDR_CSEQ, SIP_DIAG_NO_CSEQ))
+	struct str v = need(m, SIP_HDR_CSEQ, SIP_DIAG_NO_CSEQ);
+	if (!v.p)
 		return;
-	switch (sip_cseq_parse(sip_value(m, SIP_HDR_CSEQ), &c)) {
+	switch (sip_cseq_parse(v, &c)) {
 	case OK:
 		break;
 	case ERR_LIMIT:
@@ -333,13 +362,29 @@ static void read_cseq(struct sip_msg *m)
 	}
 }
 
+/* Decimal digits only; short ones, which are what there is, without a call. */
+static inline bool read_number(struct str s, uint32_t *out)
+{
+	uint32_t n = 0;
+	if (s.n == 0 || s.n > 9)
+		return str_u32(s, out);
+	for (size_t i = 0; i < s.n; i++) {
+		uint32_t d = (uint32_t)(unsigned char)s.p[i] - '0';
+		if (d > 9)
+			return false;
+		n = n * 10 + d;
+	}
+	*out = n;
+	return true;
+}
+
 static void read_max_forwards(struct sip_msg *m)
 {
 	uint32_t n;
 	if (!sip_has(m, SIP_HDR_MAX_FORWARDS)) {
 		if (m->is_request)
 			diag(m, SIP_DIAG_NO_MAX_FORWARDS, m->bytes, SIP_ROW_NONE);
-	} else if (!str_u32(sip_value(m, SIP_HDR_MAX_FORWARDS), &n) || n > 255) {
+	} else if (!read_number(sip_value(m, SIP_HDR_MAX_FORWARDS), &n) || n > 255) {
 		diag_row(m, SIP_DIAG_MAX_FORWARDS_BAD, SIP_HDR_MAX_FORWARDS);
 	} else {
 		m->max_forwards = (uint8_t)n;
@@ -349,14 +394,11 @@ static void read_max_forwards(struct sip_msg *m)
 
 static void read_call_id(struct sip_msg *m)
 {
-	if (!need(m, SIP_HDR_CALL_ID, SIP_DIAG_NO_CALL_ID))
+	struct str v = need(m, SIP_HDR_CALL_ID, SIP_DIAG_NO_CALL_ID);
+	if (!v.p)
 		return;
-	struct str v = sip_value(m, SIP_HDR_CALL_ID);
-	for (size_t i = 0; i < v.n; i++)
-		if (cc_is(v.p[i], CC_WS)) {
-			v = STR_NONE;
-			break;
-		}
+	if (memchr(v.p, ' ', v.n) || memchr(v.p, '\t', v.n))
+		v = STR_NONE;
 	if (!v.n)
 		diag_row(m, SIP_DIAG_CALL_ID_BAD, SIP_HDR_CALL_ID);
 	m->call_id = v;
@@ -369,7 +411,7 @@ static void read_content_length(struct sip_msg *m)
 	     i = sip_row(m, i)->next) {
 		uint32_t n;
 		struct str v = sip_row_value(m, sip_row(m, i));
-		if (!str_u32(v, &n)) {
+		if (!read_number(v, &n)) {
 			diag(m, SIP_DIAG_CONTENT_LENGTH_BAD, v.p, i);
 			m->has_content_length = false;
 			return;
@@ -415,8 +457,6 @@ static enum err read_body(struct index *x, const char *p)
 static void read_eager(struct index *x, const char *start, const char *head_end)
 {
 	struct sip_msg *m = x->m;
-	if (x->has_bare_lf)
-		diag(m, SIP_DIAG_BARE_LF, start, SIP_ROW_NONE);
 	if (scan_is_odd(&x->scan, head_end))
 		diag_odd(m, start, head_end);
 	read_via(m);
@@ -433,8 +473,8 @@ static void read_eager(struct index *x, const char *start, const char *head_end)
 static void reset(struct sip_msg *m)
 {
 	const size_t from = offsetof(struct sip_msg, n_bytes), to = offsetof(struct sip_msg, first);
-	memset((char *)m + from, 0, to - from);
-	memset(m->first, 0xff, sizeof(m->first));
+	cc_fill((char *)m + from, 0, to - from);
+	cc_fill(m->first, 0xff, sizeof(m->first));
 }
 
 enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t *consumed)
@@ -444,9 +484,10 @@ enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t
 	reset(m);
 	*consumed = 0;
 	x.m = m;
+	x.rows_end = (struct sip_row *)(uintptr_t)m->rows_end;
 	x.end = m->bytes + n_bytes;
 	x.is_stream = is_stream;
-	x.has_blank = x.has_bare_lf = false;
+	x.has_blank = false;
 	size_t room = (size_t)((const char *)m->rows_end - m->bytes);
 	if (n_bytes > room)
 		return ERR_LIMIT;
@@ -459,7 +500,7 @@ enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t
 		return is_stream ? ERR_MORE : ERR_SYNTAX;
 	}
 	start = p;
-	scan_init(&x.scan, p, x.end);
+	scan_init(&x.scan, p, x.end, (const char *)m->rows_end);
 	enum err e = read_start(&x, p, &p);
 	if (e != OK) {
 		*consumed = e == ERR_MORE ? 0 : n_bytes;
@@ -487,7 +528,7 @@ bool sip_peek_call_id(struct str bytes, struct str *call_id, struct str *via_bra
 	while (p < end && (*p == '\r' || *p == '\n'))
 		p++;
 	struct scan s;
-	scan_init(&s, p, end);
+	scan_init(&s, p, end, end);
 	p = scan_lf(&s);
 	if (!p)
 		return false;

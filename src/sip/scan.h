@@ -4,6 +4,7 @@
  * cannot disagree about what a header is. */
 
 #include "sip/chars.h"
+#include "sip/find.h"
 #include "sip/msg.h"
 
 #if defined(__SSE2__)
@@ -13,84 +14,106 @@
 
 #define SCAN_BLOCK 64
 
+/* Inlined whatever the compiler thinks of it: the state then lives in registers. */
+#define SCAN_INLINE [[gnu::always_inline]] static inline
+
 struct scan {
 	const char *block, *end; /* [block, block + 64) is what the masks are about */
+	const char *readable;    /* memory may be read up to here, at or behind end */
 	uint64_t lf;             /* line feeds of the block not handed out yet */
-	uint64_t odd;            /* NULs, and bytes after a CR that are no LF, of the block */
-	uint64_t carry;          /* 1: the block before ended with CR */
-	bool is_odd;             /* such bytes in earlier blocks */
+	uint64_t odd;            /* control characters of the block that are not CRLF pairs */
+	uint64_t carry;          /* 1: the block before ended with a control character, maybe CR */
+	bool is_odd;             /* something odd in earlier blocks */
 };
 
 struct scan_masks {
-	uint64_t lf, cr, nul;
+	uint64_t lf;  /* LF */
+	uint64_t low; /* any byte up to CR: NUL, HTAB, LF, CR and a few that never occur */
 };
 
 #if defined(__SSE2__)
-static inline struct scan_masks scan_masks(const char *p)
+static inline uint64_t scan_bits(__m128i a, __m128i b, __m128i c, __m128i d)
 {
-	const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), nul = _mm_setzero_si128();
-	struct scan_masks m = {0, 0, 0};
-	for (unsigned i = 0; i < 4; i++) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-		m.lf |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, lf)) << (16 * i);
-		m.cr |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, cr)) << (16 * i);
-		m.nul |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, nul)) << (16 * i);
-	}
-	return m;
-}
-#else
-/* One bit per byte of w that equals c. */
-static inline uint64_t scan_eq8(uint64_t w, unsigned char c)
-{
-	const uint64_t low7 = 0x7f7f7f7f7f7f7f7full;
-	uint64_t x = w ^ (0x0101010101010101ull * c);
-	uint64_t zero = ~(((x & low7) + low7) | x | low7); /* 0x80 in each byte that was zero */
-	return ((zero >> 7) * 0x0102040810204080ull) >> 56;
+	uint64_t lo = (uint32_t)_mm_movemask_epi8(a) | (uint32_t)_mm_movemask_epi8(b) << 16;
+	uint64_t hi = (uint32_t)_mm_movemask_epi8(c) | (uint32_t)_mm_movemask_epi8(d) << 16;
+	return lo | hi << 32;
 }
 
 static inline struct scan_masks scan_masks(const char *p)
 {
-	struct scan_masks m = {0, 0, 0};
+	const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
+	__m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
+	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(p + 32));
+	__m128i d = _mm_loadu_si128((const __m128i *)(const void *)(p + 48));
+	return (struct scan_masks){
+		.lf = scan_bits(_mm_cmpeq_epi8(a, lf), _mm_cmpeq_epi8(b, lf), _mm_cmpeq_epi8(c, lf),
+				_mm_cmpeq_epi8(d, lf)),
+		.low = scan_bits(_mm_cmpeq_epi8(_mm_min_epu8(a, cr), a),
+				 _mm_cmpeq_epi8(_mm_min_epu8(b, cr), b),
+				 _mm_cmpeq_epi8(_mm_min_epu8(c, cr), c),
+				 _mm_cmpeq_epi8(_mm_min_epu8(d, cr), d)),
+	};
+}
+#else
+#define SCAN_HIGH 0x8080808080808080ull
+
+/* The top bits of the bytes of w as eight bits. */
+static inline uint64_t scan_bits8(uint64_t w)
+{
+	return (((w & SCAN_HIGH) >> 7) * 0x0102040810204080ull) >> 56;
+}
+
+static inline struct scan_masks scan_masks(const char *p)
+{
+	struct scan_masks m = {0, 0};
 	for (unsigned i = 0; i < 8; i++) {
-		uint64_t w;
+		uint64_t w, x;
 		memcpy(&w, p + 8 * i, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 		w = __builtin_bswap64(w);
 #endif
-		m.lf |= scan_eq8(w, '\n') << (8 * i);
-		m.cr |= scan_eq8(w, '\r') << (8 * i);
-		m.nul |= scan_eq8(w, 0) << (8 * i);
+		x = w ^ 0x0101010101010101ull * '\n';
+		/* no carry leaves its byte, since the top bits are taken out first */
+		m.lf |= scan_bits8(~(((x & ~SCAN_HIGH) + ~SCAN_HIGH) | x)) << (8 * i);
+		m.low |= scan_bits8(
+				 ~(((w & ~SCAN_HIGH) + 0x0101010101010101ull * (0x7f - '\r')) | w))
+			 << (8 * i);
 	}
 	return m;
 }
 #endif
 
-static inline void scan_load(struct scan *s)
+/* In a decent message LF and the CR before it are the only control characters: anything else is
+ * noted as odd, and looked at closely afterwards. */
+SCAN_INLINE void scan_load(struct scan *s)
 {
 	char copy[SCAN_BLOCK];
 	const char *p = s->block;
-	uint64_t valid = ~0ull;
 	size_t left = (size_t)(s->end - p);
-	if (left < SCAN_BLOCK) { /* never read past the end */
-		memset(copy, ' ', sizeof(copy));
+	if (__builtin_expect(s->readable - p < SCAN_BLOCK, 0)) {
 		memcpy(copy, p, left);
 		p = copy;
-		valid = (1ull << left) - 1;
 	}
 	struct scan_masks m = scan_masks(p);
+	if (left < SCAN_BLOCK) { /* whatever is behind the end does not count */
+		m.lf &= (1ull << left) - 1;
+		m.low &= (1ull << left) - 1;
+	}
+	const uint64_t top = 1ull << 63;
 	s->lf = m.lf;
-	s->odd = (m.nul | (((m.cr << 1) | s->carry) & ~m.lf)) & valid;
-	s->carry = m.cr >> 63;
+	s->odd = ((m.low ^ (m.lf | m.lf >> 1)) & ~top) | (s->carry ^ (m.lf & 1));
+	s->carry = (m.low & ~m.lf) >> 63;
 }
 
-static inline void scan_init(struct scan *s, const char *p, const char *end)
+static inline void scan_init(struct scan *s, const char *p, const char *end, const char *readable)
 {
-	*s = (struct scan){.block = p, .end = end};
+	*s = (struct scan){.block = p, .end = end, .readable = readable};
 	scan_load(s);
 }
 
 /* The next line feed, or NULL when there is none. */
-static inline const char *scan_lf(struct scan *s)
+SCAN_INLINE const char *scan_lf(struct scan *s)
 {
 	while (!s->lf) {
 		if (s->end - s->block <= SCAN_BLOCK)
@@ -104,8 +127,8 @@ static inline const char *scan_lf(struct scan *s)
 	return p;
 }
 
-/* True when a NUL or a CR without LF stands somewhere before p, which must be in or right after the
- * current block. */
+/* False when every line before p ends with CRLF and holds no NUL, HTAB or lone CR. p must be in or
+ * right after the current block. */
 static inline bool scan_is_odd(const struct scan *s, const char *p)
 {
 	size_t n = (size_t)(p - s->block);
@@ -113,11 +136,11 @@ static inline bool scan_is_odd(const struct scan *s, const char *p)
 	return s->is_odd || (s->odd & before);
 }
 
-static inline const char *scan_colon(const char *p, const char *lf, const char *end)
+SCAN_INLINE const char *scan_colon(const char *p, const char *lf, const char *end)
 {
 #if defined(__SSE2__)
 	const __m128i colon = _mm_set1_epi8(':');
-	while (end - p >= 16 && p < lf) {
+	while (p < lf && end - p >= 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, colon));
 		if (hits) {
@@ -140,61 +163,61 @@ enum scan_kind {
 struct scan_line {
 	struct str name, value; /* value trimmed */
 	enum sip_hdr_id id;
-	bool is_folded, is_bare_lf, is_cut; /* is_cut: the bytes end before the line does */
-	bool is_bad_name;
+	bool is_folded;
+	bool is_cut;      /* the bytes end before the line does */
 	const char *next; /* where the next line begins */
 };
 
-static inline void scan_split(struct scan_line *l, const char *p, const char *eol, const char *end,
-			      enum scan_kind *kind)
+/* Cuts [p, eol) at its colon. */
+SCAN_INLINE enum scan_kind scan_split(struct scan_line *l, const char *p, const char *eol,
+				      const char *end)
 {
 	const char *colon = scan_colon(p, eol, end);
 	if (!colon) {
 		l->value = str_of(p, (size_t)(cc_trim_end(p, eol) - p));
-		*kind = SCAN_JUNK;
-		return;
+		return SCAN_JUNK;
 	}
-	const char *name_end = colon;
-	while (name_end > p && (name_end[-1] == ' ' || name_end[-1] == '\t'))
+	const char *name_end = colon, *v = colon + 1;
+	while (name_end > p && __builtin_expect(name_end[-1] == ' ' || name_end[-1] == '\t', 0))
 		name_end--;
 	l->name = str_of(p, (size_t)(name_end - p));
-	l->id = sip_hdr_find(l->name);
-	l->is_bad_name = l->id == SIP_HDR_OTHER && !cc_all(l->name, CC_TOKEN);
-	const char *v = colon + 1;
-	while (v < eol && cc_is(*v, CC_WS))
+	l->id = sip_hdr_find_inline(l->name);
+	if (__builtin_expect(eol - v > 2 && *v == ' ' && eol[-1] == '\r' && !cc_is(v[1], CC_WS) &&
+				     !cc_is(eol[-2], CC_WS),
+			     1)) { /* as nearly always */
 		v++;
-	l->value = str_of(v, (size_t)(cc_trim_end(v, eol) - v));
-	*kind = SCAN_HEADER;
+		eol--;
+	} else {
+		v = cc_skip_ws(v, eol);
+		eol = cc_trim_end(v, eol);
+	}
+	l->value = str_of(v, (size_t)(eol - v));
+	return SCAN_HEADER;
 }
 
 /* Cuts the line that begins at p. */
-static inline enum scan_kind scan_line(struct scan *s, const char *p, struct scan_line *l)
+SCAN_INLINE enum scan_kind scan_line(struct scan *s, const char *p, struct scan_line *l)
 {
-	l->is_folded = l->is_cut = l->is_bare_lf = false;
 	const char *lf = scan_lf(s);
+	l->is_folded = l->is_cut = false;
 	if (!lf) {
 		l->is_cut = true;
 		l->next = lf = s->end;
-	} else {
+		return p == lf ? SCAN_END : scan_split(l, p, lf, lf);
+	}
+	if (lf - p < 2 && (lf == p || *p == '\r')) {
 		l->next = lf + 1;
-		l->is_bare_lf = lf == p || lf[-1] != '\r';
-		if (lf == p || (lf == p + 1 && *p == '\r'))
-			return SCAN_BLANK;
-		while (l->next < s->end && (*l->next == ' ' || *l->next == '\t')) {
-			l->is_folded = true;
-			lf = scan_lf(s);
-			if (!lf) {
-				l->is_cut = true;
-				l->next = lf = s->end;
-				break;
-			}
-			l->is_bare_lf |= lf[-1] != '\r';
-			l->next = lf + 1;
+		return SCAN_BLANK;
+	}
+	while (lf + 1 < s->end && (lf[1] == ' ' || lf[1] == '\t')) {
+		l->is_folded = true;
+		lf = scan_lf(s);
+		if (!lf) {
+			l->is_cut = true;
+			l->next = lf = s->end;
+			return scan_split(l, p, lf, lf);
 		}
 	}
-	if (p == s->end)
-		return SCAN_END;
-	enum scan_kind kind = SCAN_END;
-	scan_split(l, p, lf, s->end, &kind);
-	return kind;
+	l->next = lf + 1;
+	return scan_split(l, p, lf, s->end);
 }

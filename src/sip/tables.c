@@ -3,28 +3,36 @@
  *
  * A lookup is one multiplication pair and one byte: the slot holds the only id that the name can
  * be, and the name is then compared, so that a stranger with the same hash is never taken for it.
- * Header names are compared without case, and first as they are usually written, which is a plain
- * memcmp. Methods are case-sensitive. [RFC3261 7.1, 7.3.1, 7.3.3] */
+ * Header names are compared without case, and first as they are usually written (find.h, inline for
+ * the index pass). Methods are case-sensitive. [RFC3261 7.1, 7.3.1, 7.3.3] */
 
-#include "sip/msg.h"
+#include "sip/tables.h"
 
-#include "sip/tables_hash.h"
-#include "tables_hash.inc"
-
-struct hdr_fact {
-	struct str name;
-	char compact;
-	uint8_t flags;
-};
+#include "sip/find.h"
 
 _Static_assert(SIP_HDR__N <= 256, "a header id is one byte of a row");
 
-static const struct hdr_fact hdr_facts[SIP_HDR__N] = {
-#define HEADER(id, name, compact, flags, rfc)                                                      \
-	[SIP_HDR_##id] = {STR_INIT(name), compact, (uint8_t)(flags)},
+const uint8_t sip_hdr_slots[1 << HDR_BITS] = {HDR_SLOTS};
+const struct name_key sip_hdr_keys[SIP_HDR__N] = {HDR_KEYS};
+const struct str sip_hdr_names[SIP_HDR__N] = {
+#define HEADER(id, name, compact, flags, rfc) [SIP_HDR_##id] = STR_INIT(name),
 #include "sip/headers.def"
 #undef HEADER
 };
+
+static const char hdr_compact[SIP_HDR__N] = {
+#define HEADER(id, name, compact, flags, rfc) [SIP_HDR_##id] = compact,
+#include "sip/headers.def"
+#undef HEADER
+};
+
+static const uint8_t hdr_flags[SIP_HDR__N] = {
+#define HEADER(id, name, compact, flags, rfc) [SIP_HDR_##id] = (uint8_t)(flags),
+#include "sip/headers.def"
+#undef HEADER
+};
+
+static const uint8_t method_slots[1 << METHOD_BITS] = {METHOD_SLOTS};
 
 struct method_fact {
 	struct str name;
@@ -63,8 +71,9 @@ struct str sip_method_name(enum sip_method m)
 
 enum sip_method sip_method_find(struct str name)
 {
-	struct name_key k = name_key(name.p, name.n, METHOD_FOLD);
-	unsigned id = METHOD_SLOTS[name_slot(k, METHOD_MUL_HEAD, METHOD_MUL_TAIL, METHOD_BITS)];
+	struct name_key k = name_key(name.p, name.n);
+	unsigned id = method_slots[name_slot(k, METHOD_FOLD, METHOD_MUL_HEAD, METHOD_MUL_TAIL,
+					     METHOD_BITS)];
 	return id && str_eq(method_facts[id].name, name) ? id : SIP_METHOD_OTHER;
 }
 
@@ -75,25 +84,25 @@ unsigned sip_method_flags(enum sip_method m)
 
 struct str sip_hdr_name(enum sip_hdr_id id)
 {
-	return (unsigned)id < SIP_HDR__N ? hdr_facts[id].name : STR_NONE;
+	return (unsigned)id < SIP_HDR__N ? sip_hdr_names[id] : STR_NONE;
 }
 
 enum sip_hdr_id sip_hdr_find(struct str name)
 {
-	struct name_key k = name_key(name.p, name.n, HDR_FOLD);
-	unsigned id = HDR_SLOTS[name_slot(k, HDR_MUL_HEAD, HDR_MUL_TAIL, HDR_BITS)];
-	const struct hdr_fact *f = &hdr_facts[id];
-	if (f->name.n == name.n && name.n &&
-	    (memcmp(f->name.p, name.p, name.n) == 0 || str_ieq(f->name, name)))
+	return sip_hdr_find_inline(name);
+}
+
+/* id is the only header that the name can be; SIP_HDR_OTHER has neither name nor compact form. */
+enum sip_hdr_id sip_hdr_find_slow(unsigned id, struct str name)
+{
+	if (name.n == 1 && hdr_compact[id] && (name.p[0] | 0x20) == hdr_compact[id])
 		return id;
-	if (name.n == 1 && f->compact && (name.p[0] | 0x20) == f->compact)
-		return id;
-	return SIP_HDR_OTHER;
+	return id && str_ieq(sip_hdr_names[id], name) ? id : SIP_HDR_OTHER;
 }
 
 unsigned sip_hdr_flags(enum sip_hdr_id id)
 {
-	return (unsigned)id < SIP_HDR__N ? hdr_facts[id].flags : 0;
+	return (unsigned)id < SIP_HDR__N ? hdr_flags[id] : 0;
 }
 
 struct str sip_status_reason(unsigned status)

@@ -9,29 +9,38 @@
 #include <string.h>
 
 struct name_key {
-	uint32_t head, tail; /* first and last four bytes (fewer: zero-extended), maybe folded */
+	uint32_t head,
+		tail; /* first and last four bytes; fewer than four: all in head, tail is 0 */
 	uint32_t n;
 };
 
-/* `fold` is 0x20202020 to make letters lower case (it maps some other bytes together too, which the
- * comparison after a hit undoes), or 0. */
-static inline struct name_key name_key(const char *p, size_t n, uint32_t fold)
+static inline uint32_t name_load4(const char *p)
+{
+	uint32_t v;
+	memcpy(&v, p, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap32(v);
+#endif
+	return v;
+}
+
+static inline struct name_key name_key(const char *p, size_t n)
 {
 	struct name_key k = {0, 0, (uint32_t)n};
-	if (n >= 4) {
-		memcpy(&k.head, p, 4);
-		memcpy(&k.tail, p + n - 4, 4);
+	if (__builtin_expect(n >= 4, 1)) {
+		k.head = name_load4(p);
+		k.tail = name_load4(p + n - 4);
 	} else {
-		for (size_t i = 0; i < n; i++)
-			k.head |= (uint32_t)(unsigned char)p[i] << (8 * i);
+		for (size_t i = n; i-- > 0;)
+			k.head = k.head << 8 | (unsigned char)p[i];
 	}
-	k.head |= fold;
-	k.tail |= fold;
 	return k;
 }
 
-static inline uint32_t name_slot(struct name_key k, uint32_t mul_head, uint32_t mul_tail,
-				 unsigned bits)
+/* `fold` is 0x20202020 to make letters lower case (it maps some other bytes together too, which the
+ * comparison after a hit undoes), or 0. */
+static inline uint32_t name_slot(struct name_key k, uint32_t fold, uint32_t mul_head,
+				 uint32_t mul_tail, unsigned bits)
 {
-	return (k.head * mul_head + k.tail * mul_tail + k.n * 0x9e3779b1u) >> (32 - bits);
+	return ((k.head | fold) * mul_head + ((k.tail | fold) ^ k.n) * mul_tail) >> (32 - bits);
 }

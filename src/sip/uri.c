@@ -59,11 +59,6 @@ static bool parse_ip6(struct sip_uri *u, struct str s)
 	return true;
 }
 
-static bool is_host_char(char c)
-{
-	return cc_is(c, CC_ALPHA | CC_DIGIT) || c == '.' || c == '-' || c == '_';
-}
-
 static enum err parse_port(struct sip_uri *u, const char **at, const char *end)
 {
 	const char *p = *at + 1, *digits = p;
@@ -88,8 +83,7 @@ static enum err parse_host(struct sip_uri *u, const char **at, const char *end)
 			return ERR_SYNTAX;
 		p = close + 1;
 	} else {
-		while (p < end && is_host_char(*p))
-			p++;
+		p = cc_span(p, end, CC_HOST);
 		u->host = str_of(*at, (size_t)(p - *at));
 		if (!u->host.n)
 			return ERR_SYNTAX;
@@ -167,7 +161,7 @@ static enum err parse_tel(struct sip_uri *u, const char *p, const char *end)
 enum err sip_uri_parse(struct str s, struct sip_uri *out)
 {
 	const char *end = s.p + s.n, *p = cc_span(s.p, end, CC_ALPHA);
-	memset(out, 0, sizeof(*out));
+	cc_fill(out, 0, sizeof(*out));
 	out->all = s;
 	out->scheme = SIP_URI_OTHER;
 	if (p == s.p)
@@ -178,15 +172,15 @@ enum err sip_uri_parse(struct str s, struct sip_uri *out)
 		return ERR_SYNTAX;
 	out->scheme_name = str_of(s.p, (size_t)(p - s.p));
 	p++;
-	if (str_ieq(out->scheme_name, STR("sip"))) {
+	if (CC_IS_WORD(out->scheme_name, "sip")) {
 		out->scheme = SIP_URI_SIP;
 		return parse_sip(out, p, end);
 	}
-	if (str_ieq(out->scheme_name, STR("sips"))) {
+	if (CC_IS_WORD(out->scheme_name, "sips")) {
 		out->scheme = SIP_URI_SIPS;
 		return parse_sip(out, p, end);
 	}
-	if (str_ieq(out->scheme_name, STR("tel"))) {
+	if (CC_IS_WORD(out->scheme_name, "tel")) {
 		out->scheme = SIP_URI_TEL;
 		return parse_tel(out, p, end);
 	}
@@ -205,7 +199,9 @@ bool sip_param_next(struct str *rest, struct str *name, struct str *value)
 		return false;
 	}
 	const char *start = p;
-	while (p < end && *p != '=' && *p != ';' && !cc_is(*p, CC_WS))
+	p = cc_span(p, end, CC_TOKEN);
+	while (p < end && *p != '=' && *p != ';' &&
+	       !cc_is(*p, CC_WS)) /* no token, but still a name */
 		p++;
 	*name = str_of(start, (size_t)(p - start));
 	*value = STR_NONE;
