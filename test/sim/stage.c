@@ -1,0 +1,230 @@
+/* The stage of the simulation tests. Every loop (shards and phones) is run by the simulation;
+ * nothing here looks at a real clock. */
+#include "stage.h"
+
+#include "base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct addr address(const char *text, uint16_t port)
+{
+	struct addr a;
+	CHECK(addr_parse(str_c(text), port, &a));
+	a.port = port;
+	return a;
+}
+
+static void on_packet(void *arg, const struct sim_packet *p)
+{
+	static const uint8_t key[16] = {1};
+	struct stage *s = arg;
+	uint64_t in[4] = {s->wire_hash, p->at_us, siphash(key, p->bytes.p, p->bytes.n),
+			  addr_hash(key, &p->from) ^ p->is_lost};
+	s->wire_hash = siphash(key, in, sizeof(in));
+	s->n_packets++;
+}
+
+static void on_note(void *ctx, const struct exc_note *n)
+{
+	struct stage *s = ctx;
+	size_t room = sizeof(s->notes) - s->n_notes;
+	int len = snprintf(s->notes + s->n_notes, room, STR_FMT "\n", STR_ARG(n->text));
+	if (len > 0 && (size_t)len < room)
+		s->n_notes += (size_t)len;
+}
+
+void stage_open_exchange(struct stage *s)
+{
+	struct buf why;
+	const char *reason = "";
+	buf_init(&why);
+	for (size_t i = 0; i < s->n_shards; i++)
+		CHECK_EQ(sim_env_new(s->server, &s->envs[i]), OK);
+	CHECK_EQ(ev_shards_new(s->envs, s->n_shards, &s->shards), OK);
+	CHECK_EQ(ev_workers_start(s->shards, 0), OK);
+	CHECK_EQ(st_open_mem(s->disk, &s->st, &why), OK);
+	struct exc_cfg cfg = {.realm = STR("sim"), .product = STR("rung")};
+	CHECK_EQ(exc_new(s->shards, s->st, s->envs[0], &cfg, &s->exc, &why), OK);
+	exc_set_notes(s->exc, on_note, s);
+	struct addr any = {.family = ADDR_V4, .port = 5060};
+	CHECK_EQ(exc_listen(s->exc, TP_UDP, &any, &reason), OK);
+	CHECK_EQ(exc_listen(s->exc, TP_TCP, &any, &reason), OK);
+	for (size_t i = 0; i < s->n_shards; i++)
+		sim_add_loop(s->sim, ev_shard(s->shards, i));
+	buf_fini(&why);
+}
+
+static void close_exchange(struct stage *s)
+{
+	if (!s->exc)
+		return;
+	for (size_t i = 0; i < s->n_shards; i++)
+		sim_del_loop(s->sim, ev_shard(s->shards, i));
+	exc_free(s->exc);
+	s->exc = NULL;
+	st_close(s->st);
+	ev_workers_stop(s->shards);
+	ev_shards_free(s->shards);
+	for (size_t i = 0; i < s->n_shards; i++)
+		env_free(s->envs[i]);
+}
+
+void stage_crash(struct stage *s)
+{
+	sim_host_crash(s->server);
+	st_mem_crash(s->disk);
+	close_exchange(s);
+	sim_host_up(s->server);
+	st_mem_restart(s->disk);
+}
+
+struct stage *stage_new(uint64_t seed, size_t n_shards, const struct sim_link *link)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+	CHECK(s);
+	struct addr ip = address(STAGE_SERVER, 0);
+	s->n_shards = n_shards;
+	CHECK_EQ(sim_new(seed, &s->sim), OK);
+	sim_tap(s->sim, on_packet, s);
+	if (link)
+		sim_link_default(s->sim, link);
+	CHECK_EQ(sim_host_new(s->sim, "exchange", &ip, 1, &s->server), OK);
+	CHECK_EQ(st_mem_new(&s->disk), OK);
+	stage_open_exchange(s);
+	return s;
+}
+
+static void close_phone(struct stage_phone *p)
+{
+	sim_del_loop(p->stage->sim, &p->loop);
+	ph_free(p->ph);
+	ev_loop_fini(&p->loop);
+	env_free(p->env);
+}
+
+void stage_free(struct stage *s)
+{
+	for (size_t i = 0; i < s->n_phones; i++)
+		close_phone(&s->phones[i]);
+	close_exchange(s);
+	st_mem_free(s->disk);
+	sim_free(s->sim);
+	free(s);
+}
+
+void stage_account(struct stage *s, const char *user)
+{
+	struct st_account a = {.user = str_c(user), .is_enabled = true};
+	acc_set_password(&a, STR("sim"), STR(STAGE_PASSWORD));
+	enum err e = st_account_put(s->st, &a, ST_ADD);
+	CHECK(e == OK || e == ERR_STATE);
+	acc_reload(exc_accounts(s->exc), NULL, NULL);
+}
+
+/* Text of a JSON member: "key":"value". */
+static void member(struct str json, const char *key, char *out, size_t cap)
+{
+	char head[32];
+	snprintf(head, sizeof(head), "\"%s\":\"", key);
+	size_t at = str_find(json, str_c(head));
+	out[0] = 0;
+	if (at == SIZE_MAX)
+		return;
+	struct str rest = str_skip(json, at + strlen(head));
+	str_copy(out, cap, str_sub(rest, 0, str_chr(rest, '"')));
+}
+
+static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
+{
+	struct stage_phone *p = ctx;
+	size_t room = sizeof(p->log) - p->n_log;
+	int n = snprintf(p->log + p->n_log, room, "%9.3f %s " STR_FMT "\n", (double)ev->at_us / 1e6,
+			 ev->name, STR_ARG(ev->text));
+	if (n > 0 && (size_t)n < room)
+		p->n_log += (size_t)n;
+	p->is_started |= strcmp(ev->name, "ready") == 0;
+	p->n_registered +=
+		strcmp(ev->name, "registered") == 0 || strcmp(ev->name, "refreshed") == 0;
+	p->n_failed += strcmp(ev->name, "register-failed") == 0;
+	p->n_answered += strcmp(ev->name, "answered") == 0;
+	p->n_notified += strcmp(ev->name, "notify") == 0;
+	p->n_media_events += strcmp(ev->name, "tone") == 0 || strcmp(ev->name, "audio") == 0;
+	if (ev->is_end)
+		p->outcome = ev->outcome;
+	if (strcmp(ev->name, "ended") != 0)
+		return;
+	p->n_ended++;
+	member(ev->json, "by", p->by, sizeof(p->by));
+	member(ev->json, "cause", p->cause, sizeof(p->cause));
+}
+
+struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
+				     enum tp_proto proto)
+{
+	CHECK(s->n_phones < STAGE_PHONES);
+	struct stage_phone *p = &s->phones[s->n_phones];
+	char from[64];
+	const char *why = "";
+	p->stage = s;
+	snprintf(p->user, sizeof(p->user), "%s", user);
+	snprintf(p->host, sizeof(p->host), "10.0.0.%zu", 10 + s->n_phones);
+	snprintf(from, sizeof(from), "sip:%s@" STAGE_SERVER, user);
+	struct addr ip = address(p->host, 0);
+	CHECK_EQ(sim_host_new(s->sim, user, &ip, 1, &p->sim_host), OK);
+	CHECK_EQ(sim_env_new(p->sim_host, &p->env), OK);
+	ev_loop_init(&p->loop, p->env);
+	sim_add_loop(s->sim, &p->loop);
+	s->n_phones++;
+	struct ph_config cfg = {
+		.from = str_c(from),
+		.password = str_c(password),
+		.proxy = STR(STAGE_SERVER),
+		.proto = proto,
+		.bind = address(p->host, 5060),
+		.on_event = on_event,
+		.ctx = p,
+	};
+	CHECK_EQ(ph_new(&p->loop, &cfg, &p->ph, &why), OK);
+	ph_plan_init(&p->plan);
+	ph_accept(p->ph, &p->plan);
+	ph_start(p->ph, STR_NONE);
+	CHECK(p->is_started);
+	return p;
+}
+
+struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto proto)
+{
+	stage_account(s, user);
+	return stage_phone_with(s, user, STAGE_PASSWORD, proto);
+}
+
+void stage_run(struct stage *s, double seconds)
+{
+	sim_run(s->sim, sim_now_us(s->sim) + (uint64_t)(seconds * 1e6));
+}
+
+bool stage_run_until(struct stage *s, double seconds, bool (*pred)(void *arg), void *arg)
+{
+	return sim_run_until(s->sim, sim_now_us(s->sim) + (uint64_t)(seconds * 1e6), pred, arg);
+}
+
+static bool is_registered(void *arg)
+{
+	struct stage_phone *p = arg;
+	return p->n_registered + p->n_failed > 0;
+}
+
+void stage_register(struct stage *s, struct stage_phone *p)
+{
+	ph_register(p->ph, 3600, false);
+	CHECK(stage_run_until(s, 64, is_registered, p));
+}
+
+void stage_call(struct stage_phone *p, const char *user, const struct ph_plan *plan)
+{
+	char uri[64];
+	snprintf(uri, sizeof(uri), "sip:%s@" STAGE_SERVER, user);
+	CHECK_EQ(ph_call(p->ph, str_c(uri), plan), OK);
+}

@@ -1,0 +1,191 @@
+/* The walkthrough's flows through the whole stack in virtual time: registrar, proxy,
+ * message-waiting, echo test, over UDP and TCP, with one shard and with three. [RFC3261 10, 13, 15,
+ * 16] */
+#include "stage.h"
+
+#include <string.h>
+
+static const struct sim_link lan = {.delay_us = 1000};
+
+static bool has_ended(void *arg)
+{
+	struct stage_phone *p = arg;
+	return p->n_ended > 0;
+}
+
+static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_plan *a_plan,
+		       const struct ph_plan *b_plan, enum ph_outcome wanted, const char *by)
+{
+	struct stage *s = stage_new(7, n_shards, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", proto), *b = stage_phone(s, "1002", proto);
+	stage_register(s, a);
+	stage_register(s, b);
+	CHECK_EQ(a->outcome, PH_DONE);
+	b->plan = *b_plan;
+	stage_call(a, "1002", a_plan);
+	CHECK(stage_run_until(s, 200, has_ended, a));
+	stage_run(s, 40);
+	CHECK_EQ(a->outcome, wanted);
+	CHECK_EQ(a->n_ended, 1);
+	CHECK_EQ(b->n_ended, 1);
+	CHECK_STR_EQ(str_c(a->by), str_c(by));
+	for (size_t i = 0; i < n_shards; i++)
+		CHECK_EQ(exc_live(s->exc, i), 0);
+	stage_free(s);
+}
+
+static void check_everywhere(const struct ph_plan *a, const struct ph_plan *b,
+			     enum ph_outcome wanted, const char *by)
+{
+	check_call(1, TP_UDP, a, b, wanted, by);
+	check_call(3, TP_UDP, a, b, wanted, by);
+	check_call(1, TP_TCP, a, b, wanted, by);
+	check_call(3, TP_TCP, a, b, wanted, by);
+}
+
+TEST_NO_OOM(call_declined)
+{
+	struct ph_plan a, b;
+	ph_plan_init(&a);
+	ph_plan_init(&b);
+	b.reject = 486;
+	check_everywhere(&a, &b, PH_BUSY, "remote");
+}
+
+TEST_NO_OOM(call_cancelled)
+{
+	struct ph_plan a, b;
+	ph_plan_init(&a);
+	ph_plan_init(&b);
+	b.ring_s = -1;
+	a.cancel_s = 2;
+	check_everywhere(&a, &b, PH_DONE, "local");
+}
+
+TEST_NO_OOM(call_answered_caller_hangs_up)
+{
+	struct ph_plan a, b;
+	ph_plan_init(&a);
+	ph_plan_init(&b);
+	b.ring_s = 1;
+	a.hangup_s = 3;
+	a.tone_hz = 440;
+	b.tone_hz = 660;
+	a.expect_tone_hz = 660;
+	b.expect_tone_hz = 440;
+	check_everywhere(&a, &b, PH_DONE, "local");
+}
+
+TEST_NO_OOM(call_answered_callee_hangs_up)
+{
+	struct ph_plan a, b;
+	ph_plan_init(&a);
+	ph_plan_init(&b);
+	b.hangup_s = 3;
+	check_everywhere(&a, &b, PH_DONE, "remote");
+}
+
+TEST_NO_OOM(call_held_and_resumed)
+{
+	struct ph_plan a, b;
+	ph_plan_init(&a);
+	ph_plan_init(&b);
+	a.hold_s = 1;
+	a.resume_s = 2;
+	a.hangup_s = 3;
+	a.tone_hz = b.tone_hz = 440;
+	check_everywhere(&a, &b, PH_DONE, "local");
+}
+
+TEST_NO_OOM(call_not_answered_by_anybody)
+{
+	struct stage *s = stage_new(3, 2, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", TP_UDP);
+	struct ph_plan plan;
+	ph_plan_init(&plan);
+	stage_register(s, a);
+	stage_call(a, "1002", &plan); /* no such account */
+	CHECK(stage_run_until(s, 60, has_ended, a));
+	CHECK_EQ(a->outcome, PH_REJECTED);
+	CHECK(strstr(a->log, "404"));
+	stage_account(s, "1002");
+	a->n_ended = 0;
+	stage_call(a, "1002", &plan); /* an account that nobody registered */
+	CHECK(stage_run_until(s, 60, has_ended, a));
+	CHECK(strstr(a->log, "480"));
+	stage_free(s);
+}
+
+TEST_NO_OOM(register_wrong_password)
+{
+	struct stage *s = stage_new(3, 2, &lan);
+	stage_account(s, "1001");
+	struct stage_phone *a = stage_phone_with(s, "1001", "wrong", TP_UDP);
+	struct stage_phone *b = stage_phone_with(s, "nobody", "wrong", TP_UDP);
+	stage_register(s, a);
+	stage_register(s, b);
+	CHECK_EQ(a->outcome, PH_AUTH);
+	CHECK_EQ(b->outcome, PH_AUTH);
+	CHECK(strstr(s->notes, "1001 was refused"));
+	CHECK(strstr(s->notes, "nobody was refused"));
+	stage_free(s);
+}
+
+TEST_NO_OOM(message_waiting)
+{
+	struct stage *s = stage_new(3, 2, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", TP_UDP);
+	stage_register(s, a);
+	CHECK_EQ(ph_subscribe(a->ph, STR("sip:1001@" STAGE_SERVER), STR("message-summary"),
+			      STR("application/simple-message-summary"), 600),
+		 OK);
+	stage_run(s, 5);
+	CHECK_EQ(a->n_notified, 1);
+	CHECK(strstr(a->log, "Messages-Waiting: no"));
+	stage_run(s, 1000); /* refreshed meanwhile */
+	CHECK_EQ(a->n_ended, 0);
+	CHECK(ph_unsubscribe(a->ph));
+	stage_run(s, 40);
+	CHECK_EQ(a->n_ended, 1);
+	stage_free(s);
+}
+
+TEST_NO_OOM(echo_test)
+{
+	struct stage *s = stage_new(3, 2, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", TP_UDP);
+	struct ph_plan plan;
+	ph_plan_init(&plan);
+	plan.tone_hz = plan.expect_tone_hz = 440;
+	plan.hangup_s = 2;
+	stage_register(s, a);
+	stage_call(a, "*43", &plan);
+	CHECK(stage_run_until(s, 60, has_ended, a));
+	CHECK_EQ(a->outcome, PH_DONE);
+	stage_free(s);
+}
+
+TEST_NO_OOM(two_runs_of_a_seed_are_equal)
+{
+	uint64_t hash[2], n[2];
+	for (int i = 0; i < 2; i++) {
+		struct sim_link lossy = {
+			.delay_us = 5000, .jitter_us = 20000, .loss = 0.1, .duplicate = 0.1};
+		struct stage *s = stage_new(99, 3, &lossy);
+		struct stage_phone *a = stage_phone(s, "1001", TP_UDP),
+				   *b = stage_phone(s, "1002", TP_UDP);
+		struct ph_plan plan;
+		ph_plan_init(&plan);
+		plan.hangup_s = 1;
+		stage_register(s, a);
+		stage_register(s, b);
+		stage_call(a, "1002", &plan);
+		stage_run(s, 60);
+		hash[i] = s->wire_hash;
+		n[i] = s->n_packets;
+		stage_free(s);
+	}
+	CHECK(n[0] > 20);
+	CHECK_EQ(n[0], n[1]);
+	CHECK_EQ(hash[0], hash[1]);
+}
