@@ -48,7 +48,7 @@ void *__wrap_realloc(void *p, size_t n);
 
 static bool refuse(void)
 {
-	return ++n_allocs == fail_at;
+	return __atomic_add_fetch(&n_allocs, 1, __ATOMIC_RELAXED) == fail_at; /* from any thread */
 }
 
 void *__wrap_malloc(size_t n)
