@@ -30,6 +30,7 @@
 #define BITS    8
 #define MASK    (TMR_SLOTS - 1)
 #define TICK_US 1'000
+#define DUE_MAX (UINT64_MAX - TICK_US)
 #define REACH   ((uint64_t)1 << (BITS * TMR_LEVELS))
 
 void tmr_wheel_init(struct tmr_wheel *w, uint64_t now_us)
@@ -40,7 +41,8 @@ void tmr_wheel_init(struct tmr_wheel *w, uint64_t now_us)
 
 static inline void put(struct tmr_wheel *w, struct tmr *t)
 {
-	uint64_t due = t->due_us / TICK_US + (t->due_us % TICK_US != 0);
+	uint64_t due =
+		t->due_us <= DUE_MAX ? (t->due_us + TICK_US - 1) / TICK_US : DUE_MAX / TICK_US;
 	if (due < w->tick)
 		due = w->tick;
 	if (due - w->tick >= REACH)
