@@ -147,7 +147,7 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	if (!is_news)
 		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	vrd_put_line(&b, t, c, v);
+	vrd_put_line(&b, c, v, false);
 	line(l, l->last_us, buf_view(&b));
 }
 
