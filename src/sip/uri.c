@@ -230,7 +230,8 @@ bool sip_param(struct str params, struct str name, struct str *value)
 	struct str n, v;
 	while (sip_param_next(&params, &n, &v))
 		if (str_ieq(n, name)) {
-			*value = v;
+			if (value)
+				*value = v;
 			return true;
 		}
 	return false;
