@@ -191,6 +191,13 @@ static void on_worker_result(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 	j->done(j);
 }
 
+static void drop_job(struct inbox_msg *m)
+{
+	struct ev_job *j = CONTAINER_OF(m, struct ev_job, msg);
+	if (j->drop)
+		j->drop(j);
+}
+
 enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out)
 {
 	ASSERT(n > 0 && n <= LIMIT_SHARDS);
@@ -201,6 +208,7 @@ enum err ev_shards_new(struct env **envs, size_t n, struct ev_shards **out)
 		return ERR_NOMEM;
 	*s = (struct ev_shards){0};
 	atomic_init(&s->epoch, 1);
+	s->discard[INBOX_WORKER_RESULT] = drop_job;
 	workers_init(s);
 	for (size_t i = 0; i < n; i++) {
 		struct shard *k = aligned_alloc(CACHE_LINE, sizeof(*k));

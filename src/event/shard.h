@@ -84,6 +84,8 @@ struct ev_job {
 	struct inbox_msg msg; /* kind INBOX_WORKER_RESULT, set by ev_work */
 	void (*work)(struct ev_job *j);
 	void (*done)(struct ev_job *j);
+	void (*drop)(struct ev_job *j); /* frees it when ev_shards_free finds it done but not taken;
+					   NULL: nothing is to be freed */
 	size_t from_shard;
 };
 enum err ev_workers_start(struct ev_shards *s,
