@@ -158,6 +158,10 @@ void dns_answered(struct dns_entry *e, enum err err, const struct dns_answer *a,
 	if (err == OK)
 		e->answer = *a;
 	e->expires_us = ev_now_us(d->loop) + (uint64_t)ttl_of(err, ttl_s) * 1'000'000u;
+	if (list_is_empty(&e->waiters)) {
+		list_push(&d->lru, &e->lru);
+		return;
+	}
 	list_push(&d->ready, &e->ready);
 	ev_defer(d->loop, &d->tell);
 }

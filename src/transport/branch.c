@@ -65,7 +65,8 @@ struct str tp_branch_make(struct tp *tp, obj_id id, char out[TP_BRANCH_MAX])
 {
 	memcpy(out, COOKIE, COOKIE_LEN);
 	char *p = put32(out + COOKIE_LEN, id, ID_CHARS);
-	put32(p, check_of(tp, id), CHECK_CHARS);
+	p = put32(p, check_of(tp, id), CHECK_CHARS);
+	*p = '\0';
 	return str_of(out, BRANCH_LEN);
 }
 

@@ -127,6 +127,7 @@ size_t tp_owner_of(struct tp *tp, struct str call_id, struct str via_branch);
 /* Our branches: "z9hG4bK" + code of {shard, id, check}; the check is keyed, so that outsiders
  * cannot forge one. The key is shared by all shards. */
 #define TP_BRANCH_MAX 64
+/* A NUL stands behind it. */
 struct str tp_branch_make(struct tp *tp, obj_id id, char out[TP_BRANCH_MAX]);
 bool tp_branch_read(struct tp *tp, struct str branch,
 		    obj_id *id); /* false when it is not one of ours */

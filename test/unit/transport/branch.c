@@ -22,6 +22,7 @@ TEST(branch_round_trip)
 		obj_id id = 0;
 		struct str b = tp_branch_make(n->tp[0], ids[i], out);
 		CHECK_EQ(b.n, 30);
+		CHECK_EQ(strlen(out), 30);
 		CHECK(str_starts(b, STR("z9hG4bK")));
 		CHECK(tp_branch_read(n->tp[0], b, &id));
 		CHECK(id == ids[i]);

@@ -312,6 +312,13 @@ void raw_write(struct raw *r, struct str bytes)
 	}
 }
 
+void raw_read_on(struct raw *r)
+{
+	CHECK(r->sock);
+	r->is_slow = false;
+	env_want(r->sock, ENV_READ);
+}
+
 void raw_close(struct raw *r)
 {
 	env_close(r->sock);

@@ -92,9 +92,10 @@ size_t node_connections(const struct node *n);
 
 /* A TCP connection from `ip` to `to`, not waited for. */
 struct raw *raw_connect(struct world *w, const char *ip, struct addr to);
-struct raw *raw_more(struct raw *r, struct addr to); /* another one from the same host */
-struct raw *raw_listen(struct world *w, const char *addr);  /* accepts one connection */
+struct raw *raw_more(struct raw *r, struct addr to);       /* another one from the same host */
+struct raw *raw_listen(struct world *w, const char *addr); /* accepts one connection */
 void raw_write(struct raw *r, struct str bytes);
+void raw_read_on(struct raw *r); /* a slow one begins to read */
 void raw_close(struct raw *r);
 
 /* An OPTIONS with these fields (NULL: usual ones) and a body of that many bytes. The result lives

@@ -299,8 +299,7 @@ TEST(tcp_slow_reader_delays_nobody)
 	world_pass(w, 2'000);
 	CHECK(str_starts(buf_view(&quick->in), STR("SIP/2.0 200")));
 	/* it reads at last, and gets everything, in order */
-	slow->is_slow = false;
-	env_want(slow->sock, ENV_READ);
+	raw_read_on(slow);
 	WAIT(w, slow->in.n >= 160'000);
 	CHECK_EQ(slow->in.n, 20 * request("filler", NULL, 8'000).n);
 	CHECK_EQ(b->n_error, 0);
