@@ -92,6 +92,7 @@ function code_of(s,    out, i) {
 }
 
 function include_of_ours(line, target,    x) {
+	includes[file, target] = 1
 	if (line_is_first_include == 0) {
 		line_is_first_include = line
 		first_include = target
@@ -246,7 +247,7 @@ function open_end_re() {
 function readmes(    path, own, x, text, s, n, i, t, base) {
 	for (path in pending) {
 		own = own_header(path)
-		if (own != "" && pending[path] != own && pending[path] !~ /priv\.h$/) {
+		if (own != "" && pending[path] != own && ((path, own) in includes)) {
 			file = path
 			complain(0, "layers", "its own header \"" own "\" is to be included first")
 		}
