@@ -1,0 +1,225 @@
+/* Stateful forwarding in user space: a whole call (INVITE, 180, 200, ACK, BYE, 200: six messages)
+ * through transport, transactions and proxy, with the kernel left out. The callee's and the
+ * caller's messages are texts whose changing parts (Call-ID, branches, our Via) are patched in
+ * place, so that what is measured is the exchange and not the maker of its input. Budget: DESIGN
+ * 11, stateful forward. */
+#include "bench.h"
+#include "null_env.h"
+#include "service/accounts.h"
+#include "service/exchange.h"
+#include "store/mem.h"
+#include "transaction/transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 2048
+
+struct text { /* a message with places that change */
+	char p[TEXT_MAX];
+	size_t n;
+};
+
+struct rig {
+	struct env *env;
+	struct ev_shards *shards;
+	struct ev_loop *loop;
+	struct st_mem *disk;
+	struct st *st;
+	struct exc *exc;
+	struct addr caller, callee, server;
+	uint32_t serial;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bench_forward: %s\n", what);
+	exit(1);
+}
+
+static void open_rig(struct rig *r)
+{
+	struct buf why;
+	struct addr_net all;
+	const char *reason;
+	buf_init(&why);
+	r->env = null_env_new();
+	addr_parse(STR("192.0.2.21:5060"), 0, &r->caller);
+	addr_parse(STR("192.0.2.43:5060"), 0, &r->callee);
+	addr_parse(STR("192.0.2.1:5060"), 0, &r->server);
+	addr_net_parse(STR("192.0.2.0/24"), &all);
+	if (!r->env || ev_shards_new(&r->env, 1, &r->shards) || ev_workers_start(r->shards, 0))
+		die("no shard");
+	r->loop = ev_shard(r->shards, 0);
+	if (st_mem_new(&r->disk) || st_open_mem(r->disk, &r->st, &why))
+		die("no store");
+	struct exc_cfg cfg = {
+		.realm = STR("bench"), .trust = &all, .n_trust = 1, .product = STR("rung")};
+	if (exc_new(r->shards, r->st, r->env, &cfg, &r->exc, &why) ||
+	    exc_listen(r->exc, TP_UDP, &r->server, &reason))
+		die("no exchange");
+	ev_turn(r->loop);
+}
+
+static void feed(struct rig *r, struct str bytes, const struct addr *from)
+{
+	struct tp *tp = exc_transport(r->exc, 0);
+	struct tp_rx *rx = tp_rx_make(tp, bytes, from, &r->server, TP_UDP);
+	if (!rx)
+		die("message refused");
+	tsx_on_message(exc_transactions(r->exc, 0), rx);
+	tp_rx_unref(tp, rx);
+	ev_turn(r->loop);
+}
+
+static struct str value_of(struct str msg, const char *head)
+{
+	size_t at = str_find(msg, str_c(head));
+	if (at == SIZE_MAX)
+		die(head);
+	struct str rest = str_skip(msg, at + strlen(head));
+	return str_sub(rest, 0, str_find(rest, STR("\r\n")));
+}
+
+#define SDP                                                                                        \
+	"v=0\r\no=- 3801 1 IN IP4 192.0.2.21\r\ns=-\r\nc=IN IP4 192.0.2.21\r\nt=0 0\r\nm=audio "   \
+	"20000 RTP/AVP 0 8 101\r\n"                                                                \
+	"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 "                            \
+	"telephone-event/8000\r\na=fmtp:101 0-16\r\na=sendrecv\r\n"
+
+static void put_request(struct text *t, const char *method, const char *ruri, const char *extra,
+			const char *to_tag, unsigned cseq, uint32_t serial, const char *body)
+{
+	t->n = (size_t)snprintf(
+		t->p, sizeof(t->p),
+		"%s %s SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.0.2.21:5060;branch=z9hG4bK%08x%u%c\r\n%sMax-Forwards: 70\r\n"
+		"From: \"Caller\" <sip:1001@192.0.2.1>;tag=a%08x\r\nTo: "
+		"<sip:1002@192.0.2.1>%s\r\nCall-ID: %08x@192.0.2.21\r\n"
+		"CSeq: %u %s\r\nContact: <sip:1001@192.0.2.21:5060>\r\nUser-Agent: bench\r\n"
+		"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n%sContent-Length: %zu\r\n\r\n%s",
+		method, ruri, serial, cseq, method[0], extra, serial, to_tag, serial, cseq, method,
+		body[0] ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+}
+
+static void put_response(struct text *t, unsigned status, const char *phrase, struct str forwarded,
+			 const char *to_tag, const char *body)
+{
+	struct str via1 = value_of(forwarded, "Via: "),
+		   rest = str_skip(forwarded, (size_t)(via1.p + via1.n - forwarded.p));
+	struct str via2 = value_of(rest, "Via: "), from = value_of(forwarded, "From: "),
+		   call_id = value_of(forwarded, "Call-ID: ");
+	struct str cseq = value_of(forwarded, "CSeq: ");
+	struct str rr = STR_NONE;
+	if (str_find(forwarded, STR("Record-Route: ")) != SIZE_MAX)
+		rr = value_of(forwarded, "Record-Route: ");
+	t->n = (size_t)snprintf(
+		t->p, sizeof(t->p),
+		"SIP/2.0 %u %s\r\nVia: " STR_FMT "\r\nVia: " STR_FMT "\r\n%s" STR_FMT
+		"%sFrom: " STR_FMT "\r\nTo: <sip:1002@192.0.2.1>%s\r\nCall-ID: " STR_FMT
+		"\r\nCSeq: " STR_FMT "\r\nContact: <sip:1002@192.0.2.43:5060>\r\nServer: "
+				     "bench\r\n%sContent-Length: %zu\r\n\r\n%s",
+		status, phrase, STR_ARG(via1), STR_ARG(via2), rr.n ? "Record-Route: " : "",
+		STR_ARG(rr), rr.n ? "\r\n" : "", STR_ARG(from), to_tag, STR_ARG(call_id),
+		STR_ARG(cseq), body[0] ? "Content-Type: application/sdp\r\n" : "", strlen(body),
+		body);
+}
+
+static struct str view(const struct text *t)
+{
+	return str_of(t->p, t->n);
+}
+
+static void call(struct rig *r)
+{
+	static struct text t;
+	char route[400], to_tag[32];
+	uint32_t serial = ++r->serial;
+	snprintf(to_tag, sizeof(to_tag), ";tag=b%08x", serial);
+	put_request(&t, "INVITE", "sip:1002@192.0.2.1", "", "", 1, serial, SDP);
+	feed(r, view(&t), &r->caller);
+	struct str forwarded = null_env_last(r->env);
+	struct str rr = value_of(forwarded, "Record-Route: ");
+	snprintf(route, sizeof(route), "Route: " STR_FMT "\r\n", STR_ARG(rr));
+	static struct text ok;
+	put_response(&t, 180, "Ringing", forwarded, to_tag, "");
+	put_response(&ok, 200, "OK", forwarded, to_tag, SDP);
+	feed(r, view(&t), &r->callee);
+	feed(r, view(&ok), &r->callee);
+	put_request(&t, "ACK", "sip:1002@192.0.2.43:5060", route, to_tag, 1, serial, "");
+	feed(r, view(&t), &r->caller);
+	put_request(&t, "BYE", "sip:1002@192.0.2.43:5060", route, to_tag, 2, serial, "");
+	feed(r, view(&t), &r->caller);
+	put_response(&t, 200, "OK", null_env_last(r->env), to_tag, "");
+	feed(r, view(&t), &r->callee);
+	null_env_advance(r->env, 2000); /* 500 calls a second */
+}
+
+static void calls(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		call(arg);
+}
+
+/* What the bench itself does for one call: its figure is to be taken off. */
+static void texts_only(void *arg, uint64_t n)
+{
+	static struct text t;
+	struct rig *r = arg;
+	static const char forwarded[] =
+		"INVITE sip:1002@192.0.2.43:5060 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.0.2.1:5060;branch=z9hG4bKabcdefghijklmnop;lp=0123456789abcdef\r\n"
+		"Via: SIP/2.0/UDP 192.0.2.21:5060;branch=z9hG4bK0000000011\r\nRecord-Route: "
+		"<sip:abcdefghij@192.0.2.1:5060;lr>\r\n"
+		"From: <sip:1001@192.0.2.1>;tag=a00000001\r\nCall-ID: 00000001@192.0.2.21\r\nCSeq: "
+		"1 INVITE\r\n\r\n";
+	struct str f = str_of(forwarded, sizeof(forwarded) - 1);
+	for (uint64_t i = 0; i < n; i++) {
+		put_request(&t, "INVITE", "sip:1002@192.0.2.1", "", "", 1, r->serial, SDP);
+		put_response(&t, 180, "Ringing", f, ";tag=b00000001", "");
+		put_response(&t, 200, "OK", f, ";tag=b00000001", SDP);
+		put_request(&t, "ACK", "sip:1002@192.0.2.43:5060", "", ";tag=b", 1, r->serial, "");
+		put_request(&t, "BYE", "sip:1002@192.0.2.43:5060", "", ";tag=b", 2, r->serial, "");
+		put_response(&t, 200, "OK", f, ";tag=b00000001", "");
+	}
+}
+
+void bench_main(void)
+{
+	static struct rig r;
+	struct text t;
+	open_rig(&r);
+	t.n = (size_t)snprintf(t.p, sizeof(t.p),
+			       "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			       "192.0.2.43:5060;branch=z9hG4bKreg\r\nMax-Forwards: 70\r\n"
+			       "From: <sip:1002@192.0.2.1>;tag=r\r\nTo: "
+			       "<sip:1002@192.0.2.1>\r\nCall-ID: reg\r\nCSeq: 1 REGISTER\r\n"
+			       "Contact: <sip:1002@192.0.2.43:5060>\r\nExpires: "
+			       "7200\r\nContent-Length: 0\r\n\r\n");
+	feed(&r, view(&t), &r.callee);
+	for (int i = 0; i < 10; i++) {
+		null_env_advance(r.env, 10000);
+		ev_turn(r.loop);
+	}
+	if (!str_starts(null_env_last(r.env), STR("SIP/2.0 200")))
+		die("the callee could not register");
+	for (int i = 0; i < 40000;
+	     i++) /* 80 s of virtual time: pools and tables have their steady size */
+		call(&r);
+	bench_run(&(struct bench){.name = "the bench's own texts, per message",
+				  .fn = texts_only,
+				  .arg = &r,
+				  .ops = 6});
+	bench_run(&(struct bench){.name = "stateful forward, per message",
+				  .fn = calls,
+				  .arg = &r,
+				  .ops = 6,
+				  .budget_ns = 1500});
+	exc_free(r.exc);
+	st_close(r.st);
+	ev_workers_stop(r.shards);
+	ev_shards_free(r.shards);
+	env_free(r.env);
+	st_mem_free(r.disk);
+}
