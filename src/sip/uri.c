@@ -17,7 +17,7 @@
 
 static bool escapes_ok(const char *p, const char *end)
 {
-	while ((p = memchr(p, '%', (size_t)(end - p)))) {
+	while (p < end && (p = memchr(p, '%', (size_t)(end - p)))) {
 		if (end - p < 3 || cc_hex(p[1]) < 0 || cc_hex(p[2]) < 0)
 			return false;
 		p += 3;
