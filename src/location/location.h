@@ -10,8 +10,8 @@
 struct loc; /* of the whole process */
 
 struct loc_cfg {             /* zeroed fields take the defaults of base/limits.h */
-	size_t max_contacts; /* per AOR; beyond it those go first whose connection is down, then the
-			      * one that was refreshed longest ago */
+	size_t max_contacts; /* per AOR, at most 64; beyond it those go first whose connection is
+			      * down, then the one that was refreshed longest ago */
 };
 
 /* Before the shards start. Loads what the store has (bindings over connections become flow-down;
@@ -41,14 +41,13 @@ struct loc_binding {               /* strings are borrowed from the record */
 struct loc_rec;
 /* The record of an AOR, borrowed until the end of the turn; NULL when nothing is registered. */
 const struct loc_rec *loc_get(struct loc *l, struct str aor);
-/* Walks its bindings, those that have not expired; *cursor starts at 0. `scratch` holds strings
- * that are packed in the record (instance). is_down tells only what was known at start-up: see
- * loc_lookup for the rest. */
+/* Walks its bindings, those that have not expired; *cursor starts at 0. `shard` is the caller's.
+ * `scratch` holds strings that are packed in the record (instance). */
 struct loc_scratch {
 	char instance[64];
 };
-bool loc_next(struct loc *l, const struct loc_rec *r, uint32_t *cursor, struct loc_binding *out,
-	      struct loc_scratch *scratch);
+bool loc_next(struct loc *l, size_t shard, const struct loc_rec *r, size_t *cursor,
+	      struct loc_binding *out, struct loc_scratch *scratch);
 
 /* Where a request for an AOR goes. */
 #define LOC_MAX_TARGETS 16
@@ -103,6 +102,9 @@ struct loc_change {
 	const struct loc_contact *contacts;
 	size_t n_contacts;
 	void (*done)(struct loc_change *c);
+	/* Frees it when the process (or a simulated host) ends before done was called: from
+	 * loc_free or ev_shards_free. NULL: nothing is to be freed. */
+	void (*drop)(struct loc_change *c);
 	/* results, valid in done */
 	enum loc_outcome outcome;
 	uint16_t n_added, n_refreshed, n_removed, n_evicted;

@@ -39,7 +39,7 @@ enum err acc_name_check(struct str user, struct buf *why);
 enum err acc_password_check(struct str password, struct buf *why);
 /* Fills the HA1s of all algorithms. */
 void acc_set_password(struct st_account *a, struct str realm, struct str password);
-/* A password of 4 groups of 4 characters ("k7mq-x3fd-9wtp-hn4e": 77 bits), none of them easily
+/* A password of 4 groups of 4 characters ("k7mq-x3fd-9wtp-hn4e": 74 bits), none of them easily
  * mistaken for another. Appends it. */
 void acc_password_make(struct env *env, struct buf *out);
 /* The first minute: when there is no account at all, makes `n` of them ("100", "101", ...) with

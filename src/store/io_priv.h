@@ -54,7 +54,7 @@ void st_journals_free(struct st_journals *js);
 enum err st_journals_load(struct st_journals *js,
 			  void (*fn)(void *arg, struct str key, struct str value), void *arg,
 			  struct buf *notices, struct buf *why);
-enum err st_journals_begin(struct st_journals *js, struct ev_shards *shards, bool *rewrite,
-			   struct buf *why);
+enum err st_journals_begin(struct st_journals *js, struct ev_shards *shards, uint32_t layout,
+			   bool *rewrite, struct buf *why);
 enum err st_journals_finish(struct st_journals *js, struct buf *notices, struct buf *why);
 struct st_journal *st_journals_at(struct st_journals *js, size_t shard);

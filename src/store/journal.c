@@ -59,8 +59,7 @@ struct st_journal {
 	uint64_t old[OLD_MAX]; /* epochs of our files that the present one will replace */
 	unsigned n_old;
 	bool is_compacting, has_missed; /* has_missed: a key to be kept could not be written */
-	struct ev_job cleaner;
-	bool is_cleaning, is_clean;
+	bool is_cleaning;               /* a worker is removing the old files */
 	uint64_t retry_at_us;
 	struct st_journal_stats stats;
 	char why[200];
@@ -68,7 +67,7 @@ struct st_journal {
 
 struct found { /* a file as start-up found it */
 	uint64_t epoch, size, good_end, lost;
-	uint32_t shard, n_shards;
+	uint32_t shard, n_shards, layout;
 	bool is_damaged, is_torn;
 };
 
@@ -78,6 +77,7 @@ struct st_journals {
 	size_t n_found, cap_found;
 	enum err list_err;
 	size_t n;
+	uint32_t layout;
 	struct st_journal *j;
 };
 
@@ -108,7 +108,8 @@ static uint32_t check_of(uint64_t epoch, uint64_t off, const void *p, size_t n)
 	return (uint32_t)siphash(key, p, n);
 }
 
-static void head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint8_t out[HEAD_BYTES])
+static void head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint32_t layout,
+		      uint8_t out[HEAD_BYTES])
 {
 	memset(out, 0, HEAD_BYTES);
 	memcpy(out, magic, sizeof(magic));
@@ -116,7 +117,8 @@ static void head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint8_t
 	put_le(out + 12, n_shards, 2);
 	put_le(out + 14, shard, 2);
 	put_le(out + 16, epoch, 8);
-	put_le(out + 24, check_of(epoch, 0, out, 24), 8);
+	put_le(out + 24, layout, 4);
+	put_le(out + 28, check_of(epoch, 0, out, 28), 4);
 }
 
 /* --- loading -------------------------------------------------------------------------------- */
@@ -278,7 +280,8 @@ static enum err load_file(struct st_journals *js, struct found *f, struct window
 		return ERR_UNSUPPORTED;
 	}
 	f->n_shards = (uint32_t)get_le(p + 12, 2);
-	head_make(f->epoch, f->shard, f->n_shards, want);
+	f->layout = (uint32_t)get_le(p + 24, 4);
+	head_make(f->epoch, f->shard, f->n_shards, f->layout, want);
 	f->is_damaged = memcmp(p, want, HEAD_BYTES) != 0;
 	return load_records(w, f, fn, arg);
 }
@@ -347,7 +350,7 @@ static enum err create_file(struct st_journal *j, uint64_t epoch, struct st_file
 	enum err e = io->ops->open(io, name, true, &f, why);
 	if (e != OK)
 		return e;
-	head_make(epoch, j->shard, (uint32_t)j->all->n, head);
+	head_make(epoch, j->shard, (uint32_t)j->all->n, j->all->layout, head);
 	e = io->ops->write(io, f, 0, head, sizeof(head), why);
 	if (e != OK) {
 		io->ops->close(io, f);
@@ -364,7 +367,8 @@ static bool can_continue(const struct st_journals *js)
 		return false;
 	for (size_t i = 0; i < js->n; i++) {
 		const struct found *f = &js->found[i];
-		if (f->is_damaged || f->n_shards != js->n || f->shard >= js->n)
+		if (f->is_damaged || f->n_shards != js->n || f->shard >= js->n ||
+		    f->layout != js->layout)
 			return false;
 		for (size_t k = 0; k < i; k++)
 			if (js->found[k].shard == f->shard)
@@ -408,10 +412,11 @@ static void on_delay(struct tmr *t)
 	write_out(CONTAINER_OF(t, struct st_journal, delay));
 }
 
-enum err st_journals_begin(struct st_journals *js, struct ev_shards *shards, bool *rewrite,
-			   struct buf *why)
+enum err st_journals_begin(struct st_journals *js, struct ev_shards *shards, uint32_t layout,
+			   bool *rewrite, struct buf *why)
 {
 	ASSERT(!js->j);
+	js->layout = layout;
 	js->n = ev_shards_count(shards);
 	js->j = calloc(js->n, sizeof(*js->j));
 	if (!js->j)
@@ -593,12 +598,18 @@ enum err st_journal_compact_begin(struct st_journal *j)
 	return OK;
 }
 
+struct cleaner { /* syncs the present file, then removes the older ones */
+	struct ev_job job;
+	struct st_journal *j;
+	bool is_clean;
+};
+
 /* On a worker. */
 static void clean(struct ev_job *job)
 {
-	struct st_journal *j = CONTAINER_OF(job, struct st_journal, cleaner);
+	struct cleaner *c = CONTAINER_OF(job, struct cleaner, job);
+	struct st_journal *j = c->j;
 	struct st_io *io = j->all->io;
-	j->is_clean = false;
 	if (io->ops->sync(io, j->file) != OK || io->ops->sync_dir(io) != OK)
 		return;
 	for (unsigned i = 0; i < j->n_old; i++) {
@@ -608,17 +619,23 @@ static void clean(struct ev_job *job)
 		if (e != OK && e != ERR_NOTFOUND)
 			return;
 	}
-	j->is_clean = true;
+	c->is_clean = true;
+}
+
+static void drop_cleaner(struct ev_job *job)
+{
+	free(CONTAINER_OF(job, struct cleaner, job));
 }
 
 static void cleaned(struct ev_job *job)
 {
-	struct st_journal *j = CONTAINER_OF(job, struct st_journal, cleaner);
-	j->is_cleaning = false;
-	if (!j->is_clean)
-		return;
-	j->n_old = 0;
-	j->stats.n_compactions++;
+	struct cleaner *c = CONTAINER_OF(job, struct cleaner, job);
+	c->j->is_cleaning = false;
+	if (c->is_clean) {
+		c->j->n_old = 0;
+		c->j->stats.n_compactions++;
+	}
+	free(c);
 }
 
 void st_journal_compact_end(struct st_journal *j)
@@ -626,12 +643,15 @@ void st_journal_compact_end(struct st_journal *j)
 	ASSERT(j->is_compacting);
 	write_out(j);
 	j->is_compacting = false;
-	if (j->has_missed)
-		return;
+	struct cleaner *c = j->has_missed ? NULL : calloc(1, sizeof(*c));
+	if (!c)
+		return; /* the old files stay until the next compaction */
 	j->is_cleaning = true;
-	j->cleaner.work = clean;
-	j->cleaner.done = cleaned;
-	ev_work(j->loop, &j->cleaner);
+	c->j = j;
+	c->job.work = clean;
+	c->job.done = cleaned;
+	c->job.drop = drop_cleaner;
+	ev_work(j->loop, &c->job);
 }
 
 void st_journal_stats(const struct st_journal *j, struct st_journal_stats *out)

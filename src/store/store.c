@@ -551,11 +551,11 @@ enum err st_bindings_load(struct st *s, void (*fn)(void *arg, struct str key, st
 	return st_journals_load(s->journals, fn, arg, &s->notices, &s->why);
 }
 
-enum err st_journals_open(struct st *s, struct ev_shards *shards, bool *rewrite)
+enum err st_journals_open(struct st *s, struct ev_shards *shards, uint32_t layout, bool *rewrite)
 {
 	ASSERT(s->is_server);
 	buf_clear(&s->why);
-	return st_journals_begin(s->journals, shards, rewrite, &s->why);
+	return st_journals_begin(s->journals, shards, layout, rewrite, &s->why);
 }
 
 enum err st_journals_ready(struct st *s)

@@ -69,10 +69,11 @@ bool st_has_changed(struct st *s);
  * readable in it is used, and st_notices says so. Before st_journals_open, once. */
 enum err st_bindings_load(struct st *s, void (*fn)(void *arg, struct str key, struct str value),
 			  void *arg);
-/* Opens one journal per shard. *rewrite: the caller must now give each journal all keys that belong
- * to its shard, with st_journal_keep, and then call st_journals_ready; the files on disk were made
- * for another number of shards, or are damaged or mostly out of date. */
-enum err st_journals_open(struct st *s, struct ev_shards *shards, bool *rewrite);
+/* Opens one journal per shard. `layout` says how keys are dealt out to shards. *rewrite: the caller
+ * must now give each journal all keys that belong to its shard, with st_journal_keep, and then call
+ * st_journals_ready; the files on disk were made for another number of shards or another layout,
+ * are damaged, or left over from a compaction. */
+enum err st_journals_open(struct st *s, struct ev_shards *shards, uint32_t layout, bool *rewrite);
 enum err st_journals_ready(struct st *s);
 
 struct st_journal;

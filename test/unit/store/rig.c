@@ -65,7 +65,7 @@ enum err rig_open(struct rig *r, struct st_mem *disk, const char *dir, size_t n,
 	if (e == OK) {
 		e = st_bindings_load(r->st, on_load, r);
 		if (e == OK)
-			e = st_journals_open(r->st, r->shards, &r->rewrite);
+			e = st_journals_open(r->st, r->shards, 7, &r->rewrite);
 		if (e == OK && r->rewrite) {
 			for (uint32_t k = 0; k < ARRAY_LEN(r->loaded); k++)
 				if (r->loaded[k])
