@@ -106,3 +106,6 @@
 #define LIMIT_CONTACTS_PER_AOR 16
 /* Changes of one AOR that wait for the one being written; a phone has one at a time. */
 #define LIMIT_WAITING_PER_AOR 64
+/* Dialogs of one shard as an endpoint (phone, echo, message-waiting), and each of sessions,
+ * subscriptions and running requests: about 1.5 kB each. Proxied calls have none. */
+#define LIMIT_DIALOGS 65'536u

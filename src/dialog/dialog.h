@@ -26,8 +26,7 @@ void dlg_mgr_free(struct dlg_mgr *m);
 /* To be called from the tsx_user of the shard, in the order: dialog layer first, then whoever else.
  * Each tells whether the thing was for a dialog or session of ours and is dealt with. A request
  * with a To tag that is not ours gives false: an exchange forwards it, a phone answers
- * dlg_refuse_unknown. A re-sent INVITE of a session (merged request, RFC 3261 8.2.2.2) is answered
- * 482 here. */
+ * dlg_refuse_unknown. */
 bool dlg_on_request(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx);
 bool dlg_on_ack(struct dlg_mgr *m, struct tp_rx *rx);
 bool dlg_on_cancel(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx);

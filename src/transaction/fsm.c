@@ -59,7 +59,7 @@ const struct fsm_row *fsm_step(const struct fsm *f, struct fsm_index *ix, uint8_
 	unsigned i = ix->row[*state][event];
 	ASSERT(i > 0);
 	const struct fsm_row *r = &f->rows[i - 1];
-	ASSERT(!(r->actions & (uint32_t)FSM_BUG));
+	ASSERT(!(r->actions & FSM_BUG));
 	ix->hits[i - 1]++;
 	*state = r->next;
 	return r;
@@ -77,7 +77,7 @@ static void put_actions(struct buf *b, const struct fsm *f, uint32_t actions)
 		buf_fmt(b, "%srefuse", sep);
 	if (actions & FSM_IGNORE)
 		buf_fmt(b, "%signore", sep);
-	if (actions & (uint32_t)FSM_BUG)
+	if (actions & FSM_BUG)
 		buf_fmt(b, "%sbug", sep);
 }
 
@@ -98,7 +98,7 @@ static void put_dot(struct buf *b, const struct fsm *f)
 	buf_fmt(b, "digraph %s {\n\tlabel=\"%s\";\n\tnode [shape=box];\n", f->name, f->title);
 	for (size_t i = 0; i < f->n_rows; i++) {
 		const struct fsm_row *r = &f->rows[i];
-		if (r->actions & (FSM_IGNORE | (uint32_t)FSM_BUG | FSM_REFUSE))
+		if (r->actions & (FSM_IGNORE | FSM_BUG | FSM_REFUSE))
 			continue;
 		buf_fmt(b, "\t%s -> %s [label=\"%s\\n", f->states[r->state], f->states[r->next],
 			f->events[r->event]);

@@ -9,10 +9,10 @@
 #define FSM_MAX_STATES 16
 #define FSM_MAX_EVENTS 32
 
-enum { /* actions that all machines share; bits 0..28 are the machine's own */
-       FSM_REFUSE = 1u << 29, /* the user asked for what is not possible in this state */
-       FSM_IGNORE = 1u << 30, /* known and harmless */
-       FSM_BUG = 1u << 31,    /* cannot happen: an ASSERT */
+enum {                       /* actions that all machines share; bits 0..27 are the machine's own */
+       FSM_REFUSE = 1 << 28, /* the user asked for what is not possible in this state */
+       FSM_IGNORE = 1 << 29, /* known and harmless */
+       FSM_BUG = 1 << 30,    /* cannot happen: an ASSERT */
 };
 
 struct fsm_row {

@@ -18,7 +18,7 @@
 
 #define BUG(state, event)                                                                          \
 	{                                                                                          \
-		state, event, state, (uint32_t)FSM_BUG, ""                                         \
+		state, event, state, FSM_BUG, ""                                                   \
 	}
 
 /* clang-format off */

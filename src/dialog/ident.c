@@ -1,0 +1,97 @@
+/* Names that a user agent gives: tags, Call-IDs, its From and Contact.
+ *
+ * A tag of ours is 64 random bits, a Call-ID 128, both in hex and without the host's name. A
+ * Call-ID is drawn until its hash falls on our own shard, so that the whole dialog stays here. A
+ * Contact names the address that the transport would use towards the peer: it is made anew for each
+ * message, and so follows when the address changes.
+ *
+ * [RFC3261 8.1.1, 19.3, 20.10]
+ */
+#include "dialog/priv.h"
+
+enum err dlg_dup(struct arena *a, struct str in, struct str *out)
+{
+	*out = arena_str(a, in);
+	return in.n && !out->n ? ERR_NOMEM : OK;
+}
+
+static void put_random_hex(struct dlg_mgr *m, struct buf *b, size_t bytes)
+{
+	uint8_t r[16];
+	env_random(m->loop->env, r, bytes);
+	buf_hex(b, r, bytes);
+}
+
+struct str dlg_make_tag(struct dlg_mgr *m, char out[DLG_TAG_MAX])
+{
+	struct buf b;
+	buf_init_fixed(&b, out, DLG_TAG_MAX);
+	put_random_hex(m, &b, 8);
+	return buf_view(&b);
+}
+
+struct str dlg_make_call_id(struct dlg_mgr *m, struct arena *a)
+{
+	char text[32];
+	struct buf b;
+	do {
+		buf_init_fixed(&b, text, sizeof(text));
+		put_random_hex(m, &b, sizeof(text) / 2);
+	} while (tp_owner_of(m->tp, buf_view(&b), STR_NONE) != m->loop->shard);
+	return arena_str(a, buf_view(&b));
+}
+
+enum err dlg_copy_account(struct arena *a, const struct uac_account *in, struct uac_account *out)
+{
+	const struct {
+		struct str from;
+		struct str *to;
+	} all[] = {
+		{in->from,           &out->from          },
+		{in->contact_user,   &out->contact_user  },
+		{in->contact_params, &out->contact_params},
+		{in->auth_user,      &out->auth_user     },
+		{in->password,       &out->password      },
+		{in->proxy,          &out->proxy         },
+		{in->headers,        &out->headers       },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (dlg_dup(a, all[i].from, all[i].to) != OK)
+			return ERR_NOMEM;
+	return OK;
+}
+
+enum err dlg_name_addr(struct arena *a, struct str value, struct str *out)
+{
+	struct sip_addr sa;
+	if (sip_addr_parse(value, &sa) != OK || sa.is_star)
+		return ERR_SYNTAX;
+	if (sa.display.n)
+		*out = arena_fmt(a, "\"" STR_FMT "\" <" STR_FMT ">", STR_ARG(sa.display),
+				 STR_ARG(sa.uri_text));
+	else
+		*out = arena_fmt(a, "<" STR_FMT ">", STR_ARG(sa.uri_text));
+	return out->n ? OK : ERR_NOMEM;
+}
+
+enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
+			 struct str params, struct buf *b)
+{
+	struct addr local;
+	enum err e = tp_local_for(m->tp, dst, &local);
+	if (e != OK)
+		return e;
+	buf_str(b, STR("<sip:"));
+	if (user.n) {
+		sip_escape_user(b, user);
+		buf_chr(b, '@');
+	}
+	addr_put(b, &local);
+	if (dst->proto != TP_UDP) {
+		buf_str(b, STR(";transport="));
+		buf_str(b, tp_proto_param(dst->proto));
+	}
+	buf_chr(b, '>');
+	buf_str(b, params);
+	return b->err;
+}

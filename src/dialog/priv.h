@@ -1,0 +1,239 @@
+#pragma once
+/* What the files of dialog/ share. */
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "dialog/register.h"
+#include "dialog/session.h"
+#include "dialog/subscription.h"
+#include "sip/auth.h"
+#include "sip/out.h"
+#include "transaction/fsm.h"
+
+struct dlg_mgr {
+	struct ev_loop *loop;
+	struct tp *tp;
+	struct tsx_mgr *tsx;
+	struct block_cache *blocks;
+	struct pool dialogs, sessions, subs, requests, registrations;
+	struct htab table; /* dialogs by Call-ID and local tag */
+	uint8_t key[16];
+	char *product; /* heap */
+	struct str product_s;
+	struct buf scratch; /* a message being written */
+	struct buf lines;   /* header lines on their way into it */
+	struct buf routes;  /* Route lines */
+	struct buf names;   /* From and To */
+	struct buf sdp;     /* what a user was asked for */
+	struct fsm_index ses_fsm;
+};
+enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };
+
+#define DLG_ALLOW   "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, NOTIFY"
+#define DLG_TAG_MAX 24
+
+/* --- ident.c: names and accounts ---------------------------------------------------------------
+ */
+struct str dlg_make_tag(struct dlg_mgr *m, char out[DLG_TAG_MAX]);
+/* Drawn until it belongs to our shard. */
+struct str dlg_make_call_id(struct dlg_mgr *m, struct arena *a);
+/* Copies all strings. */
+enum err dlg_copy_account(struct arena *a, const struct uac_account *in, struct uac_account *out);
+/* arena_str that tells a refusal from an empty string. */
+enum err dlg_dup(struct arena *a, struct str in, struct str *out);
+/* "Alice" <sip:alice@example.com> of a From, To value or a plain URI: with brackets, without
+ * header parameters. ERR_SYNTAX when it cannot be read. */
+enum err dlg_name_addr(struct arena *a, struct str value, struct str *out);
+/* Appends "<sip:user@host:port;transport=tcp>" as peers at dst reach us, with params behind it. */
+enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
+			 struct str params, struct buf *b);
+
+/* --- auth.c: challenges learned, credentials given ------------------------------------------- */
+#define AUTH_REALMS 4
+struct auth {
+	unsigned n, rounds;
+	struct auth_entry {
+		char *mem; /* the strings of ch */
+		struct sip_challenge ch;
+		bool is_proxy;    /* 407: Proxy-Authorization */
+		bool is_answered; /* in the present request */
+		uint32_t nc;
+	} e[AUTH_REALMS];
+};
+void auth_fini(struct auth *a);
+void auth_begin(struct auth *a); /* a new request */
+/* Takes the challenges of a 401 or 407; true when it makes sense to try again with auth_put. */
+bool auth_learn(struct auth *a, const struct sip_msg *resp);
+enum err auth_copy(struct auth *to, const struct auth *from);
+/* Appends whole header lines for all realms known. */
+void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
+	      struct str method, struct str uri);
+
+/* --- uac.c: one request, to its final answer ---------------------------------------------------
+ */
+struct uac_spec {
+	struct str method, ruri;
+	struct str from, to; /* complete, with tags */
+	struct str call_id;
+	struct str routes;   /* whole Route lines */
+	struct str next_hop; /* URI to be resolved */
+	struct str headers, content_type, body;
+	struct str contact_user, contact_params;
+	bool has_contact;
+	uint8_t max_forwards;
+	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
+	const struct uac_account *acc; /* borrowed while the request runs */
+	struct auth *auth;             /* borrowed; NULL: one of its own */
+	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
+};
+/* An INVITE stays until its machine has run out: further 2xx come to on_2xx, the first included;
+ * on_done is for all other ends. on_over is the last call after a 2xx. */
+struct uac_invite_user {
+	void (*on_2xx)(void *ctx, struct uac *u, struct tp_rx *rx);
+	void (*on_over)(void *ctx, struct uac *u);
+};
+struct uac {
+	struct dlg_mgr *m;
+	struct arena arena;
+	const struct uac_user *user;
+	const struct uac_invite_user *invite; /* NULL: not an INVITE */
+	void *ctx;
+	struct uac_spec s; /* strings in the arena */
+	struct uac_account own_acc;
+	struct auth own_auth;
+	uint32_t own_cseq, sent_cseq;
+	struct buf auth_lines; /* of the attempt under way */
+	struct tp_targets targets;
+	size_t at; /* of targets */
+	struct tp_resolve *resolve;
+	tsx_id ct;
+	struct ev_task task; /* tells `result` */
+	struct uac_result result;
+	bool is_cancelled, is_accepted;
+	_Alignas(16) char mem[1024];
+};
+enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct uac_user *user,
+		   const struct uac_invite_user *invite, void *ctx, struct uac **out);
+/* INVITE only: CANCEL; on_done comes with what the peer says, or at once when nothing was sent. */
+void uac_cancel(struct uac *u, struct str extra_lines);
+/* Appends "Route: <sip:proxy;lr>\r\n", or nothing. */
+enum err dlg_put_proxy_route(struct buf *b, struct str proxy);
+struct tp_dst uac_dst(const struct uac *u);
+
+/* --- dlg.c: dialog state -----------------------------------------------------------------------
+ */
+struct dlg_usage;
+struct dlg_usage_ops {
+	/* A request of the peer whose CSeq is in order; to be answered. */
+	void (*on_request)(struct dlg_usage *u, tsx_id st, struct tp_rx *rx);
+	void (*on_ack)(struct dlg_usage *u, struct tp_rx *rx);               /* may be NULL */
+	bool (*on_cancel)(struct dlg_usage *u, tsx_id st, struct tp_rx *rx); /* may be NULL */
+	void (*on_2xx)(struct dlg_usage *u, struct tp_rx *rx); /* repeated; may be NULL */
+	bool takes_half; /* also requests while the remote tag is not known (NOTIFY) */
+};
+struct dlg_usage {
+	const struct dlg_usage_ops *ops;
+};
+
+struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
+	uint32_t cseq;
+	struct buf text; /* header lines of its own (credentials), then the body */
+	size_t n_lines;
+	struct tp_dst dst;
+	bool has_dst, is_set;
+	struct tp_resolve *resolve;
+};
+
+struct dlg { /* [RFC3261 12] */
+	struct dlg_mgr *m;
+	struct hnode node;
+	struct arena arena;
+	struct str call_id, local_tag, remote_tag;
+	struct str local, remote; /* name-addr, without tag */
+	struct buf target;        /* remote target URI */
+	struct str *routes;       /* route set, values */
+	size_t n_routes;
+	uint32_t local_cseq, remote_cseq;
+	bool has_remote_cseq, is_uac, is_early, is_secure;
+	struct tp_dst back; /* the way that the peer came by, where only that one leads to him */
+	bool has_back;
+	struct tp_dst first; /* where the request that made it went, or came from */
+	struct str contact_user, contact_params;
+	struct uac_account acc; /* strings in the arena */
+	struct auth auth;
+	struct dlg_usage *usage;    /* NULL: nobody */
+	struct dlg_usage own_usage; /* dlg_kill */
+	bool is_in_table;
+	struct dlg_ack ack;
+	struct uac *bye; /* dlg_kill */
+	_Alignas(16) char mem[768];
+};
+
+/* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
+ * copied. Call-ID and tag: empty for new ones. */
+enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct str to,
+		     struct str target, struct str call_id, struct str local_tag, struct dlg **out);
+/* The dialog that a request makes at us. [RFC3261 12.1.1] */
+enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
+		     struct str contact_user, const struct uac_account *acc, struct dlg **out);
+/* The dialog that a response makes at us, as a sibling of the half one. [RFC3261 12.1.2] */
+enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_dst *sent_to,
+		  struct dlg **out);
+/* Makes a half dialog whole by a response or (NOTIFY) a request. */
+enum err dlg_complete(struct dlg *d, struct tp_rx *rx);
+/* 2xx: route set and target are taken anew. [RFC3261 13.2.2.4] */
+enum err dlg_confirm(struct dlg *d, struct tp_rx *resp);
+void dlg_free(struct dlg *d); /* NULL is harmless */
+struct dlg *dlg_find(struct dlg_mgr *m, struct str call_id, struct str local_tag,
+		     struct str remote_tag);
+/* Order of CSeq; answers 500 itself and returns false. [RFC3261 12.2.2] */
+bool dlg_check_order(struct dlg *d, tsx_id st, struct tp_rx *rx);
+/* Target refresh by request or response; also where it came from. */
+void dlg_refresh(struct dlg *d, struct tp_rx *rx);
+/* Sends a request inside the dialog. */
+struct dlg_request {
+	struct str method, headers, content_type, body;
+	uint8_t max_forwards;     /* 0: 70 */
+	const struct tp_dst *dst; /* not NULL: go there */
+};
+enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac_user *user,
+		  const struct uac_invite_user *invite, void *ctx, struct uac **out);
+struct dlg_way { /* of one request [RFC3261 12.2.1.1] */
+	struct str ruri, next_hop;
+	struct str routes; /* whole lines, in m->routes */
+};
+enum err dlg_make_way(const struct dlg *d, struct dlg_way *w);
+/* True when requests are to go by d->back. */
+bool dlg_way_back_stands(const struct dlg *d);
+void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);
+/* ACK for a 2xx: kept, sent, and sent again by dlg_ack_again. [RFC3261 13.2.2.4] */
+void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body);
+void dlg_ack_again(struct dlg *d);
+/* Takes over a dialog that nobody wants: ACK for its 2xx, BYE, and it is freed. [RFC3261 13.2.2.4]
+ */
+void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
+/* dlg_kill for the dialog of a 2xx that belongs to nothing; false: it is not ours. */
+bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);
+/* A response inside the dialog, or one that makes it, with Contact, Allow, and Record-Route copied.
+ * The bytes are in m->scratch. */
+struct dlg_answer {
+	unsigned status;
+	struct str reason, headers, content_type, body;
+};
+enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dlg_answer *ans);
+/* Writes it and gives it to the transaction; a failure to write is answered 500. */
+enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg_answer *ans);
+/* True when a failed request inside the dialog means that it is gone. [RFC5057 5.1] */
+bool dlg_is_fatal(const struct uac_result *r);
+
+/* --- checks.c: what every user agent refuses ----------------------------------------------------
+ */
+/* Require (420), and the like; answers and returns false. [RFC3261 8.2] */
+bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
+/* The SDP of a message, also as part of a multipart body. False: there is none. */
+bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
+
+/* --- what dlg_mgr tells its objects --------------------------------------------------------- */
+void ses_free(struct ses *s);
+void rgc_on_flow_down(struct rgc *r, tp_flow flow);

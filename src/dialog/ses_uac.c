@@ -1,0 +1,353 @@
+/* The calling side of a session: INVITE, forks, 2xx, redirection, CANCEL.
+ *
+ * `half` is who we are in this call (Call-ID, From tag, CSeq, credentials); each To tag that
+ * answers is a dialog of its own beside it: early ones in `forks`, the first that sends a 2xx
+ * becomes `d`, all others are forgotten when early, and acknowledged and ended when they send a 2xx
+ * too. The INVITE stays attached for 64*T1 after the first 2xx to hear those.
+ *
+ * SDP: an answer in a provisional response is a preview, told to the owner for the fork it came
+ * from; the answer in the 2xx counts. A 2xx without SDP after such a preview is taken to mean it.
+ *
+ * A 3xx is followed when the owner allows it: its Contacts, best q first, are tried one after the
+ * other with the same Call-ID, until one accepts, a 6xx comes, or the list is empty.
+ *
+ * [RFC3261 13.2, 8.1.3.4, 9.1] [RFC3264] [RFC6337 2]
+ */
+#include "dialog/ses_priv.h"
+
+static const struct uac_user invite_user;
+static const struct uac_invite_user invite_hooks;
+
+/* --- questions to the owner ------------------------------------------------------------------- */
+
+bool ses_ask_offer(struct ses *s)
+{
+	struct buf *b = &s->m->sdp;
+	buf_clear(b);
+	return s->user && s->user->make_offer(s->ctx, s, b) == OK && b->err == OK && b->n > 0;
+}
+
+unsigned ses_ask_answer(struct ses *s, struct str offer)
+{
+	struct buf *b = &s->m->sdp;
+	buf_clear(b);
+	if (!s->user)
+		return 480;
+	unsigned status = s->user->answer_offer(s->ctx, s, offer, b);
+	if (status != 0 && status != 200)
+		return status;
+	return b->err == OK && b->n ? 200 : 500;
+}
+
+bool ses_give_answer(struct ses *s, struct str answer, bool is_early)
+{
+	return s->user && s->user->on_answer(s->ctx, s, answer, is_early);
+}
+
+/* --- forks ------------------------------------------------------------------------------------ */
+
+void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
+{
+	for (unsigned i = 0; i < s->n_forks; i++)
+		if (s->forks[i] != but)
+			dlg_free(s->forks[i]);
+	s->n_forks = 0;
+	s->early_of = NULL;
+}
+
+static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
+{
+	struct dlg *d = dlg_find(s->m, msg->call_id, s->half->local_tag, msg->to_tag);
+	return d && d != s->half ? d : NULL;
+}
+
+static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
+{
+	struct dlg *d;
+	struct tp_dst dst = uac_dst(s->invite);
+	if (dlg_fork(s->half, rx, &dst, &d) != OK)
+		return NULL;
+	d->usage = &s->usage;
+	return d;
+}
+
+/* --- provisional responses -------------------------------------------------------------------- */
+
+/* An answer in a provisional response, the first of this fork or a new one. */
+static bool take_early_answer(struct ses *s, struct dlg *d, const struct sip_msg *msg)
+{
+	struct str sdp;
+	if (s->is_late_offer || !dlg_sdp(msg, &sdp))
+		return false;
+	if (s->early_of == d && str_eq(sdp, buf_view(&s->early)))
+		return false;
+	if (!ses_give_answer(s, sdp, true))
+		return false;
+	buf_clear(&s->early);
+	buf_str(&s->early, sdp);
+	s->early_of = s->early.err == OK ? d : NULL;
+	return true;
+}
+
+static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
+{
+	struct ses *s = ctx;
+	const struct sip_msg *msg = rx->msg;
+	bool is_early = false;
+	if (msg->status > 100 && msg->to_tag.n && s->state == SES_CALLING) {
+		struct dlg *d = find_fork(s, msg);
+		if (!d && s->n_forks < SES_FORKS && (d = new_fork(s, rx)))
+			s->forks[s->n_forks++] = d;
+		is_early = d && take_early_answer(s, d, msg);
+	}
+	ses_tell(s, SES_EV_PROGRESS, msg->status, SES_BY_REMOTE, rx);
+	if (is_early)
+		ses_tell(s, SES_EV_EARLY_MEDIA, msg->status, SES_BY_REMOTE, rx);
+	ses_flush(s);
+}
+
+/* --- 2xx -------------------------------------------------------------------------------------- */
+
+/* Offer and answer of the first 2xx; *ack_body is in m->sdp. */
+static bool take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early, struct str *ack_body)
+{
+	struct str sdp;
+	bool has_sdp = dlg_sdp(msg, &sdp);
+	*ack_body = STR_NONE;
+	if (!s->is_late_offer) {
+		if (!has_sdp && had_early)
+			sdp = buf_view(&s->early);
+		return sdp.n && ses_give_answer(s, sdp, false);
+	}
+	if (!has_sdp || ses_ask_answer(s, sdp) != 200)
+		return false;
+	*ack_body = buf_view(&s->m->sdp);
+	return true;
+}
+
+static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
+{
+	bool had_early = s->early_of == d;
+	struct str ack_body = STR_NONE;
+	ses_uac_drop_forks(s, d);
+	s->d = d;
+	d->local_cseq = s->half->local_cseq;
+	enum ses_fsm_event ev = SES_E_2XX;
+	if (dlg_confirm(d, rx) != OK) {
+		ev = SES_E_2XX_BAD;
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
+	} else if (s->state == SES_CANCELLING) {
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
+	} else if (!take_sdp(s, rx->msg, had_early, &ack_body)) {
+		ev = SES_E_2XX_BAD;
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
+	}
+	s->ack_auth = buf_view(&s->invite->auth_lines);
+	ses_step(s, ev, ack_body);
+	s->ack_auth = STR_NONE;
+}
+
+static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
+{
+	struct ses *s = ctx;
+	struct dlg *d = find_fork(s, rx->msg);
+	if (d && d == s->d) {
+		dlg_ack_again(d);
+		return;
+	}
+	if (d && s->d) { /* a fork that is being killed already */
+		ses_on_2xx_again(d->usage, rx);
+		return;
+	}
+	if (!d)
+		d = new_fork(s, rx);
+	if (!d) /* no memory, or a route set that cannot be: the peer ends it after 64*T1 */
+		return;
+	if (s->d)
+		dlg_kill(d, s->half->local_cseq, buf_view(&u->auth_lines));
+	else
+		on_first_2xx(s, d, rx);
+	ses_flush(s);
+}
+
+static void on_over(void *ctx, struct uac *u)
+{
+	struct ses *s = ctx;
+	s->invite = NULL;
+	if (s->d)
+		return;
+	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
+	ses_step(s, SES_E_FAILED, STR_NONE);
+	ses_flush(s);
+}
+
+/* A 2xx of the dialog outside of the INVITE's transaction. */
+void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx)
+{
+	struct ses *s = CONTAINER_OF(u, struct ses, usage);
+	if (s->d && s->d->ack.cseq == rx->msg->cseq)
+		dlg_ack_again(s->d);
+}
+
+/* --- redirection ------------------------------------------------------------------------------ */
+
+static unsigned q_of(const struct sip_addr *a)
+{
+	struct str v;
+	uint16_t q;
+	return sip_param(a->params, STR("q"), &v) && sip_q_parse(v, &q) ? q : 1000;
+}
+
+/* Takes the Contacts of a 3xx, best first, in front of those that wait. */
+static void take_contacts(struct ses *s, const struct sip_msg *msg)
+{
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_addr a;
+	unsigned q[SES_TARGETS] = {0};
+	s->n_targets = 0;
+	while (s->n_targets < SES_TARGETS && sip_each(msg, SIP_HDR_CONTACT, &it, &v)) {
+		if (sip_addr_parse(v, &a) != OK || a.is_star || a.uri_err != OK ||
+		    a.uri.scheme == SIP_URI_TEL)
+			continue;
+		/* the headers part of such a URI is not for the Request-URI */
+		struct str uri = a.uri_text;
+		if (a.uri.headers.n)
+			uri.n = (size_t)(a.uri.headers.p - 1 - uri.p);
+		struct str copy = arena_str(&s->arena, uri);
+		if (!copy.n)
+			return;
+		unsigned at = s->n_targets++;
+		for (; at > 0 && q[at - 1] < q_of(&a); at--) {
+			q[at] = q[at - 1];
+			s->targets[at] = s->targets[at - 1];
+		}
+		q[at] = q_of(&a);
+		s->targets[at] = copy;
+	}
+}
+
+static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst *dst);
+
+static bool try_next_target(struct ses *s)
+{
+	while (s->n_targets) {
+		struct str uri = s->targets[0];
+		s->n_targets--;
+		for (unsigned i = 0; i < s->n_targets; i++)
+			s->targets[i] = s->targets[i + 1];
+		buf_clear(&s->half->target);
+		buf_str(&s->half->target, uri);
+		if (send_invite(s, buf_view(&s->local), NULL) == OK)
+			return true;
+	}
+	return false;
+}
+
+static bool redirect(struct ses *s, const struct uac_result *r)
+{
+	if (s->state != SES_CALLING || r->status >= 600)
+		return false;
+	if (r->how == UAC_FINAL && r->status / 100 == 3 && s->redirects_left) {
+		s->redirects_left--;
+		take_contacts(s, r->rx->msg);
+	}
+	ses_uac_drop_forks(s, NULL);
+	return try_next_target(s);
+}
+
+/* --- the end of the INVITE -------------------------------------------------------------------- */
+
+static void set_failed(struct ses *s, const struct uac_result *r)
+{
+	bool is_given_up = s->state == SES_CANCELLING;
+	switch (r->how) {
+	case UAC_FINAL:
+		if (is_given_up && r->status == 487)
+			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 487, STR_NONE);
+		else
+			ses_set_end(s, SES_BY_REMOTE,
+				    r->is_challenged ? SES_CAUSE_AUTH : SES_CAUSE_REJECTED,
+				    r->status, ses_text_of(r->rx->msg));
+		break;
+	case UAC_TIMEOUT:
+		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_NO_RESPONSE, 408, STR_NONE);
+		break;
+	case UAC_UNREACHABLE:
+		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_UNREACHABLE, 503, STR_NONE);
+		break;
+	case UAC_FAILED:
+		ses_set_end(s, SES_BY_LOCAL,
+			    is_given_up && r->err == ERR_STATE ? SES_CAUSE_CANCEL : SES_CAUSE_LOCAL,
+			    0, STR_NONE);
+		break;
+	}
+}
+
+static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
+{
+	struct ses *s = ctx;
+	s->invite = NULL;
+	if (redirect(s, r))
+		return;
+	set_failed(s, r);
+	ses_step(s, SES_E_FAILED, STR_NONE);
+	ses_flush(s);
+}
+
+static const struct uac_user invite_user = {.on_provisional = on_provisional, .on_done = on_done};
+static const struct uac_invite_user invite_hooks = {.on_2xx = on_2xx, .on_over = on_over};
+
+/* --- calling ---------------------------------------------------------------------------------- */
+
+static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst *dst)
+{
+	struct dlg_request req = {
+		.method = STR("INVITE"),
+		.headers = s->headers,
+		.content_type = STR("application/sdp"),
+		.body = offer,
+		.max_forwards = s->max_forwards,
+		.dst = dst,
+	};
+	return dlg_send(s->half, &req, &invite_user, &invite_hooks, s, &s->invite);
+}
+
+static enum err start_call(struct ses *s, const struct ses_call *call)
+{
+	enum err e = dlg_dup(&s->arena, call->headers, &s->headers);
+	if (e == OK)
+		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
+				&s->half);
+	if (e != OK)
+		return e;
+	s->half->usage = &s->usage;
+	if (!s->is_late_offer) {
+		if (!ses_ask_offer(s))
+			return ERR_STATE;
+		buf_str(&s->local, buf_view(&s->m->sdp));
+		if (s->local.err != OK)
+			return s->local.err;
+	}
+	return send_invite(s, buf_view(&s->local), call->dst);
+}
+
+enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
+		  void *ctx, struct ses **out)
+{
+	struct ses *s = ses_alloc(m, user, ctx);
+	if (!s)
+		return ERR_LIMIT;
+	s->is_caller = true;
+	s->state = SES_CALLING;
+	s->is_late_offer = call->is_late_offer;
+	s->max_forwards = call->max_forwards;
+	s->redirects_left = call->max_redirects;
+	enum err e = start_call(s, call);
+	if (e != OK) {
+		ses_free(s);
+		return e;
+	}
+	*out = s;
+	return OK;
+}

@@ -1,0 +1,288 @@
+/* The called side of a session: an INVITE that came, rung, answered, refused, cancelled.
+ *
+ * The owner's SDP is asked for once, by the first ses_ring with SDP or by ses_answer, and the same
+ * bytes go into every response from then on. A 2xx is repeated end to end until its ACK comes, over
+ * any transport, from T1 doubling to T2; after 64*T1 the session is ended with BYE and the verdict
+ * "lost ACK" [RFC3261 13.3.1.4]. The same repeater serves the 2xx to a re-INVITE.
+ *
+ * An INVITE without an offer gets ours in the 2xx, and the answer comes in the ACK.
+ *
+ * [RFC3261 13.3, 8.2] [RFC3264]
+ */
+#include "dialog/ses_priv.h"
+
+#include <string.h>
+
+#define RING_REPEAT_US 60000000 /* provisional responses each minute [RFC3261 13.3.1.1] */
+
+/* --- the 2xx and its ACK ---------------------------------------------------------------------- */
+
+void ses_stop_2xx(struct ses *s)
+{
+	struct ses_2xx *ok = &s->ok;
+	ev_timer_stop(s->m->loop, &ok->retransmit);
+	ev_timer_stop(s->m->loop, &ok->deadline);
+	block_put(s->m->blocks, ok->bytes);
+	ok->bytes = NULL;
+	ok->is_active = false;
+}
+
+static void on_retransmit(struct tmr *t)
+{
+	struct ses *s = CONTAINER_OF(t, struct ses, ok.retransmit);
+	struct ses_2xx *ok = &s->ok;
+	/* the transaction is gone when both timers of 64*T1 fire in one tick */
+	(void)!tsx_respond(s->m->tsx, ok->st, 200, str_of(ok->bytes, ok->n_bytes));
+	ok->interval_us = 2 * ok->interval_us < TSX_T2_US ? 2 * ok->interval_us : TSX_T2_US;
+	ev_timer(s->m->loop, &ok->retransmit, ok->interval_us, on_retransmit);
+}
+
+static void on_deadline(struct tmr *t)
+{
+	struct ses *s = CONTAINER_OF(t, struct ses, ok.deadline);
+	if (s->state != SES_CLOSING) {
+		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_LOST_ACK, 0, STR_NONE);
+		(void)str_copy(s->bye_reason, sizeof(s->bye_reason),
+			       STR("SIP;cause=408;text=\"lost ACK\""));
+	}
+	ses_step(s, SES_E_TIMER_ACK, STR_NONE);
+	ses_flush(s);
+}
+
+enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str body, bool is_initial,
+		      bool wants_answer)
+{
+	struct dlg_mgr *m = s->m;
+	struct dlg_answer ans = {.status = 200,
+				 .headers = s->reply_headers,
+				 .content_type = STR("application/sdp"),
+				 .body = body};
+	enum err e = dlg_write_answer(s->d, rx, &ans);
+	if (e != OK)
+		return e;
+	char *bytes = block_get(m->blocks, m->scratch.n, NULL);
+	if (!bytes)
+		return ERR_NOMEM;
+	memcpy(bytes, m->scratch.p, m->scratch.n);
+	uint32_t n = (uint32_t)m->scratch.n;
+	e = tsx_respond(m->tsx, st, 200, str_of(bytes, n));
+	if (e != OK) {
+		block_put(m->blocks, bytes);
+		return e;
+	}
+	ses_stop_2xx(s);
+	struct ses_2xx *ok = &s->ok;
+	ok->is_active = true;
+	ok->is_initial = is_initial;
+	ok->wants_answer = wants_answer;
+	ok->st = st;
+	ok->cseq = rx->msg->cseq;
+	ok->bytes = bytes;
+	ok->n_bytes = n;
+	ok->interval_us = TSX_T1_US;
+	ev_timer(m->loop, &ok->retransmit, TSX_T1_US, on_retransmit);
+	ev_timer(m->loop, &ok->deadline, 64ull * TSX_T1_US, on_deadline);
+	return OK;
+}
+
+void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
+{
+	struct ses *s = CONTAINER_OF(u, struct ses, usage);
+	struct str sdp;
+	if (!s->ok.is_active || s->ok.cseq != rx->msg->cseq)
+		return; /* a repeated one */
+	bool is_good =
+		!s->ok.wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
+	bool is_initial = s->ok.is_initial;
+	ses_stop_2xx(s);
+	if (!is_initial) {
+		/* an answer to a re-INVITE that does not do leaves things as they were */
+		ses_tell(s, is_good ? SES_EV_RENEGOTIATED : SES_EV_MODIFY_FAILED,
+			 is_good ? 200 : 488, SES_BY_REMOTE, rx);
+	} else {
+		if (!is_good && s->state == SES_ACCEPTING)
+			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
+		tp_rx_unref(s->m->tp, s->rx);
+		s->rx = NULL;
+		ses_step(s, is_good ? SES_E_ACK : SES_E_ACK_BAD, STR_NONE);
+	}
+	ses_flush(s);
+}
+
+/* --- incoming --------------------------------------------------------------------------------- */
+
+/* What makes an INVITE one that no user agent may take. */
+static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
+{
+	const struct sip_msg *msg = rx->msg;
+	struct str sdp;
+	unsigned status = 0;
+	struct str lines = STR_NONE, encoding = sip_value(msg, SIP_HDR_CONTENT_ENCODING);
+	if (tsx_is_merged(m->tsx, st)) {
+		status = 482;
+	} else if (!sip_has(msg, SIP_HDR_CONTACT)) {
+		(void)!tsx_reply(m->tsx, st, 400, STR("Bad Request (no Contact)"), STR_NONE);
+		return false;
+	} else if (encoding.n && !str_ieq(encoding, STR("identity"))) {
+		status = 415;
+		lines = STR("Accept-Encoding: identity\r\n");
+	} else if (msg->body.n && !dlg_sdp(msg, &sdp)) {
+		status = 415;
+		lines = STR("Accept: application/sdp\r\n");
+	}
+	if (status) {
+		(void)!tsx_reply(m->tsx, st, status, STR_NONE, lines);
+		return false;
+	}
+	return dlg_check_require(m, st, rx);
+}
+
+enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,
+		      const struct ses_user *user, void *ctx, struct ses **out)
+{
+	if (!is_takeable(m, st, rx))
+		return ERR_STATE;
+	char tag[24];
+	struct ses *s = ses_alloc(m, user, ctx);
+	enum err e = s ? dlg_dup(&s->arena, acc->headers, &s->reply_headers) : ERR_LIMIT;
+	if (e == OK)
+		e = dlg_new_uas(m, rx, tsx_to_tag(m->tsx, rx->msg, tag), acc->contact_user,
+				&acc->account, &s->d);
+	if (e != OK) {
+		if (s)
+			ses_free(s);
+		bool is_bad = e == ERR_SYNTAX;
+		(void)!tsx_reply(m->tsx, st, is_bad ? 400 : 503,
+				 is_bad ? STR("Bad Request (Contact)") : STR_NONE,
+				 is_bad ? STR_NONE : STR("Retry-After: 5\r\n"));
+		return ERR_STATE;
+	}
+	s->state = SES_INCOMING;
+	s->d->usage = &s->usage;
+	s->st = st;
+	s->rx = tp_rx_ref(rx);
+	*out = s;
+	return OK;
+}
+
+void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, struct str headers)
+{
+	struct dlg_answer ans = {.status = status, .headers = headers};
+	(void)!dlg_answer(s->d, st, rx, &ans);
+}
+
+/* Ends an INVITE that waits with a final response of ours. */
+static void refuse(struct ses *s, unsigned status, struct str reason, struct str headers)
+{
+	ev_timer_stop(s->m->loop, &s->ring);
+	struct dlg_answer ans = {.status = status, .reason = reason, .headers = headers};
+	(void)!dlg_answer(s->d, s->st, s->rx, &ans);
+}
+
+/* Our SDP in s->local: the answer to the INVITE's offer, or an offer. 200, or why not. */
+static unsigned have_sdp(struct ses *s)
+{
+	struct str offer;
+	unsigned status;
+	if (s->local.n)
+		return 200;
+	if (dlg_sdp(s->rx->msg, &offer))
+		status = ses_ask_answer(s, offer);
+	else
+		status = ses_ask_offer(s) ? 200 : 500;
+	if (status != 200)
+		return status;
+	buf_str(&s->local, buf_view(&s->m->sdp));
+	return s->local.err == OK ? 200 : 500;
+}
+
+/* The owner's SDP did not come: that ends the call. */
+static void end_for_media(struct ses *s, unsigned status)
+{
+	refuse(s, status, STR_NONE, STR_NONE);
+	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, status, STR_NONE);
+	ses_step(s, SES_E_REJECT, STR_NONE);
+	ses_flush_later(s);
+}
+
+static void send_ring(struct ses *s)
+{
+	struct dlg_answer ans = {.status = s->ring_status,
+				 .headers = s->reply_headers,
+				 .content_type = STR("application/sdp"),
+				 .body = s->ring_has_sdp ? buf_view(&s->local) : STR_NONE};
+	if (dlg_write_answer(s->d, s->rx, &ans) == OK)
+		(void)!tsx_respond(s->m->tsx, s->st, s->ring_status, buf_view(&s->m->scratch));
+}
+
+static void on_ring(struct tmr *t)
+{
+	struct ses *s = CONTAINER_OF(t, struct ses, ring);
+	send_ring(s);
+	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+}
+
+enum err ses_ring(struct ses *s, unsigned status, bool with_sdp)
+{
+	struct str offer;
+	if (s->state != SES_INCOMING || status <= 100 || status >= 200)
+		return ERR_STATE;
+	/* an offer of ours must not go into an unreliable response [RFC3261 13.2.1] */
+	with_sdp = with_sdp && dlg_sdp(s->rx->msg, &offer);
+	if (with_sdp) {
+		unsigned st = have_sdp(s);
+		if (st != 200) {
+			end_for_media(s, st);
+			return ERR_UNSUPPORTED;
+		}
+	}
+	s->ring_status = status;
+	s->ring_has_sdp |= with_sdp;
+	send_ring(s);
+	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+	return OK;
+}
+
+enum err ses_answer(struct ses *s)
+{
+	struct str offer;
+	if (s->state != SES_INCOMING)
+		return ERR_STATE;
+	unsigned status = have_sdp(s);
+	if (status != 200) {
+		end_for_media(s, status);
+		return ERR_UNSUPPORTED;
+	}
+	bool is_our_offer = !dlg_sdp(s->rx->msg, &offer);
+	enum err e = ses_send_2xx(s, s->st, s->rx, buf_view(&s->local), true, is_our_offer);
+	if (e != OK)
+		return e;
+	ev_timer_stop(s->m->loop, &s->ring);
+	s->d->is_early = false;
+	ses_step(s, SES_E_ANSWER, STR_NONE);
+	return OK;
+}
+
+enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct str extra_lines)
+{
+	if (s->state != SES_INCOMING || status < 300 || status > 699)
+		return ERR_STATE;
+	refuse(s, status, reason, extra_lines);
+	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, status,
+		    reason.n ? reason : sip_status_reason(status));
+	ses_step(s, SES_E_REJECT, STR_NONE);
+	ses_flush_later(s);
+	return OK;
+}
+
+bool ses_on_cancel(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
+{
+	struct ses *s = CONTAINER_OF(u, struct ses, usage);
+	if (s->is_caller || s->st != st)
+		return false;
+	if (s->state == SES_INCOMING)
+		ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
+	ses_step(s, SES_E_CANCEL, STR_NONE);
+	ses_flush(s);
+	return true;
+}

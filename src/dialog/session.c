@@ -1,0 +1,292 @@
+/* INVITE sessions: life, the machine's actions, and what the owner is told.
+ *
+ * ses_uac.c makes calls, ses_uas.c takes them, ses_modify.c changes them, ses_request.c hears the
+ * peer; they all turn what happens into events of one machine (ses_fsm.c), whose actions are run
+ * here. SDP is bytes to all of them: what it says is the owner's.
+ *
+ * How it ended is written down once, at the first event that decides it (ses_set_end), and told
+ * when the machine is through: a call hung up here ends when the peer has answered the BYE. When
+ * both sides send BYE at the same time, both must come to the same story: who sees the crossing
+ * says that the caller ended it, unless its own BYE finds nobody: then the other side had finished
+ * before.
+ *
+ * Invariants:
+ * 1. Events are queued while the machine moves and told by ses_flush, as the last thing of an entry
+ *    from the loop; calls of the owner queue and defer. ENDED is the last one, and frees.
+ * 2. An entry makes at most SES_QUEUE - 1 events.
+ * 3. s->d, s->half and the forks are usages of this session and of nobody else.
+ *
+ * [RFC3261 13, 14, 15] [RFC5407]
+ */
+#include "dialog/ses_priv.h"
+
+#include <string.h>
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void on_task(struct ev_task *task)
+{
+	ses_flush(CONTAINER_OF(task, struct ses, task));
+}
+
+struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
+{
+	struct ses *s = pool_get(&m->sessions);
+	if (!s)
+		return NULL;
+	s->m = m;
+	s->user = user;
+	s->ctx = ctx;
+	s->usage.ops = &ses_usage_ops;
+	s->task.fn = on_task;
+	buf_init(&s->early);
+	buf_init(&s->local);
+	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
+	return s;
+}
+
+void ses_free(struct ses *s)
+{
+	struct dlg_mgr *m = s->m;
+	uac_drop(s->invite);
+	uac_drop(s->modify);
+	uac_drop(s->bye);
+	for (unsigned i = 0; i < SES_INFOS; i++)
+		uac_drop(s->infos[i]);
+	ses_stop_2xx(s);
+	ev_timer_stop(m->loop, &s->ring);
+	ev_timer_stop(m->loop, &s->glare);
+	ev_defer_cancel(m->loop, &s->task);
+	for (unsigned i = 0; i < s->n_queued; i++)
+		tp_rx_unref(m->tp, s->queue[i].rx);
+	tp_rx_unref(m->tp, s->rx);
+	ses_uac_drop_forks(s, NULL);
+	dlg_free(s->half);
+	dlg_free(s->d);
+	buf_fini(&s->early);
+	buf_fini(&s->local);
+	arena_fini(&s->arena);
+	pool_put(&m->sessions, s);
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+struct str ses_cause_text(enum ses_cause c)
+{
+	static const struct str texts[] = {
+		[SES_CAUSE_HANGUP] = STR_INIT("hung up"),
+		[SES_CAUSE_CANCEL] = STR_INIT("cancelled"),
+		[SES_CAUSE_REJECTED] = STR_INIT("rejected"),
+		[SES_CAUSE_AUTH] = STR_INIT("authentication refused"),
+		[SES_CAUSE_NO_RESPONSE] = STR_INIT("no response"),
+		[SES_CAUSE_LOST_ACK] = STR_INIT("lost ACK"),
+		[SES_CAUSE_GONE] = STR_INIT("dialog gone"),
+		[SES_CAUSE_UNREACHABLE] = STR_INIT("unreachable"),
+		[SES_CAUSE_MEDIA] = STR_INIT("no common media"),
+		[SES_CAUSE_LOCAL] = STR_INIT("local failure"),
+	};
+	return (size_t)c < ARRAY_LEN(texts) ? texts[c] : STR_NONE;
+}
+
+/* The text parameter of the first Reason header, else of the status line. [RFC3326 2] */
+struct str ses_text_of(const struct sip_msg *msg)
+{
+	struct sip_iter it = {0};
+	struct str v, text, rest;
+	if (sip_each(msg, SIP_HDR_REASON, &it, &v)) {
+		str_cut(v, ';', &rest);
+		if (sip_param(rest, STR("text"), &text) && text.n >= 2 && text.p[0] == '"')
+			return str_sub(text, 1, text.n - 2);
+	}
+	return msg->is_request ? STR_NONE : msg->reason;
+}
+
+void ses_set_end(struct ses *s, enum ses_by by, enum ses_cause cause, unsigned status,
+		 struct str text)
+{
+	if (s->has_end)
+		return;
+	s->has_end = true;
+	s->end = (struct ses_end){.by = by, .cause = cause, .status = status};
+	if (!text.n)
+		text = ses_cause_text(cause);
+	text.n = text.n < SES_TEXT_MAX ? text.n : SES_TEXT_MAX;
+	memcpy(s->end_text, text.p, text.n);
+	s->end.text = str_of(s->end_text, text.n);
+}
+
+void ses_tell(struct ses *s, enum ses_event_kind kind, unsigned status, enum ses_by by,
+	      struct tp_rx *rx)
+{
+	if (!s->user)
+		return;
+	ASSERT(s->n_queued < SES_QUEUE);
+	s->queue[s->n_queued++] = (struct ses_queued){
+		.kind = kind, .status = status, .by = by, .rx = rx ? tp_rx_ref(rx) : NULL};
+}
+
+/* The owner may call anything from on_event, also queue more events. */
+static void tell_queued(struct ses *s)
+{
+	while (s->n_queued) {
+		struct ses_queued q = s->queue[0];
+		s->n_queued--;
+		memmove(s->queue, s->queue + 1, s->n_queued * sizeof(*s->queue));
+		struct ses_event ev = {.kind = q.kind, .status = q.status, .by = q.by, .rx = q.rx};
+		if (s->user)
+			s->user->on_event(s->ctx, s, &ev);
+		tp_rx_unref(s->m->tp, q.rx);
+	}
+}
+
+void ses_flush(struct ses *s)
+{
+	if (s->is_telling)
+		return; /* called from inside on_event: the outer one goes on */
+	s->is_telling = true;
+	tell_queued(s);
+	s->is_telling = false;
+	if (s->state != SES_ENDED)
+		return;
+	struct ses_event ev = {
+		.kind = SES_EV_ENDED, .status = s->end.status, .by = s->end.by, .end = s->end};
+	if (s->user)
+		s->user->on_event(s->ctx, s, &ev);
+	ses_free(s);
+}
+
+void ses_flush_later(struct ses *s)
+{
+	if (s->state == SES_ENDED || s->n_queued)
+		ev_defer(s->m->loop, &s->task);
+}
+
+/* --- actions ---------------------------------------------------------------------------------- */
+
+static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
+{
+	struct ses *s = ctx;
+	s->bye = NULL;
+	bool is_heard = r->how == UAC_FINAL && r->status / 100 == 2;
+	if (s->has_crossed && s->end.cause == SES_CAUSE_HANGUP)
+		s->end.by = is_heard && s->is_caller ? SES_BY_LOCAL : SES_BY_REMOTE;
+	ses_step(s, SES_E_BYE_DONE, STR_NONE);
+	ses_flush(s);
+}
+
+static const struct uac_user bye_user = {.on_done = on_bye_done};
+
+/* False: it could not even be sent. */
+static bool send_bye(struct ses *s)
+{
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	if (s->bye_reason[0])
+		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	struct dlg_request req = {.method = STR("BYE"), .headers = buf_view(b)};
+	return dlg_send(s->d, &req, &bye_user, NULL, s, &s->bye) == OK;
+}
+
+static void cancel(struct ses *s)
+{
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	if (s->bye_reason[0])
+		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	if (s->invite)
+		uac_cancel(s->invite, buf_view(b));
+}
+
+static void refuse_invite(struct ses *s, unsigned status)
+{
+	ses_reply(s, s->st, s->rx, status, STR_NONE);
+	ev_timer_stop(s->m->loop, &s->ring);
+}
+
+void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
+{
+	uint32_t act = fsm_step(&ses_machine, &s->m->ses_fsm, &s->state, ev)->actions;
+	if (act & SES_A_STOP_2XX)
+		ses_stop_2xx(s);
+	if (act & SES_A_ACK)
+		dlg_send_ack(s->d, s->half->local_cseq, s->ack_auth, ack_body);
+	if (act & SES_A_487)
+		refuse_invite(s, 487);
+	if (act & SES_A_603)
+		refuse_invite(s, 603);
+	if (act & SES_A_CANCEL)
+		cancel(s);
+	if (act & SES_A_CROSSED)
+		s->has_crossed = true;
+	if (act & SES_A_TELL)
+		ses_tell(s, SES_EV_CONFIRMED, 0, SES_BY_REMOTE, NULL);
+	if ((act & SES_A_BYE) && !send_bye(s))
+		ses_step(s, SES_E_BYE_DONE, STR_NONE);
+}
+
+/* --- calls of the owner ----------------------------------------------------------------------- */
+
+void ses_hangup(struct ses *s, struct str reason)
+{
+	static const enum ses_cause causes[SES_STATE__N] = {
+		[SES_CALLING] = SES_CAUSE_CANCEL,
+		[SES_CANCELLING] = SES_CAUSE_CANCEL,
+		[SES_INCOMING] = SES_CAUSE_REJECTED,
+	};
+	if (s->state == SES_ENDED)
+		return;
+	if (reason.n < sizeof(s->bye_reason) && !s->bye_reason[0])
+		(void)str_copy(s->bye_reason, sizeof(s->bye_reason), reason);
+	/* a call given up is not over yet: the peer's answer may cross and decide otherwise */
+	if (s->state != SES_CALLING)
+		ses_set_end(s, SES_BY_LOCAL, causes[s->state], s->state == SES_INCOMING ? 603 : 0,
+			    STR_NONE);
+	ses_step(s, SES_E_HANGUP, STR_NONE);
+	ses_flush_later(s);
+}
+
+void ses_drop(struct ses *s)
+{
+	s->user = NULL;
+	ses_hangup(s, STR_NONE);
+}
+
+obj_id ses_id(const struct ses *s)
+{
+	return pool_id(&s->m->sessions, s);
+}
+
+struct ses *ses_find(struct dlg_mgr *m, obj_id id)
+{
+	return pool_find(&m->sessions, id);
+}
+
+struct dlg *ses_dialog(const struct ses *s)
+{
+	return s->d ? s->d : s->n_forks ? s->forks[0] : NULL;
+}
+
+struct str ses_call_id(const struct ses *s)
+{
+	return s->half ? s->half->call_id : s->d->call_id;
+}
+
+struct str ses_local_tag(const struct ses *s)
+{
+	return s->half ? s->half->local_tag : s->d->local_tag;
+}
+
+struct tp_rx *ses_invite(const struct ses *s)
+{
+	return s->rx;
+}
+
+bool ses_is_caller(const struct ses *s)
+{
+	return s->is_caller;
+}
+
+bool ses_is_confirmed(const struct ses *s)
+{
+	return s->state == SES_CONFIRMED;
+}

@@ -1,0 +1,276 @@
+/* The notifier of a subscription: grants time, and sends NOTIFYs one at a time.
+ *
+ * What changes while a NOTIFY is under way makes the state dirty, and one NOTIFY with the newest
+ * state follows when that is answered: a burst of changes costs two messages, and no NOTIFY can
+ * overtake another. The first NOTIFY follows each 2xx at once, in the same turn but behind it.
+ *
+ * A subscription ends with a last NOTIFY that says why (expiry, Expires 0, sub_terminate), or
+ * silently when a NOTIFY shows that nobody is there: 481, time-out, closed port or connection, and
+ * any other refusal that does not ask to come again later. [RFC6665 4.2]
+ */
+#include "dialog/sub_priv.h"
+
+#define GRACE_US 2000000 /* a refresh that is on its way when the time is over still counts */
+
+/* --- NOTIFY ----------------------------------------------------------------------------------- */
+
+static void send_notify(struct sub *s);
+
+static void notify_soon(struct sub *s)
+{
+	s->is_dirty = true;
+	if (!s->uac && !s->is_over)
+		ev_defer(s->m->loop, &s->task);
+}
+
+static void on_notify_done(void *ctx, struct uac *u, const struct uac_result *r)
+{
+	struct sub *s = ctx;
+	s->uac = NULL;
+	bool is_ok = r->how == UAC_FINAL &&
+		     (r->status / 100 == 2 || sip_has(r->rx->msg, SIP_HDR_RETRY_AFTER));
+	if (s->is_terminating && !s->is_dirty)
+		sub_finish(s, s->why, 0, s->reason);
+	else if (!is_ok)
+		sub_finish(s, SUB_END_GONE, r->status,
+			   r->how == UAC_FINAL ? r->rx->msg->reason : str_c(err_text(r->err)));
+	else if (s->is_dirty)
+		send_notify(s);
+}
+
+static const struct uac_user notify_user = {.on_done = on_notify_done};
+
+static void put_state(struct sub *s, struct buf *b)
+{
+	uint64_t now = ev_now_us(s->m->loop);
+	unsigned left = s->expires_at_us > now ? (unsigned)((s->expires_at_us - now) / 1000000) : 0;
+	buf_str(b, STR("Event: "));
+	buf_str(b, s->event);
+	if (s->event_id.n) {
+		buf_str(b, STR(";id="));
+		buf_str(b, s->event_id);
+	}
+	if (s->is_terminating)
+		buf_fmt(b, "\r\nSubscription-State: terminated;reason=" STR_FMT "\r\n",
+			STR_ARG(s->reason));
+	else
+		buf_fmt(b, "\r\nSubscription-State: %s;expires=%u\r\n",
+			s->is_pending ? "pending" : "active", left);
+}
+
+static void send_notify(struct sub *s)
+{
+	struct buf *lines = &s->m->lines, *body = &s->m->sdp;
+	struct str content_type = s->content_type;
+	s->is_dirty = false;
+	buf_clear(body);
+	if (s->notifier->body(s->ctx, s, &content_type, body) != OK || body->err != OK)
+		buf_clear(body);
+	buf_clear(lines);
+	put_state(s, lines);
+	struct dlg_request req = {.method = STR("NOTIFY"),
+				  .headers = buf_view(lines),
+				  .content_type = content_type,
+				  .body = buf_view(body)};
+	if (lines->err != OK || dlg_send(s->d, &req, &notify_user, NULL, s, &s->uac) != OK)
+		sub_finish(s, SUB_END_FAILED, 0, STR("the NOTIFY could not be sent"));
+}
+
+static void on_task(struct ev_task *task)
+{
+	struct sub *s = CONTAINER_OF(task, struct sub, task);
+	if (s->is_over)
+		sub_tell_end(s);
+	else if (s->is_dirty && !s->uac)
+		send_notify(s);
+}
+
+static void terminate(struct sub *s, enum sub_why why, struct str reason)
+{
+	if (s->is_terminating || s->is_over)
+		return;
+	s->is_terminating = true;
+	s->why = why;
+	s->reason = arena_str(&s->arena, reason);
+	ev_timer_stop(s->m->loop, &s->timer);
+	notify_soon(s);
+}
+
+static void on_expiry(struct tmr *t)
+{
+	terminate(CONTAINER_OF(t, struct sub, timer), SUB_END_EXPIRED, STR("timeout"));
+}
+
+/* --- SUBSCRIBE -------------------------------------------------------------------------------- */
+
+/* What is granted; false: answered 423. */
+static bool grant(struct sub *s, tsx_id st, const struct tp_rx *rx, uint32_t *expires_s)
+{
+	uint32_t e = sub_expires_of(rx->msg, s->default_s);
+	if (e > 0 && e < s->min_s) {
+		char text[48];
+		struct buf b;
+		buf_init_fixed(&b, text, sizeof(text));
+		buf_fmt(&b, "Min-Expires: %u\r\n", s->min_s);
+		(void)!tsx_reply(s->m->tsx, st, 423, STR_NONE, buf_view(&b));
+		return false;
+	}
+	*expires_s = e < s->max_s ? e : s->max_s;
+	return true;
+}
+
+/* 200, then the NOTIFY that each 200 calls for. */
+static enum err accept_for(struct sub *s, tsx_id st, struct tp_rx *rx, uint32_t expires_s)
+{
+	char text[40];
+	struct buf b;
+	buf_init_fixed(&b, text, sizeof(text));
+	buf_fmt(&b, "Expires: %u\r\n", expires_s);
+	struct dlg_answer ans = {.status = 200, .headers = buf_view(&b)};
+	enum err e = dlg_answer(s->d, st, rx, &ans);
+	if (e != OK)
+		return e;
+	s->d->is_early = false;
+	s->expires_at_us = ev_now_us(s->m->loop) + expires_s * 1000000ull;
+	if (expires_s == 0) {
+		terminate(s, SUB_END_REMOTE, STR("timeout"));
+		return OK;
+	}
+	ev_timer(s->m->loop, &s->timer, expires_s * 1000000ull + GRACE_US, on_expiry);
+	notify_soon(s);
+	return OK;
+}
+
+static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
+{
+	struct sub *s = CONTAINER_OF(u, struct sub, usage);
+	uint32_t expires_s = 0;
+	if (s->is_over || s->is_terminating) {
+		(void)!tsx_reply(s->m->tsx, st, 481, STR_NONE, STR_NONE);
+	} else if (rx->msg->method != SIP_SUBSCRIBE) {
+		unsigned status = rx->msg->method == SIP_OPTIONS ? 200 : 405;
+		(void)!dlg_answer(s->d, st, rx, &(struct dlg_answer){.status = status});
+	} else if (!sub_is_event(s, rx->msg)) {
+		(void)!tsx_reply(s->m->tsx, st, 489, STR_NONE, STR_NONE);
+	} else if (grant(s, st, rx, &expires_s)) {
+		dlg_refresh(s->d, rx);
+		if (accept_for(s, st, rx, expires_s) == OK && expires_s && s->notifier->on_refresh)
+			s->notifier->on_refresh(s->ctx, s, expires_s);
+	}
+}
+
+const struct dlg_usage_ops sub_notifier_ops = {.on_request = on_request};
+
+/* --- a new one -------------------------------------------------------------------------------- */
+
+/* Accept, when there is one, must allow our bodies. */
+static bool does_accept(const struct sip_msg *msg, struct str content_type)
+{
+	struct sip_iter it = {0};
+	struct str v, rest;
+	if (!sip_has(msg, SIP_HDR_ACCEPT) || !content_type.n)
+		return true;
+	while (sip_each(msg, SIP_HDR_ACCEPT, &it, &v)) {
+		struct str range = str_trim(str_cut(v, ';', &rest));
+		if (str_ieq(range, content_type) || str_eq(range, STR("*/*")))
+			return true;
+		if (str_ends(range, STR("/*")) &&
+		    str_istarts(content_type, str_sub(range, 0, range.n - 1)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx,
+			const struct sub_accept *acc, struct sip_event *ev)
+{
+	const struct sip_msg *msg = rx->msg;
+	struct buf *b = &m->lines;
+	unsigned status = 0;
+	buf_clear(b);
+	if (tsx_is_merged(m->tsx, st)) {
+		status = 482;
+	} else if (sip_event_parse(sip_value(msg, SIP_HDR_EVENT), ev) != OK ||
+		   !str_ieq(ev->package, acc->event)) {
+		status = 489;
+		buf_str(b, STR("Allow-Events: "));
+		buf_str(b, acc->event);
+		buf_str(b, STR("\r\n"));
+	} else if (!does_accept(msg, acc->content_type)) {
+		status = 406;
+	} else if (!sip_has(msg, SIP_HDR_CONTACT)) {
+		status = 400;
+	}
+	if (status) {
+		(void)!tsx_reply(m->tsx, st, status, STR_NONE, buf_view(b));
+		return false;
+	}
+	return dlg_check_require(m, st, rx);
+}
+
+static enum err fill(struct sub *s, struct tp_rx *rx, const struct sub_accept *acc,
+		     const struct sip_event *ev)
+{
+	char tag[24];
+	struct arena *a = &s->arena;
+	s->min_s = acc->min_s ? acc->min_s : 60;
+	s->max_s = acc->max_s ? acc->max_s : 3600;
+	s->default_s = acc->default_s ? acc->default_s : 3600;
+	s->is_pending = acc->is_pending;
+	enum err e = dlg_dup(a, acc->event, &s->event);
+	if (e == OK)
+		e = dlg_dup(a, ev->id, &s->event_id);
+	if (e == OK)
+		e = dlg_dup(a, acc->content_type, &s->content_type);
+	if (e == OK)
+		e = dlg_new_uas(s->m, rx, tsx_to_tag(s->m->tsx, rx->msg, tag), acc->contact_user,
+				&acc->account, &s->d);
+	return e;
+}
+
+enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct sub_accept *acc,
+		    const struct sub_notifier *user, void *ctx, struct sub **out)
+{
+	struct sip_event ev;
+	uint32_t expires_s = 0;
+	if (!is_takeable(m, st, rx, acc, &ev))
+		return ERR_STATE;
+	struct sub *s = sub_alloc(m, ctx);
+	enum err e = s ? fill(s, rx, acc, &ev) : ERR_LIMIT;
+	if (e != OK) {
+		sub_drop(s);
+		bool is_bad = e == ERR_SYNTAX;
+		(void)!tsx_reply(m->tsx, st, is_bad ? 400 : 503, STR_NONE,
+				 is_bad ? STR_NONE : STR("Retry-After: 5\r\n"));
+		return ERR_STATE;
+	}
+	s->notifier = user;
+	s->usage.ops = &sub_notifier_ops;
+	s->d->usage = &s->usage;
+	s->task.fn = on_task;
+	if (!grant(s, st, rx, &expires_s) || accept_for(s, st, rx, expires_s) != OK) {
+		sub_free(s);
+		return ERR_STATE;
+	}
+	*out = s;
+	return OK;
+}
+
+/* --- calls of the owner ----------------------------------------------------------------------- */
+
+void sub_notify(struct sub *s)
+{
+	if (!s->is_terminating)
+		notify_soon(s);
+}
+
+void sub_activate(struct sub *s)
+{
+	s->is_pending = false;
+	sub_notify(s);
+}
+
+void sub_terminate(struct sub *s, struct str reason)
+{
+	terminate(s, SUB_END_LOCAL, reason);
+}

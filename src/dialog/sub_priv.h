@@ -1,0 +1,53 @@
+#pragma once
+/* The inside of a subscription, both sides. */
+
+#include "dialog/priv.h"
+
+struct sub {
+	struct dlg_mgr *m;
+	const struct sub_notifier *notifier; /* one of the two; both NULL: dropped */
+	const struct sub_subscriber *subscriber;
+	void *ctx;
+	struct arena arena;
+	struct dlg_usage usage;
+	struct dlg *d;
+	struct str event, event_id; /* Event package and its id parameter */
+	struct uac *uac;            /* NOTIFY or SUBSCRIBE under way */
+	struct tmr timer;           /* notifier: expiry; subscriber: refresh */
+	struct ev_task task;        /* notifier: a NOTIFY to be sent; both: the end to be told */
+	uint64_t expires_at_us;
+	bool is_over; /* the end is decided and only to be told */
+	bool is_pending;
+
+	/* notifier */
+	struct str content_type;
+	uint32_t min_s, max_s, default_s;
+	bool is_dirty;       /* the state is newer than the last NOTIFY */
+	bool is_terminating; /* the next NOTIFY is the last */
+	struct str reason;   /* of that one */
+	enum sub_why why;    /* of that end */
+
+	/* subscriber */
+	struct str accept, headers;
+	uint32_t expires_s; /* asked for */
+	bool is_unsubscribing, has_raised;
+	struct tp_dst dst; /* of the first SUBSCRIBE, when told */
+	bool has_dst;
+	struct tmr timer_n; /* no NOTIFY came [RFC6665 4.1.2.4] */
+
+	struct sub_end end;
+	struct uac_result result; /* behind the end; rx referenced */
+	bool has_result;
+	_Alignas(16) char mem[256];
+};
+
+struct sub *sub_alloc(struct dlg_mgr *m, void *ctx);
+void sub_free(struct sub *s);
+/* Decides the end; it is told, and the object freed, later in this turn. */
+void sub_finish(struct sub *s, enum sub_why why, unsigned status, struct str reason);
+void sub_tell_end(struct sub *s);
+/* Event of a request is ours. */
+bool sub_is_event(const struct sub *s, const struct sip_msg *msg);
+/* Expires of a message; `otherwise` when it has none. */
+uint32_t sub_expires_of(const struct sip_msg *msg, uint32_t otherwise);
+extern const struct dlg_usage_ops sub_notifier_ops, sub_subscriber_ops;
