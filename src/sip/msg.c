@@ -37,7 +37,7 @@ size_t sip_msg_block_size(size_t n_bytes)
 struct sip_msg *sip_msg_init(void *block, size_t block_size)
 {
 	struct sip_msg *m = block;
-	ASSERT(block_size > BYTES_OFF + ALIGN);
+	ASSERT(block_size >= BYTES_OFF + ALIGN);
 	memset(m, 0, offsetof(struct sip_msg, first));
 	memset(m->first, 0xff, sizeof(m->first));
 	m->block_size = (uint32_t)block_size;

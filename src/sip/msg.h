@@ -112,8 +112,6 @@ struct str sip_value_named(const struct sip_msg *m, struct str name);
  * status (400, 505 ...) with which to refuse a request; -1: discard without an answer. *why gets
  * the first diagnostic that led to it (may be NULL). [RFC3261 16.3, 18.3] */
 int sip_msg_verdict(const struct sip_msg *m, const struct sip_diag **why);
-const char *sip_diag_text(unsigned code);
-const char *sip_diag_rfc(unsigned code); /* "RFC3261 20.14" */
 
 /* The Call-ID of unparsed bytes, for finding the owning shard; false when there is none. It is the
  * index code itself, so that compact, folded and duplicate headers behave alike. */

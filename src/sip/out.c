@@ -119,7 +119,7 @@ static unsigned via_patches(const struct sip_msg *req, const struct addr *from, 
 			    struct patch out[2])
 {
 	struct sip_via via;
-	struct str port;
+	struct str name, port, rest;
 	unsigned n = 0;
 	if (sip_via_parse(req->via, &via) != OK || (!via.has_rport && is_source(&via, from)))
 		return 0;
@@ -135,16 +135,19 @@ static unsigned via_patches(const struct sip_msg *req, const struct addr *from, 
 		addr_put_ip(&b, from);
 		out[n++] = (struct patch){req->via.p + req->via.n, 0, buf_view(&b)};
 	}
-	if (via.has_rport && sip_param(via.params, STR("rport"), &port)) {
+	for (rest = via.params; via.has_rport && sip_param_next(&rest, &name, &port);) {
+		if (!str_ieq(name, STR("rport")))
+			continue;
 		size_t start = b.n;
 		if (!port.p) { /* stands without '=': behind the name */
-			port = str_of(via.params.p + str_ifind(via.params, STR("rport")) + 5, 0);
+			port = str_of(name.p + name.n, 0);
 			buf_chr(&b, '=');
 		}
 		buf_u64(&b, from->port);
 		out[n++] = (struct patch){port.p, port.n, str_of(text + start, b.n - start)};
+		break;
 	}
-	if (n == 2 && out[1].at < out[0].at) {
+	if (n == 2 && out[1].at <= out[0].at) {
 		struct patch first = out[1];
 		out[1] = out[0];
 		out[0] = first;

@@ -9,7 +9,6 @@
 #include "sip/tables.h"
 
 #include "sip/find.h"
-#include "sip/msg.h"
 
 _Static_assert(SIP_HDR__N <= 256, "a header id is one byte of a row");
 

@@ -51,6 +51,8 @@ enum sip_diag_code {
 #undef DIAG
 	SIP_DIAG__N
 };
+const char *sip_diag_text(unsigned code);
+const char *sip_diag_rfc(unsigned code);  /* "RFC3261 20.14" */
 const char *sip_diag_name(unsigned code); /* "BARE_LF": stable, for tests and filters */
 enum sip_severity sip_diag_severity(unsigned code);
 unsigned sip_diag_status(unsigned code); /* status to answer with, 0 when there is none */

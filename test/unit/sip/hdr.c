@@ -1,0 +1,255 @@
+/* Header values that are no addresses, and bodies. */
+
+#include "sip/hdr.h"
+
+#include "fixture.h"
+
+#include <string.h>
+
+/* [RFC3261 20.42] [RFC3581] [RFC4475 3.1.1.1, 3.1.2.1] [RFC5118 4.5] */
+TEST(via)
+{
+	struct sip_via v;
+	CHECK_EQ(sip_via_parse(
+			 STR("SIP/2.0/UDP [2001:db8::9:1]:6050;received=2001:db8::9:255"
+			     ";branch=z9hG4bKas3;rport=5061;ttl=16;maddr=224.2.0.1;x=\"a;,b\""),
+			 &v),
+		 OK);
+	CHECK_STR(v.proto, "SIP/2.0");
+	CHECK_STR(v.transport, "UDP");
+	CHECK_STR(v.host, "2001:db8::9:1");
+	CHECK_EQ(v.port, 6050);
+	CHECK_STR(v.received, "2001:db8::9:255");
+	CHECK_STR(v.branch, "z9hG4bKas3");
+	CHECK_STR(v.maddr, "224.2.0.1");
+	CHECK(v.has_rport && v.rport == 5061 && v.ttl == 16);
+	CHECK_EQ(sip_via_parse(STR("SIP/2.0/UDP [::1];received=[2001:db8::9:255];rport"), &v), OK);
+	CHECK_STR(v.received, "2001:db8::9:255");
+	CHECK(v.has_rport && v.rport == 0 && v.port == 0);
+	CHECK_EQ(sip_via_parse(
+			 STR("SIP  /   2.0\r\n /UDP\r\n    192.0.2.2 : 5 ;\r\n branch = 390skdjuw"),
+			 &v),
+		 OK);
+	CHECK_STR(v.host, "192.0.2.2");
+	CHECK_STR(v.branch, "390skdjuw");
+	CHECK_STR(v.transport, "UDP");
+	CHECK_EQ(v.port, 5);
+	CHECK_EQ(sip_via_parse(STR("SIP/2.0/UNKNOWN t4.example.com;BRANCH=z9hG4bKasd0f3en"), &v),
+		 OK);
+	CHECK_STR(v.branch, "z9hG4bKasd0f3en");
+	static const char *const bad[] = {
+		"",
+		"SIP/2.0/UDP",
+		"SIP/2.0/UDP ",
+		"SIP/2.0 UDP a",
+		"SIP/2.0/ a",
+		"/2.0/UDP a",
+		"SIP/2.0/UDPa",
+		"SIP/2.0/UDP 192.0.2.15;;",
+		"SIP/2.0/UDP a;",
+		"SIP/2.0/UDP a;branch=",
+		"SIP/2.0/UDP a;=x",
+		"SIP/2.0/UDP a:",
+		"SIP/2.0/UDP a:65536",
+		"SIP/2.0/UDP [::1",
+		"SIP/2.0/UDP []",
+		"SIP/2.0/UDP a b",
+		"SIP/2.0/UDP a;rport=x",
+		"SIP/2.0/UDP a;rport=65536",
+		"SIP/2.0/UDP a;ttl=256",
+		"SIP/2.0/UDP a;x=\"open",
+		"SIP/2.0/UDP a, SIP/2.0/UDP b",
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (sip_via_parse(str_c(bad[i]), &v) == OK)
+			test_fail(__FILE__, __LINE__, "taken: %s", bad[i]);
+}
+
+/* [RFC3261 20.16] */
+TEST(cseq)
+{
+	struct sip_cseq c;
+	CHECK_EQ(sip_cseq_parse(STR("0009\r\n  INVITE"), &c), OK);
+	CHECK_EQ(c.n, 9);
+	CHECK_STR(c.method, "INVITE");
+	CHECK_EQ(sip_cseq_parse(STR("4294967295 X"), &c), OK);
+	CHECK_EQ(c.n, 4294967295u);
+	CHECK_EQ(sip_cseq_parse(STR("4294967296 X"), &c), ERR_LIMIT);
+	CHECK_EQ(sip_cseq_parse(STR("36893488147419103232 REGISTER"), &c), ERR_LIMIT);
+	CHECK_EQ(sip_cseq_parse(STR("18446744073709551617 REGISTER"), &c), ERR_LIMIT);
+	static const char *const bad[] = {"",   "1",         "INVITE",     "1INVITE",   "-1 INVITE",
+					  "1 ", "1 IN VITE", "1 INVITE;x", "1.0 INVITE"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_cseq_parse(str_c(bad[i]), &c), ERR_SYNTAX);
+}
+
+TEST(qvalue)
+{
+	uint16_t q = 7;
+	CHECK(sip_q_parse(STR("0"), &q) && q == 0);
+	CHECK(sip_q_parse(STR("0."), &q) && q == 0);
+	CHECK(sip_q_parse(STR("1.000"), &q) && q == 1000);
+	CHECK(sip_q_parse(STR("0.33"), &q) && q == 330);
+	CHECK(sip_q_parse(STR("0.007"), &q) && q == 7);
+	static const char *const bad[] = {"",    "2",  ".5",   "1.001", "0.1234",
+					  "0,5", "01", "-0.1", "0.5x"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(!sip_q_parse(str_c(bad[i]), &q));
+	CHECK_EQ(q, 7);
+}
+
+/* Too large is the largest. [RFC3261 20.19] */
+TEST(seconds)
+{
+	uint32_t s;
+	CHECK_EQ(sip_seconds_parse(STR("3600"), &s), OK);
+	CHECK_EQ(s, 3600);
+	CHECK_EQ(sip_seconds_parse(STR("280297596632815"), &s), OK);
+	CHECK_EQ(s, UINT32_MAX);
+	CHECK_EQ(sip_seconds_parse(STR("10000000000000000000000000000000000"), &s), OK);
+	CHECK_EQ(s, UINT32_MAX);
+	CHECK_EQ(sip_seconds_parse(STR(""), &s), ERR_SYNTAX);
+	CHECK_EQ(sip_seconds_parse(STR("-1"), &s), ERR_SYNTAX);
+	CHECK_EQ(sip_seconds_parse(STR("1 hour"), &s), ERR_SYNTAX);
+}
+
+TEST(media_type)
+{
+	struct sip_media_type t;
+	struct str v;
+	CHECK_EQ(sip_media_type_parse(STR("multipart/mixed ; boundary=\"a b\""), &t), OK);
+	CHECK_STR(t.type, "multipart");
+	CHECK_STR(t.subtype, "mixed");
+	CHECK(sip_param(t.params, STR("boundary"), &v));
+	CHECK_STR(v, "a b");
+	CHECK(sip_media_type_is(STR("Application/SDP;charset=utf-8"), STR("application"),
+				STR("sdp")));
+	CHECK(!sip_media_type_is(STR("application/sdpx"), STR("application"), STR("sdp")));
+	CHECK_EQ(sip_media_type_parse(STR("application"), &t), ERR_SYNTAX);
+	CHECK_EQ(sip_media_type_parse(STR("application/"), &t), ERR_SYNTAX);
+	CHECK_EQ(sip_media_type_parse(STR("/sdp"), &t), ERR_SYNTAX);
+	CHECK_EQ(sip_media_type_parse(STR("a/b c"), &t), ERR_SYNTAX);
+	CHECK_EQ(sip_media_type_parse(STR(""), &t), ERR_SYNTAX);
+}
+
+TEST(tokens)
+{
+	struct sip_msg *m =
+		MSG(REQ_START REQ_REST "k: replaces,\r\n 100rel\r\nSupported: Timer\r\n" REQ_END);
+	CHECK(sip_has_token(m, SIP_HDR_SUPPORTED, STR("100REL")));
+	CHECK(sip_has_token(m, SIP_HDR_SUPPORTED, STR("timer")));
+	CHECK(!sip_has_token(m, SIP_HDR_SUPPORTED, STR("100")));
+	CHECK(!sip_has_token(m, SIP_HDR_REQUIRE, STR("timer")));
+	sip_msg_free(m);
+}
+
+/* [RFC6665 8.2.1, 8.2.3] */
+TEST(event_and_subscription_state)
+{
+	struct sip_event ev;
+	struct sip_sub_state s;
+	CHECK_EQ(sip_event_parse(STR("dialog ; id=7;x"), &ev), OK);
+	CHECK_STR(ev.package, "dialog");
+	CHECK_STR(ev.id, "7");
+	CHECK_EQ(sip_event_parse(STR("message-summary"), &ev), OK);
+	CHECK(!ev.id.p);
+	CHECK_EQ(sip_event_parse(STR(""), &ev), ERR_SYNTAX);
+	CHECK_EQ(sip_event_parse(STR("a b"), &ev), ERR_SYNTAX);
+	CHECK_EQ(sip_sub_state_parse(STR("terminated;reason=timeout;retry-after=5"), &s), OK);
+	CHECK_STR(s.state, "terminated");
+	CHECK_STR(s.reason, "timeout");
+	CHECK_EQ(s.expires, UINT32_MAX);
+	CHECK_EQ(s.retry_after, 5);
+	CHECK_EQ(sip_sub_state_parse(STR("active;expires=3600"), &s), OK);
+	CHECK_EQ(s.expires, 3600);
+	CHECK_EQ(sip_sub_state_parse(STR("active;expires=soon"), &s), ERR_SYNTAX);
+	CHECK_EQ(sip_sub_state_parse(STR("active;expires"), &s), ERR_SYNTAX);
+}
+
+/* [RFC3326 2] [RFC3261 20.43] */
+TEST(reason_and_warning)
+{
+	struct sip_reason r;
+	struct sip_warning w;
+	CHECK_EQ(sip_reason_parse(STR("Q.850 ;cause=16 ;text=\"Terminated, \\\"ok\\\"\""), &r), OK);
+	CHECK_STR(r.protocol, "Q.850");
+	CHECK(r.has_cause && r.cause == 16);
+	CHECK_STR(r.text, "Terminated, \\\"ok\\\"");
+	CHECK_EQ(sip_reason_parse(STR("SIP"), &r), OK);
+	CHECK(!r.has_cause && !r.text.n);
+	CHECK_EQ(sip_reason_parse(STR("SIP;cause=x"), &r), ERR_SYNTAX);
+	CHECK_EQ(sip_reason_parse(STR(";cause=1"), &r), ERR_SYNTAX);
+	CHECK_EQ(sip_warning_parse(
+			 STR("307 isi.edu:5060 \"Session parameter 'foo' not understood\""), &w),
+		 OK);
+	CHECK_EQ(w.code, 307);
+	CHECK_STR(w.agent, "isi.edu:5060");
+	CHECK_STR(w.text, "Session parameter 'foo' not understood");
+	static const char *const bad[] = {
+		"",           "307",       "307 a",    "307 a b", "1812 overture \"x\"",
+		"307a \"x\"", "307 \"x\"", "307 a \"x"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_warning_parse(str_c(bad[i]), &w), ERR_SYNTAX);
+}
+
+#define BODY(type, body) REQ_START REQ_REST "Content-Type: " type "\r\n\r\n" body
+
+/* [RFC2046 5.1] [RFC3261 7.4.1] */
+TEST(multipart)
+{
+	struct str part;
+	struct sip_msg *m = MSG(BODY("application/sdp", "v=0\r\n"));
+	CHECK(sip_body_find(m, STR("application"), STR("sdp"), &part));
+	CHECK_STR(part, "v=0\r\n");
+	CHECK(!sip_body_find(m, STR("text"), STR("plain"), &part));
+	sip_msg_free(m);
+
+	m = MSG(BODY("multipart/mixed;boundary=\"b1\"",
+		     "preamble --b1\r\n--b1\r\n\r\nplain --b1\r\n--b1 \r\n"
+		     "Content-Type:\r\n multipart/alternative; boundary=b2\r\n\r\n"
+		     "--b2\r\nc: application/sdp\r\n\r\nv=0\r\ns=-\r\n--b2--\r\n"
+		     "--b1\r\nContent-Type: text/empty\r\n\r\n\r\n--b1--\r\nepilogue"));
+	CHECK(sip_body_find(m, STR("application"), STR("sdp"), &part));
+	CHECK_STR(part, "v=0\r\ns=-");
+	CHECK(sip_body_find(m, STR("text"), STR("plain"), &part)); /* the default type */
+	CHECK_STR(part, "plain --b1");
+	CHECK(sip_body_find(m, STR("text"), STR("empty"), &part));
+	CHECK_EQ(part.n, 0);
+	CHECK(!sip_body_find(m, STR("text"), STR("html"), &part));
+	sip_msg_free(m);
+
+	static const char *const broken[] = {
+		BODY("multipart/mixed", "--b\r\nc: text/x\r\n\r\nx\r\n--b--"),
+		BODY("multipart/mixed;boundary=", "--\r\nc: text/x\r\n\r\nx\r\n----"),
+		BODY("multipart/mixed;boundary=b", "no delimiter"),
+		BODY("multipart/mixed;boundary=b", "--b"),
+		BODY("multipart/mixed;boundary=b", "--b--\r\nc: text/x\r\n\r\nx"),
+		BODY("nonsense", "x"),
+	};
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		m = msg(str_c(broken[i]));
+		CHECK(!sip_body_find(m, STR("text"), STR("x"), &part));
+		sip_msg_free(m);
+	}
+	/* the closing delimiter was cut off: the part is what came */
+	m = MSG(BODY("multipart/mixed;boundary=b", "--b\nc: text/x\n\nx"));
+	CHECK(sip_body_find(m, STR("text"), STR("x"), &part));
+	CHECK_STR(part, "x");
+	sip_msg_free(m);
+}
+
+/* A message that nests forever ends the walk, not the stack. */
+TEST(multipart_depth)
+{
+	struct buf b;
+	struct str part;
+	buf_init(&b);
+	buf_str(&b, STR(REQ_START REQ_REST "Content-Type: multipart/mixed;boundary=b\r\n\r\n"));
+	for (int i = 0; i < 1000; i++)
+		buf_str(&b, STR("--b\r\nc: multipart/mixed;boundary=b\r\n\r\n"));
+	CHECK_EQ(b.err, OK);
+	struct sip_msg *m = msg(buf_view(&b));
+	CHECK(!sip_body_find(m, STR("text"), STR("x"), &part));
+	sip_msg_free(m);
+	buf_fini(&b);
+}
