@@ -14,6 +14,7 @@
  * 3. A waiter is in exactly one list and is told once, or cancelled.
  * 4. A waiter's patience ends after PATIENCE_US even if the back end never answers.
  */
+#include "net/dns.h"
 #include "base/limits.h"
 #include "net/dns_priv.h"
 
