@@ -1,0 +1,285 @@
+/* Capture files: the common half, and the classic pcap format.
+ *
+ * The file is read once, in blocks of CAP_BLOCK bytes, through zlib, which passes plain files
+ * through unchanged. A record is handed out where it lies in the block; when the block ends inside
+ * a record, the piece is moved to the front and the rest read behind it. The block grows only for
+ * a record larger than itself, up to CAP_MAX_RECORD.
+ *
+ * Why not libpcap: it opens pcapng files only when all interfaces share one link type and
+ * resolution, does not unpack gzip, cannot tell the offset of a record, and its loop costs twice
+ * ours.
+ *
+ * Invariants:
+ * 1. at <= end <= cap; block[at .. end) is unread; off is the file's offset of block[at].
+ * 2. A record is handed out whole or not at all.
+ * 3. Once `problem` is set nothing more is read: what was read before stays good.
+ *
+ * Format: draft-ietf-opsawg-pcap; the variant with magic a1b2cd34 has eight more bytes per record.
+ */
+#include "scope/cap_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC_US       0xa1b2c3d4u
+#define MAGIC_NS       0xa1b23c4du
+#define MAGIC_MODIFIED 0xa1b2cd34u
+#define MAGIC_NG       0x0a0d0d0au
+
+static uint32_t swap32(uint32_t v)
+{
+	return __builtin_bswap32(v);
+}
+
+uint16_t cap_u16(const struct cap *c, const uint8_t *p)
+{
+	uint16_t v;
+	memcpy(&v, p, sizeof v);
+	return c->is_swapped ? __builtin_bswap16(v) : v;
+}
+
+uint32_t cap_u32(const struct cap *c, const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof v);
+	return c->is_swapped ? swap32(v) : v;
+}
+
+bool cap_fail(struct cap *c, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!c->problem[0])
+		vsnprintf(c->problem, sizeof c->problem, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static void refill(struct cap *c, size_t n)
+{
+	memmove(c->block, c->block + c->at, c->end - c->at);
+	c->end -= c->at;
+	c->at = 0;
+	while (c->end < n && !c->is_eof) {
+		int got = gzread(c->file, c->block + c->end, (unsigned)(c->cap - c->end));
+		if (got <= 0)
+			c->is_eof = true;
+		else
+			c->end += (size_t)got;
+	}
+}
+
+bool cap_need(struct cap *c, size_t n, const char *what)
+{
+	if (c->end - c->at >= n)
+		return true;
+	if (n > c->cap) {
+		uint8_t *p = realloc(c->block, n);
+		if (!p)
+			return cap_fail(c, "no memory for a record of %zu bytes", n);
+		c->block = p;
+		c->cap = n;
+	}
+	refill(c, n);
+	if (c->end - c->at >= n)
+		return true;
+	int zerr = Z_OK;
+	gzerror(c->file, &zerr);
+	if (zerr != Z_OK && zerr != Z_BUF_ERROR)
+		return cap_fail(c,
+				"the file cannot be read beyond frame %u: its packing is damaged",
+				c->no);
+	if (c->end > c->at || what)
+		cap_fail(c,
+			 "the file ends inside %s after frame %u (cut off while it was written?)",
+			 what ? what : "a record's header", c->no);
+	return false;
+}
+
+static bool classic_next(struct cap *c, struct cap_rec *r)
+{
+	if (!cap_need(c, c->rec_hdr, NULL))
+		return false;
+	const uint8_t *h = cap_here(c);
+	uint32_t sec = cap_u32(c, h), frac = cap_u32(c, h + 4);
+	uint32_t n = cap_u32(c, h + 8), n_wire = cap_u32(c, h + 12);
+	if (n > CAP_MAX_RECORD)
+		return cap_fail(c, "frame %u says it has %u bytes: the file is damaged there",
+				c->no + 1, n);
+	if (!cap_need(c, c->rec_hdr + n, "a frame"))
+		return false;
+	cap_skip(c, c->rec_hdr);
+	*r = (struct cap_rec){
+		.no = ++c->no,
+		.link = c->ifaces[0].link,
+		.n = n,
+		.n_wire = n_wire,
+		.at_ns = (int64_t)sec * 1'000'000'000 + (int64_t)frac * (c->is_ns ? 1 : 1'000),
+		.off = c->off,
+		.p = cap_here(c),
+	};
+	cap_skip(c, n);
+	return true;
+}
+
+bool cap_next(struct cap *c, struct cap_rec *r)
+{
+	if (c->problem[0])
+		return false;
+	return c->is_ng ? capng_next(c, r) : classic_next(c, r);
+}
+
+static enum err open_classic(struct cap *c, uint32_t magic)
+{
+	if (!cap_need(c, 24, "the file's header"))
+		return ERR_IO;
+	uint32_t native = magic;
+	if (magic == swap32(MAGIC_US) || magic == swap32(MAGIC_NS) ||
+	    magic == swap32(MAGIC_MODIFIED)) {
+		c->is_swapped = true;
+		native = swap32(magic);
+	}
+	c->is_ns = native == MAGIC_NS;
+	c->rec_hdr = native == MAGIC_MODIFIED ? 24 : 16;
+	c->ifaces = calloc(1, sizeof *c->ifaces);
+	if (!c->ifaces)
+		return ERR_NOMEM;
+	c->n_ifaces = c->cap_ifaces = 1;
+	/* the upper half may tell the length of a frame check sequence */
+	c->ifaces[0].link = (uint16_t)cap_u32(c, cap_here(c) + 20);
+	cap_skip(c, 24);
+	return OK;
+}
+
+/* Other formats that people have; named so that the error says what to do. */
+static const char *other_format(const uint8_t *p, size_t n)
+{
+	static const struct {
+		const char *magic;
+		uint8_t n;
+		const char *name;
+	} known[] = {
+		{"snoop\0\0\0",          8,  "a snoop capture"                    },
+		{"GMBU",                 4,  "a Microsoft Network Monitor capture"},
+		{"RTSS",                 4,  "a Microsoft Network Monitor capture"},
+		{"\x28\xb5\x2f\xfd",     4,  "packed with zstd"                   },
+		{"\xfd\x37zXZ",          5,  "packed with xz"                     },
+		{"BZh",                  3,  "packed with bzip2"                  },
+		{"PK\x03\x04",           4,  "a ZIP archive"                      },
+		{"TRSNIFF data    \x1a", 17, "a Sniffer capture"                  },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (n >= known[i].n && memcmp(p, known[i].magic, known[i].n) == 0)
+			return known[i].name;
+	return NULL;
+}
+
+static enum err open_format(struct cap *c, struct buf *why)
+{
+	if (!cap_need(c, 4, NULL)) {
+		if (c->problem[0] && c->end == c->at)
+			buf_fmt(why, "%s", c->problem);
+		else
+			buf_fmt(why, "%s",
+				c->end == c->at ? "the file is empty" : "the file is too short");
+		return ERR_IO;
+	}
+	uint32_t magic;
+	memcpy(&magic, cap_here(c), sizeof magic);
+	if (magic == MAGIC_NG) {
+		c->is_ng = true;
+		return OK;
+	}
+	static const uint32_t classic[] = {MAGIC_US, MAGIC_NS, MAGIC_MODIFIED};
+	for (size_t i = 0; i < 3; i++)
+		if (magic == classic[i] || magic == swap32(classic[i])) {
+			enum err e = open_classic(c, magic);
+			if (e)
+				buf_fmt(why, "%s", c->problem[0] ? c->problem : "no memory");
+			return e;
+		}
+	const char *name = other_format(cap_here(c), c->end - c->at);
+	if (name)
+		buf_fmt(why, "the file is %s; unpack it, or convert it with `editcap -F pcapng`",
+			name);
+	else
+		buf_fmt(why, "not a capture file: pcap and pcapng are read, plain or gzip");
+	return ERR_UNSUPPORTED;
+}
+
+/* Says why a path cannot be opened, in the order in which people err. */
+static enum err explain_path(const char *path, struct buf *why)
+{
+	struct stat st;
+	if (stat(path, &st) != 0) {
+		buf_fmt(why, "there is no such file");
+		return ERR_NOTFOUND;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		buf_fmt(why, "that is a directory");
+		return ERR_IO;
+	}
+	if (access(path, R_OK) != 0)
+		buf_fmt(why, "no permission to read it");
+	else
+		buf_fmt(why, "it cannot be opened");
+	return ERR_IO;
+}
+
+enum err cap_open(const char *path, struct cap **out, struct buf *why)
+{
+	struct stat st;
+	bool is_pipe = strcmp(path, "-") == 0;
+	if (!is_pipe && (stat(path, &st) != 0 || S_ISDIR(st.st_mode)))
+		return explain_path(path, why);
+	struct cap *c = calloc(1, sizeof *c);
+	if (!c)
+		return ERR_NOMEM;
+	enum err e = ERR_NOMEM;
+	c->cap = CAP_BLOCK;
+	c->block = malloc(c->cap);
+	if (!c->block)
+		goto out;
+	int fd = is_pipe ? dup(STDIN_FILENO) : -1;
+	c->file = is_pipe ? (fd < 0 ? NULL : gzdopen(fd, "rb")) : gzopen(path, "rb");
+	if (!c->file) {
+		e = explain_path(is_pipe ? "/dev/stdin" : path, why);
+		goto out;
+	}
+	e = open_format(c, why);
+	if (e)
+		goto out;
+	*out = c;
+	return OK;
+out:
+	cap_close(c);
+	return e;
+}
+
+void cap_close(struct cap *c)
+{
+	if (!c)
+		return;
+	if (c->file)
+		gzclose(c->file);
+	free(c->ifaces);
+	free(c->block);
+	free(c);
+}
+
+const char *cap_problem(const struct cap *c)
+{
+	return c->problem[0] ? c->problem : NULL;
+}
+
+uint64_t cap_sniffer_drops(const struct cap *c)
+{
+	uint64_t n = c->drops;
+	for (size_t i = 0; i < c->n_ifaces; i++)
+		n += c->ifaces[i].drops;
+	return n;
+}

@@ -1,0 +1,41 @@
+#pragma once
+/* Capture files as a stream of records: pcap and pcapng, plain or gzip, from a path or a pipe. One
+ * pass, one block of memory, no matter how large the file. */
+
+#include "base/buf.h"
+
+struct cap;
+
+enum cap_link { /* https://www.tcpdump.org/linktypes.html, those that we open */
+		CAP_LINK_NULL = 0,
+		CAP_LINK_ETHERNET = 1,
+		CAP_LINK_RAW_BSD = 12,
+		CAP_LINK_RAW_OPENBSD = 14,
+		CAP_LINK_RAW = 101,
+		CAP_LINK_LOOP = 108,
+		CAP_LINK_SLL = 113,
+		CAP_LINK_IPV4 = 228,
+		CAP_LINK_IPV6 = 229,
+		CAP_LINK_SLL2 = 276,
+};
+
+struct cap_rec {
+	uint32_t no;      /* from 1 */
+	uint16_t link;    /* enum cap_link, or another number of that registry */
+	uint32_t n;       /* bytes captured */
+	uint32_t n_wire;  /* bytes that the frame had */
+	int64_t at_ns;    /* since 1970 UTC */
+	uint64_t off;     /* of the bytes in the (unpacked) file */
+	const uint8_t *p; /* borrowed until the next call */
+};
+
+/* "-" is the standard input. On failure *why (appended to) is a sentence with what to do:
+ * ERR_NOTFOUND, ERR_IO (unreadable), ERR_UNSUPPORTED (another format), ERR_NOMEM. */
+enum err cap_open(const char *path, struct cap **out, struct buf *why);
+void cap_close(struct cap *c);
+/* The next record, or false at the end: then cap_problem tells whether it was the true one. */
+bool cap_next(struct cap *c, struct cap_rec *r);
+/* What cut the reading short ("the file ends inside frame 12"), or NULL. */
+const char *cap_problem(const struct cap *c);
+/* Packets that the sniffer itself reported as lost (pcapng interface statistics). */
+uint64_t cap_sniffer_drops(const struct cap *c);

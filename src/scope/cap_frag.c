@@ -1,0 +1,130 @@
+/* Reassembly of IP fragments.
+ *
+ * A small table of unfinished datagrams, searched in order: fragments are rare, and a SIP message
+ * is two or three of them. A datagram keeps its bytes and one bit per 8 bytes received, for
+ * fragment offsets count in units of 8. It is complete when the last fragment has told the length
+ * and all bits below it are set.
+ *
+ * Overlaps: in IPv4 the bytes that came first stay; in IPv6 overlapping pieces that differ make the
+ * datagram worthless. [RFC5722 3] Equal ones are duplicates of the sniffer.
+ *
+ * Invariants: n_units counts the set bits; a datagram is dropped 30 s after its first piece
+ * [RFC791 3.2: the sender's time to live bounds it too], or when MAX_OPEN newer ones are open.
+ *
+ * [RFC791 3.2] [RFC8200 4.5] [RFC5722]
+ */
+#include "scope/cap_frag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_OPEN 64
+#define MAX_SIZE 65'535u
+#define LIFE_NS  30'000'000'000
+
+struct datagram {
+	struct addr src, dst;
+	uint32_t id;
+	uint8_t proto;
+	bool is_used, is_spoilt;
+	int64_t first_ns;
+	uint32_t total; /* bytes; 0 while the last piece is missing */
+	uint32_t n_units, cap;
+	uint8_t *bytes;
+	uint64_t have[(MAX_SIZE + 7) / 8 / 64 + 1];
+};
+
+struct cap_frags {
+	struct datagram open[MAX_OPEN];
+};
+
+struct cap_frags *cap_frags_new(void)
+{
+	return calloc(1, sizeof(struct cap_frags));
+}
+
+void cap_frags_free(struct cap_frags *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < MAX_OPEN; i++)
+		free(f->open[i].bytes);
+	free(f);
+}
+
+static struct datagram *find(struct cap_frags *f, const struct cap_pkt *k, int64_t at_ns)
+{
+	const struct cap_ip *ip = &k->ips[k->n_ips - 1];
+	struct datagram *oldest = &f->open[0];
+	for (size_t i = 0; i < MAX_OPEN; i++) {
+		struct datagram *d = &f->open[i];
+		if (d->is_used && at_ns - d->first_ns > LIFE_NS)
+			d->is_used = false;
+		if (d->is_used && d->id == ip->id && d->proto == k->proto &&
+		    addr_ip_eq(&d->src, &ip->src) && addr_ip_eq(&d->dst, &ip->dst))
+			return d;
+		if (oldest->is_used && (!d->is_used || d->first_ns < oldest->first_ns))
+			oldest = d;
+	}
+	uint8_t *bytes = oldest->bytes;
+	uint32_t cap = oldest->cap;
+	*oldest = (struct datagram){.src = ip->src,
+				    .dst = ip->dst,
+				    .id = ip->id,
+				    .proto = k->proto,
+				    .is_used = true,
+				    .first_ns = at_ns,
+				    .bytes = bytes,
+				    .cap = cap};
+	return oldest;
+}
+
+static bool reserve(struct datagram *d, uint32_t n)
+{
+	if (n <= d->cap)
+		return true;
+	uint32_t cap = n < 4'096 ? 4'096 : MAX_SIZE + 1;
+	uint8_t *p = realloc(d->bytes, cap);
+	if (!p)
+		return false;
+	d->bytes = p;
+	d->cap = cap;
+	return true;
+}
+
+static void store(struct datagram *d, const struct cap_pkt *k)
+{
+	bool is_v6 = k->src.family == ADDR_V6;
+	for (uint32_t at = 0; at < k->n; at += 8) {
+		uint32_t off = k->frag.off + at, unit = off / 8;
+		uint32_t n = k->n - at < 8 ? k->n - at : 8;
+		uint64_t bit = 1ull << (unit % 64);
+		if (!(d->have[unit / 64] & bit)) {
+			d->have[unit / 64] |= bit;
+			d->n_units++;
+			memcpy(d->bytes + off, k->p + at, n);
+		} else if (is_v6 && memcmp(d->bytes + off, k->p + at, n) != 0) {
+			d->is_spoilt = true;
+		}
+	}
+}
+
+bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, int64_t at_ns)
+{
+	uint32_t end = k->frag.off + k->n;
+	if (!k->n || end > MAX_SIZE || !k->n_ips)
+		return false;
+	if (!k->frag.is_last && k->n % 8)
+		return false; /* cut by the snap length: its datagram can never be whole */
+	struct datagram *d = find(f, k, at_ns);
+	if (!reserve(d, end))
+		return false;
+	if (k->frag.is_last && !d->total)
+		d->total = end;
+	store(d, k);
+	if (!d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8)
+		return false;
+	d->is_used = false;
+	cap_pkt_transport(k, d->bytes, d->total);
+	return true;
+}

@@ -1,0 +1,338 @@
+/* Frames taken apart: link layer, VLAN tags, IPv4 and IPv6 with extension headers, IP in IP, UDP,
+ * TCP, and the packet that an ICMP error quotes.
+ *
+ * The quoted packet is decoded like a real one, because Wireshark's ip.addr and udp.port mean it
+ * too; but it is marked, and nobody takes it for a message: the node that complains did not send
+ * it. Of a fragment only the place in its datagram is noted; cap_frag.c puts the pieces together
+ * and calls cap_pkt_transport.
+ *
+ * Lengths: the record may be shorter than the frame (snaplen) and longer than the IP packet
+ * (Ethernet padding). Every header's own length is believed only as far as bytes are there.
+ *
+ * Invariants: no byte beyond record r is read; ips[0 .. n_ips) are outermost first; proto is UDP or
+ * TCP only when src, dst, p, n are set.
+ *
+ * [RFC791] [RFC8200 4] [RFC792] [RFC4443] [IEEE802.1Q]; SLL: tcpdump.org/linktypes.
+ */
+#include "scope/cap_pkt.h"
+
+#include <string.h>
+
+enum { ETH_IPV4 = 0x0800, ETH_ARP = 0x0806, ETH_VLAN = 0x8100, ETH_IPV6 = 0x86dd };
+
+struct cut { /* what is left to read */
+	const uint8_t *p;
+	uint32_t n;
+};
+
+static uint16_t be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void skip(struct cut *c, uint32_t n)
+{
+	if (n > c->n)
+		n = c->n;
+	c->p += n;
+	c->n -= n;
+}
+
+static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
+{
+	a->family = n == 4 ? ADDR_V4 : ADDR_V6;
+	memcpy(a->ip, p, n);
+}
+
+static void on_udp(struct cap_pkt *k, struct cut c)
+{
+	if (c.n < 8)
+		return;
+	uint16_t len = be16(c.p + 4);
+	k->src.port = be16(c.p);
+	k->dst.port = be16(c.p + 2);
+	if (k->n_ports < CAP_MAX_IPS)
+		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, len, CAP_UDP};
+	k->l4 = c.p;
+	skip(&c, 8);
+	if (len >= 8 && len - 8u < c.n)
+		c.n = len - 8u;
+	else if (len >= 8 && len - 8u > c.n)
+		k->is_cut = true;
+	k->proto = CAP_UDP;
+	k->p = c.p;
+	k->n = c.n;
+}
+
+static void on_tcp(struct cap_pkt *k, struct cut c)
+{
+	/* an ICMP error may quote just eight bytes: the ports */
+	if (c.n < 8 || (c.n < 20 && !k->is_quoted))
+		return;
+	k->src.port = be16(c.p);
+	k->dst.port = be16(c.p + 2);
+	if (k->n_ports < CAP_MAX_IPS)
+		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, 0, CAP_TCP};
+	if (c.n < 20)
+		return;
+	k->tcp_seq = be32(c.p + 4);
+	k->tcp_ack = be32(c.p + 8);
+	k->tcp_flags = c.p[13] & 0x3f;
+	uint32_t hdr = (uint32_t)(c.p[12] >> 4) * 4;
+	if (hdr < 20)
+		return;
+	k->l4 = c.p;
+	skip(&c, hdr);
+	k->proto = CAP_TCP;
+	k->p = c.p;
+	k->n = c.n;
+}
+
+static bool on_ipv4(struct cap_pkt *k, struct cut *c, uint8_t *proto)
+{
+	if (c->n < 20 || c->p[0] >> 4 != 4 || k->n_ips == CAP_MAX_IPS)
+		return false;
+	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = be16(c->p + 2);
+	struct cap_ip *ip = &k->ips[k->n_ips];
+	*ip = (struct cap_ip){
+		.id = be16(c->p + 4), .n = (uint16_t)total, .proto = c->p[9], .ttl = c->p[8]};
+	if (hdr < 20 || hdr > c->n)
+		return false;
+	k->n_ips++;
+	set_ip(&ip->src, c->p + 12, 4);
+	set_ip(&ip->dst, c->p + 16, 4);
+	k->src = ip->src;
+	k->dst = ip->dst;
+	uint16_t frag = be16(c->p + 6);
+	/* a length of 0 comes from segmentation offload: the record knows better */
+	if (total >= hdr && total < c->n)
+		c->n = total;
+	else if (total > c->n)
+		k->is_cut = true;
+	skip(c, hdr);
+	*proto = ip->proto;
+	if (frag & 0x3fff && !k->is_quoted) {
+		k->is_fragment = true;
+		k->frag = (struct cap_frag){(frag & 0x1fffu) * 8, !(frag & 0x2000)};
+	}
+	/* of a quoted packet only a first fragment has a transport header */
+	return !(k->is_quoted && frag & 0x1fff);
+}
+
+static bool is_ipv6_extension(uint8_t proto)
+{
+	switch (proto) {
+	case 0:   /* hop by hop */
+	case 43:  /* routing */
+	case 44:  /* fragment */
+	case 51:  /* authentication */
+	case 60:  /* destination options */
+	case 135: /* mobility */
+	case 139: /* host identity */
+	case 140: /* shim6 */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cut *c, uint8_t *proto)
+{
+	while (is_ipv6_extension(*proto)) {
+		if (c->n < 8)
+			return false;
+		uint8_t next = c->p[0];
+		uint32_t len = 8 + 8u * c->p[1];
+		if (*proto == 51)
+			len = 8 + 4u * c->p[1];
+		if (*proto == 44) {
+			len = 8;
+			uint16_t f = be16(c->p + 2);
+			ip->id = be32(c->p + 4);
+			if ((f & 0xfff8 || f & 1) && !k->is_quoted) { /* else an atomic fragment */
+				k->is_fragment = true;
+				k->frag = (struct cap_frag){f & 0xfff8u, !(f & 1)};
+				skip(c, len);
+				*proto = next;
+				return true;
+			}
+			if (f & 0xfff8)
+				return false;
+		}
+		if (len > c->n)
+			return false;
+		skip(c, len);
+		*proto = next;
+	}
+	return true;
+}
+
+static bool on_ipv6(struct cap_pkt *k, struct cut *c, uint8_t *proto)
+{
+	if (c->n < 40 || c->p[0] >> 4 != 6 || k->n_ips == CAP_MAX_IPS)
+		return false;
+	struct cap_ip *ip = &k->ips[k->n_ips++];
+	uint32_t total = be16(c->p + 4);
+	*ip = (struct cap_ip){.n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]};
+	set_ip(&ip->src, c->p + 8, 16);
+	set_ip(&ip->dst, c->p + 24, 16);
+	k->src = ip->src;
+	k->dst = ip->dst;
+	*proto = ip->proto;
+	skip(c, 40);
+	if (total && total < c->n)
+		c->n = total;
+	else if (total > c->n)
+		k->is_cut = true;
+	bool ok = ipv6_extensions(k, ip, c, proto);
+	ip->proto = *proto;
+	return ok;
+}
+
+/* An ICMP error quotes the packet it is about. Its type decides; an IP header follows at 8. */
+static bool on_icmp(struct cap_pkt *k, struct cut *c, bool is_v6)
+{
+	if (c->n < 8)
+		return false;
+	uint8_t type = c->p[0];
+	if (!k->is_quoted) {
+		k->icmp_type = type;
+		k->icmp_code = c->p[1];
+		*(is_v6 ? &k->has_icmp6 : &k->has_icmp) = true;
+	}
+	bool quotes = is_v6 ? type >= 1 && type <= 4
+			    : type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+	skip(c, 8);
+	if (!quotes || k->is_quoted)
+		return false;
+	k->is_quoted = true;
+	return true;
+}
+
+static void on_ip(struct cap_pkt *k, struct cut c)
+{
+	while (c.n) {
+		uint8_t proto = 0;
+		bool is_v6 = c.p[0] >> 4 == 6;
+		if (!(is_v6 ? on_ipv6(k, &c, &proto) : on_ipv4(k, &c, &proto)))
+			return;
+		if (k->is_fragment) {
+			k->proto = proto;
+			k->p = c.p;
+			k->n = c.n;
+			return;
+		}
+		switch (proto) {
+		case CAP_UDP:
+			on_udp(k, c);
+			return;
+		case CAP_TCP:
+			on_tcp(k, c);
+			return;
+		case CAP_IPIP:
+		case CAP_IPV6:
+			break;
+		case CAP_ICMP:
+		case CAP_ICMP6:
+			if (!on_icmp(k, &c, proto == CAP_ICMP6))
+				return;
+			break;
+		default:
+			return;
+		}
+	}
+}
+
+void cap_pkt_transport(struct cap_pkt *k, const uint8_t *p, uint32_t n)
+{
+	struct cut c = {p, n};
+	uint8_t proto = k->proto;
+	k->is_fragment = false;
+	k->proto = 0;
+	k->p = NULL;
+	k->n = 0;
+	if (proto == CAP_UDP)
+		on_udp(k, c);
+	else if (proto == CAP_TCP)
+		on_tcp(k, c);
+	else if (proto == CAP_IPIP || proto == CAP_IPV6)
+		on_ip(k, c);
+}
+
+static void on_ethertype(struct cap_pkt *k, struct cut c, uint16_t type)
+{
+	/* 802.1Q, 802.1ad, and the tags of before its standard */
+	while (type == ETH_VLAN || type == 0x88a8 || type == 0x9100 || type == 0x9200) {
+		if (c.n < 4)
+			return;
+		if (k->n_vlans < CAP_MAX_VLANS)
+			k->vlans[k->n_vlans++] = be16(c.p) & 0xfff;
+		type = be16(c.p + 2);
+		skip(&c, 4);
+	}
+	if (type == ETH_IPV4 || type == ETH_IPV6)
+		on_ip(k, c);
+	else if (type == ETH_ARP)
+		k->is_arp = true;
+}
+
+/* BSD's loopback header is the address family in the byte order of the machine that captured. */
+static void on_loopback(struct cap_pkt *k, struct cut c)
+{
+	if (c.n < 4)
+		return;
+	uint32_t af = be32(c.p);
+	if (af > 0xffff)
+		af = __builtin_bswap32(af);
+	skip(&c, 4);
+	/* AF_INET is 2 everywhere; AF_INET6 is 10, 24, 28 or 30 */
+	if (af == 2 || af == 10 || af == 24 || af == 28 || af == 30)
+		on_ip(k, c);
+}
+
+enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
+{
+	struct cut c = {r->p, r->n};
+	*out = (struct cap_pkt){.is_cut = r->n < r->n_wire};
+	switch (r->link) {
+	case CAP_LINK_ETHERNET:
+		out->is_eth = true;
+		if (c.n < 14)
+			return OK;
+		skip(&c, 14);
+		on_ethertype(out, c, be16(r->p + 12));
+		return OK;
+	case CAP_LINK_SLL:
+		out->is_sll = true;
+		if (c.n < 16)
+			return OK;
+		skip(&c, 16);
+		on_ethertype(out, c, be16(r->p + 14));
+		return OK;
+	case CAP_LINK_SLL2:
+		out->is_sll = true;
+		if (c.n < 20)
+			return OK;
+		skip(&c, 20);
+		on_ethertype(out, c, be16(r->p));
+		return OK;
+	case CAP_LINK_NULL:
+	case CAP_LINK_LOOP:
+		on_loopback(out, c);
+		return OK;
+	case CAP_LINK_RAW:
+	case CAP_LINK_RAW_BSD:
+	case CAP_LINK_RAW_OPENBSD:
+	case CAP_LINK_IPV4:
+	case CAP_LINK_IPV6:
+		on_ip(out, c);
+		return OK;
+	default:
+		return ERR_UNSUPPORTED;
+	}
+}

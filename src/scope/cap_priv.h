@@ -1,0 +1,50 @@
+#pragma once
+/* Shared by the two file formats. */
+
+#include "scope/cap.h"
+
+#include <zlib.h>
+
+#define CAP_BLOCK (512u << 10) /* stays in the L2 cache: three times faster than mmap (measured)   \
+				*/
+#define CAP_MAX_RECORD (16u << 20) /* a longer record is a corrupt length */
+
+struct cap_iface {
+	uint16_t link;
+	uint32_t snaplen;
+	uint8_t tsresol; /* as in if_tsresol: bit 7 = power of two */
+	int64_t offset_ns;
+	uint64_t drops;
+};
+
+struct cap {
+	gzFile file; /* zlib reads plain files through */
+	uint8_t *block;
+	size_t at, end, cap; /* unread bytes are block[at .. end) */
+	uint64_t off;        /* of block[at] in the file */
+	uint32_t no;
+	bool is_eof, is_ng, is_swapped, is_ns;
+	unsigned rec_hdr; /* bytes of a classic record's header */
+	struct cap_iface *ifaces;
+	size_t n_ifaces, cap_ifaces;
+	uint64_t drops; /* of sections that ended */
+	char problem[160];
+};
+
+/* Makes n bytes available at block[at]; false at the end of the file, with `problem` set when a
+ * record was begun or memory is short. */
+bool cap_need(struct cap *c, size_t n, const char *what);
+static inline const uint8_t *cap_here(const struct cap *c)
+{
+	return c->block + c->at;
+}
+static inline void cap_skip(struct cap *c, size_t n)
+{
+	c->at += n;
+	c->off += n;
+}
+uint16_t cap_u16(const struct cap *c, const uint8_t *p);
+uint32_t cap_u32(const struct cap *c, const uint8_t *p);
+[[gnu::format(printf, 2, 3)]] bool cap_fail(struct cap *c, const char *fmt, ...);
+
+bool capng_next(struct cap *c, struct cap_rec *r);

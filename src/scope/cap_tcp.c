@@ -1,0 +1,528 @@
+/* TCP reassembly for SIP.
+ *
+ * A connection has two directions; each knows the next sequence number, keeps the bytes of the unit
+ * (message, frame) that is not complete yet, and a short sorted queue of segments that came too
+ * early. What a direction speaks is found by content, again and again until it is known:
+ *
+ *	UNKNOWN ── SIP start line ──► SIP ── framing lost ──► UNKNOWN
+ *	   ├────── "GET ", "HTTP/" ─► HTTP ── Upgrade: websocket ─► WS
+ *	   └────── TLS record ──────► CLOSED (nothing to read)
+ *
+ * UNKNOWN keeps nothing but an unfinished first line, so other protocols cost one look per segment,
+ * and SIP that begins in mid-stream is found at the next segment that starts with a start line.
+ *
+ * A gap is waited for until it is hopeless: the receiver acknowledged the bytes and 200 ms have
+ * passed (so they arrived, but not here), or too much is queued behind it. Then the unfinished unit
+ * is lost and reading goes on behind the gap.
+ *
+ * Invariants:
+ * 1. Each byte is looked at once per direction: what was delivered is never delivered again.
+ * 2. The queue is sorted by sequence number; its first segment begins after `next`.
+ * 3. Memory: at most MAX_CONNS connections, MAX_UNIT bytes in work and MAX_QUEUED waiting per
+ *    direction; the connection silent longest makes room.
+ * 4. A message belongs to the segment whose arrival completed it.
+ *
+ * [RFC9293 3.4, 3.10] [RFC3261 18.3] [RFC7118]
+ */
+#include "scope/cap_tcp.h"
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "scope/cap_ws.h"
+#include "wire/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CONNS      65'536u
+#define MAX_UNIT       (1u << 20)
+#define MAX_QUEUED     (256u << 10)
+#define MAX_SEGS       64u
+#define MAX_FIRST_LINE 8'192u
+#define MAX_HTTP_HEAD  16'384u
+#define GAP_NS         200'000'000
+
+enum speaks { UNKNOWN, SIP, HTTP, WS, CLOSED };
+
+struct piece { /* a segment ahead of its time */
+	struct piece *next;
+	struct cap_seg seg;
+	uint32_t seq, n;
+	uint8_t bytes[];
+};
+
+struct dir {
+	struct addr from;
+	uint8_t speaks; /* enum speaks */
+	bool has_seq;
+	uint32_t next;  /* sequence number */
+	uint32_t acked; /* by the other side */
+	uint8_t *p;     /* bytes p[at .. n) are not consumed */
+	size_t at, n, cap;
+	struct piece *queue;
+	uint32_t n_segs, n_queued;
+	int64_t gap_ns; /* since when the queue waits */
+	struct wire_frame frame;
+	struct cap_ws ws;
+};
+
+struct conn {
+	struct hnode node;
+	struct link lru;
+	struct dir d[2];
+};
+
+struct cap_tcp {
+	struct htab conns;
+	struct link lru; /* longest silence first */
+	cap_tcp_fn *fn;
+	void *arg;
+};
+
+enum cap_start cap_sip_start(const void *bytes, size_t n)
+{
+	const char *p = bytes;
+	while (n && (*p == '\r' || *p == '\n'))
+		p++, n--;
+	if (!n)
+		return CAP_MAYBE;
+	if (*p == 'S' && memcmp(p, "SIP/", n < 4 ? n : 4) == 0)
+		return n < 4 ? CAP_MAYBE : CAP_YES;
+	/* a method: a token, and in practice letters */
+	size_t m = 0;
+	while (m < n && m < 32 && p[m] > ' ' && p[m] < 127 && p[m] != ':' && p[m] != '/')
+		m++;
+	if (m == n)
+		return CAP_MAYBE;
+	if (!m || p[m] != ' ')
+		return CAP_NO;
+	const char *lf = memchr(p, '\n', n);
+	if (!lf)
+		return CAP_MAYBE;
+	const char *end = lf;
+	while (end > p && (end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	const char *word = end;
+	while (word > p + m && word[-1] != ' ')
+		word--;
+	return end - word > 4 && strncasecmp(word, "SIP/", 4) == 0 ? CAP_YES : CAP_NO;
+}
+
+static void dir_reset(struct dir *d)
+{
+	while (d->queue) {
+		struct piece *q = d->queue;
+		d->queue = q->next;
+		free(q);
+	}
+	d->n_segs = d->n_queued = 0;
+	d->at = d->n = 0;
+	d->speaks = UNKNOWN;
+	d->has_seq = false;
+	buf_clear(&d->ws.joined);
+	d->ws.is_joining = false;
+	wire_frame_init(&d->frame, MAX_UNIT);
+}
+
+static void conn_free(struct cap_tcp *t, struct conn *c)
+{
+	for (int i = 0; i < 2; i++) {
+		dir_reset(&c->d[i]);
+		cap_ws_fini(&c->d[i].ws);
+		free(c->d[i].p);
+	}
+	list_del(&c->lru);
+	htab_del(&t->conns, &c->node);
+	free(c);
+}
+
+struct cap_tcp *cap_tcp_new(cap_tcp_fn *fn, void *arg)
+{
+	struct cap_tcp *t = calloc(1, sizeof *t);
+	if (!t)
+		return NULL;
+	if (htab_init(&t->conns, 64)) {
+		free(t);
+		return NULL;
+	}
+	list_init(&t->lru);
+	t->fn = fn;
+	t->arg = arg;
+	return t;
+}
+
+void cap_tcp_free(struct cap_tcp *t)
+{
+	if (!t)
+		return;
+	while (!list_is_empty(&t->lru))
+		conn_free(t, LIST_ENTRY(t->lru.next, struct conn, lru));
+	htab_fini(&t->conns);
+	free(t);
+}
+
+/* The same for both directions. The key is fixed: a capture is analyzed by whoever has it. */
+static uint64_t conn_hash(const struct addr *a, const struct addr *b)
+{
+	static const uint8_t key[16] = "rung tcp capture";
+	return addr_hash(key, a) + addr_hash(key, b);
+}
+
+static struct conn *conn_get(struct cap_tcp *t, const struct cap_pkt *k, int *way)
+{
+	uint64_t hash = conn_hash(&k->src, &k->dst);
+	for (struct hnode *n = htab_first(&t->conns, hash); n; n = htab_next(n)) {
+		struct conn *c = CONTAINER_OF(n, struct conn, node);
+		for (*way = 0; *way < 2; ++*way)
+			if (addr_eq(&c->d[*way].from, &k->src) &&
+			    addr_eq(&c->d[!*way].from, &k->dst)) {
+				list_del(&c->lru);
+				list_push(&t->lru, &c->lru);
+				return c;
+			}
+	}
+	if (!k->n && !(k->tcp_flags & CAP_TCP_SYN))
+		return NULL; /* nothing to learn from the acknowledgements of a stranger */
+	if (t->conns.n >= MAX_CONNS)
+		conn_free(t, LIST_ENTRY(t->lru.next, struct conn, lru));
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	for (int i = 0; i < 2; i++) {
+		cap_ws_init(&c->d[i].ws);
+		dir_reset(&c->d[i]);
+	}
+	c->d[0].from = k->src;
+	c->d[1].from = k->dst;
+	*way = 0;
+	htab_add(&t->conns, &c->node, hash);
+	list_push(&t->lru, &c->lru);
+	return c;
+}
+
+/* --- what a direction speaks ----------------------------------------------------------------- */
+
+struct reader { /* a direction at work */
+	struct cap_tcp *t;
+	struct dir *d;
+	const struct addr *to;
+	const struct cap_seg *seg;
+};
+
+static void emit(const struct reader *r, struct str bytes, enum trk_transport transport)
+{
+	r->t->fn(r->t->arg, bytes, &r->d->from, r->to, transport, r->seg);
+}
+
+static void forget_unit(struct dir *d)
+{
+	d->at = d->n = 0;
+	wire_frame_init(&d->frame, MAX_UNIT);
+}
+
+/* Each reader returns whether to go on with what is left. */
+static bool read_unknown(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	if (cap_ws_looks_like_sip(p, n)) {
+		d->speaks = WS;
+		return true;
+	}
+	if (n >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 3 && p[2] <= 4) {
+		d->speaks = CLOSED; /* TLS */
+		forget_unit(d);
+		return false;
+	}
+	if (n >= 5 && (memcmp(p, "GET ", 4) == 0 || memcmp(p, "HTTP/", 5) == 0)) {
+		d->speaks = HTTP;
+		return true;
+	}
+	enum cap_start s = cap_sip_start(p, n);
+	if (s == CAP_YES) {
+		d->speaks = SIP;
+		wire_frame_init(&d->frame, MAX_UNIT);
+		return true;
+	}
+	if (s == CAP_NO || n > MAX_FIRST_LINE)
+		forget_unit(d);
+	return false;
+}
+
+static bool read_sip(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	size_t len = 0;
+	switch (wire_frame_next(&d->frame, (const char *)p, n, &len)) {
+	case WIRE_MESSAGE:
+		emit(r, str_of((const char *)p, len), TRK_TCP);
+		break;
+	case WIRE_PING:
+	case WIRE_PONG:
+	case WIRE_SKIP:
+		break;
+	case WIRE_ERROR:
+		if (d->frame.error == WIRE_BAD_LENGTH || d->frame.error == WIRE_TOO_LARGE)
+			emit(r, str_of((const char *)p, d->frame.head_n), TRK_TCP);
+		d->speaks = UNKNOWN;
+		forget_unit(d);
+		return false;
+	case WIRE_MORE:
+		return false;
+	}
+	d->at += len;
+	return len > 0;
+}
+
+static bool read_http(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	struct str s = {(const char *)p, n};
+	size_t end = str_find(s, STR("\r\n\r\n"));
+	if (end == SIZE_MAX) {
+		if (n > MAX_HTTP_HEAD) {
+			d->speaks = UNKNOWN;
+			forget_unit(d);
+		}
+		return false;
+	}
+	struct str head = str_sub(s, 0, end);
+	d->speaks = UNKNOWN;
+	if (str_ifind(head, STR("\r\nupgrade:")) != SIZE_MAX &&
+	    str_ifind(head, STR("websocket")) != SIZE_MAX) {
+		d->speaks = WS;
+		d->at += end + 4;
+		return true;
+	}
+	forget_unit(d);
+	return false;
+}
+
+static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	size_t used = 0;
+	struct str msg;
+	switch (cap_ws_next(&d->ws, p, n, &used, &msg)) {
+	case CAP_WS_MESSAGE:
+		if (cap_sip_start(msg.p, msg.n) == CAP_YES)
+			emit(r, msg, TRK_WS);
+		break;
+	case CAP_WS_SKIP:
+		break;
+	case CAP_WS_MORE:
+		return false;
+	case CAP_WS_ERROR:
+		d->speaks = UNKNOWN;
+		forget_unit(d);
+		return false;
+	}
+	d->at += used;
+	return true;
+}
+
+static void read_units(const struct reader *r)
+{
+	struct dir *d = r->d;
+	bool go_on = true;
+	while (go_on && d->at < d->n) {
+		uint8_t *p = d->p + d->at;
+		size_t n = d->n - d->at;
+		switch ((enum speaks)d->speaks) {
+		case UNKNOWN:
+			go_on = read_unknown(r, p, n);
+			break;
+		case SIP:
+			go_on = read_sip(r, p, n);
+			break;
+		case HTTP:
+			go_on = read_http(r, p, n);
+			break;
+		case WS:
+			go_on = read_ws(r, p, n);
+			break;
+		case CLOSED:
+			forget_unit(d);
+			return;
+		}
+	}
+	if (d->at == d->n)
+		d->at = d->n = 0;
+}
+
+/* --- sequence -------------------------------------------------------------------------------- */
+
+static bool append(struct dir *d, const uint8_t *p, size_t n)
+{
+	if (d->at) {
+		memmove(d->p, d->p + d->at, d->n - d->at);
+		d->n -= d->at;
+		d->at = 0;
+	}
+	if (d->n + n > MAX_UNIT + 65'536) {
+		d->speaks = d->speaks == CLOSED ? CLOSED : UNKNOWN;
+		forget_unit(d);
+	}
+	if (d->n + n > d->cap) {
+		size_t cap = d->cap ? d->cap : 4'096;
+		while (cap < d->n + n)
+			cap *= 2;
+		uint8_t *q = realloc(d->p, cap);
+		if (!q)
+			return false;
+		d->p = q;
+		d->cap = cap;
+	}
+	memcpy(d->p + d->n, p, n);
+	d->n += n;
+	return true;
+}
+
+/* Bytes at d->next or before, overlapping what is known. */
+static void deliver(const struct reader *r, uint32_t seq, const uint8_t *p, uint32_t n)
+{
+	struct dir *d = r->d;
+	uint32_t known = d->next - seq;
+	if (known >= n)
+		return;
+	d->next = seq + n;
+	if (d->speaks == CLOSED)
+		return;
+	if (append(d, p + known, n - known)) {
+		read_units(r);
+	} else {
+		d->speaks = UNKNOWN;
+		forget_unit(d);
+	}
+}
+
+static void drain(const struct reader *r, bool is_own_seg)
+{
+	struct dir *d = r->d;
+	while (d->queue && (int32_t)(d->queue->seq - d->next) <= 0) {
+		struct piece *q = d->queue;
+		d->queue = q->next;
+		d->n_segs--;
+		d->n_queued -= q->n;
+		struct reader own = *r;
+		if (is_own_seg)
+			own.seg = &q->seg;
+		deliver(&own, q->seq, q->bytes, q->n);
+		free(q);
+	}
+	if (d->queue)
+		d->gap_ns = r->seg->at_ns;
+}
+
+static void skip_gap(const struct reader *r)
+{
+	struct dir *d = r->d;
+	if (d->speaks == SIP || d->speaks == HTTP)
+		d->speaks = UNKNOWN;
+	forget_unit(d);
+	d->next = d->queue->seq;
+	struct reader behind = *r;
+	struct cap_seg seg = d->queue->seg;
+	behind.seg = &seg;
+	drain(&behind, true);
+}
+
+static void enqueue(const struct reader *r, const struct cap_pkt *k)
+{
+	struct dir *d = r->d;
+	if (d->speaks == CLOSED)
+		return;
+	struct piece **at = &d->queue;
+	while (*at && (int32_t)((*at)->seq - k->tcp_seq) < 0)
+		at = &(*at)->next;
+	if (*at && (*at)->seq == k->tcp_seq && (*at)->n >= k->n)
+		return;
+	struct piece *q = malloc(sizeof *q + k->n);
+	if (!q)
+		return;
+	*q = (struct piece){.next = *at, .seg = *r->seg, .seq = k->tcp_seq, .n = k->n};
+	memcpy(q->bytes, k->p, k->n);
+	if (!d->queue)
+		d->gap_ns = r->seg->at_ns;
+	*at = q;
+	d->n_segs++;
+	d->n_queued += k->n;
+	while (d->n_segs > MAX_SEGS || d->n_queued > MAX_QUEUED)
+		skip_gap(r);
+}
+
+static void on_data(const struct reader *r, const struct cap_pkt *k)
+{
+	struct dir *d = r->d;
+	if (!d->has_seq) {
+		d->has_seq = true;
+		d->next = k->tcp_seq;
+	}
+	int32_t ahead = (int32_t)(k->tcp_seq - d->next);
+	if (ahead > (1 << 24) || ahead < -(1 << 24)) { /* another connection on the same ports */
+		struct addr from = d->from;
+		dir_reset(d);
+		d->from = from;
+		d->has_seq = true;
+		d->next = k->tcp_seq;
+		ahead = 0;
+	}
+	if (ahead > 0) {
+		enqueue(r, k);
+		return;
+	}
+	deliver(r, k->tcp_seq, k->p, k->n);
+	drain(r, false);
+}
+
+/* The bytes before the queue were acknowledged, yet never seen. */
+static void give_up_gap(struct cap_tcp *t, struct conn *c, int way, const struct cap_seg *seg)
+{
+	struct dir *d = &c->d[way];
+	if (!d->queue || seg->at_ns - d->gap_ns < GAP_NS || (int32_t)(d->acked - d->queue->seq) < 0)
+		return;
+	skip_gap(&(struct reader){t, d, &c->d[!way].from, seg});
+}
+
+void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg)
+{
+	int way = 0;
+	struct conn *c = conn_get(t, k, &way);
+	if (!c)
+		return;
+	if (k->tcp_flags & CAP_TCP_RST) {
+		conn_free(t, c);
+		return;
+	}
+	struct dir *d = &c->d[way];
+	if (k->tcp_flags & CAP_TCP_SYN) {
+		/* one that lies a little behind is a duplicate, or overtaken by its data */
+		if (!d->has_seq || d->next - (k->tcp_seq + 1) > MAX_UNIT) {
+			dir_reset(d);
+			d->has_seq = true;
+			d->next = k->tcp_seq + 1;
+		}
+		return;
+	}
+	if (k->tcp_flags & CAP_TCP_ACK)
+		c->d[!way].acked = k->tcp_ack;
+	if (k->n)
+		on_data(&(struct reader){t, d, &c->d[!way].from, seg}, k);
+	give_up_gap(t, c, 0, seg);
+	give_up_gap(t, c, 1, seg);
+}
+
+bool cap_tcp_flush(struct cap_tcp *t)
+{
+	LIST_EACH (&t->lru, l) {
+		struct conn *c = LIST_ENTRY(l, struct conn, lru);
+		for (int way = 0; way < 2; way++) {
+			struct dir *d = &c->d[way];
+			if (!d->queue)
+				continue;
+			struct cap_seg seg = d->queue->seg;
+			skip_gap(&(struct reader){t, d, &c->d[!way].from, &seg});
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* TCP put together, as far as SIP is in it: segments in, SIP messages out, in order. Copes with
+ * reordering, overlap, retransmission, a start in mid-stream, and bytes that the sniffer lost.
+ * WebSocket is taken off. */
+
+#include "scope/cap_pkt.h"
+#include "scope/trk.h"
+
+struct cap_tcp;
+struct cap_seg { /* where bytes came from */
+	uint32_t frame_no;
+	int64_t at_ns;
+};
+/* One message; bytes borrowed. from, to: of the direction it went. */
+typedef void cap_tcp_fn(void *arg, struct str bytes, const struct addr *from, const struct addr *to,
+			enum trk_transport transport, const struct cap_seg *seg);
+
+struct cap_tcp *cap_tcp_new(cap_tcp_fn *fn, void *arg); /* NULL without memory */
+void cap_tcp_free(struct cap_tcp *t);
+/* A segment that cap_pkt_decode made out (proto CAP_TCP, not quoted). fn is called for each message
+ * that it completes. */
+void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg);
+/* At the end of the capture: gives up waiting for bytes that were never captured, one gap at a
+ * time. False when there is none left. */
+bool cap_tcp_flush(struct cap_tcp *t);
+
+/* Whether bytes begin like a SIP message (leading CRLFs aside). CAP_MAYBE: the first line is not
+ * complete. */
+enum cap_start { CAP_NO, CAP_MAYBE, CAP_YES };
+enum cap_start cap_sip_start(const void *p, size_t n);

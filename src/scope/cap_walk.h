@@ -1,0 +1,35 @@
+#pragma once
+/* A capture as frames with the SIP messages that each completes: reader, decoder and reassembly in
+ * one. With a tracker, every message is handed to it, and media are told from other UDP. */
+
+#include "rtp/rtp.h"
+#include "scope/cap_pkt.h"
+#include "scope/trk.h"
+
+struct cap_msg {
+	struct trk_packet pkt; /* pkt.msg is set */
+	struct trk_call *call; /* with a tracker: whose it is, or NULL */
+	uint32_t no;           /* with a tracker: number of the message, 0 when not kept */
+};
+
+struct cap_frame {
+	struct cap_rec rec;
+	struct cap_pkt pkt;
+	struct cap_msg *msgs; /* borrowed until the next frame */
+	size_t n_msgs;
+	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
+	struct rtp_hdr rtp;  /* media RTP_RTP */
+	bool is_ws;          /* the messages came in WebSocket frames */
+	bool is_whole;       /* pkt is a datagram that was put together from fragments */
+	bool is_late;        /* no frame of its own: messages found behind a gap at the end */
+	int64_t first_ns;    /* time of the first frame */
+};
+
+struct cap_walk;
+/* trk may be NULL; it must outlive the walk. The capture stays the caller's. */
+enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out);
+void cap_walk_free(struct cap_walk *w);
+/* The next frame, also those without SIP. NULL at the end. */
+const struct cap_frame *cap_walk_next(struct cap_walk *w);
+/* Link types that were met and not understood: the first one and the number of frames. */
+uint32_t cap_walk_unknown_links(const struct cap_walk *w, uint16_t *link);

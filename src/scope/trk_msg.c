@@ -1,0 +1,693 @@
+/* Intake: one message becomes one row of its call, a few facts, and a step of the call's life.
+ *
+ * Only what must be known at once is worked out here: whose message it is, whether it was seen
+ * before, and whether the call rings, is answered, ended. Everything else (who dropped what, and
+ * why) is the verdict's, which reads the rows when the call is over. That keeps the cost of a
+ * message near that of its index.
+ *
+ * Hops. The same request passes several hosts under one Call-ID. The first hop seen with a CSeq is
+ * the caller's; a response belongs to that hop when its top Via carries the branch of the request
+ * there. [RFC3261 17.1.3] What happens on the other hops does not move the call.
+ *
+ * Seen before? A message with the bytes of an earlier one on the same hop is a retransmission, and
+ * if even the IP packet is the same (identification, or without it a few milliseconds), the sniffer
+ * saw one packet twice. The hashes of the last 16 different messages stand in the call, one cache
+ * line; only a hit looks at the rows.
+ *
+ * Invariants:
+ * 1. Copies change no state and leave no facts.
+ * 2. Facts are kept once per call, not once per hop, where every hop says the same.
+ * 3. No allocation but pool rows and text pages.
+ *
+ * [RFC3261 12, 13, 15, 17] [RFC6665] [RFC3515]
+ */
+#include "base/assert.h"
+#include "scope/trk_priv.h"
+#include "sip/auth.h"
+#include "sip/hdr.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_WINDOW_US 64'000'000u /* 128*T1: later it is not a retransmission */
+#define SAME_PACKET_US 2'000'000u  /* one IP packet, seen twice */
+#define MIRROR_US      3'000u      /* without an identification: no timer is that fast */
+
+struct intake {
+	struct trk *t;
+	const struct trk_packet *p;
+	const struct sip_msg *m;
+	struct trk_call *c;
+	struct trk_ev *e;
+};
+
+/* --- hashes: cheap, for telling apart, never for trust ---------------------------------------- */
+
+static uint64_t load(const char *p, size_t n)
+{
+	uint64_t v = 0;
+	memcpy(&v, p, n);
+	return v;
+}
+
+static uint64_t hash_bytes(struct str s, uint64_t h)
+{
+	const uint64_t k1 = 0x9e3779b97f4a7c15u, k2 = 0xd1b54a32d192ed03u;
+	h ^= s.n;
+	while (s.n >= 16) {
+		h = trk_fold(load(s.p, 8) ^ k1, load(s.p + 8, 8) ^ h);
+		s.p += 16;
+		s.n -= 16;
+	}
+	if (s.n >= 8) {
+		h = trk_fold(load(s.p, 8) ^ k2, h ^ k1);
+		s.p += 8;
+		s.n -= 8;
+	}
+	return trk_fold(load(s.p, s.n) ^ k1, h ^ k2);
+}
+
+static uint32_t hash32(struct str s)
+{
+	uint64_t h = s.n ? hash_bytes(s, 0) : 0;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+/* --- the row ---------------------------------------------------------------------------------- */
+
+static uint8_t peer_of(struct trk_call *c, const struct addr *a, enum trk_transport transport)
+{
+	for (unsigned i = 0; i < c->n_peers; i++)
+		if (addr_eq(&c->peers[i].addr, a))
+			return (uint8_t)i;
+	if (c->n_peers == TRK_MAX_PEERS) {
+		c->is_cut = true;
+		return TRK_MAX_PEERS - 1;
+	}
+	if (c->n_peers == c->peers_cap) {
+		uint8_t cap = (uint8_t)(c->peers_cap < 8 ? 8 : TRK_MAX_PEERS);
+		struct trk_peer *old = c->peers == c->first_peers ? NULL : c->peers;
+		struct trk_peer *p = realloc(old, cap * sizeof *p);
+		if (!p) {
+			c->is_cut = true;
+			return (uint8_t)(c->n_peers - 1);
+		}
+		if (!old)
+			memcpy(p, c->first_peers, sizeof c->first_peers);
+		c->peers = p;
+		c->peers_cap = cap;
+	}
+	c->peers[c->n_peers] = (struct trk_peer){*a, (uint8_t)transport};
+	return c->n_peers++;
+}
+
+static uint8_t tag_of(struct trk_call *c, struct str tag)
+{
+	if (!tag.n)
+		return 0;
+	uint32_t h = hash32(tag);
+	unsigned i = 0;
+	while (i < c->n_tags && c->tags[i] != h)
+		i++;
+	if (i == c->n_tags) {
+		if (i == ARRAY_LEN(c->tags))
+			return (uint8_t)i;
+		c->tags[c->n_tags++] = h;
+	}
+	return (uint8_t)(i + 1);
+}
+
+/* Whether e repeats an earlier row; fills copy_of, n_resent and the flag. */
+static bool find_original(struct intake *i)
+{
+	struct trk_ev *e = i->e;
+	unsigned hit = 0;
+	while (hit < ARRAY_LEN(i->c->recent) && i->c->recent[hit] != e->hash)
+		hit++;
+	if (hit == ARRAY_LEN(i->c->recent))
+		return false;
+	for (uint32_t id = e->prev; id; id = trk_row(i->t, id)->prev) {
+		const struct trk_ev *o = trk_row(i->t, id); /* the latest copy, or the original */
+		uint64_t gap = e->at_us > o->at_us ? e->at_us - o->at_us : 0;
+		if (gap > COPY_WINDOW_US)
+			return false;
+		if (o->hash != e->hash || o->from != e->from || o->to != e->to ||
+		    o->n_bytes != e->n_bytes || o->cseq != e->cseq)
+			continue;
+		bool is_dup = !i->t->cfg.is_live &&
+			      (e->ip_id && o->ip_id ? e->ip_id == o->ip_id && gap < SAME_PACKET_US
+						    : gap < MIRROR_US);
+		e->copy_of = o->copy_of ? o->copy_of : o->id;
+		e->n_resent = o->n_resent;
+		e->flags |= is_dup ? TRK_EV_DUPLICATE : TRK_EV_RETRANS;
+		if (is_dup)
+			i->t->stats.n_duplicate++;
+		else {
+			i->t->stats.n_retrans++;
+			if (e->n_resent < 255)
+				e->n_resent++;
+		}
+		return true;
+	}
+	return false;
+}
+
+static uint8_t flags_of(const struct intake *i)
+{
+	const struct sip_msg *m = i->m;
+	unsigned f = 0;
+	if (m->is_request)
+		f |= TRK_EV_REQUEST;
+	if (m->to_tag.n)
+		f |= TRK_EV_TO_TAG;
+	if (sip_has(m, SIP_HDR_RECORD_ROUTE))
+		f |= TRK_EV_ROUTED;
+	if (sip_has(m, SIP_HDR_AUTHORIZATION) || sip_has(m, SIP_HDR_PROXY_AUTHORIZATION))
+		f |= TRK_EV_AUTH;
+	if (hash32(m->from_tag) == i->c->from_tag)
+		f |= TRK_EV_CALLER;
+	return (uint8_t)f;
+}
+
+/* Never 0. A client of RFC 2543 may give no branch; then its address has to do. */
+static uint32_t branch_of(const struct sip_msg *m)
+{
+	return (m->via_branch.n ? hash32(m->via_branch) : hash32(m->via_host) ^ m->via_port) | 1;
+}
+
+static bool add_row(struct intake *i)
+{
+	uint32_t id = trk_row_new(i->t);
+	if (!id)
+		return false;
+	const struct sip_msg *m = i->m;
+	const struct trk_packet *p = i->p;
+	struct trk_call *c = i->c;
+	struct trk_ev *e = i->e = trk_row(i->t, id);
+	e->at_us = p->at_us;
+	e->file_off = p->file_off & 0xffff'ffff'ffffu;
+	e->ip_id = p->ip_id;
+	e->frame_no = p->frame_no;
+	e->n_bytes = (uint32_t)p->bytes.n;
+	e->cseq = m->cseq;
+	e->branch = branch_of(m);
+	e->status = m->is_request ? 0 : m->status;
+	e->method = m->method;
+	e->from = peer_of(c, &p->from, p->transport);
+	e->to = peer_of(c, &p->to, p->transport);
+	e->flags = flags_of(i);
+	e->tag = tag_of(c, m->to_tag);
+	uint64_t h = hash_bytes(p->bytes, (uint64_t)e->from << 8 | e->to);
+	e->hash = (uint32_t)(h ^ h >> 32);
+	e->prev = c->last_ev;
+	if (!find_original(i))
+		c->recent[c->recent_at++ % ARRAY_LEN(c->recent)] = e->hash;
+	c->last_ev = id;
+	if (!c->n_ev++) {
+		c->first_ev = id;
+		c->first_us = p->at_us;
+	}
+	c->last_us = p->at_us;
+	return true;
+}
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+static struct trk_fact *keep(const struct intake *i, enum trk_fact_kind kind, struct str text)
+{
+	return trk_fact_add(i->t, i->c, i->e, kind, text);
+}
+
+static void keep_header(const struct intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
+{
+	if (sip_has(i->m, id))
+		keep(i, kind, sip_value(i->m, id));
+}
+
+static void keep_uri(const struct intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
+{
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_addr a;
+	if (sip_each(i->m, id, &it, &v) && !sip_addr_parse(v, &a))
+		keep(i, kind, a.is_star ? STR("*") : a.uri_text);
+}
+
+static void keep_named(const struct intake *i, enum sip_hdr_id id)
+{
+	if (!sip_has(i->m, id))
+		return;
+	char mem[512];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof mem);
+	buf_str(&b, sip_hdr_name(id));
+	buf_str(&b, STR(": "));
+	buf_str(&b, str_sub(sip_value(i->m, id), 0, sizeof mem - 64));
+	keep(i, TRK_F_NEEDS, buf_view(&b));
+}
+
+static void keep_challenge(const struct intake *i)
+{
+	bool is_proxy = i->m->status == 407;
+	struct sip_challenge ch;
+	enum sip_hdr_id id = is_proxy ? SIP_HDR_PROXY_AUTHENTICATE : SIP_HDR_WWW_AUTHENTICATE;
+	if (!sip_has(i->m, id) || sip_challenge_parse(sip_value(i->m, id), &ch))
+		return;
+	struct trk_fact *f = keep(i, TRK_F_CHALLENGE, ch.realm);
+	if (!f)
+		return;
+	f->num = hash32(ch.nonce);
+	f->flags = (uint8_t)((ch.stale ? TRK_CH_STALE : 0) | (is_proxy ? TRK_CH_PROXY : 0));
+}
+
+static void keep_credentials(const struct intake *i)
+{
+	enum sip_hdr_id id = sip_has(i->m, SIP_HDR_PROXY_AUTHORIZATION)
+				     ? SIP_HDR_PROXY_AUTHORIZATION
+				     : SIP_HDR_AUTHORIZATION;
+	struct sip_credentials cr;
+	if (sip_credentials_parse(sip_value(i->m, id), &cr))
+		return;
+	struct trk_fact *f = keep(i, TRK_F_CREDENTIALS, cr.username);
+	if (f)
+		f->num = hash32(cr.nonce);
+}
+
+/* Seconds asked or granted: the first Contact's own word goes before Expires. [RFC3261 10.2.1.1] */
+static void keep_expires(const struct intake *i)
+{
+	struct sip_iter it = {0};
+	struct str v, p;
+	struct sip_addr a;
+	uint32_t s;
+	bool is_there = false;
+	if (sip_each(i->m, SIP_HDR_CONTACT, &it, &v) && !sip_addr_parse(v, &a) &&
+	    sip_param(a.params, STR("expires"), &p))
+		is_there = !sip_seconds_parse(p, &s);
+	if (!is_there && sip_has(i->m, SIP_HDR_EXPIRES))
+		is_there = !sip_seconds_parse(sip_value(i->m, SIP_HDR_EXPIRES), &s);
+	struct trk_fact *f = is_there ? keep(i, TRK_F_EXPIRES, STR_NONE) : NULL;
+	if (f)
+		f->num = s;
+}
+
+static unsigned sdp_facts(const struct intake *i, const struct sdp *s,
+			  const struct sdp_media **first)
+{
+	unsigned flags = 0;
+	*first = NULL;
+	for (unsigned k = 0; k < s->n_media; k++) {
+		const struct sdp_media *m = &s->media[k];
+		if (!m->port)
+			continue;
+		if (!*first)
+			*first = m;
+		if (m->type == SDP_VIDEO)
+			flags |= TRK_SD_VIDEO;
+		if (m->has_crypto || m->has_fingerprint)
+			flags |= TRK_SD_SECURE;
+	}
+	if (!*first)
+		return flags | (s->n_media ? TRK_SD_REFUSED : 0);
+	if (!(*first)->is_hold)
+		flags |= (*first)->dir & SDP_RECVONLY ? TRK_SD_RECVS : 0;
+	flags |= (*first)->dir & SDP_SENDONLY ? TRK_SD_SENDS : 0;
+	const struct addr *a = &(*first)->conn.addr, *from = &i->p->from;
+	if (a->family && addr_is_private(a) && !addr_is_private(from) && !addr_is_loopback(from))
+		flags |= TRK_SD_PRIVATE;
+	return flags;
+}
+
+static void keep_sdp(const struct intake *i)
+{
+	struct str body;
+	if (!sip_body_find(i->m, STR("application"), STR("sdp"), &body) || !body.n)
+		return;
+	i->e->flags |= TRK_EV_SDP;
+	bool by_caller = !(i->e->flags & TRK_EV_REQUEST) != !!(i->e->flags & TRK_EV_CALLER);
+	enum trk_side side = by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+	uint32_t h = hash32(body);
+	if (i->c->sdp_hash[side] == h) /* the next hop, or a refresh */
+		return;
+	i->c->sdp_hash[side] = h;
+	struct sdp *s = &i->t->sdp;
+	if (sdp_parse(body, s))
+		return;
+	const struct sdp_media *first;
+	unsigned flags = sdp_facts(i, s, &first);
+	struct trk_fact *f = keep(i, TRK_F_SDP, first ? first->conn.host : STR_NONE);
+	if (f) {
+		f->flags = (uint8_t)flags;
+		f->num = first ? first->port : 0;
+	}
+	if (s->n_media) {
+		char mem[400];
+		struct buf b;
+		buf_init_fixed(&b, mem, sizeof mem);
+		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
+		keep(i, TRK_F_CODECS, buf_view(&b));
+	}
+	if (i->t->cfg.has_media)
+		trk_media_learn(i->t, i->c, side);
+}
+
+static void keep_body_line(const struct intake *i)
+{
+	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
+	if (line.n)
+		keep(i, TRK_F_BODY, line);
+}
+
+static void request_facts(const struct intake *i)
+{
+	const struct sip_msg *m = i->m;
+	bool is_first_hop = i->e->branch == i->c->branch;
+	if (m->method == SIP_METHOD_OTHER)
+		keep(i, TRK_F_METHOD, m->method_name);
+	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
+		keep_credentials(i);
+	switch (m->method) {
+	case SIP_INVITE:
+		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
+			keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		break;
+	case SIP_REGISTER:
+		keep_expires(i);
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		break;
+	case SIP_SUBSCRIBE:
+	case SIP_PUBLISH:
+		keep_expires(i);
+		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
+		break;
+	case SIP_NOTIFY:
+		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
+		keep_header(i, TRK_F_STATE, SIP_HDR_SUBSCRIPTION_STATE);
+		keep_body_line(i);
+		break;
+	case SIP_REFER:
+		keep_uri(i, TRK_F_REFER_TO, SIP_HDR_REFER_TO);
+		break;
+	case SIP_BYE:
+	case SIP_CANCEL:
+		keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
+		break;
+	default:
+		break;
+	}
+}
+
+static void refusal_facts(const struct intake *i)
+{
+	static const enum sip_hdr_id needs[] = {SIP_HDR_UNSUPPORTED, SIP_HDR_MIN_EXPIRES,
+						SIP_HDR_MIN_SE, SIP_HDR_RETRY_AFTER};
+	if (i->m->status == 401 || i->m->status == 407) {
+		keep_challenge(i);
+		return;
+	}
+	keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
+	keep_header(i, TRK_F_WARNING, SIP_HDR_WARNING);
+	for (unsigned k = 0; k < ARRAY_LEN(needs); k++)
+		keep_named(i, needs[k]);
+	if (i->m->status == 405)
+		keep_named(i, SIP_HDR_ALLOW);
+	if (i->m->status == 415 || i->m->status == 406)
+		keep_named(i, SIP_HDR_ACCEPT);
+	if (i->m->status == 489)
+		keep_named(i, SIP_HDR_ALLOW_EVENTS);
+	if (i->m->status < 400)
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+}
+
+static void response_facts(const struct intake *i)
+{
+	const struct sip_msg *m = i->m;
+	if (!str_eq(m->reason, sip_status_reason(m->status)))
+		keep(i, TRK_F_PHRASE, m->reason);
+	if (m->status >= 300) {
+		refusal_facts(i);
+		return;
+	}
+	if (m->status < 200)
+		return;
+	if (m->method == SIP_INVITE && i->c->callee == i->e->from)
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+	if (m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE)
+		keep_expires(i);
+}
+
+/* --- the call's life -------------------------------------------------------------------------- */
+
+static void begin_request(struct trk_call *c, const struct trk_ev *e)
+{
+	c->cseq = e->cseq;
+	c->branch = e->branch;
+	c->phase = TRK_SETUP;
+	c->status = 0;
+	c->end_us = 0;
+	c->callee = TRK_NO_PEER;
+	c->is_judged = false;
+}
+
+static bool may_be_tried_again(unsigned status)
+{
+	return status == 401 || status == 407 || status == 423 || status == 422 ||
+	       (status >= 300 && status < 400);
+}
+
+static enum age_class age_of(const struct trk_call *c)
+{
+	if (c->phase == TRK_ENDED)
+		return may_be_tried_again(c->status) ? AGE_REQUEST : AGE_SETTLE;
+	if (c->kind != TRK_CALL || c->phase == TRK_ENDING)
+		return AGE_REQUEST;
+	return c->phase == TRK_ANSWERED ? AGE_TALK : AGE_SETUP;
+}
+
+static void on_invite_response(struct trk_call *c, const struct trk_ev *e)
+{
+	if (!(e->flags & TRK_EV_CALLER) || e->cseq != c->cseq)
+		return;
+	if (e->status >= 200 && (c->callee == TRK_NO_PEER || (e->status < 300 && !c->status)))
+		c->callee = e->from;
+	if (e->branch != c->branch || c->phase >= TRK_ANSWERED)
+		return;
+	if (e->status < 200) {
+		if (e->status > 100 && c->phase == TRK_SETUP) {
+			c->phase = TRK_RINGING;
+			c->ring_us = e->at_us;
+		}
+		return;
+	}
+	c->status = e->status;
+	if (e->status < 300) {
+		c->phase = TRK_ANSWERED;
+		c->answer_us = e->at_us;
+	} else {
+		c->phase = TRK_ENDED;
+		c->end_us = e->at_us;
+	}
+}
+
+static void on_call(struct trk_call *c, const struct trk_ev *e)
+{
+	bool is_request = e->flags & TRK_EV_REQUEST;
+	if (e->method == SIP_INVITE && is_request) {
+		if (!(e->flags & TRK_EV_TO_TAG) && (e->cseq != c->cseq || !c->branch))
+			begin_request(c, e);
+	} else if (e->method == SIP_INVITE) {
+		on_invite_response(c, e);
+	} else if (e->method == SIP_BYE && is_request) {
+		if (c->ender == TRK_NO_PEER) {
+			c->ender = e->from;
+			c->end_branch = e->branch;
+			c->end_us = e->at_us;
+			c->is_ended_by_caller = e->flags & TRK_EV_CALLER;
+			c->phase = TRK_ENDING;
+		}
+	} else if (e->method == SIP_BYE && e->status >= 200 && e->branch == c->end_branch &&
+		   c->phase == TRK_ENDING) {
+		c->phase = TRK_ENDED;
+	}
+}
+
+static void on_other(struct trk_call *c, const struct trk_ev *e)
+{
+	if (c->kind == TRK_SUB && e->method == SIP_NOTIFY) {
+		if (e->status >= 200 && c->phase == TRK_ANSWERED)
+			c->phase = TRK_ENDED;
+		return;
+	}
+	if (e->flags & TRK_EV_REQUEST) {
+		if (e->cseq != c->cseq || !c->branch)
+			begin_request(c, e);
+		return;
+	}
+	if (e->status < 200)
+		return;
+	if (c->callee == TRK_NO_PEER)
+		c->callee = e->from;
+	if (e->branch != c->branch || c->phase != TRK_SETUP)
+		return;
+	c->status = e->status;
+	c->end_us = e->at_us;
+	c->phase = c->kind == TRK_SUB && e->status < 300 ? TRK_ANSWERED : TRK_ENDED;
+}
+
+static enum trk_kind kind_of(enum sip_method m)
+{
+	switch (m) {
+	case SIP_REGISTER:
+		return TRK_REG;
+	case SIP_SUBSCRIBE:
+	case SIP_NOTIFY:
+		return TRK_SUB;
+	case SIP_PUBLISH:
+		return TRK_PUB;
+	case SIP_MESSAGE:
+		return TRK_MSG;
+	case SIP_OPTIONS:
+		return TRK_OPT;
+	case SIP_INVITE:
+	case SIP_ACK:
+	case SIP_BYE:
+	case SIP_CANCEL:
+	case SIP_PRACK:
+	case SIP_UPDATE:
+	case SIP_INFO:
+	case SIP_REFER:
+		return TRK_CALL;
+	default:
+		return TRK_OTHER;
+	}
+}
+
+static void name_party(const struct intake *i, enum sip_hdr_id id, struct str *user,
+		       struct str *host)
+{
+	struct sip_addr a;
+	if (sip_addr_parse(sip_value(i->m, id), &a) || a.uri_err == ERR_SYNTAX)
+		return;
+	*user = trk_text_keep(i->t, i->c, a.uri.user);
+	*host = trk_text_keep(i->t, i->c, a.uri.host);
+}
+
+static void first_message(struct intake *i)
+{
+	struct trk_call *c = i->c;
+	const struct sip_msg *m = i->m;
+	c->kind = kind_of((enum sip_method)m->method);
+	bool is_opening =
+		m->is_request && !m->to_tag.n && m->method != SIP_CANCEL && m->method != SIP_ACK;
+	c->is_mid = !is_opening;
+	i->t->stats.n_calls[c->kind]++;
+	c->from_tag = hash32(m->from_tag);
+	name_party(i, SIP_HDR_FROM, &c->from_user, &c->from_host);
+	name_party(i, SIP_HDR_TO, &c->to_user, &c->to_host);
+}
+
+/* A dialog may begin with something else than its INVITE: an OPTIONS probe under one Call-ID. */
+static void promote(struct intake *i)
+{
+	struct trk_call *c = i->c;
+	if (i->m->method != SIP_INVITE || !i->m->is_request || c->kind == TRK_CALL)
+		return;
+	i->t->stats.n_calls[c->kind]--;
+	c->kind = TRK_CALL;
+	i->t->stats.n_calls[c->kind]++;
+	c->from_tag = hash32(i->m->from_tag);
+	c->branch = 0;
+}
+
+static enum err take(struct intake *i)
+{
+	uint64_t hash = trk_call_hash(i->t, i->m->call_id);
+	struct trk_call *c = i->c = trk_call_find(i->t, i->m->call_id, hash);
+	if (!c) {
+		c = i->c = trk_call_new(i->t, i->m->call_id, hash);
+		if (!c)
+			return ERR_NOMEM;
+		first_message(i);
+	}
+	promote(i);
+	if (!add_row(i)) {
+		trk_age(i->t, c, AGE_REQUEST);
+		return ERR_NOMEM;
+	}
+	struct trk_ev *e = i->e;
+	if (c->caller == TRK_NO_PEER)
+		c->caller = e->flags & TRK_EV_REQUEST ? e->from : e->to;
+	if (!(e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE))) {
+		if (c->kind == TRK_CALL)
+			on_call(c, e);
+		else
+			on_other(c, e);
+		if (i->m->is_request)
+			request_facts(i);
+		else
+			response_facts(i);
+		if (i->m->body.n)
+			keep_sdp(i);
+	}
+	if (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age))
+		trk_age(i->t, c, age_of(c));
+	return OK;
+}
+
+static void count(struct trk *t, const struct sip_msg *m, const struct trk_packet *p)
+{
+	struct trk_stats *s = &t->stats;
+	if (!s->n_messages++)
+		s->first_us = p->at_us;
+	s->last_us = p->at_us;
+	s->n_bytes += p->bytes.n;
+	if (m->is_request)
+		s->n_requests[m->method]++;
+	else if (m->status < ARRAY_LEN(s->n_statuses))
+		s->n_statuses[m->status]++;
+}
+
+/* Indexes bytes in the tracker's own block. */
+static const struct sip_msg *index_bytes(struct trk *t, struct str bytes)
+{
+	size_t want = sip_msg_block_size(bytes.n);
+	if (want > t->block_cap) {
+		want = (want + want / 2 + 15) & ~(size_t)15;
+		void *p = aligned_alloc(16, want);
+		if (!p)
+			return NULL;
+		free(t->block);
+		t->block = p;
+		t->block_cap = want;
+	}
+	struct sip_msg *m = sip_msg_init(t->block, t->block_cap);
+	memcpy(m->bytes, bytes.p, bytes.n);
+	size_t used;
+	return sip_msg_index(m, bytes.n, false, &used) ? NULL : m;
+}
+
+enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call)
+{
+	if (call)
+		*call = NULL;
+	if (t->cfg.is_live)
+		trk_tick(t, p->at_us);
+	else if (p->at_us > t->now_us)
+		t->now_us = p->at_us;
+	struct intake i = {.t = t, .p = p, .m = p->msg ? p->msg : index_bytes(t, p->bytes)};
+	if (!i.m) {
+		t->stats.n_not_sip++;
+		return ERR_SYNTAX;
+	}
+	count(t, i.m, p);
+	if (!i.m->call_id.n) {
+		t->stats.n_without_call_id++;
+		return OK;
+	}
+	enum err e = take(&i);
+	if (e)
+		t->stats.n_lost++;
+	else if (call)
+		*call = i.c;
+	return e;
+}

@@ -1,0 +1,87 @@
+#pragma once
+/* The tracker's inside: memory, intake, media. */
+
+#include "base/pool.h"
+#include "scope/trk.h"
+#include "scope/vrd.h"
+#include "sdp/sdp.h"
+
+/* Ages of a call in a live tracker. Each class is a list in order of a deadline that is the same
+ * for all of its members, so that only its head is looked at. */
+enum age_class {
+	AGE_SETUP,   /* a call that is not answered: timer C is 3 minutes [RFC3261 16.6] */
+	AGE_REQUEST, /* any other transaction: 64*T1 [RFC3261 17.1.2.2] */
+	AGE_TALK,    /* an established call, silent in between */
+	AGE_SETTLE,  /* ended: wait for the last ACK, then judge */
+	AGE_LINGER,  /* judged: absorb what is resent, then forget */
+	AGE__N
+};
+/* Its place in the list is renewed by every message (the first three) or not. */
+extern const uint64_t trk_age_us[AGE__N];
+
+#define TEXT_PAGE   240u /* bytes of texts and facts in one page of a call */
+#define EV_CHUNK    1'024u
+#define MAX_TEXT    1'000u /* longer texts are cut: enough for any sentence */
+#define MAX_CALL_ID 1'024u /* longer ones are cut, and compared so */
+
+__extension__ typedef unsigned __int128 trk_u128;
+/* Both halves of a product, folded: a fast mixer for hashes that nobody relies on. */
+static inline uint64_t trk_fold(uint64_t a, uint64_t b)
+{
+	trk_u128 m = (trk_u128)a * b;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+struct trk_text { /* a page; freed with its call */
+	struct trk_text *next;
+	uint16_t used, cap;
+	bool is_heap; /* larger than TEXT_PAGE */
+	_Alignas(8) char bytes[];
+};
+
+struct trk_media;
+struct flow;
+struct trk {
+	struct trk_cfg cfg;
+	struct trk_stats stats;
+	struct htab calls;
+	struct pool call_pool, text_pool;
+	struct trk_call *first_no, *last_no;
+	uint32_t n_calls; /* ever */
+	struct trk_ev **chunks;
+	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */
+	struct link ages[AGE__N];
+	uint64_t now_us;
+	void *block; /* where a message is indexed that comes without an index */
+	size_t block_cap;
+	uint32_t *history;
+	size_t history_cap;
+	struct vrd verdict;
+	struct sdp sdp; /* the body that is being read */
+	/* media */
+	struct htab ports; /* struct trk_media by address */
+	struct htab flows; /* struct flow by address pair */
+	struct link flow_ages;
+	uint32_t media_gen; /* moves when a port becomes known: flows are looked at again */
+};
+
+/* trk.c */
+struct trk_ev *trk_row(const struct trk *t, uint32_t id);
+uint32_t trk_row_new(struct trk *t);                          /* 0 without memory */
+void *trk_alloc(struct trk *t, struct trk_call *c, size_t n); /* 8-aligned, of the call's texts */
+struct str trk_text_keep(struct trk *t, struct trk_call *c, struct str s);
+struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash);
+uint64_t trk_call_hash(const struct trk *t, struct str call_id);
+struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash);
+/* Puts the call into a class, at its end. */
+void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
+/* Adds a fact to a message of the call. */
+struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
+			      enum trk_fact_kind kind, struct str text);
+
+/* trk_media.c */
+enum err trk_media_init(struct trk *t);
+void trk_media_fini(struct trk *t);
+/* The SDP in t->sdp was written by `side` of the call: its addresses become known. */
+void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side);
+void trk_media_forget(struct trk *t, struct trk_call *c);

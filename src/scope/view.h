@@ -1,0 +1,24 @@
+#pragma once
+/* Listings: messages, calls, registrations, streams, statistics; as text for people, or as JSON
+ * with one object per line for programs. All append to a buffer. */
+
+#include "scope/cap_walk.h"
+#include "scope/vrd.h"
+
+struct view_opts {
+	bool is_json, is_ascii;
+};
+
+/* One line per SIP message of the frame: frame, time since the first frame, source, destination,
+ * transport, method or status, CSeq, Call-ID. */
+void view_messages(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
+/* One line for a frame without SIP, in the same columns. */
+void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
+/* One line per call (or registration ...) with its verdict. */
+void view_call_head(struct buf *b, const struct view_opts *o);
+void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
+	       const struct view_opts *o);
+void view_stream_head(struct buf *b, const struct view_opts *o);
+void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
+		 const struct view_opts *o);
+void view_stats(struct buf *b, const struct trk *t, const struct view_opts *o);
