@@ -1,9 +1,10 @@
 /* Capture files: the common half, and the classic pcap format.
  *
- * The file is read once, in blocks of CAP_BLOCK bytes, through zlib, which passes plain files
- * through unchanged. A record is handed out where it lies in the block; when the block ends inside
- * a record, the piece is moved to the front and the rest read behind it. The block grows only for
- * a record larger than itself, up to CAP_MAX_RECORD.
+ * The file is read once, in blocks of CAP_BLOCK bytes; gzip is known by its first bytes and
+ * unpacked on the way. A short read is no end: a pipe or socket is shown as far as it came. A
+ * record is handed out where it lies in the block; when the block ends inside a record, the piece
+ * is moved to the front and the rest read behind it. The block grows only for a record larger than
+ * itself, up to CAP_MAX_RECORD.
  *
  * Why not libpcap: it opens pcapng files only when all interfaces share one link type and
  * resolution, does not unpack gzip, cannot tell the offset of a record, and its loop costs twice
@@ -18,6 +19,7 @@
  */
 #include "scope/cap_priv.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,17 +61,49 @@ bool cap_fail(struct cap *c, const char *fmt, ...)
 	return false;
 }
 
+#define PACKED (64u << 10)
+
+/* Reads up to `room` bytes of the file as it lies on the disk; 0 at the end. */
+static size_t read_raw(struct cap *c, uint8_t *p, size_t room)
+{
+	ssize_t got = read(c->fd, p, room);
+	if (got < 0)
+		c->is_broken = true;
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* The same, unpacked. Several gzip files one behind the other are one. */
+static size_t read_some(struct cap *c, uint8_t *p, size_t room)
+{
+	if (!c->is_packed)
+		return read_raw(c, p, room);
+	c->z.next_out = p;
+	c->z.avail_out = (uInt)room;
+	while (c->z.avail_out == room && !c->is_broken) {
+		if (!c->z.avail_in) {
+			c->z.next_in = c->packed;
+			c->z.avail_in = (uInt)read_raw(c, c->packed, PACKED);
+			if (!c->z.avail_in)
+				break;
+		}
+		int z = inflate(&c->z, Z_NO_FLUSH);
+		if (z == Z_STREAM_END)
+			z = inflateReset(&c->z);
+		if (z != Z_OK && z != Z_BUF_ERROR)
+			c->is_broken = true;
+	}
+	return room - c->z.avail_out;
+}
+
 static void refill(struct cap *c, size_t n)
 {
 	memmove(c->block, c->block + c->at, c->end - c->at);
 	c->end -= c->at;
 	c->at = 0;
 	while (c->end < n && !c->is_eof) {
-		int got = gzread(c->file, c->block + c->end, (unsigned)(c->cap - c->end));
-		if (got <= 0)
-			c->is_eof = true;
-		else
-			c->end += (size_t)got;
+		size_t got = read_some(c, c->block + c->end, c->cap - c->end);
+		c->is_eof = got == 0;
+		c->end += got;
 	}
 }
 
@@ -230,42 +264,77 @@ static enum err explain_path(const char *path, struct buf *why)
 	return ERR_IO;
 }
 
+/* Gzip is known by its magic; what was read of it becomes the unpacker's first input. */
+static enum err unpack_if_packed(struct cap *c)
+{
+	refill(c, 4);
+	if (c->end < 2 || c->block[0] != 0x1f || c->block[1] != 0x8b)
+		return OK;
+	if (inflateInit2(&c->z, 15 + 16) != Z_OK)
+		return ERR_NOMEM;
+	c->is_packed = true;
+	c->packed = malloc(c->cap > PACKED ? c->cap : PACKED);
+	if (!c->packed)
+		return ERR_NOMEM;
+	memcpy(c->packed, c->block, c->end);
+	c->z.next_in = c->packed;
+	c->z.avail_in = (uInt)c->end;
+	c->end = 0;
+	c->is_eof = false;
+	return OK;
+}
+
+enum err cap_open_fd(int fd, struct cap **out, struct buf *why)
+{
+	struct cap *c = calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		return ERR_NOMEM;
+	}
+	c->fd = fd;
+	c->cap = CAP_BLOCK;
+	c->block = malloc(c->cap);
+	enum err e = c->block ? unpack_if_packed(c) : ERR_NOMEM;
+	if (!e)
+		e = open_format(c, why);
+	if (e) {
+		cap_close(c);
+		return e;
+	}
+	*out = c;
+	return OK;
+}
+
 enum err cap_open(const char *path, struct cap **out, struct buf *why)
 {
 	struct stat st;
 	bool is_pipe = strcmp(path, "-") == 0;
 	if (!is_pipe && (stat(path, &st) != 0 || S_ISDIR(st.st_mode)))
 		return explain_path(path, why);
-	struct cap *c = calloc(1, sizeof *c);
-	if (!c)
-		return ERR_NOMEM;
-	enum err e = ERR_NOMEM;
-	c->cap = CAP_BLOCK;
-	c->block = malloc(c->cap);
-	if (!c->block)
-		goto out;
-	int fd = is_pipe ? dup(STDIN_FILENO) : -1;
-	c->file = is_pipe ? (fd < 0 ? NULL : gzdopen(fd, "rb")) : gzopen(path, "rb");
-	if (!c->file) {
-		e = explain_path(is_pipe ? "/dev/stdin" : path, why);
-		goto out;
-	}
-	e = open_format(c, why);
-	if (e)
-		goto out;
-	*out = c;
-	return OK;
-out:
-	cap_close(c);
-	return e;
+	int fd = is_pipe ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return explain_path(is_pipe ? "/dev/stdin" : path, why);
+	return cap_open_fd(fd, out, why);
+}
+
+bool cap_would_read(const struct cap *c)
+{
+	size_t n = c->end - c->at;
+	if (c->problem[0])
+		return false;
+	if (c->is_ng)
+		return n < 12 || n < cap_u32(c, cap_here(c) + 4);
+	return n < c->rec_hdr || n - c->rec_hdr < cap_u32(c, cap_here(c) + 8);
 }
 
 void cap_close(struct cap *c)
 {
 	if (!c)
 		return;
-	if (c->file)
-		gzclose(c->file);
+	close(c->fd);
+	if (c->is_packed)
+		inflateEnd(&c->z);
+	free(c->packed);
 	free(c->ifaces);
 	free(c->block);
 	free(c);

@@ -16,6 +16,7 @@ enum cap_link { /* https://www.tcpdump.org/linktypes.html, those that we open */
 		CAP_LINK_SLL = 113,
 		CAP_LINK_IPV4 = 228,
 		CAP_LINK_IPV6 = 229,
+		CAP_LINK_PDU = 252, /* Wireshark's exported PDUs: `rung serve` streams them */
 		CAP_LINK_SLL2 = 276,
 };
 
@@ -32,9 +33,13 @@ struct cap_rec {
 /* "-" is the standard input. On failure *why (appended to) is a sentence with what to do:
  * ERR_NOTFOUND, ERR_IO (unreadable), ERR_UNSUPPORTED (another format), ERR_NOMEM. */
 enum err cap_open(const char *path, struct cap **out, struct buf *why);
+/* The same for a descriptor (a socket that streams a capture), which it takes over. */
+enum err cap_open_fd(int fd, struct cap **out, struct buf *why);
 void cap_close(struct cap *c);
 /* The next record, or false at the end: then cap_problem tells whether it was the true one. */
 bool cap_next(struct cap *c, struct cap_rec *r);
+/* Whether cap_next would have to read first, and might wait. */
+bool cap_would_read(const struct cap *c);
 /* What cut the reading short ("the file ends inside frame 12"), or NULL. */
 const char *cap_problem(const struct cap *c);
 /* Packets that the sniffer itself reported as lost (pcapng interface statistics). */

@@ -12,6 +12,8 @@
  * Invariants: no byte beyond record r is read; ips[0 .. n_ips) are outermost first; proto is UDP or
  * TCP only when src, dst, p, n are set.
  *
+ * Messages that `rung serve` or Wireshark exported come without headers, their addresses in tags.
+ *
  * [RFC791] [RFC8200 4] [RFC792] [RFC4443] [IEEE802.1Q]; SLL: tcpdump.org/linktypes.
  */
 #include "scope/cap_pkt.h"
@@ -295,6 +297,46 @@ static void on_loopback(struct cap_pkt *k, struct cut c)
 		on_ip(k, c);
 }
 
+/* Wireshark's exported PDUs: tags {type:16 length:16 value} up to an empty one, then one message.
+ * The tags name dissector, addresses and ports. [Wireshark epan/exported_pdu.h] */
+static void on_pdu(struct cap_pkt *k, struct cut c)
+{
+	enum { NAME = 12, V4_SRC = 20, V4_DST, V6_SRC, V6_DST, PORT_TYPE, SRC_PORT, DST_PORT };
+	struct addr src = {0}, dst = {0};
+	bool is_sip = false;
+	while (c.n >= 4) {
+		unsigned type = be16(c.p), n = be16(c.p + 2);
+		const uint8_t *v = c.p + 4;
+		skip(&c, 4);
+		if (!type || n > c.n)
+			break;
+		if (type == NAME)
+			is_sip = n >= 3 && memcmp(v, "sip", 3) == 0;
+		else if ((type == V4_SRC || type == V4_DST) && n >= 4)
+			set_ip(type == V4_SRC ? &src : &dst, v, 4);
+		else if ((type == V6_SRC || type == V6_DST) && n >= 16)
+			set_ip(type == V6_SRC ? &src : &dst, v, 16);
+		else if (type == PORT_TYPE && n >= 4)
+			k->proto = be32(v) == 2 ? CAP_TCP : CAP_UDP;
+		else if ((type == SRC_PORT || type == DST_PORT) && n >= 4)
+			*(type == SRC_PORT ? &src.port : &dst.port) = (uint16_t)be32(v);
+		skip(&c, n);
+	}
+	if (!is_sip || !src.family || !k->proto) {
+		k->proto = 0;
+		return;
+	}
+	k->is_pdu = true;
+	k->src = src;
+	k->dst = dst;
+	k->n_ips = k->n_ports = 1;
+	k->ips[0] = (struct cap_ip){.src = src, .dst = dst, .proto = k->proto};
+	k->ips[0].src.port = k->ips[0].dst.port = 0;
+	k->ports[0] = (struct cap_ports){src.port, dst.port, 0, k->proto};
+	k->l4 = k->p = c.p;
+	k->n = c.n;
+}
+
 enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 {
 	struct cut c = {r->p, r->n};
@@ -331,6 +373,9 @@ enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 	case CAP_LINK_IPV4:
 	case CAP_LINK_IPV6:
 		on_ip(out, c);
+		return OK;
+	case CAP_LINK_PDU:
+		on_pdu(out, c);
 		return OK;
 	default:
 		return ERR_UNSUPPORTED;

@@ -5,8 +5,9 @@
 
 #include <zlib.h>
 
-#define CAP_BLOCK (512u << 10) /* stays in the L2 cache: three times faster than mmap (measured)   \
-				*/
+#define CAP_BLOCK                                                                                  \
+	(512u << 10) /* stays in the L2 cache: three times faster than mmap (measured)             \
+		      */
 #define CAP_MAX_RECORD (16u << 20) /* a longer record is a corrupt length */
 
 struct cap_iface {
@@ -18,7 +19,10 @@ struct cap_iface {
 };
 
 struct cap {
-	gzFile file; /* zlib reads plain files through */
+	int fd;
+	bool is_packed, is_broken; /* gzip; its packing or the file cannot be read on */
+	z_stream z;
+	uint8_t *packed; /* what z reads from */
 	uint8_t *block;
 	size_t at, end, cap; /* unread bytes are block[at .. end) */
 	uint64_t off;        /* of block[at] in the file */

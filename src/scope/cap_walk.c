@@ -202,7 +202,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;
-	if (f->pkt.proto == CAP_UDP && f->pkt.n)
+	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)
 		on_datagram(w);
 	else if (f->pkt.proto == CAP_TCP)
 		cap_tcp_add(w->tcp, &f->pkt, &(struct cap_seg){f->rec.no, f->rec.at_ns});

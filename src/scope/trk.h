@@ -28,7 +28,7 @@ struct trk_packet {        /* one SIP message as it passed by */
 	uint64_t file_off;         /* where to read the message again; 0 live */
 };
 
-typedef void trk_verdict_fn(void *arg, struct trk *t, const struct trk_call *c,
+typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_call *c,
 			    const struct vrd *v);
 
 struct trk_cfg {

@@ -26,9 +26,9 @@ static const struct {
 	uint8_t severity, confidence;
 	const char *rfc, *remedy;
 } rules[VRD__N] = {
-	{"", 0, 0, "", ""},
+	[VRD_NONE] = {"", 0, 0, "", ""},
 #define VERDICT(id, code, severity, confidence, rfc, remedy)                                       \
-	{code, VRD_##severity, confidence, rfc, remedy},
+	[VRD_##id] = {code, VRD_##severity, confidence, rfc, remedy},
 #include "scope/vrd.def"
 #undef VERDICT
 };

@@ -27,7 +27,7 @@ struct vrd_finding {
 	uint8_t confidence;     /* per cent */
 	uint8_t n_evidence;
 	uint32_t evidence[VRD_MAX_EVIDENCE]; /* ids of messages, see trk_ev */
-	struct str text; /* without a full stop; borrows vrd.text */
+	struct str text;                     /* without a full stop; borrows vrd.text */
 };
 
 struct vrd {
@@ -53,8 +53,8 @@ void vrd_put_parties(struct buf *b, const struct trk_call *c, bool is_ascii);
  */
 void vrd_put_line(struct buf *b, const struct trk_call *c, const struct vrd *v, bool is_ascii);
 /* All findings over several lines, with evidence, remedy, confidence. */
-void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c,
-		  const struct vrd *v, bool is_ascii);
+void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, const struct vrd *v,
+		  bool is_ascii);
 /* One JSON object, without a line end. */
 void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c,
 		  const struct vrd *v);

@@ -32,7 +32,9 @@ static bool same_host(const struct judge *j, uint8_t a, uint8_t b)
 
 static struct str called(const struct judge *j)
 {
-	return j->c->to_user.n ? j->c->to_user : j->c->to_host.n ? j->c->to_host : STR("the callee");
+	return j->c->to_user.n   ? j->c->to_user
+	       : j->c->to_host.n ? j->c->to_host
+				 : STR("the callee");
 }
 
 /* --- answered --------------------------------------------------------------------------------- */
@@ -246,7 +248,8 @@ static bool no_answer(struct judge *j)
 	return true;
 }
 
-static const struct trk_ev *last_with(const struct judge *j, enum trk_fact_kind kind, bool is_request)
+static const struct trk_ev *last_with(const struct judge *j, enum trk_fact_kind kind,
+				      bool is_request)
 {
 	for (uint32_t i = j->n_history; i-- > 0;) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
@@ -288,25 +291,25 @@ static const struct {
 	enum vrd_rule rule;
 	const char *text; /* %s: who was called */
 } by_status[] = {
-	{300, 399, VRD_CALL_REDIRECTED,      "the call was sent elsewhere"                    },
-	{403, 403, VRD_CALL_FORBIDDEN,       "the call is not allowed"                        },
-	{404, 404, VRD_CALL_UNKNOWN_USER,    "%s is not known there"                          },
-	{410, 410, VRD_CALL_UNKNOWN_USER,    "%s is gone for good"                            },
-	{416, 416, VRD_CALL_UNKNOWN_USER,    "the server cannot handle this kind of address"  },
-	{420, 421, VRD_CALL_EXTENSION,       "a demanded extension is missing"                },
+	{300, 399, VRD_CALL_REDIRECTED,      "the call was sent elsewhere"                      },
+	{403, 403, VRD_CALL_FORBIDDEN,       "the call is not allowed"                          },
+	{404, 404, VRD_CALL_UNKNOWN_USER,    "%s is not known there"                            },
+	{410, 410, VRD_CALL_UNKNOWN_USER,    "%s is gone for good"                              },
+	{416, 416, VRD_CALL_UNKNOWN_USER,    "the server cannot handle this kind of address"    },
+	{420, 421, VRD_CALL_EXTENSION,       "a demanded extension is missing"                  },
 	{422, 422, VRD_CALL_TIMER_TOO_SMALL, "the session timer is too short for the other side"},
-	{480, 480, VRD_CALL_UNAVAILABLE,     "%s is not available"                            },
-	{481, 481, VRD_CALL_REFUSED,         "the other side does not know this dialog"       },
-	{482, 483, VRD_CALL_LOOP,            "the call went round in a circle"                },
-	{484, 485, VRD_CALL_UNKNOWN_USER,    "the number %s is incomplete or ambiguous"       },
-	{486, 486, VRD_CALL_BUSY,            "%s is busy"                                     },
-	{487, 487, VRD_CALL_CANCELLED,       "the call was ended before it was answered"      },
-	{491, 491, VRD_CALL_REFUSED,         "both sides changed the session at once"         },
-	{500, 599, VRD_CALL_SERVER_ERROR,    "a server failed"                                },
-	{600, 600, VRD_CALL_BUSY,            "%s is busy everywhere"                          },
-	{603, 603, VRD_CALL_DECLINED,        "%s declined"                                    },
-	{604, 604, VRD_CALL_UNKNOWN_USER,    "%s exists nowhere"                              },
-	{400, 699, VRD_CALL_REFUSED,         "the call was refused"                           },
+	{480, 480, VRD_CALL_UNAVAILABLE,     "%s is not available"                              },
+	{481, 481, VRD_CALL_REFUSED,         "the other side does not know this dialog"         },
+	{482, 483, VRD_CALL_LOOP,            "the call went round in a circle"                  },
+	{484, 485, VRD_CALL_UNKNOWN_USER,    "the number %s is incomplete or ambiguous"         },
+	{486, 486, VRD_CALL_BUSY,            "%s is busy"                                       },
+	{487, 487, VRD_CALL_CANCELLED,       "the call was ended before it was answered"        },
+	{491, 491, VRD_CALL_REFUSED,         "both sides changed the session at once"           },
+	{500, 599, VRD_CALL_SERVER_ERROR,    "a server failed"                                  },
+	{600, 600, VRD_CALL_BUSY,            "%s is busy everywhere"                            },
+	{603, 603, VRD_CALL_DECLINED,        "%s declined"                                      },
+	{604, 604, VRD_CALL_UNKNOWN_USER,    "%s exists nowhere"                                },
+	{400, 699, VRD_CALL_REFUSED,         "the call was refused"                             },
 };
 
 static void say_called(struct judge *j, const char *text)
@@ -390,6 +393,6 @@ static bool pending(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_call_outcomes[] = {
-	partly_seen, lost_ack,  answered,        challenged, cancelled, next_hop_dead,
-	no_answer,   no_common_codec, refused,   pending,    NULL,
+	partly_seen, lost_ack,        answered, challenged, cancelled, next_hop_dead,
+	no_answer,   no_common_codec, refused,  pending,    NULL,
 };

@@ -86,7 +86,8 @@ static bool final_resent(struct judge *j)
 		vrd_say_answer(j, x->final);
 		vrd_say(j, " %u times in ", x->n_final);
 		vrd_say_duration(j, vrd_since(x->final->at_us, x->last_final_us));
-		vrd_say(j, is_2xx ? " until the ACK came" : ": the ACK for it did not reach it at once");
+		vrd_say(j, is_2xx ? " until the ACK came"
+				  : ": the ACK for it did not reach it at once");
 		vrd_evidence(f, x->final);
 		vrd_evidence(f, x->ack);
 		return true;
@@ -99,7 +100,8 @@ static bool bye_unanswered(struct judge *j)
 	struct tsx *x = j->c->ender != TRK_NO_PEER ? vrd_last(j, SIP_BYE) : NULL;
 	if (!x || (x->final && x->final->status < 300))
 		return false;
-	if (!x->final && x->n_sent < 2 && vrd_since(x->req->at_us, trk_stats(j->t)->last_us) < 1'000'000)
+	if (!x->final && x->n_sent < 2 &&
+	    vrd_since(x->req->at_us, trk_stats(j->t)->last_us) < 1'000'000)
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_BYE_UNANSWERED);
 	if (!f)
@@ -181,7 +183,8 @@ static bool forked(struct judge *j)
 	const struct trk_call *c = j->c;
 	for (unsigned i = 0; i < j->n_tsx; i++) {
 		const struct tsx *x = &j->tsx[i];
-		if (x->method != SIP_INVITE || x->req->cseq != c->cseq || x->req->flags & TRK_EV_TO_TAG)
+		if (x->method != SIP_INVITE || x->req->cseq != c->cseq ||
+		    x->req->flags & TRK_EV_TO_TAG)
 			continue;
 		unsigned n = 1;
 		const struct tsx *winner = x->final && x->final->status < 300 ? x : NULL;
@@ -239,8 +242,7 @@ static bool transfer(struct judge *j)
 		unsigned status = transfer_result(j, &line);
 		bool is_refused = x->final && x->final->status >= 300;
 		bool is_bad = is_refused || status >= 300;
-		struct vrd_finding *f =
-			vrd_find(j, is_bad ? VRD_TRANSFER_FAILED : VRD_TRANSFER);
+		struct vrd_finding *f = vrd_find(j, is_bad ? VRD_TRANSFER_FAILED : VRD_TRANSFER);
 		if (!f)
 			return false;
 		vrd_say(j, "the %s transferred it to " STR_FMT,
@@ -297,7 +299,8 @@ static bool private_contact(struct judge *j)
 		struct vrd_finding *f = vrd_find(j, VRD_PRIVATE_CONTACT);
 		if (!f)
 			return false;
-		vrd_say(j, "the Contact names the private address " STR_FMT ", the packet came from ",
+		vrd_say(j,
+			"the Contact names the private address " STR_FMT ", the packet came from ",
 			STR_ARG(u.host));
 		addr_put_ip(&j->v->text, src);
 		vrd_evidence(f, e);
@@ -380,8 +383,8 @@ static bool one_way(struct judge *j)
 		bool by_caller = !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
 		if (!s || by_caller != to_caller)
 			continue;
-		vrd_say(j, "; it asked for it at " STR_FMT ":%u%s", STR_ARG(trk_fact_text(s)), s->num,
-			s->flags & TRK_SD_PRIVATE ? ", a private address" : "");
+		vrd_say(j, "; it asked for it at " STR_FMT ":%u%s", STR_ARG(trk_fact_text(s)),
+			s->num, s->flags & TRK_SD_PRIVATE ? ", a private address" : "");
 		vrd_evidence(f, e);
 		break;
 	}
@@ -403,7 +406,8 @@ static bool rtp_loss(struct judge *j)
 	struct vrd_finding *f = worst ? vrd_find(j, VRD_RTP_LOSS) : NULL;
 	if (!f)
 		return false;
-	vrd_say(j, "of the RTP to the %s %.1f %% was lost before it got here (%lld of %llu packets)",
+	vrd_say(j,
+		"of the RTP to the %s %.1f %% was lost before it got here (%lld of %llu packets)",
 		worst->side == TRK_SIDE_CALLER ? "caller" : "callee", most * 100,
 		(long long)rtp_stats_lost(&worst->stats),
 		(unsigned long long)rtp_stats_expected(&worst->stats));
@@ -411,7 +415,7 @@ static bool rtp_loss(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_call_notes[] = {
-	cancel_crossed, bye_unanswered, one_way,  rtp_loss, private_sdp,
-	reinvite_refused, transfer,     hold,     forked,   NULL,
+	cancel_crossed,   bye_unanswered, one_way, rtp_loss, private_sdp,
+	reinvite_refused, transfer,       hold,    forked,   NULL,
 };
 vrd_rule_fn *const vrd_common_notes[] = {resent, final_resent, private_contact, mirror, NULL};

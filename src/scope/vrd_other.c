@@ -4,9 +4,9 @@
  * about the last one, and says what went before where that matters.
  *
  * A challenge is a question, not a refusal. It becomes a finding when nobody answered it, or when
- * the answer was challenged again and not because the nonce had grown old. Whether the password, the
- * user name or the account is wrong, a server does not tell outsiders; only the exchange's own hint
- * does.
+ * the answer was challenged again and not because the nonce had grown old. Whether the password,
+ * the user name or the account is wrong, a server does not tell outsiders; only the exchange's own
+ * hint does.
  *
  * [RFC3261 10, 17.1.2, 22] [RFC7616 3.3] [RFC6665 4]
  */
@@ -44,8 +44,9 @@ static bool not_answered(struct judge *j, const struct tsx *x)
 	bool was_old = x->req->flags & TRK_EV_AUTH;
 	struct vrd_finding *f = vrd_find(j, VRD_AUTH_NONE);
 	vrd_say_peer(j, x->final->from);
-	vrd_say(j, " asked for credentials (%u, realm \"" STR_FMT "\") and got no second " STR_FMT
-		   "%s",
+	vrd_say(j,
+		" asked for credentials (%u, realm \"" STR_FMT "\") and got no second " STR_FMT
+		"%s",
 		x->final->status, STR_ARG(realm_of(x->final)), STR_ARG(method_of(x)),
 		was_old ? ": those that it sent at first were for another nonce" : "");
 	uint64_t seen = vrd_since(x->final->at_us, trk_stats(j->t)->last_us);
@@ -81,8 +82,9 @@ bool vrd_auth(struct judge *j, const struct tsx *x)
 	if (cr && ch && cr->num != ch->num)
 		f->confidence = 60; /* it answered another nonce than the one it was given */
 	vrd_say_peer(j, x->final->from);
-	vrd_say(j, " refused the credentials of \"" STR_FMT "\" by asking again (%u, realm \"" STR_FMT
-		   "\"%s): wrong password, or a user that it does not know",
+	vrd_say(j,
+		" refused the credentials of \"" STR_FMT "\" by asking again (%u, realm \"" STR_FMT
+		"\"%s): wrong password, or a user that it does not know",
 		STR_ARG(trk_fact_text(cr)), x->final->status, STR_ARG(trk_fact_text(again)),
 		ch && ch->num == again->num ? ", the same nonce" : "");
 	vrd_evidence(f, before);
@@ -261,7 +263,8 @@ static void say_notify(struct judge *j, struct vrd_finding *f)
 	for (unsigned i = 0; i < j->n_tsx; i++)
 		if (j->tsx[i].method == SIP_NOTIFY) {
 			/* count it on the subscriber's hop only */
-			if (!last || j->tsx[i].to == last->to || j->tsx[i].req->cseq != last->req->cseq)
+			if (!last || j->tsx[i].to == last->to ||
+			    j->tsx[i].req->cseq != last->req->cseq)
 				n++;
 			last = &j->tsx[i];
 		}

@@ -11,14 +11,14 @@ struct tsx { /* a transaction on one hop, as seen */
 	uint8_t from, to; /* peers */
 	uint8_t method;
 	uint8_t final_from;
-	uint16_t n_sent;              /* of the request, the first one included */
+	uint16_t n_sent; /* of the request, the first one included */
 	uint64_t last_sent_us;
 	const struct trk_ev *trying;  /* first 100 */
 	const struct trk_ev *ringing; /* first 101 ... 199 */
 	const struct trk_ev *final;
 	uint16_t n_final;
 	uint64_t last_final_us;
-	const struct trk_ev *ack;     /* that belongs to it: of a non-2xx, or of the same hop */
+	const struct trk_ev *ack; /* that belongs to it: of a non-2xx, or of the same hop */
 };
 
 struct judge {
@@ -34,7 +34,7 @@ struct judge {
 	struct tsx *head; /* the caller's last attempt on its first hop, or NULL */
 	const struct trk_ev *last_challenge, *last_credentials;
 	const struct trk_ev *hint;
-	bool has_ports; /* two peers share an address: names need the port */
+	bool has_ports;          /* two peers share an address: names need the port */
 	size_t text_at[VRD_MAX]; /* where each sentence begins in v->text */
 };
 
@@ -46,9 +46,9 @@ struct vrd_finding *vrd_find(struct judge *j, enum vrd_rule rule);
 void vrd_evidence(struct vrd_finding *f, const struct trk_ev *e); /* e may be NULL */
 void vrd_say(struct judge *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vrd_say_peer(struct judge *j, uint8_t peer);
-void vrd_say_duration(struct judge *j, uint64_t us); /* "0.8 s", "2 min 5 s" */
+void vrd_say_duration(struct judge *j, uint64_t us);          /* "0.8 s", "2 min 5 s" */
 void vrd_say_answer(struct judge *j, const struct trk_ev *e); /* "486 Busy Here" */
-void vrd_say_times(struct judge *j, const struct tsx *x); /* "at 0, 0.5, 1.5 s" */
+void vrd_say_times(struct judge *j, const struct tsx *x);     /* "at 0, 0.5, 1.5 s" */
 /* Appends Reason, Warning, "Unsupported: x" of an answer, if it has them. */
 void vrd_say_why(struct judge *j, const struct trk_ev *e);
 
