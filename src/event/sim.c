@@ -40,7 +40,7 @@ bool sim_chance(struct sim *s, double p)
 
 uint64_t sim_below(struct sim *s, uint64_t n)
 {
-	return n ? (uint64_t)((unsigned __int128)sim_random(s) * n >> 64) : 0;
+	return n ? sim_random(s) % n : 0; /* n is far below 2^64: the bias is nothing */
 }
 
 struct sim_event *sim_event_new(void (*fn)(struct sim *, struct sim_event *), struct sim_sock *a,
