@@ -121,12 +121,8 @@ bool cap_need(struct cap *c, size_t n, const char *what)
 	refill(c, n);
 	if (c->end - c->at >= n)
 		return true;
-	int zerr = Z_OK;
-	gzerror(c->file, &zerr);
-	if (zerr != Z_OK && zerr != Z_BUF_ERROR)
-		return cap_fail(c,
-				"the file cannot be read beyond frame %u: its packing is damaged",
-				c->no);
+	if (c->is_broken)
+		return cap_fail(c, "the file cannot be read beyond frame %u: it is damaged", c->no);
 	if (c->end > c->at || what)
 		cap_fail(c,
 			 "the file ends inside %s after frame %u (cut off while it was written?)",

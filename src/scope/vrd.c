@@ -3,8 +3,8 @@
  * A call's rows are sorted into transactions, one per hop: what was sent how often, what came back,
  * how often that was repeated, and the ACK. Then rules are tried: of the outcome rules the first
  * that fits says how it ended; every other rule that fits adds a finding. Rules only read. Each
- * takes its severity, confidence, RFC section and remedy from vrd.def, writes one sentence and names
- * the messages that prove it.
+ * takes its severity, confidence, RFC section and remedy from vrd.def, writes one sentence and
+ * names the messages that prove it.
  *
  * A rule states what was seen, and says so where something could also have passed elsewhere: the
  * capture point sees only its own wire.
@@ -26,9 +26,9 @@ static const struct {
 	uint8_t severity, confidence;
 	const char *rfc, *remedy;
 } rules[VRD__N] = {
-	[VRD_NONE] = {"", 0, 0, "", ""},
 #define VERDICT(id, code, severity, confidence, rfc, remedy)                                       \
-	[VRD_##id] = {code, VRD_##severity, confidence, rfc, remedy},
+	{code, VRD_##severity, confidence, rfc, remedy},
+	VERDICT(NONE, "", OK, 0, "", "")
 #include "scope/vrd.def"
 #undef VERDICT
 };
@@ -307,7 +307,8 @@ static void say_hint(struct judge *j)
 {
 	if (!j->hint || !j->v->n)
 		return;
-	vrd_say(j, "; the exchange says: " STR_FMT, STR_ARG(trk_fact_text(trk_fact(j->hint, TRK_F_HINT))));
+	vrd_say(j, "; the exchange says: " STR_FMT,
+		STR_ARG(trk_fact_text(trk_fact(j->hint, TRK_F_HINT))));
 	vrd_evidence(&j->v->f[0], j->hint);
 }
 
@@ -402,8 +403,8 @@ static void put_evidence(struct buf *b, const struct trk *t, const struct trk_ca
 	}
 }
 
-void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c,
-		  const struct vrd *v, bool is_ascii)
+void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, const struct vrd *v,
+		  bool is_ascii)
 {
 	vrd_put_parties(b, c, is_ascii);
 	buf_fmt(b, "   (" STR_FMT ", Call-ID " STR_FMT ")\n",
@@ -428,8 +429,7 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c,
 	}
 }
 
-void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c,
-		  const struct vrd *v)
+void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c, const struct vrd *v)
 {
 	buf_str(b, STR("{\"kind\":"));
 	buf_json(b, trk_kind_name((enum trk_kind)c->kind));
@@ -442,7 +442,9 @@ void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c,
 	buf_fmt(b, ",\"severity\":\"%s\",\"findings\":[", vrd_severity_name(v->worst));
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct vrd_finding *f = &v->f[i];
-		buf_fmt(b, "%s{\"code\":\"%s\",\"severity\":\"%s\",\"confidence\":%u,\"rfc\":\"%s\",\"text\":",
+		buf_fmt(b,
+			"%s{\"code\":\"%s\",\"severity\":\"%s\",\"confidence\":%u,\"rfc\":\"%s\","
+			"\"text\":",
 			i ? "," : "", vrd_code((enum vrd_rule)f->rule),
 			vrd_severity_name((enum vrd_severity)f->severity), f->confidence,
 			vrd_rfc((enum vrd_rule)f->rule));
