@@ -104,6 +104,8 @@
 #define LIMIT_JOURNAL_SLACK (4u << 20)
 /* Contacts of one AOR: a family of phones, and the stale ones of a softphone that died often. */
 #define LIMIT_CONTACTS_PER_AOR 16
+/* Bytes of an AOR: a user name of 64 and the canonical domain fit well; its length is one byte. */
+#define LIMIT_AOR_BYTES 255
 /* Changes of one AOR that wait for the one being written; a phone has one at a time. */
 #define LIMIT_WAITING_PER_AOR 64
 /* Dialogs of one shard as an endpoint (phone, echo, message-waiting), and each of sessions,

@@ -68,10 +68,10 @@ static struct loc_item item_of(struct loc_shard *s, const struct loc_change *c,
 		.q = k->q,
 		.agent = loc_agent_id(s, c->user_agent),
 		.proto = c->proto,
-		.is_nated = c->is_nated,
+		.is_nated = k->is_by_source && !c->flow,
 		.from = c->from,
 		.to = c->to,
-		.flow = c->flow,
+		.flow = k->is_by_source ? c->flow : 0,
 	};
 }
 
@@ -383,7 +383,7 @@ static void start(struct loc_shard *s, struct loc_change *c, bool is_inside)
 
 void loc_change(struct loc *l, size_t shard, struct loc_change *c)
 {
-	ASSERT(c->aor.n > 0 && c->aor.n <= LOC_AOR_MAX);
+	ASSERT(c->aor.n > 0 && c->aor.n <= LIMIT_AOR_BYTES);
 	c->hash = loc_hash(l, c->aor);
 	c->from_shard = (uint16_t)shard;
 	c->waiting = NULL;

@@ -79,6 +79,8 @@ struct loc_contact {
 	uint16_t q;
 	uint32_t reg_id;
 	struct str instance;
+	bool is_by_source; /* reach it where the REGISTER came from: its connection, or its address
+			    * behind NAT; otherwise at its URI */
 };
 enum loc_outcome {
 	LOC_OK,     /* durable and visible */
@@ -95,10 +97,10 @@ struct loc_change {
 	struct str aor, call_id, path, user_agent;
 	uint32_t cseq;
 	bool is_star; /* Contact: * with Expires: 0 */
-	bool is_nated;
 	uint8_t proto;
 	struct addr from, to;
-	tp_flow flow;
+	tp_flow flow; /* the connection that the REGISTER came over; 0: none, or not the phone's own
+		       */
 	const struct loc_contact *contacts;
 	size_t n_contacts;
 	void (*done)(struct loc_change *c);

@@ -15,7 +15,7 @@ struct loc_rec { /* one allocation per AOR; immutable once published */
 	uint8_t n_contacts, aor_n;
 	uint8_t body[]; /* AOR, then the contacts */
 };
-#define LOC_AOR_MAX      255
+
 #define LOC_CONTACTS_MAX 64 /* what LIMIT_CONTACTS_PER_AOR may be configured to */
 
 /* One contact, unpacked. Times are loc time: seconds, wall clock at start-up plus what has passed.

@@ -235,7 +235,7 @@ struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, struct str contacts)
 		n++;
 		next = item.expires < next ? item.expires : next;
 	}
-	if (!n || n > UINT8_MAX || off != contacts.n || !aor.n || aor.n > LOC_AOR_MAX)
+	if (!n || n > UINT8_MAX || off != contacts.n || !aor.n || aor.n > LIMIT_AOR_BYTES)
 		return NULL;
 	/* the record's flexible part may begin in its tail padding */
 	size_t bytes = offsetof(struct loc_rec, body) + aor.n + contacts.n;

@@ -30,8 +30,8 @@ void code_reason_put(struct buf *b, enum code c);
  * 0: the table's. */
 enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 		    struct str extra_lines);
-/* The same with the table's status; when the transaction has ended meanwhile (ERR_STATE) nobody waits
- * for an answer. */
+/* The same with the table's status; when the transaction has ended meanwhile (ERR_STATE) nobody
+ * waits for an answer. */
 static inline void code_refuse(struct tsx_mgr *m, tsx_id st, enum code c, struct str extra_lines)
 {
 	enum err e = code_reply(m, st, c, 0, extra_lines);

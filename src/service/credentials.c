@@ -70,7 +70,7 @@ enum err acc_name_check(struct str user, struct buf *why)
 			continue;
 		buf_fmt(why,
 			"`" STR_FMT "` cannot be a user name: use letters, digits and . - _ + * # "
-				    "= ! ~ ' ( ) $",
+			"= ! ~ ' ( ) $",
 			STR_ARG(user));
 		return ERR_SYNTAX;
 	}

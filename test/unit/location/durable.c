@@ -56,6 +56,7 @@ TEST(connections_are_down_after_a_restart)
 	rig_change(&k, ALICE, "a", 1, "sip:100@10.0.0.1;transport=tcp", 3600);
 	k.c.proto = TP_TCP;
 	k.c.flow = 123;
+	k.contact[0].is_by_source = true;
 	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
 	CHECK_EQ(loc_lookup(r.loc, 0, STR(ALICE), &t), OK);
 	CHECK_EQ(t.n, 1); /* no transport to ask: believed */
@@ -67,6 +68,7 @@ TEST(connections_are_down_after_a_restart)
 	rig_change(&k, ALICE, "a", 2, "sip:100@10.0.0.1;transport=tcp", 3600);
 	k.c.proto = TP_TCP;
 	k.c.flow = 5;
+	k.contact[0].is_by_source = true;
 	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
 	CHECK_EQ(loc_lookup(r.loc, 0, STR(ALICE), &t), OK);
 	CHECK_EQ(t.n, 1);

@@ -29,7 +29,7 @@ TEST(a_phone_behind_nat_is_reached_where_it_sent_from)
 	struct rig_change k;
 	CHECK(rig_start(&r, NULL, 1, 0, 0));
 	rig_change(&k, ALICE, "a", 1, "sip:100@192.168.0.5:5060", 60);
-	k.c.is_nated = true;
+	k.contact[0].is_by_source = true;
 	k.c.from.port = 40001;
 	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
 	look(&r, &t);
@@ -51,7 +51,7 @@ TEST(a_path_goes_first)
 	CHECK(rig_start(&r, NULL, 1, 0, 0));
 	rig_change(&k, ALICE, "a", 1, "sip:100@192.168.0.5:5060", 60);
 	k.c.path = STR("<sip:edge.example;lr>, <sip:inner.example;lr>");
-	k.c.is_nated = true;
+	k.contact[0].is_by_source = true;
 	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
 	look(&r, &t);
 	CHECK(!t.t[0].has_dst);
@@ -76,6 +76,7 @@ TEST(everything_that_was_registered_can_be_read)
 	k.c.user_agent = STR("Phone/1.0");
 	k.c.proto = TP_TCP;
 	k.c.flow = 77;
+	k.contact[0].is_by_source = true;
 	k.c.from = (struct addr){
 		.family = ADDR_V6, .scope = 3, .port = 5070, .ip = {0x20, 1}
         };
