@@ -136,6 +136,35 @@ static void member(struct str json, const char *key, char *out, size_t cap)
 	str_copy(out, cap, str_sub(rest, 0, str_chr(rest, '"')));
 }
 
+struct stage_call *stage_find_call(struct stage_phone *p, const char *call_id)
+{
+	for (size_t i = 0; i < p->n_calls; i++)
+		if (strcmp(p->calls[i].call_id, call_id) == 0)
+			return &p->calls[i];
+	return NULL;
+}
+
+static void note_call(struct stage_phone *p, const struct ph_event *ev)
+{
+	char id[80];
+	member(ev->json, "call_id", id, sizeof(id));
+	struct stage_call *c = stage_find_call(p, id);
+	bool is_new = strcmp(ev->name, "calling") == 0 || strcmp(ev->name, "incoming") == 0;
+	if (!c && is_new && p->n_calls < STAGE_CALLS) {
+		c = &p->calls[p->n_calls++];
+		snprintf(c->call_id, sizeof(c->call_id), "%s", id);
+		c->is_caller = strcmp(ev->name, "calling") == 0;
+	}
+	if (!c)
+		return;
+	c->is_answered |= strcmp(ev->name, "answered") == 0;
+	if (strcmp(ev->name, "ended") != 0)
+		return;
+	c->n_ended++;
+	member(ev->json, "by", c->by, sizeof(c->by));
+	member(ev->json, "cause", c->cause, sizeof(c->cause));
+}
+
 static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
 {
 	struct stage_phone *p = ctx;
@@ -151,6 +180,7 @@ static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
 	p->n_answered += strcmp(ev->name, "answered") == 0;
 	p->n_notified += strcmp(ev->name, "notify") == 0;
 	p->n_media_events += strcmp(ev->name, "tone") == 0 || strcmp(ev->name, "audio") == 0;
+	note_call(p, ev);
 	if (ev->is_end)
 		p->outcome = ev->outcome;
 	if (strcmp(ev->name, "ended") != 0)

@@ -13,6 +13,15 @@
 #define STAGE_PHONES   16
 
 struct stage;
+
+#define STAGE_CALLS 128
+struct stage_call { /* one call as a phone saw it */
+	char call_id[80];
+	bool is_caller, is_answered;
+	unsigned n_ended;
+	char by[16], cause[32]; /* of its end */
+};
+
 struct stage_phone {
 	struct stage *stage;
 	char user[16], host[32];
@@ -28,6 +37,8 @@ struct stage_phone {
 	char log[65536]; /* every event, one line each */
 	size_t n_log;
 	bool is_started;
+	struct stage_call calls[STAGE_CALLS];
+	size_t n_calls;
 };
 
 struct stage {
@@ -61,5 +72,7 @@ struct stage_phone *stage_phone_with(struct stage *s, const char *user, const ch
 void stage_run(struct stage *s, double seconds);
 bool stage_run_until(struct stage *s, double seconds, bool (*pred)(void *arg), void *arg);
 void stage_register(struct stage *s, struct stage_phone *p); /* and waits for it, 64 s at most */
+struct stage_call *stage_find_call(struct stage_phone *p,
+				   const char *call_id); /* NULL: it never heard of it */
 void stage_call(struct stage_phone *p, const char *user, const struct ph_plan *plan);
 #define STAGE_SERVER "10.0.0.1"
