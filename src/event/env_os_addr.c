@@ -18,18 +18,16 @@
 
 socklen_t os_addr_out(const struct addr *a, struct sockaddr_storage *ss)
 {
-	memset(ss, 0, sizeof(*ss));
 	if (a->family == ADDR_V6) {
 		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ss;
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(a->port);
-		in6->sin6_scope_id = a->scope;
+		*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+					     .sin6_port = htons(a->port),
+					     .sin6_scope_id = a->scope};
 		memcpy(&in6->sin6_addr, a->ip, 16);
 		return sizeof(*in6);
 	}
 	struct sockaddr_in *in = (struct sockaddr_in *)(void *)ss;
-	in->sin_family = AF_INET;
-	in->sin_port = htons(a->port);
+	*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(a->port)};
 	memcpy(&in->sin_addr, a->ip, 4);
 	return sizeof(*in);
 }

@@ -113,32 +113,46 @@ static void local_from_control(struct msghdr *m, struct addr *to)
 	}
 }
 
+/* On a wildcard socket: the local address comes in the control data. Returns what recvmsg does; the
+ * length is that of the datagram. */
+static ssize_t recv_with_local(const struct os_sock *s, void *p, size_t cap,
+			       struct sockaddr_storage *ss, struct addr *to)
+{
+	union control control;
+	struct iovec iov = {p, cap};
+	struct msghdr m = {.msg_name = ss,
+			   .msg_namelen = sizeof(*ss),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(s->fd, &m, MSG_TRUNC);
+	if (n >= 0)
+		local_from_control(&m, to);
+	return n;
+}
+
 enum err os_recv(struct env_sock *sock, void *p, size_t cap, struct env_rx *rx)
 {
 	struct os_sock *s = (struct os_sock *)(void *)sock;
 	struct sockaddr_storage ss;
-	union control control;
-	struct iovec iov = {p, cap};
-	struct msghdr m = {.msg_name = &ss, .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 	if (s->has_icmp) {
 		s->has_icmp = false;
 		return ERR_NET;
 	}
+	rx->to = s->local;
 	do {
-		m.msg_namelen = sizeof(ss);
-		m.msg_control = s->is_wildcard ? &control : NULL;
-		m.msg_controllen = s->is_wildcard ? sizeof(control) : 0;
-		n = recvmsg(s->fd, &m, 0);
+		socklen_t ss_len = sizeof(ss);
+		n = s->is_wildcard
+			    ? recv_with_local(s, p, cap, &ss, &rx->to)
+			    : recvfrom(s->fd, p, cap, MSG_TRUNC, (struct sockaddr *)&ss, &ss_len);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ? ERR_MORE : ERR_NET;
-	rx->n = (size_t)n;
-	rx->is_truncated = (m.msg_flags & MSG_TRUNC) != 0;
+	rx->is_truncated = (size_t)n > cap;
+	rx->n = rx->is_truncated ? cap : (size_t)n;
 	rx->from = os_addr_in(&ss);
-	rx->to = s->local;
-	if (s->is_wildcard)
-		local_from_control(&m, &rx->to);
 	return OK;
 }
 
@@ -213,6 +227,29 @@ static size_t source_to_control(const struct addr *from, union control *control)
 	return CMSG_SPACE(sizeof(info));
 }
 
+/* What a failed send means; `tries` have been made. ERR_STATE: try again. */
+static enum err send_failed(int error, int tries)
+{
+	switch (error) {
+	case EINTR:
+		return ERR_STATE;
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return ERR_MORE;
+	case EMSGSIZE:
+		return ERR_LIMIT;
+	case ECONNREFUSED:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EPROTO:
+	case ENOPROTOOPT: /* perhaps about an earlier datagram to somebody else */
+		return tries < 3 ? ERR_STATE : ERR_NET;
+	default:
+		return ERR_NET;
+	}
+}
+
 enum err os_send(struct env_sock *sock, const void *p, size_t n, const struct addr *to,
 		 const struct addr *from)
 {
@@ -223,38 +260,23 @@ enum err os_send(struct env_sock *sock, const void *p, size_t n, const struct ad
 		return ERR_LIMIT;
 	if (to->family != s->local.family)
 		return ERR_NET;
+	socklen_t ss_len = os_addr_out(to, &ss);
 	struct iovec iov = {(void *)(uintptr_t)p, n};
-	struct msghdr m = {.msg_name = &ss,
-			   .msg_namelen = os_addr_out(to, &ss),
-			   .msg_iov = &iov,
-			   .msg_iovlen = 1};
+	struct msghdr m = {
+		.msg_name = &ss, .msg_namelen = ss_len, .msg_iov = &iov, .msg_iovlen = 1};
 	if (s->is_wildcard && from && from->family == to->family && !addr_is_any(from)) {
 		memset(&control, 0, sizeof(control));
 		m.msg_control = &control;
 		m.msg_controllen = source_to_control(from, &control);
 	}
-	for (int tries = 0;; tries++) {
-		if (sendmsg(s->fd, &m, MSG_NOSIGNAL) >= 0)
+	for (int tries = 1;; tries++) {
+		ssize_t k = m.msg_control ? sendmsg(s->fd, &m, MSG_NOSIGNAL)
+					  : sendto(s->fd, p, n, MSG_NOSIGNAL,
+						   (struct sockaddr *)&ss, ss_len);
+		if (k >= 0)
 			return OK;
-		switch (errno) {
-		case EINTR:
-			continue;
-		case EAGAIN:
-		case ENOBUFS:
-		case ENOMEM:
-			return ERR_MORE;
-		case EMSGSIZE:
-			return ERR_LIMIT;
-		case ECONNREFUSED:
-		case EHOSTUNREACH:
-		case ENETUNREACH:
-		case EPROTO:
-		case ENOPROTOOPT:
-			if (tries < 2) /* perhaps about an earlier datagram to somebody else */
-				continue;
-			[[fallthrough]];
-		default:
-			return ERR_NET;
-		}
+		enum err err = send_failed(errno, tries);
+		if (err != ERR_STATE)
+			return err;
 	}
 }

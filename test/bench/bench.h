@@ -4,10 +4,11 @@
  *
  *   parse INVITE 1.1 kB          ns 412.0   instructions 1830   mallocs 0.00   budget ns 500
  *
- * The best of several rounds is shown (what the machine can do when nothing else runs); a figure
- * above its budget is marked OVER and makes the exit code 1. `--json` prints one object per line.
- * Instructions need perf_event_open and are "n/a" where the kernel refuses; mallocs are counted by
- * wrapping malloc, calloc and realloc in the program (not those inside shared libraries).
+ * CPU time; the best of several rounds is shown (what the machine can do when nothing else runs); a
+ * figure above its budget is marked OVER and makes the exit code 1. `--json` prints one object per
+ * line. Instructions need perf_event_open and are "n/a" where the kernel refuses; mallocs are
+ * counted by wrapping malloc, calloc and realloc in the program (not those inside shared
+ * libraries).
  *
  * Usage of an executable: [--json] [--rounds N] [name-substring ...] */
 
