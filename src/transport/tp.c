@@ -23,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEEP_ALIVE_MAX 4 /* CRLF CRLF; no message is that short */
+
 static const struct {
 	struct str name, param;
 } protos[TP__N] = {
@@ -64,6 +66,8 @@ void tp_set_tap(struct tp *tp, const struct tp_tap *tap)
 void tp_tap_sent(struct tp *tp, enum tp_proto proto, const struct addr *from, const struct addr *to,
 		 struct str bytes)
 {
+	if (bytes.n <= KEEP_ALIVE_MAX)
+		return;
 	tp->stats.n_sent++;
 	if (tp->tap.fn)
 		tp->tap.fn(tp->tap.ctx, tp_now(tp), true, proto, from, to, bytes);

@@ -109,7 +109,8 @@ enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 /* Sends one message; bytes are borrowed for the call. A stream peer that is slow is queued,
  * bounded, in order; a connection owned by another shard gets them through its inbox. ERR_NET: no
  * route, or the flow is gone. ERR_LIMIT: queue overflow, or a datagram over 65,507 bytes. `owner`
- * is named in a later tp_error. */
+ * is named in a later tp_error. CRLF CRLF
+ * may be sent as well: a keep-alive, which the tap does not see. [RFC5626 3.5.1] */
 enum err tp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_id owner);
 /* True while the flow is known and up (any shard's). 0 is not up. */
 bool tp_flow_is_up(struct tp *tp, tp_flow flow);

@@ -10,7 +10,7 @@
 #include "transport/transport.h"
 
 #define RIG_SHARDS 4
-#define RIG_LOG    128
+#define RIG_LOG    2048
 
 struct world {
 	struct sim *sim; /* NULL: the operating system */

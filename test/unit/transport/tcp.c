@@ -124,6 +124,23 @@ TEST(tcp_ping_is_answered)
 	world_free(w);
 }
 
+/* A client's own ping, and what comes back, are no messages to anybody. */
+TEST(tcp_ping_of_ours)
+{
+	begin(NULL);
+	node_tap(a);
+	struct tp_dst d = to_b();
+	CHECK_EQ(tp_send(a->tp[0], &d, request("x", NULL, 0), 0), OK);
+	WAIT(w, b->n_msg == 1);
+	CHECK_EQ(tp_send(a->tp[0], &d, STR("\r\n\r\n"), 0), OK);
+	WAIT(w, stats_of(b).n_keep_alive == 1);
+	CHECK_EQ(tp_send(a->tp[0], &d, request("y", NULL, 0), 0), OK);
+	WAIT(w, b->n_msg == 2);
+	CHECK(a->n_tap == 2 && a->n_msg == 0 && stats_of(a).n_sent == 2);
+	CHECK_EQ(node_connections(a), 1);
+	world_free(w);
+}
+
 TEST(tcp_many_messages_keep_their_order)
 {
 	char id[16];
