@@ -1,6 +1,7 @@
-/* One party's audio in a call. Invariants: 1. What the session was told last (md_session_apply) is what oa.stream says. 2. A refused offer
- * or answer changes neither. An early answer is negotiated on a copy of the state, so that the final answer, perhaps of another
- * fork, finds the offer still pending. */
+/* One party's audio in a call. Invariants: 1. What the session was told last (md_session_apply) is
+ * what oa.stream says. 2. A refused offer or answer changes neither. An early answer is negotiated
+ * on a copy of the state, so that the final answer, perhaps of another fork, finds the offer still
+ * pending. */
 #include "media/leg.h"
 
 #include <stdio.h>
@@ -18,7 +19,8 @@ static enum err add_codec(struct sdp_local *l, struct str name)
 	return OK;
 }
 
-enum err md_leg_open(struct md_leg *leg, struct ev_loop *l, const struct md_leg_config *cfg, const char **why)
+enum err md_leg_open(struct md_leg *leg, struct ev_loop *l, const struct md_leg_config *cfg,
+		     const char **why)
 {
 	*leg = (struct md_leg){0};
 	struct str rest = str_c(cfg->codecs ? cfg->codecs : "PCMU,PCMA");
@@ -27,8 +29,8 @@ enum err md_leg_open(struct md_leg *leg, struct ev_loop *l, const struct md_leg_
 			*why = "unknown codec (there are PCMU and PCMA)";
 			return ERR_UNSUPPORTED;
 		}
-	leg->local.codecs[leg->local.n_codecs++] =
-		(struct sdp_codec){.name = "telephone-event", .pt = 101, .channels = 1, .clock = 8000, .fmtp = "0-16"};
+	leg->local.codecs[leg->local.n_codecs++] = (struct sdp_codec){
+		.name = "telephone-event", .pt = 101, .channels = 1, .clock = 8000, .fmtp = "0-16"};
 	enum err e = md_session_new(l, &cfg->media, &leg->session, why);
 	if (e)
 		return e;
@@ -56,7 +58,8 @@ enum err md_leg_offer(struct md_leg *leg, enum sdp_dir dir, struct buf *out)
 	return sdp_oa_offer(&leg->oa, &leg->local, dir, out);
 }
 
-unsigned md_leg_answer(struct md_leg *leg, struct str offer, enum sdp_dir dir, struct buf *out, struct sdp_why *why)
+unsigned md_leg_answer(struct md_leg *leg, struct str offer, enum sdp_dir dir, struct buf *out,
+		       struct sdp_why *why)
 {
 	struct sdp s;
 	*why = (struct sdp_why){.status = 488, .warning = 399};
