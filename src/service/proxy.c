@@ -6,8 +6,8 @@
  *
  *     WAITING   its q group has not come yet
  *     RESOLVING its name is being looked up
- *     CALLING   a client transaction is running; `next_dst` is what fail-over would try then
- *     DONE      ended; `final` holds its response, if one came
+ *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
+ * fail-over would try then DONE      ended; `final` holds its response, if one came
  *
  * The path of a request: prx_forward makes the context and starts the first q group; start_branch
  * resolves and starts a client transaction, whose compose callback makes the bytes
@@ -42,7 +42,7 @@ struct branch {
 	struct ctx *ctx;
 	enum branch_state state;
 	uint16_t q;
-	bool is_provisional, is_timeout, has_side;
+	bool is_timeout, has_side;
 	tsx_id ct;
 	struct tp_resolve *resolve;
 	struct tp_targets dsts;
@@ -321,46 +321,80 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	return fwd_compose(&plan, &t, via, dst, out);
 }
 
+/* May another address of this branch be tried? */
+static bool may_go_on(const struct branch *b)
+{
+	const struct ctx *c = b->ctx;
+	return !b->final && !c->is_cancelled && !c->is_final_sent && !b->is_timeout;
+}
+
 static void end_branch(struct branch *b)
 {
 	b->state = DONE;
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
 }
 
+/* The branch has its final response: the client transaction goes on by itself (ACK, absorbing). */
+static void finish(struct branch *b)
+{
+	struct ctx *c = b->ctx;
+	tsx_detach(c->prx->tsx, b->ct);
+	end_branch(b);
+	settle(c);
+}
+
+/* The transaction stays attached for an INVITE: 2xx of other forks may follow. */
 static void on_2xx(struct branch *b, struct tp_rx *rx)
 {
 	struct ctx *c = b->ctx;
+	if (!b->final)
+		b->final = tp_rx_ref(rx);
 	if (!c->is_final_sent || c->is_2xx_sent)
 		send_back(c, rx, NULL, 0);
 	c->is_2xx_sent = true;
 	cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
+	if (!c->is_invite)
+		finish(b);
+}
+
+static void on_final(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	unsigned status = rx->msg->status;
+	if (status == 503 && b->next_dst < b->dsts.n && may_go_on(b)) { /* [RFC3263 4.3] */
+		tsx_detach(c->prx->tsx, b->ct);
+		try_next(b);
+		return;
+	}
+	b->final = tp_rx_ref(rx);
+	if (status >= 600)
+		cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
+	finish(b);
+}
+
+static void on_provisional(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	if (rx->msg->status == 100)
+		return;
+	if (c->is_invite) /* [RFC3261 16.7 step 2] */
+		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
+	if (!c->is_final_sent)
+		send_back(c, rx, NULL, 0);
 }
 
 static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct branch *b = ctx;
-	struct ctx *c = b->ctx;
 	unsigned status = rx->msg->status;
-	if (status < 200) {
-		if (c->is_invite && status > 100) /* [RFC3261 16.7 step 2] */
-			ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
-		b->is_provisional = true;
-		if (status > 100 && !c->is_final_sent)
-			send_back(c, rx, NULL, 0);
-		return;
-	}
-	ev_timer_stop(c->prx->loop, &b->timer_c);
-	if (status < 300) {
-		if (!b->final)
-			b->final = tp_rx_ref(rx);
+	if (status >= 200)
+		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+	if (status < 200)
+		on_provisional(b, rx);
+	else if (status < 300)
 		on_2xx(b, rx);
-		return;
-	}
-	if (status == 503 && b->next_dst < b->dsts.n && !c->is_cancelled && !c->is_2xx_sent)
-		return; /* on_end tries the next address [RFC3263 4.3] */
-	b->final = tp_rx_ref(rx);
-	if (status >= 600)
-		cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
+	else
+		on_final(b, rx);
 }
 
 static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
@@ -368,8 +402,7 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 	struct branch *b = ctx;
 	struct ctx *c = b->ctx;
 	ev_timer_stop(c->prx->loop, &b->timer_c);
-	bool may_go_on = !b->final && !c->is_cancelled && !c->is_final_sent && !b->is_timeout;
-	if (may_go_on && b->next_dst < b->dsts.n) {
+	if (b->next_dst < b->dsts.n && may_go_on(b)) {
 		try_next(b);
 		return;
 	}
@@ -393,7 +426,6 @@ static void try_next(struct branch *b)
 		    OK)
 			continue;
 		b->state = CALLING;
-		b->is_provisional = false;
 		p->stats.n_forwarded++;
 		if (c->is_invite)
 			ev_timer(p->loop, &b->timer_c, p->timer_c_us, on_timer_c);

@@ -114,13 +114,26 @@ void stage_free(struct stage *s)
 	free(s);
 }
 
+static void on_loaded(void *ctx, enum err e)
+{
+	CHECK_EQ(e, OK);
+	*(bool *)ctx = true;
+}
+
+static bool is_true(void *arg)
+{
+	return *(bool *)arg;
+}
+
 void stage_account(struct stage *s, const char *user)
 {
 	struct st_account a = {.user = str_c(user), .is_enabled = true};
 	acc_set_password(&a, STR("sim"), STR(STAGE_PASSWORD));
 	enum err e = st_account_put(s->st, &a, ST_ADD);
 	CHECK(e == OK || e == ERR_STATE);
-	acc_reload(exc_accounts(s->exc), NULL, NULL);
+	bool is_loaded = false;
+	acc_reload(exc_accounts(s->exc), on_loaded, &is_loaded);
+	CHECK(sim_run_until(s->sim, sim_now_us(s->sim) + 1000000, is_true, &is_loaded));
 }
 
 /* Text of a JSON member: "key":"value". */

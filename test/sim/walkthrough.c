@@ -3,6 +3,7 @@
  * 16] */
 #include "stage.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct sim_link lan = {.delay_us = 1000};
@@ -25,6 +26,8 @@ static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_pla
 	stage_call(a, "1002", a_plan);
 	CHECK(stage_run_until(s, 200, has_ended, a));
 	stage_run(s, 40);
+	if (a->outcome != wanted)
+		printf("# shards %zu, %s; the caller saw:\n%s# the callee saw:\n%s", n_shards, proto == TP_UDP ? "UDP" : "TCP", a->log, b->log);
 	CHECK_EQ(a->outcome, wanted);
 	CHECK_EQ(a->n_ended, 1);
 	CHECK_EQ(b->n_ended, 1);
