@@ -529,10 +529,8 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 {
 	struct exc_shard *s = ctx;
 	struct exc *x = s->x;
-	if (!x->note || o->is_fetch || (o->status == 200 && !o->n_added && !o->n_removed))
-		return;
-	bool is_first = o->auth == AUTH_NONE; /* the challenge is no news */
-	if (o->status != 200 && is_first)
+	bool is_news = o->status == 200 ? o->n_added || o->n_removed : o->auth != AUTH_NONE;
+	if (!x->note || !is_news) /* neither a refresh nor the first challenge is */
 		return;
 	char mem[600], from[ADDR_TEXT_MAX];
 	struct buf b;

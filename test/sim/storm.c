@@ -64,6 +64,9 @@ static void make_plans(struct stage *s, struct ph_plan *a, struct ph_plan *b)
 		a->hangup_s = b->hangup_s = 3;
 		break;
 	}
+	if (a->hangup_s < 0) /* the callee's plan is replaced when the next call begins: somebody
+				must end this one */
+		a->hangup_s = pick(s, 5, 9);
 }
 
 struct totals {
