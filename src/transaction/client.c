@@ -273,6 +273,8 @@ void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 	if (act & ACT_TELL) {
 		if (c->user)
 			c->user->on_response(c->ctx, id_of(c), rx);
+		else if (event == ICT_2XX && is_invite(c)) /* its user has gone: a stray */
+			m->user.on_stray_response(m->user.ctx, rx);
 		if (is_invite(c) && c->t.state == ICT_ACCEPTED)
 			tsx_drop_bytes(&c->t); /* there is no ACK of ours to be made of it */
 	} else if (act & ACT_TELL_STRAY)

@@ -57,8 +57,9 @@ void tsx_server_tell_end(struct tsx_server *s)
 {
 	struct tsx_mgr *m = s->t.m;
 	unlink_server(s);
-	m->user.on_server_end(m->user.ctx, pool_id(&m->servers, s), s->owner,
-			      (enum tsx_end)s->t.end);
+	if (s->rx->msg->method != SIP_CANCEL) /* of that one he does not know */
+		m->user.on_server_end(m->user.ctx, pool_id(&m->servers, s), s->owner,
+				      (enum tsx_end)s->t.end);
 	tsx_server_free(s);
 }
 
@@ -114,7 +115,7 @@ static enum err step(struct tsx_server *s, uint8_t event, struct str bytes, stru
 		m->stats.retransmits_absorbed++;
 	tsx_timers(&s->t, act, s->started_us);
 	if (act & ACT_RELEASE)
-		release(s, bytes, is_sent);
+		release(s, act & ACT_SEND ? bytes : STR_NONE, is_sent);
 	else if (act & ACT_TELL_ACK)
 		m->user.on_ack(m->user.ctx, rx);
 	else if (act & ACT_END_DONE)
