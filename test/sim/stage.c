@@ -182,8 +182,10 @@ static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
 {
 	struct stage_phone *p = ctx;
 	size_t room = sizeof(p->log) - p->n_log;
-	int n = snprintf(p->log + p->n_log, room, "%9.3f %s " STR_FMT "\n", (double)ev->at_us / 1e6,
-			 ev->name, STR_ARG(ev->text));
+	char id[80];
+	member(ev->json, "call_id", id, sizeof(id));
+	int n = snprintf(p->log + p->n_log, room, "%9.3f %.6s %s " STR_FMT "\n",
+			 (double)ev->at_us / 1e6, id, ev->name, STR_ARG(ev->text));
 	if (n > 0 && (size_t)n < room)
 		p->n_log += (size_t)n;
 	p->is_started |= strcmp(ev->name, "ready") == 0;

@@ -27,7 +27,8 @@ static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_pla
 	CHECK(stage_run_until(s, 200, has_ended, a));
 	stage_run(s, 40);
 	if (a->outcome != wanted)
-		printf("# shards %zu, %s; the caller saw:\n%s# the callee saw:\n%s", n_shards, proto == TP_UDP ? "UDP" : "TCP", a->log, b->log);
+		printf("# shards %zu, %s; the caller saw:\n%s# the callee saw:\n%s", n_shards,
+		       proto == TP_UDP ? "UDP" : "TCP", a->log, b->log);
 	CHECK_EQ(a->outcome, wanted);
 	CHECK_EQ(a->n_ended, 1);
 	CHECK_EQ(b->n_ended, 1);
