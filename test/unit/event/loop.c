@@ -109,11 +109,14 @@ TEST(loop_order_of_a_turn)
 	ev_defer(&r.l, &a.t);
 	ev_defer_cancel(&r.l, &c.t); /* the first */
 	ev_defer_cancel(&r.l, &c.t); /* harmless */
+	ev_defer(&r.l, &c.t);
+	ev_defer_cancel(&r.l, &c.t); /* the last */
+	ev_defer(&r.l, &d.t);
 	ev_flush_del(&f.f);
 	ev_flush_del(&g.f);
 	n_trace = 0;
 	sim_run(r.sim, UINT64_MAX);
-	CHECK_STR_EQ(str_of(trace, n_trace), STR("a"));
+	CHECK_STR_EQ(str_of(trace, n_trace), STR("ad"));
 	rig_close();
 }
 

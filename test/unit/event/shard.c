@@ -204,8 +204,11 @@ static void on_read(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 {
 	struct version *v = ev_snap_get(&snap);
 	(void)ctx;
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 20; i++) {
+		if (i % 7 == (int)l->shard) /* others may run, also past the end of their turns */
+			sched_yield();
 		n_bad += v->a != ~v->b;
+	}
 	if (l->shard == 0 && n_published < 3000) { /* the single writer */
 		struct version *new = version_new(++n_published);
 		ev_snap_set(&snap, new);

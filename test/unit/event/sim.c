@@ -206,7 +206,8 @@ static void tick(struct tmr *t)
 {
 	struct node *n = all[t - timer];
 	struct addr to = at(all[env_random_u64(n->env) % 3]);
-	CHECK_EQ(env_send(n->u, "t", 1, &to, NULL), OK);
+	for (size_t i = 1; i < 8; i++) /* several at once: on a link without jitter, at one time */
+		CHECK_EQ(env_send(n->u, "tick...", i, &to, NULL), OK);
 	if (env_now_us(n->env) < 5'000'000)
 		ev_timer(&n->l, t, env_random_u64(n->env) % 200'000, tick);
 }
@@ -226,6 +227,7 @@ static uint64_t run_of(uint64_t seed)
 		timer[i] = (struct tmr){0};
 		ev_timer(&n->l, &timer[i], 1'000, tick);
 	}
+	sim_link_set(sim, a.host, b.host, &(struct sim_link){.delay_us = 5'000, .duplicate = 0.2});
 	sim_run(sim, UINT64_MAX);
 	for (int i = 0; i < 3; i++)
 		node_halt(all[i]);
@@ -237,11 +239,15 @@ TEST_NO_OOM(sim_two_runs_are_identical)
 {
 	uint64_t first = run_of(7), n = n_packets;
 	CHECK(n > 1'000);
-	char *noise[50]; /* other addresses of memory must not matter */
-	for (int i = 0; i < 50; i++)
-		noise[i] = malloc((size_t)(1 + i * 37));
+	static char *noise[2'000]; /* other addresses of memory must not matter */
+	for (size_t i = 0; i < 2'000; i++)
+		noise[i] = malloc(100 + i * 37 % 300);
+	for (size_t i = 0; i < 2'000; i += 2) {
+		free(noise[i * 7 % 2'000]);
+		noise[i * 7 % 2'000] = NULL;
+	}
 	CHECK(run_of(7) == first);
-	for (int i = 0; i < 50; i++)
+	for (size_t i = 0; i < 2'000; i++)
 		free(noise[i]);
 	CHECK_EQ(n_packets, n);
 	CHECK(run_of(8) != first);
