@@ -57,7 +57,7 @@ static const char *split_display(const char *p, const char *end, struct sip_addr
 
 enum err sip_addr_split(struct str value, struct sip_addr *out, unsigned *oddity)
 {
-	const char *end = cc_trim_end(value.p, value.p + value.n), *p = cc_skip_ws(value.p, end);
+	const char *end = cc_trim_end(value.p, cc_end(value)), *p = cc_skip_ws(value.p, end);
 	out->display = out->uri_text = out->params = STR_NONE;
 	out->is_star = out->has_brackets = false;
 	*oddity = 0;

@@ -20,7 +20,7 @@
 /* scheme, then white space; what is left are the parameters. */
 static bool take_scheme(struct str value, struct str *scheme, struct str *rest)
 {
-	const char *p = cc_skip_ws(value.p, value.p + value.n), *end = value.p + value.n;
+	const char *end = cc_end(value), *p = cc_skip_ws(value.p, end);
 	const char *stop = cc_span(p, end, CC_TOKEN);
 	*scheme = str_of(p, (size_t)(stop - p));
 	*rest = str_of(stop, (size_t)(end - stop));
@@ -30,7 +30,7 @@ static bool take_scheme(struct str value, struct str *scheme, struct str *rest)
 /* The next name=value: 1, at the end 0, on broken syntax -1. */
 static int next_param(struct str *rest, struct str *name, struct str *value)
 {
-	const char *p = rest->p, *end = p + rest->n;
+	const char *p = rest->p, *end = cc_end(*rest);
 	while (p < end && (*p == ',' || cc_is(*p, CC_WS)))
 		p++;
 	if (p == end)
@@ -50,7 +50,7 @@ static int next_param(struct str *rest, struct str *name, struct str *value)
 		p = close + 1;
 	} else {
 		start = p;
-		while (p < end && *p != ',' && !cc_is(*p, CC_WS))
+		while (p < end && *p != ',' && *p != '\\' && cc_is(*p, CC_URI))
 			p++;
 		*value = str_of(start, (size_t)(p - start));
 	}
@@ -160,14 +160,25 @@ bool sip_challenge_choose(const struct sip_msg *resp, enum sip_hdr_id id, struct
 	return false;
 }
 
+/* name="value" behind `lead`; not by printf, which would end at a NUL. */
+static void put_field(struct buf *b, const char *lead, struct str value)
+{
+	buf_str(b, str_c(lead));
+	buf_str(b, STR("=\""));
+	buf_str(b, value);
+	buf_chr(b, '"');
+}
+
 void sip_challenge_put(struct buf *b, struct str realm, struct str nonce, enum md_alg alg,
 		       bool stale)
 {
-	buf_fmt(b,
-		"Digest realm=\"" STR_FMT "\", nonce=\"" STR_FMT "\", algorithm=" STR_FMT
-		", qop=\"auth\"%s",
-		STR_ARG(realm), STR_ARG(nonce), STR_ARG(alg_names[alg]),
-		stale ? ", stale=true" : "");
+	put_field(b, "Digest realm", realm);
+	put_field(b, ", nonce", nonce);
+	buf_str(b, STR(", algorithm="));
+	buf_str(b, alg_names[alg]);
+	buf_str(b, STR(", qop=\"auth\""));
+	if (stale)
+		buf_str(b, STR(", stale=true"));
 }
 
 /* ---- credentials ---- */
@@ -273,14 +284,18 @@ void sip_credentials_put(struct buf *b, const struct sip_challenge *ch, struct s
 	};
 	struct str ha1 = sip_ha1(ch->alg, c.username, ch->realm, password, ha1_text);
 	struct str r = sip_digest_response(&c, ha1, method, STR_NONE, response);
-	buf_fmt(b,
-		"Digest username=\"" STR_FMT "\", realm=\"" STR_FMT "\", nonce=\"" STR_FMT
-		"\", uri=\"" STR_FMT "\", response=\"" STR_FMT "\", algorithm=" STR_FMT,
-		STR_ARG(c.username), STR_ARG(c.realm), STR_ARG(c.nonce), STR_ARG(uri), STR_ARG(r),
-		STR_ARG(alg_names[ch->alg]));
-	if (c.qop.n)
-		buf_fmt(b, ", cnonce=\"" STR_FMT "\", qop=auth, nc=" STR_FMT, STR_ARG(cnonce),
-			STR_ARG(c.nc));
+	put_field(b, "Digest username", c.username);
+	put_field(b, ", realm", c.realm);
+	put_field(b, ", nonce", c.nonce);
+	put_field(b, ", uri", uri);
+	put_field(b, ", response", r);
+	buf_str(b, STR(", algorithm="));
+	buf_str(b, alg_names[ch->alg]);
+	if (c.qop.n) {
+		put_field(b, ", cnonce", cnonce);
+		buf_str(b, STR(", qop=auth, nc="));
+		buf_str(b, c.nc);
+	}
 	if (ch->opaque.p)
-		buf_fmt(b, ", opaque=\"" STR_FMT "\"", STR_ARG(ch->opaque));
+		put_field(b, ", opaque", ch->opaque);
 }

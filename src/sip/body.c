@@ -12,7 +12,7 @@
 
 enum err sip_media_type_parse(struct str value, struct sip_media_type *out)
 {
-	const char *p = value.p, *end = p + value.n, *stop = cc_span(p, end, CC_TOKEN);
+	const char *p = value.p, *end = cc_end(value), *stop = cc_span(p, end, CC_TOKEN);
 	*out = (struct sip_media_type){.type = str_of(p, (size_t)(stop - p))};
 	p = cc_skip_ws(stop, end);
 	if (!out->type.n || p == end || *p != '/')
@@ -55,7 +55,7 @@ static size_t find_delimiter(struct str body, size_t from, struct str boundary)
 /* Splits a part into its Content-Type and what follows its headers. */
 static struct str part_body(struct str part, struct str *content_type)
 {
-	const char *p = part.p, *end = p + part.n;
+	const char *p = part.p, *end = cc_end(part);
 	struct scan s;
 	struct scan_line l;
 	scan_init(&s, p, end, end);

@@ -25,6 +25,12 @@ static inline bool cc_is(char c, unsigned classes)
 	return sip_cc[(unsigned char)c] & classes;
 }
 
+/* Behind the last byte; NULL for an empty string without a pointer, which must not be added to. */
+static inline const char *cc_end(struct str s)
+{
+	return s.n ? s.p + s.n : s.p;
+}
+
 /* First position in [p, end) whose class is none of these, or end. */
 static inline const char *cc_span(const char *p, const char *end, unsigned classes)
 {
@@ -60,7 +66,7 @@ static inline const char *cc_trim_end(const char *p, const char *end)
 
 static inline bool cc_all(struct str s, unsigned classes)
 {
-	return s.n && cc_span(s.p, s.p + s.n, classes) == s.p + s.n;
+	return s.n && cc_span(s.p, cc_end(s), classes) == cc_end(s);
 }
 
 /* s is that word in any case; fast when it is written like the literal, as nearly always. A macro

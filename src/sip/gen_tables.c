@@ -2,7 +2,9 @@
  *
  *   gen_tables hash   tables_hash.inc: for header and method names two multipliers under which
  *                     name_slot() has no collision, the slots, and the ends of each name
- *   gen_tables dict   the libFuzzer dictionary: every name and many values that SIP is made of
+ *   gen_tables dict   test/fuzz/msg.dict, the libFuzzer dictionary: every name, and many values
+ *                     that SIP is made of
+ *   gen_tables dict FILE   fails when FILE is not that
  *
  * The search draws multipliers from a fixed sequence, so that a build is reproducible; it fails the
  * build when two names cannot be told apart by their ends and length. It is a program of its own
@@ -116,18 +118,20 @@ static void make_hash(const char *what, const struct entry *e, unsigned n, uint3
 	printf("\n");
 }
 
+static FILE *dict;
+
 static void put_dict(const char *s)
 {
-	putchar('"');
+	fputc('"', dict);
 	for (; *s; s++) {
 		if (*s == '"' || *s == '\\')
-			printf("\\%c", *s);
+			fprintf(dict, "\\%c", *s);
 		else if (isprint((unsigned char)*s))
-			putchar(*s);
+			fputc(*s, dict);
 		else
-			printf("\\x%02x", (unsigned char)*s);
+			fprintf(dict, "\\x%02x", (unsigned char)*s);
 	}
-	printf("\"\n");
+	fprintf(dict, "\"\n");
 }
 
 static void make_dict(void)
@@ -202,6 +206,29 @@ static void make_dict(void)
 		put_dict(words[i]);
 }
 
+/* 0 when the file is what make_dict writes. */
+static int check_dict(const char *file)
+{
+	FILE *f = fopen(file, "r");
+	int a, b;
+	dict = tmpfile();
+	if (!f || !dict) {
+		perror(file);
+		return 1;
+	}
+	make_dict();
+	rewind(dict);
+	do {
+		a = fgetc(f);
+		b = fgetc(dict);
+	} while (a == b && a != EOF);
+	if (a != b)
+		fprintf(stderr, "%s is stale: gen_tables dict > %s\n", file, file);
+	fclose(f);
+	fclose(dict);
+	return a != b;
+}
+
 int main(int argc, char **argv)
 {
 	load();
@@ -210,9 +237,12 @@ int main(int argc, char **argv)
 		make_hash("HDR", headers, n_headers, 0x20202020u, HDR_BITS);
 		make_hash("METHOD", methods, n_methods, 0, METHOD_BITS);
 	} else if (argc == 2 && strcmp(argv[1], "dict") == 0) {
+		dict = stdout;
 		make_dict();
+	} else if (argc == 3 && strcmp(argv[1], "dict") == 0) {
+		return check_dict(argv[2]);
 	} else {
-		fprintf(stderr, "usage: gen_tables hash | dict\n");
+		fprintf(stderr, "usage: gen_tables hash | dict [FILE]\n");
 		return 2;
 	}
 	return 0;

@@ -24,9 +24,10 @@ static const char *skip_slash(const char *p, const char *end)
 /* "SIP/2.0/UDP" and the white space after it. */
 static const char *via_protocol(const char *p, const char *end, struct sip_via *out)
 {
-	const char *start = p, *q, *version_end = p + 7;
+	const char *start = p, *q, *version_end;
 	if (end - p > 8 && memcmp(p, "SIP/2.0/", 8) == 0 && !cc_is(p[8], CC_WS)) {
-		p += 8; /* as nearly always */
+		version_end = p + 7; /* as nearly always */
+		p += 8;
 	} else {
 		p = cc_span(p, end, CC_TOKEN);
 		if (p == start || !(p = skip_slash(p, end)))
@@ -166,7 +167,7 @@ enum err sip_via_scan(const char *p, const char *end, struct sip_via *out, const
 
 enum err sip_via_parse(struct str value, struct sip_via *out)
 {
-	const char *stop = NULL, *end = value.p + value.n;
+	const char *stop = NULL, *end = cc_end(value);
 	enum err e = sip_via_scan(value.p, end, out, &stop);
 	return e == OK && stop != end ? ERR_SYNTAX : e;
 }
@@ -175,7 +176,7 @@ enum err sip_via_parse(struct str value, struct sip_via *out)
 
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out)
 {
-	const char *p = value.p, *end = p + value.n;
+	const char *p = value.p, *end = cc_end(value);
 	uint64_t n = 0;
 	for (; p < end && *p >= '0' && *p <= '9'; p++)
 		if (n <= UINT32_MAX)
@@ -232,7 +233,7 @@ bool sip_has_token(const struct sip_msg *m, enum sip_hdr_id id, struct str token
 /* A token at the start of value, then the end or ';': the parameters behind it. */
 static enum err token_and_params(struct str value, struct str *token, struct str *params)
 {
-	const char *p = value.p, *end = p + value.n;
+	const char *p = value.p, *end = cc_end(value);
 	const char *stop = cc_span(p, end, CC_TOKEN);
 	*token = str_of(p, (size_t)(stop - p));
 	*params = STR_NONE;
@@ -289,7 +290,7 @@ enum err sip_reason_parse(struct str value, struct sip_reason *out)
 /* warn-code SP warn-agent SP quoted warn-text. [RFC3261 20.43] */
 enum err sip_warning_parse(struct str value, struct sip_warning *out)
 {
-	const char *p = value.p, *end = p + value.n;
+	const char *p = value.p, *end = cc_end(value);
 	const char *code_end = cc_span(p, end, CC_DIGIT);
 	uint32_t code = 0;
 	if (code_end - p != 3 || !str_u32(str_of(p, 3), &code))

@@ -324,7 +324,7 @@ static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, 
 		diag_row(m, SIP_DIAG_DISPLAY_QUOTES, id);
 	else if (odd & ADDR_ODD_DISPLAY)
 		diag_row(m, SIP_DIAG_DISPLAY_NAME, id);
-	const char *p = a.params.p, *end = p + a.params.n;
+	const char *p = a.params.p, *end = cc_end(a.params);
 	if (a.params.n > 4 && memcmp(p, "tag=", 4) == 0 && p[4] != '"') { /* as nearly always */
 		const char *stop = memchr(p, ';', a.params.n);
 		*tag = str_trim(str_of(p + 4, (size_t)((stop ? stop : end) - p - 4)));
@@ -522,7 +522,7 @@ enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t
 
 bool sip_peek_call_id(struct str bytes, struct str *call_id, struct str *via_branch)
 {
-	const char *p = bytes.p, *end = p + bytes.n;
+	const char *p = bytes.p, *end = cc_end(bytes);
 	bool has_id = false, has_via = false;
 	*call_id = *via_branch = STR_NONE;
 	while (p < end && (*p == '\r' || *p == '\n'))

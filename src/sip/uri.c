@@ -27,7 +27,7 @@ static bool escapes_ok(const char *p, const char *end)
 
 static bool text_ok(struct str s)
 {
-	return cc_span(s.p, s.p + s.n, CC_URI) == s.p + s.n && escapes_ok(s.p, s.p + s.n);
+	return cc_span(s.p, cc_end(s), CC_URI) == cc_end(s) && escapes_ok(s.p, cc_end(s));
 }
 
 /* p behind "scheme:". */
@@ -160,7 +160,7 @@ static enum err parse_tel(struct sip_uri *u, const char *p, const char *end)
 
 enum err sip_uri_parse(struct str s, struct sip_uri *out)
 {
-	const char *end = s.p + s.n, *p = cc_span(s.p, end, CC_ALPHA);
+	const char *end = cc_end(s), *p = cc_span(s.p, end, CC_ALPHA);
 	cc_fill(out, 0, sizeof(*out));
 	out->all = s;
 	out->scheme = SIP_URI_OTHER;
@@ -191,7 +191,7 @@ enum err sip_uri_parse(struct str s, struct sip_uri *out)
 
 bool sip_param_next(struct str *rest, struct str *name, struct str *value)
 {
-	const char *p = rest->p, *end = p + rest->n;
+	const char *p = rest->p, *end = cc_end(*rest);
 	while (p < end && (*p == ';' || cc_is(*p, CC_WS)))
 		p++;
 	if (p == end) {
@@ -241,7 +241,7 @@ bool sip_param(struct str params, struct str name, struct str *value)
 
 bool sip_unescape(struct buf *b, struct str s)
 {
-	const char *p = s.p, *end = p + s.n;
+	const char *p = s.p, *end = cc_end(s);
 	if (!escapes_ok(p, end))
 		return false;
 	while (p < end) {

@@ -101,14 +101,16 @@ static unsigned count_parts(struct str s, char sep)
 /* The same headers with the same values, in any order. */
 static bool headers_eq(struct str a, struct str b)
 {
-	if (count_parts(a, '&') != count_parts(b, '&'))
-		return false;
-	for (struct str rest = a; rest.n;) {
-		struct str v, h = next_header(&rest, &v);
-		if (count_header(a, h, v) != count_header(b, h, v))
+	struct str v;
+	unsigned n_b = 0;
+	for (struct str rest = b; rest.n; n_b++)
+		(void)next_header(&rest, &v);
+	for (struct str rest = a; rest.n; n_b--) {
+		struct str h = next_header(&rest, &v);
+		if (n_b == 0 || count_header(a, h, v) != count_header(b, h, v))
 			return false;
 	}
-	return true;
+	return n_b == 0;
 }
 
 static bool has_many_parts(const struct sip_uri *u)

@@ -143,6 +143,21 @@ TEST(round_trip)
 	}
 }
 
+/* Strings end where they end, not at a NUL. */
+TEST(nul_in_values)
+{
+	char mem[512];
+	struct buf b;
+	struct sip_challenge ch;
+	struct sip_credentials c;
+	const struct str text = STR("Digest realm=\"r\", nonce=\"a\0b\"");
+	CHECK_EQ(sip_challenge_parse(text, &ch), OK);
+	buf_init_fixed(&b, mem, sizeof(mem));
+	sip_credentials_put(&b, &ch, STR("u"), STR("p"), STR("BYE"), STR("sip:x"), STR("c"), 1);
+	CHECK_EQ(sip_credentials_parse(buf_view(&b), &c), OK);
+	CHECK_STR_EQ(c.nonce, STR("a\0b"));
+}
+
 TEST(challenge_text)
 {
 	char mem[256];
@@ -182,7 +197,8 @@ TEST(challenges_as_they_come)
 					  "Digest realm=r nonce=n",
 					  "Digest realm, nonce=n",
 					  "Digest =r, nonce=n",
-					  "Digest realm=r, nonce=n, realm=q",
+					  "Digest realm=r, nonce=n, realm=q", "Digest realm=r\", nonce=n",
+					  "Digest realm=r\\, nonce=n",
 					  "Digest,realm=r"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_EQ(sip_challenge_parse(str_c(bad[i]), &c), ERR_SYNTAX);

@@ -165,7 +165,7 @@ TEST(new_body)
 	sip_msg_free(m);
 }
 
-/* A request without the empty line is refused, but an edit of it stays inside. */
+/* A message without the empty line is not forwarded, but an edit of it stays inside. */
 TEST(no_empty_line)
 {
 	char mem[1024];

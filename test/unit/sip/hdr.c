@@ -34,6 +34,7 @@ TEST(via)
 	CHECK_STR(v.branch, "390skdjuw");
 	CHECK_STR(v.transport, "UDP");
 	CHECK_EQ(v.port, 5);
+	CHECK_EQ(sip_via_parse(STR_NONE, &v), ERR_SYNTAX);
 	CHECK_EQ(sip_via_parse(STR("SIP/2.0/UNKNOWN t4.example.com;BRANCH=z9hG4bKasd0f3en"), &v),
 		 OK);
 	CHECK_STR(v.branch, "z9hG4bKasd0f3en");

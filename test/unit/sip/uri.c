@@ -172,6 +172,7 @@ TEST(equality_details)
 	CHECK(eq("sip:a@b;lr", "sip:a@b"));
 	CHECK(!eq("sip:a@b?x=1&x=1", "sip:a@b?x=1&x=2"));
 	CHECK(!eq("sip:a@b?x=1&x=1", "sip:a@b?x=1"));
+	CHECK(!eq("sip:a@b?X=1&", "sip:a@b?y=2&x=1"));
 	CHECK(eq("sip:a@b?X=1&y=2", "sip:a@b?y=2&x=1"));
 	CHECK(eq("sip:[2001:db8::1]", "sip:[2001:DB8:0:0::1]"));
 	CHECK(eq("sip:a@b;%6C%72=v%61lue%25%34%31", "sip:a@b;lr=value%2541"));
