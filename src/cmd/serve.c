@@ -79,7 +79,7 @@ static void on_command_msg(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 		acc_reload(exc_accounts(s->exc), NULL, NULL);
 		break;
 	case CMD_COUNT:
-		ev_words_set(s->live_words, l->shard, (uint32_t)exc_live(s->exc, l->shard) + 1);
+		ev_words_set(s->live_words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
 		break;
 	}
 	free(c);
@@ -274,10 +274,7 @@ static void find_host(struct serve *s)
 	if (addr_is_any(&a))
 		a = lan;
 	a.port = port == 5060 ? 0 : port;
-	struct str name = dom_first(exc_domains(s->exc));
-	if (name.n)
-		buf_str(&s->host, name);
-	else if (a.port)
+	if (a.port)
 		addr_put(&s->host, &a);
 	else
 		addr_put_host(&s->host, &a);

@@ -75,6 +75,15 @@ static void report_begin(struct ph_report *r, struct call *c, const char *name)
 
 /* ---- audio ----------------------------------------------------------------------------------- */
 
+static void file_error(struct call *c, const char *why)
+{
+	struct ph_report r;
+	report_begin(&r, c, "file-error");
+	ph_report_text(&r, "%s", why);
+	ph_report_str(&r, "reason", str_c(why));
+	ph_report_send(&r);
+}
+
 static void on_played(struct call *c)
 {
 	if (c->plan->play && c->plan->hangup_s < 0 && c->is_answered)
@@ -114,10 +123,7 @@ static void on_media(void *arg, struct md_session *s, const struct md_event *ev)
 		return;
 	case MD_FILE_ERROR:
 		c->has_failed_file = true;
-		report_begin(&r, c, "file-error");
-		ph_report_text(&r, "%s", ev->text);
-		ph_report_str(&r, "reason", str_c(ev->text));
-		ph_report_send(&r);
+		file_error(c, ev->text);
 		return;
 	case MD_LATCHED:
 	case MD_TONE_END:
@@ -133,23 +139,21 @@ static void start_audio(struct call *c)
 {
 	const struct ph_plan *p = c->plan;
 	const char *why = NULL;
-	if (p->play && md_session_play_file(c->leg.session, p->play, false, &why))
+	if (p->play && md_session_play_file(c->leg.session, p->play, false, &why)) {
 		c->has_failed_file = true;
-	else if (!p->play && p->tone_hz > 0)
+		file_error(c, why);
+	}
+	if (!p->play && p->tone_hz > 0)
 		md_session_play_tone(c->leg.session, p->tone_hz, TONE_LEVEL_DBM0, 0);
 	else if (!p->play && p->is_echo)
 		md_session_play_echo(c->leg.session);
-	if (p->record && md_session_record(c->leg.session, p->record, &why))
+	if (p->record && md_session_record(c->leg.session, p->record, &why)) {
 		c->has_failed_file = true;
-	if (p->dtmf && md_session_dtmf(c->leg.session, str_c(p->dtmf), 0))
-		why = "the other side takes no DTMF by telephone-event";
-	if (why) {
-		struct ph_report r;
-		report_begin(&r, c, "file-error");
-		ph_report_text(&r, "%s", why);
-		ph_report_str(&r, "reason", str_c(why));
-		ph_report_send(&r);
+		file_error(c, why);
 	}
+	if (p->dtmf && md_session_dtmf(c->leg.session, str_c(p->dtmf), 0))
+		file_error(c, "the digits cannot be sent: the other side takes no telephone-event, "
+			      "or they are no digits");
 }
 
 static enum err open_leg(struct call *c, const char **why)

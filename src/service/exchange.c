@@ -776,6 +776,15 @@ void exc_drain(struct exc *x)
 	ev_snap_set(&x->draining, x);
 }
 
+size_t exc_pending(struct exc *x, size_t shard)
+{
+	struct prx_stats p;
+	struct dlg_stats d;
+	prx_stats(x->s[shard].prx, &p);
+	dlg_stats(x->s[shard].dlg, &d);
+	return p.pending + d.sessions;
+}
+
 size_t exc_live(struct exc *x, size_t shard)
 {
 	struct tsx_stats t;

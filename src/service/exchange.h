@@ -51,6 +51,9 @@ struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
  * way go on. */
 void exc_drain(struct exc *x);
-/* Transactions, sessions and forwarded requests that are alive; call it on that shard or when all
- * stand still. */
+/* Calls and requests that somebody still waits for: forwarded requests without a final response,
+ * echo tests. Call it on that shard. */
+size_t exc_pending(struct exc *x, size_t shard);
+/* All transactions, sessions and forwarded requests in memory, also those that only linger; call it
+ * on that shard or when all stand still. */
 size_t exc_live(struct exc *x, size_t shard);

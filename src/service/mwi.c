@@ -24,8 +24,8 @@ struct watcher {
 	struct hnode node;
 	struct mwi *mwi;
 	struct sub *sub;
-	size_t n_aor;
-	char aor[];
+	size_t n_aor, n_account;
+	char aor[]; /* and behind it the mailbox as the phone calls it */
 };
 
 enum err mwi_new(struct tsx_mgr *tsx, struct dlg_mgr *dlg, const uint8_t key[16],
@@ -74,8 +74,8 @@ static enum err body(void *ctx, struct sub *s, struct str *content_type, struct 
 {
 	struct watcher *w = ctx;
 	buf_fmt(out,
-		"Messages-Waiting: no\r\nMessage-Account: sip:%.*s\r\nVoice-Message: 0/0 (0/0)\r\n",
-		(int)w->n_aor, w->aor);
+		"Messages-Waiting: no\r\nMessage-Account: %.*s\r\nVoice-Message: 0/0 (0/0)\r\n",
+		(int)w->n_account, w->aor + w->n_aor);
 	return out->err;
 }
 
@@ -106,14 +106,21 @@ void mwi_on_subscribe(struct mwi *m, tsx_id st, struct tp_rx *rx, struct str aor
 		code_refuse(m->tsx, st, CODE_TOO_MANY_SUBSCRIPTIONS, STR("Retry-After: 60\r\n"));
 		return;
 	}
-	struct watcher *w = calloc(1, sizeof(*w) + aor.n);
+	struct sip_addr to; /* the mailbox's name for the phone, not the one we store it under */
+	struct str account = STR_NONE;
+	if (sip_addr_parse(sip_value(rx->msg, SIP_HDR_TO), &to) == OK)
+		account = to.uri_text;
+	struct watcher *w = calloc(1, sizeof(*w) + aor.n + account.n);
 	if (!w) {
 		code_refuse(m->tsx, st, CODE_OVERLOAD, STR_NONE);
 		return;
 	}
 	w->mwi = m;
 	w->n_aor = aor.n;
+	w->n_account = account.n;
 	memcpy(w->aor, aor.p, aor.n);
+	if (account.n)
+		memcpy(w->aor + aor.n, account.p, account.n);
 	struct sub_accept acc = {
 		.event = STR("message-summary"),
 		.content_type = STR("application/simple-message-summary"),

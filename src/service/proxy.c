@@ -166,6 +166,11 @@ void prx_stats(const struct prx *p, struct prx_stats *out)
 {
 	*out = p->stats;
 	out->live = p->contexts.n_used;
+	out->pending = 0;
+	uint32_t at = 0;
+	const struct ctx *c;
+	while ((c = pool_next(&p->contexts, &at)))
+		out->pending += !c->is_final_sent;
 }
 
 /* ---- answering ------------------------------------------------------------------------------- */

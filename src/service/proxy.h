@@ -52,6 +52,7 @@ void prx_on_stray_response(struct prx *p, struct tp_rx *rx);
 
 struct prx_stats {
 	uint64_t n_forwarded, n_forked, n_cancelled, n_loops;
-	uint32_t live;
+	uint32_t live;    /* contexts in memory */
+	uint32_t pending; /* of them those without a final response yet */
 };
 void prx_stats(const struct prx *p, struct prx_stats *out);
