@@ -243,6 +243,7 @@ void buf_json(struct buf *b, struct str s)
 			json_escape(b, c);
 		plain = ++i;
 	}
-	buf_put(b, p + plain, s.n - plain);
+	if (plain < s.n)
+		buf_put(b, p + plain, s.n - plain);
 	buf_chr(b, '"');
 }

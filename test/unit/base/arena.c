@@ -74,7 +74,7 @@ TEST(arena_large_piece_keeps_the_block)
 	bool is_ok = p && big && q;
 	if (is_ok)
 		memset(big, 1, 100'000);
-	bool is_next = q == p + 10;
+	bool is_next = is_ok && q == p + 10;
 	arena_fini(&a);
 	CHECK(is_ok);
 	CHECK(IS_TWIN || is_next);
