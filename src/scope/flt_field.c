@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "scope/flt.h"
 #include "sdp/sdp.h"
-#include "sip/auth.h"
+#include "sip/hdr.h"
 
 #include <string.h>
 
@@ -385,25 +385,51 @@ GETTER(via)
 	return o.n;
 }
 
+/* A parameter of a challenge or of credentials as it is written, quotes included, as in Wireshark.
+ */
+static bool auth_param(struct str v, struct str name, struct str *out)
+{
+	size_t at = str_chr(v, ' ');
+	v = str_skip(v, at == SIZE_MAX ? v.n : at);
+	while (v.n) {
+		size_t n = 0;
+		bool is_quoted = false;
+		for (; n < v.n && (is_quoted || v.p[n] != ','); n++) {
+			if (v.p[n] == '\\' && is_quoted && n + 1 < v.n)
+				n++;
+			else if (v.p[n] == '"')
+				is_quoted = !is_quoted;
+		}
+		struct str value, one = str_trim(str_sub(v, 0, n));
+		v = str_skip(v, n + 1);
+		if (str_ieq(str_trim(str_cut(one, '=', &value)), name)) {
+			*out = str_trim(value);
+			return true;
+		}
+	}
+	return false;
+}
+
 GETTER(auth)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_AUTHORIZATION, SIP_HDR_PROXY_AUTHORIZATION,
 					      SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE};
+	static const struct str names[] = {[AU_USERNAME] = STR_INIT("username"),
+					   [AU_REALM] = STR_INIT("realm"),
+					   [AU_NONCE] = STR_INIT("nonce")};
 	struct outlet o = {out, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
-		const struct sip_msg *m = fr->msgs[i].pkt.msg;
+	for (size_t i = 0; i < fr->n_msgs; i++)
 		for (unsigned k = 0; k < ARRAY_LEN(ids); k++) {
-			struct sip_credentials c; /* a challenge has the same parameters */
-			if (!sip_has(m, ids[k]) || sip_credentials_parse(sip_value(m, ids[k]), &c))
-				continue;
-			struct str s = f->arg == AU_SCHEME     ? c.scheme
-				       : f->arg == AU_USERNAME ? c.username
-				       : f->arg == AU_REALM    ? c.realm
-							       : c.nonce;
-			if (s.n)
-				put_s(&o, s);
+			const struct sip_msg *m = fr->msgs[i].pkt.msg;
+			for (unsigned row = m->first[ids[k]]; row != SIP_ROW_NONE;
+			     row = sip_row(m, row)->next) {
+				struct str v = sip_row_value(m, sip_row(m, row)), s;
+				if (f->arg == AU_SCHEME)
+					put_s(&o, str_cut(v, ' ', &s));
+				else if (auth_param(v, names[f->arg], &s))
+					put_s(&o, s);
+			}
 		}
-	}
 	return o.n;
 }
 
