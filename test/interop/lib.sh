@@ -175,10 +175,14 @@ users() { # file, name, password, callee: one line of users for sipp (see sipp/r
 	printf 'SEQUENTIAL\n%s;[authentication username=%s password=%s];%s;\n' "$2" "$2" "$3" "${4-}" >"$1"
 }
 
-# Message lists of a capture, one message a line: frame, source, destination, method or status, Call-ID, CSeq.
-sip_list_tshark() {
-	tshark -n -r "$1" -Y sip -T fields -E separator='|' -e frame.number -e ip.src -e ip.dst -e sip.Method -e sip.Status-Code \
-		-e sip.Call-ID -e sip.CSeq 2>/dev/null
+# Does `rung scope` list the messages of a capture that tshark lists: frame, addresses, method or status, Call-ID, CSeq?
+# (SIP quoted in an ICMP error is no message.)
+same_list() { # capture
+	local fields=(-T fields -e frame.number -e ip.src -e ip.dst -e sip.Method -e sip.Status-Code -e sip.Call-ID -e sip.CSeq)
+	tshark -n -r "$1" -Y "sip && !icmp && !icmpv6" "${fields[@]}" >"$work/list.tshark" 2>/dev/null
+	"$RUNG" scope -r "$1" -Y sip "${fields[@]}" >"$work/list.rung" || return 1
+	echo "$(wc -l <"$work/list.tshark") messages according to tshark, $(wc -l <"$work/list.rung") to rung (< tshark, > rung):"
+	[ -s "$work/list.tshark" ] && diff "$work/list.tshark" "$work/list.rung"
 }
 # How many packets of G.711 (160 bytes after 12 of RTP) went to an address. Not tshark's "rtp": a phone that binds no address
 # sends from 127.0.0.1, and a STUN request from an RTP port hides what follows.
@@ -334,7 +338,6 @@ linphone_start() { # name, address, user, tone in Hz
 		[auth_info_0]
 		username=$3
 		passwd=secret$3
-		realm=$SERVER
 		domain=$SERVER
 	CFG
 	mkfifo "$dir/in"
