@@ -64,7 +64,7 @@ struct acc {
 	struct waiter *waiters, *serving; /* serving: those whom the present job answers */
 	uint64_t generation;
 	uint8_t key[16];
-	struct entry dummy;
+	uint8_t dummy[sizeof(struct entry)]; /* an entry whose HA1s match no password */
 };
 
 /* --- building ------------------------------------------------------------------------------- */
@@ -249,10 +249,7 @@ enum err acc_new(struct ev_shards *shards, struct st *st, struct acc **out)
 	a->st = st;
 	a->loop = ev_shard(shards, 0);
 	env_random(a->loop->env, a->key, sizeof(a->key));
-	a->dummy.is_enabled = 0;
-	env_random(a->loop->env, a->dummy.md5, sizeof(a->dummy.md5));
-	env_random(a->loop->env, a->dummy.sha256, sizeof(a->dummy.sha256));
-	env_random(a->loop->env, a->dummy.sha512_256, sizeof(a->dummy.sha512_256));
+	env_random(a->loop->env, a->dummy, sizeof(a->dummy));
 	(void)st_has_changed(st); /* what is there now is what we read next */
 	enum err e = snapshot_new(a, &first);
 	if (e != OK) {
@@ -307,7 +304,8 @@ bool acc_find(struct acc *a, struct str user, struct acc_user *out)
 			return true;
 		}
 	}
-	fill(&a->dummy, STR_NONE, out);
+	fill((const void *)a->dummy, STR_NONE, out);
+	out->is_enabled = false;
 	return false;
 }
 

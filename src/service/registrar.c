@@ -221,8 +221,9 @@ static void on_changed(struct loc_change *c)
 	case LOC_OK:
 		accept(q);
 		return;
-	case LOC_ORDER:
-		refuse(q, CODE_REG_ORDER, STR_NONE);
+	case LOC_ORDER: /* the other copy of a forked request came first [RFC3261 8.2.2.2] */
+		refuse(q, tsx_is_merged(q->reg->env.tsx, q->st) ? CODE_MERGED : CODE_REG_ORDER,
+		       STR_NONE);
 		return;
 	case LOC_FULL:
 		refuse(q, CODE_REG_TOO_MANY, STR_NONE);
@@ -396,8 +397,8 @@ static enum code read_contacts(struct request *q)
 			return code;
 		q->n_contacts++;
 	}
-	/* a star behind others was met above; an empty Contact header says nothing */
-	return n && !q->n_contacts ? CODE_REG_CONTACT : CODE_NONE;
+	/* a Contact line without a contact is no question for the bindings */
+	return sip_has(m, SIP_HDR_CONTACT) && !q->n_contacts ? CODE_REG_CONTACT : CODE_NONE;
 }
 
 /* [RFC3327 5.3]: kept as one Route value, each part checked. */
@@ -510,10 +511,6 @@ void reg_on_request(struct reg *r, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	q->check.verdict = AUTH_NONE;
-	if (tsx_is_merged(r->env.tsx, st)) {
-		refuse(q, CODE_MERGED, STR_NONE);
-		return;
-	}
 	if (has_unsupported(r, rx->msg)) {
 		refuse(q, CODE_REG_EXTENSION, r->lines.err ? STR_NONE : buf_view(&r->lines));
 		return;
