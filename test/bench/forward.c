@@ -54,6 +54,10 @@ static void open_rig(struct rig *r)
 	r->loop = ev_shard(r->shards, 0);
 	if (st_mem_new(&r->disk) || st_open_mem(r->disk, &r->st, &why))
 		die("no store");
+	struct st_account a = {.user = STR("1002"), .is_enabled = true};
+	acc_set_password(&a, STR("bench"), STR("bench"));
+	if (st_account_put(r->st, &a, ST_ADD))
+		die("no account");
 	struct exc_cfg cfg = {
 		.realm = STR("bench"), .trust = &all, .n_trust = 1, .product = STR("rung")};
 	if (exc_new(r->shards, r->st, r->env, &cfg, &r->exc, &why) ||
@@ -119,7 +123,7 @@ static void put_response(struct text *t, unsigned status, const char *phrase, st
 		"SIP/2.0 %u %s\r\nVia: " STR_FMT "\r\nVia: " STR_FMT "\r\n%s" STR_FMT
 		"%sFrom: " STR_FMT "\r\nTo: <sip:1002@192.0.2.1>%s\r\nCall-ID: " STR_FMT
 		"\r\nCSeq: " STR_FMT "\r\nContact: <sip:1002@192.0.2.43:5060>\r\nServer: "
-				     "bench\r\n%sContent-Length: %zu\r\n\r\n%s",
+		"bench\r\n%sContent-Length: %zu\r\n\r\n%s",
 		status, phrase, STR_ARG(via1), STR_ARG(via2), rr.n ? "Record-Route: " : "",
 		STR_ARG(rr), rr.n ? "\r\n" : "", STR_ARG(from), to_tag, STR_ARG(call_id),
 		STR_ARG(cseq), body[0] ? "Content-Type: application/sdp\r\n" : "", strlen(body),
