@@ -265,12 +265,15 @@ TEST(dns_bounds)
 		if (i == LIMIT_DNS_CACHE / 2)
 			CHECK_EQ(ask("n0.example", DNS_A, NULL), OK); /* used again */
 	}
+	CHECK_EQ(ask("newer.example", DNS_A, NULL), OK);
+	CHECK_EQ(ask("newest.example", DNS_A, NULL), OK);
 	CHECK_EQ(d->entries.n, LIMIT_DNS_CACHE);
 	fake.asked = 0;
 	CHECK_EQ(ask("n0.example", DNS_A, NULL), OK);
 	CHECK_EQ(fake.asked, 0);
 	CHECK_EQ(ask("old.example", DNS_A, NULL), OK);
-	CHECK_EQ(fake.asked, 1);
+	CHECK_EQ(ask("n1.example", DNS_A, NULL), OK);
+	CHECK_EQ(fake.asked, 2);
 	end();
 }
 

@@ -247,6 +247,7 @@ static void raw_accept(void *arg, unsigned events)
 	struct addr peer;
 	if (!r->sock && env_accept(r->listener, raw_ready, r, &r->sock, &peer) == OK) {
 		r->is_up = true;
+		env_want(r->listener, 0); /* others wait in the backlog */
 		if (r->is_slow)
 			env_want(r->sock, 0);
 	}

@@ -201,6 +201,30 @@ TEST(shards_hear_of_failures)
 	world_free(w);
 }
 
+/* What the other shard cannot even begin is told as well. */
+TEST(shards_hear_of_refusals)
+{
+	struct tp_limits limits = {.max_connections = 1};
+	w = world_new(false);
+	a = node_new(w, "10.0.0.1", 1, NULL);
+	b = node_new(w, "10.0.0.2", 2, &limits);
+	for (int port = 0; port < 8; port++) /* to 8 places with room for one per shard */
+		for (size_t s = 0; s < 2; s++) {
+			struct tp_dst d = to_addr(TP_TCP, at("10.99.0.1:5060"));
+			d.to.port = (uint16_t)(5060 + port);
+			enum err e = tp_send(b->tp[s], &d, request("x", NULL, 0),
+					     (obj_id)s << 48 | (obj_id)(port + 1));
+			CHECK(e == OK || e == ERR_LIMIT);
+		}
+	world_pass(w, 1'000'000);
+	CHECK(b->n_error > 0);
+	for (size_t i = 0; i < b->n_error; i++) {
+		CHECK_EQ(b->error[i].e.err, ERR_LIMIT);
+		CHECK_EQ(obj_id_shard(b->error[i].e.owner), b->error[i].shard);
+	}
+	world_free(w);
+}
+
 /* With a shared port the kernel may give an ICMP error to any of our sockets; the quoted branch
  * brings it to its transaction's shard. */
 TEST(shards_hear_of_icmp)

@@ -183,6 +183,25 @@ TEST(tcp_unframeable_goes_up_once)
 	world_free(w);
 }
 
+/* A connection that we do not read any more is no way to send a request. */
+TEST(tcp_unframeable_answer)
+{
+	w = world_new(false);
+	a = node_new(w, "10.0.0.1", 1, NULL);
+	struct raw *r = raw_listen(w, "10.0.0.2:5060");
+	struct tp_dst d = to_b();
+	CHECK_EQ(tp_send(a->tp[0], &d, request("x", NULL, 0), 0), OK);
+	WAIT(w, r->in.n > 0);
+	raw_write(r, STR("SIP/2.0 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"));
+	WAIT(w, a->n_msg == 1);
+	CHECK_EQ(sip_msg_verdict(a->msg[0]->msg, NULL), -1);
+	CHECK_EQ(tp_send(a->tp[0], &d, request("y", NULL, 0), 0), OK);
+	CHECK_EQ(node_connections(a), 2);
+	WAIT(w, a->n_down == 1);
+	CHECK_EQ(node_connections(a), 1);
+	world_free(w);
+}
+
 TEST(tcp_garbage_ends_it)
 {
 	begin(NULL);
