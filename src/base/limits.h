@@ -23,8 +23,8 @@
 #define LIMIT_LISTEN_BACKLOG 1'024
 /* Events taken from the kernel in one poll: bounds the time until timers run again. */
 #define LIMIT_POLL_EVENTS 64
-/* Calls of one handler for one readiness are its own matter, but a loop must come back to its
- * timers: who reads a socket until empty stops after this many datagrams per turn. */
+/* Who reads a socket until it is empty stops after this many datagrams and is called again in the
+ * next turn: timers and other sockets want their turn too. */
 #define LIMIT_DATAGRAMS_PER_TURN 256
 /* Cached answers to "which local address towards this peer?", per env. */
 #define LIMIT_SOURCE_CACHE 256

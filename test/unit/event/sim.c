@@ -413,6 +413,93 @@ TEST_NO_OOM(sim_clocks_and_predicates)
 	sim_free(sim);
 }
 
+/* A host may crash within one of its own handlers (a store that fails in a write): nothing of it
+ * runs after that, and it can be booted again. */
+static unsigned n_after;
+
+static void crash_now(void *arg, unsigned events)
+{
+	struct node *n = arg;
+	char in[8];
+	struct env_rx rx;
+	(void)events;
+	if (!n->host || env_recv(n->u, in, sizeof(in), &rx) != OK)
+		return;
+	n->n_rx++;
+	sim_host_crash(n->host);
+	CHECK_EQ(env_send(n->u, "x", 1, &rx.from, NULL), ERR_NET);
+}
+
+static void after(struct tmr *t)
+{
+	(void)t;
+	n_after++;
+}
+
+TEST_NO_OOM(sim_crash_within_a_handler)
+{
+	struct addr any = ip("0.0.0.0"), to[2];
+	struct env_sock *u2;
+	struct tmr t = {0};
+	sim_open(1);
+	n_after = 0;
+	node_open(&a, "192.0.2.1", "0.0.0.0");
+	node_open(&b, "192.0.2.2", "0.0.0.0");
+	env_close(b.u);
+	any.port = 5060;
+	CHECK_EQ(env_udp_open(b.env, &any, 0, crash_now, &b, &b.u, NULL), OK);
+	any.port = 5062;
+	CHECK_EQ(env_udp_open(b.env, &any, 0, crash_now, &b, &u2, NULL), OK);
+	to[0] = to[1] = at(&b);
+	to[1].port = 5062;
+	ev_timer(&b.l, &t, 500'000, after);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(env_send(a.u, "x", 1, &to[i % 2], NULL), OK);
+	sim_run(sim, UINT64_MAX);
+	CHECK_EQ(b.n_rx, 1);
+	CHECK_EQ(n_after, 0);
+	node_halt(&b);
+	sim_host_up(b.host);
+	node_boot(&b, "0.0.0.0");
+	CHECK_EQ(env_send(a.u, "x", 1, &to[0], NULL), OK);
+	sim_run(sim, UINT64_MAX);
+	CHECK_EQ(b.n_rx, 2);
+	node_halt(&a);
+	node_halt(&b);
+	sim_free(sim);
+}
+
+/* A loop may end itself, and another one, while the simulation runs. */
+static void end_both(struct tmr *t)
+{
+	(void)t;
+	sim_del_loop(sim, &a.l);
+	sim_del_loop(sim, &b.l);
+}
+
+TEST_NO_OOM(sim_loops_end_within_a_turn)
+{
+	struct tmr ta = {0}, tb = {0}, tc = {0};
+	sim_open(1);
+	n_after = 0;
+	node_open(&a, "192.0.2.1", "0.0.0.0");
+	node_open(&b, "192.0.2.2", "0.0.0.0");
+	node_open(&c, "192.0.2.3", "0.0.0.0");
+	ev_timer(&a.l, &ta, 10'000, end_both);
+	ev_timer(&b.l, &tb, 10'000, after);
+	ev_timer(&c.l, &tc, 10'000, after);
+	sim_run(sim, UINT64_MAX);
+	CHECK_EQ(n_after, 1); /* c's only */
+	sim_del_loop(sim, &c.l);
+	ev_loop_fini(&a.l);
+	ev_loop_fini(&b.l);
+	ev_loop_fini(&c.l);
+	env_free(a.env);
+	env_free(b.env);
+	env_free(c.env);
+	sim_free(sim);
+}
+
 /* --- shards, workers and snapshots over the simulation --- */
 
 static unsigned n_work, n_done, n_freed, n_msgs;
