@@ -132,10 +132,9 @@ size_t tp_owner_of(struct tp *tp, struct str call_id, struct str via_branch);
 struct str tp_branch_make(struct tp *tp, obj_id id, char out[TP_BRANCH_MAX]);
 bool tp_branch_read(struct tp *tp, struct str branch,
 		    obj_id *id); /* false when it is not one of ours */
-void tp_set_keys(
-	struct tp *tp, const uint8_t branch_key[16],
-	const uint8_t call_id_key[16]); /* equal on all shards, random per process; of several
-				  shards, before tp_listen (a single one makes its own) */
+/* Equal on all shards, random per process. Several shards need them before tp_listen; a single one
+ * makes its own. */
+void tp_set_keys(struct tp *tp, const uint8_t branch_key[16], const uint8_t call_id_key[16]);
 
 /* Next hops of a URI by RFC 3263 (here: numeric addresses, maddr, transport=, A/AAAA; SRV and NAPTR
  * come later), best first. */
