@@ -181,8 +181,11 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 	if (!d)
 		return ERR_LIMIT;
 	char tag[DLG_TAG_MAX];
+	struct sip_uri uri;
 	d->is_uac = d->is_early = true;
-	enum err e = dlg_copy_account(&d->arena, acc, &d->acc);
+	enum err e = sip_uri_parse(target, &uri) == ERR_SYNTAX ? ERR_SYNTAX : OK;
+	if (e == OK)
+		e = dlg_copy_account(&d->arena, acc, &d->acc);
 	if (e == OK)
 		e = dlg_name_addr(&d->arena, d->acc.from, &d->local);
 	if (e == OK && to.n)

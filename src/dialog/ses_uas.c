@@ -93,13 +93,13 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 		return; /* a repeated one */
 	bool is_good =
 		!s->ok.wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
-	bool is_initial = s->ok.is_initial;
+	bool is_initial = s->ok.is_initial, wants_answer = s->ok.wants_answer;
 	ses_stop_2xx(s);
-	if (!is_initial) {
+	if (!is_initial && wants_answer) {
 		/* an answer to a re-INVITE that does not do leaves things as they were */
 		ses_tell(s, is_good ? SES_EV_RENEGOTIATED : SES_EV_MODIFY_FAILED,
 			 is_good ? 200 : 488, SES_BY_REMOTE, rx);
-	} else {
+	} else if (is_initial) {
 		if (!is_good && s->state == SES_ACCEPTING)
 			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
 		tp_rx_unref(s->m->tp, s->rx);

@@ -95,8 +95,8 @@ struct str ses_text_of(const struct sip_msg *msg)
 	struct str v, text, rest;
 	if (sip_each(msg, SIP_HDR_REASON, &it, &v)) {
 		str_cut(v, ';', &rest);
-		if (sip_param(rest, STR("text"), &text) && text.n >= 2 && text.p[0] == '"')
-			return str_sub(text, 1, text.n - 2);
+		if (sip_param(rest, STR("text"), &text) && text.n)
+			return text;
 	}
 	return msg->is_request ? STR_NONE : msg->reason;
 }
@@ -228,19 +228,15 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 
 void ses_hangup(struct ses *s, struct str reason)
 {
-	static const enum ses_cause causes[SES_STATE__N] = {
-		[SES_CALLING] = SES_CAUSE_CANCEL,
-		[SES_CANCELLING] = SES_CAUSE_CANCEL,
-		[SES_INCOMING] = SES_CAUSE_REJECTED,
-	};
 	if (s->state == SES_ENDED)
 		return;
 	if (reason.n < sizeof(s->bye_reason) && !s->bye_reason[0])
 		(void)str_copy(s->bye_reason, sizeof(s->bye_reason), reason);
 	/* a call given up is not over yet: the peer's answer may cross and decide otherwise */
-	if (s->state != SES_CALLING)
-		ses_set_end(s, SES_BY_LOCAL, causes[s->state], s->state == SES_INCOMING ? 603 : 0,
-			    STR_NONE);
+	if (s->state == SES_INCOMING)
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, 603, STR_NONE);
+	else if (s->state != SES_CALLING && s->state != SES_CANCELLING)
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_HANGUP, 0, STR_NONE);
 	ses_step(s, SES_E_HANGUP, STR_NONE);
 	ses_flush_later(s);
 }

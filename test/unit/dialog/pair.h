@@ -1,0 +1,32 @@
+#pragma once
+/* Two parties, and what the tests of this folder do with them. */
+
+#include "dialog/priv.h"
+#include "party.h"
+
+struct pair {
+	struct world *w;
+	struct party *a, *b;
+};
+struct pair pair_new(void);
+/* Everything that lives must be over some time after the last event. */
+void pair_free(struct pair *p);
+struct pair pair_talking(void); /* a has called b; ladder and logs are empty */
+void hangup(struct party *p);
+void modify(struct party *p);
+void lose(struct world *w, struct party *from, struct party *to, double loss);
+
+/* A request inside p's dialog, outside of what the session would send; *done gets the status. */
+void inside(struct party *p, const char *method, const char *headers, unsigned sdp, unsigned *done);
+/* A request outside of dialogs, with whole header lines. */
+void outside(struct party *p, const struct party *to, const char *method, const char *headers,
+	     const char *type, const char *body, unsigned *done);
+/* A response with a To tag of our choice (NULL: none), Contact of p, header lines, an SDP (0:
+ * none). */
+void respond(struct party *p, tsx_id st, struct tp_rx *rx, unsigned status, const char *tag,
+	     const char *headers, unsigned sdp);
+/* An on_request that keeps the INVITE for the test to answer. */
+bool keep_invite(struct party *p, tsx_id st, struct tp_rx *rx);
+extern tsx_id kept_st;
+extern struct tp_rx *kept_rx;
+struct str last_sent(struct world *w, const char *start); /* the last message that begins so */
