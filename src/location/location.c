@@ -369,6 +369,8 @@ void loc_free(struct loc *l)
 {
 	if (!l)
 		return;
+	if (l->st)
+		st_journals_leave(l->st);
 	for (size_t i = 0; i < l->n; i++) {
 		struct loc_shard *s = &l->shard[i];
 		ev_timer_stop(s->loop, &s->tick);

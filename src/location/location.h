@@ -19,7 +19,7 @@ struct loc_cfg {             /* zeroed fields take the defaults of base/limits.h
  * loops. st may be NULL: nothing is durable. Borrows all. */
 enum err loc_new(struct ev_shards *shards, struct st *st, const struct loc_cfg *cfg,
 		 struct loc **out);
-void loc_free(struct loc *l); /* after the shards have stopped */
+void loc_free(struct loc *l); /* after the shards have stopped, before they are freed */
 /* The transport of a shard, needed for loc_lookup there (is the flow up?). */
 void loc_set_transport(struct loc *l, size_t shard, struct tp *tp);
 size_t loc_shard_of(const struct loc *l, struct str aor);

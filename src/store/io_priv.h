@@ -51,6 +51,7 @@ enum err st_mem_io(struct st_mem *m, struct st_io **out);
 struct st_journals;
 enum err st_journals_new(struct st_io *io, struct st_journals **out);
 void st_journals_free(struct st_journals *js);
+void st_journals_stop(struct st_journals *js);
 enum err st_journals_load(struct st_journals *js,
 			  void (*fn)(void *arg, struct str key, struct str value), void *arg,
 			  struct buf *notices, struct buf *why);

@@ -677,14 +677,25 @@ enum err st_journals_new(struct st_io *io, struct st_journals **out)
 	return OK;
 }
 
+void st_journals_stop(struct st_journals *js)
+{
+	for (size_t i = 0; js->j && i < js->n; i++) {
+		struct st_journal *j = &js->j[i];
+		if (!j->loop)
+			continue;
+		ev_timer_stop(j->loop, &j->delay);
+		ev_flush_del(&j->flush);
+		j->loop = NULL;
+	}
+}
+
 void st_journals_free(struct st_journals *js)
 {
 	if (!js)
 		return;
+	st_journals_stop(js);
 	for (size_t i = 0; js->j && i < js->n; i++) {
 		struct st_journal *j = &js->j[i];
-		ev_timer_stop(j->loop, &j->delay);
-		ev_flush_del(&j->flush);
 		js->io->ops->close(js->io, j->file);
 		buf_fini(&j->batch);
 	}

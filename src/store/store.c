@@ -564,6 +564,11 @@ enum err st_journals_ready(struct st *s)
 	return st_journals_finish(s->journals, &s->notices, &s->why);
 }
 
+void st_journals_leave(struct st *s)
+{
+	st_journals_stop(s->journals);
+}
+
 struct st_journal *st_journal(struct st *s, size_t shard)
 {
 	return st_journals_at(s->journals, shard);

@@ -22,8 +22,8 @@ enum st_flag {
 enum err st_open(const char *dir, unsigned flags, struct st **out, struct buf *why);
 /* The same on a disk in memory that outlives the store: store/mem.h. */
 enum err st_open_mem(struct st_mem *disk, struct st **out, struct buf *why);
-/* Before ev_shards_free; the loops must not run any more. What was put and not written yet is
- * forgotten, without done. NULL is harmless. */
+/* The loops must not run any more. What was put and not written yet is forgotten, without done.
+ * NULL is harmless. */
 void st_close(struct st *s);
 /* What start-up found and repaired, one sentence per line, for the log; may be empty. */
 struct str st_notices(const struct st *s);
@@ -75,6 +75,8 @@ enum err st_bindings_load(struct st *s, void (*fn)(void *arg, struct str key, st
  * are damaged, or left over from a compaction. */
 enum err st_journals_open(struct st *s, struct ev_shards *shards, uint32_t layout, bool *rewrite);
 enum err st_journals_ready(struct st *s);
+/* Takes the journals off their loops, which may be freed afterwards; st_close does it too. */
+void st_journals_leave(struct st *s);
 
 struct st_journal;
 struct st_journal *st_journal(struct st *s, size_t shard);
