@@ -206,24 +206,11 @@ static bool parse_listen(struct str s, enum tp_proto *proto, bool *is_both, stru
 	return addr_parse(rest, 5060, a);
 }
 
-/* With SO_REUSEPORT a second exchange of the same user would silently share the port: the first
- * socket is therefore tried without. */
-static enum err probe(struct serve *s, enum tp_proto proto, const struct addr *a, const char **why)
-{
-	struct env_sock *sock = NULL;
-	enum err e = proto == TP_UDP ? env_udp_open(s->env, a, 0, NULL, NULL, &sock, why)
-				     : env_tcp_listen(s->env, a, 0, NULL, NULL, &sock, why);
-	env_close(sock);
-	return e;
-}
-
 static int listen_one(struct serve *s, enum tp_proto proto, const struct addr *a, bool is_optional)
 {
 	const char *why = "";
 	char text[ADDR_TEXT_MAX];
-	enum err e = probe(s, proto, a, &why);
-	if (e == OK)
-		e = exc_listen(s->exc, proto, a, &why);
+	enum err e = exc_listen(s->exc, proto, a, &why);
 	if (e == OK || is_optional)
 		return -1;
 	struct str name = tp_proto_param(proto);
