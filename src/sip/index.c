@@ -43,14 +43,11 @@ struct index {
 	enum sip_severity sev = sip_diag_severity(code);
 	unsigned i = m->n_diags;
 	m->worst |= 1u << sev;
-	if (i == SIP_MAX_DIAGS) { /* full: a grave one takes the place of the last light one */
-		if (sev < SIP_SEV_REJECT)
-			return;
-		while (i > 0 && sip_diag_severity(m->diags[i - 1].code) >= SIP_SEV_REJECT)
+	if (i == SIP_MAX_DIAGS) { /* full: a graver one takes the place of the last lighter one */
+		while (i > 0 && sip_diag_severity(m->diags[i - 1].code) >= sev)
 			i--;
-		if (i == 0)
+		if (i-- == 0)
 			return;
-		i--;
 	} else {
 		m->n_diags++;
 	}
@@ -307,6 +304,21 @@ static void read_via(struct sip_msg *m)
 		diag_row(m, SIP_DIAG_VIA_BRANCH, SIP_HDR_VIA);
 }
 
+/* The tag parameter, if there is one; false when it is there and empty. */
+static bool read_tag(struct str params, struct str *tag)
+{
+	const char *p = params.p, *end = cc_end(params);
+	if (params.n > 4 && memcmp(p, "tag=", 4) == 0 && p[4] != '"') { /* as nearly always */
+		const char *stop = memchr(p, ';', params.n);
+		*tag = str_trim(str_of(p + 4, (size_t)((stop ? stop : end) - p - 4)));
+		return tag->n > 0;
+	}
+	if (sip_param(params, STR("tag"), tag))
+		return tag->n > 0;
+	*tag = STR_NONE;
+	return true;
+}
+
 static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, unsigned bad,
 		       struct str *tag)
 {
@@ -324,13 +336,8 @@ static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, 
 		diag_row(m, SIP_DIAG_DISPLAY_QUOTES, id);
 	else if (odd & ADDR_ODD_DISPLAY)
 		diag_row(m, SIP_DIAG_DISPLAY_NAME, id);
-	const char *p = a.params.p, *end = cc_end(a.params);
-	if (a.params.n > 4 && memcmp(p, "tag=", 4) == 0 && p[4] != '"') { /* as nearly always */
-		const char *stop = memchr(p, ';', a.params.n);
-		*tag = str_trim(str_of(p + 4, (size_t)((stop ? stop : end) - p - 4)));
-	} else if (!a.params.n || !sip_param(a.params, STR("tag"), tag)) {
-		*tag = STR_NONE;
-	}
+	if (a.params.n && !read_tag(a.params, tag))
+		diag_row(m, bad, id);
 }
 
 static void read_cseq(struct sip_msg *m)

@@ -197,7 +197,8 @@ TEST(challenges_as_they_come)
 					  "Digest realm=r nonce=n",
 					  "Digest realm, nonce=n",
 					  "Digest =r, nonce=n",
-					  "Digest realm=r, nonce=n, realm=q", "Digest realm=r\", nonce=n",
+					  "Digest realm=r, nonce=n, realm=q",
+					  "Digest realm=r\", nonce=n",
 					  "Digest realm=r\\, nonce=n",
 					  "Digest,realm=r"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

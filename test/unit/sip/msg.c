@@ -52,6 +52,34 @@ TEST(response_eager_fields)
 	sip_msg_free(m);
 }
 
+/* A tag that is there has a value; it may be any parameter of the header, but not of the URI. */
+TEST(tags)
+{
+	static const struct {
+		const char *to, *tag;
+		bool is_bad;
+	} cases[] = {
+		{"<sip:c@d>;tag=x",               "x", false},
+                {"<sip:c@d;tag=no>",              "",  false},
+		{"sip:c@d;a;TAG = x ;b",          "x", false},
+                {"<sip:c@d>;xtag=1;y=\";tag=2\"", "",  false},
+		{"<sip:c@d>;tag=",                "",  true },
+                {"<sip:c@d>;tag=;x",              "",  true },
+		{"<sip:c@d>;tag",                 "",  true },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		struct buf b;
+		buf_init_fixed(&b, text, sizeof(text));
+		buf_fmt(&b, "%s%s\r\n%s", REQ_START "To: ", cases[i].to,
+			"From: <sip:a@b>;tag=1\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n" REQ_END);
+		struct sip_msg *m = msg(buf_view(&b));
+		CHECK_STR_EQ(m->to_tag, str_c(cases[i].tag));
+		CHECK_EQ(has_diag(m, SIP_DIAG_TO_BAD), cases[i].is_bad);
+		sip_msg_free(m);
+	}
+}
+
 TEST(index_allocates_nothing)
 {
 	static const char text[] = REQ_START REQ_REST REQ_END;
@@ -325,6 +353,16 @@ TEST(diagnostics_never_hide_a_grave_one)
 	CHECK_EQ(m->n_diags, SIP_MAX_DIAGS);
 	CHECK_EQ(sip_msg_verdict(m, &why), 400);
 	CHECK_EQ(why->code, SIP_DIAG_HDR_TWICE);
+	sip_msg_free(m);
+	/* a response that shrugs off junk lines still sees that its end is missing */
+	buf_clear(&b);
+	buf_str(&b, STR("SIP/2.0 200 OK\r\n"));
+	for (unsigned i = 0; i < 2 * SIP_MAX_DIAGS; i++)
+		buf_str(&b, STR("junk\r\n"));
+	buf_str(&b, STR("Via: SIP/2.0/UDP a;branch=z9hG4bKa\r\n" REQ_REST));
+	m = msg(buf_view(&b));
+	CHECK_EQ(sip_msg_verdict(m, &why), -1);
+	CHECK_EQ(why->code, SIP_DIAG_NO_EMPTY_LINE);
 	sip_msg_free(m);
 }
 
