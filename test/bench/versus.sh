@@ -50,7 +50,7 @@ up() { # server
 		wait_for 10 grep -qs "udp: $SERVER" "$work/server.log" && sleep 1
 		;;
 	rung)
-		"$RUNG" user import "$work/users.csv" --data "$work/data" --domain "$SERVER" >"$work/import.log" 2>&1 ||
+		"$RUNG" user import "$work/users.csv" --data "$work/data" >"$work/import.log" 2>&1 ||
 			die "import: $(tail -n 3 "$work/import.log")"
 		start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5060" --domain "$SERVER" \
 			--data "$work/data" --shards "$workers"

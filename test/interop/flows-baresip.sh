@@ -37,7 +37,7 @@ both() {
 	baresip_stop "$t-b"
 }
 
-check "the exchange starts" server_start
+check "the exchange starts" server_start || finish
 t=udp account= phones="udp-a udp-b"
 both
 t=tcp account=";transport=tcp" phones="tcp-a tcp-b"

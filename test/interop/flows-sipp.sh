@@ -40,7 +40,7 @@ flows() { # transport of sipp: u1 or t1
 	[ "$SERVER_KIND" = kamailio ] || check "rung scope lists what tshark lists ($t)" same_list "$PCAP"
 }
 
-check "the exchange starts" server_start
+check "the exchange starts" server_start || finish
 flows u1
 flows t1
 LOGS=(server)

@@ -87,6 +87,7 @@ result() { # status, name; the last lines of the logs named after it are shown o
 		[ -s "$work/$log.log" ] && { echo "# $log:"; tail -n 15 "$work/$log.log" | cut -c1-300 | sed 's/^/#   /'; }
 	done
 	echo "not ok $n_tests - $2"
+	return 1
 }
 check() { # name, command ...
 	"${@:2}" >"$work/check.log" 2>&1 </dev/null
@@ -109,7 +110,7 @@ server_start() { # further flags for `rung serve`
 	fi
 	local user
 	for user in 1001 1002 1003; do
-		"$RUNG" user add $user --password secret$user --data "$work/data" --domain "$SERVER" >"$work/user.log" 2>&1 ||
+		"$RUNG" user add $user --password secret$user --data "$work/data" >"$work/user.log" 2>&1 ||
 			{ sed 's/^/# /' "$work/user.log"; return 1; }
 	done
 	start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5060" --domain "$SERVER" \
