@@ -67,3 +67,29 @@ struct sip_warning { /* Warning [RFC3261 20.43]: one value */
 	struct str agent, text; /* text without quotes, escapes as written */
 };
 enum err sip_warning_parse(struct str value, struct sip_warning *out);
+
+struct sip_rack { /* RAck [RFC3262 7.2] */
+	uint32_t rseq, cseq;
+	struct str method;
+};
+enum err sip_rack_parse(struct str value, struct sip_rack *out);
+
+struct sip_session_expires { /* Session-Expires [RFC4028 4] */
+	uint32_t seconds;
+	bool has_refresher, is_uac_refresher;
+};
+enum err sip_session_expires_parse(struct str value, struct sip_session_expires *out);
+
+struct sip_replaces { /* Replaces [RFC3891 6.1], Join [RFC3911 7.1], Target-Dialog [RFC4538 7] */
+	struct str call_id, to_tag, from_tag;
+	bool is_early_only;
+};
+/* Target-Dialog's local-tag and remote-tag are from_tag and to_tag. Both tags must be there. A
+ * value out of the headers of a Refer-To URI has to be unescaped first. */
+enum err sip_replaces_parse(struct str value, struct sip_replaces *out);
+
+struct sip_retry_after {            /* Retry-After [RFC3261 20.33] */
+	uint32_t seconds, duration; /* duration: UINT32_MAX when absent */
+	struct str comment;         /* without its parentheses */
+};
+enum err sip_retry_after_parse(struct str value, struct sip_retry_after *out);

@@ -24,7 +24,8 @@ struct sip_uri {
  * three, with scheme_name and all set. */
 enum err sip_uri_parse(struct str s, struct sip_uri *out);
 /* A parameter ";name" or ";name=value" of a parameter string (also of header parameters; quotes and
- * LWS respected). The value is without its quotes, and STR_NONE when there is no '='. */
+ * LWS respected). The value is without its quotes, and STR_NONE when there is no '='; `value` may
+ * be NULL. */
 bool sip_param(struct str params, struct str name, struct str *value);
 /* Walks parameters: while (sip_param_next(&rest, &name, &value)). */
 bool sip_param_next(struct str *rest, struct str *name, struct str *value);

@@ -62,6 +62,10 @@ static void parse_value(const struct sip_msg *m, struct str v)
 		struct sip_warning warning;
 		struct sip_challenge challenge;
 		struct sip_credentials credentials;
+		struct sip_rack rack;
+		struct sip_session_expires session;
+		struct sip_replaces replaces;
+		struct sip_retry_after retry;
 	} u;
 	struct str name, value;
 	uint16_t q;
@@ -98,6 +102,13 @@ static void parse_value(const struct sip_msg *m, struct str v)
 		check_inside(m, u.challenge.nonce);
 	if (sip_credentials_parse(v, &u.credentials) == OK)
 		check_inside(m, u.credentials.response);
+	if (sip_rack_parse(v, &u.rack) == OK)
+		check_inside(m, u.rack.method);
+	if (sip_replaces_parse(v, &u.replaces) == OK)
+		check_inside(m, u.replaces.to_tag);
+	if (sip_retry_after_parse(v, &u.retry) == OK)
+		check_inside(m, u.retry.comment);
+	(void)(sip_session_expires_parse(v, &u.session) == OK);
 	ASSERT(!sip_q_parse(v, &q) || q <= 1000);
 	(void)(sip_seconds_parse(v, &s) == OK);
 }

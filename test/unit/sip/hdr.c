@@ -193,6 +193,82 @@ TEST(reason_and_warning)
 		CHECK_EQ(sip_warning_parse(str_c(bad[i]), &w), ERR_SYNTAX);
 }
 
+/* [RFC3262 7.2] */
+TEST(rack)
+{
+	struct sip_rack r;
+	CHECK_EQ(sip_rack_parse(STR("776656 1 INVITE"), &r), OK);
+	CHECK(r.rseq == 776656 && r.cseq == 1);
+	CHECK_STR(r.method, "INVITE");
+	CHECK_EQ(sip_rack_parse(STR("4294967296 1 INVITE"), &r), ERR_LIMIT);
+	CHECK_EQ(sip_rack_parse(STR("1 4294967296 INVITE"), &r), ERR_LIMIT);
+	static const char *const bad[] = {"",         "1",          "1 ",         "1 2",
+					  "1 INVITE", "x 1 INVITE", "1x 1 INVITE"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_rack_parse(str_c(bad[i]), &r), ERR_SYNTAX);
+	CHECK_EQ(sip_rack_parse(STR_NONE, &r), ERR_SYNTAX);
+}
+
+/* [RFC4028 4] */
+TEST(session_expires)
+{
+	struct sip_session_expires s;
+	CHECK_EQ(sip_session_expires_parse(STR("4000;refresher=uac"), &s), OK);
+	CHECK(s.seconds == 4000 && s.has_refresher && s.is_uac_refresher);
+	CHECK_EQ(sip_session_expires_parse(STR("90 ; x ; Refresher = UAS"), &s), OK);
+	CHECK(s.seconds == 90 && s.has_refresher && !s.is_uac_refresher);
+	CHECK_EQ(sip_session_expires_parse(STR("1800"), &s), OK);
+	CHECK(!s.has_refresher);
+	static const char *const bad[] = {
+		"", "x", "90 x", "90;refresher", "90;refresher=me", ";refresher=uac"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_session_expires_parse(str_c(bad[i]), &s), ERR_SYNTAX);
+}
+
+/* [RFC3891 6.1] [RFC4538 7] */
+TEST(replaces)
+{
+	struct sip_replaces r;
+	CHECK_EQ(sip_replaces_parse(
+			 STR("98asjd8@test.com;from-tag=5FFE ; to-tag = r33th4x0r;early-only"), &r),
+		 OK);
+	CHECK_STR(r.call_id, "98asjd8@test.com");
+	CHECK_STR(r.to_tag, "r33th4x0r");
+	CHECK_STR(r.from_tag, "5FFE");
+	CHECK(r.is_early_only);
+	CHECK_EQ(sip_replaces_parse(STR("a@b;local-tag=1;remote-tag=2"), &r), OK);
+	CHECK(!r.is_early_only);
+	CHECK_STR(r.from_tag, "1");
+	CHECK_STR(r.to_tag, "2");
+	static const char *const bad[] = {"",
+					  "a",
+					  "a;to-tag=1",
+					  "a;from-tag=1",
+					  "a;to-tag=1;from-tag",
+					  ";to-tag=1;from-tag=2"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_replaces_parse(str_c(bad[i]), &r), ERR_SYNTAX);
+}
+
+/* [RFC3261 20.33] */
+TEST(retry_after)
+{
+	struct sip_retry_after r;
+	CHECK_EQ(sip_retry_after_parse(STR("18000;duration=3600"), &r), OK);
+	CHECK(r.seconds == 18000 && r.duration == 3600 && !r.comment.n);
+	CHECK_EQ(sip_retry_after_parse(STR("120 (I'm in (a \\) meeting))"), &r), OK);
+	CHECK(r.seconds == 120 && r.duration == UINT32_MAX);
+	CHECK_STR(r.comment, "I'm in (a \\) meeting)");
+	CHECK_EQ(sip_retry_after_parse(STR("949302838503028349304023988 (x);duration=99999999999"),
+				       &r),
+		 OK);
+	CHECK(r.seconds == UINT32_MAX && r.duration == UINT32_MAX);
+	static const char *const bad[] = {"",        "x",          "1 x",          "1 (x",
+					  "1 (x\\)", "1;duration", "1;duration=x", "(x) 1"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(sip_retry_after_parse(str_c(bad[i]), &r), ERR_SYNTAX);
+}
+
 #define BODY(type, body) REQ_START REQ_REST "Content-Type: " type "\r\n\r\n" body
 
 /* [RFC2046 5.1] [RFC3261 7.4.1] */
