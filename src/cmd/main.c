@@ -2,7 +2,7 @@
  * in this folder. */
 #include "base/assert.h"
 #include "cmd/cmd.h"
-#include "cmd/opt.h"
+#include "cmd/man.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -36,17 +36,28 @@ static int unknown(const char *name)
 	return EXIT_USAGE;
 }
 
+/* The help or, with --roff, the manual page of a command. */
+static int help_of(const char *name, const char *flag)
+{
+	const struct cmd *c = find(name);
+	char copy[64], word[16];
+	if (!c)
+		return unknown(name);
+	snprintf(copy, sizeof(copy), "%s", name);
+	snprintf(word, sizeof(word), "%s", flag);
+	char *help_argv[] = {copy, word, NULL};
+	return c->fn(2, help_argv);
+}
+
 int cmd_help(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "--help") != 0) {
-		const struct cmd *c = find(argv[1]);
-		if (!c)
-			return unknown(argv[1]);
-		char *help_argv[] = {argv[1], "--help", NULL};
-		if (c->fn == cmd_help)
-			argc = 1;
-		else
-			return c->fn(2, help_argv);
+	bool is_roff = argc > 1 && strcmp(argv[1], "--roff") == 0;
+	const char *name = argc > 1 + is_roff ? argv[1 + is_roff] : NULL;
+	if (name && strcmp(name, "help") != 0 && strcmp(name, "--help") != 0)
+		return help_of(name, is_roff ? "--roff" : "--help");
+	if (is_roff) {
+		man_overview();
+		return EXIT_DONE;
 	}
 	printf("rung is a telephone exchange that you can see through.\n\n"
 	       "usage: rung COMMAND [flags] ...\n\n");

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "cmd/cmd.h"
+#include "cmd/man.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,6 +125,10 @@ static int parse_flag(const struct opt_spec *s, int argc, char **argv, int *i)
 	name = has_value ? str_cut(name, '=', &value) : name;
 	if (str_eq(name, STR("help")) || (is_letter && str_eq(name, STR("h")))) {
 		opt_help(s);
+		return EXIT_DONE;
+	}
+	if (str_eq(name, STR("roff")) && !is_letter) {
+		man_command(s);
 		return EXIT_DONE;
 	}
 	const struct opt *o = find(s, name, is_letter);
