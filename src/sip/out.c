@@ -18,7 +18,7 @@ static void fail(struct sip_out *o, enum err e)
 }
 
 /* A line break must be CRLF or LF with white space behind it. */
-static bool is_one_line(struct str s)
+static bool is_folded_well(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] != '\r' && s.p[i] != '\n')
@@ -31,14 +31,39 @@ static bool is_one_line(struct str s)
 	return true;
 }
 
+static bool is_one_line(struct str s)
+{
+	if (!s.n || (!memchr(s.p, '\n', s.n) && !memchr(s.p, '\r', s.n)))
+		return true; /* nearly always */
+	return is_folded_well(s);
+}
+
+/* Appends the parts with one look at the room; a message is made of some thirty of them. */
+static void put_parts(struct buf *b, const struct str *parts, unsigned n_parts)
+{
+	size_t n = 0;
+	for (unsigned i = 0; i < n_parts; i++)
+		n += parts[i].n;
+	if (buf_reserve(b, n) != OK)
+		return;
+	char *p = b->p + b->n;
+	for (unsigned i = 0; i < n_parts; i++) {
+		if (parts[i].n)
+			memcpy(p, parts[i].p, parts[i].n);
+		p += parts[i].n;
+	}
+	b->n += n;
+}
+
+#define PUT(b, ...)                                                                                \
+	put_parts(b, (const struct str[]){__VA_ARGS__},                                            \
+		  sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
+
 static void put_line(struct sip_out *o, struct str name, struct str value)
 {
 	if (!is_one_line(value))
 		fail(o, ERR_SYNTAX);
-	buf_str(o->b, name);
-	buf_str(o->b, STR(": "));
-	buf_str(o->b, value);
-	buf_str(o->b, STR("\r\n"));
+	PUT(o->b, name, STR(": "), value, STR("\r\n"));
 }
 
 void sip_out_request(struct sip_out *o, struct buf *b, struct str method, struct str ruri)
@@ -46,10 +71,7 @@ void sip_out_request(struct sip_out *o, struct buf *b, struct str method, struct
 	o->b = b;
 	if (!is_one_line(method) || !is_one_line(ruri))
 		fail(o, ERR_SYNTAX);
-	buf_str(b, method);
-	buf_chr(b, ' ');
-	buf_str(b, ruri);
-	buf_str(b, STR(" SIP/2.0\r\n"));
+	PUT(b, method, STR(" "), ruri, STR(" SIP/2.0\r\n"));
 }
 
 void sip_out_hdr(struct sip_out *o, enum sip_hdr_id id, struct str value)
@@ -163,15 +185,13 @@ static void put_vias(struct sip_out *o, const struct sip_msg *req, const struct 
 	for (unsigned i = req->first[SIP_HDR_VIA]; i != SIP_ROW_NONE; i = sip_row(req, i)->next) {
 		struct str v = sip_row_value(req, sip_row(req, i));
 		const char *at = v.p;
-		buf_str(o->b, STR("Via: "));
+		PUT(o->b, STR("Via: "));
 		for (unsigned k = 0; k < n; k++) {
-			buf_put(o->b, at, (size_t)(patches[k].at - at));
-			buf_str(o->b, patches[k].ins);
+			PUT(o->b, str_of(at, (size_t)(patches[k].at - at)), patches[k].ins);
 			at = patches[k].at + patches[k].del;
 		}
 		n = 0; /* the topmost value is in the first line */
-		buf_put(o->b, at, (size_t)(v.p + v.n - at));
-		buf_str(o->b, STR("\r\n"));
+		PUT(o->b, str_of(at, (size_t)(v.p + v.n - at)), STR("\r\n"));
 	}
 }
 
@@ -179,13 +199,9 @@ static void put_to(struct sip_out *o, const struct sip_msg *req, struct str to_t
 {
 	if (!sip_has(req, SIP_HDR_TO))
 		return;
-	buf_str(o->b, STR("To: "));
-	buf_str(o->b, sip_value(req, SIP_HDR_TO));
-	if (to_tag.n && !req->to_tag.n) {
-		buf_str(o->b, STR(";tag="));
-		buf_str(o->b, to_tag);
-	}
-	buf_str(o->b, STR("\r\n"));
+	bool is_new = to_tag.n && !req->to_tag.n;
+	PUT(o->b, STR("To: "), sip_value(req, SIP_HDR_TO), is_new ? STR(";tag=") : STR_NONE,
+	    is_new ? to_tag : STR_NONE, STR("\r\n"));
 }
 
 /* One line of req, the first of that header, when it has one. */
@@ -201,11 +217,10 @@ void sip_out_response(struct sip_out *o, struct buf *b, const struct sip_msg *re
 	o->b = b;
 	if (!is_one_line(reason) || !is_one_line(to_tag))
 		fail(o, ERR_SYNTAX);
-	buf_str(b, STR("SIP/2.0 "));
-	buf_u64(b, status);
-	buf_chr(b, ' ');
-	buf_str(b, reason.n ? reason : sip_status_reason(status));
-	buf_str(b, STR("\r\n"));
+	const char code[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+			     (char)('0' + status % 10)};
+	PUT(b, STR("SIP/2.0 "), str_of(code, 3), STR(" "),
+	    reason.n ? reason : sip_status_reason(status), STR("\r\n"));
 	put_vias(o, req, received);
 	put_first(o, req, SIP_HDR_FROM);
 	put_to(o, req, status == 100 ? STR_NONE : to_tag);
