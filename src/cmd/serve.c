@@ -179,16 +179,29 @@ static void on_signal(void *arg, unsigned events)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-static int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int fail(const char *fmt, ...)
+static void complain(const char *fmt, va_list ap)
 {
-	va_list ap;
-	va_start(ap, fmt);
 	fputs("rung serve: ", stderr);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
+}
+
+[[gnu::format(printf, 1, 2)]] static int fail(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	complain(fmt, ap);
 	va_end(ap);
 	return EXIT_FAILED;
+}
+
+[[gnu::format(printf, 1, 2)]] static int misuse(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	complain(fmt, ap);
+	va_end(ap);
+	return EXIT_USAGE;
 }
 
 /* "udp:ADDR:PORT", "tcp:[::1]:5060", "ADDR:PORT" (both), "udp:5070" (all addresses). */
@@ -214,11 +227,13 @@ static int listen_one(struct serve *s, enum tp_proto proto, const struct addr *a
 	if (e == OK || is_optional)
 		return -1;
 	struct str name = tp_proto_param(proto);
-	return fail("cannot listen on " STR_FMT
-		    " %s: %s\n  Is another SIP server running? End it, or choose another port: "
-		    "rung serve --listen " STR_FMT ":%s",
-		    STR_ARG(name), addr_text(a, text), why, STR_ARG(name),
-		    a->family == ADDR_V6 ? "[::]:5070" : "0.0.0.0:5070");
+	fail("cannot listen on " STR_FMT " %s: %s", STR_ARG(name), addr_text(a, text), why);
+	if (strstr(why, "in use"))
+		fprintf(stderr,
+			"  Is another SIP server running? End it, or choose another port, such as "
+			"--listen %s\n",
+			a->family == ADDR_V6 ? "[::]:5070" : "0.0.0.0:5070");
+	return EXIT_FAILED;
 }
 
 static int listen_all(struct serve *s)
@@ -238,8 +253,8 @@ static int listen_all(struct serve *s)
 		bool is_both;
 		struct addr a;
 		if (!parse_listen(str_c(s->listen.v[i]), &proto, &is_both, &a))
-			return fail("--listen wants udp:ADDR:PORT or tcp:ADDR:PORT, not `%s`",
-				    s->listen.v[i]);
+			return misuse("--listen wants udp:ADDR:PORT or tcp:ADDR:PORT, not `%s`",
+				      s->listen.v[i]);
 		int r = listen_one(s, is_both ? TP_UDP : proto, &a, false);
 		if (r < 0 && is_both)
 			r = listen_one(s, TP_TCP, &a, false);
@@ -315,8 +330,6 @@ static int open_store(struct serve *s)
 	if (st_open(s->data, ST_SERVER | ST_CREATE, &s->st, &why))
 		code = fail(STR_FMT, (int)why.n,
 			    why.n ? why.p : "the data folder cannot be opened");
-	else if (st_notices(s->st).n)
-		fprintf(stderr, STR_FMT "\n", (int)st_notices(s->st).n, st_notices(s->st).p);
 	buf_fini(&why);
 	return code;
 }
@@ -328,8 +341,8 @@ static int make_exchange(struct serve *s)
 	char host_name[256] = "";
 	for (size_t i = 0; i < s->trust.n; i++)
 		if (!addr_net_parse(str_c(s->trust.v[i]), &trust[i]))
-			return fail("--trust wants a network such as 10.0.0.0/8, not `%s`",
-				    s->trust.v[i]);
+			return misuse("--trust wants a network such as 10.0.0.0/8, not `%s`",
+				      s->trust.v[i]);
 	for (size_t i = 0; i < s->domains.n; i++)
 		domains[i] = str_c(s->domains.v[i]);
 	gethostname(host_name, sizeof(host_name) - 1);
@@ -350,6 +363,15 @@ static int make_exchange(struct serve *s)
 		fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
 	buf_fini(&why);
 	return e ? EXIT_FAILED : -1;
+}
+
+/* What opening and loading found and repaired. */
+static void show_notices(const struct serve *s)
+{
+	struct str notices = st_notices(s->st);
+	if (notices.n)
+		fprintf(stderr, STR_FMT "%s", STR_ARG(notices),
+			str_ends(notices, STR("\n")) ? "" : "\n");
 }
 
 static int make_shards(struct serve *s)
@@ -420,8 +442,10 @@ static int start(struct serve *s)
 		r = make_shards(s);
 	if (r < 0)
 		r = make_exchange(s);
-	if (r < 0)
+	if (r < 0) {
+		show_notices(s);
 		r = listen_all(s);
+	}
 	if (r < 0)
 		r = watch(s);
 	if (r >= 0)
