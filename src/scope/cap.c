@@ -66,7 +66,7 @@ bool cap_fail(struct cap *c, const char *fmt, ...)
 /* Reads up to `room` bytes of the file as it lies on the disk; 0 at the end. */
 static size_t read_raw(struct cap *c, uint8_t *p, size_t room)
 {
-	ssize_t got = read(c->fd, p, room);
+	ssize_t got = c->fd < 0 ? 0 : read(c->fd, p, room); /* memory is there already */
 	if (got < 0)
 		c->is_broken = true;
 	return got > 0 ? (size_t)got : 0;
@@ -280,16 +280,21 @@ static enum err unpack_if_packed(struct cap *c)
 	return OK;
 }
 
-enum err cap_open_fd(int fd, struct cap **out, struct buf *why)
+static enum err open_any(int fd, struct str bytes, struct cap **out, struct buf *why)
 {
 	struct cap *c = calloc(1, sizeof *c);
 	if (!c) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return ERR_NOMEM;
 	}
 	c->fd = fd;
-	c->cap = CAP_BLOCK;
+	c->cap = fd < 0 ? bytes.n + 1 : CAP_BLOCK;
 	c->block = malloc(c->cap);
+	if (c->block && bytes.n) {
+		memcpy(c->block, bytes.p, bytes.n);
+		c->end = bytes.n;
+	}
 	enum err e = c->block ? unpack_if_packed(c) : ERR_NOMEM;
 	if (!e)
 		e = open_format(c, why);
@@ -299,6 +304,16 @@ enum err cap_open_fd(int fd, struct cap **out, struct buf *why)
 	}
 	*out = c;
 	return OK;
+}
+
+enum err cap_open_fd(int fd, struct cap **out, struct buf *why)
+{
+	return open_any(fd, STR_NONE, out, why);
+}
+
+enum err cap_open_mem(struct str bytes, struct cap **out, struct buf *why)
+{
+	return open_any(-1, bytes, out, why);
 }
 
 enum err cap_open(const char *path, struct cap **out, struct buf *why)
@@ -327,7 +342,8 @@ void cap_close(struct cap *c)
 {
 	if (!c)
 		return;
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	if (c->is_packed)
 		inflateEnd(&c->z);
 	free(c->packed);

@@ -35,6 +35,8 @@ struct cap_rec {
 enum err cap_open(const char *path, struct cap **out, struct buf *why);
 /* The same for a descriptor (a socket that streams a capture), which it takes over. */
 enum err cap_open_fd(int fd, struct cap **out, struct buf *why);
+/* The same for a capture in memory, which is copied. */
+enum err cap_open_mem(struct str bytes, struct cap **out, struct buf *why);
 void cap_close(struct cap *c);
 /* The next record, or false at the end: then cap_problem tells whether it was the true one. */
 bool cap_next(struct cap *c, struct cap_rec *r);

@@ -59,7 +59,7 @@ static bool room_for(struct block *b, size_t n)
 	if (want <= b->cap)
 		return true;
 	want += want / 2;
-	void *p = aligned_alloc(16, (want + 15) & ~(size_t)15);
+	void *p = malloc(want);
 	if (!p)
 		return false;
 	free(b->mem);

@@ -176,6 +176,7 @@ struct trk_call { /* everything seen under one Call-ID */
 	uint8_t caller; /* peer that sent the first request */
 	uint8_t callee; /* peer that sent the first 2xx, else the first other final response */
 	uint8_t ender;  /* peer that sent the first BYE */
+	uint8_t method; /* of the caller's last request */
 	bool is_ended_by_caller; /* ... by its tag */
 	bool is_reported, is_judged;
 	bool is_marked;  /* the tracker's user may set it: chosen by a filter */

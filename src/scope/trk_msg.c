@@ -442,6 +442,7 @@ static void begin_request(struct trk_call *c, const struct trk_ev *e)
 {
 	c->cseq = e->cseq;
 	c->branch = e->branch;
+	c->method = e->method;
 	c->phase = TRK_SETUP;
 	c->status = 0;
 	c->end_us = 0;
@@ -523,7 +524,7 @@ static void on_other(struct trk_call *c, const struct trk_ev *e)
 			begin_request(c, e);
 		return;
 	}
-	if (e->status < 200)
+	if (e->status < 200 || e->method != c->method || e->cseq != c->cseq)
 		return;
 	if (c->callee == TRK_NO_PEER)
 		c->callee = e->from;
@@ -652,8 +653,8 @@ static const struct sip_msg *index_bytes(struct trk *t, struct str bytes)
 {
 	size_t want = sip_msg_block_size(bytes.n);
 	if (want > t->block_cap) {
-		want = (want + want / 2 + 15) & ~(size_t)15;
-		void *p = aligned_alloc(16, want);
+		want += want / 2;
+		void *p = malloc(want);
 		if (!p)
 			return NULL;
 		free(t->block);

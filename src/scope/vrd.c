@@ -102,8 +102,10 @@ static void on_request(struct judge *j, const struct trk_ev *e)
 		x->last_sent_us = e->at_us;
 		return;
 	}
-	if (j->n_tsx == MAX_TSX)
-		return;
+	if (j->n_tsx == MAX_TSX) { /* the old ones tell least about how it ended */
+		j->n_tsx -= MAX_TSX / 3;
+		memmove(j->tsx, j->tsx + MAX_TSX / 3, j->n_tsx * sizeof(j->tsx[0]));
+	}
 	j->tsx[j->n_tsx++] = (struct tsx){.req = e,
 					  .from = e->from,
 					  .to = e->to,
@@ -224,14 +226,20 @@ struct vrd_finding *vrd_find(struct judge *j, enum vrd_rule rule)
 	return f;
 }
 
+/* Kept in the order in which they were seen. */
 void vrd_evidence(struct vrd_finding *f, const struct trk_ev *e)
 {
 	if (!e || f->n_evidence == VRD_MAX_EVIDENCE)
 		return;
+	unsigned at = f->n_evidence;
 	for (unsigned i = 0; i < f->n_evidence; i++)
 		if (f->evidence[i] == e->id)
 			return;
-	f->evidence[f->n_evidence++] = e->id;
+	while (at > 0 && f->evidence[at - 1] > e->id)
+		at--;
+	memmove(f->evidence + at + 1, f->evidence + at, (f->n_evidence - at) * sizeof(e->id));
+	f->evidence[at] = e->id;
+	f->n_evidence++;
 }
 
 void vrd_say(struct judge *j, const char *fmt, ...)
@@ -301,6 +309,13 @@ void vrd_say_why(struct judge *j, const struct trk_ev *e)
 						    : "",
 			STR_ARG(trk_fact_text(f)));
 	}
+}
+
+void vrd_say_credentials(struct judge *j, const struct trk_ev *e)
+{
+	if (e->status == 403 && j->head && j->head->req->flags & TRK_EV_AUTH)
+		vrd_say(j, "; credentials had been sent, and some servers answer a wrong password "
+			   "with 403");
 }
 
 static void say_hint(struct judge *j)

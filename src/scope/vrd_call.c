@@ -132,7 +132,9 @@ static bool answered(struct judge *j)
 	struct vrd_finding *f = vrd_find(j, is_up ? VRD_CALL_UP : VRD_CALL_ANSWERED);
 	vrd_say(j, "answered after ");
 	vrd_say_duration(j, vrd_since(c->first_us, c->answer_us));
-	if (is_up) {
+	if (is_up && vrd_since(c->answer_us, trk_stats(j->t)->last_us) < 1'000'000) {
+		vrd_say(j, "; what was seen ends here");
+	} else if (is_up) {
 		vrd_say(j, ", not hung up in the ");
 		vrd_say_duration(j, vrd_since(c->answer_us, trk_stats(j->t)->last_us));
 		vrd_say(j, " seen since");
@@ -171,7 +173,7 @@ static bool cancelled(struct judge *j)
 			x = &j->tsx[i];
 	bool is_callers = x && j->head && same_host(j, x->from, j->head->from) &&
 			  same_host(j, x->to, j->head->to);
-	if (!is_callers || (c->status && c->status != 487))
+	if (!is_callers || (c->status && c->status != 487 && c->status != 408))
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_CALL_CANCELLED);
 	vrd_say(j, "the caller gave up after ");
@@ -191,8 +193,13 @@ static bool cancelled(struct judge *j)
 		vrd_say(j, "; the 487 that should follow was not seen");
 		f->severity = VRD_WARN;
 	}
+	const struct trk_ev *e = c->status ? vrd_origin(j, c->status) : NULL;
+	if (c->status == 408 && e) {
+		vrd_say(j, "; in the end came ");
+		vrd_say_answer(j, e);
+	}
 	vrd_evidence(f, x->req);
-	vrd_evidence(f, vrd_origin(j, 487));
+	vrd_evidence(f, e);
 	return true;
 }
 
@@ -345,6 +352,7 @@ static bool refused(struct judge *j)
 			vrd_say_duration(j, vrd_since(c->ring_us, c->end_us));
 		}
 		vrd_say_why(j, e);
+		vrd_say_credentials(j, e);
 		vrd_evidence(f, e);
 		return true;
 	}
@@ -359,6 +367,17 @@ static bool partly_seen(struct judge *j)
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_CALL_MID);
 	vrd_say(j, "seen only in part: the INVITE is not here");
+	for (uint32_t i = 0; i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		if (e->method != SIP_INVITE || e->status < 200)
+			continue;
+		vrd_say(j, "; its answer is ");
+		vrd_say_answer(j, e);
+		vrd_say(j, " from ");
+		vrd_say_peer(j, e->from);
+		vrd_evidence(f, e);
+		break;
+	}
 	if (j->c->ender != TRK_NO_PEER) {
 		vrd_say(j, "; the side of ");
 		vrd_say_peer(j, j->c->ender);
@@ -375,9 +394,13 @@ static bool pending(struct judge *j)
 	const struct trk_call *c = j->c;
 	bool is_ringing = c->ring_us;
 	struct vrd_finding *f = vrd_find(j, is_ringing ? VRD_CALL_RINGING : VRD_CALL_UNFINISHED);
-	if (is_ringing) {
-		vrd_say(j, "rings, and nothing more was seen in the following ");
-		vrd_say_duration(j, vrd_since(c->ring_us, trk_stats(j->t)->last_us));
+	uint64_t rung = is_ringing ? vrd_since(c->ring_us, trk_stats(j->t)->last_us) : 0;
+	if (is_ringing && rung < 1'000'000) {
+		vrd_say(j, "it rings; what was seen ends here");
+	} else if (is_ringing) {
+		vrd_say(j, "it rings, and in the following ");
+		vrd_say_duration(j, rung);
+		vrd_say(j, " nothing more was seen");
 	} else if (j->head->trying) {
 		vrd_say(j, "on its way (100 Trying from ");
 		vrd_say_peer(j, j->head->trying->from);

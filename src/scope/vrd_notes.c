@@ -398,7 +398,7 @@ static bool rtp_loss(struct judge *j)
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
 		uint64_t expected = rtp_stats_expected(&s->stats);
 		int64_t lost = rtp_stats_lost(&s->stats);
-		if (expected < 50 || lost <= 0 || (double)lost / (double)expected < most)
+		if (s->stats.received < 50 || lost <= 0 || (double)lost / (double)expected < most)
 			continue;
 		most = (double)lost / (double)expected;
 		worst = s;

@@ -100,13 +100,14 @@ static bool challenged(struct judge *j)
 
 /* --- no answer -------------------------------------------------------------------------------- */
 
+static bool is_notify_only(struct judge *j)
+{
+	return j->c->kind == TRK_SUB && !j->head && vrd_last(j, SIP_NOTIFY);
+}
+
+/* Also the last resort: nothing else fits what a hostile capture may hold. */
 static bool not_seen(struct judge *j)
 {
-	if (j->head)
-		return false;
-	struct tsx *n = vrd_last(j, SIP_NOTIFY);
-	if (j->c->kind == TRK_SUB && n)
-		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_REQ_MID);
 	vrd_say(j, "seen only in part: the request is not here");
 	vrd_evidence(f, trk_ev(j->t, j->c->first_ev));
@@ -162,6 +163,7 @@ static bool register_refused(struct judge *j)
 			struct vrd_finding *f = vrd_find(j, rows[i].rule);
 			vrd_say(j, "%s", rows[i].text);
 			say_refusal(j, e);
+			vrd_say_credentials(j, e);
 			vrd_evidence(f, e);
 			return true;
 		}
@@ -305,9 +307,9 @@ static bool subscribed(struct judge *j)
 /* A NOTIFY without its SUBSCRIBE: of an older subscription, or unasked. */
 static bool notified(struct judge *j)
 {
-	struct tsx *n = j->c->kind == TRK_SUB && !j->head ? vrd_last(j, SIP_NOTIFY) : NULL;
-	if (!n)
+	if (!is_notify_only(j))
 		return false;
+	struct tsx *n = vrd_last(j, SIP_NOTIFY);
 	struct vrd_finding *f;
 	if (n->final && n->final->status >= 300) {
 		f = vrd_find(j, VRD_NOTIFY_REFUSED);
@@ -332,9 +334,13 @@ static bool notified(struct judge *j)
 static bool request_done(struct judge *j)
 {
 	struct tsx *x = j->head;
+	if (!x)
+		return false;
 	const struct trk_ev *e = vrd_origin(j, j->c->status);
 	if (!e)
 		e = x->final;
+	if (!e)
+		return false;
 	bool is_ok = j->c->status < 300;
 	struct vrd_finding *f = vrd_find(j, is_ok ? VRD_REQ_OK : VRD_REQ_REFUSED);
 	/* an OPTIONS is answered when it is answered at all */
@@ -349,8 +355,8 @@ static bool request_done(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_other_outcomes[] = {
-	not_seen,   notified,          challenged, unanswered,   register_refused,
-	registered, subscribe_refused, subscribed, request_done, NULL,
+	notified,          challenged, unanswered,   register_refused, registered,
+	subscribe_refused, subscribed, request_done, not_seen,         NULL,
 };
 
 /* Shared with the notes: a NOTIFY that was refused within a subscription that stands. */

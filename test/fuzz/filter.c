@@ -1,0 +1,56 @@
+/* Any bytes as a display filter: lexer, parser, types, and, when it compiles, its evaluation over a
+ * frame with two SIP messages in TCP. */
+#include "scope/flt.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static struct sip_msg *msgs[2];
+static struct cap_msg frame_msgs[2];
+static struct cap_frame frame;
+
+static void make_frame(void)
+{
+	static const char *const text[2] = {
+		"INVITE sip:1002@192.0.2.57 SIP/2.0\r\nVia: SIP/2.0/TCP "
+		"192.0.2.21;branch=z9hG4bKa\r\n"
+		"From: <sip:1001@192.0.2.57>;tag=1\r\nTo: <sip:1002@192.0.2.57>\r\nCall-ID: a@b\r\n"
+		"CSeq: 1 INVITE\r\nContact: <sip:1001@192.0.2.21>\r\nContent-Type: "
+		"application/sdp\r\n"
+		"Content-Length: 58\r\n\r\n"
+		"v=0\r\no=- 1 1 IN IP4 192.0.2.21\r\ns=-\r\nm=audio 4000 RTP/AVP 0\r\n",
+		"SIP/2.0 407 Proxy Authentication Required\r\nVia: SIP/2.0/TCP 192.0.2.21\r\n"
+		"From: <sip:1001@192.0.2.57>;tag=1\r\nTo: <sip:1002@192.0.2.57>;tag=2\r\n"
+		"Call-ID: a@b\r\nCSeq: 1 INVITE\r\n"
+		"Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\nContent-Length: 0\r\n\r\n"};
+	struct addr a = {0}, b = {0};
+	if (!addr_parse(STR("192.0.2.21:5060"), 0, &a) ||
+	    !addr_parse(STR("192.0.2.57:5060"), 0, &b))
+		abort();
+	for (int i = 0; i < 2; i++) {
+		enum err e = OK;
+		msgs[i] = sip_msg_from(str_c(text[i]), &e);
+		frame_msgs[i].pkt = (struct trk_packet){.msg = msgs[i], .from = a, .to = b};
+	}
+	frame = (struct cap_frame){.msgs = frame_msgs, .n_msgs = 2};
+	frame.rec = (struct cap_rec){.no = 7, .n = 4, .n_wire = 900, .p = (const uint8_t *)"abcd"};
+	frame.pkt.n_ips = frame.pkt.n_ports = 1;
+	frame.pkt.ips[0] = (struct cap_ip){.src = a, .dst = b};
+	frame.pkt.ports[0] = (struct cap_ports){5060, 5060, 0, CAP_TCP};
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct flt *f;
+	struct buf why;
+	if (!msgs[0])
+		make_frame();
+	buf_init(&why);
+	if (!flt_compile(str_of((const char *)p, n), &f, &why)) {
+		flt_match(f, &frame);
+		flt_free(f);
+	}
+	buf_fini(&why);
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* Any bytes as a capture file: the formats, encapsulations, reassembly, tracker, verdict, ladder,
+ * lists. The first byte chooses what is drawn; the rest is the file. */
+#include "scope/cap_walk.h"
+#include "scope/flt.h"
+#include "scope/lad.h"
+#include "scope/view.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
+		       const struct vrd *v)
+{
+	vrd_put_text(arg, t, c, v, false);
+	vrd_put_json(arg, t, c, v);
+}
+
+static void draw(struct buf *b, struct trk *t, uint8_t how)
+{
+	struct vrd v;
+	vrd_init(&v);
+	struct lad_opts o = {.is_ascii = how & 1, .is_colour = how & 2, .width = how & 4 ? 60 : 0};
+	struct view_opts vo = {.is_json = how & 8, .is_ascii = how & 1};
+	for (const struct trk_call *c = trk_first(t); c; c = c->next_no) {
+		enum err e = vrd_judge(&v, t, c);
+		view_call(b, t, c, &v, &vo);
+		lad_put(b, t, c, e ? NULL : &v, &o);
+		for (const struct trk_stream *s = c->streams; s; s = s->next)
+			view_stream(b, t, s, &vo);
+		buf_clear(b);
+	}
+	view_stats(b, t, &vo);
+	vrd_fini(&v);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct cap *c;
+	struct buf b;
+	if (!n)
+		return 0;
+	buf_init(&b);
+	if (cap_open_mem(str_of((const char *)p + 1, n - 1), &c, &b)) {
+		buf_fini(&b);
+		return 0;
+	}
+	bool is_live = p[0] & 16;
+	struct trk_cfg cfg = {.is_live = is_live,
+			      .has_media = true,
+			      .report_all = true,
+			      .max_calls = p[0] & 32 ? 2 : 0,
+			      .on_verdict = on_verdict,
+			      .arg = &b};
+	struct trk *t = trk_new(&cfg);
+	struct cap_walk *w;
+	struct flt *f = NULL;
+	enum err e = cap_walk_new(c, t, &w);
+	const struct cap_frame *fr;
+	struct view_opts vo = {.is_json = p[0] & 8, .is_ascii = p[0] & 1};
+	if (!e)
+		e = flt_compile(
+			STR("sip.from.user contains \"1\" || sip.auth.realm || sdp.media || "
+			    "ip.addr == 10.0.0.0/8 || sip.Via.branch || udp contains \"a\""),
+			&f, &b);
+	while (!e && (fr = cap_walk_next(w))) {
+		flt_match(f, fr);
+		view_messages(&b, fr, &vo);
+		view_other_frame(&b, fr, &vo);
+		buf_clear(&b);
+	}
+	if (is_live)
+		trk_flush(t);
+	else
+		draw(&b, t, p[0]);
+	flt_free(f);
+	cap_walk_free(w);
+	trk_free(t);
+	cap_close(c);
+	buf_fini(&b);
+	return 0;
+}

@@ -1,0 +1,333 @@
+/* Capture files: every format, byte order, resolution; cut off and damaged ones. */
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+static void one_message(struct buf *cap)
+{
+	struct buf m;
+	buf_init(&m);
+	pcap_begin(cap, CAP_LINK_ETHERNET);
+	rec_udp(cap, 1'500'000, "192.0.2.1:5060", "192.0.2.2:5070",
+		small_request(&m, "OPTIONS", 7, ""));
+	if (m.err)
+		cap->err = m.err;
+	buf_fini(&m);
+}
+#define ONE "1 192.0.2.1:5060 > 192.0.2.2:5070 OPTIONS 7\n"
+
+TEST(pcap_is_read)
+{
+	struct buf cap;
+	buf_init(&cap);
+	one_message(&cap);
+	CHECK_CAPTURE(cap, ONE);
+	buf_fini(&cap);
+}
+
+static void swap_words(struct buf *b, size_t at, size_t n)
+{
+	for (size_t i = at; i + 3 < at + n; i += 4) {
+		char t[4];
+		memcpy(t, b->p + i, 4);
+		for (int k = 0; k < 4; k++)
+			b->p[i + (size_t)k] = t[3 - k];
+	}
+}
+
+TEST_NO_OOM(pcap_in_the_other_byte_order)
+{
+	struct buf cap;
+	buf_init(&cap);
+	one_message(&cap);
+	swap_words(&cap, 0, 40);
+	CHECK_CAPTURE(cap, ONE);
+	buf_fini(&cap);
+}
+
+static int64_t first_time(const struct buf *cap)
+{
+	struct cap *c;
+	struct cap_rec r = {0};
+	struct buf why;
+	buf_init(&why);
+	CHECK_EQ(cap_open_mem(buf_view(cap), &c, &why), OK);
+	bool ok = cap_next(c, &r);
+	cap_close(c);
+	buf_fini(&why);
+	CHECK(ok);
+	return r.at_ns;
+}
+
+TEST_NO_OOM(pcap_times)
+{
+	struct buf cap;
+	buf_init(&cap);
+	one_message(&cap);
+	CHECK_EQ(first_time(&cap), 1'500'000'000);
+	cap.p[0] = 0x4d; /* nanoseconds: a1b23c4d */
+	cap.p[1] = 0x3c;
+	CHECK_EQ(first_time(&cap), 1'000'500'000);
+	buf_fini(&cap);
+}
+
+TEST_NO_OOM(pcap_of_patched_libpcap_has_longer_records)
+{
+	struct buf cap, longer;
+	buf_init(&cap);
+	buf_init(&longer);
+	one_message(&cap);
+	buf_put(&longer, cap.p, 40);
+	buf_put(&longer, "12345678", 8);
+	buf_put(&longer, cap.p + 40, cap.n - 40);
+	longer.p[0] = 0x34;
+	longer.p[1] = (char)0xcd;
+	CHECK_CAPTURE(longer, ONE);
+	buf_fini(&cap);
+	buf_fini(&longer);
+}
+
+/* --- pcapng ----------------------------------------------------------------------------------- */
+
+static void block(struct buf *b, uint32_t type, struct str body)
+{
+	size_t padded = (body.n + 3) & ~(size_t)3;
+	put_le32(b, type);
+	put_le32(b, (uint32_t)(12 + padded));
+	buf_str(b, body);
+	buf_fill(b, 0, padded - body.n);
+	put_le32(b, (uint32_t)(12 + padded));
+}
+
+static void section(struct buf *b)
+{
+	block(b, 0x0a0d0d0a, STR("\x4d\x3c\x2b\x1a\1\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"));
+}
+
+/* link, snaplen 0, if_tsresol, if_tsoffset in seconds */
+static void interface(struct buf *b, unsigned link, unsigned resol, uint64_t offset)
+{
+	struct buf i;
+	buf_init(&i);
+	put_le32(&i, link);
+	put_le32(&i, 0);
+	put_le32(&i, 9 | 1 << 16);
+	put_le32(&i, resol);
+	put_le32(&i, 14 | 8 << 16);
+	buf_put(&i, &offset, 8);
+	put_le32(&i, 0);
+	block(b, 1, buf_view(&i));
+	buf_fini(&i);
+}
+
+static void packet(struct buf *b, unsigned iface, uint64_t ticks, struct str frame)
+{
+	struct buf p;
+	buf_init(&p);
+	put_le32(&p, iface);
+	put_le32(&p, (uint32_t)(ticks >> 32));
+	put_le32(&p, (uint32_t)ticks);
+	put_le32(&p, (uint32_t)frame.n);
+	put_le32(&p, (uint32_t)frame.n);
+	buf_str(&p, frame);
+	block(b, 6, buf_view(&p));
+	buf_fini(&p);
+}
+
+static struct str raw_message(struct buf *ip, struct buf *u, struct buf *m)
+{
+	return ipv4(ip, "192.0.2.1", "192.0.2.2", CAP_UDP, 0, 0,
+		    udp(u, 5060, 5070, small_request(m, "OPTIONS", 7, "")));
+}
+
+TEST_NO_OOM(pcapng_with_two_interfaces_and_two_sections)
+{
+	struct buf cap, ip, u, m, e;
+	buf_init(&cap);
+	buf_init(&ip);
+	buf_init(&u);
+	buf_init(&m);
+	buf_init(&e);
+	struct str raw = raw_message(&ip, &u, &m);
+	section(&cap);
+	block(&cap, 0xbad, STR("a block that nobody knows"));
+	interface(&cap, CAP_LINK_RAW, 6, 0);
+	interface(&cap, CAP_LINK_ETHERNET, 9, 0);
+	packet(&cap, 0, 2'000'000, raw);
+	packet(&cap, 1, 2'000'000'000, eth(&e, 0x0800, raw));
+	section(&cap);
+	interface(&cap, CAP_LINK_IPV4, 0x80 | 10, 5); /* 1/1024 s, five seconds more */
+	packet(&cap, 0, 512, raw);
+	CHECK_CAPTURE(cap, "1 192.0.2.1:5060 > 192.0.2.2:5070 OPTIONS 7\n"
+			   "2 192.0.2.1:5060 > 192.0.2.2:5070 OPTIONS 7\n"
+			   "3 192.0.2.1:5060 > 192.0.2.2:5070 OPTIONS 7\n");
+	struct cap *c;
+	struct cap_rec r;
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &e), OK);
+	CHECK(cap_next(c, &r));
+	CHECK_EQ(r.at_ns, 2'000'000'000);
+	CHECK(cap_next(c, &r));
+	CHECK_EQ(r.at_ns, 2'000'000'000);
+	CHECK_EQ(r.link, CAP_LINK_ETHERNET);
+	CHECK(cap_next(c, &r));
+	CHECK_EQ(r.at_ns, 5'500'000'000);
+	CHECK(!cap_next(c, &r) && !cap_problem(c));
+	cap_close(c);
+	buf_fini(&cap);
+	buf_fini(&ip);
+	buf_fini(&u);
+	buf_fini(&m);
+	buf_fini(&e);
+}
+
+TEST_NO_OOM(pcapng_simple_packets_and_drops)
+{
+	struct buf cap, body, ip, u, m;
+	buf_init(&cap);
+	buf_init(&body);
+	buf_init(&ip);
+	buf_init(&u);
+	buf_init(&m);
+	struct str raw = raw_message(&ip, &u, &m);
+	section(&cap);
+	interface(&cap, CAP_LINK_RAW, 6, 0);
+	put_le32(&body, (uint32_t)raw.n);
+	buf_str(&body, raw);
+	block(&cap, 3, buf_view(&body));
+	buf_clear(&body);
+	buf_fill(&body, 0, 12);
+	put_le32(&body, 5 | 8 << 16); /* isb_ifdrop */
+	put_le32(&body, 42);
+	put_le32(&body, 0);
+	block(&cap, 5, buf_view(&body));
+	CHECK_CAPTURE(cap, ONE);
+	struct cap *c;
+	struct cap_rec r;
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &body), OK);
+	while (cap_next(c, &r))
+		continue;
+	CHECK_EQ(cap_sniffer_drops(c), 42);
+	cap_close(c);
+	buf_fini(&cap);
+	buf_fini(&body);
+	buf_fini(&ip);
+	buf_fini(&u);
+	buf_fini(&m);
+}
+
+/* --- gzip ------------------------------------------------------------------------------------- */
+
+static void gzip(const struct buf *in, struct buf *out)
+{
+	z_stream z = {0};
+	CHECK_EQ(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	CHECK_EQ(buf_reserve(out, in->n + 1'000), OK);
+	z.next_in = (Bytef *)in->p;
+	z.avail_in = (uInt)in->n;
+	z.next_out = (Bytef *)out->p + out->n;
+	z.avail_out = (uInt)(out->cap - out->n);
+	CHECK_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+	out->n = out->cap - z.avail_out;
+	deflateEnd(&z);
+}
+
+TEST_NO_OOM(gzip_is_unpacked)
+{
+	struct buf cap, packed;
+	buf_init(&cap);
+	buf_init(&packed);
+	one_message(&cap);
+	gzip(&cap, &packed);
+	CHECK_CAPTURE(packed, ONE);
+	/* two gzip files one behind the other are one */
+	struct buf head = {.p = cap.p, .n = 24}, tail = {.p = cap.p + 24, .n = cap.n - 24};
+	packed.n = 0;
+	gzip(&head, &packed);
+	gzip(&tail, &packed);
+	CHECK_CAPTURE(packed, ONE);
+	buf_fini(&cap);
+	buf_fini(&packed);
+}
+
+/* --- damaged files ---------------------------------------------------------------------------- */
+
+TEST_NO_OOM(a_cut_file_gives_what_is_there)
+{
+	struct buf cap, m;
+	buf_init(&cap);
+	buf_init(&m);
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	for (unsigned i = 1; i <= 3; i++)
+		rec_udp(&cap, i, "192.0.2.1:5060", "192.0.2.2:5060",
+			small_request(&m, "OPTIONS", i, ""));
+	size_t per = (cap.n - 24) / 3;
+	for (size_t n = 0; n < cap.n; n++) {
+		struct buf out, problem;
+		buf_init(&out);
+		buf_init(&problem);
+		digest(str_of(cap.p, n), &out, &problem);
+		size_t whole = n < 24 ? 0 : (n - 24) / per, lines = 0;
+		for (size_t i = 0; i < out.n; i++)
+			lines += out.p[i] == '\n';
+		if (n >= 24)
+			CHECK_EQ(lines, whole);
+		CHECK_EQ(problem.n > 0, n > 24 && (n - 24) % per != 0);
+		if (problem.n)
+			CHECK(str_find(buf_view(&problem), STR("file ends inside")) != SIZE_MAX);
+		buf_fini(&out);
+		buf_fini(&problem);
+	}
+	buf_fini(&cap);
+	buf_fini(&m);
+}
+
+TEST_NO_OOM(any_byte_may_be_wrong)
+{
+	struct buf cap, m;
+	buf_init(&cap);
+	buf_init(&m);
+	one_message(&cap);
+	rec_tcp(&cap, 2'000'000, "192.0.2.1:4000", "192.0.2.2:5060", 1, 0, CAP_TCP_ACK,
+		small_request(&m, "MESSAGE", 8, "hello"));
+	for (size_t i = 0; i < cap.n; i++) {
+		struct buf out;
+		buf_init(&out);
+		cap.p[i] ^= (char)0xff;
+		digest(buf_view(&cap), &out, NULL);
+		cap.p[i] ^= (char)0xff;
+		buf_fini(&out);
+	}
+	buf_fini(&cap);
+	buf_fini(&m);
+}
+
+static void check_refused(struct str bytes, enum err want, const char *says)
+{
+	struct cap *c = NULL;
+	struct buf why;
+	buf_init(&why);
+	enum err e = cap_open_mem(bytes, &c, &why);
+	bool ok = e == want && str_find(buf_view(&why), str_c(says)) != SIZE_MAX;
+	if (!e)
+		cap_close(c);
+	buf_fini(&why);
+	CHECK(ok);
+}
+
+TEST_NO_OOM(what_is_no_capture_is_refused_in_words)
+{
+	check_refused(STR(""), ERR_IO, "empty");
+	check_refused(STR("abc"), ERR_IO, "too short");
+	check_refused(STR("INVITE sip:a SIP/2.0\r\n\r\n"), ERR_UNSUPPORTED, "not a capture file");
+	check_refused(STR("\x28\xb5\x2f\xfd....."), ERR_UNSUPPORTED, "zstd");
+	check_refused(STR("snoop\0\0\0"), ERR_UNSUPPORTED, "editcap");
+	struct cap *c;
+	struct buf why;
+	buf_init(&why);
+	CHECK_EQ(cap_open("/nonexistent/x.pcap", &c, &why), ERR_NOTFOUND);
+	CHECK_EQ(cap_open("/", &c, &why), ERR_IO);
+	CHECK(str_find(buf_view(&why), STR("directory")) != SIZE_MAX);
+	buf_fini(&why);
+}

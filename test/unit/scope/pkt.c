@@ -1,0 +1,258 @@
+/* Link layers, IP, fragments. Each wraps the same datagram and must give the same message. */
+#include "fixture.h"
+
+#include <string.h>
+
+#define MSG4 "1 192.0.2.1:5060 > 192.0.2.2:5060 OPTIONS 1\n"
+#define MSG6 "1 [2001:db8::1]:5060 > [2001:db8::2]:5060 OPTIONS 1\n"
+
+static void check_frame(const char *file, int line, uint32_t link, struct str frame,
+			const char *want)
+{
+	struct buf cap;
+	buf_init(&cap);
+	pcap_begin(&cap, link);
+	pcap_rec(&cap, 1, frame);
+	check_capture(file, line, &cap, want);
+	buf_fini(&cap);
+}
+#define CHECK_FRAME(link, frame, want) check_frame(__FILE__, __LINE__, link, frame, want)
+
+struct layers { /* of one OPTIONS over UDP */
+	struct buf m, u, ip, ip6, f;
+	struct str v4, v6;
+};
+
+static void layers_init(struct layers *l)
+{
+	memset(l, 0, sizeof *l);
+	struct str d = udp(&l->u, 5060, 5060, small_request(&l->m, "OPTIONS", 1, ""));
+	l->v4 = ipv4(&l->ip, "192.0.2.1", "192.0.2.2", CAP_UDP, 0, 0, d);
+	l->v6 = ipv6(&l->ip6, "2001:db8::1", "2001:db8::2", CAP_UDP, d);
+}
+
+static void layers_fini(struct layers *l)
+{
+	buf_fini(&l->m);
+	buf_fini(&l->u);
+	buf_fini(&l->ip);
+	buf_fini(&l->ip6);
+	buf_fini(&l->f);
+}
+
+/* A few bytes before the packet. */
+static struct str with_lead(struct buf *b, struct str lead, struct str packet)
+{
+	buf_clear(b);
+	buf_str(b, lead);
+	buf_str(b, packet);
+	return buf_view(b);
+}
+
+TEST_NO_OOM(link_layers)
+{
+	struct layers l;
+	layers_init(&l);
+	CHECK_FRAME(CAP_LINK_ETHERNET, eth(&l.f, 0x0800, l.v4), MSG4);
+	CHECK_FRAME(CAP_LINK_ETHERNET, eth(&l.f, 0x86dd, l.v6), MSG6);
+	CHECK_FRAME(CAP_LINK_RAW, l.v4, MSG4);
+	CHECK_FRAME(CAP_LINK_RAW_BSD, l.v6, MSG6);
+	CHECK_FRAME(CAP_LINK_RAW_OPENBSD, l.v6, MSG6);
+	CHECK_FRAME(CAP_LINK_IPV4, l.v4, MSG4);
+	CHECK_FRAME(CAP_LINK_IPV6, l.v6, MSG6);
+	CHECK_FRAME(CAP_LINK_NULL, with_lead(&l.f, STR("\2\0\0\0"), l.v4), MSG4);
+	CHECK_FRAME(CAP_LINK_NULL, with_lead(&l.f, STR("\0\0\0\x1e"), l.v6), MSG6);
+	CHECK_FRAME(CAP_LINK_LOOP, with_lead(&l.f, STR("\0\0\0\2"), l.v4), MSG4);
+	CHECK_FRAME(CAP_LINK_SLL,
+		    with_lead(&l.f, STR("\0\0\3\4\0\6\0\0\0\0\0\0\0\0\x08\x00"), l.v4), MSG4);
+	CHECK_FRAME(CAP_LINK_SLL2,
+		    with_lead(&l.f, STR("\x86\xdd\0\0\0\0\0\1\3\4\0\6\0\0\0\0\0\0\0\0"), l.v6),
+		    MSG6);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(vlan_tags)
+{
+	struct layers l;
+	struct buf tagged;
+	buf_init(&tagged);
+	layers_init(&l);
+	CHECK_FRAME(CAP_LINK_ETHERNET,
+		    eth(&l.f, 0x8100, with_lead(&tagged, STR("\x20\x05\x08\x00"), l.v4)), MSG4);
+	/* QinQ, and with the ethertype that was used before the standard */
+	CHECK_FRAME(CAP_LINK_ETHERNET,
+		    eth(&l.f, 0x88a8, with_lead(&tagged, STR("\0\5\x81\0\0\7\x08\x00"), l.v4)),
+		    MSG4);
+	CHECK_FRAME(CAP_LINK_ETHERNET,
+		    eth(&l.f, 0x9100, with_lead(&tagged, STR("\0\5\x81\0\0\7\x86\xdd"), l.v6)),
+		    MSG6);
+	buf_fini(&tagged);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(padding_and_offload)
+{
+	struct layers l;
+	layers_init(&l);
+	struct buf padded;
+	buf_init(&padded);
+	buf_str(&padded, l.v4);
+	buf_str(&padded, STR("padding"));
+	CHECK_FRAME(CAP_LINK_RAW, buf_view(&padded), MSG4);
+	l.ip.p[2] = l.ip.p[3] = 0; /* segmentation offload leaves the length at 0 */
+	CHECK_FRAME(CAP_LINK_RAW, l.v4, MSG4);
+	buf_fini(&padded);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(ipv6_extension_headers)
+{
+	struct layers l;
+	struct buf ext;
+	buf_init(&ext);
+	layers_init(&l);
+	struct str d = buf_view(&l.u);
+	/* hop by hop, then destination options of 16 bytes */
+	struct str chain = with_lead(&ext,
+				     STR("\x3c\0\1\4\0\0\0\0"
+					 "\x11\1\1\4\0\0\0\0\0\0\0\0\0\0\0\0"),
+				     d);
+	CHECK_FRAME(CAP_LINK_RAW, ipv6(&l.ip6, "2001:db8::1", "2001:db8::2", 0, chain), MSG6);
+	/* an atomic fragment is whole [RFC6946] */
+	chain = with_lead(&ext, STR("\x11\0\0\0\0\0\0\1"), d);
+	CHECK_FRAME(CAP_LINK_RAW, ipv6(&l.ip6, "2001:db8::1", "2001:db8::2", 44, chain), MSG6);
+	/* an extension that claims more than there is */
+	chain = with_lead(&ext, STR("\x11\xff\0\0\0\0\0\0"), d);
+	CHECK_FRAME(CAP_LINK_RAW, ipv6(&l.ip6, "2001:db8::1", "2001:db8::2", 0, chain), "");
+	buf_fini(&ext);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(ip_in_ip)
+{
+	struct layers l;
+	struct buf outer;
+	buf_init(&outer);
+	layers_init(&l);
+	CHECK_FRAME(CAP_LINK_RAW, ipv4(&outer, "10.0.0.1", "10.0.0.2", CAP_IPIP, 0, 0, l.v4), MSG4);
+	CHECK_FRAME(CAP_LINK_RAW, ipv4(&outer, "10.0.0.1", "10.0.0.2", CAP_IPV6, 0, 0, l.v6), MSG6);
+	buf_fini(&outer);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(icmp_quotes_are_no_messages)
+{
+	struct layers l;
+	struct buf icmp, outer;
+	buf_init(&icmp);
+	buf_init(&outer);
+	layers_init(&l);
+	struct str error = with_lead(&icmp, STR("\3\3\0\0\0\0\0\0"), l.v4);
+	CHECK_FRAME(CAP_LINK_RAW, ipv4(&outer, "192.0.2.2", "192.0.2.1", CAP_ICMP, 0, 0, error),
+		    "");
+	struct cap_pkt k;
+	struct str whole = buf_view(&outer);
+	struct cap_rec r = {.link = CAP_LINK_RAW,
+			    .n = (uint32_t)whole.n,
+			    .n_wire = (uint32_t)whole.n,
+			    .p = (const uint8_t *)whole.p};
+	CHECK_EQ(cap_pkt_decode(&r, &k), OK);
+	CHECK(k.is_quoted && k.has_icmp && k.icmp_type == 3 && k.n_ips == 2);
+	CHECK_EQ(k.ports[0].dst, 5060);
+	buf_fini(&icmp);
+	buf_fini(&outer);
+	layers_fini(&l);
+}
+
+TEST_NO_OOM(unknown_links_are_counted)
+{
+	struct layers l;
+	layers_init(&l);
+	struct cap *c;
+	struct cap_walk *w;
+	struct buf cap;
+	buf_init(&cap);
+	pcap_begin(&cap, 147);
+	pcap_rec(&cap, 1, l.v4);
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &l.f), OK);
+	CHECK_EQ(cap_walk_new(c, NULL, &w), OK);
+	while (cap_walk_next(w))
+		continue;
+	uint16_t link;
+	CHECK_EQ(cap_walk_unknown_links(w, &link), 1);
+	CHECK_EQ(link, 147);
+	cap_walk_free(w);
+	cap_close(c);
+	buf_fini(&cap);
+	layers_fini(&l);
+}
+
+/* --- fragments -------------------------------------------------------------------------------- */
+
+/* The datagram in three pieces, in the order given; 8-byte units at which they begin. */
+static void fragments(struct buf *cap, bool is_v6, const char *order)
+{
+	struct buf m, u, ip, ext;
+	buf_init(&m);
+	buf_init(&u);
+	buf_init(&ip);
+	buf_init(&ext);
+	struct str d =
+		udp(&u, 5060, 5060, small_request(&m, "OPTIONS", 1, "a body to make it long"));
+	static const unsigned begin[] = {0, 10, 20, 1'000};
+	pcap_begin(cap, CAP_LINK_RAW);
+	for (uint64_t at = 1; *order; order++, at++) {
+		unsigned i = (unsigned)(*order - '0'), off = begin[i] * 8;
+		struct str piece = str_sub(d, off, begin[i + 1] * 8 - off);
+		bool is_last = i == 2;
+		if (!is_v6) {
+			pcap_rec(cap, at,
+				 ipv4(&ip, "192.0.2.1", "192.0.2.2", CAP_UDP, 77,
+				      (uint16_t)(begin[i] | (is_last ? 0 : 0x2000)), piece));
+			continue;
+		}
+		char head[8] = {CAP_UDP, 0, (char)(off >> 8), (char)(off | (is_last ? 0 : 1)), 0, 0,
+				0,       77};
+		pcap_rec(cap, at,
+			 ipv6(&ip, "2001:db8::1", "2001:db8::2", 44,
+			      with_lead(&ext, str_of(head, 8), piece)));
+	}
+	buf_fini(&m);
+	buf_fini(&u);
+	buf_fini(&ip);
+	buf_fini(&ext);
+}
+
+TEST_NO_OOM(fragments_in_any_order)
+{
+	static const char *const orders[] = {"012", "021", "102", "120", "201", "210"};
+	for (unsigned i = 0; i < 12; i++) {
+		struct buf cap;
+		buf_init(&cap);
+		fragments(&cap, i >= 6, orders[i % 6]);
+		CHECK_CAPTURE(cap, i >= 6 ? "3 [2001:db8::1]:5060 > [2001:db8::2]:5060 OPTIONS 1\n"
+					  : "3 192.0.2.1:5060 > 192.0.2.2:5060 OPTIONS 1\n");
+		buf_fini(&cap);
+	}
+}
+
+TEST_NO_OOM(fragments_missing_or_twice)
+{
+	struct buf cap;
+	buf_init(&cap);
+	fragments(&cap, false, "02");
+	CHECK_CAPTURE(cap, "");
+	buf_clear(&cap);
+	fragments(&cap, true, "0012");
+	CHECK_CAPTURE(cap, "4 [2001:db8::1]:5060 > [2001:db8::2]:5060 OPTIONS 1\n");
+	buf_fini(&cap);
+}
+
+TEST(frames_without_memory)
+{
+	struct buf cap;
+	buf_init(&cap);
+	fragments(&cap, false, "210");
+	CHECK_CAPTURE(cap, "3 192.0.2.1:5060 > 192.0.2.2:5060 OPTIONS 1\n");
+	buf_fini(&cap);
+}
