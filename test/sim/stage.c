@@ -45,8 +45,7 @@ void stage_open_exchange(struct stage *s)
 	CHECK_EQ(ev_shards_new(s->envs, s->n_shards, &s->shards), OK);
 	CHECK_EQ(ev_workers_start(s->shards, 0), OK);
 	CHECK_EQ(st_open_mem(s->disk, &s->st, &why), OK);
-	struct exc_cfg cfg = {.realm = STR("sim"), .product = STR("rung")};
-	CHECK_EQ(exc_new(s->shards, s->st, s->envs[0], &cfg, &s->exc, &why), OK);
+	CHECK_EQ(exc_new(s->shards, s->st, s->envs[0], &s->cfg, &s->exc, &why), OK);
 	exc_set_notes(s->exc, on_note, s);
 	struct addr any = {.family = ADDR_V4, .port = 5060};
 	CHECK_EQ(exc_listen(s->exc, TP_UDP, &any, &reason), OK);
@@ -82,10 +81,18 @@ void stage_crash(struct stage *s)
 
 struct stage *stage_new(uint64_t seed, size_t n_shards, const struct sim_link *link)
 {
+	struct exc_cfg cfg = {.realm = STR("sim"), .product = STR("rung")};
+	return stage_new_with(seed, n_shards, link, &cfg);
+}
+
+struct stage *stage_new_with(uint64_t seed, size_t n_shards, const struct sim_link *link,
+			     const struct exc_cfg *cfg)
+{
 	struct stage *s = calloc(1, sizeof(*s));
 	CHECK(s);
 	struct addr ip = address(STAGE_SERVER, 0);
 	s->n_shards = n_shards;
+	s->cfg = *cfg;
 	CHECK_EQ(sim_new(seed, &s->sim), OK);
 	sim_tap(s->sim, on_packet, s);
 	if (link)

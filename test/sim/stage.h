@@ -50,6 +50,7 @@ struct stage {
 	struct st_mem *disk;
 	struct st *st;
 	struct exc *exc;
+	struct exc_cfg cfg;
 	uint64_t wire_hash; /* over every packet: two runs of a seed are equal */
 	uint64_t n_packets;
 	struct stage_phone phones[STAGE_PHONES];
@@ -60,6 +61,9 @@ struct stage {
 
 /* Fails the test when something cannot be had. */
 struct stage *stage_new(uint64_t seed, size_t n_shards, const struct sim_link *link);
+/* The same with another configuration, whose strings must live as long. */
+struct stage *stage_new_with(uint64_t seed, size_t n_shards, const struct sim_link *link,
+			     const struct exc_cfg *cfg);
 void stage_free(struct stage *s);
 void stage_open_exchange(struct stage *s); /* called by stage_new; again after stage_crash */
 void stage_crash(struct stage *s); /* the exchange's host goes without a word; its disk keeps what
