@@ -17,6 +17,7 @@
 #define BLOCK_SIZE 24
 #define SR_SIZE    24 /* sender information with its SSRC */
 #define MAX_BLOCKS 31
+#define TRIP_MAX_S 60u /* no network is slower; more is a clock or an answer gone wrong */
 
 static const uint8_t *bytes(struct str s)
 {
@@ -218,8 +219,8 @@ uint64_t rtcp_ntp(uint64_t wall_us)
 uint32_t rtcp_round_trip_us(const struct rtcp_block *b, uint64_t now_ntp)
 {
 	uint32_t trip = rtcp_ntp_mid(now_ntp) - b->lsr - b->dlsr;
-	if (b->lsr == 0 || trip > INT32_MAX) /* clocks that tick differently may give a bit less
-					      * than nothing */
+	/* Clocks that tick differently may give a bit less than nothing, which is far too much. */
+	if (b->lsr == 0 || trip > TRIP_MAX_S << 16)
 		return 0;
 	return (uint32_t)((uint64_t)trip * 1'000'000 >> 16);
 }

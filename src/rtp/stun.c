@@ -4,6 +4,9 @@
  *
  *	0 0 M11..M7 C1 M6 M5 M4 C0 M3..M0
  *
+ * Methods above 0xff are reserved, so that the first byte is 0..3 and STUN can share a port with what
+ * begins otherwise [RFC8489 18.2] [RFC7983 7].
+ *
  * The parser walks the attributes once and takes what this program asks for; unknown ones stay
  * reachable by stun_attr_next. A FINGERPRINT, when there is one, must be the last attribute and be
  * right: that is how STUN is told from media with certainty [RFC8489 14.7]. MESSAGE-INTEGRITY is
@@ -110,7 +113,7 @@ static bool take_attr(struct stun_msg *m, uint16_t type, struct str v)
 enum err stun_parse(const void *p, size_t n, struct stun_msg *out)
 {
 	const uint8_t *b = p;
-	if (n < STUN_HDR || b[0] > 0x3f || get32(b + 4) != STUN_COOKIE || get16(b + 2) % 4 ||
+	if (n < STUN_HDR || b[0] > 3 || get32(b + 4) != STUN_COOKIE || get16(b + 2) % 4 ||
 	    n != STUN_HDR + (size_t)get16(b + 2))
 		return ERR_SYNTAX;
 	uint16_t t = get16(b);

@@ -403,6 +403,15 @@ static unsigned choose_slot(const struct sdp_oa *oa, const struct sdp_local *l,
 	return NO_SLOT;
 }
 
+/* A word that can be repeated in a line of ours; false when it is too long or no plain text. */
+static bool copy_word(char *dst, size_t cap, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return str_copy(dst, cap, s);
+}
+
 /* The slots as the offer has them. */
 static void take_slots(struct sdp_oa *oa, const struct sdp *offer, unsigned own)
 {
@@ -413,9 +422,9 @@ static void take_slots(struct sdp_oa *oa, const struct sdp *offer, unsigned own)
 		struct sdp_oa_slot *slot = &oa->slots[i];
 		struct str fmts = m->fmts, first = sdp_word(&fmts);
 		*slot = (struct sdp_oa_slot){.type = m->type, .is_ours = i == own};
-		bool fits = str_copy(slot->media, sizeof(slot->media), m->type_text) &&
-			    str_copy(slot->proto, sizeof(slot->proto), m->proto_text) &&
-			    str_copy(slot->fmt, sizeof(slot->fmt), first.n ? first : STR("0"));
+		bool fits = copy_word(slot->media, sizeof(slot->media), m->type_text) &&
+			    copy_word(slot->proto, sizeof(slot->proto), m->proto_text) &&
+			    copy_word(slot->fmt, sizeof(slot->fmt), first.n ? first : STR("0"));
 		if (!fits) /* nobody's media: some refused line in its place */
 			*slot = (struct sdp_oa_slot){.type = SDP_OTHER,
 						     .media = "application",

@@ -250,7 +250,8 @@ static void end_media(struct reader *r)
 	m->rtcp.port = port;
 	m->is_hold = !(m->dir & SDP_RECVONLY) ||
 		     (m->conn.addr.family != ADDR_NONE && addr_is_any(&m->conn.addr));
-	if (sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP)
+	/* the formats of a refused media are there for the grammar only [RFC3264 6] */
+	if (m->port && (sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP))
 		check_formats(r);
 	r->m = NULL;
 }

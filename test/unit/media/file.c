@@ -55,7 +55,7 @@ static void expect(int rate, int channels, double hz, bool all, double level)
 	md_reader_close(r);
 }
 
-TEST(rates_and_channels)
+TEST_NO_OOM(rates_and_channels)
 {
 	expect(8000, 1, 1000, true, -10);
 	expect(16000, 1, 1000, true, -10);
@@ -68,7 +68,7 @@ TEST(rates_and_channels)
 }
 
 /* What 8 kHz cannot hold must not come back as something else. */
-TEST(no_aliases)
+TEST_NO_OOM(no_aliases)
 {
 	struct md_reader *r;
 	const char *why;
