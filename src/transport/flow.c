@@ -12,7 +12,7 @@
  * messages is a ping and answered by CRLF [RFC5626 4.4.1]. Where a stream cannot be framed any
  * further (a Content-Length that makes no sense, a message over the bound), its head still goes up,
  * so that a request gets its 400; then nothing more is read, and the connection ends a little
- * later.
+ * later. The same for bytes that are no message: the requests before them get their answers.
  *
  * One timer per connection watches all that may end it: no connection in time, a message that is
  * never finished, a queue that does not move, silence. It runs until the nearest of these; traffic
@@ -234,19 +234,18 @@ static void note_begun(struct tp_conn *c, bool is_begun, bool is_new)
 	}
 }
 
+/* Nothing more is read; the answers to what came before, and the 400, may still go out. */
 static void take_unframed(struct tp_conn *c, struct str rest, const struct tp_origin *o)
 {
 	struct tp *tp = c->tp;
-	if (!c->frame.head_n) {
-		tp_receive_garbage(tp, rest, o);
-		net_conn_close(&c->net, ERR_SYNTAX);
-		return;
-	}
 	net_conn_deafen(&c->net);
 	c->until_us = tp_now(tp) + LIMIT_LINGER_US;
 	c->begun_us = 0;
 	arm(c);
-	tp_receive(tp, str_sub(rest, 0, c->frame.head_n), o, false);
+	if (c->frame.head_n)
+		tp_receive(tp, str_sub(rest, 0, c->frame.head_n), o, false);
+	else
+		tp_receive_garbage(tp, rest, o);
 }
 
 static size_t on_bytes(struct net_conn *n, struct str bytes)
