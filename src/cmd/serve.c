@@ -51,7 +51,8 @@ struct serve {
 	struct exc *exc;
 	struct live *live;
 	struct control *control;
-	struct ev_words *live_words;
+	struct ev_words
+		*words; /* per shard 1 + what is pending, when asked; then: accounts loaded */
 	struct env_sock *signals;
 	int signal_fd;
 	struct tmr tick, drain;
@@ -59,6 +60,7 @@ struct serve {
 	char dir_mem[512];
 	struct first_account first[FIRST_ACCOUNTS];
 	size_t n_first;
+	bool is_announced;
 	uint64_t end_by_us; /* 0: not ending */
 };
 
@@ -70,16 +72,24 @@ struct command {
 	enum command_kind kind;
 };
 
+/* On shard 0: what the database holds is in force. */
+static void on_reloaded(void *ctx, enum err e)
+{
+	struct serve *s = ctx;
+	if (e == OK)
+		ev_words_set(s->words, s->n_shards, 1);
+}
+
 static void on_command_msg(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 {
 	struct serve *s = ctx;
 	struct command *c = CONTAINER_OF(m, struct command, msg);
 	switch (c->kind) {
 	case CMD_RELOAD:
-		acc_reload(exc_accounts(s->exc), NULL, NULL);
+		acc_reload(exc_accounts(s->exc), on_reloaded, s);
 		break;
 	case CMD_COUNT:
-		ev_words_set(s->live_words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
+		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
 		break;
 	}
 	free(c);
@@ -129,15 +139,75 @@ static void on_live(void *ctx, int fd)
 			   STR("too many watch the live scope; one was refused"));
 }
 
+/* ---- the newcomer ---- */
+
+/* What phones are told as server: the first listener, with the LAN address where it is a wildcard.
+ */
+static void find_host(struct serve *s)
+{
+	enum tp_proto proto;
+	struct addr a = {0}, lan = env_host_addr(s->env);
+	if (!tp_listener(exc_transport(s->exc, 0), 0, &proto, &a))
+		return;
+	uint16_t port = a.port;
+	if (addr_is_any(&a))
+		a = lan;
+	a.port = port == 5060 ? 0 : port;
+	if (a.port)
+		addr_put(&s->host, &a);
+	else
+		addr_put_host(&s->host, &a);
+}
+
+static void show_first_accounts(const struct serve *s)
+{
+	struct buf b;
+	buf_init(&b);
+	if (s->n_first)
+		buf_str(&b, STR("Two accounts were made for your first call. Their passwords are "
+				"shown only now\n"
+				"(`rung user passwd NAME` makes a new one):\n\n"));
+	for (size_t i = 0; i < s->n_first; i++)
+		welcome_account(&b, str_c(s->first[i].user), str_c(s->first[i].password),
+				buf_view(&s->host), !s->has_no_qr);
+	if (!b.err)
+		fwrite(b.p, 1, b.n, stdout);
+	buf_fini(&b);
+}
+
+static void announce(struct serve *s)
+{
+	enum tp_proto proto;
+	struct addr a;
+	char text[ADDR_TEXT_MAX];
+	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
+	       s->echo ? s->echo : "echo or *43", s->data, s->data);
+	printf("ready");
+	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
+		struct str name = tp_proto_param(proto);
+		printf(" " STR_FMT ":%s", STR_ARG(name), addr_text(&a, text));
+	}
+	struct str host = buf_view(&s->host);
+	printf(" (%u shards, server for phones: " STR_FMT ")\n", s->n_shards, STR_ARG(host));
+	fflush(stdout);
+}
+
 /* ---- ticking and ending ---------------------------------------------------------------------- */
 
 static void on_tick(struct tmr *t)
 {
 	struct serve *s = CONTAINER_OF(t, struct serve, tick);
+	if (!s->is_announced && ev_words_get(s->words, s->n_shards)) {
+		s->is_announced = true;
+		find_host(s);
+		show_first_accounts(s);
+		announce(s);
+	}
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
 	if (was_busy)
 		fflush(stdout);
-	ev_timer(&s->loop, &s->tick, was_busy ? TICK_BUSY_US : TICK_IDLE_US, on_tick);
+	ev_timer(&s->loop, &s->tick, was_busy || !s->is_announced ? TICK_BUSY_US : TICK_IDLE_US,
+		 on_tick);
 }
 
 static void on_drain_poll(struct tmr *t)
@@ -145,7 +215,7 @@ static void on_drain_poll(struct tmr *t)
 	struct serve *s = CONTAINER_OF(t, struct serve, drain);
 	bool is_idle = true;
 	for (size_t i = 0; i < s->n_shards; i++) {
-		is_idle &= ev_words_get(s->live_words, i) == 1; /* 0: not answered yet */
+		is_idle &= ev_words_get(s->words, i) == 1; /* 0: not answered yet */
 		command(s, i, CMD_COUNT);
 	}
 	if (is_idle || ev_now_us(&s->loop) > s->end_by_us)
@@ -264,24 +334,6 @@ static int listen_all(struct serve *s)
 	return -1;
 }
 
-/* What phones are told as server: the first listener, with the LAN address where it is a wildcard.
- */
-static void find_host(struct serve *s)
-{
-	enum tp_proto proto;
-	struct addr a = {0}, lan = env_host_addr(s->env);
-	if (!tp_listener(exc_transport(s->exc, 0), 0, &proto, &a))
-		return;
-	uint16_t port = a.port;
-	if (addr_is_any(&a))
-		a = lan;
-	a.port = port == 5060 ? 0 : port;
-	if (a.port)
-		addr_put(&s->host, &a);
-	else
-		addr_put_host(&s->host, &a);
-}
-
 static void on_first_account(void *arg, struct str user, struct str password)
 {
 	struct serve *s = arg;
@@ -291,7 +343,7 @@ static void on_first_account(void *arg, struct str user, struct str password)
 		s->n_first--;
 }
 
-/* Before the exchange loads the accounts. */
+/* Only when all else is well: their passwords are shown once. */
 static int make_first_accounts(struct serve *s)
 {
 	struct buf realm;
@@ -304,22 +356,6 @@ static int make_first_accounts(struct serve *s)
 		return -1;
 	struct str why = st_why(s->st);
 	return fail("cannot make the first accounts: " STR_FMT, STR_ARG(why));
-}
-
-static void show_first_accounts(const struct serve *s)
-{
-	struct buf b;
-	buf_init(&b);
-	if (s->n_first)
-		buf_str(&b, STR("Two accounts were made for your first call. Their passwords are "
-				"shown only now\n"
-				"(`rung user passwd NAME` makes a new one):\n\n"));
-	for (size_t i = 0; i < s->n_first; i++)
-		welcome_account(&b, str_c(s->first[i].user), str_c(s->first[i].password),
-				buf_view(&s->host), !s->has_no_qr);
-	if (!b.err)
-		fwrite(b.p, 1, b.n, stdout);
-	buf_fini(&b);
 }
 
 static int open_store(struct serve *s)
@@ -381,7 +417,7 @@ static int make_shards(struct serve *s)
 			return fail(
 				"the system refuses to open an event loop (too many open files?)");
 	if (ev_shards_new(s->shard_envs, s->n_shards, &s->shards) ||
-	    ev_words_new(s->n_shards, &s->live_words) || live_new(s->n_shards, &s->live))
+	    ev_words_new(s->n_shards + 1, &s->words) || live_new(s->n_shards, &s->live))
 		return fail("not enough memory");
 	return -1;
 }
@@ -416,28 +452,9 @@ static int watch(struct serve *s)
 	return -1;
 }
 
-static void announce(struct serve *s)
-{
-	enum tp_proto proto;
-	struct addr a;
-	char text[ADDR_TEXT_MAX];
-	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
-	       s->echo ? s->echo : "echo or *43", s->data, s->data);
-	printf("ready");
-	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
-		struct str name = tp_proto_param(proto);
-		printf(" " STR_FMT ":%s", STR_ARG(name), addr_text(&a, text));
-	}
-	struct str host = buf_view(&s->host);
-	printf(" (%u shards, server for phones: " STR_FMT ")\n", s->n_shards, STR_ARG(host));
-	fflush(stdout);
-}
-
 static int start(struct serve *s)
 {
 	int r = open_store(s);
-	if (r < 0)
-		r = make_first_accounts(s);
 	if (r < 0)
 		r = make_shards(s);
 	if (r < 0)
@@ -447,10 +464,14 @@ static int start(struct serve *s)
 		r = listen_all(s);
 	}
 	if (r < 0)
+		r = make_first_accounts(s);
+	if (r < 0)
 		r = watch(s);
 	if (r >= 0)
 		return r;
 	wire(s);
+	if (!s->n_first)
+		ev_words_set(s->words, s->n_shards, 1);
 	if (ev_workers_start(s->shards, N_WORKERS) || ev_shards_start(s->shards, NULL, NULL))
 		return fail("the system refuses to start threads");
 	return -1;
@@ -467,7 +488,7 @@ static void finish(struct serve *s, bool has_threads)
 	control_free(s->control);
 	exc_free(s->exc);
 	live_free(s->live);
-	ev_words_free(s->live_words);
+	ev_words_free(s->words);
 	if (s->shards)
 		ev_shards_free(s->shards);
 	for (size_t i = 0; i < s->n_shards; i++)
@@ -489,9 +510,8 @@ static int run(struct serve *s)
 	int code = start(s);
 	bool is_up = code < 0;
 	if (is_up) {
-		find_host(s);
-		show_first_accounts(s);
-		announce(s);
+		if (s->n_first)
+			command(s, 0, CMD_RELOAD);
 		on_tick(&s->tick);
 		ev_run(&s->loop);
 		code = EXIT_DONE;

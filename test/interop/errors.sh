@@ -1,0 +1,93 @@
+#!/bin/bash
+# Bad input gets a clear error and loses nothing: flags, captures, ports, disks, databases.
+. "$(dirname "$0")/lib.sh"
+
+says() { # exit code, what the message must contain, command ...
+	local want=$1 text=$2 out rc
+	shift 2
+	out=$(timeout 20 "$@" 2>&1)
+	rc=$?
+	printf '%s\n' "$out" "exit code $rc, expected $want, and the words: $text"
+	[ $rc = "$want" ] && [[ $out == *$text* ]]
+}
+R=$RUNG
+D=$work/data
+
+check "no command: the list of them" says 2 "rung tour" "$R"
+check "a mistyped command" says 2 'did you mean `serve`' "$R" serv
+check "a mistyped flag" says 2 'did you mean `--tone`' "$R" call sip:1@127.0.0.1 --tonee 3
+check "a flag without its value" says 2 "--from wants a value" "$R" call sip:1@127.0.0.1 --from
+check "a number that is none" says 2 "whole number" "$R" answer --from sip:1@127.0.0.1 --calls many
+check "a word too many" says 2 "one word too many" "$R" options a b
+check "a URI that is none" says 2 "SIP URI" "$R" call sip:1@127.0.0.1 --from '<<<'
+check "help of a command" says 0 "usage: rung serve" "$R" help serve
+check "a listener that is none" says 2 "--listen wants" "$R" serve --listen foo --data "$D"
+check "an address of another machine" says 1 "not one of this machine" "$R" serve --listen udp:192.0.2.1:5060 --data "$D"
+check "a network that is none" says 2 "--trust wants" "$R" serve --trust 10.0.0.0/99 --data "$D"
+check "a code that is none" says 2 "lists them all" "$R" explain 12345
+check "a code that is one" says 0 "Remedy" "$R" explain 4002
+
+check "a capture that is not there" says 1 "no such file" "$R" scope -r "$work/nothing.pcap"
+head -c 3000 /dev/urandom >"$work/random.pcap"
+check "a file that is no capture" says 1 "not a capture file" "$R" scope -r "$work/random.pcap"
+capture=$(find "$here/.." -name 'call-answered.pcap' | head -n 1)
+head -c 3000 "$capture" >"$work/cut.pcap"
+check "a capture that is cut off: told, and shown as far as it goes" says 0 "what was read so far is shown" "$R" scope -r "$work/cut.pcap"
+check "a mistyped field" says 2 'did you mean `sip.Method`' "$R" scope -r "$capture" -Y 'sip.Methd == "INVITE"'
+check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
+
+check "an account" says 0 "added 100" "$R" user add 100 --password secret --data "$D"
+check "the same account again" says 1 "exists already" "$R" user add 100 --password other --data "$D"
+check "an account that is not there" says 1 "999" "$R" user del 999 --data "$D"
+start server_pid server "$R" serve --listen "udp:$SERVER:5060" --data "$D"
+wait_for 10 grep -qs ^ready "$work/server.log"
+check "a port in use" says 1 "already in use" "$R" serve --listen "udp:$SERVER:5060" --data "$work/other"
+check "a data folder in use" says 1 "another rung serve" "$R" serve --listen "udp:$SERVER:5070" --data "$D"
+check "an account for the running server" says 0 "added 101" "$R" user add 101 --password secret --data "$D"
+check "is known to it" wait_for 5 "$R" register "sip:101@$SERVER" --password secret --bind "$CALLER" -q
+check "the server ends cleanly" server_stop
+
+printf 'no database' >"$D/rung.db"
+rm -f "$D"/rung.db-*
+check "a corrupt database: told, untouched" says 1 "is damaged" "$R" serve --listen "udp:$SERVER:5060" --data "$D"
+check "and nothing was changed in it" grep -qx 'no database' "$D/rung.db"
+
+corrupt_journal() {
+	local pid
+	"$R" user add 100 --password secret --data "$work/j" && head -c 4000 /dev/urandom >"$work/j/bindings.00000001.0"
+	start pid journal "$R" serve --listen "udp:$SERVER:5060" --data "$work/j"
+	wait_for 10 grep -qs ^ready "$work/journal.log" || return 1
+	stop_child "$pid"
+	grep -q 'is damaged' "$work/journal.log" && [ -e "$work/j/bindings.00000001.0.damaged" ]
+}
+LOGS=(journal)
+check "a corrupt journal: kept aside, told, the exchange starts" corrupt_journal
+
+full_disk() {
+	local pid rc
+	mkdir "$work/full"
+	mount -t tmpfs -o size=600k tmpfs "$work/full" || return 1
+	"$R" user add 100 --password secret --data "$work/full" &&
+		start pid full "$R" serve --listen "udp:$SERVER:5060" --data "$work/full" && wait_for 10 grep -qs ^ready "$work/full.log" &&
+		"$R" register "sip:100@$SERVER" --password secret --bind "$CALLER" || return 1
+	dd if=/dev/zero of="$work/full/rest" bs=1k
+	local i n_refused=0 # what fits into the last page of the journal is still taken
+	for ((i = 100; i < 130; i++)); do
+		"$R" register "sip:100@$SERVER" --password secret --bind "$NET.$i" -q || n_refused=$((n_refused + 1))
+	done
+	echo "$n_refused of 30 registrations were refused"
+	[ $n_refused -gt 0 ] && "$R" options "sip:$SERVER" --bind "$CALLER" && rm "$work/full/rest" &&
+		"$R" register "sip:100@$SERVER" --password secret --bind "$CALLEE"
+	rc=$?
+	stop_child "$pid"
+	umount "$work/full"
+	return $rc
+}
+LOGS=(full)
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	check "a full disk: registrations are refused, the rest goes on, and all is well when there is room" full_disk
+else
+	n_tests=$((n_tests + 1))
+	echo "ok $n_tests - a full disk # SKIP only root can mount one"
+fi
+finish
