@@ -14,7 +14,7 @@
  * tone dominates when its power is at least 3/4 of all power in the block; speech and noise do not
  * come near that, and G.711's own noise is 37 dB down.
  *
- * Cost: 149 * 320 + 27 * 640 multiplications per block: less than 0.1 % of a core per stream. */
+ * Cost: 149 * 320 + 27 * 640 steps of the filter per block, 0.15 ms: 0.2 % of a core per stream. */
 
 #include "codec/tone.h"
 

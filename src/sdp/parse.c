@@ -106,8 +106,11 @@ static const struct str attr_names[SDP_A__N] = {
 
 static enum sdp_attr find_attr(struct str name)
 {
+	if (name.n == 0)
+		return SDP_A_OTHER;
 	for (int a = SDP_A_OTHER + 1; a < SDP_A__N; a++)
-		if (str_eq(attr_names[a], name))
+		if (attr_names[a].n == name.n && attr_names[a].p[0] == name.p[0] &&
+		    str_eq(attr_names[a], name))
 			return (enum sdp_attr)a;
 	return SDP_A_OTHER;
 }
