@@ -47,9 +47,10 @@ static bool tell(struct rgc *r, const struct rgc_event *ev)
 	r->is_telling = true;
 	r->user->on_event(r->ctx, r, ev);
 	r->is_telling = false;
-	if (r->is_freed)
-		rgc_destroy(r);
-	return !r->is_freed;
+	if (!r->is_freed)
+		return true;
+	rgc_destroy(r);
+	return false;
 }
 
 /* --- what came of it -------------------------------------------------------------------------- */

@@ -8,8 +8,9 @@
  *
  * What the RFC forbids shapes it: a caller may not send BYE before it has a 2xx (so CANCELLING ends
  * with ACK and BYE when CANCEL and 200 cross), a callee may not send BYE before the ACK or 64*T1
- * (so CLOSING waits). Rows that only repeat what is known are IGNORE: the network may deliver
- * anything at any time; BUG is only what our own code would have to do wrong.
+ * (so CLOSING waits). What the network may deliver at any time and says nothing new is IGNORE; BUG
+ * is what our own code would have to do wrong: an ACK is an event only while a 2xx of ours waits
+ * for it, a CANCEL only while the INVITE has no final response.
  */
 #include "dialog/ses_priv.h"
 
@@ -25,9 +26,7 @@ static const struct fsm_row rows[] = {
 	{SES_CALLING,     SES_E_2XX_BAD,   SES_ENDING,     SES_A_ACK | SES_A_BYE,              "3261 13.2.2.4"},
 	{SES_CALLING,     SES_E_FAILED,    SES_ENDED,      0,                                  "3261 13.2.2.3"},
 	{SES_CALLING,     SES_E_HANGUP,    SES_CANCELLING, SES_A_CANCEL,                       "3261 15"},
-	{SES_CALLING,     SES_E_ACK,       SES_CALLING,    FSM_IGNORE,                         "3261 13.2.2.4"},
-	{SES_CALLING,     SES_E_ACK_BAD,   SES_CALLING,    FSM_IGNORE,                         "3261 13.2.2.4"},
-	{SES_CALLING,     SES_E_BYE,       SES_CALLING,    FSM_IGNORE,                         "3261 15"},
+	BUG(SES_CALLING, SES_E_ACK), BUG(SES_CALLING, SES_E_ACK_BAD), BUG(SES_CALLING, SES_E_BYE),
 	BUG(SES_CALLING, SES_E_ANSWER), BUG(SES_CALLING, SES_E_REJECT), BUG(SES_CALLING, SES_E_CANCEL),
 	BUG(SES_CALLING, SES_E_TIMER_ACK), BUG(SES_CALLING, SES_E_BYE_DONE), BUG(SES_CALLING, SES_E_GONE),
 
@@ -35,9 +34,7 @@ static const struct fsm_row rows[] = {
 	{SES_CANCELLING,  SES_E_2XX_BAD,   SES_ENDING,     SES_A_ACK | SES_A_BYE,              "3261 9.1, 15"},
 	{SES_CANCELLING,  SES_E_FAILED,    SES_ENDED,      0,                                  "3261 9.1"},
 	{SES_CANCELLING,  SES_E_HANGUP,    SES_CANCELLING, FSM_IGNORE,                         "3261 9.1"},
-	{SES_CANCELLING,  SES_E_ACK,       SES_CANCELLING, FSM_IGNORE,                         "3261 13.2.2.4"},
-	{SES_CANCELLING,  SES_E_ACK_BAD,   SES_CANCELLING, FSM_IGNORE,                         "3261 13.2.2.4"},
-	{SES_CANCELLING,  SES_E_BYE,       SES_CANCELLING, FSM_IGNORE,                         "3261 15"},
+	BUG(SES_CANCELLING, SES_E_ACK), BUG(SES_CANCELLING, SES_E_ACK_BAD), BUG(SES_CANCELLING, SES_E_BYE),
 	BUG(SES_CANCELLING, SES_E_ANSWER), BUG(SES_CANCELLING, SES_E_REJECT), BUG(SES_CANCELLING, SES_E_CANCEL),
 	BUG(SES_CANCELLING, SES_E_TIMER_ACK), BUG(SES_CANCELLING, SES_E_BYE_DONE), BUG(SES_CANCELLING, SES_E_GONE),
 
@@ -46,8 +43,7 @@ static const struct fsm_row rows[] = {
 	{SES_INCOMING,    SES_E_HANGUP,    SES_ENDED,      SES_A_603,                          "3261 13.3.1.3"},
 	{SES_INCOMING,    SES_E_CANCEL,    SES_ENDED,      SES_A_487,                          "3261 9.2"},
 	{SES_INCOMING,    SES_E_BYE,       SES_ENDED,      SES_A_487,                          "3261 15.1.2"},
-	{SES_INCOMING,    SES_E_ACK,       SES_INCOMING,   FSM_IGNORE,                         "3261 13.3.1.4"},
-	{SES_INCOMING,    SES_E_ACK_BAD,   SES_INCOMING,   FSM_IGNORE,                         "3261 13.3.1.4"},
+	BUG(SES_INCOMING, SES_E_ACK), BUG(SES_INCOMING, SES_E_ACK_BAD),
 	BUG(SES_INCOMING, SES_E_2XX), BUG(SES_INCOMING, SES_E_2XX_BAD), BUG(SES_INCOMING, SES_E_FAILED),
 	BUG(SES_INCOMING, SES_E_TIMER_ACK), BUG(SES_INCOMING, SES_E_BYE_DONE), BUG(SES_INCOMING, SES_E_GONE),
 
@@ -56,8 +52,7 @@ static const struct fsm_row rows[] = {
 	{SES_ACCEPTING,   SES_E_TIMER_ACK, SES_ENDING,     SES_A_STOP_2XX | SES_A_BYE,         "3261 13.3.1.4"},
 	{SES_ACCEPTING,   SES_E_HANGUP,    SES_CLOSING,    0,                                  "3261 15"},
 	{SES_ACCEPTING,   SES_E_BYE,       SES_ENDED,      SES_A_STOP_2XX,                     "5407 3.1.2"},
-	{SES_ACCEPTING,   SES_E_GONE,      SES_ENDED,      SES_A_STOP_2XX,                     "3261 12.2.1.2"},
-	{SES_ACCEPTING,   SES_E_CANCEL,    SES_ACCEPTING,  FSM_IGNORE,                         "3261 9.2"},
+	BUG(SES_ACCEPTING, SES_E_GONE), BUG(SES_ACCEPTING, SES_E_CANCEL),
 	BUG(SES_ACCEPTING, SES_E_2XX), BUG(SES_ACCEPTING, SES_E_2XX_BAD), BUG(SES_ACCEPTING, SES_E_FAILED),
 	BUG(SES_ACCEPTING, SES_E_ANSWER), BUG(SES_ACCEPTING, SES_E_REJECT), BUG(SES_ACCEPTING, SES_E_BYE_DONE),
 
@@ -65,9 +60,8 @@ static const struct fsm_row rows[] = {
 	{SES_CLOSING,     SES_E_ACK_BAD,   SES_ENDING,     SES_A_STOP_2XX | SES_A_BYE,         "3261 15"},
 	{SES_CLOSING,     SES_E_TIMER_ACK, SES_ENDING,     SES_A_STOP_2XX | SES_A_BYE,         "3261 15"},
 	{SES_CLOSING,     SES_E_BYE,       SES_ENDED,      SES_A_STOP_2XX,                     "5407 3.1.2"},
-	{SES_CLOSING,     SES_E_GONE,      SES_ENDED,      SES_A_STOP_2XX,                     "3261 12.2.1.2"},
 	{SES_CLOSING,     SES_E_HANGUP,    SES_CLOSING,    FSM_IGNORE,                         "3261 15"},
-	{SES_CLOSING,     SES_E_CANCEL,    SES_CLOSING,    FSM_IGNORE,                         "3261 9.2"},
+	BUG(SES_CLOSING, SES_E_GONE), BUG(SES_CLOSING, SES_E_CANCEL),
 	BUG(SES_CLOSING, SES_E_2XX), BUG(SES_CLOSING, SES_E_2XX_BAD), BUG(SES_CLOSING, SES_E_FAILED),
 	BUG(SES_CLOSING, SES_E_ANSWER), BUG(SES_CLOSING, SES_E_REJECT), BUG(SES_CLOSING, SES_E_BYE_DONE),
 
@@ -75,9 +69,7 @@ static const struct fsm_row rows[] = {
 	{SES_CONFIRMED,   SES_E_BYE,       SES_ENDED,      SES_A_STOP_2XX,                     "3261 15.1.2"},
 	{SES_CONFIRMED,   SES_E_GONE,      SES_ENDED,      SES_A_STOP_2XX,                     "3261 12.2.1.2"},
 	{SES_CONFIRMED,   SES_E_TIMER_ACK, SES_ENDING,     SES_A_STOP_2XX | SES_A_BYE,         "3261 14.2"},
-	{SES_CONFIRMED,   SES_E_ACK,       SES_CONFIRMED,  FSM_IGNORE,                         "3261 14.2"},
-	{SES_CONFIRMED,   SES_E_ACK_BAD,   SES_CONFIRMED,  FSM_IGNORE,                         "3261 14.2"},
-	{SES_CONFIRMED,   SES_E_CANCEL,    SES_CONFIRMED,  FSM_IGNORE,                         "3261 9.2"},
+	BUG(SES_CONFIRMED, SES_E_ACK), BUG(SES_CONFIRMED, SES_E_ACK_BAD), BUG(SES_CONFIRMED, SES_E_CANCEL),
 	BUG(SES_CONFIRMED, SES_E_2XX), BUG(SES_CONFIRMED, SES_E_2XX_BAD), BUG(SES_CONFIRMED, SES_E_FAILED),
 	BUG(SES_CONFIRMED, SES_E_ANSWER), BUG(SES_CONFIRMED, SES_E_REJECT), BUG(SES_CONFIRMED, SES_E_BYE_DONE),
 
@@ -85,9 +77,7 @@ static const struct fsm_row rows[] = {
 	{SES_ENDING,      SES_E_BYE,       SES_ENDING,     SES_A_CROSSED,                      "5407 3.1.2"},
 	{SES_ENDING,      SES_E_HANGUP,    SES_ENDING,     FSM_IGNORE,                         "3261 15.1.1"},
 	{SES_ENDING,      SES_E_GONE,      SES_ENDING,     FSM_IGNORE,                         "3261 15.1.1"},
-	{SES_ENDING,      SES_E_ACK,       SES_ENDING,     FSM_IGNORE,                         "3261 15.1.1"},
-	{SES_ENDING,      SES_E_ACK_BAD,   SES_ENDING,     FSM_IGNORE,                         "3261 15.1.1"},
-	{SES_ENDING,      SES_E_CANCEL,    SES_ENDING,     FSM_IGNORE,                         "3261 9.2"},
+	BUG(SES_ENDING, SES_E_ACK), BUG(SES_ENDING, SES_E_ACK_BAD), BUG(SES_ENDING, SES_E_CANCEL),
 	BUG(SES_ENDING, SES_E_2XX), BUG(SES_ENDING, SES_E_2XX_BAD), BUG(SES_ENDING, SES_E_FAILED),
 	BUG(SES_ENDING, SES_E_ANSWER), BUG(SES_ENDING, SES_E_REJECT), BUG(SES_ENDING, SES_E_TIMER_ACK),
 };

@@ -156,7 +156,7 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 		return;
 	}
 	if (d && s->d) { /* a fork that is being killed already */
-		ses_on_2xx_again(d->usage, rx);
+		d->usage->ops->on_2xx(d->usage, rx);
 		return;
 	}
 	if (!d)

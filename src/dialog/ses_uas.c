@@ -278,10 +278,9 @@ enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct st
 bool ses_on_cancel(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
-	if (s->is_caller || s->st != st)
+	if (s->is_caller || s->st != st || s->state != SES_INCOMING)
 		return false;
-	if (s->state == SES_INCOMING)
-		ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
+	ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
 	ses_step(s, SES_E_CANCEL, STR_NONE);
 	ses_flush(s);
 	return true;

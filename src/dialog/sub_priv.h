@@ -17,6 +17,7 @@ struct sub {
 	struct ev_task task;        /* notifier: a NOTIFY to be sent; both: the end to be told */
 	uint64_t expires_at_us;
 	bool is_over; /* the end is decided and only to be told */
+	bool is_telling_end;
 	bool is_pending;
 
 	/* notifier */

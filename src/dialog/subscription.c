@@ -31,7 +31,7 @@ void sub_free(struct sub *s)
 
 void sub_drop(struct sub *s)
 {
-	if (s)
+	if (s && !s->is_telling_end)
 		sub_free(s);
 }
 
@@ -49,6 +49,7 @@ void sub_finish(struct sub *s, enum sub_why why, unsigned status, struct str rea
 
 void sub_tell_end(struct sub *s)
 {
+	s->is_telling_end = true;
 	if (s->notifier)
 		s->notifier->on_end(s->ctx, s, &s->end);
 	if (s->subscriber) {

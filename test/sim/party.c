@@ -368,10 +368,14 @@ void party_open(struct party *p)
 	p->is_up = true;
 }
 
+void (*party_closing)(struct party *p);
+
 void party_close(struct party *p)
 {
 	if (!p->is_up)
 		return;
+	if (party_closing)
+		party_closing(p);
 	p->is_up = false;
 	p->ses = NULL;
 	ev_timer_stop(&p->loop, &p->answer_timer);

@@ -76,6 +76,7 @@ void world_run(struct world *w, uint64_t ms);
 struct party *party_new(struct world *w, const char *name);
 void party_open(struct party *p); /* as party_new does; again after party_close */
 void party_close(struct party *p);
+extern void (*party_closing)(struct party *p); /* for counters that tests collect; may be NULL */
 struct uac_account party_account(struct party *p); /* user u, password "secret" */
 /* Calls the other; URI with these parameters (";transport=tcp"), which may be "". */
 void party_call(struct party *p, const struct party *to, const char *params);

@@ -133,7 +133,7 @@ TEST(both_sides_change_it)
 {
 	struct pair p = pair_talking();
 	modify(p.a);
-	CHECK_EQ(ses_modify(p.a->ses), ERR_STATE);
+	CHECK_EQ(ses_modify(call_of(p.a)), ERR_STATE);
 	world_run(p.w, 1000);
 	modify(p.b);
 	world_run(p.w, 1000);
@@ -166,7 +166,7 @@ TEST(change_refused)
 	world_run(p.w, 1000);
 	CHECK_EVENTS(p.a, "answer 2\nmodify failed 488\n");
 	p.a->no_offer = true;
-	CHECK_EQ(ses_modify(p.a->ses), ERR_STATE);
+	CHECK_EQ(ses_modify(call_of(p.a)), ERR_STATE);
 	hangup(p.b);
 	pair_free(&p);
 }
@@ -198,7 +198,7 @@ TEST(ack_of_a_change_is_lost)
 	lose(p.w, p.a, p.b, 1);
 	world_run(p.w, 100);
 	lose(p.w, p.a, p.b, 0);
-	CHECK_EQ(ses_modify(p.b->ses), ERR_STATE); /* its own 2xx is not acknowledged */
+	CHECK_EQ(ses_modify(call_of(p.b)), ERR_STATE); /* its own 2xx is not acknowledged */
 	world_run(p.w, 1000);
 	CHECK_LADDER(p.w, "    0 a->b INVITE sdp 2\n"
 			  "   10 b->a 200 (INVITE) sdp 2\n"
@@ -243,6 +243,30 @@ TEST(change_before_the_ack)
 	pair_free(&p);
 }
 
+TEST(refused_change_before_the_ack)
+{
+	/* the re-INVITE stands for the ACK all the same, and the ACK comes later */
+	struct pair p = pair_new();
+	p.b->answer = 200;
+	party_call(p.a, p.b, "");
+	world_run(p.w, 15);
+	lose(p.w, p.a, p.b, 1);
+	world_run(p.w, 10);
+	lose(p.w, p.a, p.b, 0);
+	p.b->refuse_offer = 488;
+	modify(p.a);
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.b, "confirmed\n");
+	CHECK_LADDER(p.w, "    0 a->b INVITE sdp 1\n"
+			  "   10 b->a 200 (INVITE) sdp 1\n"
+			  "   20 a-xb ACK\n"
+			  "   25 a->b INVITE sdp 2\n"
+			  "   35 b->a 488 (INVITE)\n"
+			  "   45 a->b ACK\n");
+	hangup(p.b);
+	pair_free(&p);
+}
+
 TEST(change_without_an_offer)
 {
 	/* ours is in the 2xx, the answer in the ACK */
@@ -259,7 +283,7 @@ TEST(change_without_an_offer)
 	world_run(p.w, 100);
 	CHECK_EQ(done, 491);
 	CHECK_EVENTS(p.b, "");
-	struct dlg *d = ses_dialog(p.a->ses);
+	struct dlg *d = dialog(p.a);
 	char text[512];
 	struct buf b;
 	buf_init_fixed(&b, text, sizeof(text));
@@ -398,19 +422,32 @@ TEST(requests_inside_the_dialog)
 	}
 	CHECK(p.a->ses);
 	ladder_clear(p.w);
-	CHECK_EQ(ses_info(p.a->ses, STR("application/dtmf-relay"), STR("Signal=1")), OK);
+	CHECK_EQ(ses_info(call_of(p.a), STR("application/dtmf-relay"), STR("Signal=1")), OK);
 	world_run(p.w, 100);
 	CHECK_EVENTS(p.b, "info Signal=1\n");
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(ses_info(p.a->ses, STR("text/plain"), STR("x")), OK);
-	CHECK_EQ(ses_info(p.a->ses, STR("text/plain"), STR("x")), ERR_LIMIT);
+		CHECK_EQ(ses_info(call_of(p.a), STR("text/plain"), STR("x")), OK);
+	CHECK_EQ(ses_info(call_of(p.a), STR("text/plain"), STR("x")), ERR_LIMIT);
 	world_run(p.w, 100);
 	/* the peer forgets: an INFO shows it */
 	party_close(p.b);
 	party_open(p.b);
-	CHECK_EQ(ses_info(p.a->ses, STR("text/plain"), STR("x")), OK);
+	CHECK_EQ(ses_info(call_of(p.a), STR("text/plain"), STR("x")), OK);
 	world_run(p.w, 100);
 	CHECK_EQ(p.a->end.cause, SES_CAUSE_GONE);
+	pair_free(&p);
+}
+
+TEST(hung_up_while_a_request_is_out)
+{
+	struct pair p = pair_talking();
+	party_close(p.b);
+	party_open(p.b);
+	CHECK_EQ(ses_info(call_of(p.a), STR("text/plain"), STR("x")), OK);
+	hangup(p.a);
+	hangup(p.a);
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.a, "ended by local, hung up, 0 hung up\n");
 	pair_free(&p);
 }
 
@@ -419,7 +456,7 @@ TEST(order_of_cseq)
 	/* [RFC3261 12.2.2] */
 	struct pair p = pair_talking();
 	unsigned done;
-	struct dlg *d = ses_dialog(p.a->ses);
+	struct dlg *d = dialog(p.a);
 	d->local_cseq -= 2; /* the next one is behind the INVITE's */
 	inside(p.a, "OPTIONS", "", 0, &done);
 	world_run(p.w, 100);

@@ -6,8 +6,17 @@
 tsx_id kept_st;
 struct tp_rx *kept_rx;
 
+uint64_t pair_hits[256];
+
+static void collect(struct party *p)
+{
+	for (unsigned i = 0; i < 256; i++)
+		pair_hits[i] += p->dlg ? p->dlg->ses_fsm.hits[i] : 0;
+}
+
 struct pair pair_new(void)
 {
+	party_closing = collect;
 	kept_rx = NULL;
 	struct pair p = {.w = world_new(1, NULL)};
 	p.a = party_new(p.w, "a");
@@ -33,16 +42,27 @@ struct pair pair_talking(void)
 	return p;
 }
 
-void hangup(struct party *p)
+struct ses *call_of(struct party *p)
 {
 	CHECK(p->ses);
-	ses_hangup(p->ses, STR_NONE);
+	return p->ses;
+}
+
+void hangup(struct party *p)
+{
+	ses_hangup(call_of(p), STR_NONE);
 }
 
 void modify(struct party *p)
 {
-	CHECK(p->ses);
-	CHECK_EQ(ses_modify(p->ses), OK);
+	CHECK_EQ(ses_modify(call_of(p)), OK);
+}
+
+struct dlg *dialog(struct party *p)
+{
+	struct dlg *d = ses_dialog(call_of(p));
+	CHECK(d);
+	return d;
 }
 
 void lose(struct world *w, struct party *from, struct party *to, double loss)
@@ -57,7 +77,7 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 	*done = r->status;
 }
 
-static const struct uac_user plain = {.on_done = on_done};
+const struct uac_user pair_plain = {.on_done = on_done};
 
 static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
@@ -74,9 +94,7 @@ void inside(struct party *p, const char *method, const char *headers, unsigned s
 	struct buf b;
 	struct uac *u;
 	buf_init_fixed(&b, text, sizeof(text));
-	CHECK(p->ses);
-	struct dlg *d = ses_dialog(p->ses);
-	CHECK(d);
+	struct dlg *d = dialog(p);
 	if (sdp)
 		party_put_sdp(p, sdp, &b);
 	struct dlg_request req = {.method = str_c(method),
@@ -84,9 +102,16 @@ void inside(struct party *p, const char *method, const char *headers, unsigned s
 				  .content_type = STR("application/sdp"),
 				  .body = buf_view(&b)};
 	*done = 0;
-	CHECK_EQ(
-		dlg_send(d, &req, &plain, strcmp(method, "INVITE") == 0 ? &invite : NULL, done, &u),
-		OK);
+	CHECK_EQ(dlg_send(d, &req, &pair_plain, strcmp(method, "INVITE") == 0 ? &invite : NULL,
+			  done, &u),
+		 OK);
+}
+
+void outside_with(struct party *p, const struct uac_account *acc, const struct uac_request *req,
+		  unsigned *done, struct uac **u)
+{
+	*done = 0;
+	CHECK_EQ(uac_send(p->dlg, acc, req, &pair_plain, done, u), OK);
 }
 
 void outside(struct party *p, const struct party *to, const char *method, const char *headers,
@@ -99,8 +124,7 @@ void outside(struct party *p, const struct party *to, const char *method, const 
 				  .headers = str_c(headers),
 				  .content_type = str_c(type),
 				  .body = str_c(body)};
-	*done = 0;
-	CHECK_EQ(uac_send(p->dlg, &acc, &req, &plain, done, &u), OK);
+	outside_with(p, &acc, &req, done, &u);
 }
 
 void respond(struct party *p, tsx_id st, struct tp_rx *rx, unsigned status, const char *tag,

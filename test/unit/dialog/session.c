@@ -30,7 +30,7 @@ TEST(callee_hangs_up)
 {
 	struct pair p = pair_talking();
 	CHECK(p.b->ses);
-	ses_hangup(p.b->ses, STR("Q.850;cause=16;text=\"enough\""));
+	ses_hangup(call_of(p.b), STR("Q.850;cause=16;text=\"enough\""));
 	world_run(p.w, 1000);
 	CHECK_LADDER(p.w, "    0 b->a BYE\n"
 			  "   10 a->b 200 (BYE)\n");
@@ -73,8 +73,8 @@ TEST(ringing_is_repeated_each_minute)
 			  "   10 b->a 180 (INVITE)\n"
 			  "60010 b->a 180 (INVITE)\n"
 			  "120010 b->a 180 (INVITE)\n");
-	CHECK_EQ(ses_ring(p.b->ses, 100, false), ERR_STATE);
-	CHECK_EQ(ses_ring(p.b->ses, 200, false), ERR_STATE);
+	CHECK_EQ(ses_ring(call_of(p.b), 100, false), ERR_STATE);
+	CHECK_EQ(ses_ring(call_of(p.b), 200, false), ERR_STATE);
 	hangup(p.a);
 	pair_free(&p);
 }
@@ -88,7 +88,7 @@ TEST(caller_gives_up)
 	party_call(p.a, p.b, "");
 	world_run(p.w, 1000);
 	CHECK(p.a->ses);
-	ses_hangup(p.a->ses, STR("SIP;cause=200;text=\"Call completed elsewhere\""));
+	ses_hangup(call_of(p.a), STR("SIP;cause=200;text=\"Call completed elsewhere\""));
 	hangup(p.a);
 	world_run(p.w, 1000);
 	CHECK_LADDER(p.w, "    0 a->b INVITE sdp 1\n"

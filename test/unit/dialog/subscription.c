@@ -1,0 +1,383 @@
+/* Subscriptions, both sides. [RFC6665] [RFC3842] */
+#include "pair.h"
+
+#include "dialog/sub_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const whys[] = {"local", "remote", "expired", "gone", "refused", "failed"};
+static unsigned state; /* what bodies say */
+static bool has_no_body;
+static bool is_pending;
+
+/* --- b is the notifier ------------------------------------------------------------------------ */
+
+static enum err body(void *ctx, struct sub *s, struct str *content_type, struct buf *b)
+{
+	if (has_no_body)
+		return ERR_NOTFOUND;
+	CHECK(sub_find(s->m, sub_id(s)) == s);
+	CHECK_STR(*content_type, "text/state");
+	buf_fmt(b, "state %u\r\n", state);
+	return OK;
+}
+
+static void on_refresh(void *ctx, struct sub *s, uint32_t expires_s)
+{
+	party_note(ctx, "refreshed %u", expires_s);
+}
+
+static void on_end(void *ctx, struct sub *s, const struct sub_end *end)
+{
+	struct party *p = ctx;
+	party_note(p, "end %s %u " STR_FMT, whys[end->why], end->status, STR_ARG(end->reason));
+	p->sub = NULL;
+}
+
+static const struct sub_notifier notifier = {
+	.body = body, .on_refresh = on_refresh, .on_end = on_end};
+
+static bool accept(struct party *p, tsx_id st, struct tp_rx *rx)
+{
+	if (rx->msg->method != SIP_SUBSCRIBE || rx->msg->to_tag.n)
+		return false;
+	struct sub_accept acc = {.event = STR("state"),
+				 .content_type = STR("text/state"),
+				 .contact_user = STR("b"),
+				 .is_pending = is_pending,
+				 .account = party_account(p)};
+	struct sub *s;
+	if (sub_accept(p->dlg, st, rx, &acc, &notifier, p, &s) == OK)
+		p->sub = s;
+	return true;
+}
+
+/* --- a is the subscriber ---------------------------------------------------------------------- */
+
+static void on_event(void *ctx, struct sub *s, const struct sub_event *ev)
+{
+	struct party *p = ctx;
+	if (ev->kind == SUB_EV_ACCEPTED)
+		party_note(p, "accepted %u", ev->expires_s);
+	if (ev->kind == SUB_EV_NOTIFY)
+		party_note(p, "notify " STR_FMT " %u \"" STR_FMT "\"", STR_ARG(ev->state),
+			   ev->expires_s, STR_ARG(str_trim(ev->body)));
+	if (ev->kind != SUB_EV_ENDED)
+		return;
+	party_note(p, "end %s %u " STR_FMT "%s", whys[ev->end.why], ev->end.status,
+		   STR_ARG(ev->end.reason), ev->result ? " (result)" : "");
+	p->sub = NULL;
+}
+
+static const struct sub_subscriber subscriber = {.on_event = on_event};
+
+static void subscribe(struct pair *p, uint32_t expires_s, const char *event)
+{
+	struct sub_subscribe req = {.account = party_account(p->a),
+				    .target = str_c(party_uri(p->b, "")),
+				    .event = str_c(event),
+				    .accept = STR("text/state"),
+				    .expires_s = expires_s};
+	CHECK_EQ(sub_subscribe(p->a->dlg, &req, &subscriber, p->a, &p->a->sub), OK);
+}
+
+static struct sub *sub_of(struct party *p)
+{
+	CHECK(p->sub);
+	return p->sub;
+}
+
+static struct pair begin(void)
+{
+	struct pair p = pair_new();
+	state = 0;
+	has_no_body = is_pending = false;
+	p.b->on_request = accept;
+	return p;
+}
+
+TEST(subscribed_notified_and_ended)
+{
+	struct pair p = begin();
+	p.b->password = "secret";
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_LADDER(p.w, "    0 a->b SUBSCRIBE\n"
+			  "   10 b->a 401 (SUBSCRIBE)\n"
+			  "   20 a->b SUBSCRIBE\n"
+			  "   30 b->a 200 (SUBSCRIBE)\n"
+			  "   30 b->a NOTIFY\n"
+			  "   40 a->b 200 (NOTIFY)\n");
+	CHECK_EVENTS(p.a, "accepted 600\nnotify active 600 \"state 0\"\n");
+	ladder_clear(p.w);
+	state = 1;
+	CHECK(sub_dialog(sub_of(p.b)));
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 5);
+	for (state = 2; state < 9; state++) /* while one is under way: one more, the newest */
+		sub_notify(sub_of(p.b));
+	state = 9;
+	world_run(p.w, 1000);
+	CHECK_LADDER(p.w, "    0 b->a NOTIFY\n"
+			  "   10 a->b 200 (NOTIFY)\n"
+			  "   20 b->a NOTIFY\n"
+			  "   30 a->b 200 (NOTIFY)\n");
+	CHECK_EVENTS(p.a, "notify active 599 \"state 1\"\nnotify active 599 \"state 9\"\n");
+	ladder_clear(p.w);
+	sub_unsubscribe(sub_of(p.a));
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 1000);
+	CHECK_LADDER(p.w, "    0 a->b SUBSCRIBE\n"
+			  "   10 b->a 200 (SUBSCRIBE)\n"
+			  "   10 b->a NOTIFY\n"
+			  "   20 a->b 200 (NOTIFY)\n");
+	CHECK_EVENTS(p.a, "notify terminated 0 \"state 9\"\nend local 0 timeout\n");
+	CHECK_EVENTS(p.b, "end remote 0 timeout\n");
+	pair_free(&p);
+}
+
+TEST(subscription_is_refreshed)
+{
+	struct pair p = begin();
+	subscribe(&p, 600, "state");
+	world_run(p.w, 475000);
+	ladder_clear(p.w);
+	world_run(p.w, 66000);
+	CHECK_EVENTS(p.b, "refreshed 600\n");
+	CHECK(str_starts(buf_view(&p.a->log), STR("accepted 600\nnotify active ")));
+	sub_drop(p.a->sub);
+	sub_drop(NULL);
+	p.a->sub = NULL;
+	/* nobody there any more: the next NOTIFY meets 481 */
+	ladder_clear(p.w);
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.b, "end gone 481 Call/Transaction Does Not Exist\n");
+	pair_free(&p);
+}
+
+TEST(subscription_expires)
+{
+	struct pair p = begin();
+	subscribe(&p, 100, "state");
+	world_run(p.w, 1000);
+	lose(p.w, p.a, p.b, 1); /* its refresh does not come, nor an answer to NOTIFY */
+	world_run(p.w, 30000);
+	ladder_clear(p.w);
+	world_run(p.w, 110000);
+	CHECK_EVENTS(p.b, "end expired 0 timeout\n");
+	CHECK(str_find(buf_view(&p.a->log), STR("notify terminated 0")) != SIZE_MAX);
+	pair_free(&p);
+}
+
+TEST(poll)
+{
+	struct pair p = begin();
+	subscribe(&p, 0, "state");
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.a, "accepted 0\nnotify terminated 0 \"state 0\"\nend remote 0 timeout\n");
+	CHECK_EVENTS(p.b, "end remote 0 timeout\n");
+	pair_free(&p);
+}
+
+TEST(notifier_ends_it)
+{
+	struct pair p = begin();
+	is_pending = true;
+	has_no_body = true;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 1000);
+	sub_activate(sub_of(p.b));
+	world_run(p.w, 5);
+	sub_terminate(sub_of(p.b), STR("noresource")); /* behind the one under way */
+	sub_terminate(sub_of(p.b), STR("again"));
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.a, "accepted 600\nnotify pending 600 \"\"\nnotify active 599 \"\"\n"
+			  "notify terminated 0 \"\"\nend remote 0 noresource\n");
+	CHECK_EVENTS(p.b, "end local 0 noresource\n");
+	pair_free(&p);
+}
+
+TEST(stale_subscriptions_end)
+{
+	/* [FIELD 4]: a closed port, and silence */
+	struct pair p = begin();
+	subscribe(&p, 600, "state");
+	world_run(p.w, 1000);
+	p.a->sub = NULL;
+	party_close(p.a);
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.b, "end gone 503 network failure\n");
+	party_open(p.a);
+	subscribe(&p, 600, "state");
+	world_run(p.w, 1000);
+	lose(p.w, p.a, p.b, 1);
+	ladder_clear(p.w);
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 40000);
+	CHECK_EVENTS(p.b, "end gone 408 timed out\n");
+	sub_drop(p.a->sub);
+	p.a->sub = NULL;
+	pair_free(&p);
+}
+
+TEST(subscriptions_refused)
+{
+	static const struct {
+		const char *headers;
+		unsigned status;
+	} cases[] = {
+		{"Contact: <sip:a@10.0.0.1>\r\nEvent: other\r\n",                       489},
+		{"Contact: <sip:a@10.0.0.1>\r\n",                                       489},
+		{"Event: state\r\n",						    400},
+		{"Contact: <sip:a@10.0.0.1>\r\nEvent: state\r\nAccept: text/plain\r\n", 406},
+		{"Contact: <sip:a@10.0.0.1>\r\nEvent: state\r\nExpires: 5\r\n",         423},
+		{"Contact: <sip:a@10.0.0.1>\r\nEvent: state\r\nRequire: x\r\n",         420},
+		{"Contact: *\r\nEvent: state\r\n",                                      400},
+	};
+	struct pair p = begin();
+	unsigned done;
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		outside(p.a, p.b, "SUBSCRIBE", cases[i].headers, "", "", &done);
+		world_run(p.w, 100);
+		CHECK_EQ(done, cases[i].status);
+		CHECK(!p.b->sub);
+	}
+	pair_free(&p);
+}
+
+TEST(no_room_for_a_subscription)
+{
+	struct pair p = begin();
+	p.b->dlg->subs.max = 0;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "end refused 503 Service Unavailable (result)\n");
+	pair_free(&p);
+}
+
+TEST(accept_ranges)
+{
+	static const char *const accepts[] = {"*/*", "text/*", "TEXT/state;x=y", "a/b, text/state"};
+	struct pair p = begin();
+	unsigned done;
+	for (unsigned i = 0; i < ARRAY_LEN(accepts); i++) {
+		char headers[128];
+		snprintf(headers, sizeof(headers),
+			 "Contact: <sip:a@10.0.0.1>\r\nEvent: state\r\nAccept: %s\r\n", accepts[i]);
+		outside(p.a, p.b, "SUBSCRIBE", headers, "", "", &done);
+		world_run(p.w, 100);
+		CHECK_EQ(done, 200);
+		CHECK(!p.b->sub); /* its first NOTIFY met 481 */
+	}
+	pair_free(&p);
+}
+
+TEST(interval_too_brief_for_a_subscription)
+{
+	struct pair p = begin();
+	subscribe(&p, 5, "state");
+	world_run(p.w, 100);
+	CHECK_LADDER(p.w, "    0 a->b SUBSCRIBE\n"
+			  "   10 b->a 423 (SUBSCRIBE)\n"
+			  "   20 a->b SUBSCRIBE\n"
+			  "   30 b->a 200 (SUBSCRIBE)\n"
+			  "   30 b->a NOTIFY\n"
+			  "   40 a->b 200 (NOTIFY)\n");
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 1000);
+	pair_free(&p);
+}
+
+TEST(nobody_notifies)
+{
+	/* [RFC6665 4.1.2.4] Timer N */
+	struct pair p = begin();
+	lose(p.w, p.b, p.a, 1);
+	subscribe(&p, 600, "state");
+	world_run(p.w, 33000);
+	CHECK(str_starts(buf_view(&p.a->log), STR("end ")));
+	ladder_clear(p.w);
+	subscribe(&p, 600, "state");
+	sub_unsubscribe(sub_of(p.a)); /* nothing is there yet */
+	world_run(p.w, 10);
+	CHECK_EVENTS(p.a, "end local 0 \n");
+	world_run(p.w, 40000);
+	pair_free(&p);
+}
+
+TEST(notify_before_the_2xx)
+{
+	/* [RFC6665 4.4.1] */
+	struct pair p = begin();
+	lose(p.w, p.b, p.a, 1);
+	subscribe(&p, 600, "state");
+	world_run(p.w, 15); /* the 200 and the first NOTIFY are lost */
+	lose(p.w, p.b, p.a, 0);
+	ladder_clear(p.w);
+	world_run(p.w, 510);
+	CHECK(str_starts(buf_view(&p.a->log), STR("notify ")) ||
+	      str_starts(buf_view(&p.a->log), STR("accepted ")));
+	world_run(p.w, 1000);
+	CHECK(str_find(buf_view(&p.a->log), STR("accepted 600\n")) != SIZE_MAX);
+	CHECK(str_find(buf_view(&p.a->log), STR("notify active")) != SIZE_MAX);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 1000);
+	CHECK(!p.a->sub && !p.b->sub);
+	pair_free(&p);
+}
+
+/* A request inside the subscription's dialog from the notifier's side. */
+static void from_notifier(struct pair *p, const char *method, const char *headers, unsigned want)
+{
+	static unsigned done;
+	static struct uac *u;
+	struct dlg_request req = {.method = str_c(method), .headers = str_c(headers)};
+	CHECK(p->b->sub);
+	done = 0;
+	CHECK_EQ(dlg_send(sub_dialog(sub_of(p->b)), &req, &pair_plain, NULL, &done, &u), OK);
+	world_run(p->w, 100);
+	CHECK_EQ(done, want);
+}
+
+TEST(odd_requests_in_a_subscription)
+{
+	struct pair p = begin();
+	unsigned done;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	from_notifier(&p, "NOTIFY", "Event: other\r\nSubscription-State: active\r\n", 489);
+	from_notifier(&p, "NOTIFY", "Event: state\r\n", 400);
+	from_notifier(&p, "OPTIONS", "", 200);
+	from_notifier(&p, "MESSAGE", "", 405);
+	ladder_clear(p.w);
+	from_notifier(&p, "NOTIFY", "Event: state\r\nSubscription-State: active;expires=100\r\n",
+		      200);
+	CHECK_EVENTS(p.a, "notify active 100 \"\"\n");
+	world_run(p.w, 95000); /* the shorter time is refreshed in time */
+	CHECK(str_find(buf_view(&p.a->log), STR("accepted 600\n")) != SIZE_MAX);
+	/* and from the subscriber */
+	struct uac *u;
+	static const struct {
+		const char *method, *headers;
+		unsigned status;
+	} cases[] = {
+		{"SUBSCRIBE", "Event: other\r\n",               489},
+		{"OPTIONS",   "",                               200},
+		{"MESSAGE",   "",                               405},
+		{"SUBSCRIBE", "Event: state\r\nExpires: 5\r\n", 423},
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct dlg_request req = {.method = str_c(cases[i].method),
+					  .headers = str_c(cases[i].headers)};
+		CHECK_EQ(dlg_send(sub_dialog(sub_of(p.a)), &req, &pair_plain, NULL, &done, &u), OK);
+		world_run(p.w, 100);
+		CHECK_EQ(done, cases[i].status);
+	}
+	sub_terminate(sub_of(p.b), STR("deactivated"));
+	world_run(p.w, 100);
+	pair_free(&p);
+}
