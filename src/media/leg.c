@@ -1,7 +1,15 @@
-/* One party's audio in a call. Invariants: 1. What the session was told last (md_session_apply) is
- * what oa.stream says. 2. A refused offer or answer changes neither. An early answer is negotiated
- * on a copy of the state, so that the final answer, perhaps of another fork, finds the offer still
- * pending. */
+/* One party's audio in a call: negotiation and stream joined.
+ *
+ * A SIP session asks four questions (an offer, an answer to an offer, what an answer means, an
+ * early answer); each is one call here: text is read, sdp/oa decides, and what it agreed is applied
+ * to the stream at once.
+ *
+ * Invariants
+ *  1. What the session was told last (md_session_apply) is what oa.stream says.
+ *  2. A refused offer changes neither; an answer that is refused leaves a stream without media.
+ *  3. An early answer is negotiated on a copy of the state, so that the final answer, perhaps of
+ *     another fork, finds the offer still pending. [RFC3264] [RFC3960] */
+
 #include "media/leg.h"
 
 #include <stdio.h>
@@ -13,6 +21,9 @@ static enum err add_codec(struct sdp_local *l, struct str name)
 	if (id == CDC_NONE || l->n_codecs + 1 >= SDP_MAX_CODECS)
 		return ERR_UNSUPPORTED;
 	const struct cdc_info *info = cdc_info(id);
+	for (size_t i = 0; i < l->n_codecs; i++)
+		if (str_eq(str_c(l->codecs[i].name), str_c(info->name)))
+			return OK; /* named twice */
 	struct sdp_codec *c = &l->codecs[l->n_codecs++];
 	*c = (struct sdp_codec){.pt = info->pt, .channels = info->channels, .clock = info->clock};
 	snprintf(c->name, sizeof(c->name), "%s", info->name);

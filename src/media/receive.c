@@ -264,6 +264,8 @@ void md_receive_start(struct md_session *s, bool was_receiving)
 	if (!was_receiving) { /* a hold is neither a gap nor jitter */
 		s->in.last_us = ev_now_us(s->loop);
 		s->in.is_timed = false;
+		if (s->player)
+			md_jitter_reset(&s->player->jitter);
 	}
 	/* a peer that may send anew is given its time anew */
 	if (!md_may_receive(s)) {

@@ -100,7 +100,6 @@ struct md_session {
 
 	/* RTCP */
 	struct tmr report;
-	bool is_first_report;
 	uint64_t sent_at_report[2]; /* sent_packets at the last two reports */
 	uint64_t received_at_report;
 	uint32_t last_sr; /* the middle of the NTP time of the peer's last SR */

@@ -68,17 +68,13 @@ struct sdp_conn {         /* c= [RFC8866 5.7] */
 
 struct sdp_media {
 	struct str type_text, proto_text;
-	struct str fmts; /* the formats as written: "0 8 101", "t38", ... */
-	uint8_t type;    /* enum sdp_type */
-	uint8_t proto;   /* enum sdp_proto */
-	uint8_t dir;     /* enum sdp_dir as the attributes say (session level as default) */
-	bool is_hold;    /* a peer that must not be sent to: no SDP_RECVONLY bit, or c=0.0.0.0
-			    [RFC3264 8.4] */
-	uint16_t port;   /* 0 = rejected or removed */
-	uint16_t n_ports;
-	struct sdp_conn conn; /* own or the session's */
-	uint32_t ptime_ms;    /* 0 when not given */
-	uint32_t maxptime_ms; /* 0 when not given */
+	struct str fmts;     /* the formats as written: "0 8 101", "t38", ... */
+	uint8_t type, proto; /* enum sdp_type, enum sdp_proto */
+	uint8_t dir;         /* enum sdp_dir as the attributes say (session level as default) */
+	bool is_hold;        /* must not be sent to: no SDP_RECVONLY, or c=0.0.0.0 [RFC3264 8.4] */
+	uint16_t port, n_ports;         /* port 0 = rejected or removed */
+	struct sdp_conn conn;           /* own or the session's */
+	uint32_t ptime_ms, maxptime_ms; /* 0 when not given */
 	struct addr rtcp;     /* a=rtcp (RFC 3605) or port + 1; ADDR_NONE without address or port */
 	bool has_rtcp_mux;    /* [RFC5761] */
 	bool has_crypto;      /* SDES keys [RFC4568] */
