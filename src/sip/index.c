@@ -75,9 +75,10 @@ static bool has_sip_slash(struct str s)
 
 static void read_status(struct sip_msg *m, const char *p, const char *eol)
 {
-	const char *sp = p;
-	while (sp < eol && *sp != ' ' && *sp != '\t')
-		sp++;
+	const char *sp = p + 7;
+	if (eol - p < 8 || memcmp(p, "SIP/2.0 ", 8) != 0)
+		for (sp = p; sp < eol && *sp != ' ' && *sp != '\t';)
+			sp++;
 	m->version = str_of(p, (size_t)(sp - p));
 	if (!is_version(m->version))
 		diag(m, SIP_DIAG_VERSION, p, SIP_ROW_NONE);
@@ -340,11 +341,32 @@ static void read_party(struct sip_msg *m, enum sip_hdr_id id, unsigned missing, 
 		diag_row(m, bad, id);
 }
 
+/* "314159 INVITE" with one space and a method that is known to be one, as nearly always; false when
+ * the full parser has to look. */
+static bool read_cseq_fast(struct sip_msg *m, struct str v)
+{
+	uint32_t n = 0;
+	size_t i = 0;
+	for (; i < v.n && i < 9 && cc_is(v.p[i], CC_DIGIT); i++)
+		n = n * 10 + (uint32_t)(v.p[i] - '0');
+	if (i == 0 || i == v.n || v.p[i] != ' ')
+		return false;
+	struct str method = str_of(v.p + i + 1, v.n - i - 1);
+	if (m->is_request ? !str_eq(method, m->method_name)
+			  : !(m->method = (uint8_t)sip_method_find(method)))
+		return false;
+	if (!m->is_request)
+		m->method_name = method;
+	m->cseq = n;
+	m->has_cseq = true;
+	return true;
+}
+
 static void read_cseq(struct sip_msg *m)
 {
 	struct sip_cseq c;
 	struct str v = need(m, SIP_HDR_CSEQ, SIP_DIAG_NO_CSEQ);
-	if (!v.p)
+	if (!v.p || read_cseq_fast(m, v))
 		return;
 	switch (sip_cseq_parse(v, &c)) {
 	case OK:
