@@ -23,16 +23,21 @@
 
 _Static_assert(sizeof(struct addr) == 20, "addr_hash takes the value without padding");
 
+/* In one pass: every host in every URI is tried as an address first. */
 static bool parse_v4(struct str s, uint8_t ip[4])
 {
+	size_t at = 0;
 	for (int i = 0; i < 4; i++) {
-		uint32_t v;
-		struct str part = i < 3 ? str_cut(s, '.', &s) : s;
-		if (part.n > 3 || !str_u32(part, &v) || v > 255)
+		unsigned v = 0, n = 0;
+		for (; at < s.n && s.p[at] >= '0' && s.p[at] <= '9' && n < 4; at++, n++)
+			v = 10 * v + (unsigned)(s.p[at] - '0');
+		if (n == 0 || n > 3 || v > 255)
 			return false;
 		ip[i] = (uint8_t)v;
+		if (i < 3 && (at == s.n || s.p[at++] != '.'))
+			return false;
 	}
-	return true;
+	return at == s.n;
 }
 
 /* One group of up to four hex digits. */

@@ -63,22 +63,12 @@ enum err buf_reserve(struct buf *b, size_t more)
 	return OK;
 }
 
-void buf_put(struct buf *b, const void *p, size_t n)
+void buf_put_more(struct buf *b, const void *p, size_t n)
 {
 	if (n == 0 || buf_reserve(b, n) != OK)
 		return;
 	memcpy(b->p + b->n, p, n);
 	b->n += n;
-}
-
-void buf_str(struct buf *b, struct str s)
-{
-	buf_put(b, s.p, s.n);
-}
-
-void buf_chr(struct buf *b, char c)
-{
-	buf_put(b, &c, 1);
 }
 
 void buf_fill(struct buf *b, char c, size_t times)

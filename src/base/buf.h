@@ -7,6 +7,7 @@
 #include "base/str.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 struct buf {
 	char *p;
@@ -20,9 +21,24 @@ void buf_init_fixed(struct buf *b, void *mem, size_t cap);
 void buf_fini(struct buf *b);                     /* frees heap memory; harmless on fixed ones */
 void buf_clear(struct buf *b);                    /* n = 0, err = OK, capacity kept */
 enum err buf_reserve(struct buf *b, size_t more); /* room for `more` further bytes */
-void buf_put(struct buf *b, const void *p, size_t n);
-void buf_str(struct buf *b, struct str s);
-void buf_chr(struct buf *b, char c);
+void buf_put_more(struct buf *b, const void *p, size_t n); /* buf_put when there is no room yet */
+static inline void buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (b->err == OK && n - 1 < b->cap - b->n) { /* n of 0 is no pointer to look at */
+		memcpy(b->p + b->n, p, n);
+		b->n += n;
+	} else {
+		buf_put_more(b, p, n);
+	}
+}
+static inline void buf_str(struct buf *b, struct str s)
+{
+	buf_put(b, s.p, s.n);
+}
+static inline void buf_chr(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
 void buf_fill(struct buf *b, char c, size_t times);
 void buf_u64(struct buf *b, uint64_t v);              /* decimal */
 void buf_hex(struct buf *b, const void *p, size_t n); /* lower case */
