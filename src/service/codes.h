@@ -31,11 +31,12 @@ void code_reason_put(struct buf *b, enum code c);
 enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 		    struct str extra_lines);
 /* The same with the table's status; when the transaction has ended meanwhile (ERR_STATE) nobody
- * waits for an answer. */
+ * waits for an answer. Without memory for one the transaction is dropped: it must not live on. */
 static inline void code_refuse(struct tsx_mgr *m, tsx_id st, enum code c, struct str extra_lines)
 {
 	enum err e = code_reply(m, st, c, 0, extra_lines);
-	(void)e;
+	if (e != OK && e != ERR_STATE)
+		tsx_drop(m, st);
 }
 /* What `rung explain CODE` prints. */
 void code_explain_put(struct buf *b, enum code c);

@@ -7,7 +7,8 @@
  *     WAITING   its q group has not come yet
  *     RESOLVING its name is being looked up
  *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
- * fail-over would try then DONE      ended; `final` holds its response, if one came
+ *               fail-over would try then
+ *     DONE      ended; `final` holds its response, if one came
  *
  * The path of a request: prx_forward makes the context and starts the first q group; start_branch
  * resolves and starts a client transaction, whose compose callback makes the bytes
@@ -18,7 +19,8 @@
  * 1. A context lives until its server transaction has ended (prx_on_server_end) and none of its
  * branches is CALLING or RESOLVING.
  * 2. Each branch in CALLING has exactly one client transaction, whose on_end comes exactly once.
- * 3. After a 2xx or 6xx, or a CANCEL, no further branch is started.
+ * 3. is_closed: after a 2xx or 6xx, a CANCEL, or the server transaction's end, no further branch is
+ * started and no further address tried.
  * 4. A final response is sent at most once per context, but for further 2xx of an INVITE.
  * 5. `rx` is the server transaction's own, referenced here, since compose needs it for fail-over.
  *
@@ -43,6 +45,9 @@ struct branch {
 	enum branch_state state;
 	uint16_t q;
 	bool is_timeout, has_side;
+	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
+	bool is_bad;      /* its final response cannot go on */
+	uint32_t breadth; /* its share of Max-Breadth */
 	tsx_id ct;
 	struct tp_resolve *resolve;
 	struct tp_targets dsts;
@@ -61,6 +66,7 @@ struct ctx {
 	struct rt_side caller;
 	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
 		is_server_gone, is_busy;
+	bool is_closed; /* no further branch or address is tried */
 	uint32_t breadth;
 	struct branch *branches;
 	struct tmr serial;
@@ -75,7 +81,16 @@ struct prx {
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
 	struct pool contexts, branches;
+	struct link acks; /* struct ack_wait */
 	struct prx_stats stats;
+};
+
+struct ack_wait { /* an ACK whose next hop is a name */
+	struct link link;
+	struct prx *prx;
+	struct tp_rx *rx;
+	struct rt_plan route;
+	struct tp_resolve *resolve;
 };
 
 enum { KIND_CTX = 0x40, KIND_BRANCH = 0x41 };
@@ -105,6 +120,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 	uint32_t max = cfg->max_contexts ? cfg->max_contexts : LIMIT_PROXY_CONTEXTS;
 	pool_init(&p->contexts, sizeof(struct ctx), max, KIND_CTX, (uint8_t)loop->shard);
 	pool_init(&p->branches, sizeof(struct branch), max * 2, KIND_BRANCH, (uint8_t)loop->shard);
+	list_init(&p->acks);
 	*out = p;
 	return OK;
 }
@@ -128,6 +144,13 @@ static void free_ctx(struct ctx *c)
 	}
 	tp_rx_unref(p->tp, c->rx);
 	pool_put(&p->contexts, c);
+}
+
+static void free_ack(struct ack_wait *w)
+{
+	list_del(&w->link);
+	tp_rx_unref(w->prx->tp, w->rx);
+	free(w);
 }
 
 /* Frees c when invariant 1 allows. True when it did. */
@@ -156,6 +179,11 @@ void prx_free(struct prx *p)
 				tsx_detach(p->tsx, b->ct);
 		}
 		free_ctx(c);
+	}
+	while (!list_is_empty(&p->acks)) {
+		struct ack_wait *w = LIST_ENTRY(p->acks.next, struct ack_wait, link);
+		tp_resolve_cancel(w->resolve);
+		free_ack(w);
 	}
 	pool_fini(&p->contexts);
 	pool_fini(&p->branches);
@@ -193,11 +221,10 @@ static void send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *mo
 	struct buf b;
 	buf_init_fixed(&b, mem, room);
 	if (fwd_response(m, more, n_more, &b) == OK) {
-		if (m->status >= 200)
-			c->is_final_sent = true;
-		/* ERR_STATE: the transaction has ended meanwhile; nobody waits for it any more */
+		/* ERR_STATE: the transaction has ended meanwhile, nobody waits for it any more */
 		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&b));
-		(void)e;
+		if (m->status >= 200 && (e == OK || e == ERR_STATE))
+			c->is_final_sent = true;
 	}
 	block_put(p->blocks, mem);
 }
@@ -235,35 +262,53 @@ static unsigned rank(unsigned status)
 	return status == 503 ? 6 : 5;
 }
 
-static void answer_best(struct ctx *c)
+/* What the branches have come to. */
+struct result {
+	struct tp_rx *best, *auth[8];
+	size_t n_auth;
+	bool is_timeout, is_given_up, is_bad;
+};
+
+static void gather(const struct ctx *c, struct result *r)
 {
-	struct tp_rx *best = NULL, *auth[8];
-	size_t n_auth = 0;
-	bool is_timeout = false, is_unreachable = false;
-	for (struct branch *b = c->branches; b; b = b->next) {
-		is_timeout |= b->is_timeout;
-		is_unreachable |= b->state == DONE && !b->final && !b->is_timeout;
+	*r = (struct result){0};
+	for (const struct branch *b = c->branches; b; b = b->next) {
+		r->is_timeout |= b->is_timeout;
+		r->is_given_up |= b->is_given_up;
+		r->is_bad |= b->is_bad;
 		if (!b->final)
 			continue;
 		unsigned s = b->final->msg->status;
-		if ((s == 401 || s == 407) && n_auth < ARRAY_LEN(auth))
-			auth[n_auth++] = b->final;
-		if (!best || rank(s) < rank(best->msg->status))
-			best = b->final;
+		if ((s == 401 || s == 407) && r->n_auth < ARRAY_LEN(r->auth))
+			r->auth[r->n_auth++] = b->final;
+		if (!r->best || rank(s) < rank(r->best->msg->status))
+			r->best = b->final;
 	}
-	if (c->is_cancelled && (!best || best->msg->status != 487))
+}
+
+/* Branches without a response count as 408 (time-out) or 503 (unreachable) [RFC3261 16.7, 16.9];
+ * a 503 is about the next hop and not about us: 500 [RFC3261 16.7 step 6]. */
+static void answer_best(struct ctx *c)
+{
+	struct result r;
+	gather(c, &r);
+	unsigned status = r.best ? r.best->msg->status : 0;
+	if (c->is_cancelled && status != 487) {
 		refuse(c, CODE_CANCELLED);
-	else if (best && best->msg->status == 503)
-		refuse(c, CODE_NEXT_HOP_OVERLOADED); /* a 503 is about the next hop, not about us:
-							500 */
-	else if (best) {
-		bool is_auth = best->msg->status == 401 || best->msg->status == 407;
-		send_back(c, best, auth, is_auth ? n_auth : 0);
-	} else if (is_timeout && !c->is_invite) {
+	} else if (r.is_timeout && c->is_invite && (!r.best || rank(status) > rank(408))) {
+		refuse(c, r.is_given_up ? CODE_NO_ANSWER : CODE_NEXT_HOP_TIMEOUT);
+	} else if (status == 503) {
+		refuse(c, CODE_NEXT_HOP_OVERLOADED);
+	} else if (r.best) {
+		bool is_auth = status == 401 || status == 407;
+		send_back(c, r.best, r.auth, is_auth ? r.n_auth : 0);
+		if (!c->is_final_sent)
+			refuse(c, CODE_NO_MEMORY);
+	} else if (r.is_timeout) { /* [RFC4320 4.2] */
 		c->is_final_sent = true;
 		tsx_drop(c->prx->tsx, c->st);
 	} else {
-		refuse(c, is_timeout ? CODE_NEXT_HOP_TIMEOUT : CODE_NEXT_HOP_UNREACHABLE);
+		refuse(c, r.is_bad ? CODE_NEXT_HOP_BROKEN : CODE_NEXT_HOP_UNREACHABLE);
 	}
 }
 
@@ -287,6 +332,7 @@ static void settle(struct ctx *c)
 
 static void cancel_pending(struct ctx *c, struct str reason)
 {
+	c->is_closed = true;
 	for (struct branch *b = c->branches; b; b = b->next) {
 		if (b->state == WAITING)
 			b->state = DONE;
@@ -299,11 +345,16 @@ static void cancel_pending(struct ctx *c, struct str reason)
 	}
 }
 
+static void give_up(struct branch *b, struct str reason)
+{
+	b->is_given_up = b->is_timeout = true;
+	tsx_cancel(b->ctx->prx->tsx, b->ct, reason);
+}
+
 static void on_timer_c(struct tmr *t)
 {
 	struct branch *b = CONTAINER_OF(t, struct branch, timer_c);
-	b->is_timeout = true;
-	tsx_cancel(b->ctx->prx->tsx, b->ct, STR("Reason: SIP;cause=408;text=\"Timer C\"\r\n"));
+	give_up(b, STR("Reason: SIP;cause=408;text=\"Timer C\"\r\n"));
 }
 
 static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
@@ -318,7 +369,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.is_trusted = c->is_trusted,
 		.record_route = c->record_route,
 		.caller = c->caller,
-		.breadth = c->breadth,
+		.breadth = b->breadth,
 	};
 	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
 	if (b->has_side)
@@ -329,8 +380,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 /* May another address of this branch be tried? */
 static bool may_go_on(const struct branch *b)
 {
-	const struct ctx *c = b->ctx;
-	return !b->final && !c->is_cancelled && !c->is_final_sent && !b->is_timeout;
+	return !b->final && !b->ctx->is_closed && !b->is_timeout;
 }
 
 static void end_branch(struct branch *b)
@@ -354,7 +404,9 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 	struct ctx *c = b->ctx;
 	if (!b->final)
 		b->final = tp_rx_ref(rx);
-	if (!c->is_final_sent || c->is_2xx_sent)
+	if (c->is_server_gone)
+		prx_on_stray_response(c->prx, rx);
+	else if (!c->is_final_sent || c->is_2xx_sent)
 		send_back(c, rx, NULL, 0);
 	c->is_2xx_sent = true;
 	cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
@@ -371,7 +423,10 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 		try_next(b);
 		return;
 	}
-	b->final = tp_rx_ref(rx);
+	if (sip_count(rx->msg, SIP_HDR_VIA) < 2)
+		b->is_bad = true; /* [RFC3261 16.7 step 3]: there is no way back for it */
+	else if (!b->is_given_up || status != 487)
+		b->final = tp_rx_ref(rx);
 	if (status >= 600)
 		cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
 	finish(b);
@@ -380,11 +435,11 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 static void on_provisional(struct branch *b, struct tp_rx *rx)
 {
 	struct ctx *c = b->ctx;
-	if (rx->msg->status == 100)
+	if (rx->msg->status == 100 || b->is_given_up)
 		return;
 	if (c->is_invite) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
-	if (!c->is_final_sent)
+	if (!c->is_final_sent && sip_count(rx->msg, SIP_HDR_VIA) > 1)
 		send_back(c, rx, NULL, 0);
 }
 
@@ -396,7 +451,7 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
 	if (status < 200)
 		on_provisional(b, rx);
-	else if (status < 300)
+	else if (status < 300 && sip_count(rx->msg, SIP_HDR_VIA) > 1)
 		on_2xx(b, rx);
 	else
 		on_final(b, rx);
@@ -486,8 +541,7 @@ static void on_serial(struct tmr *t)
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
 	for (struct branch *b = c->branches; b; b = b->next)
 		if (b->state == CALLING && !b->final)
-			tsx_cancel(c->prx->tsx, b->ct,
-				   STR("Reason: SIP;cause=480;text=\"Next target\"\r\n"));
+			give_up(b, STR("Reason: SIP;cause=408;text=\"Next target\"\r\n"));
 }
 
 /* Starts all waiting branches of the highest q. */
@@ -502,17 +556,16 @@ static void start_group(struct ctx *c)
 		n += b->state == WAITING && b->q == best;
 	if (n > 1)
 		c->prx->stats.n_forked++;
-	uint32_t total = c->breadth;
 	c->is_busy = true; /* a branch that fails at once must not settle the group that is being
 			      started */
 	for (struct branch *b = c->branches; b; b = b->next) {
 		if (b->state != WAITING || b->q != best)
 			continue;
-		c->breadth = total / n; /* [RFC5393 5.3.3]: shared among what runs in parallel */
+		b->breadth = c->breadth / n; /* [RFC5393 5.3.3]: shared by what runs in parallel */
 		start_branch(b);
 	}
-	c->breadth = total;
 	c->is_busy = false;
+	ev_timer_stop(c->prx->loop, &c->serial);
 	if (c->is_invite && has_waiting(c))
 		ev_timer(c->prx->loop, &c->serial, c->prx->serial_us, on_serial);
 	settle(c);
@@ -637,12 +690,17 @@ void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
 	settle(c);
 }
 
+/* Without a final response the way back has failed: the other side shall not suffer, what rings may
+ * ring on under its Timer C, and a 2xx goes back by its Via [RFC3261 16.9]. */
 void prx_on_server_end(struct prx *p, void *owner, enum tsx_end why)
 {
 	struct ctx *c = owner;
-	c->is_server_gone = true;
-	c->is_final_sent = true;
+	bool may_ring = c->is_invite && !c->is_final_sent;
+	c->is_server_gone = c->is_final_sent = c->is_closed = true;
+	ev_timer_stop(p->loop, &c->serial);
 	for (struct branch *b = c->branches; b; b = b->next) {
+		if (may_ring && b->state == CALLING)
+			continue;
 		if (b->state == RESOLVING)
 			tp_resolve_cancel(b->resolve);
 		else if (b->state == CALLING)
@@ -660,18 +718,10 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	return fwd_compose(ctx, &t, via, dst, out);
 }
 
-struct ack_wait { /* an ACK whose next hop is a name */
-	struct prx *prx;
-	struct tp_rx *rx;
-	struct rt_plan route;
-	struct tp_resolve *resolve;
-};
-
 static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
 		     const struct tp_dst *dst)
 {
-	struct fwd_plan plan = {
-		.rx = rx, .self = p->self, .route = route, .realm = p->realm, .is_trusted = true};
+	struct fwd_plan plan = {.rx = rx, .self = p->self, .route = route, .realm = p->realm};
 	enum err e = tsx_send_stateless(p->tsx, dst, compose_ack, &plan);
 	(void)e; /* an ACK has nobody to tell */
 }
@@ -681,8 +731,7 @@ static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	struct ack_wait *w = ctx;
 	if (e == OK && t->n)
 		send_ack(w->prx, w->rx, &w->route, &t->dst[0]);
-	tp_rx_unref(w->prx->tp, w->rx);
-	free(w);
+	free_ack(w);
 }
 
 void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
@@ -699,6 +748,7 @@ void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 	if (!w)
 		return;
 	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route};
+	list_push(&p->acks, &w->link);
 	struct tp_targets now;
 	enum err e = tp_resolve_uri(p->tp, &uri, &now, on_ack_resolved, w, &w->resolve);
 	if (e != ERR_MORE)

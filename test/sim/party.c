@@ -183,6 +183,18 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 
 static const char *const by_names[] = {"local", "remote", "network"};
 
+static void keep_end(struct party *p, struct ses *s, const struct ses_end *end)
+{
+	if (p->n_ends == PARTY_ENDS)
+		return;
+	struct party_end *e = &p->ends[p->n_ends++];
+	str_copy(e->call_id, sizeof(e->call_id), ses_call_id(s));
+	e->end = *end;
+	e->end.text = STR_NONE;
+	e->is_caller = ses_is_caller(s);
+	e->was_confirmed = p->is_confirmed;
+}
+
 static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 {
 	struct party *p = ctx;
@@ -213,6 +225,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 			   STR_ARG(ses_cause_text(ev->end.cause)), ev->end.status,
 			   STR_ARG(ev->end.text));
 		p->end = ev->end;
+		keep_end(p, s, &ev->end);
 		p->has_ended = true;
 		p->n_ended++;
 		p->ses = NULL;
@@ -252,6 +265,7 @@ static void on_invite(struct party *p, tsx_id st, struct tp_rx *rx)
 		return;
 	p->n_calls++;
 	p->has_ended = p->is_confirmed = false;
+	str_copy(p->call_id, sizeof(p->call_id), ses_call_id(p->ses));
 	if (p->ring)
 		(void)!ses_ring(p->ses, p->ring, p->ring_sdp);
 	if (p->answer && p->answer_ms)
@@ -431,6 +445,7 @@ void party_call_with(struct party *p, struct ses_call *call)
 	p->n_calls++;
 	CHECK(!p->ses);
 	CHECK_EQ(ses_call(p->dlg, call, &ses_user, p, &p->ses), OK);
+	str_copy(p->call_id, sizeof(p->call_id), ses_call_id(p->ses));
 }
 
 void party_call(struct party *p, const struct party *to, const char *params)

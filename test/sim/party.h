@@ -18,7 +18,8 @@
 #include "sip/out.h"
 #include "test.h"
 
-#define PARTIES 8
+#define PARTIES    8
+#define PARTY_ENDS 256
 
 struct world;
 struct party {
@@ -53,6 +54,13 @@ struct party {
 	unsigned local, remote; /* versions that count now: ours, theirs */
 	struct ses_end end;
 	bool is_confirmed, has_ended;
+	char call_id[40];  /* of the present call */
+	struct party_end { /* how calls ended */
+		char call_id[40];
+		struct ses_end end; /* without text */
+		bool is_caller, was_confirmed;
+	} ends[PARTY_ENDS];
+	unsigned n_ends;
 	/* registrations, subscriptions, requests */
 	struct rgc *rgc;
 	struct sub *sub;
