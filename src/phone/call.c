@@ -471,7 +471,7 @@ enum err ph_call(struct ph *ph, struct str uri, const struct ph_plan *plan)
 				.target = uri,
 				.is_late_offer = plan->is_late_offer,
 				.max_redirects = 5};
-	enum err e = ses_call(ph->dlg, &call, &user, c, &c->ses);
+	enum err e = ses_call(ph->stack.dlg, &call, &user, c, &c->ses);
 	if (e) {
 		free_call(c);
 		return e;
@@ -492,7 +492,7 @@ void ph_accept(struct ph *ph, const struct ph_plan *plan)
 
 static void refuse_busy(struct ph *ph, tsx_id st)
 {
-	enum err e = tsx_reply(ph->tsx, st, 486, STR_NONE, STR_NONE);
+	enum err e = tsx_reply(ph->stack.tsx, st, 486, STR_NONE, STR_NONE);
 	(void)e; /* ERR_STATE: the caller has given up already */
 }
 
@@ -506,7 +506,7 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	struct ses_accept acc = {.contact_user = ph->user, .account = ph->account};
-	if (ses_incoming(ph->dlg, st, rx, &acc, &user, c, &c->ses)) {
+	if (ses_incoming(ph->stack.dlg, st, rx, &acc, &user, c, &c->ses)) {
 		free_call(c);
 		return;
 	}

@@ -13,70 +13,47 @@
 static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 {
 	struct ph *ph = ctx;
-	if (dlg_on_request(ph->dlg, st, rx))
+	if (dlg_on_request(ph->stack.dlg, st, rx))
 		return;
 	if (rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n)
 		ph_on_invite(ph, st, rx);
 	else
-		dlg_refuse_unknown(ph->dlg, st, rx);
+		dlg_refuse_unknown(ph->stack.dlg, st, rx);
 }
 
 static void on_ack(void *ctx, struct tp_rx *rx)
 {
 	struct ph *ph = ctx;
-	dlg_on_ack(ph->dlg, rx);
+	dlg_on_ack(ph->stack.dlg, rx);
 }
 
 static void on_cancel(void *ctx, tsx_id st, struct tp_rx *rx)
 {
 	struct ph *ph = ctx;
-	dlg_on_cancel(ph->dlg, st, rx);
+	dlg_on_cancel(ph->stack.dlg, st, rx);
 }
 
 static void on_stray_response(void *ctx, struct tp_rx *rx)
 {
 	struct ph *ph = ctx;
-	dlg_on_stray_response(ph->dlg, rx);
+	dlg_on_stray_response(ph->stack.dlg, rx);
 }
 
 static void on_server_end(void *ctx, tsx_id st, void *owner, enum tsx_end why)
 {
 	struct ph *ph = ctx;
-	dlg_on_server_end(ph->dlg, st, owner, why);
+	dlg_on_server_end(ph->stack.dlg, st, owner, why);
 }
 
 static void on_flow_down(void *ctx, tp_flow flow)
 {
 	struct ph *ph = ctx;
-	dlg_on_flow_down(ph->dlg, flow);
-}
-
-/* The transport is made before the manager that will be its user. */
-static void to_tsx_message(void *ctx, struct tp_rx *rx)
-{
-	struct ph *ph = ctx;
-	tsx_on_message(ph->tsx, rx);
-}
-
-static void to_tsx_error(void *ctx, const struct tp_error *e)
-{
-	struct ph *ph = ctx;
-	tsx_on_error(ph->tsx, e);
-}
-
-static void to_tsx_flow_down(void *ctx, tp_flow flow)
-{
-	struct ph *ph = ctx;
-	tsx_on_flow_down(ph->tsx, flow);
+	dlg_on_flow_down(ph->stack.dlg, flow);
 }
 
 static enum err make_stack(struct ph *ph)
 {
-	struct tp_user tp_user = {.ctx = ph,
-				  .on_message = to_tsx_message,
-				  .on_error = to_tsx_error,
-				  .on_flow_down = to_tsx_flow_down};
-	struct tsx_user tsx_user = {
+	struct tsx_user user = {
 		.ctx = ph,
 		.on_request = on_request,
 		.on_ack = on_ack,
@@ -85,17 +62,10 @@ static enum err make_stack(struct ph *ph)
 		.on_server_end = on_server_end,
 		.on_flow_down = on_flow_down,
 	};
-	enum err e = tp_new(ph->loop, &ph->blocks, &tp_user, NULL, &ph->tp);
-	if (e)
-		return e;
+	struct dlg_config cfg = {.product = STR("rung")};
 	uint8_t keys[2][16];
 	env_random(ph->loop->env, keys, sizeof(keys));
-	tp_set_keys(ph->tp, keys[0], keys[1]);
-	e = tsx_mgr_new(ph->loop, ph->tp, &ph->blocks, &tsx_user, &ph->tsx);
-	if (e)
-		return e;
-	struct dlg_config cfg = {.product = STR("rung")};
-	return dlg_mgr_new(ph->loop, ph->tp, ph->tsx, &ph->blocks, &cfg, &ph->dlg);
+	return dlg_stack_new(&ph->stack, ph->loop, &ph->blocks, &user, &cfg, keys[0], keys[1]);
 }
 
 /* "192.0.2.1", "host:5070" or a whole URI: gives a URI with ;lr and the transport. */
@@ -188,9 +158,7 @@ void ph_free(struct ph *ph)
 	rgc_free(ph->rgc);
 	uac_drop(ph->request);
 	sub_drop(ph->sub);
-	dlg_mgr_free(ph->dlg);
-	tsx_mgr_free(ph->tsx);
-	tp_free(ph->tp);
+	dlg_stack_free(&ph->stack);
 	block_cache_fini(&ph->blocks);
 	arena_fini(&ph->texts);
 	free(ph);
@@ -198,7 +166,7 @@ void ph_free(struct ph *ph)
 
 void ph_set_tap(struct ph *ph, const struct tp_tap *tap)
 {
-	tp_set_tap(ph->tp, tap);
+	tp_set_tap(ph->stack.tp, tap);
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -230,9 +198,9 @@ static void on_next_hop(void *ctx, enum err e, const struct tp_targets *t)
 	}
 	if (!ph->cfg.bind.family)
 		local.port = 0;
-	e = tp_listen(ph->tp, TP_UDP, &local, &why);
+	e = tp_listen(ph->stack.tp, TP_UDP, &local, &why);
 	if (e == OK && ph->cfg.proto == TP_TCP)
-		e = tp_listen(ph->tp, TP_TCP, &local, &why);
+		e = tp_listen(ph->stack.tp, TP_TCP, &local, &why);
 	if (e) {
 		char text[160];
 		char a[ADDR_TEXT_MAX];
@@ -258,7 +226,7 @@ void ph_start(struct ph *ph, struct str uri)
 		unreachable(ph, "the address to call must be a SIP URI such as sip:100@192.0.2.1");
 		return;
 	}
-	enum err e = tp_resolve_uri(ph->tp, &u, &now, on_next_hop, ph, &ph->resolve);
+	enum err e = tp_resolve_uri(ph->stack.tp, &u, &now, on_next_hop, ph, &ph->resolve);
 	if (e != ERR_MORE)
 		on_next_hop(ph, e, &now);
 }
@@ -307,7 +275,7 @@ void ph_register(struct ph *ph, uint32_t expires_s, bool is_once)
 	static const struct rgc_user user = {.on_event = on_registration};
 	struct rgc_config cfg = {
 		.account = ph->account, .expires_s = expires_s, .is_once = is_once};
-	if (rgc_new(ph->dlg, &cfg, &user, ph, &ph->rgc)) {
+	if (rgc_new(ph->stack.dlg, &cfg, &user, ph, &ph->rgc)) {
 		struct ph_report r;
 		ph_report_begin(&r, ph, "register-failed");
 		ph_report_text(&r, "the REGISTER cannot be made of this account");
@@ -359,7 +327,7 @@ enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str
 		.method = method, .ruri = uri, .content_type = content_type, .body = body};
 	req.has_contact = str_eq(method, STR("OPTIONS"));
 	ph->request_us = ev_now_us(ph->loop);
-	return uac_send(ph->dlg, &ph->account, &req, &user, ph, &ph->request);
+	return uac_send(ph->stack.dlg, &ph->account, &req, &user, ph, &ph->request);
 }
 
 /* ---- subscription ---------------------------------------------------------------------------- */
@@ -410,7 +378,7 @@ enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct st
 				    .event = event,
 				    .accept = accept,
 				    .expires_s = expires_s};
-	return sub_subscribe(ph->dlg, &req, &user, ph, &ph->sub);
+	return sub_subscribe(ph->stack.dlg, &req, &user, ph, &ph->sub);
 }
 
 bool ph_unsubscribe(struct ph *ph)

@@ -2,14 +2,13 @@
 /* Seen only in phone/. */
 
 #include "base/arena.h"
+#include "dialog/stack.h"
 #include "phone/phone.h"
 
 struct ph {
 	struct ev_loop *loop;
 	struct block_cache blocks;
-	struct tp *tp;
-	struct tsx_mgr *tsx;
-	struct dlg_mgr *dlg;
+	struct dlg_stack stack;
 	struct ph_config cfg; /* its strings are in `texts` */
 	struct arena texts;
 	struct str user, domain, proxy_uri;

@@ -1,0 +1,56 @@
+#pragma once
+/* Seen only by exchange.c (making, freeing) and dispatch.c (deciding). */
+
+#include "dialog/stack.h"
+#include "service/accounts.h"
+#include "service/auth.h"
+#include "service/echo.h"
+#include "service/exchange.h"
+#include "service/limit.h"
+#include "service/mwi.h"
+#include "service/proxy.h"
+#include "service/registrar.h"
+
+struct wait { /* a request whose credentials are being checked by another shard */
+	struct exc_shard *s;
+	tsx_id st;
+	struct tp_rx *rx;
+	struct rt_plan plan;
+	struct auth_check check;
+};
+
+struct exc_shard {
+	struct exc *x;
+	size_t n;
+	struct ev_loop *loop;
+	struct block_cache blocks;
+	struct dlg_stack stack;
+	struct auth *auth;
+	struct reg *reg;
+	struct prx *prx;
+	struct mwi *mwi;
+	struct echo *echo;
+	struct lim *lim;
+	struct rt_self self;
+	struct pool waits;
+};
+
+struct exc {
+	struct ev_shards *shards;
+	struct st *st;
+	struct acc *acc;
+	struct loc *loc;
+	struct dom *dom;
+	struct buf realm, echo_user, product;
+	struct addr_net *trust;
+	size_t n_trust, n_shards;
+	ev_snap draining;
+	void (*note)(void *ctx, const struct exc_note *n);
+	void *note_ctx;
+	struct exc_shard s[];
+};
+
+/* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
+extern const struct tsx_user dispatch_user;
+/* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
+bool dispatch_is_us(void *ctx, const struct sip_uri *u);
