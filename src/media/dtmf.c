@@ -136,6 +136,8 @@ void md_dtmf_take(struct md_session *s, uint32_t ts, struct str payload)
 	struct rtp_event ev;
 	if (rtp_event_parse(payload, &ev))
 		return;
+	if (s->player)
+		md_jitter_excuse(&s->player->jitter);
 	if (!d->is_known || (int32_t)(ts - d->ts) > 0) {
 		if (d->is_open)
 			tell_digit(s);

@@ -17,7 +17,7 @@
  *  1. Only samples of [play_ts, play_ts + MD_RING) are in the ring; what was read is zero and not
  *     filled again.
  *  2. concealed counts reads without a sample that were followed by one with samples within a
- *     second: a loss, not a pause. */
+ *     second: a loss, not a pause; the depth at a start and telephone events are excused. */
 
 #include "media/jitter.h"
 
@@ -54,10 +54,15 @@ void md_jitter_reset(struct md_jitter *j)
 static void start_at(struct md_jitter *j, uint32_t ts)
 {
 	md_jitter_reset(j);
-	j->is_started = true;
+	j->is_started = j->is_excused = true;
 	j->play_ts = ts - j->depth;
 	j->late_row = 0;
 	begin_window(j);
+}
+
+void md_jitter_excuse(struct md_jitter *j)
+{
+	j->is_excused = true;
 }
 
 /* Zeroes n samples from play_ts on and moves past them; n <= MD_RING. */
@@ -127,9 +132,10 @@ void md_jitter_get(struct md_jitter *j, int16_t *pcm, size_t n)
 	for (size_t i = 0; i < n; i++)
 		pcm[i] = j->pcm[(j->play_ts + (uint32_t)i) % MD_RING];
 	if (skip(j, n)) {
-		if (j->gap * n <= GAP_MAX_MS * 8)
+		if (!j->is_excused && j->gap * n <= GAP_MAX_MS * 8)
 			j->concealed += j->gap;
 		j->gap = 0;
+		j->is_excused = false;
 	} else {
 		j->gap++;
 	}

@@ -11,7 +11,7 @@
 struct md_jitter {
 	int16_t pcm[MD_RING];
 	uint64_t filled[MD_RING / 64]; /* bit per sample: a packet brought it */
-	bool is_started;
+	bool is_started, is_excused;
 	uint32_t play_ts;  /* timestamp of the next sample to be read */
 	uint32_t depth;    /* samples between arrival and playing */
 	uint32_t slack;    /* samples that a reader takes at once: the clock's grain */
@@ -30,5 +30,7 @@ void md_jitter_init(struct md_jitter *j, uint32_t depth, uint32_t slack);
 /* Forgets all samples; the next packet starts anew. Counters are kept. */
 void md_jitter_reset(struct md_jitter *j);
 void md_jitter_put(struct md_jitter *j, uint32_t ts, const int16_t *pcm, size_t n);
+/* The peer sends something else now (telephone events): the coming gap is no loss. */
+void md_jitter_excuse(struct md_jitter *j);
 /* Reads n samples, silence where nothing came. */
 void md_jitter_get(struct md_jitter *j, int16_t *pcm, size_t n);

@@ -33,7 +33,7 @@ TEST(played_after_the_depth)
 		put(i, 0xfffff000); /* over the wrap of the timestamp */
 		CHECK_EQ(get(), i < 3 ? 0 : (int)i - 2);
 	}
-	CHECK(j.concealed == 3 && j.discarded == 0); /* the depth itself is filled with silence */
+	CHECK(j.concealed == 0 && j.discarded == 0); /* the depth itself is no loss */
 }
 
 TEST(order_does_not_matter)
@@ -63,7 +63,13 @@ TEST(lost_and_late)
 	CHECK_EQ(j.discarded, 1);
 	put(2, 0);
 	CHECK_EQ(get(), 3);
-	CHECK_EQ(j.concealed, 2); /* the first silence and packet 1 */
+	CHECK_EQ(j.concealed, 1);
+	CHECK_EQ(get(), 0);
+	md_jitter_excuse(&j);
+	put(5, 0);
+	CHECK_EQ(get(), 0);
+	CHECK_EQ(get(), 6);
+	CHECK_EQ(j.concealed, 1);
 }
 
 TEST(odd_sizes)

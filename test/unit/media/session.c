@@ -189,7 +189,7 @@ TEST_NO_OOM(dtmf)
 	struct md_stats b = rig_stats(&rig_b);
 	CHECK_STR_EQ(str_c(b.digits), str_c("19#D"));
 	CHECK_EQ(b.lost, 0);
-	CHECK(b.jitter_ms < 1); /* events say nothing of jitter */
+	CHECK(b.jitter_ms < 1 && b.concealed == 0); /* events are neither jitter nor loss */
 	char many[66];
 	memset(many, '5', sizeof(many));
 	CHECK_EQ(md_session_dtmf(rig_a.s, str_of(many, 65), 0), ERR_LIMIT);
@@ -242,6 +242,38 @@ TEST_NO_OOM(hold_and_resume)
 	CHECK(after.lost == 0 && after.max_gap_ms < 50 && after.max_jitter_ms < 2);
 	CHECK_EQ(rig_stats(&rig_b).lost, 0);
 	rig_close();
+}
+
+/* What was in the buffer when a hold began must not delay what comes after it. */
+TEST_NO_OOM(a_short_hold_adds_no_delay)
+{
+	char out[200];
+	const char *why;
+	struct md_reader *r;
+	int16_t heard[4'000];
+	size_t quiet = 0;
+	snprintf(out, sizeof(out), "%s", rig_path("delay.wav"));
+	rig_open(1, NULL);
+	rig_connect();
+	struct addr a = md_session_rtp(rig_a.s);
+	rig_run(500);
+	rig_apply(&rig_b, SDP_SENDONLY, &a);
+	rig_run(300);
+	rig_apply(&rig_b, SDP_SENDRECV, &a);
+	rig_run(300);
+	md_session_play_tone(rig_a.s, 1000, -10, 0);
+	CHECK_EQ(md_session_record(rig_b.s, out, &why), OK);
+	rig_run(500);
+	CHECK_EQ(md_session_record_end(rig_b.s), OK);
+	rig_close();
+	CHECK_EQ(md_reader_open(out, 8000, &r, &why), OK);
+	unlink(out);
+	CHECK(md_reader_read(r, heard, 4'000) > 3'800);
+	md_reader_close(r);
+	while (quiet < 3'800 && abs(heard[quiet]) < 100)
+		quiet++;
+	/* 10 ms of network, 60 of buffer, a tick of each side */
+	CHECK(quiet >= 60 * 8 && quiet <= 120 * 8);
 }
 
 TEST_NO_OOM(other_packet_sizes)
