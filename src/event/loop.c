@@ -1,11 +1,11 @@
 /* The loop of one shard.
  *
- * A turn is: deferred calls, inbox, timers, deferred calls, flush hooks; then the loop sleeps in
- * env_poll until the next timer, a socket or a wake-up, and env_poll calls the sockets' handlers.
+ * A turn is: deferred calls, inbox, timers, deferred calls, flush hooks; then the loop sleeps
+ * in env_poll until the next timer, a socket or a wake-up, and env_poll calls the sockets'
+ * handlers:
  *
- *      ┌───────────────────────────── ev_turn ─────────────────────────────┐
- *      deferred → inbox → retired snapshots → timers → deferred → flush hooks → env_poll → handlers
- * ┐ └───────────────────────────────────────────────────────────────────────────────────────────┘
+ *     ┌► deferred → inbox → retired → timers → deferred → flush → env_poll → handlers ┐
+ *     └────────────────────────────────────────────────────────────────────────────────┘
  *
  * Invariants:
  * 1. A deferred call runs when no handler is on the stack, in the order of ev_defer, before the

@@ -2,15 +2,15 @@
  *
  * A request's path (on the shard of its Call-ID): transaction layer → on_request here →
  *   1. in a dialog of ours (echo test, message-waiting): the dialog layer has it;
- *   2. what no element may pass on: Max-Forwards 0, Proxy-Require, unreadable Route, unknown
- * scheme;
- *   3. in a dialog that was set up through us (a token of ours in Route): on to the other side, no
- * digest;
+ *   2. what no element may pass on: Max-Forwards 0, Proxy-Require, unreadable Route,
+ *      unknown scheme;
+ *   3. in a dialog that was set up through us (a token of ours in Route): on to the other
+ *      side, no digest;
  *   4. REGISTER to us: registrar; OPTIONS to us: answered;
- *   5. everything else needs digest (or a trusted source), and From must be the user's own; the
- * answer may come in a later turn (struct wait);
- *   6. then by the request-URI: a built-in number, a mailbox, an account's bindings, or a foreign
- * domain.
+ *   5. everything else needs digest (or a trusted source), and From must be the user's own;
+ *      the answer may come in a later turn (struct wait);
+ *   6. then by the request-URI: a built-in number, a mailbox, an account's bindings, or a
+ *      foreign domain.
  *
  * Invariants: 1. Every server transaction is given to exactly one service, or answered here. 2. A
  * `struct wait` lives from auth_verify's ERR_MORE to its callback. 3. Only the proxy sets a
