@@ -132,16 +132,39 @@ static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const s
 
 /* ---- requests for the exchange itself -------------------------------------------------------- */
 
+/* False when the request was answered 420: the tokens of all lines of `id`, none of which we
+ * understand, come back in Unsupported. */
+static bool is_understood(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
+			  enum sip_hdr_id id, enum code code)
+{
+	char mem[512];
+	struct buf b;
+	struct sip_iter it = {0};
+	struct str v;
+	if (!sip_has(m, id))
+		return true;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	while (sip_each(m, id, &it, &v))
+		if (v.n && b.n + v.n < sizeof(mem) - 32) {
+			buf_str(&b, b.n ? STR(", ") : STR("Unsupported: "));
+			buf_str(&b, v);
+		}
+	if (b.n)
+		buf_str(&b, STR("\r\n"));
+	reply(s, st, code, buf_view(&b));
+	return false;
+}
+
 static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 {
 	const struct sip_msg *m = rx->msg;
 	char lines[256];
 	struct buf b;
+	if (!is_understood(s, st, m, SIP_HDR_REQUIRE, CODE_REQUIRE))
+		return;
 	buf_init_fixed(&b, lines, sizeof(lines));
 	buf_str(&b, allow_line);
-	if (tsx_is_merged(s->stack.tsx, st)) {
-		reply(s, st, CODE_MERGED, STR_NONE);
-	} else if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
+	if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
 		buf_str(&b, events_line);
 		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path\r\n"));
 		enum err e = tsx_reply(s->stack.tsx, st, 200, STR_NONE, buf_view(&b));
@@ -321,31 +344,40 @@ static bool is_within_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	return true;
 }
 
-/* What RFC 3261 16.3 checks before anything else. False when the request was answered. */
+/* The exchange itself is the user agent server of this request: it needs no further hop. */
+static bool is_for_us(struct exc_shard *s, const struct sip_msg *m, const struct rt_plan *plan)
+{
+	struct sip_uri uri;
+	if (plan->next.n || sip_uri_parse(plan->ruri, &uri) != OK || !dispatch_is_us(s, &uri))
+		return false;
+	return !uri.has_user || m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE ||
+	       m->method == SIP_PUBLISH || is_echo(s->x, uri.user);
+}
+
+/* What RFC 3261 16.3 checks before anything else, and 8.2.2.2 where we are the server. False when
+ * the request was answered. */
 static bool is_passable(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
 			struct rt_plan *plan)
 {
 	struct sip_uri uri;
-	char mem[300];
-	struct buf b;
 	if (rt_plan_make(&s->self, m, plan)) {
 		reply(s, st, CODE_ROUTE_SYNTAX, STR_NONE);
 		return false;
 	}
-	enum err e = sip_uri_parse(plan->ruri, &uri);
-	if (!plan->next.n && e == ERR_UNSUPPORTED) {
+	if (!plan->next.n && sip_uri_parse(plan->ruri, &uri) == ERR_UNSUPPORTED) {
 		reply(s, st, CODE_URI_SCHEME, STR_NONE);
 		return false;
 	}
-	if (m->has_max_forwards && m->max_forwards == 0 && m->method != SIP_REGISTER) {
+	bool is_ours = is_for_us(s, m, plan);
+	if (!is_ours && m->has_max_forwards && m->max_forwards == 0) {
 		reply(s, st, CODE_HOPS, STR_NONE);
 		return false;
 	}
-	struct str wanted = sip_value(m, SIP_HDR_PROXY_REQUIRE);
-	if (wanted.n) {
-		buf_init_fixed(&b, mem, sizeof(mem));
-		buf_fmt(&b, "Unsupported: " STR_FMT "\r\n", STR_ARG(str_sub(wanted, 0, 250)));
-		reply(s, st, CODE_PROXY_REQUIRE, buf_view(&b));
+	if (!is_understood(s, st, m, SIP_HDR_PROXY_REQUIRE, CODE_PROXY_REQUIRE))
+		return false;
+	/* before the challenge: the second copy bears the same credentials, which count once */
+	if (is_ours && tsx_is_merged(s->stack.tsx, st)) {
+		reply(s, st, CODE_MERGED, STR_NONE);
 		return false;
 	}
 	return true;

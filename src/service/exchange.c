@@ -63,6 +63,11 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 	x->note(x->note_ctx, &n);
 }
 
+static bool is_trusted(void *ctx, const struct addr *to)
+{
+	return auth_is_trusted(ctx, to);
+}
+
 static enum err make_services(struct exc_shard *s, const struct keys *k)
 {
 	struct exc *x = s->x;
@@ -90,7 +95,8 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 		return e;
 	s->self = (struct rt_self){.tp = s->stack.tp, .is_us = dispatch_is_us, .ctx = s};
 	memcpy(s->self.key, k->route, sizeof(s->self.key));
-	struct prx_config prx_cfg = {.realm = buf_view(&x->realm)};
+	struct prx_config prx_cfg = {
+		.realm = buf_view(&x->realm), .is_trusted = is_trusted, .ctx = s->auth};
 	e = prx_new(s->loop, s->stack.tp, s->stack.tsx, &s->blocks, &s->self, &prx_cfg, &s->prx);
 	if (e)
 		return e;

@@ -72,41 +72,57 @@ bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m)
 	return false;
 }
 
-static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str via, struct buf *b)
+/* Removes a parameter of the top Via, with its semicolon, wherever it stands. */
+static void remove_via_param(struct sip_edits *ed, const struct sip_via *top, struct str wanted)
+{
+	const struct sip_msg *m = ed->msg;
+	struct str rest = top->params, name, value;
+	while (sip_param_next(&rest, &name, &value)) {
+		const char *at = name.p, *end = rest.p ? rest.p : m->via.p + m->via.n;
+		if (!str_ieq(name, wanted))
+			continue;
+		while (at > m->via.p && *at != ';')
+			at--;
+		sip_edit(ed, (uint32_t)(at - m->bytes), (uint32_t)(end - at), STR_NONE);
+	}
+}
+
+/* Where the request came from is ours to say, whatever its sender wrote there: answers without a
+ * transaction go by it [RFC3261 18.2.1] [RFC3581 4]. */
+static void edit_source(struct sip_edits *ed, const struct fwd_plan *p, struct buf *b)
 {
 	const struct sip_msg *m = p->rx->msg;
+	struct sip_via top;
+	struct addr host;
+	if (sip_via_parse(m->via, &top) != OK)
+		return;
+	bool is_true = addr_parse(top.host, 0, &host) && addr_ip_eq(&host, &p->rx->from);
+	if (top.received.n)
+		remove_via_param(ed, &top, STR("received"));
+	if (top.has_rport)
+		remove_via_param(ed, &top, STR("rport"));
+	if (is_true && !top.has_rport)
+		return;
+	size_t at = b->n;
+	buf_str(b, STR(";received="));
+	addr_put_ip(b, &p->rx->from);
+	if (top.has_rport) {
+		buf_str(b, STR(";rport="));
+		buf_u64(b, p->rx->from.port);
+	}
+	sip_edit(ed, (uint32_t)(m->via.p + m->via.n - m->bytes), 0, piece(b, at));
+}
+
+static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str via, struct buf *b)
+{
 	char text[16];
 	size_t at = b->n;
 	buf_str(b, str_sub(via, 0, via.n - 2));
 	buf_str(b, STR(";" LOOP_PARAM "="));
-	buf_str(b, loop_text(p->self, m, text));
+	buf_str(b, loop_text(p->self, p->rx->msg, text));
 	buf_str(b, STR("\r\n"));
 	sip_edit_insert_before(ed, SIP_HDR_VIA, piece(b, at));
-
-	/* received and rport of whoever sent it to us [RFC3261 18.2.1] [RFC3581 4] */
-	struct sip_via top;
-	if (sip_via_parse(m->via, &top) != OK)
-		return;
-	at = b->n;
-	buf_str(b, STR(";received="));
-	addr_put_ip(b, &p->rx->from);
-	if (!top.has_rport) {
-		struct addr host;
-		if (addr_parse(top.host, 0, &host) && addr_ip_eq(&host, &p->rx->from))
-			return;
-	} else if (!top.rport) {
-		buf_str(b, STR(";rport="));
-		buf_u64(b, p->rx->from.port);
-		struct str rest = top.params, name, value;
-		while (sip_param_next(&rest, &name, &value))
-			if (str_ieq(name, STR("rport"))) {
-				const char *end = value.p ? value.p + value.n : name.p + name.n;
-				sip_edit_replace(ed, str_of(name.p - 1, (size_t)(end - name.p + 1)),
-						 piece(b, at));
-				return;
-			}
-	}
-	sip_edit(ed, (uint32_t)(m->via.p + m->via.n - m->bytes), 0, piece(b, at));
+	edit_source(ed, p, b);
 }
 
 static void put_record_route(struct buf *b, struct str token, const struct addr *local,
@@ -175,6 +191,16 @@ static void edit_routes(struct sip_edits *ed, const struct fwd_plan *p, const st
 		sip_edit_ruri(ed, ruri);
 }
 
+/* `Privacy: id`: the values are separated by semicolons. [RFC3325 9.3] [RFC3323 4.2] */
+static bool wants_privacy(const struct sip_msg *m)
+{
+	struct str rest = sip_value(m, SIP_HDR_PRIVACY);
+	while (rest.n)
+		if (str_ieq(str_trim(str_cut(rest, ';', &rest)), STR("id")))
+			return true;
+	return false;
+}
+
 /* Our own credentials, and an identity that only a trusted sender may assert [RFC3261 22.3]
  * [RFC3325 5]. */
 static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p)
@@ -188,7 +214,8 @@ static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p)
 			    str_eq(c.realm, p->realm))
 				sip_edit_remove_row(ed, r);
 		}
-	if (!p->is_trusted && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
+	bool may_tell = p->is_trusted && (p->is_next_trusted || !wants_privacy(m));
+	if (!may_tell && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
 		sip_edit_remove(ed, SIP_HDR_P_ASSERTED_IDENTITY);
 }
 

@@ -11,8 +11,9 @@ struct fwd_plan {
 	const struct tp_rx *rx;
 	const struct rt_self *self;
 	const struct rt_plan *route;
-	struct str realm; /* credentials for it are ours and go no further */
-	bool is_trusted;  /* the sender: his P-Asserted-Identity stays */
+	struct str realm;     /* credentials for it are ours and go no further */
+	bool is_trusted;      /* the sender: his P-Asserted-Identity stays */
+	bool is_next_trusted; /* the next hop: hears it even under `Privacy: id` */
 	bool record_route;
 	struct rt_side caller; /* for the token of the Record-Route */
 	uint32_t breadth;      /* Max-Breadth to write, 0: leave */

@@ -80,6 +80,8 @@ struct prx {
 	const struct rt_self *self;
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
+	bool (*is_trusted)(void *ctx, const struct addr *to);
+	void *ctx;
 	struct pool contexts, branches;
 	struct link acks; /* struct ack_wait */
 	struct prx_stats stats;
@@ -114,7 +116,9 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .tsx = tsx,
 			  .blocks = blocks,
 			  .self = self,
-			  .realm = cfg->realm};
+			  .realm = cfg->realm,
+			  .is_trusted = cfg->is_trusted,
+			  .ctx = cfg->ctx};
 	p->timer_c_us = cfg->timer_c_us ? cfg->timer_c_us : TIMER_C_US;
 	p->serial_us = cfg->serial_us ? cfg->serial_us : SERIAL_US;
 	uint32_t max = cfg->max_contexts ? cfg->max_contexts : LIMIT_PROXY_CONTEXTS;
@@ -367,6 +371,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.route = &c->route,
 		.realm = c->prx->realm,
 		.is_trusted = c->is_trusted,
+		.is_next_trusted = c->prx->is_trusted && c->prx->is_trusted(c->prx->ctx, &dst->to),
 		.record_route = c->record_route,
 		.caller = c->caller,
 		.breadth = b->breadth,
@@ -509,8 +514,9 @@ static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
 static struct str next_hop(const struct branch *b)
 {
 	const struct ctx *c = b->ctx;
-	struct sip_addr a;
-	if (b->path.n && sip_addr_parse(b->path, &a) == OK)
+	struct sip_addr a; /* a Path is a list of "<uri>" [service/registrar] */
+	struct str first = str_sub(b->path, 0, str_chr(b->path, '>') + 1);
+	if (first.n && sip_addr_parse(first, &a) == OK)
 		return a.uri_text;
 	if (c->route.next.n)
 		return c->route.next;

@@ -13,6 +13,9 @@ struct prx_config {
 	uint64_t timer_c_us;   /* 0: 190 s; more than 180 s by RFC 3261 16.6 step 11 */
 	uint64_t serial_us;    /* how long one q group rings while another waits; 0: 30 s */
 	uint32_t max_contexts; /* 0: the default of limits.h */
+	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */
+	bool (*is_trusted)(void *ctx, const struct addr *to);
+	void *ctx;
 };
 /* Borrows all; realm must live as long. */
 enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
