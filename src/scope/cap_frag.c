@@ -35,7 +35,7 @@ struct datagram {
 };
 
 struct cap_frags {
-	struct datagram open[MAX_OPEN];
+	struct datagram *open[MAX_OPEN]; /* made when first needed, then used again */
 };
 
 struct cap_frags *cap_frags_new(void)
@@ -47,36 +47,51 @@ void cap_frags_free(struct cap_frags *f)
 {
 	if (!f)
 		return;
-	for (size_t i = 0; i < MAX_OPEN; i++)
-		free(f->open[i].bytes);
+	for (size_t i = 0; i < MAX_OPEN && f->open[i]; i++) {
+		free(f->open[i]->bytes);
+		free(f->open[i]);
+	}
 	free(f);
 }
 
+static bool is_same(const struct datagram *d, const struct cap_ip *ip, uint8_t proto)
+{
+	return d->is_used && d->id == ip->id && d->proto == proto &&
+	       addr_ip_eq(&d->src, &ip->src) && addr_ip_eq(&d->dst, &ip->dst);
+}
+
+/* The datagram that k is a piece of; a new one in a free place, or in that of the oldest. */
 static struct datagram *find(struct cap_frags *f, const struct cap_pkt *k, int64_t at_ns)
 {
 	const struct cap_ip *ip = &k->ips[k->n_ips - 1];
-	struct datagram *oldest = &f->open[0];
-	for (size_t i = 0; i < MAX_OPEN; i++) {
-		struct datagram *d = &f->open[i];
+	struct datagram *place = NULL;
+	size_t i = 0;
+	for (; i < MAX_OPEN && f->open[i]; i++) {
+		struct datagram *d = f->open[i];
 		if (d->is_used && at_ns - d->first_ns > LIFE_NS)
 			d->is_used = false;
-		if (d->is_used && d->id == ip->id && d->proto == k->proto &&
-		    addr_ip_eq(&d->src, &ip->src) && addr_ip_eq(&d->dst, &ip->dst))
+		if (is_same(d, ip, k->proto))
 			return d;
-		if (oldest->is_used && (!d->is_used || d->first_ns < oldest->first_ns))
-			oldest = d;
+		if (!place || (place->is_used && (!d->is_used || d->first_ns < place->first_ns)))
+			place = d;
 	}
-	uint8_t *bytes = oldest->bytes;
-	uint32_t cap = oldest->cap;
-	*oldest = (struct datagram){.src = ip->src,
-				    .dst = ip->dst,
-				    .id = ip->id,
-				    .proto = k->proto,
-				    .is_used = true,
-				    .first_ns = at_ns,
-				    .bytes = bytes,
-				    .cap = cap};
-	return oldest;
+	if ((!place || place->is_used) && i < MAX_OPEN) {
+		struct datagram *d = calloc(1, sizeof *d);
+		if (!d)
+			return NULL;
+		place = f->open[i] = d;
+	}
+	uint8_t *bytes = place->bytes;
+	uint32_t cap = place->cap;
+	*place = (struct datagram){.src = ip->src,
+				   .dst = ip->dst,
+				   .id = ip->id,
+				   .proto = k->proto,
+				   .is_used = true,
+				   .first_ns = at_ns,
+				   .bytes = bytes,
+				   .cap = cap};
+	return place;
 }
 
 static bool reserve(struct datagram *d, uint32_t n)
@@ -117,7 +132,7 @@ bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, int64_t at_ns)
 	if (!k->frag.is_last && k->n % 8)
 		return false; /* cut by the snap length: its datagram can never be whole */
 	struct datagram *d = find(f, k, at_ns);
-	if (!reserve(d, end))
+	if (!d || !reserve(d, end))
 		return false;
 	if (k->frag.is_last && !d->total)
 		d->total = end;

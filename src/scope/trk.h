@@ -178,6 +178,7 @@ struct trk_call { /* everything seen under one Call-ID */
 	uint8_t ender;  /* peer that sent the first BYE */
 	uint8_t method; /* of the caller's last request */
 	bool is_ended_by_caller; /* ... by its tag */
+	bool is_taken;           /* callee sent a 2xx */
 	bool is_reported, is_judged;
 	bool is_marked;  /* the tracker's user may set it: chosen by a filter */
 	bool is_mid;     /* begun before the capture */

@@ -447,6 +447,7 @@ static void begin_request(struct trk_call *c, const struct trk_ev *e)
 	c->status = 0;
 	c->end_us = 0;
 	c->callee = TRK_NO_PEER;
+	c->is_taken = false;
 	c->is_judged = false;
 }
 
@@ -469,8 +470,11 @@ static void on_invite_response(struct trk_call *c, const struct trk_ev *e)
 {
 	if (!(e->flags & TRK_EV_CALLER) || e->cseq != c->cseq)
 		return;
-	if (e->status >= 200 && (c->callee == TRK_NO_PEER || (e->status < 300 && !c->status)))
+	bool is_2xx = e->status >= 200 && e->status < 300;
+	if ((e->status >= 200 && c->callee == TRK_NO_PEER) || (is_2xx && !c->is_taken)) {
 		c->callee = e->from;
+		c->is_taken = is_2xx;
+	}
 	if (e->branch != c->branch || c->phase >= TRK_ANSWERED)
 		return;
 	if (e->status < 200) {

@@ -20,7 +20,7 @@ enum age_class {
 extern const uint64_t trk_age_us[AGE__N];
 
 #define TEXT_PAGE   240u /* bytes of texts and facts in one page of a call */
-#define EV_CHUNK    1'024u
+#define EV_CHUNK    256u
 #define MAX_TEXT    1'000u /* longer texts are cut: enough for any sentence */
 #define MAX_CALL_ID 1'024u /* longer ones are cut, and compared so */
 

@@ -1,0 +1,211 @@
+/* Golden files: what the analyzer makes of real captures. test/data/captures holds the captures,
+ * test/data/scope what must come out, byte for byte. With RUNG_GOLDEN_WRITE set the files are
+ * written instead; look at the difference before committing it. */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *data_dir(void)
+{
+	const char *dir = getenv("RUNG_TEST_DATA");
+	if (!dir)
+		test_skip("RUNG_TEST_DATA does not say where test/data is");
+	return dir;
+}
+
+static void path_of(char out[512], const char *kind, const char *name)
+{
+	snprintf(out, 512, "%s/%s/%s", data_dir(), kind, name);
+}
+
+static void read_file(const char *path, struct buf *b)
+{
+	FILE *f = fopen(path, "rb");
+	char chunk[4'096];
+	size_t n;
+	while (f && (n = fread(chunk, 1, sizeof chunk, f)) > 0)
+		buf_put(b, chunk, n);
+	if (f)
+		fclose(f);
+}
+
+static void check_golden(const struct buf *got, const char *name)
+{
+	char path[512];
+	struct buf want;
+	path_of(path, "scope", name);
+	CHECK_EQ(got->err, OK);
+	if (getenv("RUNG_GOLDEN_WRITE")) {
+		FILE *f = fopen(path, "wb");
+		CHECK(f && fwrite(got->p, 1, got->n, f) == got->n);
+		fclose(f);
+		return;
+	}
+	buf_init(&want);
+	read_file(path, &want);
+	bool ok = str_eq(buf_view(got), buf_view(&want));
+	/* the first line that differs */
+	struct str a = buf_view(got), b = buf_view(&want);
+	unsigned line = 0;
+	while (!ok && (a.n || b.n)) {
+		struct str x = str_cut(a, '\n', &a), y = str_cut(b, '\n', &b);
+		line++;
+		if (!str_eq(x, y)) {
+			char msg[500];
+			snprintf(msg, sizeof msg, "%s:%u\n got: " STR_FMT "\nwant: " STR_FMT, name,
+				 line, STR_ARG(x), STR_ARG(y));
+			buf_fini(&want);
+			test_fail(__FILE__, __LINE__, "%s", msg);
+		}
+	}
+	buf_fini(&want);
+}
+
+struct reading { /* a capture walked to its end */
+	struct trk *t;
+	struct buf list; /* messages that fit the filter */
+	struct lad_item items[200];
+	size_t n;
+};
+
+static void read_capture(struct reading *r, const char *name, const char *filter)
+{
+	char path[512];
+	struct buf why;
+	struct cap *c;
+	struct cap_walk *w;
+	struct flt *f;
+	buf_init(&why);
+	*r = (struct reading){0};
+	buf_init(&r->list);
+	path_of(path, "captures", name);
+	r->t = trk_new(&(struct trk_cfg){.has_media = true});
+	CHECK(r->t);
+	CHECK_EQ(flt_compile(str_c(filter), &f, &why), OK);
+	CHECK_EQ(cap_open(path, &c, &why), OK);
+	CHECK_EQ(cap_walk_new(c, r->t, &w), OK);
+	const struct cap_frame *fr;
+	while ((fr = cap_walk_next(w))) {
+		if (!flt_match(f, fr))
+			continue;
+		view_messages(&r->list, fr, &(struct view_opts){0});
+		for (size_t i = 0; i < fr->n_msgs && r->n < 200; i++)
+			r->items[r->n++] = (struct lad_item){fr->msgs[i].call, fr->msgs[i].no};
+	}
+	CHECK(!cap_problem(c));
+	cap_walk_free(w);
+	cap_close(c);
+	flt_free(f);
+	buf_fini(&why);
+}
+
+static void reading_fini(struct reading *r)
+{
+	trk_free(r->t);
+	buf_fini(&r->list);
+}
+
+/* The walkthrough's own view: filtered, message by message, and as a flow graph. */
+TEST_NO_OOM(the_view_of_the_walkthrough)
+{
+	struct reading r;
+	struct buf b;
+	buf_init(&b);
+	read_capture(&r, "call-answered.pcap", "ip.addr == 127.0.0.21 && sip");
+	check_golden(&r.list, "walkthrough-list.txt");
+	lad_put_items(&b, r.t, r.items, r.n, &(struct lad_opts){0});
+	check_golden(&b, "walkthrough-flow.txt");
+	buf_fini(&b);
+	reading_fini(&r);
+}
+
+static void check_ladders(const char *name)
+{
+	struct reading r;
+	struct buf b;
+	struct vrd v;
+	char file[100], golden[120];
+	snprintf(file, sizeof file, "%s.pcap", name);
+	snprintf(golden, sizeof golden, "%s.ladder", name);
+	buf_init(&b);
+	vrd_init(&v);
+	read_capture(&r, file, "sip");
+	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
+		if (c != trk_first(r.t))
+			buf_chr(&b, '\n');
+		lad_put(&b, r.t, c, &v, &(struct lad_opts){0});
+	}
+	check_golden(&b, golden);
+	vrd_fini(&v);
+	buf_fini(&b);
+	reading_fini(&r);
+}
+
+#define LADDER_OF(test, file)                                                                      \
+	TEST_NO_OOM(test)                                                                          \
+	{                                                                                          \
+		check_ladders(file);                                                               \
+	}
+LADDER_OF(ladder_answered, "call-answered")
+LADDER_OF(ladder_busy, "call-busy-486")
+LADDER_OF(ladder_cancelled, "call-cancelled")
+LADDER_OF(ladder_dtmf, "call-dtmf-rfc4733")
+LADDER_OF(ladder_hold, "call-hold-reinvite")
+LADDER_OF(ladder_loss, "call-rtp-loss-10pct")
+LADDER_OF(ladder_mwi, "mwi-baresip")
+LADDER_OF(ladder_tcp, "call-tcp")
+LADDER_OF(ladder_transfer, "call-transfer-blind")
+LADDER_OF(ladder_websocket, "call-jssip-ws-dtls")
+LADDER_OF(ladder_wrong_password, "register-wrong-password")
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void put_findings(struct buf *b, const char *file)
+{
+	struct reading r;
+	struct vrd v;
+	vrd_init(&v);
+	read_capture(&r, file, "sip");
+	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
+		buf_fmt(b, "%s\t" STR_FMT "\t", file,
+			STR_ARG(trk_kind_name((enum trk_kind)c->kind)));
+		vrd_put_parties(b, c, true);
+		for (unsigned i = 0; i < v.n; i++)
+			buf_fmt(b, "%c%s", i ? ' ' : '\t', vrd_code((enum vrd_rule)v.f[i].rule));
+		buf_chr(b, '\n');
+	}
+	vrd_fini(&v);
+	reading_fini(&r);
+}
+
+/* Every finding over every capture: one too few or too many is a failure. */
+TEST_NO_OOM(findings_over_all_captures)
+{
+	char dir[512], *names[200];
+	size_t n = 0;
+	struct buf b;
+	buf_init(&b);
+	path_of(dir, "captures", "");
+	DIR *d = opendir(dir);
+	CHECK(d);
+	for (struct dirent *e; (e = readdir(d)) && n < 200;)
+		if (strstr(e->d_name, ".pcap"))
+			names[n++] = strdup(e->d_name);
+	closedir(d);
+	CHECK(n >= 30);
+	qsort(names, n, sizeof names[0], by_name);
+	for (size_t i = 0; i < n; i++) {
+		put_findings(&b, names[i]);
+		free(names[i]);
+	}
+	check_golden(&b, "findings.tsv");
+	buf_fini(&b);
+}
