@@ -62,7 +62,7 @@ static int next_param(struct str *rest, struct str *name, struct str *value)
 }
 
 struct field {
-	const char *name;
+	struct str name;
 	struct str *to;
 };
 
@@ -73,7 +73,7 @@ static enum err read_params(struct str rest, const struct field *fields, size_t 
 	int more;
 	while ((more = next_param(&rest, &name, &value)) > 0) {
 		for (size_t i = 0; i < n; i++) {
-			if (!str_ieq(name, str_c(fields[i].name)))
+			if (name.n != fields[i].name.n || !str_ieq(name, fields[i].name))
 				continue;
 			if (fields[i].to->p)
 				return ERR_SYNTAX;
@@ -125,13 +125,13 @@ enum err sip_challenge_parse(struct str value, struct sip_challenge *out)
 	struct str rest, alg = STR_NONE, qop = STR_NONE, stale = STR_NONE;
 	*out = (struct sip_challenge){.alg = MD_MD5};
 	const struct field fields[] = {
-		{"realm",     &out->realm },
-                {"nonce",     &out->nonce },
-                {"opaque",    &out->opaque},
-		{"domain",    &out->domain},
-                {"algorithm", &alg        },
-                {"qop",       &qop        },
-		{"stale",     &stale      },
+		{STR_INIT("realm"),     &out->realm },
+                {STR_INIT("nonce"),     &out->nonce },
+		{STR_INIT("opaque"),    &out->opaque},
+                {STR_INIT("domain"),    &out->domain},
+		{STR_INIT("algorithm"), &alg        },
+                {STR_INIT("qop"),       &qop        },
+		{STR_INIT("stale"),     &stale      },
 	};
 	if (!take_scheme(value, &out->scheme, &rest))
 		return ERR_SYNTAX;
@@ -189,16 +189,16 @@ enum err sip_credentials_parse(struct str value, struct sip_credentials *out)
 	bool is_sess;
 	*out = (struct sip_credentials){.alg = MD_MD5};
 	const struct field fields[] = {
-		{"username",  &out->username},
-		{"realm",     &out->realm   },
-		{"nonce",     &out->nonce   },
-		{"uri",       &out->uri     },
-		{"response",  &out->response},
-		{"cnonce",    &out->cnonce  },
-		{"opaque",    &out->opaque  },
-		{"qop",       &out->qop     },
-		{"nc",        &out->nc      },
-		{"algorithm", &alg          },
+		{STR_INIT("username"),  &out->username},
+		{STR_INIT("realm"),     &out->realm   },
+		{STR_INIT("nonce"),     &out->nonce   },
+		{STR_INIT("uri"),       &out->uri     },
+		{STR_INIT("response"),  &out->response},
+		{STR_INIT("cnonce"),    &out->cnonce  },
+		{STR_INIT("opaque"),    &out->opaque  },
+		{STR_INIT("qop"),       &out->qop     },
+		{STR_INIT("nc"),        &out->nc      },
+		{STR_INIT("algorithm"), &alg          },
 	};
 	if (!take_scheme(value, &out->scheme, &rest))
 		return ERR_SYNTAX;
