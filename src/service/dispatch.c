@@ -296,7 +296,8 @@ static void name_storm(struct exc_shard *s, const struct tp_rx *rx, struct str u
 	char mem[512], from[ADDR_TEXT_MAX];
 	struct buf b;
 	struct str agent = sip_value(rx->msg, SIP_HDR_USER_AGENT);
-	if (!x->note)
+	if (!x->note || !lim_is_news(x->news, s->lim, s->n, ev_now_us(s->loop), &rx->from, user,
+				     rx->msg->method_name))
 		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
 	buf_fmt(&b,
@@ -375,6 +376,11 @@ static bool is_passable(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
 	}
 	if (!is_understood(s, st, m, SIP_HDR_PROXY_REQUIRE, CODE_PROXY_REQUIRE))
 		return false;
+	/* it belongs to a dialog that ended, or was lost with a restart [RFC3261 12.2.2] */
+	if (is_ours && m->to_tag.n && m->method != SIP_REGISTER && m->method != SIP_OPTIONS) {
+		reply(s, st, CODE_NO_DIALOG, STR_NONE);
+		return false;
+	}
 	/* before the challenge: the second copy bears the same credentials, which count once */
 	if (is_ours && tsx_is_merged(s->stack.tsx, st)) {
 		reply(s, st, CODE_MERGED, STR_NONE);

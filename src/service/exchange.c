@@ -152,6 +152,9 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		buf_str(why, st_text.n ? st_text : str_c(err_text(e)));
 		return e;
 	}
+	e = lim_news_new(x->n_shards, &x->news);
+	if (e)
+		return e;
 	e = dom_new(cfg->domains, cfg->n_domains, buf_view(&x->realm), cfg->host_name, &bad,
 		    &x->dom);
 	if (e)
@@ -211,6 +214,7 @@ void exc_free(struct exc *x)
 	loc_free(x->loc);
 	acc_free(x->acc);
 	dom_free(x->dom);
+	lim_news_free(x->news);
 	buf_fini(&x->realm);
 	buf_fini(&x->echo_user);
 	buf_fini(&x->product);

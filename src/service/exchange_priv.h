@@ -41,6 +41,7 @@ struct exc {
 	struct acc *acc;
 	struct loc *loc;
 	struct dom *dom;
+	struct lim_news *news; /* storms that were named */
 	struct buf realm, echo_user, product;
 	struct addr_net *trust;
 	size_t n_trust, n_shards;

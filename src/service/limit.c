@@ -4,7 +4,11 @@
  * longest is taken over. So memory is bounded, and an attacker with many sources displaces only
  * idle buckets of his own sets.
  *
- * Level is kept in millitokens. Invariant: 0 <= level <= burst * 1000. */
+ * Level is kept in millitokens. Invariant: 0 <= level <= burst * 1000.
+ *
+ * What was named is remembered in words that each shard writes for itself and all read: pairs of a
+ * tag and the second of the naming, found by the party's hash. Two shards that ask in the same
+ * moment may both be told that it is news; two parties of one hash share a minute. */
 #include "service/limit.h"
 
 #include "base/hash.h"
@@ -14,6 +18,8 @@
 
 #define SETS              2048 /* power of two; 2048 * 4 * 32 B = 256 kB a shard */
 #define WAYS              4
+#define NAMED             256
+#define NAMED_S           60
 #define ANSWERED_REFUSALS 20 /* 503s per storm; after them only every 64th is answered */
 
 struct bucket {
@@ -45,7 +51,9 @@ void lim_free(struct lim *l)
 static uint64_t key_hash(const struct lim *l, const struct addr *from, struct str user,
 			 struct str method)
 {
-	uint64_t in[3] = {addr_hash(l->key, from), siphash(l->key, user.p, user.n),
+	struct addr ip = *from; /* who storms from ever new ports is still one */
+	ip.port = 0;
+	uint64_t in[3] = {addr_hash(l->key, &ip), siphash(l->key, user.p, user.n),
 			  siphash(l->key, method.p, method.n)};
 	uint64_t h = siphash(l->key, in, sizeof(in));
 	return h ? h : 1;
@@ -89,4 +97,47 @@ enum lim_answer lim_take(struct lim *l, uint64_t now_us, struct lim_rate rate,
 	if (b->refused == 1)
 		return LIM_FIRST;
 	return b->refused <= ANSWERED_REFUSALS || b->refused % 64 == 0 ? LIM_REFUSE : LIM_DROP;
+}
+
+struct lim_news {
+	size_t n;
+	struct ev_words *by_shard[];
+};
+
+enum err lim_news_new(size_t n_shards, struct lim_news **out)
+{
+	struct lim_news *n = calloc(1, sizeof(*n) + n_shards * sizeof(n->by_shard[0]));
+	enum err e = n ? OK : ERR_NOMEM;
+	for (; e == OK && n->n < n_shards; n->n += e == OK)
+		e = ev_words_new(2 * NAMED, &n->by_shard[n->n]);
+	if (e) {
+		lim_news_free(n);
+		return e;
+	}
+	*out = n;
+	return OK;
+}
+
+void lim_news_free(struct lim_news *n)
+{
+	if (!n)
+		return;
+	for (size_t i = 0; i < n->n; i++)
+		ev_words_free(n->by_shard[i]);
+	free(n);
+}
+
+bool lim_is_news(struct lim_news *n, const struct lim *l, size_t shard, uint64_t now_us,
+		 const struct addr *from, struct str user, struct str method)
+{
+	uint64_t hash = key_hash(l, from, user, method);
+	uint32_t tag = (uint32_t)(hash >> 32) | 1, now_s = (uint32_t)(now_us / 1000000);
+	size_t at = 2 * (hash % NAMED);
+	for (size_t i = 0; i < n->n; i++)
+		if (ev_words_get(n->by_shard[i], at) == tag &&
+		    now_s - ev_words_get(n->by_shard[i], at + 1) < NAMED_S)
+			return false;
+	ev_words_set(n->by_shard[shard], at + 1, now_s);
+	ev_words_set(n->by_shard[shard], at, tag);
+	return true;
 }
