@@ -210,7 +210,7 @@ static inline void add_row(struct index *x, const struct scan_line *l, unsigned 
 	};
 	if (first == SIP_ROW_NONE)
 		m->first[l->id] = (uint16_t)i;
-	else
+	else /* last[] was set with first[]; NOLINTNEXTLINE(clang-analyzer-core.*) */
 		x->rows_end[-1 - x->last[l->id]].next = (uint16_t)i;
 	x->last[l->id] = (uint16_t)i;
 	if (first != SIP_ROW_NONE || l->id == SIP_HDR_OTHER)

@@ -250,7 +250,7 @@ bool sip_unescape(struct buf *b, struct str s)
 		buf_put(b, p, (size_t)(stop - p));
 		if (!pct)
 			break;
-		buf_chr(b, (char)(cc_hex(pct[1]) << 4 | cc_hex(pct[2])));
+		buf_chr(b, (char)(cc_hex(pct[1]) * 16 + cc_hex(pct[2])));
 		p = pct + 3;
 	}
 	return true;

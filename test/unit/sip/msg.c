@@ -372,8 +372,7 @@ TEST(peek_agrees_with_index)
 		REQ_START REQ_REST REQ_END,
 		"\r\n" REQ_START
 		"i : first\r\nCALL-id: second\r\nv: SIP/2.0/UDP b;branch=other\r\n\r\n",
-		"SIP/2.0 200 OK\nCall-ID:\n\tfolded\nVia: SIP / 2.0 / UDP\n x ; branch = "
-		"z9hG4bKq\n\n",
+		"SIP/2.0 200 OK\nCall-ID:\n\tfolded\nVia: SIP / 2.0 / UDP\n x;branch = q\n\n",
 		"BYE sip:x SIP/2.0\r\nCall-ID: \r\n\r\n",
 		"BYE sip:x SIP/2.0\r\nTo: x\r\n\r\nCall-ID: in the body\r\n",
 		"BYE sip:x SIP/2.0\r\nCall-ID: cut",
