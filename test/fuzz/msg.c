@@ -204,7 +204,7 @@ static void try_message(const uint8_t *data, size_t size, bool is_stream)
 	ASSERT(e == OK || e == ERR_SYNTAX || e == ERR_LIMIT || (e == ERR_MORE && is_stream));
 	if (e == OK || e == ERR_LIMIT)
 		check_strings(m);
-	if (e == OK) {
+	if (e == OK && !is_stream) { /* once is enough for what does not depend on framing */
 		struct str id, branch;
 		const struct sip_diag *why;
 		int verdict = sip_msg_verdict(m, &why);
