@@ -7,8 +7,9 @@
  *
  * When is a second challenge of the same realm an invitation, and when a refusal? A refusal when it
  * comes in answer to credentials made for a challenge of this very request, unless it says stale.
- * An invitation when our credentials were made from an older nonce: that had expired. AUTH_ROUNDS
- * bounds it all.
+ * An invitation when our credentials were made from an older nonce: that had expired. Requests that
+ * run side by side in one dialog share the entries, so each remembers for itself what it has
+ * answered. AUTH_ROUNDS bounds it all.
  *
  * Of the challenges for one realm the first that we can answer counts: the order is the server's
  * preference. [RFC3261 22] [RFC7616] [RFC8760 2.3]
@@ -25,13 +26,6 @@ void auth_fini(struct auth *a)
 	for (unsigned i = 0; i < a->n; i++)
 		free(a->e[i].mem);
 	a->n = 0;
-}
-
-void auth_begin(struct auth *a)
-{
-	a->rounds = 0;
-	for (unsigned i = 0; i < a->n; i++)
-		a->e[i].is_answered = false;
 }
 
 static bool can_answer(const struct sip_challenge *ch)
@@ -92,23 +86,25 @@ enum err auth_copy(struct auth *to, const struct auth *from)
 }
 
 /* One challenge. *is_new: there is something to answer now; false: refused. */
-static bool learn(struct auth *a, const struct sip_challenge *ch, bool is_proxy, bool *is_new)
+static bool learn(struct auth *a, struct auth_try *t, const struct sip_challenge *ch, bool is_proxy,
+		  bool *is_new)
 {
 	struct auth_entry *e = entry_of(a, ch->realm, is_proxy);
-	if (e && e->is_answered && !ch->stale)
+	unsigned bit = e ? 1u << (e - a->e) : 1u << a->n;
+	if (e && (t->answered & bit) && !ch->stale)
 		return false;
 	if (!e && a->n == AUTH_REALMS)
 		return false;
+	bool is_known = e && str_eq(e->ch.nonce, ch->nonce); /* from a request beside this one */
 	if (!e) {
 		e = &a->e[a->n];
 		*e = (struct auth_entry){.is_proxy = is_proxy};
-		if (!set(e, ch))
-			return false;
-		a->n++;
-	} else if (!set(e, ch)) {
-		return false;
 	}
-	e->is_answered = true;
+	if (!is_known && !set(e, ch))
+		return false;
+	if (e == &a->e[a->n])
+		a->n++;
+	t->answered |= bit;
 	*is_new = true;
 	return true;
 }
@@ -126,9 +122,9 @@ static bool is_second(const struct sip_msg *resp, enum sip_hdr_id id, struct str
 	return false;
 }
 
-bool auth_learn(struct auth *a, const struct sip_msg *resp)
+bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp)
 {
-	if (++a->rounds > AUTH_ROUNDS)
+	if (++t->rounds > AUTH_ROUNDS)
 		return false;
 	const enum sip_hdr_id ids[] = {SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE};
 	bool is_new = false;
@@ -140,7 +136,7 @@ bool auth_learn(struct auth *a, const struct sip_msg *resp)
 			if (sip_challenge_parse(v, &ch) != OK || !can_answer(&ch) ||
 			    is_second(resp, ids[i], v, ch.realm))
 				continue;
-			if (!learn(a, &ch, i == 1, &is_new))
+			if (!learn(a, t, &ch, i == 1, &is_new))
 				return false;
 		}
 	}

@@ -2,11 +2,73 @@
  * a 2xx long after the call. Each is acknowledged and ended with BYE, as RFC 3261 asks, and until
  * the BYE is answered it still acknowledges repetitions of its 2xx.
  *
- * A 2xx is ours and not one that the exchange forwards when ours is its only Via.
+ * A 2xx is ours and not one that the exchange forwards when ours is its only Via. A dialog that was
+ * ended in good order may see its 2xx once more, when the last ACK was lost or overtaken: that gets
+ * an ACK and no BYE (a second BYE would look as if both sides had hung up). For that a dialog
+ * leaves a grave for 64*T1: a hash of its names, nothing else.
  *
  * [RFC3261 13.2.2.4, 15] [RFC5407 3.1.3]
  */
 #include "dialog/priv.h"
+
+/* --- graves ----------------------------------------------------------------------------------- */
+
+static uint64_t name_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag,
+			struct str remote_tag)
+{
+	uint64_t h[3] = {siphash(m->key, call_id.p, call_id.n),
+			 siphash(m->key, local_tag.p, local_tag.n),
+			 siphash(m->key, remote_tag.p, remote_tag.n)};
+	return siphash(m->key, h, sizeof(h));
+}
+
+static void close_grave(struct dlg_mgr *m, struct dlg_grave *g)
+{
+	htab_del(&m->by_name, &g->node);
+	list_del(&g->link);
+	pool_put(&m->graves, g);
+}
+
+static void close_old(struct dlg_mgr *m)
+{
+	uint64_t now = ev_now_us(m->loop);
+	while (!list_is_empty(&m->grave_list)) {
+		struct dlg_grave *g = LIST_ENTRY(m->grave_list.next, struct dlg_grave, link);
+		if (g->due_us > now)
+			return;
+		close_grave(m, g);
+	}
+}
+
+void dlg_bury(const struct dlg *d)
+{
+	struct dlg_mgr *m = d->m;
+	close_old(m);
+	if (!d->ack.is_set) /* no INVITE of ours was answered in it */
+		return;
+	struct dlg_grave *g = pool_get(&m->graves);
+	if (!g)
+		return;
+	g->due_us = ev_now_us(m->loop) + 64ull * TSX_T1_US;
+	htab_add(&m->by_name, &g->node, name_of(m, d->call_id, d->local_tag, d->remote_tag));
+	list_push(&m->grave_list, &g->link);
+}
+
+void dlg_graves_fini(struct dlg_mgr *m)
+{
+	LIST_EACH (&m->grave_list, l)
+		close_grave(m, LIST_ENTRY(l, struct dlg_grave, link));
+	pool_fini(&m->graves);
+}
+
+static bool has_grave(struct dlg_mgr *m, const struct sip_msg *resp)
+{
+	close_old(m);
+	return htab_first(&m->by_name, name_of(m, resp->call_id, resp->from_tag, resp->to_tag)) !=
+	       NULL;
+}
+
+/* --- dying dialogs ---------------------------------------------------------------------------- */
 
 static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 {
@@ -26,6 +88,7 @@ static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct dlg *d = ctx;
 	d->bye = NULL;
+	dlg_bury(d);
 	dlg_free(d);
 }
 
@@ -55,7 +118,15 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 	struct tp_dst from = tp_dst_back(rx);
 	enum err e = dlg_fork(half, rx, &from, &d);
 	dlg_free(half);
-	if (e == OK)
+	if (e != OK)
+		return true;
+	if (!has_grave(m, msg)) {
 		dlg_kill(d, msg->cseq, STR_NONE);
+		return true;
+	}
+	d->ack.dst = from; /* where it came from: nothing to be looked up for */
+	d->ack.has_dst = true;
+	dlg_send_ack(d, msg->cseq, STR_NONE, STR_NONE);
+	dlg_free(d);
 	return true;
 }

@@ -24,6 +24,8 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 	pool_init(&m->sessions, sizeof(struct ses), max, DLG_KIND_SESSION, shard);
 	pool_init(&m->subs, sizeof(struct sub), max, DLG_KIND_SUB, shard);
 	pool_init(&m->requests, sizeof(struct uac), max, DLG_KIND_NONE, shard);
+	pool_init(&m->graves, sizeof(struct dlg_grave), max, DLG_KIND_NONE, shard);
+	list_init(&m->grave_list);
 	pool_init(&m->registrations, sizeof(struct rgc), max, DLG_KIND_NONE, shard);
 	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
@@ -37,7 +39,8 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 		memcpy(m->product, cfg->product.p, cfg->product.n);
 		m->product_s = str_of(m->product, cfg->product.n);
 	}
-	return htab_init(&m->table, 256);
+	enum err e = htab_init(&m->table, 256);
+	return e == OK ? htab_init(&m->by_name, 64) : e;
 }
 
 enum err dlg_mgr_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
@@ -78,12 +81,14 @@ void dlg_mgr_free(struct dlg_mgr *m)
 	at = 0;
 	for (struct uac *u; (u = pool_next(&m->requests, &at));)
 		uac_drop(u);
+	dlg_graves_fini(m);
 	pool_fini(&m->sessions);
 	pool_fini(&m->registrations);
 	pool_fini(&m->subs);
 	pool_fini(&m->dialogs);
 	pool_fini(&m->requests);
 	htab_fini(&m->table);
+	htab_fini(&m->by_name);
 	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_fini(bufs[i]);

@@ -17,7 +17,10 @@ struct dlg_mgr {
 	struct tsx_mgr *tsx;
 	struct block_cache *blocks;
 	struct pool dialogs, sessions, subs, requests, registrations;
-	struct htab table; /* dialogs by Call-ID and local tag */
+	struct htab table;   /* dialogs by Call-ID and local tag */
+	struct pool graves;  /* of dialogs that are over; kill.c */
+	struct htab by_name; /* graves */
+	struct link grave_list;
 	uint8_t key[16];
 	char *product; /* heap */
 	struct str product_s;
@@ -52,19 +55,21 @@ enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str
 /* --- auth.c: challenges learned, credentials given ------------------------------------------- */
 #define AUTH_REALMS 4
 struct auth {
-	unsigned n, rounds;
+	unsigned n;
 	struct auth_entry {
 		char *mem; /* the strings of ch */
 		struct sip_challenge ch;
-		bool is_proxy;    /* 407: Proxy-Authorization */
-		bool is_answered; /* in the present request */
+		bool is_proxy; /* 407: Proxy-Authorization */
 		uint32_t nc;
 	} e[AUTH_REALMS];
 };
 void auth_fini(struct auth *a);
-void auth_begin(struct auth *a); /* a new request */
+struct auth_try {          /* what one request has answered so far; zeroed at its start */
+	unsigned answered; /* bit i: the realm of e[i] */
+	unsigned rounds;
+};
 /* Takes the challenges of a 401 or 407; true when it makes sense to try again with auth_put. */
-bool auth_learn(struct auth *a, const struct sip_msg *resp);
+bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp);
 enum err auth_copy(struct auth *to, const struct auth *from);
 /* Appends whole header lines for all realms known. */
 void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
@@ -102,6 +107,7 @@ struct uac {
 	struct uac_spec s; /* strings in the arena */
 	struct uac_account own_acc;
 	struct auth own_auth;
+	struct auth_try auth_try;
 	uint32_t own_cseq, sent_cseq;
 	struct buf auth_lines; /* of the attempt under way */
 	struct tp_targets targets;
@@ -134,6 +140,12 @@ struct dlg_usage_ops {
 };
 struct dlg_usage {
 	const struct dlg_usage_ops *ops;
+};
+
+struct dlg_grave {
+	struct hnode node; /* hash of Call-ID and both tags */
+	struct link link;  /* in order of time */
+	uint64_t due_us;
 };
 
 struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
@@ -213,8 +225,12 @@ void dlg_ack_again(struct dlg *d);
 /* Takes over a dialog that nobody wants: ACK for its 2xx, BYE, and it is freed. [RFC3261 13.2.2.4]
  */
 void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
-/* dlg_kill for the dialog of a 2xx that belongs to nothing; false: it is not ours. */
+/* A 2xx that belongs to nothing we know: ACK, and BYE unless its dialog is one that was ended.
+ * False: it is not ours. */
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);
+/* Remembers for 64*T1 that this dialog is over, if 2xx of it may still come. */
+void dlg_bury(const struct dlg *d);
+void dlg_graves_fini(struct dlg_mgr *m);
 /* A response inside the dialog, or one that makes it, with Contact, Allow, and Record-Route copied.
  * The bytes are in m->scratch. */
 struct dlg_answer {

@@ -138,6 +138,9 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
 	} else if (s->state == SES_CANCELLING) {
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
+		if (s->is_late_offer) /* the ACK must have an answer all the same [RFC3261 13.2.1]
+				       */
+			take_sdp(s, rx->msg, had_early, &ack_body);
 	} else if (!take_sdp(s, rx->msg, had_early, &ack_body)) {
 		ev = SES_E_2XX_BAD;
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
@@ -181,12 +184,17 @@ static void on_over(void *ctx, struct uac *u)
 	ses_flush(s);
 }
 
-/* A 2xx of the dialog outside of the INVITE's transaction. */
+/* A 2xx of the dialog outside of the INVITE's transaction: one more of the last, or the answer to a
+ * re-INVITE that was out when BYE was sent. */
 void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
-	if (s->d && s->d->ack.cseq == rx->msg->cseq)
+	if (!s->d)
+		return;
+	if (s->d->ack.is_set && s->d->ack.cseq == rx->msg->cseq)
 		dlg_ack_again(s->d);
+	else if (s->state == SES_ENDING)
+		dlg_send_ack(s->d, rx->msg->cseq, STR_NONE, STR_NONE);
 }
 
 /* --- redirection ------------------------------------------------------------------------------ */

@@ -45,14 +45,24 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	return s;
 }
 
+/* BYE is the last request: one that is still out must not be tried again (with credentials, at the
+ * next hop) behind it, its higher CSeq would make the BYE one out of order. */
+static void drop_requests(struct ses *s)
+{
+	uac_drop(s->modify);
+	s->modify = NULL;
+	for (unsigned i = 0; i < SES_INFOS; i++) {
+		uac_drop(s->infos[i]);
+		s->infos[i] = NULL;
+	}
+}
+
 void ses_free(struct ses *s)
 {
 	struct dlg_mgr *m = s->m;
 	uac_drop(s->invite);
-	uac_drop(s->modify);
 	uac_drop(s->bye);
-	for (unsigned i = 0; i < SES_INFOS; i++)
-		uac_drop(s->infos[i]);
+	drop_requests(s);
 	ses_stop_2xx(s);
 	ev_timer_stop(m->loop, &s->ring);
 	ev_timer_stop(m->loop, &s->glare);
@@ -62,6 +72,8 @@ void ses_free(struct ses *s)
 	tp_rx_unref(m->tp, s->rx);
 	ses_uac_drop_forks(s, NULL);
 	dlg_free(s->half);
+	if (s->d)
+		dlg_bury(s->d);
 	dlg_free(s->d);
 	buf_fini(&s->early);
 	buf_fini(&s->local);
@@ -168,8 +180,10 @@ static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 	struct ses *s = ctx;
 	s->bye = NULL;
 	bool is_heard = r->how == UAC_FINAL && r->status / 100 == 2;
-	if (s->has_crossed && s->end.cause == SES_CAUSE_HANGUP)
-		s->end.by = is_heard && s->is_caller ? SES_BY_LOCAL : SES_BY_REMOTE;
+	if (s->has_crossed && s->end.by == SES_BY_LOCAL && !(is_heard && s->is_caller)) {
+		s->has_end = false;
+		ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_HANGUP, 0, STR_NONE);
+	}
 	ses_step(s, SES_E_BYE_DONE, STR_NONE);
 	ses_flush(s);
 }
@@ -179,6 +193,7 @@ static const struct uac_user bye_user = {.on_done = on_bye_done};
 /* False: it could not even be sent. */
 static bool send_bye(struct ses *s)
 {
+	drop_requests(s);
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
 	if (s->bye_reason[0])

@@ -196,7 +196,7 @@ static bool retry_with_credentials(struct uac *u, const struct sip_msg *msg)
 {
 	if ((msg->status != 401 && msg->status != 407) || u->is_cancelled)
 		return false;
-	if (!u->s.acc || !u->s.acc->password.n || !auth_learn(u->s.auth, msg))
+	if (!u->s.acc || !u->s.acc->password.n || !auth_learn(u->s.auth, &u->auth_try, msg))
 		return false;
 	tsx_detach(u->m->tsx, u->ct);
 	u->ct = 0;
@@ -315,7 +315,6 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 	u->invite = invite;
 	enum err e = copy_spec(u, spec);
 	if (e == OK) {
-		auth_begin(u->s.auth);
 		++*u->s.cseq;
 		e = begin(u);
 	}
