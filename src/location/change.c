@@ -337,7 +337,7 @@ static void process(struct loc_shard *s, struct loc_change *c, bool is_inside)
 	}
 	enum loc_outcome outcome = merge(s, c, old);
 	if (outcome == LOC_OK && s->scratch.n) {
-		c->next_rec = loc_rec_new(c->aor, c->hash, buf_view(&s->scratch));
+		c->next_rec = loc_rec_new(c->aor, c->hash, s->n, buf_view(&s->scratch));
 		if (!c->next_rec)
 			outcome = LOC_MEMORY;
 	}

@@ -138,7 +138,7 @@ static void on_load(void *arg, struct str aor, struct str value)
 			(void)!loc_item_put(&s->scratch, &item);
 		}
 	}
-	struct loc_rec *r = loc_rec_new(aor, hash, buf_view(&s->scratch));
+	struct loc_rec *r = loc_rec_new(aor, hash, s->n, buf_view(&s->scratch));
 	if (r && loc_table_put(&s->table, hash, r) == OK)
 		return;
 	free(r);
@@ -210,7 +210,7 @@ static void expire_rec(void *arg, struct loc_rec *r)
 	if (s->scratch.err)
 		return; /* the next tick tries again */
 	if (n_gone < r->n_contacts) {
-		left = loc_rec_new(aor, hash, buf_view(&s->scratch));
+		left = loc_rec_new(aor, hash, s->n, buf_view(&s->scratch));
 		if (!left || loc_table_put(&s->table, hash, left) != OK) {
 			free(left);
 			return;

@@ -12,7 +12,7 @@ struct loc_rec { /* one allocation per AOR; immutable once published */
 	uint32_t hash;        /* upper half of the AOR's hash */
 	uint32_t n;           /* bytes of body */
 	uint32_t next_expiry; /* of the contact that goes first; loc time, s */
-	uint8_t n_contacts, aor_n;
+	uint8_t n_contacts, aor_n, shard;
 	uint8_t body[]; /* AOR, then the contacts */
 };
 
@@ -45,7 +45,7 @@ static inline const uint8_t *loc_rec_contacts(const struct loc_rec *r, size_t *n
 enum err loc_item_put(struct buf *b, const struct loc_item *i);
 /* A record of an AOR and packed contacts; NULL without memory, or when the contacts are unreadable
  * or none. */
-struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, struct str contacts);
+struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, size_t shard, struct str contacts);
 /* In packed contacts: adds `by` seconds to all times (saturating). */
 void loc_shift_times(uint8_t *p, size_t n, int64_t by);
 

@@ -20,11 +20,6 @@ const struct loc_rec *loc_get(struct loc *l, struct str aor)
 	return loc_table_find(&l->shard[hash % l->n].table, hash, aor);
 }
 
-static struct loc_shard *owner_of(struct loc *l, const struct loc_rec *r)
-{
-	return &l->shard[loc_hash(l, loc_rec_aor(r)) % l->n];
-}
-
 static bool is_flow_down(const struct loc_shard *reader, const struct loc_item *i)
 {
 	return i->flow && (i->is_down || (reader->tp && !tp_flow_is_up(reader->tp, i->flow)));
@@ -63,7 +58,7 @@ bool loc_next(struct loc *l, size_t shard, const struct loc_rec *r, size_t *curs
 	while (loc_item_next(p, n, cursor, &item, scratch)) {
 		if (item.expires <= now)
 			continue;
-		loc_binding_of(owner_of(l, r), &item, now, out);
+		loc_binding_of(&l->shard[r->shard], &item, now, out);
 		out->is_down = is_flow_down(&l->shard[shard], &item);
 		return true;
 	}

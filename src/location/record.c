@@ -6,7 +6,7 @@
  *	uri call_id path
  *
  * in the machine's byte order: journals stay on their machine. A typical phone takes 100 to 130
- * bytes; its AOR adds the record's head of 42 and the name. What most phones do not have costs
+ * bytes; its AOR adds the record's head of 39 and the name. What most phones do not have costs
  * nothing. An instance in the usual form urn:uuid (lower case) is kept as 16 bytes.
  *
  * These bytes come back from disk, so reading them trusts nothing: every length is checked against
@@ -224,7 +224,7 @@ struct str loc_rec_aor(const struct loc_rec *r)
 	return str_of((const char *)r->body, r->aor_n);
 }
 
-struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, struct str contacts)
+struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, size_t shard, struct str contacts)
 {
 	struct loc_scratch scratch;
 	struct loc_item item;
@@ -246,7 +246,8 @@ struct loc_rec *loc_rec_new(struct str aor, uint64_t hash, struct str contacts)
 			      .n = (uint32_t)(aor.n + contacts.n),
 			      .next_expiry = next,
 			      .n_contacts = (uint8_t)n,
-			      .aor_n = (uint8_t)aor.n};
+			      .aor_n = (uint8_t)aor.n,
+			      .shard = (uint8_t)shard};
 	memcpy(r->body, aor.p, aor.n);
 	memcpy(r->body + aor.n, contacts.p, contacts.n);
 	return r;

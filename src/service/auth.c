@@ -69,6 +69,11 @@ struct auth_nonce_msg {
 	enum auth_verdict verdict;
 };
 
+struct challenge { /* the header lines, without the nonce */
+	struct buf text;
+	size_t cut[MD__N]; /* where the nonce goes, once per line */
+};
+
 struct auth {
 	struct ev_shards *shards;
 	struct ev_loop *loop;
@@ -78,7 +83,8 @@ struct auth {
 	uint16_t boot;
 	uint32_t next_serial;
 	struct window *ring;
-	struct old_place *old; /* made when the first one is met */
+	struct old_place *old;            /* made when the first one is met */
+	struct challenge challenge[2][2]; /* [is_proxy][is_stale] */
 	struct auth_stats stats;
 };
 
@@ -433,18 +439,46 @@ void auth_cancel(struct auth_check *k)
 
 /* --- challenging ---------------------------------------------------------------------------- */
 
+/* Composed once: what changes in a challenge is the nonce. */
+static enum err challenge_init(const struct auth *a, struct challenge *c, bool is_proxy,
+			       bool is_stale)
+{
+	static const struct str mark = STR_INIT("?NONCE?");
+	buf_init(&c->text);
+	for (size_t i = 0; i < a->cfg.n_algs; i++) {
+		size_t from = c->text.n;
+		buf_str(&c->text,
+			is_proxy ? STR("Proxy-Authenticate: ") : STR("WWW-Authenticate: "));
+		sip_challenge_put(&c->text, a->cfg.realm, mark, a->cfg.algs[i], is_stale);
+		buf_str(&c->text, STR("\r\n"));
+		if (c->text.err)
+			return c->text.err;
+		/* the realm comes first, and might hold the mark */
+		size_t at = str_find(str_skip(buf_view(&c->text), from), STR("nonce=\"?NONCE?\""));
+		ASSERT(at != SIZE_MAX);
+		at += from + sizeof("nonce=\"") - 1;
+		memmove(c->text.p + at, c->text.p + at + mark.n, c->text.n - at - mark.n);
+		c->text.n -= mark.n;
+		c->cut[i] = at;
+	}
+	return OK;
+}
+
 void auth_challenge_put(struct auth *a, struct buf *b, bool is_proxy, bool is_stale)
 {
+	const struct challenge *c = &a->challenge[is_proxy][is_stale];
 	char mem[NONCE_TEXT + 4];
 	struct buf nonce;
+	size_t from = 0;
 	buf_init_fixed(&nonce, mem, sizeof(mem));
 	nonce_make(a, &nonce);
 	a->stats.n_challenges++;
 	for (size_t i = 0; i < a->cfg.n_algs; i++) {
-		buf_str(b, is_proxy ? STR("Proxy-Authenticate: ") : STR("WWW-Authenticate: "));
-		sip_challenge_put(b, a->cfg.realm, buf_view(&nonce), a->cfg.algs[i], is_stale);
-		buf_str(b, STR("\r\n"));
+		buf_put(b, c->text.p + from, c->cut[i] - from);
+		buf_put(b, nonce.p, nonce.n);
+		from = c->cut[i];
 	}
+	buf_put(b, c->text.p + from, c->text.n - from);
 }
 
 static enum code code_of(enum auth_verdict v)
@@ -517,6 +551,11 @@ enum err auth_new(struct ev_shards *shards, size_t shard, const struct auth_cfg 
 		a->cfg.algs[a->cfg.n_algs++] = MD_MD5;
 		a->cfg.algs[a->cfg.n_algs++] = MD_SHA256;
 	}
+	for (int i = 0; i < 4; i++)
+		if (challenge_init(a, &a->challenge[i / 2][i % 2], i / 2, i % 2) != OK) {
+			auth_free(a);
+			return ERR_NOMEM;
+		}
 	env_random(a->loop->env, &a->boot, sizeof(a->boot));
 	env_random(a->loop->env, &a->next_serial, sizeof(a->next_serial));
 	a->next_serial %= SERIALS;
@@ -532,6 +571,8 @@ void auth_free(struct auth *a)
 {
 	if (!a)
 		return;
+	for (int i = 0; i < 4; i++)
+		buf_fini(&a->challenge[i / 2][i % 2].text);
 	free(a->ring);
 	free(a->old);
 	free(a);

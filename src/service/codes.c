@@ -18,6 +18,14 @@ static const struct code_info infos[] = {
 #undef CODE
 };
 
+static const struct str warnings[] = {
+	{0},
+#define CODE(number, id, status, text, cause, remedy)                                              \
+	STR_INIT("Warning: 399 rung \"" #number " " text "\"\r\n"),
+#include "service/codes.def"
+#undef CODE
+};
+
 const struct code_info *code_info(enum code c)
 {
 	return c > CODE_NONE && c < CODE__N ? &infos[c] : NULL;
@@ -51,13 +59,8 @@ enum code code_find(struct str s)
 
 void code_warning_put(struct buf *b, enum code c)
 {
-	const struct code_info *i = code_info(c);
-	ASSERT(i);
-	buf_str(b, STR("Warning: 399 rung \""));
-	buf_u64(b, i->number);
-	buf_chr(b, ' ');
-	buf_str(b, i->text);
-	buf_str(b, STR("\"\r\n"));
+	ASSERT(code_info(c));
+	buf_str(b, warnings[c]);
 }
 
 void code_reason_put(struct buf *b, enum code c)

@@ -11,6 +11,11 @@
  * address in its Contact is translated too. A sender whose Via is true may register a Contact on
  * another machine, and is believed.
  *
+ * Which shard: a REGISTER belongs to the shard of its address of record, so that nonce, change and
+ * answer are all in one place (docs/adr/005). The transport asks here before it knows whose it is;
+ * all that counts is that the same To gets the same answer. Should the table see another shard in
+ * it than this does, the change travels there and back, and all is still right.
+ *
  * A request is a struct request from arrival to answer; it holds a reference to the message, whose
  * bytes the change borrows. Outgoing text is built in one buffer per shard.
  *
@@ -289,11 +294,13 @@ static bool is_by_source(const struct tp_rx *rx, const struct sip_uri *u)
 	struct sip_via via;
 	struct addr via_ip, contact = u->ip;
 	const struct addr *src = &rx->from;
+	contact.port = u->port ? u->port : 5060;
+	if (u->is_ip && addr_eq(&contact, src) && !tp_is_reliable(rx->proto))
+		return false; /* the usual phone */
 	if (!is_direct(rx->msg) || sip_via_parse(rx->msg->via, &via) != OK)
 		return false;
 	if (!u->is_ip) /* names that nobody resolves; and a connection needs no name */
 		return tp_is_reliable(rx->proto) || str_ends(u->host, STR(".invalid"));
-	contact.port = u->port ? u->port : 5060;
 	bool is_via_ip = addr_parse(via.host, 0, &via_ip);
 	bool is_true_host = is_via_ip && addr_ip_eq(&via_ip, src);
 	if (addr_ip_eq(&contact, src)) {
@@ -520,6 +527,24 @@ void reg_on_request(struct reg *r, tsx_id st, struct tp_rx *rx)
 		on_verified(q);
 }
 
+/* --- whose request it is ---------------------------------------------------------------------- */
+
+static bool owner_of(void *ctx, const struct sip_msg *m, size_t *shard)
+{
+	const struct reg *r = ctx;
+	struct sip_addr to;
+	char mem[LIMIT_AOR_BYTES];
+	struct buf aor;
+	if (m->method != SIP_REGISTER)
+		return false;
+	buf_init_fixed(&aor, mem, sizeof(mem));
+	if (sip_addr_parse(sip_value(m, SIP_HDR_TO), &to) != OK || to.uri_err ||
+	    dom_aor_put(r->env.dom, &to.uri, &aor))
+		return false;
+	*shard = loc_shard_of(r->env.loc, buf_view(&aor));
+	return true;
+}
+
 /* --- life ---------------------------------------------------------------------------------------
  */
 
@@ -542,6 +567,7 @@ enum err reg_new(const struct reg_env *env, const struct reg_cfg *cfg, struct re
 	list_init(&r->idle);
 	buf_init(&r->out);
 	buf_init(&r->lines);
+	tp_set_owner(env->tp, owner_of, r);
 	*out = r;
 	return OK;
 }
@@ -550,6 +576,7 @@ void reg_free(struct reg *r)
 {
 	if (!r)
 		return;
+	tp_set_owner(r->env.tp, NULL, NULL);
 	LIST_EACH (&r->live, l) {
 		struct request *q = LIST_ENTRY(l, struct request, link);
 		list_del(&q->link);
