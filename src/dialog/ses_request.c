@@ -65,7 +65,11 @@ void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 			(void)!tsx_reply(s->m->tsx, st, 481, STR_NONE, STR_NONE);
 		return;
 	}
-	bool is_ending = s->state == SES_CLOSING || s->state == SES_ENDING || s->state == SES_ENDED;
+	bool is_ending = s->state == SES_CLOSING || s->state == SES_ENDING;
+	if (s->state == SES_ENDED) { /* and its owner only to be told, later in this turn */
+		ses_reply(s, st, rx, 481, STR_NONE);
+		return;
+	}
 	if (method == SIP_BYE)
 		on_bye(s, st, rx);
 	else if (is_ending)

@@ -408,6 +408,37 @@ TEST(bye_in_an_early_dialog)
 	pair_free(&p);
 }
 
+TEST(bye_before_the_owner_was_told)
+{
+	/* the end is decided in a call of the owner's, and told later in the turn */
+	struct pair p = pair_new();
+	p.b->ring = 180;
+	party_call(p.a, p.b, "");
+	world_run(p.w, 100);
+	struct tp_rx *invite = ses_invite(call_of(p.b));
+	struct dlg *d = dialog(p.b);
+	char text[1024];
+	struct buf b;
+	buf_init_fixed(&b, text, sizeof(text));
+	buf_fmt(&b,
+		"BYE sip:b@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKbye\r\n"
+		"From: <sip:a@10.0.0.1>;tag=" STR_FMT "\r\nTo: <sip:b@10.0.0.2>;tag=" STR_FMT
+		"\r\nCall-ID: " STR_FMT "\r\nCSeq: %u BYE\r\nMax-Forwards: 70\r\n"
+		"Content-Length: 0\r\n\r\n",
+		STR_ARG(d->remote_tag), STR_ARG(d->local_tag), STR_ARG(d->call_id),
+		d->remote_cseq + 1);
+	struct tp_rx *bye = tp_rx_make(p.b->tp, buf_view(&b), &invite->from, &invite->to, TP_UDP);
+	CHECK(bye);
+	ladder_clear(p.w);
+	CHECK_EQ(ses_reject(call_of(p.b), 486, STR_NONE, STR_NONE), OK);
+	tsx_on_message(p.b->tsx, bye);
+	tp_rx_unref(p.b->tp, bye);
+	world_run(p.w, 5);
+	CHECK_LADDER(p.w, "    0 b->a 486 (INVITE)\n    0 b->a 481 (BYE)\n");
+	CHECK_EVENTS(p.b, "ended by local, rejected, 486 Busy Here\n");
+	pair_free(&p);
+}
+
 TEST(dropped_in_every_state)
 {
 	struct pair p = pair_new();
