@@ -11,9 +11,11 @@
  * when that was too little for the worst case, a second time. So an INVITE of 1.1 kB lives in a
  * block of 4 kB and not of 8.
  *
- * Owner: a response goes where our branch says, a request where its Call-ID hashes to. A response
- * whose branch names one shard and whose Call-ID another cannot be an answer to anything we sent:
- * all we send bears a Call-ID of the sending shard. It is dropped and counted.
+ * Owner: a response goes where our branch says, a request where its Call-ID hashes to, unless the
+ * layer above knows better (tp_set_owner: a REGISTER is best off on the shard of its address of
+ * record). A response whose branch names one shard and whose Call-ID another cannot be an answer to
+ * anything we sent: all we send bears a Call-ID of the sending shard. It is dropped and counted.
+ * Answers to REGISTER are not held to that where the layer above chooses.
  *
  * The tap sees a message on the owner, just before the layer above; what is not indexed at all is
  * shown where it came in. Counting of references is not atomic: a message is on one shard at a
@@ -99,11 +101,14 @@ static bool find_owner(struct tp *tp, const struct sip_msg *m, size_t *owner)
 	*owner = tp->shard;
 	if (tp->n_shards == 1)
 		return true;
+	if (tp->owner && m->is_request && tp->owner(tp->owner_ctx, m, owner))
+		return true;
 	if (m->call_id.n)
 		*owner = tp_owner_of(tp, m->call_id, STR_NONE);
 	if (m->is_request || !tp_branch_read(tp, m->via_branch, &id))
 		return true;
-	if (m->call_id.n && obj_id_shard(id) != *owner)
+	bool is_held = m->call_id.n && !(tp->owner && m->method == SIP_REGISTER);
+	if (is_held && obj_id_shard(id) != *owner)
 		return false;
 	if (obj_id_shard(id) < tp->n_shards)
 		*owner = obj_id_shard(id);

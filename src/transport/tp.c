@@ -143,6 +143,12 @@ static void random_keys(struct tp *tp)
 	tp->has_keys = true;
 }
 
+void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx)
+{
+	tp->owner = fn;
+	tp->owner_ctx = ctx;
+}
+
 void tp_set_keys(struct tp *tp, const uint8_t branch_key[16], const uint8_t call_id_key[16])
 {
 	memcpy(tp->branch_key, branch_key, sizeof(tp->branch_key));

@@ -54,7 +54,9 @@ struct tp {
 	struct ev_loop *loop;
 	struct block_cache *blocks;
 	struct tp_user user;
-	struct tp_tap tap; /* fn NULL: none */
+	struct tp_tap tap;  /* fn NULL: none */
+	tp_owner_fn *owner; /* NULL: every request belongs to its Call-ID's shard */
+	void *owner_ctx;
 	struct tp_limits limits;
 	size_t shard, n_shards;
 	struct net net;

@@ -79,6 +79,11 @@ struct tp_tap {
 		   const struct addr *from, const struct addr *to, struct str bytes);
 };
 
+/* Which shard owns a request, where that is not for its Call-ID to say: true with *shard set. The
+ * same bytes get the same answer on every shard and at any time, so that a repeated request finds
+ * its transaction. Not for methods that ACK or CANCEL may follow: those know the Call-ID alone. */
+typedef bool tp_owner_fn(void *ctx, const struct sip_msg *m, size_t *shard);
+
 struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
 	size_t max_connections, max_queued_bytes;
 	uint64_t idle_us;      /* a connection without traffic is closed after it */
@@ -92,7 +97,8 @@ struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
 enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct tp_user *user,
 		const struct tp_limits *limits, struct tp **out);
 void tp_free(struct tp *tp);
-void tp_set_tap(struct tp *tp, const struct tp_tap *tap); /* NULL: none */
+void tp_set_tap(struct tp *tp, const struct tp_tap *tap);     /* NULL: none */
+void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx); /* on every shard; NULL: none */
 /* Opens a listener (UDP socket, or TCP listener; others: ERR_UNSUPPORTED). With port 0 the kernel
  * chooses; tp_listener tells. ERR_NET with *why. Each shard opens the same ones, shard 0 first: it
  * makes sure that no other program has the address. */

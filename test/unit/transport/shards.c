@@ -95,6 +95,40 @@ TEST(shards_responses_follow_the_branch)
 	world_free(w);
 }
 
+static bool bodies_of_7_to_2(void *ctx, const struct sip_msg *m, size_t *shard)
+{
+	*shard = 2;
+	return m->body.n == 7;
+}
+
+/* The layer above may know better than the Call-ID; and then the answers to REGISTER are free. */
+TEST(shards_ask_above)
+{
+	char out[TP_BRANCH_MAX], text[600];
+	begin(3);
+	struct tp_dst d = to_addr(TP_UDP, node_addr(b, 0));
+	for (size_t i = 0; i < 3; i++)
+		tp_set_owner(b->tp[i], bodies_of_7_to_2, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_EQ(tp_send(a->tp[0], &d, request(call_id_for(b, i), NULL, 7), 0), OK);
+		CHECK_EQ(tp_send(a->tp[0], &d, request(call_id_for(b, i), NULL, 8), 0), OK);
+		WAIT(w, b->n_msg == 2 * i + 2);
+	}
+	for (size_t i = 0; i < 6; i++)
+		CHECK_EQ(b->msg_shard[i], b->msg[i]->msg->body.n == 7 ? 2 : i / 2);
+	tp_branch_make(b->tp[0], (obj_id)1 << 48 | 7, out);
+	struct str r = response(call_id_for(b, 0), out, 200);
+	size_t at = str_find(r, STR("CSeq: 1 ")) + 8;
+	int n = snprintf(text, sizeof(text), "%.*sREGISTER%s", (int)at, r.p,
+			 "\r\nContent-Length: 0\r\n\r\n");
+	CHECK_EQ(tp_send(a->tp[0], &d, str_of(text, (size_t)n), 0), OK);
+	WAIT(w, b->n_msg == 7);
+	CHECK_EQ(b->msg_shard[6], 1);
+	CHECK_EQ(tp_send(a->tp[0], &d, r, 0), OK); /* an OPTIONS' is held to its Call-ID */
+	WAIT(w, sum(b).n_mismatched == 1);
+	world_free(w);
+}
+
 /* A connection is reached from every shard, its end is heard on every shard, once. */
 TEST(shards_share_flows)
 {
