@@ -45,7 +45,7 @@ up() { # server
 	rm -rf "$work/data" "$work/server.log"
 	case $1 in
 	kamailio)
-		start server_pid server kamailio -f "$top/test/bench/kamailio.cfg" -A "ADDR=$SERVER" -A "WORKERS=$workers" -x fm -X fm \
+		start server_pid server kamailio -f "$here/../bench/kamailio.cfg" -A "ADDR=$SERVER" -A "WORKERS=$workers" -x fm -X fm \
 			-m 2048 -M 64 -DD -E -w "$work" -Y "$work"
 		wait_for 10 grep -qs "udp: $SERVER" "$work/server.log" && sleep 1
 		;;

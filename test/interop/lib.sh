@@ -103,7 +103,7 @@ finish() {
 
 server_start() { # further flags for `rung serve`
 	if [ "$SERVER_KIND" = kamailio ]; then
-		start server_pid server kamailio -f "$top/test/bench/kamailio.cfg" -A "ADDR=$SERVER" -A WORKERS=2 -x fm -X fm \
+		start server_pid server kamailio -f "$here/../bench/kamailio.cfg" -A "ADDR=$SERVER" -A WORKERS=2 -x fm -X fm \
 			-m 256 -M 16 -DD -E -w "$work" -Y "$work"
 		wait_for 10 grep -q "udp: $SERVER" "$work/server.log" && sleep 0.5
 		return
