@@ -72,6 +72,7 @@ struct auth_nonce_msg {
 struct challenge { /* the header lines, without the nonce */
 	struct buf text;
 	size_t cut[MD__N]; /* where the nonce goes, once per line */
+	size_t end[MD__N]; /* of each line */
 };
 
 struct auth {
@@ -460,11 +461,13 @@ static enum err challenge_init(const struct auth *a, struct challenge *c, bool i
 		memmove(c->text.p + at, c->text.p + at + mark.n, c->text.n - at - mark.n);
 		c->text.n -= mark.n;
 		c->cut[i] = at;
+		c->end[i] = c->text.n;
 	}
 	return OK;
 }
 
-void auth_challenge_put(struct auth *a, struct buf *b, bool is_proxy, bool is_stale)
+/* The first n challenges. */
+static void put_challenges(struct auth *a, struct buf *b, bool is_proxy, bool is_stale, size_t n)
 {
 	const struct challenge *c = &a->challenge[is_proxy][is_stale];
 	char mem[NONCE_TEXT + 4];
@@ -473,12 +476,24 @@ void auth_challenge_put(struct auth *a, struct buf *b, bool is_proxy, bool is_st
 	buf_init_fixed(&nonce, mem, sizeof(mem));
 	nonce_make(a, &nonce);
 	a->stats.n_challenges++;
-	for (size_t i = 0; i < a->cfg.n_algs; i++) {
+	for (size_t i = 0; i < n; i++) {
 		buf_put(b, c->text.p + from, c->cut[i] - from);
 		buf_put(b, nonce.p, nonce.n);
-		from = c->cut[i];
+		buf_put(b, c->text.p + c->cut[i], c->end[i] - c->cut[i]);
+		from = c->end[i];
 	}
-	buf_put(b, c->text.p + from, c->text.n - from);
+}
+
+/* How many challenges the sender survives. libre before it learnt SHA-256 (baresip up to 2.x, which
+ * is also what Debian 12 has) gives up at the first algorithm that it does not know, in whatever
+ * place it stands: it is offered the first of ours alone. (docs/adr/003) */
+static size_t survives(const struct auth *a, const struct sip_msg *m)
+{
+	struct str agent = sip_value(m, SIP_HDR_USER_AGENT);
+	bool is_old_libre = str_starts(agent, STR("baresip v0.")) ||
+			    str_starts(agent, STR("baresip v1.")) ||
+			    str_starts(agent, STR("baresip v2."));
+	return is_old_libre ? 1 : a->cfg.n_algs;
 }
 
 static enum code code_of(enum auth_verdict v)
@@ -514,7 +529,7 @@ enum code auth_challenge(struct auth *a, struct tsx_mgr *m, tsx_id st, const str
 	}
 	bool is_proxy = rx->msg->method != SIP_REGISTER;
 	buf_init_fixed(&lines, mem, sizeof(mem));
-	auth_challenge_put(a, &lines, is_proxy, code == CODE_AUTH_STALE);
+	put_challenges(a, &lines, is_proxy, code == CODE_AUTH_STALE, survives(a, rx->msg));
 	ASSERT(lines.err == OK); /* the realm is bounded */
 	enum err e = code_reply(m, st, code, is_proxy ? 407 : 401, buf_view(&lines));
 	(void)e; /* ERR_STATE as above */

@@ -75,8 +75,6 @@ bool auth_is_trusted(const struct auth *a, const struct addr *from);
 /* Answers a request that was not verified (c->verdict) with 401 (REGISTER) or 407 and challenges,
  * or 400 where asking again would not help. The code is in Warning. Returns it. */
 enum code auth_challenge(struct auth *a, struct tsx_mgr *m, tsx_id st, const struct auth_check *c);
-/* Appends the challenge header lines alone. */
-void auth_challenge_put(struct auth *a, struct buf *b, bool is_proxy, bool is_stale);
 
 struct auth_stats {
 	uint64_t n_challenges, n_by_verdict[AUTH__N];

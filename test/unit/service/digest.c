@@ -41,6 +41,37 @@ TEST_NO_OOM(challenges_in_order)
 	rig_free(r, false);
 }
 
+/* libre before SHA-256 fails at an algorithm that it does not know, wherever that stands. */
+TEST_NO_OOM(old_baresip_is_offered_one)
+{
+	static const struct {
+		const char *agent;
+		size_t n;
+	} t[] = {
+		{"User-Agent: baresip v1.0.0 (x86_64/linux)\r\n",  1},
+		{"User-Agent: baresip v2.12.0 (x86_64/linux)\r\n", 1},
+		{"User-Agent: baresip v4.10.0 (x86_64/linux)\r\n", 2},
+		{"User-Agent: baresip\r\n",                        2},
+		{"User-Agent: Linphonec/5.1.65\r\n",               2},
+		{"",					       2},
+	};
+	struct rig *r = rig_new(1, NULL);
+	for (uint32_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct sip_iter it = {0};
+		struct sip_challenge ch;
+		struct str value;
+		size_t n = 0;
+		CHECK_EQ(rig_ask(r, &(struct ask){.more = t[i].agent, .cseq = i + 1}), 401);
+		while (sip_each(r->last, SIP_HDR_WWW_AUTHENTICATE, &it, &value)) {
+			CHECK_EQ(sip_challenge_parse(value, &ch), OK);
+			CHECK_EQ(ch.alg, n++ ? MD_SHA256 : MD_MD5);
+			CHECK_EQ(ch.nonce.n, 24);
+		}
+		CHECK_EQ(n, t[i].n);
+	}
+	rig_free(r, false);
+}
+
 TEST_NO_OOM(other_requests_get_407)
 {
 	struct rig *r = rig_new(1, NULL);
