@@ -1,18 +1,28 @@
 /* Objects of one size with ids that outlive them.
  *
- * An object's memory is never returned before pool_fini, so a stale *id* can always be checked: the
- * slot's generation tells whether the object it named is still the one that lives there. Stale
- * *pointers* are bugs; with AddressSanitizer they are seen, because free objects are poisoned.
+ * A stale *id* can always be checked: the slot's generation tells whether the object it named is
+ * still the one that lives there. Stale *pointers* are bugs; with AddressSanitizer they are seen,
+ * because free objects are poisoned.
  *
- *   chunk:  | head | object | head | object | ...  64 of them, allocated when needed
- *   head:   generation (1 .. 2^24-1, never 0), slot, next free slot, liveness
+ *   chunks[]:  memory, live objects, free list, generation to begin with      one per 2^n slots
+ *   memory:    | head | object | head | object | ...
+ *   head:      generation (1 .. 2^24-1, never 0), slot, next free slot, liveness
+ *
+ * Chunks are of 64 kB and more, so that malloc gives each a mapping of its own as long as its
+ * threshold is left alone (cmd sets it): freeing one gives its pages back at once. Slots are
+ * touched only when they are used first, so a chunk costs what is used of it. Of the chunks that
+ * have emptied one in eight is kept: load that goes up and down a little frees nothing. A chunk
+ * that gets memory again begins with a generation above all that it had.
  *
  * Invariants:
- * 1. n_used objects are live; the others of the first n_slots slots are in the free list, which
- *    holds slot+1 (0 ends it).
- * 2. The generation moves when an object is put back, so an id matches at most one life of a slot
+ * 1. n_used objects are live; free slots of a chunk that were used before are in its free list,
+ *    which holds index+1 (0 ends it); those from n_init on were never used.
+ * 2. A chunk is in one list, or in none when it is full: open (has live objects and free slots),
+ *    spare (has memory only), bare (has not even that). n_filled have memory, n_spare are spare.
+ * 3. The generation moves when an object is put back, so an id matches at most one life of a slot
  *    (until 2^24 lives have passed).
- * 3. Slots are reused last-in first-out: the warmest memory first.
+ * 4. Slots are reused last-in first-out within a chunk, and the lists are stacks: the warmest
+ *    memory first; a spare chunk only when no open one is left.
  */
 
 #include "base/pool.h"
@@ -37,14 +47,24 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-#define CHUNK    64
-#define GEN_MASK 0xff'ffffu
+#define CHUNK_BYTES (64u << 10)
+#define BITS_MIN    6
+#define BITS_MAX    12
+#define SPARE_PART  8 /* one chunk in so many may be empty */
+#define GEN_MASK    0xff'ffffu
 
 struct head {
 	_Alignas(16) uint32_t gen;
 	uint32_t slot;
-	uint32_t next_free; /* slot+1, or 0 */
+	uint32_t next_free; /* index in the chunk + 1, or 0 */
 	uint32_t is_live;
+};
+
+struct pool_chunk {
+	char *mem; /* NULL: none now */
+	uint32_t n_live, n_init, free_head;
+	uint32_t gen;        /* the highest that an object here has had */
+	uint32_t next, prev; /* chunk+1 in its list; prev in the open one only */
 };
 
 static size_t stride(const struct pool *p)
@@ -52,9 +72,14 @@ static size_t stride(const struct pool *p)
 	return sizeof(struct head) + ((p->size + 15) & ~(size_t)15);
 }
 
-static struct head *head_at(const struct pool *p, uint32_t slot)
+static uint32_t per_chunk(const struct pool *p)
 {
-	return (struct head *)(void *)((char *)p->chunks[slot / CHUNK] + slot % CHUNK * stride(p));
+	return 1u << p->chunk_bits;
+}
+
+static struct head *head_in(const struct pool *p, const struct pool_chunk *c, uint32_t i)
+{
+	return (struct head *)(void *)(c->mem + i * stride(p));
 }
 
 static struct head *head_of(const void *obj)
@@ -62,58 +87,158 @@ static struct head *head_of(const void *obj)
 	return (struct head *)(void *)((char *)(uintptr_t)obj - sizeof(struct head));
 }
 
+static uint32_t next_gen(uint32_t gen)
+{
+	return (gen & GEN_MASK) == GEN_MASK ? 1 : gen + 1;
+}
+
 void pool_init(struct pool *p, size_t size, uint32_t max, uint8_t kind, uint8_t shard)
 {
 	ASSERT(size > 0);
-	*p = (struct pool){.size = size, .kind = kind, .shard = shard};
+	*p = (struct pool){.size = size, .kind = kind, .shard = shard, .chunk_bits = BITS_MIN};
 	p->max = max < LIMIT_POOL_OBJECTS ? max : LIMIT_POOL_OBJECTS;
+	while (p->chunk_bits < BITS_MAX && (stride(p) << p->chunk_bits) < CHUNK_BYTES)
+		p->chunk_bits++;
+}
+
+static void chunk_free(const struct pool *p, struct pool_chunk *c)
+{
+	ASAN_UNPOISON_MEMORY_REGION(c->mem, stride(p) << p->chunk_bits);
+	free(c->mem);
+	c->mem = NULL;
 }
 
 void pool_fini(struct pool *p)
 {
-	for (uint32_t i = 0; i < p->n_chunks; i++) {
-		ASAN_UNPOISON_MEMORY_REGION(p->chunks[i], CHUNK * stride(p));
-		free(p->chunks[i]);
-	}
+	for (uint32_t i = 0; i < p->n_chunks; i++)
+		chunk_free(p, &p->chunks[i]);
 	free(p->chunks);
 	p->chunks = NULL;
-	p->n_chunks = p->n_slots = p->n_used = p->free_head = 0;
+	p->n_chunks = p->n_filled = p->n_spare = p->n_used = 0;
+	p->open = p->spare = p->bare = 0;
 }
 
+/* --- chunks --------------------------------------------------------------------------------- */
+
+static void open_push(struct pool *p, uint32_t i)
+{
+	struct pool_chunk *c = &p->chunks[i];
+	c->prev = 0;
+	c->next = p->open;
+	if (c->next)
+		p->chunks[c->next - 1].prev = i + 1;
+	p->open = i + 1;
+}
+
+static void open_remove(struct pool *p, uint32_t i)
+{
+	struct pool_chunk *c = &p->chunks[i];
+	if (c->prev)
+		p->chunks[c->prev - 1].next = c->next;
+	else
+		p->open = c->next;
+	if (c->next)
+		p->chunks[c->next - 1].prev = c->prev;
+}
+
+static void push(struct pool *p, uint32_t *list, uint32_t i)
+{
+	p->chunks[i].next = *list;
+	*list = i + 1;
+}
+
+static uint32_t pop(struct pool *p, uint32_t *list)
+{
+	uint32_t i = *list - 1;
+	*list = p->chunks[i].next;
+	return i;
+}
+
+/* One more place in the table. */
 static bool add_chunk(struct pool *p)
 {
-	if ((p->n_chunks & (p->n_chunks - 1)) == 0) { /* the array is full at powers of two */
-		size_t cap = p->n_chunks ? 2 * (size_t)p->n_chunks : 1;
-		void **chunks = realloc(p->chunks, cap * sizeof(*chunks));
+	uint32_t n = p->n_chunks;
+	if ((uint64_t)n << p->chunk_bits >= LIMIT_POOL_OBJECTS)
+		return false;
+	if ((n & (n - 1)) == 0) { /* the table is full at powers of two */
+		size_t cap = n ? 2 * (size_t)n : 1;
+		struct pool_chunk *chunks = realloc(p->chunks, cap * sizeof(*chunks));
 		if (!chunks)
 			return false;
 		p->chunks = chunks;
 	}
-	void *c = aligned_alloc(16, CHUNK * stride(p));
-	if (!c)
-		return false;
-	ASAN_POISON_MEMORY_REGION(c, CHUNK * stride(p));
-	p->chunks[p->n_chunks++] = c;
+	p->chunks[n] = (struct pool_chunk){0};
+	p->n_chunks++;
+	push(p, &p->bare, n);
 	return true;
 }
 
+/* Memory for a bare chunk, which becomes spare. */
+static bool fill_chunk(struct pool *p)
+{
+	if (!p->bare && !add_chunk(p))
+		return false;
+	struct pool_chunk *c = &p->chunks[p->bare - 1];
+	c->mem = aligned_alloc(16, stride(p) << p->chunk_bits);
+	if (!c->mem)
+		return false;
+	ASAN_POISON_MEMORY_REGION(c->mem, stride(p) << p->chunk_bits);
+	c->n_init = c->free_head = 0;
+	c->gen = next_gen(c->gen);
+	push(p, &p->spare, pop(p, &p->bare));
+	p->n_filled++;
+	p->n_spare++;
+	return true;
+}
+
+/* Makes sure that a chunk is open. */
+static bool open_chunk(struct pool *p)
+{
+	if (p->open)
+		return true;
+	if (!p->spare && !fill_chunk(p))
+		return false;
+	open_push(p, pop(p, &p->spare));
+	p->n_spare--;
+	return true;
+}
+
+/* The last object of a chunk is back. */
+static void chunk_emptied(struct pool *p, uint32_t i)
+{
+	open_remove(p, i);
+	push(p, &p->spare, i);
+	p->n_spare++;
+	while (p->n_spare > p->n_filled / SPARE_PART + 1) {
+		i = pop(p, &p->spare);
+		chunk_free(p, &p->chunks[i]);
+		push(p, &p->bare, i);
+		p->n_spare--;
+		p->n_filled--;
+	}
+}
+
+/* --- objects -------------------------------------------------------------------------------- */
+
 void *pool_get(struct pool *p)
 {
+	if (p->n_used >= p->max || !open_chunk(p))
+		return NULL;
+	uint32_t at = p->open - 1;
+	struct pool_chunk *c = &p->chunks[at];
 	struct head *h;
-	if (p->free_head) {
-		h = head_at(p, p->free_head - 1);
-		p->free_head = h->next_free;
+	if (c->free_head) {
+		h = head_in(p, c, c->free_head - 1);
+		c->free_head = h->next_free;
 	} else {
-		if (p->n_slots >= p->max)
-			return NULL;
-		if (p->n_slots == p->n_chunks * CHUNK && !add_chunk(p))
-			return NULL;
-		h = head_at(p, p->n_slots);
+		h = head_in(p, c, c->n_init);
 		ASAN_UNPOISON_MEMORY_REGION(h, sizeof(*h));
-		*h = (struct head){.gen = 1, .slot = p->n_slots++};
+		*h = (struct head){.gen = c->gen, .slot = (at << p->chunk_bits) + c->n_init++};
 	}
 	h->is_live = 1;
 	p->n_used++;
+	if (++c->n_live == per_chunk(p))
+		open_remove(p, at);
 	ASAN_UNPOISON_MEMORY_REGION(h + 1, p->size);
 	return memset(h + 1, 0, p->size);
 }
@@ -121,13 +246,21 @@ void *pool_get(struct pool *p)
 void pool_put(struct pool *p, void *obj)
 {
 	struct head *h = head_of(obj);
-	ASSERT(h->is_live && h->slot < p->n_slots && head_at(p, h->slot) == h);
+	uint32_t at = h->slot >> p->chunk_bits, i = h->slot & (per_chunk(p) - 1);
+	ASSERT(h->is_live && at < p->n_chunks && head_in(p, &p->chunks[at], i) == h);
+	struct pool_chunk *c = &p->chunks[at];
 	h->is_live = 0;
-	h->gen = (h->gen & GEN_MASK) == GEN_MASK ? 1 : h->gen + 1;
-	h->next_free = p->free_head;
-	p->free_head = h->slot + 1;
+	h->gen = next_gen(h->gen);
+	if (h->gen > c->gen)
+		c->gen = h->gen;
+	h->next_free = c->free_head;
+	c->free_head = i + 1;
 	p->n_used--;
 	ASAN_POISON_MEMORY_REGION(obj, p->size);
+	if (c->n_live-- == per_chunk(p))
+		open_push(p, at);
+	if (c->n_live == 0)
+		chunk_emptied(p, at);
 }
 
 obj_id pool_id(const struct pool *p, const void *obj)
@@ -138,17 +271,28 @@ obj_id pool_id(const struct pool *p, const void *obj)
 
 void *pool_find(const struct pool *p, obj_id id)
 {
-	uint32_t slot = (uint32_t)id & 0xff'ffff;
-	if (obj_id_kind(id) != p->kind || obj_id_shard(id) != p->shard || slot >= p->n_slots)
+	uint32_t slot = (uint32_t)id & 0xff'ffff, at = slot >> p->chunk_bits;
+	if (obj_id_kind(id) != p->kind || obj_id_shard(id) != p->shard || at >= p->n_chunks)
 		return NULL;
-	struct head *h = head_at(p, slot);
+	const struct pool_chunk *c = &p->chunks[at];
+	uint32_t i = slot & (per_chunk(p) - 1);
+	if (!c->mem || i >= c->n_init)
+		return NULL;
+	struct head *h = head_in(p, c, i);
 	return h->is_live && h->gen == ((uint32_t)(id >> 24) & GEN_MASK) ? h + 1 : NULL;
 }
 
 void *pool_next(const struct pool *p, uint32_t *cursor)
 {
-	while (*cursor < p->n_slots) {
-		struct head *h = head_at(p, (*cursor)++);
+	for (uint32_t at; (at = *cursor >> p->chunk_bits) < p->n_chunks;) {
+		const struct pool_chunk *c = &p->chunks[at];
+		uint32_t i = *cursor & (per_chunk(p) - 1);
+		if (!c->mem || i >= c->n_init) {
+			*cursor = (at + 1) << p->chunk_bits;
+			continue;
+		}
+		struct head *h = head_in(p, c, i);
+		++*cursor;
 		if (h->is_live)
 			return h + 1;
 	}

@@ -1,9 +1,9 @@
 #pragma once
-/* Objects of one size, bounded, never returned to the OS before pool_fini; each has a slot and a
- * generation, so that a 64-bit id {kind:8 shard:8 generation:24 slot:24} can outlive the object: a
- * stale id finds nothing. Chunks are allocated on demand (64 objects at a time), so an idle pool
- * costs nothing. With AddressSanitizer free objects are poisoned. Not thread-safe: one pool belongs
- * to one shard. */
+/* Objects of one size, bounded; each has a slot and a generation, so that a 64-bit id {kind:8
+ * shard:8 generation:24 slot:24} can outlive the object: a stale id finds nothing. Memory comes in
+ * chunks on demand, so an idle pool costs nothing, and a chunk whose objects are all back is freed
+ * again once there are spare ones: what a burst took does not stay. With AddressSanitizer free
+ * objects are poisoned. Not thread-safe: one pool belongs to one shard. */
 
 #include "base/err.h"
 
@@ -14,11 +14,11 @@ typedef uint64_t obj_id; /* 0 names nothing */
 
 struct pool {
 	size_t size; /* bytes of an object as asked for */
-	uint32_t max, n_used, n_slots;
-	uint8_t kind, shard;
-	uint32_t free_head;
-	void **chunks;
-	uint32_t n_chunks;
+	uint32_t max, n_used;
+	uint8_t kind, shard, chunk_bits; /* a chunk holds 2^chunk_bits objects */
+	uint32_t n_chunks, n_filled, n_spare;
+	uint32_t open, spare, bare; /* lists of chunks, see pool.c */
+	struct pool_chunk *chunks;
 };
 
 void pool_init(struct pool *p, size_t size, uint32_t max, uint8_t kind, uint8_t shard);

@@ -43,8 +43,8 @@ TEST(pool_is_bounded)
 	while (n)
 		pool_put(&p, obj[--n]);
 	CHECK_EQ(p.n_used, 0);
-	for (n = 0; n < n_all; n++) /* what was had once can be had again without memory */
-		CHECK((obj[n] = pool_get(&p)));
+	for (n = 0; n < n_all; n++)
+		CHECK((obj[n] = pool_get(&p))); /* a spare chunk stays */
 	bool is_kind0_id_set = n && pool_id(&p, obj[0]) != 0;
 	pool_fini(&p);
 	CHECK_EQ(n_all, 150);
@@ -74,6 +74,43 @@ TEST(pool_iterates_over_the_living)
 	}
 	CHECK_EQ(n, 66);
 	CHECK_EQ(sum, 4950 - 1683);
+	CHECK_EQ(p.n_used, 0);
+	pool_fini(&p);
+}
+
+/* A burst's memory goes back, and the ids of its objects find nothing in its next one. */
+TEST(pool_gives_back_what_a_burst_took)
+{
+	enum { N = 5000 };
+	struct pool p;
+	static void *obj[N];
+	static obj_id id[N];
+	pool_init(&p, 240, N, 1, 1);
+	for (int round = 0; round < 3; round++) {
+		uint32_t cursor = 0;
+		int n = 0, n_stale = 0;
+		while (n < N && (obj[n] = pool_get(&p))) {
+			n_stale += round && !pool_find(&p, id[n]);
+			id[n] = pool_id(&p, obj[n]);
+			n++;
+		}
+		if (n < N) { /* memory was refused: what is there must still be whole */
+			for (int i = 0; i < n; i++)
+				pool_put(&p, obj[i]);
+			break;
+		}
+		CHECK(round == 0 || n_stale == N);
+		CHECK(!pool_get(&p));
+		uint32_t n_filled = p.n_filled;
+		for (int i = 0; i < N; i++)
+			if (i != 1234)
+				pool_put(&p, obj[i]);
+		CHECK(n_filled > 10 && p.n_filled <= 3);
+		CHECK(pool_find(&p, id[1234]) == obj[1234]);
+		CHECK(!pool_find(&p, id[0]) && !pool_find(&p, id[N - 1]));
+		CHECK(pool_next(&p, &cursor) == obj[1234] && !pool_next(&p, &cursor));
+		pool_put(&p, obj[1234]);
+	}
 	CHECK_EQ(p.n_used, 0);
 	pool_fini(&p);
 }
