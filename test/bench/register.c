@@ -10,10 +10,12 @@
 #include "store/mem.h"
 #include "transaction/transaction.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define USERS 100000u
 
@@ -66,7 +68,8 @@ static void add_accounts(struct st *st)
 		die("no accounts");
 }
 
-static void open_rig(struct rig *r)
+/* dir NULL: the disk in memory. */
+static void open_rig(struct rig *r, const char *dir)
 {
 	struct buf why;
 	const char *reason;
@@ -78,7 +81,8 @@ static void open_rig(struct rig *r)
 	if (!r->env || ev_shards_new(&r->env, 1, &r->shards) || ev_workers_start(r->shards, 0))
 		die("no shard");
 	r->loop = ev_shard(r->shards, 0);
-	if (st_open_mem(disk, &r->st, &why))
+	if (dir ? st_open(dir, ST_SERVER | ST_CREATE, &r->st, &why)
+		: st_open_mem(disk, &r->st, &why))
 		die("no store");
 	size_t n;
 	if (st_accounts_count(r->st, &n) || n == 0)
@@ -204,12 +208,54 @@ static void lookup_names(void *arg, uint64_t n)
 	}
 }
 
+static double pss_bytes(void)
+{
+	char line[200];
+	double kb = 0;
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Pss: %lf", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb * 1024;
+}
+
+/* All told, by the growth of this process: first a minute of refreshes of few users, so that pools
+ * of transactions, nonces and buffers have their steady size, then all users at the same rate. */
+static void measure_memory(void)
+{
+	static struct rig r;
+	char dir[] = "/tmp/rung-bench-XXXXXX", path[600];
+	if (!mkdtemp(dir))
+		die("no folder");
+	open_rig(&r, dir);
+	for (uint32_t i = 0; i < 60000; i++) {
+		r.user = i % 1000;
+		register_one(&r);
+	}
+	double before = pss_bytes();
+	for (r.user = 1000; r.user < USERS;)
+		register_one(&r);
+	bench_note("bytes per binding, all told (growth of PSS)", "B",
+		   (pss_bytes() - before) / (USERS - 1000), 310);
+	close_rig(&r);
+	DIR *d = opendir(dir);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		unlink(path);
+	}
+	if (d)
+		closedir(d);
+	rmdir(dir);
+}
+
 void bench_main(void)
 {
 	static struct rig r;
 	if (st_mem_new(&disk))
 		die("no disk");
-	open_rig(&r);
+	open_rig(&r, NULL);
 	bench_run(&(struct bench){.name = "registration with digest, both messages",
 				  .fn = registrations,
 				  .arg = &r,
@@ -237,11 +283,12 @@ void bench_main(void)
 		.name = "  of it: the bench's own names", .fn = lookup_names, .arg = &r, .ops = 1});
 	close_rig(&r);
 	double t0 = now_ms();
-	open_rig(&r);
+	open_rig(&r, NULL);
 	bench_note("start with 100,000 accounts and bindings", "ms", now_ms() - t0, 1000);
 	loc_stats(exc_location(r.exc), 0, &s);
 	if (s.n_bindings < USERS)
 		die("bindings are missing after the restart");
 	close_rig(&r);
 	st_mem_free(disk);
+	measure_memory();
 }
