@@ -58,6 +58,7 @@ claim_net
 
 start() { # variable for the pid, what it is, command ...; its output goes to $work/<what>.log
 	local -n started=$1
+	rm -f "$work/$2.log" # what an earlier one said must not be taken for this one's
 	"${@:3}" >"$work/$2.log" 2>&1 </dev/null {net_lock}>&- &
 	started=$!
 	child[$started]=$2
