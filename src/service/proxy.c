@@ -66,7 +66,8 @@ struct ctx {
 	struct rt_side caller;
 	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
 		is_server_gone, is_busy;
-	bool is_closed; /* no further branch or address is tried */
+	bool is_closed;     /* no further branch or address is tried */
+	bool is_overloaded; /* something could not be started for want of room */
 	uint32_t breadth;
 	struct branch *branches;
 	struct tmr serial;
@@ -312,7 +313,9 @@ static void answer_best(struct ctx *c)
 		c->is_final_sent = true;
 		tsx_drop(c->prx->tsx, c->st);
 	} else {
-		refuse(c, r.is_bad ? CODE_NEXT_HOP_BROKEN : CODE_NEXT_HOP_UNREACHABLE);
+		refuse(c, c->is_overloaded ? CODE_OVERLOAD
+			  : r.is_bad       ? CODE_NEXT_HOP_BROKEN
+					   : CODE_NEXT_HOP_UNREACHABLE);
 	}
 }
 
@@ -480,6 +483,12 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 static const struct tsx_client_user client_user = {
 	.compose = compose, .on_response = on_response, .on_end = on_end};
 
+/* What we have no room for says nothing about the next hop. */
+static void note_room(struct ctx *c, enum err e)
+{
+	c->is_overloaded |= e == ERR_LIMIT || e == ERR_NOMEM;
+}
+
 /* Starts a client transaction towards the next address that takes one. */
 static void try_next(struct branch *b)
 {
@@ -487,8 +496,10 @@ static void try_next(struct branch *b)
 	struct prx *p = c->prx;
 	while (b->next_dst < b->dsts.n) {
 		const struct tp_dst *dst = &b->dsts.dst[b->next_dst++];
-		if (tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b, &b->ct) !=
-		    OK)
+		enum err e = tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b,
+					    &b->ct);
+		note_room(c, e);
+		if (e)
 			continue;
 		b->state = CALLING;
 		p->stats.n_forwarded++;
@@ -505,6 +516,7 @@ static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	struct branch *b = ctx;
 	b->resolve = NULL;
 	b->dsts.n = 0;
+	note_room(b->ctx, e);
 	if (e == OK)
 		b->dsts = *t;
 	try_next(b);
@@ -536,6 +548,7 @@ static void start_branch(struct branch *b)
 					    &b->resolve);
 		if (e == ERR_MORE)
 			return;
+		note_room(b->ctx, e);
 		if (e)
 			b->dsts.n = 0;
 	}

@@ -71,6 +71,11 @@ size_t test_allocs(void)
 	return n_allocs;
 }
 
+void test_fail_alloc(size_t k)
+{
+	fail_at = k ? n_allocs + k : 0;
+}
+
 void test_register(struct test_case *c)
 {
 	*cases_end = c;
