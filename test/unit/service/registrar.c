@@ -302,6 +302,38 @@ TEST_NO_OOM(registrations_survive_a_restart)
 	rig_free(r, false);
 }
 
+/* The exchange crashes at each of its writes: what was answered 200 is there after the restart. */
+TEST_NO_OOM(no_crash_loses_an_answered_registration)
+{
+	static const enum st_fault faults[] = {ST_FAULT_CRASH_BEFORE, ST_FAULT_CRASH_TORN,
+					       ST_FAULT_CRASH_AFTER};
+	for (unsigned f = 0; f < 3; f++) {
+		for (uint64_t k = 1; k <= 5; k++) {
+			struct rig *r = rig_new(2, NULL);
+			struct st_mem *disk = r->disk;
+			bool is_acked[2] = {false, false};
+			st_mem_fault(disk, k, faults[f]);
+			for (uint32_t i = 0; i < 6 && !st_mem_has_crashed(disk); i++) {
+				bool is_second = i % 2;
+				struct ask a = {.cseq = 10 * i + 1,
+						.call_id = is_second ? "b" : "a",
+						.to = is_second ? "<sip:200@192.0.2.1>"
+								: "<sip:100@192.0.2.1>",
+						.user = is_second ? "200" : "100",
+						.password = is_second ? "secret200" : "secret100"};
+				is_acked[is_second] |= rig_register(r, &a) == 200;
+			}
+			CHECK(st_mem_has_crashed(disk));
+			rig_free(r, true);
+			st_mem_restart(disk);
+			r = rig_new(3, disk);
+			CHECK(!is_acked[0] || loc_get(r->loc, STR("100@rung-test")));
+			CHECK(!is_acked[1] || loc_get(r->loc, STR("200@rung-test")));
+			rig_free(r, false);
+		}
+	}
+}
+
 /* The answer waits for the disk; the process may end meanwhile. */
 TEST_NO_OOM(ending_in_the_middle)
 {
