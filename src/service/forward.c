@@ -144,10 +144,14 @@ static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p
 				  struct buf *b)
 {
 	const struct sip_msg *m = p->rx->msg;
-	struct addr out_local, in_local = p->rx->to;
+	struct addr out_local, in_local;
+	struct tp_dst back = tp_dst_back(p->rx);
 	enum err e = tp_local_for(p->self->tp, dst, &out_local);
 	if (e)
 		return e;
+	/* not rx->to: on a connection of ours that is no port that anybody could call */
+	if (tp_local_for(p->self->tp, &back, &in_local))
+		in_local = p->rx->to;
 	struct rt_token tok = {.caller_hash = rt_tag_hash(p->self, m->from_tag),
 			       .caller = p->caller,
 			       .callee = t->callee};

@@ -3,7 +3,7 @@
  * A token is a few bytes, printed in the URL-safe base64 alphabet so that it may stand in the user
  * part of a URI:
  *
- *     caller_hash:2 | caller side | callee side | check:5
+ *     caller_hash:4 | caller side | callee side | check:5
  *     side = 0  or  1 + proto, family | ip:4 or 16 | port:2 | flow:8 (all but UDP)
  *
  * `check` is a keyed hash over the Call-ID and all bytes before it. Invariants: 1. A token that was
@@ -24,13 +24,14 @@
 
 #define CHECK_BYTES 5
 #define SIDE_MAX    (1 + 16 + 2 + 8)
-#define RAW_MAX     (2 + 2 * SIDE_MAX + CHECK_BYTES)
+#define HASH_BYTES  4
+#define RAW_MAX     (HASH_BYTES + 2 * SIDE_MAX + CHECK_BYTES)
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-uint16_t rt_tag_hash(const struct rt_self *self, struct str tag)
+uint32_t rt_tag_hash(const struct rt_self *self, struct str tag)
 {
-	return (uint16_t)siphash(self->key, tag.p, tag.n);
+	return (uint32_t)siphash(self->key, tag.p, tag.n);
 }
 
 static uint64_t check_of(const struct rt_self *self, struct str call_id, const uint8_t *raw,
@@ -142,8 +143,9 @@ static size_t decode(struct str s, uint8_t raw[RAW_MAX])
 struct str rt_token_put(const struct rt_self *self, struct str call_id, const struct rt_token *t,
 			char out[RT_TOKEN_MAX])
 {
-	uint8_t raw[RAW_MAX] = {(uint8_t)(t->caller_hash >> 8), (uint8_t)t->caller_hash};
-	size_t n = 2;
+	uint8_t raw[RAW_MAX];
+	size_t n = HASH_BYTES;
+	memcpy(raw, &t->caller_hash, HASH_BYTES);
 	n += put_side(raw + n, &t->caller);
 	n += put_side(raw + n, &t->callee);
 	uint64_t check = check_of(self, call_id, raw, n);
@@ -156,14 +158,14 @@ bool rt_token_read(const struct rt_self *self, struct str call_id, struct str te
 {
 	uint8_t raw[RAW_MAX];
 	size_t n = decode(text, raw);
-	if (n < 2 + 2 + CHECK_BYTES)
+	if (n < HASH_BYTES + 2 + CHECK_BYTES)
 		return false;
 	n -= CHECK_BYTES;
 	uint64_t check = check_of(self, call_id, raw, n);
 	if (memcmp(raw + n, &check, CHECK_BYTES) != 0)
 		return false;
-	out->caller_hash = (uint16_t)(raw[0] << 8 | raw[1]);
-	size_t at = 2, got = get_side(raw + at, n - at, &out->caller);
+	memcpy(&out->caller_hash, raw, HASH_BYTES);
+	size_t at = HASH_BYTES, got = get_side(raw + at, n - at, &out->caller);
 	at += got;
 	return got && get_side(raw + at, n - at, &out->callee);
 }

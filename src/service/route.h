@@ -22,7 +22,7 @@ struct rt_side { /* how one side is reached; is_set false: by the URI, like anyb
 };
 
 struct rt_token {
-	uint16_t caller_hash; /* of the caller's tag: tells the direction of a request */
+	uint32_t caller_hash; /* of the caller's tag: tells the direction of a request */
 	struct rt_side caller, callee;
 };
 
@@ -32,7 +32,7 @@ struct str rt_token_put(const struct rt_self *self, struct str call_id, const st
 			char out[RT_TOKEN_MAX]);
 bool rt_token_read(const struct rt_self *self, struct str call_id, struct str text,
 		   struct rt_token *out);
-uint16_t rt_tag_hash(const struct rt_self *self, struct str tag);
+uint32_t rt_tag_hash(const struct rt_self *self, struct str tag);
 
 struct rt_plan {               /* what routing makes of a request; strings point into the message */
 	unsigned n_own;        /* topmost Route values that name us: to be removed */

@@ -409,3 +409,75 @@ TEST_NO_OOM(methods_pass)
 	}
 	scene_free(t);
 }
+
+/* A request that comes over a connection which we opened: the Record-Route names our listener, not
+ * that connection's own port [RFC3261 16.6 step 4]. */
+TEST_NO_OOM(record_route_of_our_connection)
+{
+	struct addr_net net;
+	struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};
+	CHECK(addr_net_parse(STR("10.0.0.99/32"), &net));
+	cfg.trust = &net;
+	cfg.n_trust = 1;
+	struct scene *t = scene_new_with(&cfg);
+	scene_register(t->b, B_CONTACT);
+	raw_listen(t->x, 5060);
+	struct raw_req q = {.method = "MESSAGE", .uri = "sip:u@10.0.0.99;transport=tcp"};
+	q.contact = "";
+	raw_ask(t->a, 0, &q);
+	struct raw_msg *m = raw_get(t->x, "MESSAGE ", 1);
+	raw_reply(t->x, m, "200 OK", "x", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	struct raw_req call = {.method = "INVITE", .uri = TO_B, .from = "<sip:u@far.example>"};
+	raw_request(t->x, m->sock, &call);
+	m = raw_get(t->b, "INVITE ", 1);
+	CHECK_EQ(raw_count(m, "Record-Route"), 2);
+	CHECK(str_find(raw_header(m, "Record-Route", 0), STR("@10.0.0.1:5060;lr")) != SIZE_MAX);
+	CHECK(str_find(raw_header(m, "Record-Route", 1), STR("@10.0.0.1:5060;transport=tcp;lr")) !=
+	      SIZE_MAX);
+	raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
+	raw_get(t->x, "SIP/2.0 486", 1);
+	scene_free(t);
+}
+
+/* [RFC3966] [RFC3261 19.1.6]: a number is a user of ours */
+TEST_NO_OOM(tel_uri)
+{
+	struct scene *t = scene_new();
+	scene_register(t->b, B_CONTACT);
+	struct raw_req q = {.method = "MESSAGE", .uri = "tel:1002", .contact = ""};
+	raw_ask(t->a, 0, &q);
+	struct raw_msg *m = raw_get(t->b, "MESSAGE ", 1);
+	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
+	raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
+/* The Via lines of a hundred requests on one stream of a peer who reads slowly stay in order, and
+ * another phone is served meanwhile [RFC3261 18.3]. */
+TEST_NO_OOM(requests_keep_their_order)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	int tcp = raw_connect(t->b);
+	raw_register(t->b, tcp, "<sip:1002@10.0.0.22;transport=tcp>", NULL);
+	scene_invite(t);
+	scene_answer(t, t->b, &d);
+	struct raw_req info = scene_in_dialog(&d, true, "INFO");
+	for (int i = 0; i < 100; i++) {
+		info.branch[0] = 0;
+		info.cseq++;
+		raw_request(t->a, 0, &info);
+	}
+	stage_run(t->s, 0.1);
+	for (int i = 0; i < 100; i++) {
+		char cseq[32];
+		struct raw_msg *m = raw_get(t->b, "INFO ", 1);
+		snprintf(cseq, sizeof(cseq), "%u INFO", info.cseq - 99 + (unsigned)i);
+		CHECK_STR_EQ(raw_header(m, "CSeq", 0), str_c(cseq));
+		raw_reply(t->b, m, "200 OK", NULL, NULL, NULL);
+	}
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}

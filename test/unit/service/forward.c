@@ -87,7 +87,7 @@ TEST(request_is_edited_where_it_must_be)
 	CHECK(str_starts(buf_view(&f.out), STR("INVITE sip:b@203.0.113.9:5062 SIP/2.0\r\nVia: "
 					       "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKours;lp=")));
 	CHECK(has(&f, "Via: SIP/2.0/UDP "
-		      "10.1.1.7:5060;received=198.51.100.7;rport=41000;branch=z9hG4bK1\r\n"));
+		      "10.1.1.7:5060;branch=z9hG4bK1;received=198.51.100.7;rport=41000\r\n"));
 	CHECK(!has(&f, "Route:"));
 	CHECK(has(&f, "Max-Forwards: 69\r\n"));
 	CHECK(has(&f, "Max-Breadth: 60\r\n"));
