@@ -12,7 +12,7 @@
  * These bytes come back from disk, so reading them trusts nothing: every length is checked against
  * the contact's size, and that against the rest.
  */
-#include "location/location_priv.h"
+#include "location/table_priv.h"
 
 #include "base/assert.h"
 

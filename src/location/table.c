@@ -15,7 +15,7 @@
  * included; so every probe ends. 2. n counts records, n_used records and tombstones. 3. next_expiry
  * of a slice is never later than that of its records.
  */
-#include "location/location_priv.h"
+#include "location/table_priv.h"
 
 #include "base/assert.h"
 

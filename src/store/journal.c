@@ -25,26 +25,18 @@
  * Invariants: 1. off is the end of the last good record. 2. a file is removed only after a later
  * epoch, synced, has everything. 3. every put is told exactly once, in order, after its write.
  */
-#include "store/io_priv.h"
+#include "store/journal_priv.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "base/limits.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_BYTES   32u
-#define REC_BYTES    8u /* check and len */
-#define VERSION      1u
-#define WINDOW_BYTES (1u << 20)
-#define BATCH_BYTES  (256u << 10) /* a buffer above it is written early, and not kept */
-#define OLD_MAX      8            /* files that unfinished compactions may leave behind */
-#define RETRY_US     60000000u
-
-static const char magic[8] = "rungbind";
+#define BATCH_BYTES (256u << 10) /* a buffer above it is not kept */
+#define OLD_MAX     8            /* files that unfinished compactions may leave behind */
+#define RETRY_US    60000000u
 
 struct st_journal {
 	struct st_journals *all;
@@ -65,292 +57,20 @@ struct st_journal {
 	char why[200];
 };
 
-struct found { /* a file as start-up found it */
-	uint64_t epoch, size, good_end, lost;
-	uint32_t shard, n_shards, layout;
-	bool is_damaged, is_torn;
-};
-
-struct st_journals {
-	struct st_io *io;
-	struct found *found;
-	size_t n_found, cap_found;
-	enum err list_err;
-	size_t n;
-	uint32_t layout;
-	struct st_journal *j;
-};
-
-static void file_name(uint64_t epoch, uint32_t shard, char out[64])
-{
-	snprintf(out, 64, "bindings.%08" PRIx64 ".%" PRIu32, epoch, shard);
-}
-
-static void put_le(uint8_t *p, uint64_t v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *p, unsigned n)
-{
-	uint64_t v = 0;
-	for (unsigned i = 0; i < n; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
-
-static uint32_t check_of(uint64_t epoch, uint64_t off, const void *p, size_t n)
-{
-	uint8_t key[16];
-	put_le(key, epoch, 8);
-	put_le(key + 8, off, 8);
-	return (uint32_t)siphash(key, p, n);
-}
-
-static void head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint32_t layout,
-		      uint8_t out[HEAD_BYTES])
-{
-	memset(out, 0, HEAD_BYTES);
-	memcpy(out, magic, sizeof(magic));
-	put_le(out + 8, VERSION, 4);
-	put_le(out + 12, n_shards, 2);
-	put_le(out + 14, shard, 2);
-	put_le(out + 16, epoch, 8);
-	put_le(out + 24, layout, 4);
-	put_le(out + 28, check_of(epoch, 0, out, 28), 4);
-}
-
-/* --- loading -------------------------------------------------------------------------------- */
-
-static void note_name(void *arg, const char *name)
-{
-	struct st_journals *js = arg;
-	struct found f = {0};
-	int end = 0;
-	if (sscanf(name, "bindings.%8" SCNx64 ".%" SCNu32 "%n", &f.epoch, &f.shard, &end) != 2 ||
-	    name[end])
-		return;
-	if (js->n_found == js->cap_found) {
-		size_t cap = js->cap_found ? 2 * js->cap_found : 16;
-		struct found *more = realloc(js->found, cap * sizeof(*more));
-		if (!more) {
-			js->list_err = ERR_NOMEM;
-			return;
-		}
-		js->found = more;
-		js->cap_found = cap;
-	}
-	js->found[js->n_found++] = f;
-}
-
-static int by_epoch(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-	if (x->epoch != y->epoch)
-		return x->epoch < y->epoch ? -1 : 1;
-	return (x->shard > y->shard) - (x->shard < y->shard);
-}
-
-struct window { /* the part of a file that is in memory */
-	struct st_io *io;
-	struct st_file *file;
-	uint8_t *p;
-	uint64_t at; /* file offset of p[0] */
-	size_t n;
-	uint64_t size;
-};
-
-/* Pointer to the bytes at off, *avail of them: all that remain, or at least a whole record's. */
-static enum err look(struct window *w, uint64_t off, const uint8_t **p, size_t *avail)
-{
-	size_t want = LIMIT_JOURNAL_RECORD + REC_BYTES;
-	if (w->size - off < want)
-		want = (size_t)(w->size - off);
-	if (off < w->at || off + want > w->at + w->n) {
-		enum err e = w->io->ops->read(w->io, w->file, off, w->p, WINDOW_BYTES, &w->n);
-		if (e != OK)
-			return e;
-		w->at = off;
-		if (w->n < want)
-			return ERR_IO; /* shorter than it said: somebody else writes here */
-	}
-	*p = w->p + (off - w->at);
-	*avail = w->n - (size_t)(off - w->at);
-	return OK;
-}
-
-enum judged { GOOD, SHORT, BAD };
-
-static enum judged judge(uint64_t epoch, uint64_t off, const uint8_t *p, size_t avail)
-{
-	if (avail < REC_BYTES)
-		return SHORT;
-	uint64_t len = get_le(p + 4, 4);
-	if (len < 3 || len > LIMIT_JOURNAL_RECORD)
-		return BAD;
-	if (len > avail - REC_BYTES)
-		return SHORT;
-	uint64_t key_n = len >= 2 ? get_le(p + 8, 2) : 0;
-	if (key_n == 0 || key_n + 2 > len)
-		return BAD;
-	return get_le(p, 4) == check_of(epoch, off, p + 4, (size_t)len + 4) ? GOOD : BAD;
-}
-
-static bool is_zero(struct window *w, uint64_t off)
-{
-	for (; off < w->size; off++) {
-		const uint8_t *p;
-		size_t avail;
-		if (look(w, off, &p, &avail) != OK || *p)
-			return false;
-	}
-	return true;
-}
-
-/* Reads all records of a file, past damaged places too. */
-static enum err load_records(struct window *w, struct found *f,
-			     void (*fn)(void *arg, struct str key, struct str value), void *arg)
-{
-	uint64_t off = HEAD_BYTES, bad_from = 0;
-	bool is_cut = false;
-	f->good_end = HEAD_BYTES;
-	while (off < w->size) {
-		const uint8_t *p;
-		size_t avail;
-		enum err e = look(w, off, &p, &avail);
-		if (e != OK)
-			return e;
-		enum judged j = judge(f->epoch, off, p, avail);
-		if (j != GOOD) {
-			if (!bad_from) {
-				bad_from = off;
-				is_cut = j == SHORT;
-			}
-			off++;
-			continue;
-		}
-		if (bad_from) {
-			f->is_damaged = true;
-			f->lost += off - bad_from;
-			bad_from = 0;
-		}
-		size_t len = (size_t)get_le(p + 4, 4), key_n = (size_t)get_le(p + 8, 2);
-		fn(arg, str_of((const char *)p + 10, key_n),
-		   str_of((const char *)p + 10 + key_n, len - 2 - key_n));
-		off += REC_BYTES + len;
-		f->good_end = off;
-	}
-	if (bad_from) {
-		f->lost += w->size - bad_from;
-		f->is_torn = is_cut || is_zero(w, bad_from);
-		f->is_damaged |= !f->is_torn;
-	}
-	return OK;
-}
-
-static enum err load_file(struct st_journals *js, struct found *f, struct window *w,
-			  void (*fn)(void *arg, struct str key, struct str value), void *arg,
-			  struct buf *why)
-{
-	uint8_t want[HEAD_BYTES];
-	const uint8_t *p;
-	size_t avail = 0;
-	w->at = w->n = 0;
-	enum err e = js->io->ops->size(js->io, w->file, &w->size);
-	if (e == OK)
-		e = look(w, 0, &p, &avail);
-	if (e != OK)
-		return e;
-	f->size = w->size;
-	if (avail < HEAD_BYTES) { /* ended while it was being made: nothing was in it */
-		f->is_torn = true;
-		f->lost = avail;
-		f->good_end = HEAD_BYTES;
-		return OK;
-	}
-	bool is_ours = memcmp(p, magic, sizeof(magic)) == 0;
-	if (is_ours && get_le(p + 8, 4) > VERSION) {
-		char name[64];
-		file_name(f->epoch, f->shard, name);
-		buf_fmt(why,
-			"%s was written by a newer rung (format %u, this one knows %u): use that, "
-			"or move the bindings.* files away; phones register again by themselves",
-			name, (unsigned)get_le(p + 8, 4), VERSION);
-		return ERR_UNSUPPORTED;
-	}
-	f->n_shards = (uint32_t)get_le(p + 12, 2);
-	f->layout = (uint32_t)get_le(p + 24, 4);
-	head_make(f->epoch, f->shard, f->n_shards, f->layout, want);
-	f->is_damaged = memcmp(p, want, HEAD_BYTES) != 0;
-	return load_records(w, f, fn, arg);
-}
-
-static void report(const struct found *f, struct buf *notices)
-{
-	char name[64];
-	file_name(f->epoch, f->shard, name);
-	if (f->is_damaged)
-		buf_fmt(notices,
-			"%s is damaged: %" PRIu64 " of %" PRIu64
-			" bytes cannot be read; what can is used, "
-			"the file is kept as %s.damaged, and the phones concerned register again "
-			"by "
-			"themselves\n",
-			name, f->lost, f->size, name);
-	else if (f->lost)
-		buf_fmt(notices,
-			"%s: the last %" PRIu64
-			" bytes were being written when the server ended; nobody "
-			"was told that they were kept\n",
-			name, f->lost);
-}
-
-enum err st_journals_load(struct st_journals *js,
-			  void (*fn)(void *arg, struct str key, struct str value), void *arg,
-			  struct buf *notices, struct buf *why)
-{
-	ASSERT(!js->n_found && !js->j);
-	enum err e = js->io->ops->list(js->io, note_name, js);
-	if (e == OK)
-		e = js->list_err;
-	if (e != OK || !js->n_found)
-		return e;
-	qsort(js->found, js->n_found, sizeof(*js->found), by_epoch);
-	struct window w = {.io = js->io, .p = malloc(WINDOW_BYTES)};
-	if (!w.p)
-		return ERR_NOMEM;
-	for (size_t i = 0; e == OK && i < js->n_found; i++) {
-		struct found *f = &js->found[i];
-		char name[64];
-		file_name(f->epoch, f->shard, name);
-		e = js->io->ops->open(js->io, name, false, &w.file, why);
-		if (e == OK) {
-			e = load_file(js, f, &w, fn, arg, why);
-			js->io->ops->close(js->io, w.file);
-			report(f, notices);
-			if (e == ERR_IO)
-				buf_fmt(why, "cannot read %s", name);
-		}
-	}
-	free(w.p);
-	return e;
-}
-
 /* --- opening -------------------------------------------------------------------------------- */
 
 static enum err create_file(struct st_journal *j, uint64_t epoch, struct st_file **out,
 			    struct buf *why)
 {
 	struct st_io *io = j->all->io;
-	uint8_t head[HEAD_BYTES];
-	char name[64];
+	uint8_t head[JRN_HEAD_BYTES];
+	char name[JRN_NAME_MAX];
 	struct st_file *f;
-	file_name(epoch, j->shard, name);
+	jrn_file_name(epoch, j->shard, name);
 	enum err e = io->ops->open(io, name, true, &f, why);
 	if (e != OK)
 		return e;
-	head_make(epoch, j->shard, (uint32_t)j->all->n, j->all->layout, head);
+	jrn_head_make(epoch, j->shard, (uint32_t)j->all->n, j->all->layout, head);
 	e = io->ops->write(io, f, 0, head, sizeof(head), why);
 	if (e != OK) {
 		io->ops->close(io, f);
@@ -366,7 +86,7 @@ static bool can_continue(const struct st_journals *js)
 	if (js->n_found != js->n)
 		return false;
 	for (size_t i = 0; i < js->n; i++) {
-		const struct found *f = &js->found[i];
+		const struct jrn_found *f = &js->found[i];
 		if (f->is_damaged || f->n_shards != js->n || f->shard >= js->n ||
 		    f->layout != js->layout)
 			return false;
@@ -377,11 +97,11 @@ static bool can_continue(const struct st_journals *js)
 	return true;
 }
 
-static enum err continue_file(struct st_journal *j, const struct found *f, struct buf *why)
+static enum err continue_file(struct st_journal *j, const struct jrn_found *f, struct buf *why)
 {
 	struct st_io *io = j->all->io;
-	char name[64];
-	file_name(f->epoch, f->shard, name);
+	char name[JRN_NAME_MAX];
+	jrn_file_name(f->epoch, f->shard, name);
 	enum err e = io->ops->open(io, name, false, &j->file, why);
 	if (e != OK)
 		return e;
@@ -440,7 +160,7 @@ enum err st_journals_begin(struct st_journals *js, struct ev_shards *shards, uin
 		} else {
 			e = create_file(&js->j[i], epoch, &js->j[i].file, why);
 			js->j[i].epoch = epoch;
-			js->j[i].off = HEAD_BYTES;
+			js->j[i].off = JRN_HEAD_BYTES;
 		}
 	}
 	*rewrite = !is_old_good && js->n_found;
@@ -466,8 +186,8 @@ enum err st_journals_finish(struct st_journals *js, struct buf *notices, struct 
 	}
 	enum err e = io->ops->sync_dir(io);
 	for (size_t i = 0; e == OK && i < js->n_found; i++) {
-		char name[64], aside[80];
-		file_name(js->found[i].epoch, js->found[i].shard, name);
+		char name[JRN_NAME_MAX], aside[80];
+		jrn_file_name(js->found[i].epoch, js->found[i].shard, name);
 		snprintf(aside, sizeof(aside), "%s.damaged", name);
 		e = js->found[i].is_damaged ? io->ops->rename(io, name, aside)
 					    : io->ops->remove(io, name);
@@ -531,16 +251,16 @@ static void append(struct st_journal *j, struct str key, struct str value)
 	ASSERT(key.n > 0 && key.n < 65536 && 2 + key.n + value.n <= LIMIT_JOURNAL_RECORD);
 	struct buf *b = &j->batch;
 	size_t len = 2 + key.n + value.n, at = b->n;
-	if (buf_reserve(b, REC_BYTES + len) != OK)
+	if (buf_reserve(b, JRN_REC_BYTES + len) != OK)
 		return;
 	uint8_t *p = (uint8_t *)b->p + at;
-	put_le(p + 4, len, 4);
-	put_le(p + 8, key.n, 2);
+	jrn_put_le(p + 4, len, 4);
+	jrn_put_le(p + 8, key.n, 2);
 	memcpy(p + 10, key.p, key.n);
 	if (value.n)
 		memcpy(p + 10 + key.n, value.p, value.n);
-	put_le(p, check_of(j->epoch, j->off + at, p + 4, len + 4), 4);
-	b->n += REC_BYTES + len;
+	jrn_put_le(p, jrn_check(j->epoch, j->off + at, p + 4, len + 4), 4);
+	b->n += JRN_REC_BYTES + len;
 }
 
 void st_journal_put(struct st_journal *j, struct st_put *p, struct str key, struct str value)
@@ -592,7 +312,7 @@ enum err st_journal_compact_begin(struct st_journal *j)
 	j->old[j->n_old++] = j->epoch;
 	j->file = f;
 	j->epoch++;
-	j->off = HEAD_BYTES;
+	j->off = JRN_HEAD_BYTES;
 	j->is_compacting = true;
 	j->has_missed = false;
 	return OK;
@@ -613,8 +333,8 @@ static void clean(struct ev_job *job)
 	if (io->ops->sync(io, j->file) != OK || io->ops->sync_dir(io) != OK)
 		return;
 	for (unsigned i = 0; i < j->n_old; i++) {
-		char name[64];
-		file_name(j->old[i], j->shard, name);
+		char name[JRN_NAME_MAX];
+		jrn_file_name(j->old[i], j->shard, name);
 		enum err e = io->ops->remove(io, name);
 		if (e != OK && e != ERR_NOTFOUND)
 			return;
