@@ -15,7 +15,7 @@ lint: ## house rules, clang-format, clang-tidy, shellcheck
 	@tools/lint
 
 format: ## clang-format on all sources
-	@find src test tests -name '*.[ch]' 2>/dev/null | xargs clang-format-14 -i
+	@find src tests -name '*.[ch]' 2>/dev/null | xargs clang-format-14 -i
 
 asan: ## build/asan/rung, with the address and undefined-behaviour sanitizers
 	@tools/build $(BUILD)/asan rung -- -Db_sanitize=address,undefined -Db_lundef=false

@@ -1,7 +1,7 @@
 /* Message digests, hex and base64.
  *
  * The block functions of libcrypto are called directly, with the context on the stack. The EVP
- * layer above them was measured (test/bench/digest.c): with a prefetched algorithm and a kept
+ * layer above them was measured (tests/bench/digest.c): with a prefetched algorithm and a kept
  * context it costs 8 to 40 % more. But its contexts are heap objects: they must be kept per thread,
  * and their allocation can fail, for which Digest has no answer. This way a digest cannot fail,
  * allocates nothing and keeps nothing.

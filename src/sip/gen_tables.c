@@ -2,7 +2,7 @@
  *
  *   gen_tables hash   tables_hash.inc: for header and method names two multipliers under which
  *                     name_slot() has no collision, the slots, and the ends of each name
- *   gen_tables dict   test/fuzz/msg.dict, the libFuzzer dictionary: every name, and many values
+ *   gen_tables dict   tests/fuzz/msg.dict, the libFuzzer dictionary: every name, and many values
  *                     that SIP is made of
  *   gen_tables dict FILE   fails when FILE is not that
  *

@@ -4,7 +4,7 @@
 # all threads of all processes of the server per unit of work, from the kernel's own accounting, until the server has come to rest
 # (a store's drain included), and the growth of proportional set size per binding. A failed call or registration fails the bench.
 #
-#   test/bench/versus.sh [--runs 5] [--seconds 10] [--workers 2] [--bindings 100000] [rung] [kamailio]
+#   tests/bench/versus.sh [--runs 5] [--seconds 10] [--workers 2] [--bindings 100000] [rung] [kamailio]
 #
 # rung runs with everything that is on by default: bindings on disk before the 200, tap, verdicts.
 . "$(dirname "$0")/../interop/lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The 61 torture messages of RFC 4475 and RFC 5118 against a running exchange, over UDP and TCP: what comes back is what
-# test/msg/torture.tbl says, and an OPTIONS is answered after each.
+# tests/msg/torture.tbl says, and an OPTIONS is answered after each.
 . "$(dirname "$0")/lib.sh"
 TORTURE=${TORTURE-$top/build/rung-torture}
 [ -x "$TORTURE" ] || skip_all "no torture client: $TORTURE"

@@ -1,4 +1,4 @@
-/* The message pages: test/msg/NAME.md says in prose what a message is about, shows it, and what the
+/* The message pages: tests/msg/NAME.md says in prose what a message is about, shows it, and what the
  * index makes of it. This program reads the pages and compares; TAP, one test per page.
  *
  *   pages FOLDER DATA [--update]     DATA: where the messages of ```dat blocks are

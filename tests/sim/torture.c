@@ -1,6 +1,6 @@
 /* The torture messages of RFC 4475 and RFC 5118 against the whole exchange, byte for byte, over UDP
  * and TCP, from a host that knows no SIP of ours. What may come back stands in
- * test/msg/torture.tbl, whose parser column is tested in test/unit/sip. After each message an
+ * tests/msg/torture.tbl, whose parser column is tested in tests/unit/sip. After each message an
  * OPTIONS must be answered, and once the timers have run out nothing may be left in memory.
  *
  * Each message meets a new exchange: no answer can be a repetition of another's. A second pass

@@ -1,5 +1,5 @@
-/* Golden files: what the analyzer makes of real captures. test/data/captures holds the captures,
- * test/data/scope what must come out, byte for byte. With RUNG_GOLDEN_WRITE set the files are
+/* Golden files: what the analyzer makes of real captures. tests/data/captures holds the captures,
+ * tests/data/scope what must come out, byte for byte. With RUNG_GOLDEN_WRITE set the files are
  * written instead; look at the difference before committing it. */
 #include "fixture.h"
 
@@ -12,7 +12,7 @@ static const char *data_dir(void)
 {
 	const char *dir = getenv("RUNG_TEST_DATA");
 	if (!dir)
-		test_skip("RUNG_TEST_DATA does not say where test/data is");
+		test_skip("RUNG_TEST_DATA does not say where tests/data is");
 	return dir;
 }
 

@@ -1,4 +1,4 @@
-/* RFC 4475 and RFC 5118 against the table test/msg/torture.tbl: the verdict of the parser on each
+/* RFC 4475 and RFC 5118 against the table tests/msg/torture.tbl: the verdict of the parser on each
  * message, as a datagram and as a stream. What the whole exchange answers is tested elsewhere, from
  * the same table. */
 

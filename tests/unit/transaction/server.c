@@ -513,6 +513,11 @@ TEST(merged_requests_are_known)
 	CHECK(!r->is_merged);
 	peer_request(r, "OPTIONS", "z9hG4bK5", NULL); /* the first is a record by now */
 	CHECK(r->is_merged);
+	r->auto_status =
+		503; /* fail-over of the client to another of our addresses [RFC3263 4.3] */
+	peer_request(r, "MESSAGE", "z9hG4bK6", NULL);
+	peer_request(r, "MESSAGE", "z9hG4bK7", NULL);
+	CHECK(!r->is_merged);
 	rig_free(r);
 }
 
