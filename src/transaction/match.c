@@ -25,31 +25,39 @@ static void put(struct buf *b, struct str s)
 	buf_chr(b, '\n');
 }
 
-uint64_t tsx_key_hash(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method, uint64_t *check)
+/* The key in m->keys; false without memory for it. */
+static bool put_key(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method)
 {
 	struct buf *b = &m->keys;
 	buf_clear(b);
 	if (has_cookie(req)) {
 		put(b, req->via_branch);
 		put(b, req->via_host);
-		buf_u64(b, req->via_port);
+		buf_put(b, &req->via_port, sizeof(req->via_port));
 	} else {
 		put(b, req->via);
 		put(b, req->ruri);
 		put(b, req->from_tag);
 		put(b, req->call_id);
-		buf_u64(b, req->cseq);
+		buf_put(b, &req->cseq, sizeof(req->cseq));
 	}
-	buf_chr(b, '\n');
 	if (method == SIP_METHOD_OTHER)
 		buf_str(b, req->method_name);
 	else
 		buf_chr(b, (char)method);
-	/* Without memory for the key all requests share one hash: slow, but still right, since live
-	 * transactions are compared; records are not made then. */
-	if (check)
-		*check = b->err == OK ? siphash_nocase(m->check_key, b->p, b->n) : 0;
-	return b->err == OK ? siphash_nocase(m->key, b->p, b->n) : 0;
+	return b->err == OK;
+}
+
+/* Without memory for the key all requests share one hash: slow, but still right, since live
+ * transactions are compared; records are not made then. */
+uint64_t tsx_key_hash(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method)
+{
+	return put_key(m, req, method) ? siphash_nocase(m->key, m->keys.p, m->keys.n) | 1 : 0;
+}
+
+uint64_t tsx_key_check(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method)
+{
+	return put_key(m, req, method) ? siphash_nocase(m->check_key, m->keys.p, m->keys.n) | 1 : 0;
 }
 
 static bool is_same_method(const struct sip_msg *a, const struct sip_msg *req, uint8_t method)
@@ -77,8 +85,7 @@ void tsx_find_server(struct tsx_mgr *m, const struct sip_msg *req, uint8_t metho
 	*st = NULL;
 	*rec = NULL;
 	uint64_t check = 0;
-	for (struct hnode *n = htab_first(&m->by_key, hash); n; n = htab_next(n)) {
-		struct tsx_key *k = CONTAINER_OF(n, struct tsx_key, node);
+	for (struct tsx_key *k = keytab_first(&m->by_key, hash); k; k = keytab_next(k)) {
 		if (!k->is_record) {
 			struct tsx_server *s = CONTAINER_OF(k, struct tsx_server, key);
 			if (!is_match(s->rx->msg, req, method))
@@ -88,7 +95,7 @@ void tsx_find_server(struct tsx_mgr *m, const struct sip_msg *req, uint8_t metho
 		}
 		struct tsx_record *r = CONTAINER_OF(k, struct tsx_record, key);
 		if (!check)
-			tsx_key_hash(m, req, method, &check);
+			check = tsx_key_check(m, req, method);
 		if (check && r->check == check) {
 			*rec = r;
 			return;

@@ -50,7 +50,6 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	m->max_records = LIMIT_TSX_RECORDS;
 	for (unsigned k = 0; k < TSX_RECORD_CLASSES; k++)
 		pool_init(&m->records[k], record_size[k], LIMIT_TSX_RECORDS, TSX_KIND_NONE, shard);
-	list_init(&m->record_list);
 	m->ended_end = &m->ended;
 	m->task.fn = on_task;
 	buf_init(&m->scratch);
@@ -60,9 +59,12 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	env_random(loop->env, m->check_key, sizeof(m->check_key));
 	for (unsigned i = 0; i < TSX_MACHINES; i++)
 		fsm_index_init(&m->fsm[i], &tsx_machines[i]);
-	enum err e = htab_init(&m->by_key, 1024);
+	enum err e = keytab_init(&m->by_key, LIMIT_TRANSACTIONS + LIMIT_TSX_RECORDS);
+	m->due = calloc(LIMIT_TSX_RECORDS, sizeof(*m->due)); /* zero pages until they are used */
+	if (e == OK && !m->due)
+		e = ERR_NOMEM;
 	if (e == OK)
-		e = htab_init(&m->by_merge, 1024);
+		e = htab_init(&m->by_merge, 256);
 	if (e == OK)
 		e = htab_init(&m->by_flow, 64);
 	if (e != OK) {
@@ -83,15 +85,16 @@ void tsx_mgr_free(struct tsx_mgr *m)
 	at = 0;
 	for (struct tsx_server *s; (s = pool_next(&m->servers, &at));)
 		tsx_server_free(s);
-	LIST_EACH (&m->record_list, l)
-		tsx_record_free(m, LIST_ENTRY(l, struct tsx_record, link));
+	while (m->n_records)
+		tsx_record_free_oldest(m);
+	free(m->due);
 	ev_defer_cancel(m->loop, &m->task);
 	ev_timer_stop(m->loop, &m->record_timer);
 	pool_fini(&m->clients);
 	pool_fini(&m->servers);
 	for (unsigned k = 0; k < TSX_RECORD_CLASSES; k++)
 		pool_fini(&m->records[k]);
-	htab_fini(&m->by_key);
+	keytab_fini(&m->by_key);
 	htab_fini(&m->by_merge);
 	htab_fini(&m->by_flow);
 	buf_fini(&m->scratch);
@@ -105,7 +108,7 @@ void tsx_set_limits(struct tsx_mgr *m, uint32_t max_client, uint32_t max_server,
 {
 	m->clients.max = max_client;
 	m->servers.max = max_server;
-	m->max_records = max_records;
+	m->max_records = max_records < LIMIT_TSX_RECORDS ? max_records : LIMIT_TSX_RECORDS;
 }
 
 /* --- steps and timers ------------------------------------------------------------------------- */

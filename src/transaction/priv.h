@@ -8,6 +8,7 @@
 #include "sip/edit.h"
 #include "sip/out.h"
 #include "transaction/fsm.h"
+#include "transaction/keytab.h"
 #include "transaction/transaction.h"
 
 /* --- machines.c ------------------------------------------------------------------------------- */
@@ -166,32 +167,31 @@ struct tsx_client {
 	struct hnode by_flow; /* dst.flow, while no response has come */
 };
 
-struct tsx_key { /* node of the server table: a transaction or a record */
-	struct hnode node;
-	bool is_record;
-};
-
 struct tsx_server {
 	struct tsx t;
-	struct tsx_key key, merge;
+	struct tsx_key key;
+	struct hnode merge;
 	struct tp_rx *rx;
 	void *owner;
 	uint64_t started_us;
 	bool is_cancelled;
 	bool is_merge_known; /* in by_merge */
+	bool is_merged;      /* another was there first */
 	bool is_in_table;    /* in by_key */
 };
 
 /* A finished non-INVITE server transaction over UDP: what Timer J needs and no more. */
 struct tsx_record {
-	struct tsx_key key;   /* by branch and sent-by */
-	struct tsx_key merge; /* by From tag, Call-ID, CSeq; hash 0: not in the table */
-	struct link link;     /* in order of time */
-	uint64_t due_us;
-	uint64_t check; /* second hash of the key, instead of the key */
+	struct tsx_key key; /* by branch and sent-by */
+	struct hnode merge; /* by From tag, Call-ID, CSeq; hash 0: not in the table */
+	uint64_t check;     /* second hash of the key, instead of the key */
 	uint32_t n_bytes;
 	uint8_t state, klass;
 	char bytes[]; /* the response; none for a 408 that must not be sent */
+};
+struct tsx_due { /* a record in order of time */
+	struct tsx_record *r;
+	uint64_t hash, at_us;
 };
 #define TSX_RECORD_CLASSES 7
 
@@ -201,10 +201,11 @@ struct tsx_mgr {
 	struct block_cache *blocks;
 	struct tsx_user user;
 	struct pool clients, servers, records[TSX_RECORD_CLASSES];
-	struct htab by_key, by_merge, by_flow;
-	struct link record_list;
+	struct keytab by_key;
+	struct htab by_merge, by_flow;
+	struct tsx_due *due; /* ring of LIMIT_TSX_RECORDS, the oldest at due_head */
+	uint32_t due_head, n_records, max_records;
 	struct tmr record_timer;
-	uint32_t n_records, max_records;
 	struct tsx *failed, *ended, **ended_end;
 	struct ev_task task;
 	struct buf scratch; /* messages being written */
@@ -243,9 +244,11 @@ enum err tsx_write_reply(struct tsx_mgr *m, const struct tp_rx *rx, unsigned sta
 			 struct str reason, struct str extra_lines);
 
 /* --- match.c ---------------------------------------------------------------------------------- */
-/* The hash by which a server transaction of `method` for this request is found. [RFC3261 17.2.3] */
-uint64_t tsx_key_hash(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method,
-		      uint64_t *check);
+/* The hash by which a server transaction of `method` for this request is found, never 0; 0 without
+ * memory. [RFC3261 17.2.3] */
+uint64_t tsx_key_hash(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method);
+/* A second one with another key, kept by records instead of the names. */
+uint64_t tsx_key_check(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method);
 /* The transaction or record that a request belongs to, as one of `method`; both NULL: none. */
 void tsx_find_server(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method, uint64_t hash,
 		     struct tsx_server **st, struct tsx_record **rec);
@@ -266,8 +269,9 @@ void tsx_server_timer(struct tsx *t, uint8_t event);
 void tsx_server_tell_end(struct tsx_server *s); /* and frees */
 void tsx_server_free(struct tsx_server *s);
 
-/* Makes a record of a finished transaction; silently none when memory is refused. */
-void tsx_record_add(struct tsx_server *s, struct str response);
+/* Makes a record of a finished transaction; silently none when memory is refused. merge: hash, or
+ * 0. */
+void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge);
 void tsx_record_on_request(struct tsx_mgr *m, struct tsx_record *r, struct tp_rx *rx);
-void tsx_record_free(struct tsx_mgr *m, struct tsx_record *r);
+void tsx_record_free_oldest(struct tsx_mgr *m);
 void tsx_record_timer(struct tmr *t);

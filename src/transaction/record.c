@@ -7,12 +7,13 @@
  * Since all records live equally long, they are in a list in order of time with a single timer at
  * its head.
  *
- * Invariants: 1. a record is in by_key, in record_list, and in by_merge when merge.node.hash is not
+ * Invariants: 1. a record is in by_key, in record_list, and in by_merge when merge.hash is not
  * 0. 2. record_timer runs exactly when the list is not empty. 3. There are at most max_records: a
  * new one drives the oldest out, whose client then sees a repeated request treated as new.
  *
  * [RFC3261 17.2.2]
  */
+#include "base/limits.h"
 #include "transaction/priv.h"
 
 #include <string.h>
@@ -38,56 +39,66 @@ static void put(struct tsx_mgr *m, struct tsx_record *r)
 		pool_put(&m->records[r->klass], r);
 }
 
+#define FETCH_AHEAD 6
+
+static struct tsx_due *due_at(struct tsx_mgr *m, uint32_t i)
+{
+	return &m->due[(m->due_head + i) & (LIMIT_TSX_RECORDS - 1)];
+}
+_Static_assert((LIMIT_TSX_RECORDS & (LIMIT_TSX_RECORDS - 1)) == 0, "a ring");
+
 static void start_timer(struct tsx_mgr *m)
 {
-	if (list_is_empty(&m->record_list)) {
+	if (!m->n_records) {
 		ev_timer_stop(m->loop, &m->record_timer);
 		return;
 	}
-	struct tsx_record *r = LIST_ENTRY(m->record_list.next, struct tsx_record, link);
-	uint64_t now = ev_now_us(m->loop);
-	ev_timer(m->loop, &m->record_timer, r->due_us > now ? r->due_us - now : 0,
-		 tsx_record_timer);
+	uint64_t now = ev_now_us(m->loop), at = due_at(m, 0)->at_us;
+	ev_timer(m->loop, &m->record_timer, at > now ? at - now : 0, tsx_record_timer);
 }
 
-void tsx_record_free(struct tsx_mgr *m, struct tsx_record *r)
+void tsx_record_free_oldest(struct tsx_mgr *m)
 {
-	htab_del(&m->by_key, &r->key.node);
-	if (r->merge.node.hash)
-		htab_del(&m->by_merge, &r->merge.node);
-	list_del(&r->link);
+	struct tsx_record *r = due_at(m, 0)->r;
+	if (m->n_records > FETCH_AHEAD) {
+		const struct tsx_due *later = due_at(m, FETCH_AHEAD);
+		__builtin_prefetch(later->r);
+		keytab_prefetch(&m->by_key, later->hash);
+	}
+	keytab_del(&m->by_key, &r->key);
+	if (r->merge.hash)
+		htab_del(&m->by_merge, &r->merge);
+	m->due_head++;
 	m->n_records--;
 	put(m, r);
 }
 
-void tsx_record_add(struct tsx_server *s, struct str response)
+void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge)
 {
 	struct tsx_mgr *m = s->t.m;
-	uint64_t check, merge = s->is_merge_known ? s->merge.node.hash : 0;
-	uint64_t hash = tsx_key_hash(m, s->rx->msg, s->rx->msg->method, &check);
+	uint64_t hash = s->key.hash;
+	uint64_t check = tsx_key_check(m, s->rx->msg, s->rx->msg->method);
 	if (!hash || !check || m->max_records == 0)
 		return;
 	while (m->n_records >= m->max_records)
-		tsx_record_free(m, LIST_ENTRY(m->record_list.next, struct tsx_record, link));
+		tsx_record_free_oldest(m);
 	uint8_t klass;
 	struct tsx_record *r = get(m, sizeof(*r) + response.n, &klass);
 	if (!r)
 		return;
-	*r = (struct tsx_record){.key = {.is_record = true}, .merge = {.is_record = true}};
+	*r = (struct tsx_record){.key = {.is_record = true}};
 	r->klass = klass;
 	r->check = check;
 	r->state = NIST_COMPLETED;
-	r->due_us = ev_now_us(m->loop) + TSX_64T1_US;
 	r->n_bytes = (uint32_t)response.n;
 	if (response.n)
 		memcpy(r->bytes, response.p, response.n);
-	htab_add(&m->by_key, &r->key.node, hash);
+	keytab_add(&m->by_key, &r->key, hash);
 	if (merge)
-		htab_add(&m->by_merge, &r->merge.node, merge);
-	bool is_first = list_is_empty(&m->record_list);
-	list_push(&m->record_list, &r->link);
-	m->n_records++;
-	if (is_first)
+		htab_add(&m->by_merge, &r->merge, merge);
+	*due_at(m, m->n_records++) =
+		(struct tsx_due){.r = r, .hash = hash, .at_us = ev_now_us(m->loop) + TSX_64T1_US};
+	if (m->n_records == 1)
 		start_timer(m);
 }
 
@@ -107,12 +118,10 @@ void tsx_record_timer(struct tmr *t)
 {
 	struct tsx_mgr *m = CONTAINER_OF(t, struct tsx_mgr, record_timer);
 	uint64_t now = ev_now_us(m->loop);
-	while (!list_is_empty(&m->record_list)) {
-		struct tsx_record *r = LIST_ENTRY(m->record_list.next, struct tsx_record, link);
-		if (r->due_us > now)
-			break;
-		fsm_step(&tsx_machines[TSX_NIST], &m->fsm[TSX_NIST], &r->state, NIST_TIMER_J);
-		tsx_record_free(m, r);
+	while (m->n_records && due_at(m, 0)->at_us <= now) {
+		fsm_step(&tsx_machines[TSX_NIST], &m->fsm[TSX_NIST], &due_at(m, 0)->r->state,
+			 NIST_TIMER_J);
+		tsx_record_free_oldest(m);
 	}
 	start_timer(m);
 }

@@ -31,14 +31,20 @@ static bool is_invite(const struct tsx_server *s)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+static void leave_merge(struct tsx_server *s)
+{
+	if (s->is_merge_known)
+		htab_del(&s->t.m->by_merge, &s->merge);
+	s->is_merge_known = false;
+}
+
 static void unlink_server(struct tsx_server *s)
 {
 	if (!s->is_in_table)
 		return;
 	s->is_in_table = false;
-	htab_del(&s->t.m->by_key, &s->key.node);
-	if (s->is_merge_known)
-		htab_del(&s->t.m->by_merge, &s->merge.node);
+	keytab_del(&s->t.m->by_key, &s->key);
+	leave_merge(s);
 }
 
 void tsx_server_free(struct tsx_server *s)
@@ -66,9 +72,10 @@ void tsx_server_tell_end(struct tsx_server *s)
 /* For its user a non-INVITE transaction ends with the final response. */
 static void release(struct tsx_server *s, struct str response, bool is_sent)
 {
+	uint64_t merge = s->is_merge_known ? s->merge.hash : 0;
 	unlink_server(s);
 	if (!s->t.is_reliable)
-		tsx_record_add(s, response);
+		tsx_record_add(s, response, merge);
 	tsx_end_later(&s->t, is_sent ? TSX_END_DONE : TSX_END_TRANSPORT);
 }
 
@@ -167,13 +174,8 @@ static struct tsx_server *new_server(struct tsx_mgr *m, struct tp_rx *rx, uint64
 		s->t.state = NIST_TRYING;
 		tsx_start_deadline(&s->t, NIST_TIMER_100, TSX_TIMER_4320_US);
 	}
-	htab_add(&m->by_key, &s->key.node, hash);
+	keytab_add(&m->by_key, &s->key, hash);
 	s->is_in_table = true;
-	uint64_t merge = rx->msg->to_tag.n ? 0 : tsx_merge_hash(m, rx->msg);
-	if (merge) {
-		htab_add(&m->by_merge, &s->merge.node, merge);
-		s->is_merge_known = true;
-	}
 	m->stats.n_server++;
 	return s;
 }
@@ -183,7 +185,7 @@ static void on_cancel(struct tsx_mgr *m, struct tp_rx *rx, uint64_t hash)
 {
 	struct tsx_server *invite;
 	struct tsx_record *rec;
-	uint64_t invite_hash = tsx_key_hash(m, rx->msg, SIP_INVITE, NULL);
+	uint64_t invite_hash = tsx_key_hash(m, rx->msg, SIP_INVITE);
 	tsx_find_server(m, rx->msg, SIP_INVITE, invite_hash, &invite, &rec);
 	unsigned status = invite ? 200 : 481;
 	/* a CANCEL frees more than it takes: it works without a transaction of its own, too */
@@ -200,7 +202,7 @@ static void on_ack(struct tsx_mgr *m, struct tp_rx *rx)
 {
 	struct tsx_server *s;
 	struct tsx_record *rec;
-	uint64_t hash = tsx_key_hash(m, rx->msg, SIP_INVITE, NULL);
+	uint64_t hash = tsx_key_hash(m, rx->msg, SIP_INVITE);
 	tsx_find_server(m, rx->msg, SIP_INVITE, hash, &s, &rec);
 	if (s)
 		advance(s, IST_ACK, rx);
@@ -217,7 +219,7 @@ void tsx_server_on_request(struct tsx_mgr *m, struct tp_rx *rx)
 	}
 	struct tsx_server *s;
 	struct tsx_record *rec;
-	uint64_t hash = tsx_key_hash(m, rx->msg, method, NULL);
+	uint64_t hash = tsx_key_hash(m, rx->msg, method);
 	tsx_find_server(m, rx->msg, method, hash, &s, &rec);
 	if (s) {
 		advance(s, is_invite(s) ? IST_INVITE : NIST_REQUEST, rx);
@@ -263,6 +265,9 @@ enum err tsx_respond(struct tsx_mgr *m, tsx_id st, unsigned status, struct str b
 	} else if (event == IST_SEND_2XX && is_invite(s) && s->t.state == IST_PROCEEDING) {
 		tsx_drop_bytes(&s->t);
 	}
+	/* a client whose request failed here may come again with it by another way [RFC3263 4.3] */
+	if (status >= 300)
+		leave_merge(s);
 	return step(s, event, bytes, NULL);
 }
 
@@ -273,7 +278,11 @@ enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str rea
 	if (!s || s->t.is_over)
 		return ERR_STATE;
 	enum err e = tsx_write_reply(m, s->rx, status, reason, extra_lines);
-	return e == OK ? tsx_respond(m, st, status, buf_view(&m->scratch)) : e;
+	if (e == OK)
+		e = tsx_respond(m, st, status, buf_view(&m->scratch));
+	if (e != OK && e != ERR_STATE && status >= 200)
+		tsx_drop_server(m, st); /* nobody would try again, and it must end */
+	return e;
 }
 
 struct tp_rx *tsx_request(struct tsx_mgr *m, tsx_id st)
@@ -301,14 +310,26 @@ bool tsx_is_cancelled(struct tsx_mgr *m, tsx_id st)
 	return s && s->is_cancelled;
 }
 
+/* A request is entered when it is asked about: what is only forwarded never is, and costs nothing.
+ */
+static void enter_merge(struct tsx_server *s)
+{
+	struct tsx_mgr *m = s->t.m;
+	uint64_t hash = s->rx->msg->to_tag.n ? 0 : tsx_merge_hash(m, s->rx->msg);
+	if (!hash)
+		return;
+	/* The hash is keyed and has 63 bits: nobody makes two keys meet, and chance does not. */
+	s->is_merged = htab_first(&m->by_merge, hash) != NULL;
+	htab_add(&m->by_merge, &s->merge, hash);
+	s->is_merge_known = true;
+}
+
 bool tsx_is_merged(struct tsx_mgr *m, tsx_id st)
 {
 	struct tsx_server *s = find(m, st);
-	if (!s || !s->is_merge_known)
-		return false;
-	/* Chains are oldest first, so the request that came first is not the merged one. The hash
-	 * is keyed and has 63 bits: nobody makes two keys meet, and chance does not. */
-	return htab_first(&m->by_merge, s->merge.node.hash) != &s->merge.node;
+	if (s && !s->is_merge_known && s->is_in_table)
+		enter_merge(s);
+	return s && s->is_merged;
 }
 
 void tsx_drop_server(struct tsx_mgr *m, tsx_id st)

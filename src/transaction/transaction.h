@@ -58,7 +58,8 @@ void *tsx_owner(struct tsx_mgr *m, tsx_id st);
  * follow. ERR_STATE: a final response was sent already, or stale. */
 enum err tsx_respond(struct tsx_mgr *m, tsx_id st, unsigned status, struct str bytes);
 /* The usual short answer: status, reason (empty: the usual one), our tag, extra header lines
- * ("Name: value\r\n", may be empty), no body. */
+ * ("Name: value\r\n", may be empty), no body. When there is no memory for a final one the
+ * transaction ends without (TSX_END_DROPPED); the peer repeats its request. */
 enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str reason,
 		   struct str extra_lines);
 /* The To tag that tsx_reply uses for this transaction (stable: a keyed hash), for whoever builds
@@ -67,8 +68,9 @@ struct str tsx_to_tag(struct tsx_mgr *m, const struct sip_msg *req, char out[24]
 /* Ends a server transaction without a final response (a proxy's non-INVITE that timed out, RFC
  * 4320 4.2; a storm that is not worth an answer). */
 void tsx_drop(struct tsx_mgr *m, tsx_id st);
-/* Merged request: another server transaction lives with the same From tag, Call-ID and CSeq but
- * another branch. [RFC3261 8.2.2.2] */
+/* Merged request: another server transaction that was asked about lives (or was answered in the
+ * last 64*T1) with the same From tag, Call-ID and CSeq but another branch, and came first. To be
+ * asked for each request that a user agent takes, before it is answered. [RFC3261 8.2.2.2] */
 bool tsx_is_merged(struct tsx_mgr *m, tsx_id st);
 bool tsx_is_cancelled(struct tsx_mgr *m, tsx_id st);
 
