@@ -1,5 +1,6 @@
 /* How requests pass: Record-Route and its token, dialogs, strict routers, foreign domains, sizes
- * and transports, with peers of text [RFC3261 16.3-16.6, 16.12] [RFC3263] [RFC3327] [RFC3581]. */
+ * and transports, with peers of text [RFC3261 16.3] [RFC3261 16.6] [RFC3261 16.12] [RFC3263]
+ * [RFC3327] [RFC3581]. */
 #include "scene.h"
 
 /* ---- dialogs --------------------------------------------------------------------------------- */
