@@ -120,6 +120,13 @@ static bool via_param(struct sip_via *out, struct str name, struct str value)
 static const char *via_one_param(const char *p, const char *end, struct sip_via *out)
 {
 	struct str name, value = STR_NONE;
+	if (end - p > 7 && memcmp(p, "branch=", 7) == 0) { /* as nearly always */
+		const char *stop = cc_span(p + 7, end, CC_PLAIN);
+		if (stop > p + 7 && (stop == end || *stop == ';' || *stop == ',')) {
+			out->branch = str_of(p + 7, (size_t)(stop - p - 7));
+			return stop;
+		}
+	}
 	p = cc_skip_ws(p, end);
 	const char *start = p;
 	p = cc_span(p, end, CC_TOKEN);
@@ -149,7 +156,11 @@ static const char *via_one_param(const char *p, const char *end, struct sip_via 
 
 enum err sip_via_scan(const char *p, const char *end, struct sip_via *out, const char **stop)
 {
-	cc_fill(out, 0, sizeof(*out));
+	out->proto = out->transport = out->host = STR_NONE;
+	out->branch = out->received = out->maddr = out->params = STR_NONE;
+	out->port = out->rport = 0;
+	out->ttl = 0;
+	out->has_rport = false;
 	p = via_protocol(cc_skip_ws(p, end), end, out);
 	if (!p || !(p = via_sent_by(p, end, out)))
 		return ERR_SYNTAX;

@@ -30,11 +30,9 @@
 struct index {
 	struct sip_msg *m;
 	const char *end; /* of the bytes */
-	struct sip_row *rows_end;
 	struct scan scan;
 	unsigned max_rows;
 	bool is_stream, has_blank;
-	uint16_t last[SIP_HDR__N]; /* last row of an id; valid where m->first[id] is */
 };
 
 [[gnu::cold, gnu::noinline]] static void diag(struct sip_msg *m, unsigned code, const char *at,
@@ -192,13 +190,21 @@ static enum err read_start(struct index *x, const char *p, const char **next)
 		diag(m, SIP_DIAG_HDR_NAME, name.p, i);
 }
 
-static inline void add_row(struct index *x, const struct scan_line *l, unsigned i)
+/* What the walk writes rows with, kept in registers: the compiler must assume that a store into a
+ * row changes anything that it has to load. */
+struct rows {
+	struct sip_msg *m;
+	const char *bytes;
+	struct sip_row *end;
+	uint16_t *last; /* last row of an id; valid where m->first[id] is */
+};
+
+SCAN_INLINE void add_row(const struct rows *rows, const struct scan_line *l, unsigned i)
 {
-	struct sip_msg *m = x->m;
-	const char *bytes = m->bytes;
-	struct sip_row *r = x->rows_end - 1 - i;
+	struct sip_msg *m = rows->m;
+	const char *bytes = rows->bytes;
 	unsigned first = m->first[l->id];
-	*r = (struct sip_row){
+	rows->end[-1 - (int)i] = (struct sip_row){
 		.id = (uint8_t)l->id,
 		.flags = (uint8_t)((l->is_folded ? SIP_ROW_FOLDED : 0) |
 				   (l->name.n == 1 && l->id ? SIP_ROW_COMPACT : 0)),
@@ -211,8 +217,8 @@ static inline void add_row(struct index *x, const struct scan_line *l, unsigned 
 	if (first == SIP_ROW_NONE)
 		m->first[l->id] = (uint16_t)i;
 	else /* last[] was set with first[]; NOLINTNEXTLINE(clang-analyzer-core.*) */
-		x->rows_end[-1 - x->last[l->id]].next = (uint16_t)i;
-	x->last[l->id] = (uint16_t)i;
+		rows->end[-1 - rows->last[l->id]].next = (uint16_t)i;
+	rows->last[l->id] = (uint16_t)i;
 	if (first != SIP_ROW_NONE || l->id == SIP_HDR_OTHER)
 		check_row(m, i, first != SIP_ROW_NONE);
 }
@@ -220,26 +226,30 @@ static inline void add_row(struct index *x, const struct scan_line *l, unsigned 
 /* Lines up to the empty one. *head_end: where the header section ends, as far as it was read. */
 static enum err read_headers(struct index *x, const char *p, const char **head_end)
 {
+	uint16_t last[SIP_HDR__N]; /* filled as needed */
 	struct sip_msg *m = x->m;
-	struct scan s = x->scan; /* a copy that the compiler can keep in registers */
-	struct scan_line l;
+	const struct rows rows = {m, m->bytes, (struct sip_row *)(uintptr_t)m->rows_end, last};
 	const char *cap = m->bytes + MAX_HEAD;
+	const unsigned max_rows = x->max_rows;
+	const bool is_stream = x->is_stream;
+	struct scan s = x->scan;
+	struct scan_line l;
 	unsigned n = 0;
 	enum err e = OK;
 	if (p < x->end && (*p == ' ' || *p == '\t'))
 		diag(m, SIP_DIAG_HDR_FOLD_FIRST, p, SIP_ROW_NONE);
 	for (;;) {
 		enum scan_kind kind = scan_line(&s, p, &l);
-		if (l.next > cap || (l.is_cut && x->is_stream)) {
+		if (l.next > cap || (l.is_cut && is_stream)) {
 			e = l.next > cap ? ERR_LIMIT : ERR_MORE;
 			break;
 		}
 		if (kind == SCAN_HEADER) {
-			if (n == x->max_rows) {
+			if (n == max_rows) {
 				e = ERR_LIMIT;
 				break;
 			}
-			add_row(x, &l, n++);
+			add_row(&rows, &l, n++);
 		} else if (kind == SCAN_JUNK) {
 			diag(m, SIP_DIAG_HDR_NO_COLON, p, SIP_ROW_NONE);
 		}
@@ -508,12 +518,11 @@ static void reset(struct sip_msg *m)
 
 enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t *consumed)
 {
-	struct index x; /* last[] is big and filled as needed, so no initializer */
+	struct index x;
 	const char *p = m->bytes, *head_end = p, *start;
 	reset(m);
 	*consumed = 0;
 	x.m = m;
-	x.rows_end = (struct sip_row *)(uintptr_t)m->rows_end;
 	x.end = m->bytes + n_bytes;
 	x.is_stream = is_stream;
 	x.has_blank = false;
