@@ -2,11 +2,11 @@
  *
  *   torture TABLE FOLDER SERVER LOCAL udp|tcp      addresses without port; the server's is 5060
  *
- * Each message of the table (tests/msg/torture.tbl) goes out byte for byte from a socket of its own;
- * what comes back must be what the table says, and an OPTIONS must be answered afterwards. Plain
- * POSIX, no code of rung: tests/sim/torture.c does the same in virtual time, where silence can be
- * waited for; here it is believed when the OPTIONS that went out behind the message was answered
- * and GRACE_MS later still nothing came. The exit status tells whether all went well. */
+ * Each message of the table (tests/msg/torture.tbl) goes out byte for byte from a socket of its
+ * own; what comes back must be what the table says, and an OPTIONS must be answered afterwards.
+ * Plain POSIX, no code of rung: tests/sim/torture.c does the same in virtual time, where silence
+ * can be waited for; here it is believed when the OPTIONS that went out behind the message was
+ * answered and GRACE_MS later still nothing came. The exit status tells whether all went well. */
 
 #include <arpa/inet.h>
 #include <errno.h>

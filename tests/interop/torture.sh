@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 TORTURE=${TORTURE-$top/build/rung-torture}
 [ -x "$TORTURE" ] || skip_all "no torture client: $TORTURE"
-torture() { "$TORTURE" "$top/test/msg/torture.tbl" "$top/test/data/torture" "$SERVER" "$CALLER" "$1"; }
+torture() { "$TORTURE" "$top/tests/msg/torture.tbl" "$top/tests/data/torture" "$SERVER" "$CALLER" "$1"; }
 
 # An exchange for each: over the other transport the same message would be a repetition to the same transaction.
 LOGS=(server)

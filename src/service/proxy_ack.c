@@ -1,0 +1,114 @@
+/* What a proxy passes on without a transaction: the ACK of a 2xx, and a 2xx whose transactions are
+ * over.
+ *
+ * An ACK goes where its dialog's token says, else by Route or request-URI; a name is looked up
+ * first (struct ack_wait, in prx.acks while it waits). Nothing answers an ACK, so whatever goes
+ * wrong with it goes wrong in silence: the callee repeats its 2xx.
+ *
+ * A response's top Via must be one that we wrote (the branch is keyed); the Via below says where it
+ * goes, with received and rport as edit_source (forward.c) has put them there.
+ * [RFC3261 16.11, 16.7]
+ */
+#include "service/proxy_priv.h"
+
+#include <stdlib.h>
+
+struct ack_wait { /* an ACK whose next hop is a name */
+	struct link link;
+	struct prx *prx;
+	struct tp_rx *rx;
+	struct rt_plan route;
+	struct tp_resolve *resolve;
+};
+
+static void free_ack(struct ack_wait *w)
+{
+	list_del(&w->link);
+	tp_rx_unref(w->prx->tp, w->rx);
+	free(w);
+}
+
+void prx_free_acks(struct prx *p)
+{
+	while (!list_is_empty(&p->acks)) {
+		struct ack_wait *w = LIST_ENTRY(p->acks.next, struct ack_wait, link);
+		tp_resolve_cancel(w->resolve);
+		free_ack(w);
+	}
+}
+
+static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+{
+	struct fwd_target t = {0};
+	return fwd_compose(ctx, &t, via, dst, out);
+}
+
+static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+		     const struct tp_dst *dst)
+{
+	struct fwd_plan plan = {.rx = rx, .self = p->self, .route = route, .realm = p->realm};
+	enum err e = tsx_send_stateless(p->tsx, dst, compose_ack, &plan);
+	(void)e; /* an ACK has nobody to tell */
+}
+
+static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
+{
+	struct ack_wait *w = ctx;
+	if (e == OK && t->n)
+		send_ack(w->prx, w->rx, &w->route, &t->dst[0]);
+	free_ack(w);
+}
+
+void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+		     const struct prx_target *target)
+{
+	if (target && target->has_dst) {
+		send_ack(p, rx, route, &target->dst);
+		return;
+	}
+	struct sip_uri uri;
+	if (sip_uri_parse(route->next.n ? route->next : route->ruri, &uri) != OK)
+		return;
+	struct ack_wait *w = calloc(1, sizeof(*w));
+	if (!w)
+		return;
+	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route};
+	list_push(&p->acks, &w->link);
+	struct tp_targets now;
+	enum err e = tp_resolve_uri(p->tp, &uri, &now, on_ack_resolved, w, &w->resolve);
+	if (e != ERR_MORE)
+		on_ack_resolved(w, e, &now);
+}
+
+void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
+{
+	const struct sip_msg *m = rx->msg;
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_via via;
+	obj_id id;
+	/* the top Via must be one that we wrote; the second tells where to */
+	if (m->status < 200 || m->status > 299 || m->method != SIP_INVITE ||
+	    !tp_branch_read(p->tp, m->via_branch, &id))
+		return;
+	if (!sip_each(m, SIP_HDR_VIA, &it, &v) || !sip_each(m, SIP_HDR_VIA, &it, &v) ||
+	    sip_via_parse(v, &via) != OK)
+		return;
+	struct tp_dst dst = {.is_fixed = true};
+	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;
+	if (!tp_proto_find(via.transport, &dst.proto) ||
+	    !addr_parse(via.received.n ? via.received : via.host, port, &dst.to))
+		return;
+	dst.to.port = port;
+	size_t room;
+	char *mem = block_get(p->blocks, m->n_bytes, &room);
+	if (!mem)
+		return;
+	struct buf b;
+	buf_init_fixed(&b, mem, room);
+	if (fwd_response(m, NULL, 0, &b) == OK) {
+		enum err e = tp_send(p->tp, &dst, buf_view(&b), 0);
+		(void)e; /* a repeated 2xx that cannot be sent will be repeated again */
+	}
+	block_put(p->blocks, mem);
+}
