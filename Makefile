@@ -9,7 +9,7 @@ all: ## builds build/rung
 	@echo $(BUILD)/rung
 
 test: ## all tests but lint
-	@tools/test
+	@./test
 
 lint: ## house rules, clang-format, clang-tidy, shellcheck
 	@tools/lint

@@ -177,7 +177,7 @@ function read_file(path,    is_generator, s, code, i, is_c, is_h, is_src, is_tab
 		for (i = 1; i <= n_words; i++)
 			if (index(s, word[i]))
 				complain(n, "machine", "a name of one machine")
-		if (path ~ /^(src|tests?)\/.*\.([ch]|def|inc)$/) {
+		if (path ~ /^(src|tests)\/.*\.([ch]|def|inc)$/) {
 			if (s ~ open_end_re())
 				complain(n, "open-end", "finish it or leave it out")
 			t_s = s
