@@ -278,14 +278,14 @@ baresip_cmd() { # name, command, parameter
 	printf '%d:%s,' ${#json} "$json" >&"${baresip_fd[$1]}"
 }
 baresip_stop() { # name
-	local pid
+	local pid fd=${baresip_fd[$1]-}
 	for pid in "${!child[@]}"; do
 		[[ ${child[$pid]-} == "$1" ]] && stop_child "$pid"
 	done
 	for pid in "${!child[@]}"; do
 		[[ ${child[$pid]-} == "$1-events" ]] && stop_child "$pid"
 	done
-	{ exec {baresip_fd[$1]}>&-; } 2>/dev/null
+	[ -z "$fd" ] || exec {fd}>&-
 	unset "baresip_fd[$1]" "baresip_seen[$1]"
 }
 # Waits for an event of that type; events that an earlier wait has seen do not count again.
