@@ -226,9 +226,8 @@ static void on_changed(struct loc_change *c)
 	case LOC_OK:
 		accept(q);
 		return;
-	case LOC_ORDER: /* the other copy of a forked request came first [RFC3261 8.2.2.2] */
-		refuse(q, tsx_is_merged(q->reg->env.tsx, q->st) ? CODE_MERGED : CODE_REG_ORDER,
-		       STR_NONE);
+	case LOC_ORDER: /* also the second copy of a REGISTER that was forked on its way */
+		refuse(q, CODE_REG_ORDER, STR_NONE);
 		return;
 	case LOC_FULL:
 		refuse(q, CODE_REG_TOO_MANY, STR_NONE);

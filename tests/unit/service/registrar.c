@@ -160,10 +160,11 @@ TEST_NO_OOM(order_of_requests)
 {
 	struct rig *r = rig_new(1, NULL);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 10}), 200);
-	/* the same request over another path [RFC3261 8.2.2.2] */
+	/* the same request over another path */
 	CHECK_EQ(rig_ask(r, &(struct ask){.cseq = 100}), 401);
 	struct ask same = {.cseq = 11, .user = "100", .password = "secret100"};
-	CHECK_EQ(rig_ask(r, &same), 482);
+	CHECK_EQ(rig_ask(r, &same), 400);
+	CHECK_EQ(rig_code(r), 3006);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 8, .more = "Expires: 0\r\n"}), 400);
 	CHECK_EQ(rig_code(r), 3006);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 8, .call_id = "reboot"}), 200);
