@@ -1,5 +1,5 @@
-/* The message pages: tests/msg/NAME.md says in prose what a message is about, shows it, and what the
- * index makes of it. This program reads the pages and compares; TAP, one test per page.
+/* The message pages: tests/msg/NAME.md says in prose what a message is about, shows it, and what
+ * the index makes of it. This program reads the pages and compares; TAP, one test per page.
  *
  *   pages FOLDER DATA [--update]     DATA: where the messages of ```dat blocks are
  *
