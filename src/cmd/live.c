@@ -323,7 +323,8 @@ enum err live_new(size_t n_shards, struct live **out)
 	struct live *l = calloc(1, sizeof(*l));
 	if (!l)
 		return ERR_NOMEM;
-	struct trk_cfg cfg = {.is_live = true, .on_verdict = on_verdict, .arg = l};
+	struct trk_cfg cfg = {
+		.is_live = true, .is_quick = true, .on_verdict = on_verdict, .arg = l};
 	l->n_shards = n_shards;
 	l->trk = trk_new(&cfg);
 	l->rings = calloc(n_shards, sizeof(*l->rings));

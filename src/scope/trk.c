@@ -51,7 +51,9 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 	for (int i = 0; i < AGE__N; i++)
 		list_init(&t->ages[i]);
 	vrd_init(&t->verdict);
-	if (htab_init(&t->calls, 256) || trk_media_init(t)) {
+	bool is_quick = cfg->is_live && cfg->is_quick;
+	if (htab_init(&t->calls, 256) || trk_media_init(t) ||
+	    (is_quick && !(t->quick = trk_quick_new()))) {
 		trk_free(t);
 		return NULL;
 	}
@@ -83,6 +85,7 @@ void trk_free(struct trk *t)
 		text_free(t, c);
 	}
 	trk_media_fini(t);
+	trk_quick_free(t->quick);
 	for (uint32_t i = 0; i < t->n_chunks; i++)
 		free(t->chunks[i]);
 	free(t->chunks);
@@ -133,23 +136,19 @@ uint32_t trk_row_new(struct trk *t)
 	return id;
 }
 
+/* The call's chain becomes the front of the free one, newest row first: nothing is touched but its
+ * oldest row. */
 static void rows_free(struct trk *t, struct trk_call *c)
 {
-	uint32_t prev;
-	for (uint32_t id = c->last_ev; id; id = prev) {
-		struct trk_ev *e = trk_row(t, id);
-		prev = e->prev;
-		*e = (struct trk_ev){.prev = t->free_row};
-		t->free_row = id;
-	}
+	if (!c->last_ev)
+		return;
+	trk_row(t, c->first_ev)->prev = t->free_row;
+	t->free_row = c->last_ev;
 }
 
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
 {
-	if (!id || id > t->n_rows)
-		return NULL;
-	const struct trk_ev *e = trk_row(t, id);
-	return e->id ? e : NULL;
+	return id && id <= t->n_rows ? trk_row(t, id) : NULL;
 }
 
 const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
@@ -306,7 +305,13 @@ struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
 	c->peers = c->first_peers;
 	c->peers_cap = ARRAY_LEN(c->first_peers);
 	c->caller = c->callee = c->ender = TRK_NO_PEER;
-	c->call_id = trk_text_keep(t, c, call_id);
+	call_id = str_sub(call_id, 0, MAX_CALL_ID);
+	if (call_id.n <= sizeof c->id_mem) { /* beside the node, to be compared without a miss */
+		memcpy(c->id_mem, call_id.p, call_id.n);
+		c->call_id = str_of(c->id_mem, call_id.n);
+	} else {
+		c->call_id = trk_text_keep(t, c, call_id);
+	}
 	if (!c->call_id.n) {
 		text_free(t, c);
 		pool_put(&t->call_pool, c);
@@ -338,6 +343,8 @@ void trk_tick(struct trk *t, uint64_t now_us)
 {
 	if (now_us > t->now_us)
 		t->now_us = now_us;
+	if (t->quick)
+		trk_quick_tick(t, t->now_us);
 	for (int cls = 0; cls < AGE__N; cls++) {
 		struct link *head = &t->ages[cls];
 		while (!list_is_empty(head)) {
@@ -356,6 +363,8 @@ void trk_tick(struct trk *t, uint64_t now_us)
 
 void trk_flush(struct trk *t)
 {
+	if (t->quick)
+		trk_quick_flush(t);
 	for (int cls = 0; cls < AGE__N; cls++)
 		while (!list_is_empty(&t->ages[cls])) {
 			struct trk_call *c = LIST_ENTRY(t->ages[cls].next, struct trk_call, age);
@@ -366,6 +375,8 @@ void trk_flush(struct trk *t)
 
 void trk_hint(struct trk *t, struct str call_id, struct str code, struct str text)
 {
+	if (t->quick)
+		trk_quick_release(t, call_id);
 	struct trk_call *c = trk_find(t, call_id);
 	if (!c || !c->last_ev)
 		return;

@@ -34,6 +34,7 @@ typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_cal
 struct trk_cfg {
 	bool is_live;         /* forget calls after they ended and were judged */
 	bool has_media;       /* trk_media is called too: SDP is read for its addresses */
+	bool is_quick;        /* live: registrations that go well are counted, not tracked */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
 	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
@@ -184,27 +185,33 @@ struct trk_call { /* everything seen under one Call-ID */
 	bool is_mid;     /* begun before the capture */
 	bool is_cut;     /* more peers than we keep: the rest is lumped together */
 	uint16_t status; /* final one towards the caller, 0 none */
-	struct str call_id, from_user, to_user; /* users of the first request */
-	struct str from_host, to_host;
-	uint64_t first_us, last_us;
-	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */
 	uint32_t end_branch;   /* of the first BYE */
 	uint32_t from_tag;     /* hash */
-	uint32_t tags[6];      /* hashes of To tags */
-	uint32_t sdp_hash[2];  /* of the last body, per side */
-	uint32_t recent[16];   /* hashes of the last different messages: finds resent ones */
+	uint32_t no;           /* of the call, from 1 */
+	uint64_t first_us, last_us;
+	struct link age;     /* live: its class's list, oldest first */
+	uint64_t due_us;     /* live: when it is judged or forgotten */
+	uint32_t recent[16]; /* hashes of the last different messages: finds resent ones */
 	struct trk_peer *peers, first_peers[3];
+	uint32_t tags[6];                    /* hashes of To tags */
+	uint32_t sdp_hash[2];                /* of the last body, per side */
+	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
+	struct trk_text *text;
+	struct str from_user, to_user; /* of the first request */
+	struct str from_host, to_host;
+	struct trk_call *next_no; /* file: the next in order of appearance */
 	struct trk_stream *streams;
 	struct trk_media *media;
-	struct trk_text *text;
+	struct trk_codecs *codecs;
 };
 
 const struct trk_cfg *trk_cfg(const struct trk *t);
 struct trk_call *trk_find(const struct trk *t, struct str call_id);
 struct trk_call *trk_first(const struct trk *t); /* file: in order of appearance; next_no goes on */
-const struct trk_ev *trk_ev(const struct trk *t, uint32_t id); /* or NULL */
+/* The message with that id, of a call that is in memory; NULL for 0. */
+const struct trk_ev *trk_ev(const struct trk *t, uint32_t id);
 /* The call's messages in order, as ids. The array is the tracker's and valid until the next call of
  * this. */
 const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n);

@@ -679,6 +679,11 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
 		trk_tick(t, p->at_us);
 	else if (p->at_us > t->now_us)
 		t->now_us = p->at_us;
+	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
+}
+
+enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call)
+{
 	struct intake i = {.t = t, .p = p, .m = p->msg ? p->msg : index_bytes(t, p->bytes)};
 	if (!i.m) {
 		t->stats.n_not_sip++;

@@ -40,6 +40,7 @@ struct trk_text { /* a page; freed with its call */
 };
 
 struct trk_media;
+struct trk_quick;
 struct flow;
 struct trk {
 	struct trk_cfg cfg;
@@ -56,6 +57,7 @@ struct trk {
 	size_t block_cap;
 	uint32_t *history;
 	size_t history_cap;
+	struct trk_quick *quick; /* registrations put aside; NULL: none are */
 	struct vrd verdict;
 	struct sdp sdp; /* the body that is being read */
 	/* media */
@@ -78,6 +80,20 @@ void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
 /* Adds a fact to a message of the call. */
 struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
 			      enum trk_fact_kind kind, struct str text);
+
+/* trk_msg.c: trk_message without the clock and without putting aside */
+enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call);
+
+/* trk_quick.c */
+struct trk_quick *trk_quick_new(void); /* NULL without memory */
+void trk_quick_free(struct trk_quick *q);
+/* True: the message is one of a registration that goes well so far; the tracker sees it later or
+ * never. */
+bool trk_quick_take(struct trk *t, const struct trk_packet *p);
+/* Hands what is put aside under a Call-ID, or is overdue, or all, to the tracker. */
+void trk_quick_release(struct trk *t, struct str call_id);
+void trk_quick_tick(struct trk *t, uint64_t now_us);
+void trk_quick_flush(struct trk *t);
 
 /* trk_media.c */
 enum err trk_media_init(struct trk *t);

@@ -102,9 +102,12 @@ TEST_NO_OOM(quick_silence_is_tracked)
 	CHECK_EQ(trk_n_live(p.t), 0);
 	tick(&p, 4.1);
 	CHECK_EQ(trk_n_live(p.t), 1);
-	tick(&p, 40);
+	msg(&p, 4.5, "A>P", "REGISTER 1 a", "");
+	msg(&p, 8.5, "A>P", "REGISTER 1 a", "");
+	tick(&p, 50);
 	CHECK_EQ(h.n, 1);
 	CHECK_EQ(h.rule[0], VRD_REQ_NO_ANSWER);
+	CHECK_EQ(h.n_messages, 3);
 	play_end(&p);
 }
 
