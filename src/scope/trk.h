@@ -165,20 +165,20 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	struct rtp_stats stats;
 };
 
-struct trk_call { /* everything seen under one Call-ID */
+/* Everything seen under one Call-ID. What every message touches stands first, together. */
+struct trk_call {
 	struct hnode node;
-	struct link age;          /* live: its class's list, oldest first */
-	struct trk_call *next_no; /* file: the next in order of appearance */
-	uint64_t due_us;          /* live: when its age class has a deadline of its own */
-	uint32_t no;              /* from 1 */
-	uint8_t kind, phase;      /* enum trk_kind, trk_phase */
+	struct str call_id;
+	char id_mem[40];     /* the Call-ID itself, unless it is longer */
+	uint8_t kind, phase; /* enum trk_kind, trk_phase */
 	uint8_t age_class;
 	uint8_t n_peers, peers_cap, n_tags, recent_at;
-	uint8_t caller; /* peer that sent the first request */
-	uint8_t callee; /* peer that sent the first 2xx, else the first other final response */
-	uint8_t ender;  /* peer that sent the first BYE */
-	uint8_t method; /* of the caller's last request */
-	bool is_ended_by_caller; /* ... by its tag */
+	uint8_t caller;     /* peer that sent the first request */
+	uint8_t callee;     /* peer that sent the first 2xx, else the first other final response */
+	uint8_t ender;      /* peer that sent the first BYE */
+	uint8_t method;     /* of the caller's last request */
+	uint8_t sdp_dir[2]; /* direction of the last body, per side: TRK_SD_SENDS, TRK_SD_RECVS */
+	bool is_ended_by_caller; /* the BYE came from the caller's side */
 	bool is_taken;           /* callee sent a 2xx */
 	bool is_reported, is_judged;
 	bool is_marked;  /* the tracker's user may set it: chosen by a filter */

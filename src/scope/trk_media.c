@@ -1,8 +1,8 @@
 /* Media: which datagrams are RTP, and whose.
  *
- *	ports   hash by address:port that an SDP body named ─► struct trk_media (call, side, codecs)
- *	flows   hash by address pair ─► struct flow: what was found for this pair, and its last
- *stream
+ *	ports   hash by address:port ─► struct port ─► struct trk_media (call, side, codecs), newest
+ *first: one for each call that named it in SDP, for ports are used again flows   hash by address
+ *pair ─► struct flow: what was found for this pair, and its last stream
  *
  * A datagram looks up its flow; a flow that is new, or older than the newest SDP, looks up its
  * destination and then its source among the ports. Behind NAT packets come from elsewhere than the
@@ -13,8 +13,8 @@
  * it goes on.
  *
  * Invariants:
- * 1. A media port is in `ports` and in its call's list; flows that point to it are in its list and
- *    are cut loose before it is freed.
+ * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
+ *and are cut loose before it is freed. A port without one is freed.
  * 2. At most MAX_FLOWS flows; the one silent longest goes. Streams belong to their call.
  *
  * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [RFC4733]
@@ -37,14 +37,25 @@ struct codec {
 	char name[16];
 };
 
-struct trk_media { /* an address that one side of a call receives at */
+struct trk_codecs { /* of one m= line, shared by its ports; freed with its call */
+	struct trk_codecs *next;
+	unsigned n;
+	struct codec v[];
+};
+
+struct port {
 	struct hnode node;
-	struct trk_media *next; /* of the call */
-	struct link flows;
-	struct trk_call *call;
 	struct addr addr;
-	uint8_t side, type, n_codecs;
-	struct codec codecs[MAX_CODECS];
+	struct link media; /* never empty */
+};
+
+struct trk_media {              /* an address that one side of a call receives at */
+	struct trk_media *next; /* of the call */
+	struct link of_port, flows;
+	struct port *port;
+	struct trk_call *call;
+	const struct trk_codecs *codecs; /* may be NULL */
+	uint8_t side, type;
 };
 
 struct flow {
@@ -84,6 +95,16 @@ void trk_media_fini(struct trk *t)
 	htab_fini(&t->flows);
 }
 
+static void media_free(struct trk *t, struct trk_media *m)
+{
+	list_del(&m->of_port);
+	if (list_is_empty(&m->port->media)) {
+		htab_del(&t->ports, &m->port->node);
+		free(m->port);
+	}
+	free(m);
+}
+
 void trk_media_forget(struct trk *t, struct trk_call *c)
 {
 	while (c->media) {
@@ -96,8 +117,12 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 			f->last = NULL;
 			f->gen = 0;
 		}
-		htab_del(&t->ports, &m->node);
-		free(m);
+		media_free(t, m);
+	}
+	while (c->codecs) {
+		struct trk_codecs *k = c->codecs;
+		c->codecs = k->next;
+		free(k);
 	}
 	while (c->streams) {
 		struct trk_stream *s = c->streams;
@@ -124,58 +149,100 @@ static uint64_t hash_pair(const struct trk *t, const struct addr *a, const struc
 
 /* --- what SDP says ---------------------------------------------------------------------------- */
 
+static struct port *port_find(const struct trk *t, const struct addr *a)
+{
+	for (struct hnode *n = htab_first(&t->ports, hash_addr(t, a)); n; n = htab_next(n)) {
+		struct port *p = CONTAINER_OF(n, struct port, node);
+		if (addr_eq(&p->addr, a))
+			return p;
+	}
+	return NULL;
+}
+
+/* What the newest call that named the address said of it. */
 static struct trk_media *port_of(const struct trk *t, const struct addr *a)
 {
-	struct trk_media *best = NULL; /* ports are used again: the newest call is meant */
-	for (struct hnode *n = htab_first(&t->ports, hash_addr(t, a)); n; n = htab_next(n)) {
-		struct trk_media *m = CONTAINER_OF(n, struct trk_media, node);
-		if (addr_eq(&m->addr, a) && (!best || m->call->no > best->call->no))
-			best = m;
-	}
-	return best;
+	struct port *p = port_find(t, a);
+	return p ? LIST_ENTRY(p->media.next, struct trk_media, of_port) : NULL;
 }
 
-static void read_codecs(const struct sdp *s, unsigned i, struct trk_media *m)
+static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_call *c)
 {
+	struct codec v[MAX_CODECS];
 	struct sdp_fmt f;
-	unsigned at = 0;
-	m->n_codecs = 0;
-	while (m->n_codecs < MAX_CODECS && sdp_fmt_next(s, i, &at, &f)) {
-		struct codec *c = &m->codecs[m->n_codecs];
+	unsigned at = 0, n = 0;
+	while (n < MAX_CODECS && sdp_fmt_next(s, i, &at, &f)) {
 		if (f.pt == SDP_PT_NONE)
 			continue;
-		c->pt = f.pt;
-		c->clock = f.clock;
-		str_copy(c->name, sizeof c->name, f.name);
-		m->n_codecs++;
+		v[n].pt = f.pt;
+		v[n].clock = f.clock;
+		str_copy(v[n++].name, sizeof v[0].name, f.name);
 	}
+	struct trk_codecs *k = malloc(sizeof *k + n * sizeof v[0]);
+	if (!k)
+		return NULL;
+	k->n = n;
+	memcpy(k->v, v, n * sizeof v[0]);
+	k->next = c->codecs;
+	c->codecs = k;
+	return k;
 }
 
-static void learn_port(struct trk *t, struct trk_call *c, enum trk_side side, unsigned i,
+static struct port *port_get(struct trk *t, const struct addr *a)
+{
+	struct port *p = port_find(t, a);
+	if (p)
+		return p;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->addr = *a;
+	list_init(&p->media);
+	htab_add(&t->ports, &p->node, hash_addr(t, a));
+	return p;
+}
+
+static struct trk_media *media_new(struct trk *t, struct trk_call *c, enum trk_side side,
+				   const struct addr *a)
+{
+	struct trk_media *m = calloc(1, sizeof *m);
+	if (!m)
+		return NULL;
+	m->port = port_get(t, a);
+	if (!m->port) {
+		free(m);
+		return NULL;
+	}
+	m->call = c;
+	m->side = (uint8_t)side;
+	list_init(&m->flows);
+	list_add_after(&m->port->media, &m->of_port);
+	m->next = c->media;
+	c->media = m;
+	return m;
+}
+
+struct medium { /* an m= line being learnt */
+	enum trk_side side;
+	uint8_t type;
+	const struct trk_codecs *codecs;
+};
+
+static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d,
 		       const struct addr *a)
 {
 	if (!a->family || !a->port || addr_is_any(a))
 		return;
 	struct trk_media *m = c->media;
 	unsigned n = 0;
-	for (; m && !(addr_eq(&m->addr, a) && m->side == side); m = m->next)
+	for (; m && !(addr_eq(&m->port->addr, a) && m->side == d->side); m = m->next)
 		n++;
-	if (!m) {
-		if (n >= MAX_PORTS)
-			return;
-		m = calloc(1, sizeof *m);
-		if (!m)
-			return;
-		m->call = c;
-		m->addr = *a;
-		m->side = (uint8_t)side;
-		list_init(&m->flows);
-		m->next = c->media;
-		c->media = m;
-		htab_add(&t->ports, &m->node, hash_addr(t, a));
-	}
-	m->type = t->sdp.media[i].type;
-	read_codecs(&t->sdp, i, m);
+	if (!m && n < MAX_PORTS)
+		m = media_new(t, c, d->side, a);
+	if (!m)
+		return;
+	m->type = d->type;
+	m->codecs = d->codecs;
 	t->media_gen++;
 }
 
@@ -197,17 +264,18 @@ void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side)
 		const struct sdp_media *m = &s->media[i];
 		if (!m->port || !(sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP))
 			continue;
+		struct medium d = {side, m->type, read_codecs(s, i, c)};
 		struct addr a = m->conn.addr;
 		a.port = m->port;
-		learn_port(t, c, side, i, &a);
+		learn_port(t, c, &d, &a);
 		if (m->rtcp.port != m->port)
-			learn_port(t, c, side, i, &m->rtcp);
+			learn_port(t, c, &d, &m->rtcp);
 		struct str v;
 		unsigned at = 0;
 		for (unsigned n = 0;
 		     n < MAX_CAND && sdp_attr_next(s, (int)i, SDP_A_CANDIDATE, &at, &v); n++)
 			if (candidate_addr(v, &a))
-				learn_port(t, c, side, i, &a);
+				learn_port(t, c, &d, &a);
 	}
 }
 
@@ -265,9 +333,10 @@ static const struct codec *codec_of(const struct trk_call *c, uint8_t side, uint
 {
 	for (int pass = 0; pass < 2; pass++)
 		for (const struct trk_media *m = c->media; m; m = m->next)
-			for (unsigned i = 0; i < m->n_codecs && (m->side == side) == !pass; i++)
-				if (m->codecs[i].pt == pt)
-					return &m->codecs[i];
+			for (unsigned i = 0;
+			     m->codecs && i < m->codecs->n && (m->side == side) == !pass; i++)
+				if (m->codecs->v[i].pt == pt)
+					return &m->codecs->v[i];
 	return NULL;
 }
 

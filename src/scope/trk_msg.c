@@ -327,14 +327,22 @@ static void keep_sdp(const struct intake *i)
 	bool by_caller = !(i->e->flags & TRK_EV_REQUEST) != !!(i->e->flags & TRK_EV_CALLER);
 	enum trk_side side = by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
 	uint32_t h = hash32(body);
-	if (i->c->sdp_hash[side] == h) /* the next hop, or a refresh */
+	const unsigned both = TRK_SD_SENDS | TRK_SD_RECVS;
+	if (i->c->sdp_hash[side] == h) { /* the next hop, or a refresh: only hold is worth a fact */
+		struct trk_fact *same =
+			i->c->sdp_dir[side] == both ? NULL : keep(i, TRK_F_SDP, STR_NONE);
+		if (same)
+			same->flags = i->c->sdp_dir[side];
 		return;
+	}
 	i->c->sdp_hash[side] = h;
+	i->c->sdp_dir[side] = (uint8_t)both;
 	struct sdp *s = &i->t->sdp;
 	if (sdp_parse(body, s))
 		return;
 	const struct sdp_media *first;
 	unsigned flags = sdp_facts(i, s, &first);
+	i->c->sdp_dir[side] = (uint8_t)(flags & both);
 	struct trk_fact *f = keep(i, TRK_F_SDP, first ? first->conn.host : STR_NONE);
 	if (f) {
 		f->flags = (uint8_t)flags;
