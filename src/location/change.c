@@ -319,6 +319,8 @@ static void on_written(struct st_put *p, enum err e)
 	struct loc_shard *s = c->at;
 	if (e == OK)
 		publish(s, c);
+	else
+		str_copy(c->why, sizeof(c->why), st_journal_why(s->journal));
 	free(c->next_rec);
 	c->next_rec = NULL;
 	leave(s, c, e == OK ? LOC_OK : e == ERR_NOMEM ? LOC_MEMORY : LOC_STORE, false);
@@ -388,6 +390,7 @@ void loc_change(struct loc *l, size_t shard, struct loc_change *c)
 	c->from_shard = (uint16_t)shard;
 	c->waiting = NULL;
 	c->next_rec = NULL;
+	c->why[0] = 0;
 	size_t owner = c->hash % l->n;
 	if (owner == shard) {
 		start(&l->shard[owner], c, true);

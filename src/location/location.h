@@ -110,6 +110,7 @@ struct loc_change {
 	/* results, valid in done */
 	enum loc_outcome outcome;
 	uint16_t n_added, n_refreshed, n_removed, n_evicted;
+	char why[120]; /* LOC_STORE: the store's sentence, for the operator; else empty */
 	/* location's own */
 	struct inbox_msg inbox;
 	struct st_put put;

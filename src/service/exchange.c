@@ -49,6 +49,8 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 	else
 		buf_fmt(&b, STR_FMT " was refused from %s: " STR_FMT, STR_ARG(o->user), from,
 			STR_ARG(code_info(o->code) ? code_info(o->code)->text : STR("refused")));
+	if (o->why.n)
+		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(o->why));
 	if (o->status == 200 && o->user_agent.n)
 		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(o->user_agent, 0, 60)));
 	const struct code_info *code = code_info(o->code);

@@ -141,6 +141,7 @@ static void tell(struct request *q, unsigned status, enum code code, size_t n_bi
 		o.n_refreshed = q->change.n_refreshed;
 		o.n_removed = q->change.n_removed;
 		o.n_evicted = q->change.n_evicted;
+		o.why = str_c(q->change.why);
 	}
 	if (q->n_contacts) {
 		o.expires_s = q->contacts[0].expires_s;

@@ -21,6 +21,7 @@ struct reg_outcome {
 	uint16_t n_added, n_refreshed, n_removed, n_evicted, n_bindings;
 	uint32_t expires_s; /* granted to the first contact; 0: removed */
 	struct str user, aor, contact, user_agent, call_id;
+	struct str why; /* more than the code tells, for the operator alone; may be empty */
 	uint32_t cseq;
 	struct addr from;
 	enum tp_proto proto;

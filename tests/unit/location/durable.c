@@ -114,6 +114,8 @@ TEST(a_refused_change_lets_the_next_one_pass)
 	}
 	rig_run(&r, 1000000);
 	CHECK_EQ(k[0].c.outcome, LOC_STORE);
+	CHECK(str_find(str_c(k[0].c.why), STR("Input/output error")) != SIZE_MAX);
+	CHECK_EQ(k[1].c.why[0], 0);
 	CHECK_EQ(k[1].c.outcome, LOC_OK);
 	CHECK_EQ(k[1].c.n_added, 1);
 	CHECK_EQ(k[2].c.n_refreshed, 1);

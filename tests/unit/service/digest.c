@@ -1,4 +1,5 @@
-/* Who may pass: digests, nonces, counts, and what outsiders learn. */
+/* Who may pass: digests, nonces, counts, and what outsiders learn. [RFC7616 3.3] [RFC7616 3.4]
+ * [RFC8760 2.3] [RFC3261 22] */
 #include "registrar_rig.h"
 #include "test.h"
 
@@ -68,6 +69,24 @@ TEST_NO_OOM(old_baresip_is_offered_one)
 			CHECK_EQ(ch.nonce.n, 24);
 		}
 		CHECK_EQ(n, t[i].n);
+	}
+	rig_free(r, false);
+}
+
+TEST_NO_OOM(other_algorithms_may_be_offered)
+{
+	static const enum md_alg strong[] = {MD_SHA512_256, MD_SHA256};
+	rig_offer(strong, 2);
+	struct rig *r = rig_new(1, NULL);
+	rig_offer(NULL, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct ask a = {
+			.cseq = 1 + 10 * i, .challenge = i, .user = "100", .password = "secret100"};
+		struct sip_challenge ch;
+		CHECK_EQ(rig_register(r, &a), 200);
+		CHECK_EQ(rig_ask(r, &(struct ask){.cseq = 5 + 10 * i}), 401);
+		CHECK_EQ(sip_challenge_parse(rig_hdr(r, SIP_HDR_WWW_AUTHENTICATE), &ch), OK);
+		CHECK_EQ(ch.alg, MD_SHA512_256);
 	}
 	rig_free(r, false);
 }

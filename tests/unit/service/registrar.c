@@ -1,4 +1,5 @@
-/* The registrar of RFC 3261 10.3, asked by a phone over a simulated network. */
+/* The registrar of RFC 3261 10.3, asked by a phone over a simulated network.
+ * [RFC3261 10.3] [RFC3261 19.1.4] [RFC3261 20.10] [RFC3261 21.4.17] [RFC3327 5.3] */
 #include "registrar_rig.h"
 #include "test.h"
 
@@ -284,6 +285,7 @@ TEST_NO_OOM(a_full_disk_refuses_with_500)
 	st_mem_full(r->disk, true);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 11, .more = "Expires: 60\r\n"}), 500);
 	CHECK_EQ(rig_code(r), 3008);
+	CHECK(str_find(r->outcome_why, STR("No space left")) != SIZE_MAX);
 	CHECK(rig_hdr(r, SIP_HDR_RETRY_AFTER).n > 0);
 	st_mem_full(r->disk, false);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 21, .contact = ""}), 200);

@@ -67,6 +67,8 @@ static void on_outcome(void *ctx, const struct reg_outcome *o)
 	r->outcome = *o;
 	r->n_outcomes++;
 	str_copy(r->outcome_user, sizeof(r->outcome_user), o->user);
+	str_copy(r->why_mem, sizeof(r->why_mem), o->why);
+	r->outcome_why = str_c(r->why_mem);
 }
 
 static void start_shard(struct rig *r, size_t i)
@@ -116,6 +118,15 @@ static void add_account(struct rig *r, struct str user, struct str password, boo
 
 static void on_readable(void *arg, unsigned events);
 
+static const enum md_alg *algs;
+static size_t n_algs;
+
+void rig_offer(const enum md_alg *list, size_t n)
+{
+	algs = list;
+	n_algs = n;
+}
+
 struct rig *rig_new(size_t n, struct st_mem *disk)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -140,6 +151,8 @@ struct rig *rig_new(size_t n, struct st_mem *disk)
 	add_account(r, STR("200"), STR("secret200"), true);
 	add_account(r, STR("300"), STR("secret300"), false);
 	r->auth_cfg.realm = REALM;
+	for (r->auth_cfg.n_algs = 0; r->auth_cfg.n_algs < n_algs; r->auth_cfg.n_algs++)
+		r->auth_cfg.algs[r->auth_cfg.n_algs] = algs[r->auth_cfg.n_algs];
 	memcpy(r->auth_cfg.nonce_key, "0123456789abcdef", 16);
 	CHECK_EQ(acc_new(r->shards, r->st, &r->acc), OK);
 	CHECK_EQ(loc_new(r->shards, r->st, &(struct loc_cfg){0}, &r->loc), OK);

@@ -45,12 +45,15 @@ struct rig {
 	size_t reply_n;
 	struct sip_msg *last; /* the last answer */
 	struct reg_outcome outcome;
-	char outcome_user[80];
+	char outcome_user[80], why_mem[128];
+	struct str outcome_why;
 	unsigned n_outcomes;
 };
 
 /* CHECKs that it works; with `disk` the store of an earlier rig goes on. */
 struct rig *rig_new(size_t n_shards, struct st_mem *disk);
+/* What rigs made from now on offer; n 0: the default. */
+void rig_offer(const enum md_alg *list, size_t n);
 void rig_free(struct rig *r, bool keep_disk); /* keep_disk: the caller frees r->disk itself */
 
 struct ask {                         /* zeroed fields: the usual */
