@@ -32,7 +32,7 @@
 #define SECOND 1'000'000u
 
 const uint64_t trk_age_us[AGE__N] = {
-	[AGE_SETUP] = 200ull * SECOND,   [AGE_REQUEST] = 33ull * SECOND,
+	[AGE_SETUP] = 210ull * SECOND,   [AGE_REQUEST] = 38ull * SECOND,
 	[AGE_TALK] = 43'200ull * SECOND, [AGE_SETTLE] = 300'000ull,
 	[AGE_LINGER] = 5ull * SECOND,
 };
@@ -47,7 +47,8 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 		t->cfg.max_calls = 1'000'000;
 	uint32_t max = cfg->is_live ? t->cfg.max_calls : UINT32_MAX;
 	pool_init(&t->call_pool, sizeof(struct trk_call), max, 1, 0);
-	pool_init(&t->text_pool, sizeof(struct trk_text) + TEXT_PAGE, UINT32_MAX, 2, 0);
+	t->text_page = cfg->is_live ? TEXT_PAGE_LIVE : TEXT_PAGE_FILE;
+	pool_init(&t->text_pool, sizeof(struct trk_text) + t->text_page, UINT32_MAX, 2, 0);
 	for (int i = 0; i < AGE__N; i++)
 		list_init(&t->ages[i]);
 	vrd_init(&t->verdict);
@@ -122,28 +123,34 @@ static bool more_rows(struct trk *t)
 	return true;
 }
 
-uint32_t trk_row_new(struct trk *t)
+uint32_t trk_row_new(struct trk *t, const struct trk_call *c)
 {
-	uint32_t id = t->free_row;
-	if (id) {
-		t->free_row = trk_row(t, id)->prev;
-	} else {
-		if (t->n_rows == t->n_chunks * EV_CHUNK && !more_rows(t))
-			return 0;
-		id = ++t->n_rows;
+	uint32_t group = t->cfg.is_live ? ROW_GROUP : 1, id = c->last_ev + 1;
+	if (c->last_ev % group == 0) {
+		if (t->free_row) {
+			id = t->free_row;
+			uint32_t next = trk_row(t, id)->prev;
+			t->free_row = next ? (next - 1) / group * group + 1 : 0;
+		} else {
+			if (t->n_rows == t->n_chunks * EV_CHUNK && !more_rows(t))
+				return 0;
+			id = t->n_rows + 1;
+			t->n_rows += group;
+		}
 	}
 	*trk_row(t, id) = (struct trk_ev){.id = id};
 	return id;
 }
 
-/* The call's chain becomes the front of the free one, newest row first: nothing is touched but its
- * oldest row. */
+/* The call's chain of rows becomes the front of the free one, newest group first: nothing is
+ * touched but the oldest row. (first_ev begins a group, and the first row of each later group leads
+ * to the group before.) */
 static void rows_free(struct trk *t, struct trk_call *c)
 {
 	if (!c->last_ev)
 		return;
 	trk_row(t, c->first_ev)->prev = t->free_row;
-	t->free_row = c->last_ev;
+	t->free_row = (c->last_ev - 1) / ROW_GROUP * ROW_GROUP + 1;
 }
 
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
@@ -180,12 +187,12 @@ void *trk_alloc(struct trk *t, struct trk_call *c, size_t n)
 	n = (n + 7) & ~(size_t)7;
 	struct trk_text *x = c->text;
 	if (!x || (size_t)(x->cap - x->used) < n) {
-		bool is_heap = n > TEXT_PAGE;
+		bool is_heap = n > t->text_page;
 		x = is_heap ? malloc(sizeof *x + n) : pool_get(&t->text_pool);
 		if (!x)
 			return NULL;
 		x->used = 0;
-		x->cap = (uint16_t)(is_heap ? n : TEXT_PAGE);
+		x->cap = (uint16_t)(is_heap ? n : t->text_page);
 		x->is_heap = is_heap;
 		x->next = c->text;
 		c->text = x;
@@ -332,6 +339,10 @@ struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
 {
 	if (!t->cfg.is_live)
+		return;
+	/* moving costs the neighbours' cache lines, so it is not done for every message */
+	bool is_fresh = c->due_us > t->now_us + trk_age_us[to] - trk_age_us[to] / 8;
+	if (c->age_class == to && is_fresh && !list_is_empty(&c->age))
 		return;
 	list_del(&c->age);
 	c->age_class = to;

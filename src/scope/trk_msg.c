@@ -23,7 +23,6 @@
  */
 #include "base/assert.h"
 #include "scope/trk_priv.h"
-#include "sip/auth.h"
 #include "sip/hdr.h"
 
 #include <stdlib.h>
@@ -32,14 +31,6 @@
 #define COPY_WINDOW_US 64'000'000u /* 128*T1: later it is not a retransmission */
 #define SAME_PACKET_US 2'000'000u  /* one IP packet, seen twice */
 #define MIRROR_US      3'000u      /* without an identification: no timer is that fast */
-
-struct intake {
-	struct trk *t;
-	const struct trk_packet *p;
-	const struct sip_msg *m;
-	struct trk_call *c;
-	struct trk_ev *e;
-};
 
 /* --- hashes: cheap, for telling apart, never for trust ---------------------------------------- */
 
@@ -67,7 +58,7 @@ static uint64_t hash_bytes(struct str s, uint64_t h)
 	return trk_fold(load(s.p, s.n) ^ k1, h ^ k2);
 }
 
-static uint32_t hash32(struct str s)
+uint32_t trk_hash32(struct str s)
 {
 	uint64_t h = s.n ? hash_bytes(s, 0) : 0;
 	return (uint32_t)(h ^ h >> 32);
@@ -105,7 +96,7 @@ static uint8_t tag_of(struct trk_call *c, struct str tag)
 {
 	if (!tag.n)
 		return 0;
-	uint32_t h = hash32(tag);
+	uint32_t h = trk_hash32(tag);
 	unsigned i = 0;
 	while (i < c->n_tags && c->tags[i] != h)
 		i++;
@@ -118,7 +109,7 @@ static uint8_t tag_of(struct trk_call *c, struct str tag)
 }
 
 /* Whether e repeats an earlier row; fills copy_of, n_resent and the flag. */
-static bool find_original(struct intake *i)
+static bool find_original(struct trk_intake *i)
 {
 	struct trk_ev *e = i->e;
 	unsigned hit = 0;
@@ -152,7 +143,7 @@ static bool find_original(struct intake *i)
 	return false;
 }
 
-static uint8_t flags_of(const struct intake *i)
+static uint8_t flags_of(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
 	unsigned f = 0;
@@ -164,7 +155,7 @@ static uint8_t flags_of(const struct intake *i)
 		f |= TRK_EV_ROUTED;
 	if (sip_has(m, SIP_HDR_AUTHORIZATION) || sip_has(m, SIP_HDR_PROXY_AUTHORIZATION))
 		f |= TRK_EV_AUTH;
-	if (hash32(m->from_tag) == i->c->from_tag)
+	if (trk_hash32(m->from_tag) == i->c->from_tag)
 		f |= TRK_EV_CALLER;
 	return (uint8_t)f;
 }
@@ -172,12 +163,14 @@ static uint8_t flags_of(const struct intake *i)
 /* Never 0. A client of RFC 2543 may give no branch; then its address has to do. */
 static uint32_t branch_of(const struct sip_msg *m)
 {
-	return (m->via_branch.n ? hash32(m->via_branch) : hash32(m->via_host) ^ m->via_port) | 1;
+	return (m->via_branch.n ? trk_hash32(m->via_branch)
+				: trk_hash32(m->via_host) ^ m->via_port) |
+	       1;
 }
 
-static bool add_row(struct intake *i)
+static bool add_row(struct trk_intake *i)
 {
-	uint32_t id = trk_row_new(i->t);
+	uint32_t id = trk_row_new(i->t, i->c);
 	if (!id)
 		return false;
 	const struct sip_msg *m = i->m;
@@ -209,239 +202,6 @@ static bool add_row(struct intake *i)
 	}
 	c->last_us = p->at_us;
 	return true;
-}
-
-/* --- facts ------------------------------------------------------------------------------------ */
-
-static struct trk_fact *keep(const struct intake *i, enum trk_fact_kind kind, struct str text)
-{
-	return trk_fact_add(i->t, i->c, i->e, kind, text);
-}
-
-static void keep_header(const struct intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
-{
-	if (sip_has(i->m, id))
-		keep(i, kind, sip_value(i->m, id));
-}
-
-static void keep_uri(const struct intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
-{
-	struct sip_iter it = {0};
-	struct str v;
-	struct sip_addr a;
-	if (sip_each(i->m, id, &it, &v) && !sip_addr_parse(v, &a))
-		keep(i, kind, a.is_star ? STR("*") : a.uri_text);
-}
-
-static void keep_named(const struct intake *i, enum sip_hdr_id id)
-{
-	if (!sip_has(i->m, id))
-		return;
-	char mem[512];
-	struct buf b;
-	buf_init_fixed(&b, mem, sizeof mem);
-	buf_str(&b, sip_hdr_name(id));
-	buf_str(&b, STR(": "));
-	buf_str(&b, str_sub(sip_value(i->m, id), 0, sizeof mem - 64));
-	keep(i, TRK_F_NEEDS, buf_view(&b));
-}
-
-static void keep_challenge(const struct intake *i)
-{
-	bool is_proxy = i->m->status == 407;
-	struct sip_challenge ch;
-	enum sip_hdr_id id = is_proxy ? SIP_HDR_PROXY_AUTHENTICATE : SIP_HDR_WWW_AUTHENTICATE;
-	if (!sip_has(i->m, id) || sip_challenge_parse(sip_value(i->m, id), &ch))
-		return;
-	struct trk_fact *f = keep(i, TRK_F_CHALLENGE, ch.realm);
-	if (!f)
-		return;
-	f->num = hash32(ch.nonce);
-	f->flags = (uint8_t)((ch.stale ? TRK_CH_STALE : 0) | (is_proxy ? TRK_CH_PROXY : 0));
-}
-
-static void keep_credentials(const struct intake *i)
-{
-	enum sip_hdr_id id = sip_has(i->m, SIP_HDR_PROXY_AUTHORIZATION)
-				     ? SIP_HDR_PROXY_AUTHORIZATION
-				     : SIP_HDR_AUTHORIZATION;
-	struct sip_credentials cr;
-	if (sip_credentials_parse(sip_value(i->m, id), &cr))
-		return;
-	struct trk_fact *f = keep(i, TRK_F_CREDENTIALS, cr.username);
-	if (f)
-		f->num = hash32(cr.nonce);
-}
-
-/* Seconds asked or granted: the first Contact's own word goes before Expires. [RFC3261 10.2.1.1] */
-static void keep_expires(const struct intake *i)
-{
-	struct sip_iter it = {0};
-	struct str v, p;
-	struct sip_addr a;
-	uint32_t s;
-	bool is_there = false;
-	if (sip_each(i->m, SIP_HDR_CONTACT, &it, &v) && !sip_addr_parse(v, &a) &&
-	    sip_param(a.params, STR("expires"), &p))
-		is_there = !sip_seconds_parse(p, &s);
-	if (!is_there && sip_has(i->m, SIP_HDR_EXPIRES))
-		is_there = !sip_seconds_parse(sip_value(i->m, SIP_HDR_EXPIRES), &s);
-	struct trk_fact *f = is_there ? keep(i, TRK_F_EXPIRES, STR_NONE) : NULL;
-	if (f)
-		f->num = s;
-}
-
-static unsigned sdp_facts(const struct intake *i, const struct sdp *s,
-			  const struct sdp_media **first)
-{
-	unsigned flags = 0;
-	*first = NULL;
-	for (unsigned k = 0; k < s->n_media; k++) {
-		const struct sdp_media *m = &s->media[k];
-		if (!m->port)
-			continue;
-		if (!*first)
-			*first = m;
-		if (m->type == SDP_VIDEO)
-			flags |= TRK_SD_VIDEO;
-		if (m->has_crypto || m->has_fingerprint)
-			flags |= TRK_SD_SECURE;
-	}
-	if (!*first)
-		return flags | (s->n_media ? TRK_SD_REFUSED : 0);
-	if (!(*first)->is_hold)
-		flags |= (*first)->dir & SDP_RECVONLY ? TRK_SD_RECVS : 0;
-	flags |= (*first)->dir & SDP_SENDONLY ? TRK_SD_SENDS : 0;
-	const struct addr *a = &(*first)->conn.addr, *from = &i->p->from;
-	if (a->family && addr_is_private(a) && !addr_is_private(from) && !addr_is_loopback(from))
-		flags |= TRK_SD_PRIVATE;
-	return flags;
-}
-
-static void keep_sdp(const struct intake *i)
-{
-	struct str body;
-	if (!sip_body_find(i->m, STR("application"), STR("sdp"), &body) || !body.n)
-		return;
-	i->e->flags |= TRK_EV_SDP;
-	bool by_caller = !(i->e->flags & TRK_EV_REQUEST) != !!(i->e->flags & TRK_EV_CALLER);
-	enum trk_side side = by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
-	uint32_t h = hash32(body);
-	const unsigned both = TRK_SD_SENDS | TRK_SD_RECVS;
-	if (i->c->sdp_hash[side] == h) { /* the next hop, or a refresh: only hold is worth a fact */
-		struct trk_fact *same =
-			i->c->sdp_dir[side] == both ? NULL : keep(i, TRK_F_SDP, STR_NONE);
-		if (same)
-			same->flags = i->c->sdp_dir[side];
-		return;
-	}
-	i->c->sdp_hash[side] = h;
-	i->c->sdp_dir[side] = (uint8_t)both;
-	struct sdp *s = &i->t->sdp;
-	if (sdp_parse(body, s))
-		return;
-	const struct sdp_media *first;
-	unsigned flags = sdp_facts(i, s, &first);
-	i->c->sdp_dir[side] = (uint8_t)(flags & both);
-	struct trk_fact *f = keep(i, TRK_F_SDP, first ? first->conn.host : STR_NONE);
-	if (f) {
-		f->flags = (uint8_t)flags;
-		f->num = first ? first->port : 0;
-	}
-	if (s->n_media) {
-		char mem[400];
-		struct buf b;
-		buf_init_fixed(&b, mem, sizeof mem);
-		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
-		keep(i, TRK_F_CODECS, buf_view(&b));
-	}
-	if (i->t->cfg.has_media)
-		trk_media_learn(i->t, i->c, side);
-}
-
-static void keep_body_line(const struct intake *i)
-{
-	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
-	if (line.n)
-		keep(i, TRK_F_BODY, line);
-}
-
-static void request_facts(const struct intake *i)
-{
-	const struct sip_msg *m = i->m;
-	bool is_first_hop = i->e->branch == i->c->branch;
-	if (m->method == SIP_METHOD_OTHER)
-		keep(i, TRK_F_METHOD, m->method_name);
-	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
-		keep_credentials(i);
-	switch (m->method) {
-	case SIP_INVITE:
-		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
-			keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
-		break;
-	case SIP_REGISTER:
-		keep_expires(i);
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
-		break;
-	case SIP_SUBSCRIBE:
-	case SIP_PUBLISH:
-		keep_expires(i);
-		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
-		break;
-	case SIP_NOTIFY:
-		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
-		keep_header(i, TRK_F_STATE, SIP_HDR_SUBSCRIPTION_STATE);
-		keep_body_line(i);
-		break;
-	case SIP_REFER:
-		keep_uri(i, TRK_F_REFER_TO, SIP_HDR_REFER_TO);
-		break;
-	case SIP_BYE:
-	case SIP_CANCEL:
-		keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
-		break;
-	default:
-		break;
-	}
-}
-
-static void refusal_facts(const struct intake *i)
-{
-	static const enum sip_hdr_id needs[] = {SIP_HDR_UNSUPPORTED, SIP_HDR_MIN_EXPIRES,
-						SIP_HDR_MIN_SE, SIP_HDR_RETRY_AFTER};
-	if (i->m->status == 401 || i->m->status == 407) {
-		keep_challenge(i);
-		return;
-	}
-	keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
-	keep_header(i, TRK_F_WARNING, SIP_HDR_WARNING);
-	for (unsigned k = 0; k < ARRAY_LEN(needs); k++)
-		keep_named(i, needs[k]);
-	if (i->m->status == 405)
-		keep_named(i, SIP_HDR_ALLOW);
-	if (i->m->status == 415 || i->m->status == 406)
-		keep_named(i, SIP_HDR_ACCEPT);
-	if (i->m->status == 489)
-		keep_named(i, SIP_HDR_ALLOW_EVENTS);
-	if (i->m->status < 400)
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
-}
-
-static void response_facts(const struct intake *i)
-{
-	const struct sip_msg *m = i->m;
-	if (!str_eq(m->reason, sip_status_reason(m->status)))
-		keep(i, TRK_F_PHRASE, m->reason);
-	if (m->status >= 300) {
-		refusal_facts(i);
-		return;
-	}
-	if (m->status < 200)
-		return;
-	if (m->method == SIP_INVITE && i->c->callee == i->e->from)
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
-	if (m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE)
-		keep_expires(i);
 }
 
 /* --- the call's life -------------------------------------------------------------------------- */
@@ -575,7 +335,7 @@ static enum trk_kind kind_of(enum sip_method m)
 	}
 }
 
-static void name_party(const struct intake *i, enum sip_hdr_id id, struct str *user,
+static void name_party(const struct trk_intake *i, enum sip_hdr_id id, struct str *user,
 		       struct str *host)
 {
 	struct sip_addr a;
@@ -585,7 +345,7 @@ static void name_party(const struct intake *i, enum sip_hdr_id id, struct str *u
 	*host = trk_text_keep(i->t, i->c, a.uri.host);
 }
 
-static void first_message(struct intake *i)
+static void first_message(struct trk_intake *i)
 {
 	struct trk_call *c = i->c;
 	const struct sip_msg *m = i->m;
@@ -594,13 +354,13 @@ static void first_message(struct intake *i)
 		m->is_request && !m->to_tag.n && m->method != SIP_CANCEL && m->method != SIP_ACK;
 	c->is_mid = !is_opening;
 	i->t->stats.n_calls[c->kind]++;
-	c->from_tag = hash32(m->from_tag);
+	c->from_tag = trk_hash32(m->from_tag);
 	name_party(i, SIP_HDR_FROM, &c->from_user, &c->from_host);
 	name_party(i, SIP_HDR_TO, &c->to_user, &c->to_host);
 }
 
 /* A dialog may begin with something else than its INVITE: an OPTIONS probe under one Call-ID. */
-static void promote(struct intake *i)
+static void promote(struct trk_intake *i)
 {
 	struct trk_call *c = i->c;
 	if (i->m->method != SIP_INVITE || !i->m->is_request || c->kind == TRK_CALL)
@@ -608,11 +368,11 @@ static void promote(struct intake *i)
 	i->t->stats.n_calls[c->kind]--;
 	c->kind = TRK_CALL;
 	i->t->stats.n_calls[c->kind]++;
-	c->from_tag = hash32(i->m->from_tag);
+	c->from_tag = trk_hash32(i->m->from_tag);
 	c->branch = 0;
 }
 
-static enum err take(struct intake *i)
+static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->m->call_id);
 	struct trk_call *c = i->c = trk_call_find(i->t, i->m->call_id, hash);
@@ -635,12 +395,7 @@ static enum err take(struct intake *i)
 			on_call(c, e);
 		else
 			on_other(c, e);
-		if (i->m->is_request)
-			request_facts(i);
-		else
-			response_facts(i);
-		if (i->m->body.n)
-			keep_sdp(i);
+		trk_facts(i);
 	}
 	if (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age))
 		trk_age(i->t, c, age_of(c));
@@ -692,7 +447,7 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
 
 enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call)
 {
-	struct intake i = {.t = t, .p = p, .m = p->msg ? p->msg : index_bytes(t, p->bytes)};
+	struct trk_intake i = {.t = t, .p = p, .m = p->msg ? p->msg : index_bytes(t, p->bytes)};
 	if (!i.m) {
 		t->stats.n_not_sip++;
 		return ERR_SYNTAX;

@@ -16,10 +16,16 @@ enum age_class {
 	AGE_LINGER,  /* judged: absorb what is resent, then forget */
 	AGE__N
 };
-/* Its place in the list is renewed by every message (the first three) or not. */
+/* Times in silence. A place in a list is renewed when an eighth of it has passed, so these are an
+ * eighth longer than they must be. */
 extern const uint64_t trk_age_us[AGE__N];
 
-#define TEXT_PAGE   240u /* bytes of texts and facts in one page of a call */
+/* Bytes of texts and facts in one page of a call. Live calls keep their offer, and must not go to
+ * malloc for it; in a file memory counts more. */
+#define TEXT_PAGE_LIVE 496u
+#define TEXT_PAGE_FILE 240u
+/* Rows that a live call takes at once, side by side: the judge reads them when they are cold. */
+#define ROW_GROUP   4u
 #define EV_CHUNK    256u
 #define MAX_TEXT    1'000u /* longer texts are cut: enough for any sentence */
 #define MAX_CALL_ID 1'024u /* longer ones are cut, and compared so */
@@ -47,6 +53,7 @@ struct trk {
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;
+	uint16_t text_page; /* bytes */
 	struct trk_call *first_no, *last_no;
 	uint32_t n_calls; /* ever */
 	struct trk_ev **chunks;
@@ -69,7 +76,8 @@ struct trk {
 
 /* trk.c */
 struct trk_ev *trk_row(const struct trk *t, uint32_t id);
-uint32_t trk_row_new(struct trk *t);                          /* 0 without memory */
+/* The next row of a call, or 0 without memory. */
+uint32_t trk_row_new(struct trk *t, const struct trk_call *c);
 void *trk_alloc(struct trk *t, struct trk_call *c, size_t n); /* 8-aligned, of the call's texts */
 struct str trk_text_keep(struct trk *t, struct trk_call *c, struct str s);
 struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash);
@@ -80,6 +88,20 @@ void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
 /* Adds a fact to a message of the call. */
 struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
 			      enum trk_fact_kind kind, struct str text);
+
+/* trk_msg.c */
+struct trk_intake { /* a message being taken in */
+	struct trk *t;
+	const struct trk_packet *p;
+	const struct sip_msg *m;
+	struct trk_call *c;
+	struct trk_ev *e;
+};
+/* For telling strings apart, never for trust. */
+uint32_t trk_hash32(struct str s);
+
+/* trk_fact.c: keeps what is worth it of a message that is no copy. */
+void trk_facts(const struct trk_intake *i);
 
 /* trk_msg.c: trk_message without the clock and without putting aside */
 enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call);

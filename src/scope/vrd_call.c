@@ -11,8 +11,10 @@
  */
 #include "base/assert.h"
 #include "scope/vrd_priv.h"
+#include "sdp/sdp.h"
 #include "sip/uri.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NEAR_END_US 2'000'000u /* too near to the end of the capture to say "never" */
@@ -266,6 +268,17 @@ static const struct trk_ev *last_with(const struct judge *j, enum trk_fact_kind 
 	return NULL;
 }
 
+/* A live tracker keeps the offer as it was: its codecs are named only here. */
+static void say_live_offer(struct judge *j, const struct trk_ev *e)
+{
+	struct sdp *s = e ? malloc(sizeof *s) : NULL;
+	if (s && !sdp_parse(trk_fact_text(trk_fact(e, TRK_F_OFFER)), s) && s->n_media) {
+		vrd_say(j, "; offered: ");
+		sdp_print_formats(s, 0, &j->v->text);
+	}
+	free(s);
+}
+
 static bool no_common_codec(struct judge *j)
 {
 	unsigned s = j->c->status;
@@ -284,6 +297,7 @@ static bool no_common_codec(struct judge *j)
 			sdp && sdp->flags & TRK_SD_SECURE ? ", encrypted" : "");
 		vrd_evidence(f, offer);
 	}
+	say_live_offer(j, offer ? NULL : last_with(j, TRK_F_OFFER, true));
 	const struct trk_ev *has = last_with(j, TRK_F_CODECS, false);
 	if (has)
 		vrd_say(j, "; it has: " STR_FMT,

@@ -283,9 +283,9 @@ TEST_NO_OOM(live_requests_that_nobody_answers)
 	live_begin(&p, &h, 0);
 	for (int i = 0; i < 5; i++)
 		msg(&p, 0.5 * i, "A>B", "MESSAGE 1 a", "");
-	tick(&p, 30);
+	tick(&p, 34); /* not before 64*T1 */
 	CHECK_EQ(h.n, 0);
-	tick(&p, 36);
+	tick(&p, 41);
 	CHECK_EQ(h.n, 1);
 	CHECK_EQ(h.rule[0], VRD_REQ_NO_ANSWER);
 	play_end(&p);

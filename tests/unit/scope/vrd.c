@@ -221,6 +221,22 @@ TEST_NO_OOM(no_common_codec)
 	play_end(&p);
 }
 
+/* A live tracker does not parse SDP, yet it knows the offer when it is asked for, and hold. */
+TEST_NO_OOM(live_calls_know_their_offer)
+{
+	struct play p;
+	play_begin(&p, &(struct trk_cfg){.is_live = true});
+	msg(&p, 0, "A>P", "INVITE 1 a", SDP("192.0.2.21", "4000") "a=sendonly\r\n");
+	msg(&p, 0.1, "P>A", "488 No 1 INVITE a", "To-tag: t\r\n");
+	VERDICT_IS(CALL_NO_COMMON_CODEC, "; offered: PCMU/8000, PCMA/8000");
+	const struct trk_fact *f = trk_fact(trk_ev(p.t, 1), TRK_F_SDP);
+	CHECK(f);
+	CHECK_EQ(f->flags, TRK_SD_SENDS);
+	CHECK_EQ(f->num, 4000);
+	CHECK_STR_EQ(trk_fact_text(f), STR("192.0.2.21"));
+	play_end(&p);
+}
+
 static void cancel(struct play *p, double at)
 {
 	msg(p, at, "A>P", "CANCEL 1 a", "");

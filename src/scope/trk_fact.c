@@ -1,0 +1,339 @@
+/* Facts: what is kept of a message besides its row, because a verdict, a ladder or a list may need
+ * it when the bytes are gone.
+ *
+ * A fact is kept where it first appears: every hop repeats From, Contact and SDP, and one copy is
+ * enough. Of SDP the direction, the address and the codecs are kept. A tracker that follows media
+ * parses the body and learns its ports; a live one, which has a microsecond per message, only
+ * glances at it line by line, and keeps the caller's offer as it was for the one verdict that wants
+ * codecs by name.
+ *
+ * Memory: the call's text pages; a text is cut at MAX_TEXT.
+ *
+ * [RFC3261 8.1.3, 10.2, 20, 22] [RFC3264] [RFC3326] [RFC3515] [RFC6665]
+ */
+#include "base/assert.h"
+#include "scope/trk_priv.h"
+#include "sip/auth.h"
+#include "sip/hdr.h"
+
+#include <string.h>
+
+static struct trk_fact *keep(const struct trk_intake *i, enum trk_fact_kind kind, struct str text)
+{
+	return trk_fact_add(i->t, i->c, i->e, kind, text);
+}
+
+static void keep_header(const struct trk_intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
+{
+	if (sip_has(i->m, id))
+		keep(i, kind, sip_value(i->m, id));
+}
+
+static void keep_uri(const struct trk_intake *i, enum trk_fact_kind kind, enum sip_hdr_id id)
+{
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_addr a;
+	if (sip_each(i->m, id, &it, &v) && !sip_addr_parse(v, &a))
+		keep(i, kind, a.is_star ? STR("*") : a.uri_text);
+}
+
+static void keep_named(const struct trk_intake *i, enum sip_hdr_id id)
+{
+	if (!sip_has(i->m, id))
+		return;
+	char mem[512];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof mem);
+	buf_str(&b, sip_hdr_name(id));
+	buf_str(&b, STR(": "));
+	buf_str(&b, str_sub(sip_value(i->m, id), 0, sizeof mem - 64));
+	keep(i, TRK_F_NEEDS, buf_view(&b));
+}
+
+static void keep_challenge(const struct trk_intake *i)
+{
+	bool is_proxy = i->m->status == 407;
+	struct sip_challenge ch;
+	enum sip_hdr_id id = is_proxy ? SIP_HDR_PROXY_AUTHENTICATE : SIP_HDR_WWW_AUTHENTICATE;
+	if (!sip_has(i->m, id) || sip_challenge_parse(sip_value(i->m, id), &ch))
+		return;
+	struct trk_fact *f = keep(i, TRK_F_CHALLENGE, ch.realm);
+	if (!f)
+		return;
+	f->num = trk_hash32(ch.nonce);
+	f->flags = (uint8_t)((ch.stale ? TRK_CH_STALE : 0) | (is_proxy ? TRK_CH_PROXY : 0));
+}
+
+static void keep_credentials(const struct trk_intake *i)
+{
+	enum sip_hdr_id id = sip_has(i->m, SIP_HDR_PROXY_AUTHORIZATION)
+				     ? SIP_HDR_PROXY_AUTHORIZATION
+				     : SIP_HDR_AUTHORIZATION;
+	struct sip_credentials cr;
+	if (sip_credentials_parse(sip_value(i->m, id), &cr))
+		return;
+	struct trk_fact *f = keep(i, TRK_F_CREDENTIALS, cr.username);
+	if (f)
+		f->num = trk_hash32(cr.nonce);
+}
+
+/* Seconds asked or granted: the first Contact's own word goes before Expires. [RFC3261 10.2.1.1] */
+static void keep_expires(const struct trk_intake *i)
+{
+	struct sip_iter it = {0};
+	struct str v, p;
+	struct sip_addr a;
+	uint32_t s;
+	bool is_there = false;
+	if (sip_each(i->m, SIP_HDR_CONTACT, &it, &v) && !sip_addr_parse(v, &a) &&
+	    sip_param(a.params, STR("expires"), &p))
+		is_there = !sip_seconds_parse(p, &s);
+	if (!is_there && sip_has(i->m, SIP_HDR_EXPIRES))
+		is_there = !sip_seconds_parse(sip_value(i->m, SIP_HDR_EXPIRES), &s);
+	struct trk_fact *f = is_there ? keep(i, TRK_F_EXPIRES, STR_NONE) : NULL;
+	if (f)
+		f->num = s;
+}
+
+static void keep_body_line(const struct trk_intake *i)
+{
+	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
+	if (line.n)
+		keep(i, TRK_F_BODY, line);
+}
+
+static void request_facts(const struct trk_intake *i)
+{
+	const struct sip_msg *m = i->m;
+	bool is_first_hop = i->e->branch == i->c->branch;
+	if (m->method == SIP_METHOD_OTHER)
+		keep(i, TRK_F_METHOD, m->method_name);
+	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
+		keep_credentials(i);
+	switch (m->method) {
+	case SIP_INVITE:
+		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
+			keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		break;
+	case SIP_REGISTER:
+		keep_expires(i);
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		break;
+	case SIP_SUBSCRIBE:
+	case SIP_PUBLISH:
+		keep_expires(i);
+		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
+		break;
+	case SIP_NOTIFY:
+		keep_header(i, TRK_F_EVENT, SIP_HDR_EVENT);
+		keep_header(i, TRK_F_STATE, SIP_HDR_SUBSCRIPTION_STATE);
+		keep_body_line(i);
+		break;
+	case SIP_REFER:
+		keep_uri(i, TRK_F_REFER_TO, SIP_HDR_REFER_TO);
+		break;
+	case SIP_BYE:
+	case SIP_CANCEL:
+		keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
+		break;
+	default:
+		break;
+	}
+}
+
+static void refusal_facts(const struct trk_intake *i)
+{
+	static const enum sip_hdr_id needs[] = {SIP_HDR_UNSUPPORTED, SIP_HDR_MIN_EXPIRES,
+						SIP_HDR_MIN_SE, SIP_HDR_RETRY_AFTER};
+	if (i->m->status == 401 || i->m->status == 407) {
+		keep_challenge(i);
+		return;
+	}
+	keep_header(i, TRK_F_REASON, SIP_HDR_REASON);
+	keep_header(i, TRK_F_WARNING, SIP_HDR_WARNING);
+	for (unsigned k = 0; k < ARRAY_LEN(needs); k++)
+		keep_named(i, needs[k]);
+	if (i->m->status == 405)
+		keep_named(i, SIP_HDR_ALLOW);
+	if (i->m->status == 415 || i->m->status == 406)
+		keep_named(i, SIP_HDR_ACCEPT);
+	if (i->m->status == 489)
+		keep_named(i, SIP_HDR_ALLOW_EVENTS);
+	if (i->m->status < 400)
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+}
+
+static void response_facts(const struct trk_intake *i)
+{
+	const struct sip_msg *m = i->m;
+	if (!str_eq(m->reason, sip_status_reason(m->status)))
+		keep(i, TRK_F_PHRASE, m->reason);
+	if (m->status >= 300) {
+		refusal_facts(i);
+		return;
+	}
+	if (m->status < 200)
+		return;
+	if (m->method == SIP_INVITE && i->c->callee == i->e->from)
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+	if (m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE)
+		keep_expires(i);
+}
+
+/* --- SDP ----------------------------------------------------------------------------------------
+ */
+
+#define BOTH_WAYS (TRK_SD_SENDS | TRK_SD_RECVS)
+
+static unsigned address_flags(const struct trk_intake *i, const struct addr *a)
+{
+	const struct addr *from = &i->p->from;
+	bool is_hidden = a->family && addr_is_private(a) && !addr_is_private(from) &&
+			 !addr_is_loopback(from);
+	return is_hidden ? TRK_SD_PRIVATE : 0;
+}
+
+static void keep_description(const struct trk_intake *i, enum trk_side side, struct str host,
+			     unsigned flags, unsigned port)
+{
+	i->c->sdp_dir[side] = (uint8_t)(flags & BOTH_WAYS);
+	struct trk_fact *f = keep(i, TRK_F_SDP, host);
+	if (!f)
+		return;
+	f->flags = (uint8_t)flags;
+	f->num = port;
+}
+
+static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str body)
+{
+	struct sdp *s = &i->t->sdp;
+	const struct sdp_media *first = NULL;
+	unsigned flags = 0;
+	if (sdp_parse(body, s))
+		return;
+	for (unsigned k = 0; k < s->n_media; k++) {
+		const struct sdp_media *m = &s->media[k];
+		if (!m->port)
+			continue;
+		if (!first)
+			first = m;
+		if (m->type == SDP_VIDEO)
+			flags |= TRK_SD_VIDEO;
+		if (m->has_crypto || m->has_fingerprint)
+			flags |= TRK_SD_SECURE;
+	}
+	if (first) {
+		flags |= first->dir & SDP_SENDONLY ? TRK_SD_SENDS : 0;
+		flags |= first->dir & SDP_RECVONLY && !first->is_hold ? TRK_SD_RECVS : 0;
+		flags |= address_flags(i, &first->conn.addr);
+	} else if (s->n_media) {
+		flags |= TRK_SD_REFUSED;
+	}
+	keep_description(i, side, first ? first->conn.host : STR_NONE, flags,
+			 first ? first->port : 0);
+	if (s->n_media) {
+		char mem[400];
+		struct buf b;
+		buf_init_fixed(&b, mem, sizeof mem);
+		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
+		keep(i, TRK_F_CODECS, buf_view(&b));
+	}
+	trk_media_learn(i->t, i->c, side);
+}
+
+struct glance { /* what stands out in a body */
+	unsigned flags;
+	bool has_medium, has_port;
+	uint32_t port;
+	struct str host;
+};
+
+static void glance_at_line(struct glance *g, struct str line)
+{
+	static const struct {
+		struct str text;
+		unsigned dir;
+	} dirs[] = {
+		{STR_INIT("a=sendonly"), TRK_SD_SENDS},
+		{STR_INIT("a=recvonly"), TRK_SD_RECVS},
+		{STR_INIT("a=inactive"), 0           }
+        };
+	struct str rest;
+	if (line.n < 3 || line.p[1] != '=')
+		return;
+	if (line.p[0] == 'c' && line.n > 9 && !g->has_port) {
+		g->host = str_cut(str_skip(line, 9), '/', &rest);
+	} else if (line.p[0] == 'm') {
+		str_cut(line, ' ', &rest);
+		uint32_t port;
+		g->has_medium = true;
+		if (str_u32(str_cut(str_cut(rest, ' ', &rest), '/', &line), &port) && port &&
+		    !g->has_port) {
+			g->has_port = true;
+			g->port = port;
+		}
+	} else if (line.p[0] == 'a' && line.p[2] != 'r') { /* most begin a=rtpmap */
+		for (unsigned k = 0; k < ARRAY_LEN(dirs); k++)
+			if (str_eq(line, dirs[k].text))
+				g->flags = (g->flags & ~(unsigned)BOTH_WAYS) | dirs[k].dir;
+		if (str_starts(line, STR("a=crypto")) || str_starts(line, STR("a=fingerprint")))
+			g->flags |= TRK_SD_SECURE;
+	} else if (str_eq(line, dirs[1].text)) {
+		g->flags = (g->flags & ~(unsigned)BOTH_WAYS) | dirs[1].dir;
+	}
+}
+
+static void glance_at_sdp(const struct trk_intake *i, enum trk_side side, struct str body)
+{
+	struct glance g = {.flags = BOTH_WAYS};
+	struct addr a;
+	for (struct str rest = body; rest.n;) {
+		struct str line = str_cut(rest, '\n', &rest);
+		if (line.n && line.p[line.n - 1] == '\r')
+			line.n--;
+		glance_at_line(&g, line);
+	}
+	if (g.has_medium && !g.has_port)
+		g.flags |= TRK_SD_REFUSED;
+	if (addr_parse(g.host, 0, &a)) {
+		g.flags |= address_flags(i, &a);
+		if (addr_is_any(&a)) /* how RFC 2543 said hold */
+			g.flags &= ~(unsigned)TRK_SD_RECVS;
+	}
+	keep_description(i, side, g.host, g.flags, g.port);
+	if (side == TRK_SIDE_CALLER && i->e->cseq == i->c->cseq)
+		keep(i, TRK_F_OFFER, body);
+}
+
+static void keep_sdp(const struct trk_intake *i)
+{
+	struct str body;
+	if (!sip_body_find(i->m, STR("application"), STR("sdp"), &body) || !body.n)
+		return;
+	i->e->flags |= TRK_EV_SDP;
+	bool by_caller = !(i->e->flags & TRK_EV_REQUEST) != !!(i->e->flags & TRK_EV_CALLER);
+	enum trk_side side = by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+	uint32_t h = trk_hash32(body);
+	if (i->c->sdp_hash[side] == h) { /* the next hop, or a refresh: only hold is worth a fact */
+		if (i->c->sdp_dir[side] != BOTH_WAYS)
+			keep_description(i, side, STR_NONE, i->c->sdp_dir[side], 0);
+		return;
+	}
+	i->c->sdp_hash[side] = h;
+	i->c->sdp_dir[side] = BOTH_WAYS;
+	if (i->t->cfg.is_live && !i->t->cfg.has_media)
+		glance_at_sdp(i, side, body);
+	else
+		parse_sdp(i, side, body);
+}
+
+void trk_facts(const struct trk_intake *i)
+{
+	if (i->m->is_request)
+		request_facts(i);
+	else
+		response_facts(i);
+	if (i->m->body.n)
+		keep_sdp(i);
+}
