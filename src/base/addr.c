@@ -132,7 +132,12 @@ static bool parse_port(struct str s, uint16_t *port)
 
 bool addr_parse(struct str s, uint16_t def_port, struct addr *out)
 {
-	struct addr a = {.port = def_port};
+	struct addr a = {.port = def_port, .family = ADDR_V4};
+	if (parse_v4(s, a.ip)) { /* as nearly always */
+		*out = a;
+		return true;
+	}
+	memset(a.ip, 0, sizeof(a.ip));
 	size_t colon = str_chr(s, ':');
 	if (s.n && s.p[0] == '[') {
 		size_t close = str_chr(s, ']');

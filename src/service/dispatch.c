@@ -200,19 +200,18 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 {
 	const struct sip_msg *m = rx->msg;
 	struct prx_target as_is = {.q = 1000};
-	struct sip_uri uri;
 	char mem[512];
 	struct buf aor;
 	buf_init_fixed(&aor, mem, sizeof(mem));
-	if (plan->next.n || sip_uri_parse(plan->ruri, &uri) != OK || !dispatch_is_us(s, &uri)) {
+	if (plan->next.n || !plan->is_us) {
 		forward(s, st, rx, plan, &as_is, 1);
 		return;
 	}
-	if (!uri.has_user) {
+	if (!plan->uri.has_user) {
 		to_exchange(s, st, rx);
 		return;
 	}
-	if (dom_aor_put(s->x->dom, &uri, &aor) || aor.err) {
+	if (dom_aor_put(s->x->dom, &plan->uri, &aor) || aor.err) {
 		reply(s, st, CODE_NO_USER, STR_NONE);
 		return;
 	}
@@ -348,11 +347,10 @@ static bool is_within_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 /* The exchange itself is the user agent server of this request: it needs no further hop. */
 static bool is_for_us(struct exc_shard *s, const struct sip_msg *m, const struct rt_plan *plan)
 {
-	struct sip_uri uri;
-	if (plan->next.n || sip_uri_parse(plan->ruri, &uri) != OK || !dispatch_is_us(s, &uri))
+	if (plan->next.n || !plan->is_us)
 		return false;
-	return !uri.has_user || m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE ||
-	       m->method == SIP_PUBLISH || is_echo(s->x, uri.user);
+	return !plan->uri.has_user || m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE ||
+	       m->method == SIP_PUBLISH || is_echo(s->x, plan->uri.user);
 }
 
 /* What RFC 3261 16.3 checks before anything else, and 8.2.2.2 where we are the server. False when
@@ -360,12 +358,11 @@ static bool is_for_us(struct exc_shard *s, const struct sip_msg *m, const struct
 static bool is_passable(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
 			struct rt_plan *plan)
 {
-	struct sip_uri uri;
 	if (rt_plan_make(&s->self, m, plan)) {
 		reply(s, st, CODE_ROUTE_SYNTAX, STR_NONE);
 		return false;
 	}
-	if (!plan->next.n && sip_uri_parse(plan->ruri, &uri) == ERR_UNSUPPORTED) {
+	if (!plan->next.n && plan->uri_err == ERR_UNSUPPORTED) {
 		reply(s, st, CODE_URI_SCHEME, STR_NONE);
 		return false;
 	}
@@ -396,7 +393,6 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 	struct exc_shard *s = ctx;
 	const struct sip_msg *m = rx->msg;
 	struct rt_plan plan;
-	struct sip_uri uri;
 	if (dlg_on_request(s->stack.dlg, st, rx) || !is_passable(s, st, m, &plan))
 		return;
 	if (plan.has_token && m->to_tag.n) {
@@ -410,11 +406,10 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		reply(s, st, CODE_DRAINING, STR("Retry-After: 10\r\n"));
 		return;
 	}
-	bool is_here =
-		!plan.next.n && sip_uri_parse(plan.ruri, &uri) == OK && dispatch_is_us(s, &uri);
+	bool is_here = !plan.next.n && plan.is_us;
 	if (is_here && m->method == SIP_REGISTER)
 		reg_on_request(s->reg, st, rx);
-	else if (is_here && !uri.has_user && m->method == SIP_OPTIONS)
+	else if (is_here && !plan.uri.has_user && m->method == SIP_OPTIONS)
 		to_exchange(s, st, rx);
 	else
 		authenticate(s, st, rx, &plan);

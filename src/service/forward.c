@@ -24,23 +24,21 @@ static struct str piece(const struct buf *b, size_t from)
 	return str_of(b->p + from, b->n - from);
 }
 
-static uint64_t mix(uint64_t h, const uint8_t key[16], struct str s)
-{
-	uint64_t in[2] = {h, siphash(key, s.p, s.n)};
-	return siphash(key, in, sizeof(in));
-}
-
 uint64_t fwd_loop_hash(const struct rt_self *self, const struct sip_msg *m)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_PROXY_REQUIRE, SIP_HDR_ROUTE};
-	uint64_t h = mix(m->cseq, self->key, m->ruri);
-	h = mix(h, self->key, m->from_tag);
-	h = mix(h, self->key, m->to_tag);
-	h = mix(h, self->key, m->call_id);
+	const struct str parts[] = {m->ruri, m->from_tag, m->to_tag, m->call_id};
+	uint64_t in[ARRAY_LEN(parts) + 2] = {m->cseq};
+	size_t n = 1;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		in[n++] = siphash(self->key, parts[i].p, parts[i].n);
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
-		for (unsigned r = m->first[ids[i]]; r != SIP_ROW_NONE; r = sip_row(m, r)->next)
-			h = mix(h, self->key, sip_row_value(m, sip_row(m, r)));
-	return h;
+		for (unsigned r = m->first[ids[i]]; r != SIP_ROW_NONE; r = sip_row(m, r)->next) {
+			struct str v = sip_row_value(m, sip_row(m, r));
+			in[n] = siphash(self->key, v.p, v.n);
+			in[0] = siphash(self->key, in, sizeof(in));
+		}
+	return siphash(self->key, in, sizeof(in));
 }
 
 static struct str loop_text(const struct rt_self *self, const struct sip_msg *m, char out[16])
@@ -58,6 +56,14 @@ bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m)
 	struct str v, seen;
 	char text[16];
 	struct str own = STR_NONE;
+	obj_id id;
+	if (!sip_has(m, SIP_HDR_VIA))
+		return false;
+	const struct sip_row *top = sip_row(m, m->first[SIP_HDR_VIA]);
+	/* from the phone itself, as nearly always: the only Via is none of ours */
+	if (top->next == SIP_ROW_NONE && top->val_len == m->via.n &&
+	    !tp_branch_read(self->tp, m->via_branch, &id))
+		return false;
 	while (sip_each(m, SIP_HDR_VIA, &it, &v)) {
 		struct sip_via via;
 		if (str_find(v, STR(";" LOOP_PARAM "=")) == SIZE_MAX)
@@ -232,8 +238,10 @@ static void edit_number(struct sip_edits *ed, enum sip_hdr_id id, uint32_t n, st
 		sip_edit_replace(ed, sip_value(m, id), piece(b, at));
 		return;
 	}
-	struct str name = sip_hdr_name(id);
-	buf_fmt(b, STR_FMT ": %u\r\n", STR_ARG(name), n);
+	buf_str(b, sip_hdr_name(id));
+	buf_str(b, STR(": "));
+	buf_u64(b, n);
+	buf_str(b, STR("\r\n"));
 	sip_edit_append(ed, piece(b, at));
 }
 

@@ -101,7 +101,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 	uint32_t max = cfg->max_contexts ? cfg->max_contexts : LIMIT_PROXY_CONTEXTS;
 	pool_init(&p->contexts, sizeof(struct ctx), max, KIND_CTX, (uint8_t)loop->shard);
 	pool_init(&p->branches, sizeof(struct branch), max * 2, KIND_BRANCH, (uint8_t)loop->shard);
-	list_init(&p->acks);
+	prx_init_acks(p, max);
 	*out = p;
 	return OK;
 }
@@ -487,30 +487,34 @@ static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	try_next(b);
 }
 
-/* The URI that names the next hop of a branch. */
-static struct str next_hop(const struct branch *b)
+/* The URI that names the next hop of a branch; in `mem` unless it has been read already. NULL: it
+ * cannot be read. */
+static const struct sip_uri *next_hop(const struct branch *b, struct sip_uri *mem)
 {
 	const struct ctx *c = b->ctx;
 	struct sip_addr a; /* a Path is a list of "<uri>" [service/registrar] */
-	struct str first = str_sub(b->path, 0, str_chr(b->path, '>') + 1);
+	struct str first = str_sub(b->path, 0, str_chr(b->path, '>') + 1), text = b->ruri;
 	if (first.n && sip_addr_parse(first, &a) == OK)
-		return a.uri_text;
-	if (c->route.next.n)
-		return c->route.next;
-	return b->ruri.n ? b->ruri : c->route.ruri;
+		text = a.uri_text;
+	else if (c->route.next.n)
+		text = c->route.next;
+	else if (!b->ruri.n)
+		return c->route.uri_err == OK ? &c->route.uri : NULL;
+	return sip_uri_parse(text, mem) == OK ? mem : NULL;
 }
 
 static void start_branch(struct branch *b)
 {
-	struct sip_uri uri;
+	struct sip_uri mem;
 	if (b->dsts.n == 0) {
-		if (sip_uri_parse(next_hop(b), &uri) != OK) {
+		const struct sip_uri *uri = next_hop(b, &mem);
+		if (!uri) {
 			end_branch(b);
 			return;
 		}
 		b->state = RESOLVING;
-		enum err e = tp_resolve_uri(b->ctx->prx->tp, &uri, &b->dsts, on_resolved, b,
-					    &b->resolve);
+		enum err e =
+			tp_resolve_uri(b->ctx->prx->tp, uri, &b->dsts, on_resolved, b, &b->resolve);
 		if (e == ERR_MORE)
 			return;
 		note_room(b->ctx, e);

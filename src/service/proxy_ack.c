@@ -11,8 +11,6 @@
  */
 #include "service/proxy_priv.h"
 
-#include <stdlib.h>
-
 struct ack_wait { /* an ACK whose next hop is a name */
 	struct link link;
 	struct prx *prx;
@@ -23,9 +21,16 @@ struct ack_wait { /* an ACK whose next hop is a name */
 
 static void free_ack(struct ack_wait *w)
 {
+	struct prx *p = w->prx;
 	list_del(&w->link);
-	tp_rx_unref(w->prx->tp, w->rx);
-	free(w);
+	tp_rx_unref(p->tp, w->rx);
+	pool_put(&p->ack_pool, w);
+}
+
+void prx_init_acks(struct prx *p, uint32_t max)
+{
+	list_init(&p->acks);
+	pool_init(&p->ack_pool, sizeof(struct ack_wait), max, 0, (uint8_t)p->loop->shard);
 }
 
 void prx_free_acks(struct prx *p)
@@ -35,6 +40,7 @@ void prx_free_acks(struct prx *p)
 		tp_resolve_cancel(w->resolve);
 		free_ack(w);
 	}
+	pool_fini(&p->ack_pool);
 }
 
 static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
@@ -66,16 +72,17 @@ void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 		send_ack(p, rx, route, &target->dst);
 		return;
 	}
-	struct sip_uri uri;
-	if (sip_uri_parse(route->next.n ? route->next : route->ruri, &uri) != OK)
+	struct sip_uri next;
+	const struct sip_uri *uri = route->next.n ? &next : &route->uri;
+	if ((route->next.n ? sip_uri_parse(route->next, &next) : route->uri_err) != OK)
 		return;
-	struct ack_wait *w = calloc(1, sizeof(*w));
+	struct ack_wait *w = pool_get(&p->ack_pool);
 	if (!w)
 		return;
 	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route};
 	list_push(&p->acks, &w->link);
 	struct tp_targets now;
-	enum err e = tp_resolve_uri(p->tp, &uri, &now, on_ack_resolved, w, &w->resolve);
+	enum err e = tp_resolve_uri(p->tp, uri, &now, on_ack_resolved, w, &w->resolve);
 	if (e != ERR_MORE)
 		on_ack_resolved(w, e, &now);
 }

@@ -14,10 +14,11 @@ struct prx {
 	uint64_t timer_c_us, serial_us;
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	void *ctx;
-	struct pool contexts, branches;
+	struct pool contexts, branches, ack_pool;
 	struct link acks; /* struct ack_wait */
 	struct prx_stats stats;
 };
 
+void prx_init_acks(struct prx *p, uint32_t max);
 /* Forgets the ACKs whose next hop is still being looked up. */
 void prx_free_acks(struct prx *p);

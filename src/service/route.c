@@ -206,6 +206,8 @@ enum err rt_plan_make(const struct rt_self *self, const struct sip_msg *m, struc
 {
 	*p = (struct rt_plan){.ruri = m->ruri};
 	undo_strict_router(self, m, p);
+	p->uri_err = sip_uri_parse(p->ruri, &p->uri);
+	p->is_us = p->uri_err == OK && self->is_us(self->ctx, &p->uri);
 	struct sip_iter it = {0};
 	struct str v;
 	while (sip_each(m, SIP_HDR_ROUTE, &it, &v)) {

@@ -39,6 +39,9 @@ struct rt_plan {               /* what routing makes of a request; strings point
 	bool is_strict_ruri;   /* a strict router wrote our Record-Route into the request-URI: the
 				  last Route value replaces it */
 	struct str ruri;       /* the request-URI after that */
+	struct sip_uri uri;    /* read */
+	enum err uri_err;      /* of sip_uri_parse */
+	bool is_us;            /* it can be read and names this exchange */
 	struct str last_route; /* that value, when is_strict_ruri */
 	struct str next;       /* first Route URI that remains, or empty */
 	bool is_next_strict;   /* it lacks ;lr */

@@ -120,7 +120,8 @@ bool sip_each(const struct sip_msg *m, enum sip_hdr_id id, struct sip_iter *it, 
 			p++;
 		if (p == end)
 			continue;
-		const char *stop = element_end(p, end);
+		/* without a comma, as nearly always, there is nothing to look for quotes for */
+		const char *stop = memchr(p, ',', (size_t)(end - p)) ? element_end(p, end) : end;
 		*value = str_of(p, (size_t)(cc_trim_end(p, stop) - p));
 		it->row = (uint16_t)(i + 1);
 		it->off = (uint16_t)(stop - v.p);

@@ -26,9 +26,11 @@ struct bench {
 	bench_fn *fn;
 	void *arg;
 	double budget_ns, budget_mallocs;
+	double own_ns; /* what the bench's own work takes of an operation: taken off the figure */
 	uint32_t ops;
 };
-void bench_run(const struct bench *b);
+/* Returns the ns of an operation; 0 when it was not chosen. */
+double bench_run(const struct bench *b);
 /* Prints a figure that was measured otherwise, in the same form. */
 void bench_note(const char *name, const char *unit, double value, double budget);
 /* Provided by each executable. */
