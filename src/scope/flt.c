@@ -1,4 +1,4 @@
-/* The filter language: lexer, parser by precedence, type check.
+/* The filter language: parser by precedence, type check.
  *
  *	filter   = or
  *	or       = and { ("||" / "or") and }
@@ -29,69 +29,13 @@
 #define MAX_DEPTH  100
 #define MAX_LENGTH 65'536
 
-enum token_kind {
-	T_END,
-	T_WORD,
-	T_STRING,
-	T_LPAREN,
-	T_RPAREN,
-	T_LBRACE,
-	T_RBRACE,
-	T_COMMA,
-	T_RANGE,
-	T_OP,
-	T_IN,
-	T_AND,
-	T_OR,
-	T_NOT,
-	T_ERROR
-};
-
-struct token {
-	enum token_kind kind;
-	enum flt_op op;
-	bool is_all;     /* of the operator: != and === */
-	struct str text; /* as written; T_STRING: unescaped, without quotes */
-	size_t at, n;    /* place in the filter */
-};
-
-struct parser {
-	struct flt *f;
-	struct str text;
-	size_t at; /* of the lexer */
-	struct token tok;
-	int depth;
-	enum err err;
-	size_t err_at, err_n;
-	char says[240];
-};
-
-/* --- mistakes ------------------------------------------------------------------------------- */
-
-[[gnu::format(printf, 4, 5)]] static void complain(struct parser *p, size_t at, size_t n,
-						   const char *fmt, ...)
+/* What is quoted in a message: never all of a long token. */
+static struct str shown(struct str s)
 {
-	if (p->err)
-		return;
-	p->err = ERR_SYNTAX;
-	p->err_at = at;
-	p->err_n = n ? n : 1;
-	va_list ap;
-	va_start(ap, fmt);
-	struct buf b;
-	buf_init_fixed(&b, p->says, sizeof p->says - 1);
-	buf_vfmt(&b, fmt, ap);
-	va_end(ap);
-	p->says[b.n] = '\0';
+	return str_sub(s, 0, 50);
 }
 
-static void no_memory(struct parser *p)
-{
-	if (!p->err)
-		p->err = ERR_NOMEM;
-}
-
-static void explain(const struct parser *p, struct buf *why)
+static void explain(const struct flt_parser *p, struct buf *why)
 {
 	/* a long filter is shown around the mistake; control bytes would spoil the caret */
 	size_t from = p->err_at > 50 ? p->err_at - 40 : 0;
@@ -109,205 +53,29 @@ static void explain(const struct parser *p, struct buf *why)
 	buf_str(why, str_c(p->says));
 }
 
-/* --- lexer ---------------------------------------------------------------------------------- */
-
-static bool is_word_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-' || c == '.' || c == ':' || c == '/' || c == '@' || c == '+' ||
-	       c == '%' || c == '*';
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* One escape at s[*i] == '\\'. An unknown one keeps its backslash, so that "\d" is a pattern. */
-static void unescape(struct str s, size_t *i, struct buf *out)
-{
-	static const char from[] = "abfnrtv0'\"\\", to[] = "\a\b\f\n\r\t\v\0'\"\\";
-	char c = *i + 1 < s.n ? s.p[*i + 1] : '\\';
-	const char *known = memchr(from, c, sizeof from - 1);
-	if (c == 'x' && *i + 3 < s.n && hex_digit(s.p[*i + 2]) >= 0 &&
-	    hex_digit(s.p[*i + 3]) >= 0) {
-		buf_chr(out, (char)(hex_digit(s.p[*i + 2]) * 16 + hex_digit(s.p[*i + 3])));
-		*i += 4;
-		return;
-	}
-	if (known) {
-		buf_chr(out, to[known - from]);
-	} else {
-		buf_chr(out, '\\');
-		buf_chr(out, c);
-	}
-	*i += 2;
-}
-
-static void lex_string(struct parser *p, bool is_raw)
-{
-	struct token *t = &p->tok;
-	size_t start = p->at + (is_raw ? 1 : 0) + 1, i = start;
-	while (i < p->text.n && p->text.p[i] != '"')
-		i += !is_raw && p->text.p[i] == '\\' ? 2 : 1;
-	if (i >= p->text.n) {
-		complain(p, p->at, 1, "this string has no end: a closing \" is missing");
-		t->kind = T_ERROR;
-		return;
-	}
-	struct str s = str_sub(p->text, start, i - start);
-	t->kind = T_STRING;
-	t->n = i + 1 - t->at;
-	p->at = i + 1;
-	t->text = s;
-	if (is_raw || str_chr(s, '\\') == SIZE_MAX)
-		return;
-	char *mem = arena_bytes(&p->f->arena, s.n + 1);
-	if (!mem) {
-		no_memory(p);
-		t->kind = T_ERROR;
-		return;
-	}
-	struct buf b;
-	buf_init_fixed(&b, mem, s.n + 1);
-	for (size_t k = 0; k < s.n;)
-		if (s.p[k] == '\\')
-			unescape(s, &k, &b);
-		else
-			buf_chr(&b, s.p[k++]);
-	t->text = buf_view(&b);
-}
-
-static const struct {
-	struct str text;
-	enum token_kind kind;
-	enum flt_op op;
-	bool is_all;
-} symbols[] = {
-  /* longer ones first */
-	{STR_INIT("==="),      T_OP,     OP_EQ,       true },
-	{STR_INIT("!=="),      T_OP,     OP_NE,       false},
-	{STR_INIT("=="),       T_OP,     OP_EQ,       false},
-	{STR_INIT("!="),       T_OP,     OP_NE,       true },
-	{STR_INIT("~="),       T_OP,     OP_NE,       false},
-	{STR_INIT(">="),       T_OP,     OP_GE,       false},
-	{STR_INIT("<="),       T_OP,     OP_LE,       false},
-	{STR_INIT("&&"),       T_AND,    OP_NONE,     false},
-	{STR_INIT("||"),       T_OR,     OP_NONE,     false},
-	{STR_INIT(".."),       T_RANGE,  OP_NONE,     false},
-	{STR_INIT(">"),        T_OP,     OP_GT,       false},
-	{STR_INIT("<"),        T_OP,     OP_LT,       false},
-	{STR_INIT("~"),        T_OP,     OP_MATCHES,  false},
-	{STR_INIT("!"),        T_NOT,    OP_NONE,     false},
-	{STR_INIT("("),        T_LPAREN, OP_NONE,     false},
-	{STR_INIT(")"),        T_RPAREN, OP_NONE,     false},
-	{STR_INIT("{"),        T_LBRACE, OP_NONE,     false},
-	{STR_INIT("}"),        T_RBRACE, OP_NONE,     false},
-	{STR_INIT(","),        T_COMMA,  OP_NONE,     false},
- /* words */
-	{STR_INIT("eq"),       T_OP,     OP_EQ,       false},
-	{STR_INIT("any_eq"),   T_OP,     OP_EQ,       false},
-	{STR_INIT("all_eq"),   T_OP,     OP_EQ,       true },
-	{STR_INIT("ne"),       T_OP,     OP_NE,       true },
-	{STR_INIT("all_ne"),   T_OP,     OP_NE,       true },
-	{STR_INIT("any_ne"),   T_OP,     OP_NE,       false},
-	{STR_INIT("gt"),       T_OP,     OP_GT,       false},
-	{STR_INIT("ge"),       T_OP,     OP_GE,       false},
-	{STR_INIT("lt"),       T_OP,     OP_LT,       false},
-	{STR_INIT("le"),       T_OP,     OP_LE,       false},
-	{STR_INIT("contains"), T_OP,     OP_CONTAINS, false},
-	{STR_INIT("matches"),  T_OP,     OP_MATCHES,  false},
-	{STR_INIT("in"),       T_IN,     OP_NONE,     false},
-	{STR_INIT("and"),      T_AND,    OP_NONE,     false},
-	{STR_INIT("or"),       T_OR,     OP_NONE,     false},
-	{STR_INIT("not"),      T_NOT,    OP_NONE,     false},
-};
-#define N_SIGNS 19 /* rows before the words */
-
-static void lex_word(struct parser *p)
-{
-	struct token *t = &p->tok;
-	size_t i = p->at;
-	while (i < p->text.n && is_word_char(p->text.p[i]) &&
-	       !(p->text.p[i] == '.' && i + 1 < p->text.n && p->text.p[i + 1] == '.'))
-		i++;
-	t->kind = T_WORD;
-	t->text = str_sub(p->text, p->at, i - p->at);
-	t->n = t->text.n;
-	p->at = i;
-	for (size_t k = N_SIGNS; k < ARRAY_LEN(symbols); k++)
-		if (str_eq(symbols[k].text, t->text)) {
-			t->kind = symbols[k].kind;
-			t->op = symbols[k].op;
-			t->is_all = symbols[k].is_all;
-		}
-}
-
-static void next(struct parser *p)
-{
-	struct str s = p->text;
-	while (p->at < s.n && (s.p[p->at] == ' ' || (s.p[p->at] >= '\t' && s.p[p->at] <= '\r')))
-		p->at++;
-	p->tok = (struct token){.kind = T_END, .at = p->at, .n = 1};
-	if (p->at == s.n)
-		return;
-	struct str rest = str_skip(s, p->at);
-	if (rest.p[0] == '"' || (rest.n > 1 && (rest.p[0] | 32) == 'r' && rest.p[1] == '"')) {
-		lex_string(p, rest.p[0] != '"');
-		return;
-	}
-	for (size_t i = 0; i < N_SIGNS; i++)
-		if (str_starts(rest, symbols[i].text)) {
-			p->tok.kind = symbols[i].kind;
-			p->tok.op = symbols[i].op;
-			p->tok.is_all = symbols[i].is_all;
-			p->tok.text = symbols[i].text;
-			p->tok.n = symbols[i].text.n;
-			p->at += p->tok.n;
-			return;
-		}
-	if (is_word_char(rest.p[0])) {
-		lex_word(p);
-		return;
-	}
-	p->tok.kind = T_ERROR;
-	if (rest.p[0] == '=' || rest.p[0] == '&' || rest.p[0] == '|')
-		complain(p, p->at, 1, "`%c` alone means nothing; did you mean `%c%c`?", rest.p[0],
-			 rest.p[0], rest.p[0]);
-	else
-		complain(p, p->at, 1, "a filter has no `%c` here; text stands in double quotes",
-			 (unsigned char)rest.p[0] < ' ' ? '?' : rest.p[0]);
-}
-
 /* --- terms ---------------------------------------------------------------------------------- */
 
 struct raw_term { /* a term before its literal has a type */
 	struct flt_term t;
-	struct token tok;
+	struct flt_token tok;
 	bool is_literal;
 };
 
-static void no_field(struct parser *p, const struct token *t)
+static void no_field(struct flt_parser *p, const struct flt_token *t)
 {
 	struct str near;
 	flt_field_find(t->text, &near);
 	if (near.n)
-		complain(p, t->at, t->n,
-			 "there is no field `" STR_FMT "`; did you mean `" STR_FMT "`?",
-			 STR_ARG(t->text), STR_ARG(near));
+		flt_complain(p, t->at, t->n,
+			     "there is no field `" STR_FMT "`; did you mean `" STR_FMT "`?",
+			     STR_ARG(shown(t->text)), STR_ARG(near));
 	else
-		complain(p, t->at, t->n,
-			 "there is no field `" STR_FMT "` (`rung scope --fields` lists them)",
-			 STR_ARG(t->text));
+		flt_complain(p, t->at, t->n,
+			     "there is no field `" STR_FMT "` (`rung scope --fields` lists them)",
+			     STR_ARG(shown(t->text)));
 }
 
-static bool parse_function(struct parser *p, struct raw_term *r)
+static bool parse_function(struct flt_parser *p, struct raw_term *r)
 {
 	static const struct {
 		const char *name;
@@ -318,8 +86,8 @@ static bool parse_function(struct parser *p, struct raw_term *r)
 		{"lower", TERM_LOWER},
 		{"upper", TERM_UPPER}
         };
-	struct token name = r->tok;
-	next(p);
+	struct flt_token name = r->tok;
+	flt_next(p);
 	const struct flt_field *f =
 		p->tok.kind == T_WORD ? flt_field_find(p->tok.text, NULL) : NULL;
 	if (p->tok.kind == T_WORD && !f) {
@@ -327,23 +95,24 @@ static bool parse_function(struct parser *p, struct raw_term *r)
 		return false;
 	}
 	if (!f) {
-		complain(p, p->tok.at, p->tok.n, "a field is expected here");
+		flt_complain(p, p->tok.at, p->tok.n, "a field is expected here");
 		return false;
 	}
-	struct token arg = p->tok;
-	next(p);
+	struct flt_token arg = p->tok;
+	flt_next(p);
 	if (p->tok.kind != T_RPAREN) {
-		complain(p, p->tok.at, p->tok.n, "`)` is expected here");
+		flt_complain(p, p->tok.at, p->tok.n, "`)` is expected here");
 		return false;
 	}
-	next(p);
+	flt_next(p);
 	for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
 		if (!str_eq(name.text, str_c(functions[i].name)))
 			continue;
 		bool is_text = f->type == FLT_STR || f->type == FLT_PROTO;
 		if (functions[i].kind != TERM_COUNT && !is_text) {
-			complain(p, arg.at, arg.n, "`%s` takes a field of text, and `%s` is none",
-				 functions[i].name, f->name);
+			flt_complain(p, arg.at, arg.n,
+				     "`%s` takes a field of text, and `%s` is none",
+				     functions[i].name, f->name);
 			return false;
 		}
 		bool is_number = functions[i].kind == TERM_LEN || functions[i].kind == TERM_COUNT;
@@ -352,27 +121,29 @@ static bool parse_function(struct parser *p, struct raw_term *r)
 					 .field = f};
 		return true;
 	}
-	complain(p, name.at, name.n, "there is no function `" STR_FMT "`: len, count, lower, upper",
-		 STR_ARG(name.text));
+	flt_complain(p, name.at, name.n,
+		     "there is no function `" STR_FMT "`: len, count, lower, upper",
+		     STR_ARG(shown(name.text)));
 	return false;
 }
 
-static bool parse_term(struct parser *p, struct raw_term *r)
+static bool parse_term(struct flt_parser *p, struct raw_term *r)
 {
 	*r = (struct raw_term){.tok = p->tok};
 	if (p->tok.kind == T_STRING) {
 		r->is_literal = true;
-		next(p);
+		flt_next(p);
 		return !p->err;
 	}
 	if (p->tok.kind != T_WORD) {
-		complain(p, p->tok.at, p->tok.n,
-			 p->tok.kind == T_END ? "the filter ends here, where a field or value is "
-						"expected"
-					      : "a field or value is expected here");
+		flt_complain(p, p->tok.at, p->tok.n,
+			     p->tok.kind == T_END
+				     ? "the filter ends here, where a field or value is "
+				       "expected"
+				     : "a field or value is expected here");
 		return false;
 	}
-	next(p);
+	flt_next(p);
 	if (p->tok.kind == T_LPAREN)
 		return parse_function(p, r);
 	const struct flt_field *f = flt_field_find(r->tok.text, NULL);
@@ -420,16 +191,16 @@ static bool boolean(struct str s, uint64_t *out)
 }
 
 /* "49:4e:56" or "49.4e" or "494e56" as bytes; only for protocols, where text is rarer. */
-static bool hex_bytes(struct parser *p, struct str s, struct str *out)
+static bool hex_bytes(struct flt_parser *p, struct str s, struct str *out)
 {
 	char *mem = arena_bytes(&p->f->arena, s.n / 2 + 1);
 	if (!mem)
 		return false;
 	size_t n = 0;
 	for (size_t i = 0; i < s.n;) {
-		if (i + 1 >= s.n || hex_digit(s.p[i]) < 0 || hex_digit(s.p[i + 1]) < 0)
+		if (i + 1 >= s.n || flt_hex_digit(s.p[i]) < 0 || flt_hex_digit(s.p[i + 1]) < 0)
 			return false;
-		mem[n++] = (char)(hex_digit(s.p[i]) * 16 + hex_digit(s.p[i + 1]));
+		mem[n++] = (char)(flt_hex_digit(s.p[i]) * 16 + flt_hex_digit(s.p[i + 1]));
 		i += 2;
 		if (i < s.n && (s.p[i] == ':' || s.p[i] == '.' || s.p[i] == '-'))
 			i++;
@@ -439,7 +210,7 @@ static bool hex_bytes(struct parser *p, struct str s, struct str *out)
 }
 
 /* Gives a literal the type that the other side of its test has. */
-static bool type_literal(struct parser *p, struct raw_term *r, enum flt_type type)
+static bool type_literal(struct flt_parser *p, struct raw_term *r, enum flt_type type)
 {
 	static const char *const wants[] = {"text",       "a number", "true or false",
 					    "an address", "text",     "seconds"};
@@ -471,19 +242,19 @@ static bool type_literal(struct parser *p, struct raw_term *r, enum flt_type typ
 		break;
 	}
 	if (!ok)
-		complain(p, r->tok.at, r->tok.n, "`" STR_FMT "` is not %s", STR_ARG(s),
-			 wants[type]);
+		flt_complain(p, r->tok.at, r->tok.n, "`" STR_FMT "` is not %s", STR_ARG(shown(s)),
+			     wants[type]);
 	return ok;
 }
 
 /* --- tests ---------------------------------------------------------------------------------- */
 
-static struct flt_node *node(struct parser *p, enum flt_node_kind kind, struct flt_node *a,
+static struct flt_node *node(struct flt_parser *p, enum flt_node_kind kind, struct flt_node *a,
 			     struct flt_node *b)
 {
 	struct flt_node *n = arena_alloc(&p->f->arena, sizeof *n);
 	if (!n) {
-		no_memory(p);
+		flt_no_memory(p);
 		return NULL;
 	}
 	n->kind = kind;
@@ -492,13 +263,13 @@ static struct flt_node *node(struct parser *p, enum flt_node_kind kind, struct f
 	return n;
 }
 
-static void use_field(struct parser *p, const struct flt_term *t)
+static void use_field(struct flt_parser *p, const struct flt_term *t)
 {
 	if (t->field && t->field->needs_media)
 		p->f->needs_media = true;
 }
 
-static bool compile_pattern(struct parser *p, struct flt_node *n, const struct token *tok)
+static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const struct flt_token *tok)
 {
 	int code;
 	PCRE2_SIZE at;
@@ -507,8 +278,8 @@ static bool compile_pattern(struct parser *p, struct flt_node *n, const struct t
 	if (!n->re) {
 		char msg[120];
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
-		complain(p, tok->at, tok->n, "the pattern cannot be read at its character %zu: %s",
-			 at + 1, msg);
+		flt_complain(p, tok->at, tok->n,
+			     "the pattern cannot be read at its character %zu: %s", at + 1, msg);
 		return false;
 	}
 	n->next_re = p->f->patterns;
@@ -516,34 +287,34 @@ static bool compile_pattern(struct parser *p, struct flt_node *n, const struct t
 	return true;
 }
 
-static bool check_operator(struct parser *p, struct flt_node *n, const struct raw_term *l,
-			   const struct raw_term *r, const struct token *op)
+static bool check_operator(struct flt_parser *p, struct flt_node *n, const struct raw_term *l,
+			   const struct raw_term *r, const struct flt_token *op)
 {
 	bool is_text = n->left.type == FLT_STR || n->left.type == FLT_PROTO;
 	bool wants_text = n->op == OP_CONTAINS || n->op == OP_MATCHES;
 	if (wants_text && !is_text) {
-		complain(p, l->tok.at, l->tok.n,
-			 "`" STR_FMT "` needs text on its left, and `" STR_FMT "` is none",
-			 STR_ARG(op->text), STR_ARG(l->tok.text));
+		flt_complain(p, l->tok.at, l->tok.n,
+			     "`" STR_FMT "` needs text on its left, and `" STR_FMT "` is none",
+			     STR_ARG(op->text), STR_ARG(shown(l->tok.text)));
 		return false;
 	}
 	if (n->op != OP_MATCHES)
 		return true;
 	if (!r->is_literal) {
-		complain(p, r->tok.at, r->tok.n, "a pattern in double quotes is expected here");
+		flt_complain(p, r->tok.at, r->tok.n, "a pattern in double quotes is expected here");
 		return false;
 	}
 	return compile_pattern(p, n, &r->tok);
 }
 
 /* left op right, with their types brought together. */
-static struct flt_node *relate(struct parser *p, struct raw_term *l, const struct token *op,
+static struct flt_node *relate(struct flt_parser *p, struct raw_term *l, const struct flt_token *op,
 			       struct raw_term *r, int quantifier)
 {
 	if (l->is_literal && r->is_literal) {
 		if (l->tok.kind == T_WORD)
 			no_field(p, &l->tok);
-		complain(p, l->tok.at, l->tok.n, "a test needs a field on one side");
+		flt_complain(p, l->tok.at, l->tok.n, "a test needs a field on one side");
 		return NULL;
 	}
 	if (l->is_literal && !type_literal(p, l, (enum flt_type)r->t.type))
@@ -553,9 +324,9 @@ static struct flt_node *relate(struct parser *p, struct raw_term *l, const struc
 	bool both_text = (l->t.type == FLT_STR || l->t.type == FLT_PROTO) &&
 			 (r->t.type == FLT_STR || r->t.type == FLT_PROTO);
 	if (l->t.type != r->t.type && !both_text) {
-		complain(p, r->tok.at, r->tok.n,
-			 "`" STR_FMT "` and `" STR_FMT "` are of different kinds",
-			 STR_ARG(l->tok.text), STR_ARG(r->tok.text));
+		flt_complain(p, r->tok.at, r->tok.n,
+			     "`" STR_FMT "` and `" STR_FMT "` are of different kinds",
+			     STR_ARG(shown(l->tok.text)), STR_ARG(shown(r->tok.text)));
 		return NULL;
 	}
 	struct flt_node *n = node(p, NODE_TEST, NULL, NULL);
@@ -570,42 +341,43 @@ static struct flt_node *relate(struct parser *p, struct raw_term *l, const struc
 	return check_operator(p, n, l, r, op) ? n : NULL;
 }
 
-static bool parse_element(struct parser *p, struct flt_node *n, struct flt_range ***tail)
+static bool parse_element(struct flt_parser *p, struct flt_node *n, struct flt_range ***tail)
 {
 	struct flt_range *e = arena_alloc(&p->f->arena, sizeof *e);
 	if (!e) {
-		no_memory(p);
+		flt_no_memory(p);
 		return false;
 	}
 	struct raw_term r = {.tok = p->tok, .is_literal = true};
 	enum flt_type type = (enum flt_type)n->left.type;
 	if (p->tok.kind != T_WORD && p->tok.kind != T_STRING) {
-		complain(p, p->tok.at, p->tok.n, "a value is expected here");
+		flt_complain(p, p->tok.at, p->tok.n, "a value is expected here");
 		return false;
 	}
 	if (!type_literal(p, &r, type))
 		return false;
 	e->from = r.t;
-	next(p);
+	flt_next(p);
 	if (p->tok.kind == T_RANGE) {
-		next(p);
+		flt_next(p);
 		r = (struct raw_term){.tok = p->tok, .is_literal = true};
 		if (p->tok.kind != T_WORD && p->tok.kind != T_STRING) {
-			complain(p, p->tok.at, p->tok.n, "the end of the range is expected here");
+			flt_complain(p, p->tok.at, p->tok.n,
+				     "the end of the range is expected here");
 			return false;
 		}
 		if (!type_literal(p, &r, type))
 			return false;
 		e->is_range = true;
 		e->to = r.t;
-		next(p);
+		flt_next(p);
 	}
 	**tail = e;
 	*tail = &e->next;
 	return !p->err;
 }
 
-static struct flt_node *parse_in(struct parser *p, const struct raw_term *l, int quantifier)
+static struct flt_node *parse_in(struct flt_parser *p, const struct raw_term *l, int quantifier)
 {
 	struct flt_node *n = node(p, NODE_IN, NULL, NULL);
 	if (!n)
@@ -617,32 +389,32 @@ static struct flt_node *parse_in(struct parser *p, const struct raw_term *l, int
 	n->left = l->t;
 	n->is_all = quantifier > 0;
 	use_field(p, &n->left);
-	next(p);
+	flt_next(p);
 	if (p->tok.kind != T_LBRACE) {
-		complain(p, p->tok.at, p->tok.n, "`in` is followed by {value, value .. value}");
+		flt_complain(p, p->tok.at, p->tok.n, "`in` is followed by {value, value .. value}");
 		return NULL;
 	}
 	struct flt_range **tail = &n->set;
 	do {
-		next(p);
+		flt_next(p);
 		if (p->err || !parse_element(p, n, &tail))
 			return NULL;
 	} while (p->tok.kind == T_COMMA);
 	if (p->tok.kind != T_RBRACE) {
-		complain(p, p->tok.at, p->tok.n, "`,` or `}` is expected here");
+		flt_complain(p, p->tok.at, p->tok.n, "`,` or `}` is expected here");
 		return NULL;
 	}
-	next(p);
+	flt_next(p);
 	return n;
 }
 
-static struct flt_node *parse_test(struct parser *p)
+static struct flt_node *parse_test(struct flt_parser *p)
 {
 	int quantifier = -1;
 	bool is_any = p->tok.kind == T_WORD && str_eq(p->tok.text, STR("any"));
 	if (is_any || (p->tok.kind == T_WORD && str_eq(p->tok.text, STR("all")))) {
 		quantifier = !is_any;
-		next(p);
+		flt_next(p);
 	}
 	struct raw_term l, r;
 	if (!parse_term(p, &l))
@@ -653,11 +425,11 @@ static struct flt_node *parse_test(struct parser *p)
 		if (l.is_literal) {
 			if (l.tok.kind == T_WORD)
 				no_field(p, &l.tok);
-			complain(p, l.tok.at, l.tok.n, "a field is expected here, not text");
+			flt_complain(p, l.tok.at, l.tok.n, "a field is expected here, not text");
 			return NULL;
 		}
 		if (l.t.kind != TERM_FIELD || quantifier >= 0) {
-			complain(p, p->tok.at, p->tok.n, "a comparison is expected here");
+			flt_complain(p, p->tok.at, p->tok.n, "a comparison is expected here");
 			return NULL;
 		}
 		struct flt_node *n = node(p, NODE_EXISTS, NULL, NULL);
@@ -668,8 +440,8 @@ static struct flt_node *parse_test(struct parser *p)
 	}
 	struct flt_node *all = NULL;
 	while (p->tok.kind == T_OP) { /* a < b < c: every link must hold */
-		struct token op = p->tok;
-		next(p);
+		struct flt_token op = p->tok;
+		flt_next(p);
 		if (p->err || !parse_term(p, &r))
 			return NULL;
 		struct raw_term again = r;
@@ -686,32 +458,32 @@ static struct flt_node *parse_test(struct parser *p)
 
 /* --- logic ---------------------------------------------------------------------------------- */
 
-static struct flt_node *parse_or(struct parser *p);
+static struct flt_node *parse_or(struct flt_parser *p);
 
-static struct flt_node *parse_not(struct parser *p)
+static struct flt_node *parse_not(struct flt_parser *p)
 {
 	struct flt_node *n = NULL;
 	if (p->err)
 		return NULL;
 	if (++p->depth > MAX_DEPTH) {
-		complain(p, p->tok.at, p->tok.n, "the filter is nested too deeply");
+		flt_complain(p, p->tok.at, p->tok.n, "the filter is nested too deeply");
 		return NULL;
 	}
 	if (p->tok.kind == T_NOT) {
-		next(p);
+		flt_next(p);
 		n = parse_not(p);
 		n = n ? node(p, NODE_NOT, n, NULL) : NULL;
 	} else if (p->tok.kind == T_LPAREN) {
-		struct token open = p->tok;
-		next(p);
+		struct flt_token open = p->tok;
+		flt_next(p);
 		n = parse_or(p);
 		if (n && p->tok.kind != T_RPAREN) {
 			if (p->tok.kind == T_END)
-				complain(p, open.at, 1, "this `(` is never closed");
-			complain(p, p->tok.at, p->tok.n, "`)`, `&&` or `||` is expected here");
+				flt_complain(p, open.at, 1, "this `(` is never closed");
+			flt_complain(p, p->tok.at, p->tok.n, "`)`, `&&` or `||` is expected here");
 			n = NULL;
 		}
-		next(p);
+		flt_next(p);
 	} else {
 		n = parse_test(p);
 	}
@@ -719,42 +491,42 @@ static struct flt_node *parse_not(struct parser *p)
 	return p->err ? NULL : n;
 }
 
-static struct flt_node *parse_and(struct parser *p)
+static struct flt_node *parse_and(struct flt_parser *p)
 {
 	struct flt_node *n = parse_not(p);
 	while (n && p->tok.kind == T_AND) {
-		next(p);
+		flt_next(p);
 		struct flt_node *b = parse_not(p);
 		n = b ? node(p, NODE_AND, n, b) : NULL;
 	}
 	return n;
 }
 
-static struct flt_node *parse_or(struct parser *p)
+static struct flt_node *parse_or(struct flt_parser *p)
 {
 	struct flt_node *n = parse_and(p);
 	while (n && p->tok.kind == T_OR) {
-		next(p);
+		flt_next(p);
 		struct flt_node *b = parse_and(p);
 		n = b ? node(p, NODE_OR, n, b) : NULL;
 	}
 	return n;
 }
 
-static void parse(struct parser *p)
+static void parse(struct flt_parser *p)
 {
 	if (p->text.n > MAX_LENGTH) {
-		complain(p, MAX_LENGTH, 1, "a filter has at most %d characters", MAX_LENGTH);
+		flt_complain(p, MAX_LENGTH, 1, "a filter has at most %d characters", MAX_LENGTH);
 		return;
 	}
-	next(p);
+	flt_next(p);
 	if (!p->err && p->tok.kind == T_END)
-		complain(p, 0, 1, "the filter is empty");
+		flt_complain(p, 0, 1, "the filter is empty");
 	p->f->root = parse_or(p);
 	if (p->f->root && p->tok.kind != T_END)
-		complain(p, p->tok.at, p->tok.n, "`&&`, `||` or the end is expected here");
+		flt_complain(p, p->tok.at, p->tok.n, "`&&`, `||` or the end is expected here");
 	if (!p->f->root)
-		no_memory(p);
+		flt_no_memory(p);
 }
 
 enum err flt_compile(struct str text, struct flt **out, struct buf *why)
@@ -764,7 +536,7 @@ enum err flt_compile(struct str text, struct flt **out, struct buf *why)
 		return ERR_NOMEM;
 	arena_init(&f->arena);
 	arena_init(&f->scratch);
-	struct parser p = {.f = f, .text = arena_str(&f->arena, text)};
+	struct flt_parser p = {.f = f, .text = arena_str(&f->arena, text)};
 	f->match = pcre2_match_data_create(1, NULL);
 	f->limits = pcre2_match_context_create(NULL);
 	if (!f->match || !f->limits || p.text.n != text.n) {

@@ -45,3 +45,51 @@ struct flt {
 	struct arena scratch; /* strings made by lower() and upper() */
 	bool needs_media;
 };
+
+/* --- the parser's state, shared with the lexer ---------------------------------------------------
+ */
+
+enum flt_token_kind {
+	T_END,
+	T_WORD,
+	T_STRING,
+	T_LPAREN,
+	T_RPAREN,
+	T_LBRACE,
+	T_RBRACE,
+	T_COMMA,
+	T_RANGE,
+	T_OP,
+	T_IN,
+	T_AND,
+	T_OR,
+	T_NOT,
+	T_ERROR
+};
+
+struct flt_token {
+	enum flt_token_kind kind;
+	enum flt_op op;
+	bool is_all;     /* of the operator: != and === */
+	struct str text; /* as written; T_STRING: unescaped, without quotes */
+	size_t at, n;    /* place in the filter */
+};
+
+struct flt_parser {
+	struct flt *f;
+	struct str text;
+	size_t at; /* of the lexer */
+	struct flt_token tok;
+	int depth;
+	enum err err;
+	size_t err_at, err_n;
+	char says[240];
+};
+
+/* Reads the next token into p->tok. */
+void flt_next(struct flt_parser *p);
+/* Notes a mistake at that place, unless there is one already. */
+void flt_complain(struct flt_parser *p, size_t at, size_t n, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void flt_no_memory(struct flt_parser *p);
+int flt_hex_digit(char c); /* -1 when it is none */
