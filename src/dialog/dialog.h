@@ -10,7 +10,30 @@
 struct dlg_mgr;
 struct dlg;
 
+/* Why this layer refuses a request by itself. */
+enum dlg_refusal {
+	DLG_REFUSE_NONE,      /* no refusal of ours: the owner's, or success */
+	DLG_REFUSE_ORDER,     /* 500: CSeq below the last one */
+	DLG_REFUSE_MERGED,    /* 482: the same request by another way */
+	DLG_REFUSE_EXTENSION, /* 420 */
+	DLG_REFUSE_BODY,      /* 415: no SDP, or encoded */
+	DLG_REFUSE_CONTACT,   /* 400: a request that makes a dialog needs one */
+	DLG_REFUSE_NO_DIALOG, /* 481 */
+	DLG_REFUSE_METHOD,    /* 405 */
+	DLG_REFUSE_FULL,      /* 503, 500: memory or a bound */
+	DLG_REFUSE_GLARE,     /* 491 */
+	DLG_REFUSE_EARLY,     /* 500: a change before the first answer */
+	DLG_REFUSE_MEDIA,     /* 488 and the like: the owner could not answer the offer */
+	DLG_REFUSE_EVENT,     /* 489 */
+	DLG_REFUSE_ACCEPT,    /* 406 */
+	DLG_REFUSE_INTERVAL,  /* 423 */
+	DLG_REFUSE_STATE,     /* 400: NOTIFY without a readable Subscription-State */
+};
+
 struct dlg_config {
+	void *ctx;
+	/* Adds whole header lines (a Warning with a stable code) to such a refusal. May be NULL. */
+	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	struct str product;   /* User-Agent and Server value, copied; empty: none */
 	uint32_t max_dialogs; /* 0: the default of limits.h; also bounds sessions, subscriptions */
 };

@@ -329,8 +329,10 @@ bool dlg_check_order(struct dlg *d, tsx_id st, struct tp_rx *rx)
 	uint32_t n = rx->msg->cseq;
 	if (d->has_remote_cseq && n <= d->remote_cseq) {
 		/* the same number again on another branch is a request that came by two ways */
-		unsigned status = n < d->remote_cseq ? 500 : 482;
-		(void)!tsx_reply(d->m->tsx, st, status, STR_NONE, STR_NONE);
+		if (n < d->remote_cseq)
+			dlg_refuse(d->m, st, DLG_REFUSE_ORDER, 500, STR_NONE, STR_NONE);
+		else
+			dlg_refuse(d->m, st, DLG_REFUSE_MERGED, 482, STR_NONE, STR_NONE);
 		return false;
 	}
 	d->remote_cseq = n;
@@ -471,6 +473,8 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 	if (is_invite || method == SIP_OPTIONS || ans->status == 405)
 		sip_out_hdr(&o, SIP_HDR_ALLOW, STR(DLG_ALLOW));
 	buf_str(b, ans->headers);
+	if (ans->why != DLG_REFUSE_NONE && m->on_refusal)
+		m->on_refusal(m->refusal_ctx, ans->why, ans->status, b);
 	if (m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_SERVER, m->product_s);
 	return sip_out_end(&o, ans->body.n ? ans->content_type : STR_NONE, ans->body);
@@ -480,8 +484,11 @@ enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg
 {
 	enum err e = dlg_write_answer(d, rx, ans);
 	if (e == OK)
-		return tsx_respond(d->m->tsx, st, ans->status, buf_view(&d->m->scratch));
-	return tsx_reply(d->m->tsx, st, 500, STR_NONE, STR_NONE);
+		e = tsx_respond(d->m->tsx, st, ans->status, buf_view(&d->m->scratch));
+	if (e == OK || e == ERR_STATE)
+		return e;
+	dlg_refuse(d->m, st, DLG_REFUSE_FULL, 500, STR_NONE, STR_NONE);
+	return e;
 }
 
 /* --- read-only -------------------------------------------------------------------------------- */

@@ -73,8 +73,10 @@ static bool has_grave(struct dlg_mgr *m, const struct sip_msg *resp)
 static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 {
 	struct dlg *d = CONTAINER_OF(u, struct dlg, own_usage);
-	unsigned status = rx->msg->method == SIP_BYE ? 200 : 481;
-	(void)!dlg_answer(d, st, rx, &(struct dlg_answer){.status = status});
+	struct dlg_answer ans = {.status = 481, .why = DLG_REFUSE_NO_DIALOG};
+	if (rx->msg->method == SIP_BYE)
+		ans = (struct dlg_answer){.status = 200};
+	(void)!dlg_answer(d, st, rx, &ans);
 }
 
 static void on_2xx(struct dlg_usage *u, struct tp_rx *rx)

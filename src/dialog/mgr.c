@@ -27,10 +27,12 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 	pool_init(&m->graves, sizeof(struct dlg_grave), max, DLG_KIND_NONE, shard);
 	list_init(&m->grave_list);
 	pool_init(&m->registrations, sizeof(struct rgc), max, DLG_KIND_NONE, shard);
-	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp};
+	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp, &m->refusal};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i]);
 	fsm_index_init(&m->ses_fsm, &ses_machine);
+	m->refusal_ctx = cfg->ctx;
+	m->on_refusal = cfg->on_refusal;
 	env_random(m->loop->env, m->key, sizeof(m->key));
 	if (cfg->product.n) {
 		m->product = malloc(cfg->product.n);
@@ -89,7 +91,7 @@ void dlg_mgr_free(struct dlg_mgr *m)
 	pool_fini(&m->requests);
 	htab_fini(&m->table);
 	htab_fini(&m->by_name);
-	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp};
+	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp, &m->refusal};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_fini(bufs[i]);
 	free(m->product);
@@ -162,15 +164,18 @@ void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 {
 	uint8_t method = rx->msg->method;
 	unsigned status = 405;
+	enum dlg_refusal why = DLG_REFUSE_METHOD;
 	struct str lines = STR("Allow: " DLG_ALLOW "\r\n");
 	if (rx->msg->to_tag.n || method == SIP_BYE || method == SIP_NOTIFY) {
 		status = 481;
+		why = DLG_REFUSE_NO_DIALOG;
 		lines = STR_NONE;
 	} else if (method == SIP_OPTIONS) {
 		status = 200;
+		why = DLG_REFUSE_NONE;
 		lines = STR("Allow: " DLG_ALLOW "\r\nAccept: application/sdp\r\n");
 	}
-	(void)!tsx_reply(m->tsx, st, status, STR_NONE, lines);
+	dlg_refuse(m, st, why, status, STR_NONE, lines);
 }
 
 void dlg_stats(const struct dlg_mgr *m, struct dlg_stats *out)
@@ -182,6 +187,19 @@ void dlg_stats(const struct dlg_mgr *m, struct dlg_stats *out)
 }
 
 /* --- checks ----------------------------------------------------------------------------------- */
+
+void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned status,
+		struct str reason, struct str lines)
+{
+	struct buf *b = &m->refusal;
+	buf_clear(b);
+	buf_str(b, lines);
+	if (why != DLG_REFUSE_NONE && m->on_refusal)
+		m->on_refusal(m->refusal_ctx, why, status, b);
+	enum err e = tsx_reply(m->tsx, st, status, reason, b->err == OK ? buf_view(b) : lines);
+	if (e != OK && e != ERR_STATE)
+		tsx_drop(m->tsx, st);
+}
 
 bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 {
@@ -197,7 +215,7 @@ bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 	if (!b->n)
 		return true;
 	buf_str(b, STR("\r\n"));
-	(void)!tsx_reply(m->tsx, st, 420, STR_NONE, buf_view(b));
+	dlg_refuse(m, st, DLG_REFUSE_EXTENSION, 420, STR_NONE, buf_view(b));
 	return false;
 }
 

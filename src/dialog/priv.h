@@ -22,6 +22,8 @@ struct dlg_mgr {
 	struct htab by_name; /* graves */
 	struct link grave_list;
 	uint8_t key[16];
+	void *refusal_ctx;
+	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	char *product; /* heap */
 	struct str product_s;
 	struct buf scratch; /* a message being written */
@@ -29,6 +31,7 @@ struct dlg_mgr {
 	struct buf routes;  /* Route lines */
 	struct buf names;   /* From and To */
 	struct buf sdp;     /* what a user was asked for */
+	struct buf refusal; /* its lines */
 	struct fsm_index ses_fsm;
 };
 enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };
@@ -235,16 +238,21 @@ void dlg_graves_fini(struct dlg_mgr *m);
  * The bytes are in m->scratch. */
 struct dlg_answer {
 	unsigned status;
+	enum dlg_refusal why; /* a refusal of this layer */
 	struct str reason, headers, content_type, body;
 };
 enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dlg_answer *ans);
-/* Writes it and gives it to the transaction; a failure to write is answered 500. */
+/* Writes it and gives it to the transaction; a failure to write is answered 500, and without memory
+ * even for that the transaction is dropped: it must not live on unanswered. */
 enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg_answer *ans);
 /* True when a failed request inside the dialog means that it is gone. [RFC5057 5.1] */
 bool dlg_is_fatal(const struct uac_result *r);
 
-/* --- checks.c: what every user agent refuses ----------------------------------------------------
+/* --- mgr.c: refusals outside of any dialog; what every user agent refuses
+ * ----------------------------------------------------
  */
+void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned status,
+		struct str reason, struct str lines);
 /* Require (420), and the like; answers and returns false. [RFC3261 8.2] */
 bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
 /* The SDP of a message, also as part of a multipart body. False: there is none. */

@@ -107,7 +107,7 @@ static void retry_later(struct ses *s, tsx_id st, struct tp_rx *rx)
 	struct buf b;
 	buf_init_fixed(&b, text, sizeof(text));
 	buf_fmt(&b, "Retry-After: %u\r\n", (unsigned)(env_random_u64(s->m->loop->env) % 11));
-	ses_reply(s, st, rx, 500, buf_view(&b)); /* [RFC3261 14.2] */
+	ses_refuse(s, st, rx, DLG_REFUSE_EARLY, 500, buf_view(&b)); /* [RFC3261 14.2] */
 }
 
 /* An offer of ours waits for its answer. */
@@ -134,7 +134,7 @@ void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	if (is_our_turn(s)) {
-		ses_reply(s, st, rx, 491, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_GLARE, 491, STR_NONE);
 		return;
 	}
 	take_as_ack(s);
@@ -145,13 +145,13 @@ void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx)
 	else if (!rx->msg->body.n)
 		status = ses_ask_offer(s) ? 200 : 500;
 	if (status != 200) {
-		ses_reply(s, st, rx, status,
-			  status == 415 ? STR("Accept: application/sdp\r\n") : STR_NONE);
+		ses_refuse(s, st, rx, status == 415 ? DLG_REFUSE_BODY : DLG_REFUSE_MEDIA, status,
+			   status == 415 ? STR("Accept: application/sdp\r\n") : STR_NONE);
 		return;
 	}
 	dlg_refresh(s->d, rx);
 	if (ses_send_2xx(s, st, rx, buf_view(&s->m->sdp), false, !has_offer) != OK) {
-		ses_reply(s, st, rx, 500, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_FULL, 500, STR_NONE);
 		return;
 	}
 	if (has_offer)
@@ -162,9 +162,13 @@ void ses_on_update(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
 	struct str offer;
 	if (!dlg_sdp(rx->msg, &offer)) {
+		if (rx->msg->body.n) {
+			ses_refuse(s, st, rx, DLG_REFUSE_BODY, 415,
+				   STR("Accept: application/sdp\r\n"));
+			return;
+		}
 		dlg_refresh(s->d, rx);
-		ses_reply(s, st, rx, rx->msg->body.n ? 415 : 200,
-			  rx->msg->body.n ? STR("Accept: application/sdp\r\n") : STR_NONE);
+		ses_reply(s, st, rx, 200, STR_NONE);
 		return;
 	}
 	if (s->state == SES_INCOMING) { /* its first offer has no answer yet [RFC3311 5.2] */
@@ -172,12 +176,13 @@ void ses_on_update(struct ses *s, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	if (is_our_turn(s)) {
-		ses_reply(s, st, rx, 491, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_GLARE, 491, STR_NONE);
 		return;
 	}
 	unsigned status = ses_ask_answer(s, offer);
-	struct dlg_answer ans = {.status = status};
+	struct dlg_answer ans = {.status = status, .why = DLG_REFUSE_MEDIA};
 	if (status == 200) {
+		ans.why = DLG_REFUSE_NONE;
 		dlg_refresh(s->d, rx);
 		ans.content_type = STR("application/sdp");
 		ans.body = buf_view(&s->m->sdp);

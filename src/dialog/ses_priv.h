@@ -151,6 +151,8 @@ unsigned ses_ask_answer(struct ses *s, struct str offer);
 bool ses_ask_offer(struct ses *s);
 bool ses_give_answer(struct ses *s, struct str answer, bool is_early);
 void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, struct str headers);
+void ses_refuse(struct ses *s, tsx_id st, struct tp_rx *rx, enum dlg_refusal why, unsigned status,
+		struct str headers);
 /* re-INVITE and UPDATE of the peer. */
 void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx);
 void ses_on_update(struct ses *s, tsx_id st, struct tp_rx *rx);

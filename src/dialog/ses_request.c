@@ -43,13 +43,13 @@ static void on_early_request(struct ses *s, struct dlg *d, tsx_id st, struct tp_
 	uint8_t method = rx->msg->method;
 	bool is_fine = method == SIP_BYE || method == SIP_OPTIONS || method == SIP_INFO;
 	struct str sdp;
-	unsigned status = is_fine ? 200 : 405;
-	if (method == SIP_UPDATE) /* our offer is out */
-		status = dlg_sdp(rx->msg, &sdp) ? 491 : 200;
-	if (method == SIP_INVITE)
-		status = 491;
-	(void)!dlg_answer(d, st, rx, &(struct dlg_answer){.status = status});
-	if (method == SIP_UPDATE && status == 200)
+	struct dlg_answer ans = {.status = 200};
+	if (method == SIP_INVITE || (method == SIP_UPDATE && dlg_sdp(rx->msg, &sdp)))
+		ans = (struct dlg_answer){.status = 491, .why = DLG_REFUSE_GLARE};
+	else if (!is_fine && method != SIP_UPDATE)
+		ans = (struct dlg_answer){.status = 405, .why = DLG_REFUSE_METHOD};
+	(void)!dlg_answer(d, st, rx, &ans);
+	if (method == SIP_UPDATE && ans.status == 200)
 		dlg_refresh(d, rx);
 }
 
@@ -62,18 +62,18 @@ void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 		if (d)
 			on_early_request(s, d, st, rx);
 		else
-			(void)!tsx_reply(s->m->tsx, st, 481, STR_NONE, STR_NONE);
+			dlg_refuse(s->m, st, DLG_REFUSE_NO_DIALOG, 481, STR_NONE, STR_NONE);
 		return;
 	}
 	bool is_ending = s->state == SES_CLOSING || s->state == SES_ENDING;
 	if (s->state == SES_ENDED) { /* and its owner only to be told, later in this turn */
-		ses_reply(s, st, rx, 481, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}
 	if (method == SIP_BYE)
 		on_bye(s, st, rx);
 	else if (is_ending)
-		ses_reply(s, st, rx, 481, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 	else if (method == SIP_INVITE)
 		ses_on_reinvite(s, st, rx);
 	else if (method == SIP_UPDATE)
@@ -82,8 +82,10 @@ void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 		on_info(s, st, rx);
 	else if (method == SIP_OPTIONS)
 		ses_reply(s, st, rx, 200, STR("Accept: application/sdp\r\n"));
+	else if (method == SIP_NOTIFY)
+		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 	else
-		ses_reply(s, st, rx, method == SIP_NOTIFY ? 481 : 405, STR_NONE);
+		ses_refuse(s, st, rx, DLG_REFUSE_METHOD, 405, STR_NONE);
 	ses_flush(s);
 }
 

@@ -116,22 +116,24 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 {
 	const struct sip_msg *msg = rx->msg;
 	struct str sdp;
-	unsigned status = 0;
-	struct str lines = STR_NONE, encoding = sip_value(msg, SIP_HDR_CONTENT_ENCODING);
+	struct str encoding = sip_value(msg, SIP_HDR_CONTENT_ENCODING);
 	if (tsx_is_merged(m->tsx, st)) {
-		status = 482;
-	} else if (!sip_has(msg, SIP_HDR_CONTACT)) {
-		(void)!tsx_reply(m->tsx, st, 400, STR("Bad Request (no Contact)"), STR_NONE);
+		dlg_refuse(m, st, DLG_REFUSE_MERGED, 482, STR_NONE, STR_NONE);
 		return false;
-	} else if (encoding.n && !str_ieq(encoding, STR("identity"))) {
-		status = 415;
-		lines = STR("Accept-Encoding: identity\r\n");
-	} else if (msg->body.n && !dlg_sdp(msg, &sdp)) {
-		status = 415;
-		lines = STR("Accept: application/sdp\r\n");
 	}
-	if (status) {
-		(void)!tsx_reply(m->tsx, st, status, STR_NONE, lines);
+	if (!sip_has(msg, SIP_HDR_CONTACT)) {
+		dlg_refuse(m, st, DLG_REFUSE_CONTACT, 400, STR("Bad Request (no Contact)"),
+			   STR_NONE);
+		return false;
+	}
+	if (encoding.n && !str_ieq(encoding, STR("identity"))) {
+		dlg_refuse(m, st, DLG_REFUSE_BODY, 415, STR_NONE,
+			   STR("Accept-Encoding: identity\r\n"));
+		return false;
+	}
+	if (msg->body.n && !dlg_sdp(msg, &sdp)) {
+		dlg_refuse(m, st, DLG_REFUSE_BODY, 415, STR_NONE,
+			   STR("Accept: application/sdp\r\n"));
 		return false;
 	}
 	return dlg_check_require(m, st, rx);
@@ -151,10 +153,12 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	if (e != OK) {
 		if (s)
 			ses_free(s);
-		bool is_bad = e == ERR_SYNTAX;
-		(void)!tsx_reply(m->tsx, st, is_bad ? 400 : 503,
-				 is_bad ? STR("Bad Request (Contact)") : STR_NONE,
-				 is_bad ? STR_NONE : STR("Retry-After: 5\r\n"));
+		if (e == ERR_SYNTAX)
+			dlg_refuse(m, st, DLG_REFUSE_CONTACT, 400, STR("Bad Request (Contact)"),
+				   STR_NONE);
+		else
+			dlg_refuse(m, st, DLG_REFUSE_FULL, 503, STR_NONE,
+				   STR("Retry-After: 5\r\n"));
 		return ERR_STATE;
 	}
 	s->state = SES_INCOMING;
@@ -165,17 +169,25 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	return OK;
 }
 
-void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, struct str headers)
+void ses_refuse(struct ses *s, tsx_id st, struct tp_rx *rx, enum dlg_refusal why, unsigned status,
+		struct str headers)
 {
-	struct dlg_answer ans = {.status = status, .headers = headers};
+	struct dlg_answer ans = {.status = status, .why = why, .headers = headers};
 	(void)!dlg_answer(s->d, st, rx, &ans);
 }
 
+void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, struct str headers)
+{
+	ses_refuse(s, st, rx, DLG_REFUSE_NONE, status, headers);
+}
+
 /* Ends an INVITE that waits with a final response of ours. */
-static void refuse(struct ses *s, unsigned status, struct str reason, struct str headers)
+static void refuse(struct ses *s, enum dlg_refusal why, unsigned status, struct str reason,
+		   struct str headers)
 {
 	ev_timer_stop(s->m->loop, &s->ring);
-	struct dlg_answer ans = {.status = status, .reason = reason, .headers = headers};
+	struct dlg_answer ans = {
+		.status = status, .why = why, .reason = reason, .headers = headers};
 	(void)!dlg_answer(s->d, s->st, s->rx, &ans);
 }
 
@@ -199,7 +211,7 @@ static unsigned have_sdp(struct ses *s)
 /* The owner's SDP did not come: that ends the call. */
 static void end_for_media(struct ses *s, unsigned status)
 {
-	refuse(s, status, STR_NONE, STR_NONE);
+	refuse(s, DLG_REFUSE_MEDIA, status, STR_NONE, STR_NONE);
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, status, STR_NONE);
 	ses_step(s, SES_E_REJECT, STR_NONE);
 	ses_flush_later(s);
@@ -267,7 +279,7 @@ enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct st
 {
 	if (s->state != SES_INCOMING || status < 300 || status > 699)
 		return ERR_STATE;
-	refuse(s, status, reason, extra_lines);
+	refuse(s, DLG_REFUSE_NONE, status, reason, extra_lines);
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, status,
 		    reason.n ? reason : sip_status_reason(status));
 	ses_step(s, SES_E_REJECT, STR_NONE);

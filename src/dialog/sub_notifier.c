@@ -112,7 +112,7 @@ static bool grant(struct sub *s, tsx_id st, const struct tp_rx *rx, uint32_t *ex
 		struct buf b;
 		buf_init_fixed(&b, text, sizeof(text));
 		buf_fmt(&b, "Min-Expires: %u\r\n", s->min_s);
-		(void)!tsx_reply(s->m->tsx, st, 423, STR_NONE, buf_view(&b));
+		dlg_refuse(s->m, st, DLG_REFUSE_INTERVAL, 423, STR_NONE, buf_view(&b));
 		return false;
 	}
 	*expires_s = e < s->max_s ? e : s->max_s;
@@ -146,12 +146,14 @@ static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 	struct sub *s = CONTAINER_OF(u, struct sub, usage);
 	uint32_t expires_s = 0;
 	if (s->is_over || s->is_terminating) {
-		(void)!tsx_reply(s->m->tsx, st, 481, STR_NONE, STR_NONE);
+		dlg_refuse(s->m, st, DLG_REFUSE_NO_DIALOG, 481, STR_NONE, STR_NONE);
 	} else if (rx->msg->method != SIP_SUBSCRIBE) {
-		unsigned status = rx->msg->method == SIP_OPTIONS ? 200 : 405;
-		(void)!dlg_answer(s->d, st, rx, &(struct dlg_answer){.status = status});
+		struct dlg_answer ans = {.status = 405, .why = DLG_REFUSE_METHOD};
+		if (rx->msg->method == SIP_OPTIONS)
+			ans = (struct dlg_answer){.status = 200};
+		(void)!dlg_answer(s->d, st, rx, &ans);
 	} else if (!sub_is_event(s, rx->msg)) {
-		(void)!tsx_reply(s->m->tsx, st, 489, STR_NONE, STR_NONE);
+		dlg_refuse(s->m, st, DLG_REFUSE_EVENT, 489, STR_NONE, STR_NONE);
 	} else if (grant(s, st, rx, &expires_s)) {
 		dlg_refresh(s->d, rx);
 		if (accept_for(s, st, rx, expires_s) == OK && expires_s && s->notifier->on_refresh)
@@ -186,23 +188,25 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx,
 {
 	const struct sip_msg *msg = rx->msg;
 	struct buf *b = &m->lines;
-	unsigned status = 0;
 	buf_clear(b);
 	if (tsx_is_merged(m->tsx, st)) {
-		status = 482;
-	} else if (sip_event_parse(sip_value(msg, SIP_HDR_EVENT), ev) != OK ||
-		   !str_ieq(ev->package, acc->event)) {
-		status = 489;
+		dlg_refuse(m, st, DLG_REFUSE_MERGED, 482, STR_NONE, STR_NONE);
+		return false;
+	}
+	if (sip_event_parse(sip_value(msg, SIP_HDR_EVENT), ev) != OK ||
+	    !str_ieq(ev->package, acc->event)) {
 		buf_str(b, STR("Allow-Events: "));
 		buf_str(b, acc->event);
 		buf_str(b, STR("\r\n"));
-	} else if (!does_accept(msg, acc->content_type)) {
-		status = 406;
-	} else if (!sip_has(msg, SIP_HDR_CONTACT)) {
-		status = 400;
+		dlg_refuse(m, st, DLG_REFUSE_EVENT, 489, STR_NONE, buf_view(b));
+		return false;
 	}
-	if (status) {
-		(void)!tsx_reply(m->tsx, st, status, STR_NONE, buf_view(b));
+	if (!does_accept(msg, acc->content_type)) {
+		dlg_refuse(m, st, DLG_REFUSE_ACCEPT, 406, STR_NONE, STR_NONE);
+		return false;
+	}
+	if (!sip_has(msg, SIP_HDR_CONTACT)) {
+		dlg_refuse(m, st, DLG_REFUSE_CONTACT, 400, STR_NONE, STR_NONE);
 		return false;
 	}
 	return dlg_check_require(m, st, rx);
@@ -239,9 +243,11 @@ enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct
 	enum err e = s ? fill(s, rx, acc, &ev) : ERR_LIMIT;
 	if (e != OK) {
 		sub_drop(s);
-		bool is_bad = e == ERR_SYNTAX;
-		(void)!tsx_reply(m->tsx, st, is_bad ? 400 : 503, STR_NONE,
-				 is_bad ? STR_NONE : STR("Retry-After: 5\r\n"));
+		if (e == ERR_SYNTAX)
+			dlg_refuse(m, st, DLG_REFUSE_CONTACT, 400, STR_NONE, STR_NONE);
+		else
+			dlg_refuse(m, st, DLG_REFUSE_FULL, 503, STR_NONE,
+				   STR("Retry-After: 5\r\n"));
 		return ERR_STATE;
 	}
 	s->notifier = user;

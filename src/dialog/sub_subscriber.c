@@ -143,18 +143,21 @@ static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 	struct sip_sub_state state;
 	const struct sip_msg *msg = rx->msg;
 	unsigned status = 200;
+	enum dlg_refusal why = DLG_REFUSE_NONE;
 	if (s->is_over)
-		status = 481;
+		status = 481, why = DLG_REFUSE_NO_DIALOG;
+	else if (msg->method == SIP_OPTIONS)
+		status = 200;
 	else if (msg->method != SIP_NOTIFY)
-		status = msg->method == SIP_OPTIONS ? 200 : 405;
+		status = 405, why = DLG_REFUSE_METHOD;
 	else if (!sub_is_event(s, msg))
-		status = 489;
+		status = 489, why = DLG_REFUSE_EVENT;
 	else if (sip_sub_state_parse(sip_value(msg, SIP_HDR_SUBSCRIPTION_STATE), &state) != OK)
-		status = 400;
+		status = 400, why = DLG_REFUSE_STATE;
 	else if (!s->d->remote_tag.n && dlg_complete(s->d, rx) != OK)
-		status = 500;
+		status = 500, why = DLG_REFUSE_FULL;
 	if (status != 200 || msg->method != SIP_NOTIFY) {
-		(void)!tsx_reply(s->m->tsx, st, status, STR_NONE, STR_NONE);
+		dlg_refuse(s->m, st, why, status, STR_NONE, STR_NONE);
 		return;
 	}
 	dlg_refresh(s->d, rx);

@@ -55,6 +55,7 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	buf_init(&m->scratch);
 	buf_init(&m->via);
 	buf_init(&m->keys);
+	buf_init(&m->lines);
 	env_random(loop->env, m->key, sizeof(m->key));
 	env_random(loop->env, m->check_key, sizeof(m->check_key));
 	for (unsigned i = 0; i < TSX_MACHINES; i++)
@@ -100,6 +101,7 @@ void tsx_mgr_free(struct tsx_mgr *m)
 	buf_fini(&m->scratch);
 	buf_fini(&m->via);
 	buf_fini(&m->keys);
+	buf_fini(&m->lines);
 	free(m);
 }
 
@@ -322,6 +324,16 @@ struct sip_msg *tsx_index(struct tsx_mgr *m, struct str bytes)
 
 /* --- entry from the transport ----------------------------------------------------------------- */
 
+struct str tsx_refusal_lines(struct tsx_mgr *m, enum tsx_refusal why, const struct sip_diag *diag,
+			     struct str lines)
+{
+	buf_clear(&m->lines);
+	buf_str(&m->lines, lines);
+	if (m->user.on_refusal)
+		m->user.on_refusal(m->user.ctx, why, diag, &m->lines);
+	return m->lines.err == OK ? buf_view(&m->lines) : lines;
+}
+
 /* The reason phrase of a refusal names what is wrong: who reads it need not guess. */
 static void refuse(struct tsx_mgr *m, struct tp_rx *rx, int status, const struct sip_diag *why)
 {
@@ -335,7 +347,8 @@ static void refuse(struct tsx_mgr *m, struct tp_rx *rx, int status, const struct
 	if (why)
 		buf_fmt(&b, " (%s)", sip_diag_text(why->code));
 	struct str reason = b.err == OK ? buf_view(&b) : STR_NONE;
-	tsx_answer_stateless(m, rx, (unsigned)status, reason, STR_NONE);
+	tsx_answer_stateless(m, rx, (unsigned)status, reason,
+			     tsx_refusal_lines(m, TSX_REFUSE_MALFORMED, why, STR_NONE));
 }
 
 void tsx_on_message(void *mgr, struct tp_rx *rx)

@@ -211,6 +211,7 @@ struct tsx_mgr {
 	struct buf scratch; /* messages being written */
 	struct buf via;     /* the Via line of the request being composed */
 	struct buf keys;    /* what is about to be hashed */
+	struct buf lines;   /* of a refusal */
 	uint64_t stateless; /* counts branches that answer to nobody */
 	uint8_t key[16], check_key[16];
 	struct fsm_index fsm[TSX_MACHINES];
@@ -236,6 +237,9 @@ enum err tsx_keep(struct tsx *t, struct str s);
 void tsx_drop_bytes(struct tsx *t);
 /* Indexes bytes of our own into a block of the cache (block_put frees it); NULL without memory. */
 struct sip_msg *tsx_index(struct tsx_mgr *m, struct str bytes);
+/* The header lines that the user wants in a refusal of ours, behind `lines`. */
+struct str tsx_refusal_lines(struct tsx_mgr *m, enum tsx_refusal why, const struct sip_diag *diag,
+			     struct str lines);
 /* An answer without a transaction. [RFC3261 8.2.7] */
 void tsx_answer_stateless(struct tsx_mgr *m, struct tp_rx *rx, unsigned status, struct str reason,
 			  struct str extra_lines);

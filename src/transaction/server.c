@@ -188,10 +188,12 @@ static void on_cancel(struct tsx_mgr *m, struct tp_rx *rx, uint64_t hash)
 	uint64_t invite_hash = tsx_key_hash(m, rx->msg, SIP_INVITE);
 	tsx_find_server(m, rx->msg, SIP_INVITE, invite_hash, &invite, &rec);
 	unsigned status = invite ? 200 : 481;
+	struct str lines =
+		invite ? STR_NONE : tsx_refusal_lines(m, TSX_REFUSE_NO_INVITE, NULL, STR_NONE);
 	/* a CANCEL frees more than it takes: it works without a transaction of its own, too */
 	struct tsx_server *s = new_server(m, rx, hash);
-	if (!s || tsx_reply(m, pool_id(&m->servers, s), status, STR_NONE, STR_NONE) != OK)
-		tsx_answer_stateless(m, rx, status, STR_NONE, STR_NONE);
+	if (!s || tsx_reply(m, pool_id(&m->servers, s), status, STR_NONE, lines) != OK)
+		tsx_answer_stateless(m, rx, status, STR_NONE, lines);
 	if (!invite || invite->t.state != IST_PROCEEDING || invite->is_cancelled)
 		return;
 	invite->is_cancelled = true;
@@ -232,7 +234,9 @@ void tsx_server_on_request(struct tsx_mgr *m, struct tp_rx *rx)
 		if (s)
 			m->user.on_request(m->user.ctx, pool_id(&m->servers, s), rx);
 		else
-			tsx_answer_stateless(m, rx, 503, STR_NONE, STR("Retry-After: 5\r\n"));
+			tsx_answer_stateless(m, rx, 503, STR_NONE,
+					     tsx_refusal_lines(m, TSX_REFUSE_FULL, NULL,
+							       STR("Retry-After: 5\r\n")));
 	}
 }
 

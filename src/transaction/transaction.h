@@ -16,6 +16,13 @@ enum tsx_end {
 	TSX_END_DROPPED,   /* tsx_drop */
 };
 
+/* Why this layer refuses a request by itself. */
+enum tsx_refusal {
+	TSX_REFUSE_MALFORMED, /* a diagnostic of the grammar */
+	TSX_REFUSE_FULL,      /* 503: no room for another transaction */
+	TSX_REFUSE_NO_INVITE, /* 481: a CANCEL of nothing */
+};
+
 /* The user of the server side; one per manager (the dispatcher of the exchange, or a phone). */
 struct tsx_user {
 	void *ctx;
@@ -34,6 +41,10 @@ struct tsx_user {
 	void (*on_server_end)(void *ctx, tsx_id st, void *owner, enum tsx_end why);
 	/* A connection has ended; may be NULL. */
 	void (*on_flow_down)(void *ctx, tp_flow flow);
+	/* Adds whole header lines (a Warning with a stable code) to a refusal of this layer's own;
+	 * `diag` only when it is MALFORMED. May be NULL. */
+	void (*on_refusal)(void *ctx, enum tsx_refusal why, const struct sip_diag *diag,
+			   struct buf *lines);
 };
 
 enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *blocks,

@@ -57,34 +57,45 @@ static void on_packet(void *arg, const struct sim_packet *p)
 		put_step(w, p);
 }
 
+/* The world that a failed case has left behind: thousands of runs with failing allocations must not
+ * fill the machine. One that was left from inside its loops cannot be taken down. */
+static struct world *present;
+
 struct world *world_new(uint64_t seed, const struct sim_link *link)
 {
 	static const struct sim_link usual = {.delay_us = 10000};
+	if (present && !present->is_running)
+		world_free(present);
 	struct world *w = calloc(1, sizeof(*w));
 	CHECK(w);
+	present = w;
+	buf_init(&w->ladder);
 	CHECK_EQ(sim_new(seed, &w->sim), OK);
 	sim_link_default(w->sim, link ? link : &usual);
 	sim_tap(w->sim, on_packet, w);
-	buf_init(&w->ladder);
 	ladder_clear(w);
 	return w;
 }
 
 void world_free(struct world *w)
 {
+	present = NULL;
 	for (unsigned i = 0; i < w->n; i++) {
 		party_close(w->parties[i]);
 		buf_fini(&w->parties[i]->log);
 		free(w->parties[i]);
 	}
-	sim_free(w->sim);
+	if (w->sim)
+		sim_free(w->sim);
 	buf_fini(&w->ladder);
 	free(w);
 }
 
 void world_run(struct world *w, uint64_t ms)
 {
+	w->is_running = true;
 	sim_run(w->sim, sim_now_us(w->sim) + ms * 1000);
+	w->is_running = false;
 }
 
 void ladder_clear(struct world *w)
@@ -353,6 +364,12 @@ static void up_flow_down(void *ctx, tp_flow flow)
 	tsx_on_flow_down(((struct party *)ctx)->tsx, flow);
 }
 
+static void on_refusal(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines)
+{
+	((struct party *)ctx)->refusal = why;
+	buf_fmt(lines, "Warning: 399 party \"%u %u\"\r\n", why, status);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 void party_open(struct party *p)
@@ -368,9 +385,10 @@ void party_open(struct party *p)
 			      .on_stray_response = on_stray,
 			      .on_server_end = on_server_end,
 			      .on_flow_down = on_flow_down};
-	struct dlg_config cfg = {.product = STR("party")};
+	struct dlg_config cfg = {.ctx = p, .on_refusal = on_refusal, .product = STR("party")};
 	struct addr a;
 	CHECK(addr_parse(str_c(p->ip), 5060, &a));
+	p->is_up = true;
 	CHECK_EQ(sim_env_new(p->host, &p->env), OK);
 	ev_loop_init(&p->loop, p->env);
 	sim_add_loop(p->w->sim, &p->loop);
@@ -379,27 +397,35 @@ void party_open(struct party *p)
 	CHECK_EQ(dlg_mgr_new(&p->loop, p->tp, p->tsx, &p->blocks, &cfg, &p->dlg), OK);
 	CHECK_EQ(tp_listen(p->tp, TP_UDP, &a, NULL), OK);
 	CHECK_EQ(tp_listen(p->tp, TP_TCP, &a, NULL), OK);
-	p->is_up = true;
 }
 
 void (*party_closing)(struct party *p);
 
+/* Also of one that could not be opened all the way. */
 void party_close(struct party *p)
 {
 	if (!p->is_up)
 		return;
-	if (party_closing)
-		party_closing(p);
 	p->is_up = false;
 	p->ses = NULL;
-	ev_timer_stop(&p->loop, &p->answer_timer);
+	if (p->dlg && party_closing)
+		party_closing(p);
+	if (p->env)
+		ev_timer_stop(&p->loop, &p->answer_timer);
 	dlg_mgr_free(p->dlg);
 	tsx_mgr_free(p->tsx);
-	tp_free(p->tp);
+	if (p->tp)
+		tp_free(p->tp);
 	block_cache_fini(&p->blocks);
-	sim_del_loop(p->w->sim, &p->loop);
-	ev_loop_fini(&p->loop);
-	env_free(p->env);
+	if (p->env) {
+		sim_del_loop(p->w->sim, &p->loop);
+		ev_loop_fini(&p->loop);
+		env_free(p->env);
+	}
+	p->dlg = NULL;
+	p->tsx = NULL;
+	p->tp = NULL;
+	p->env = NULL;
 }
 
 struct party *party_new(struct world *w, const char *name)
@@ -409,11 +435,11 @@ struct party *party_new(struct world *w, const char *name)
 	p->w = w;
 	p->name = name;
 	buf_init(&p->log);
-	snprintf(p->ip, sizeof(p->ip), "10.0.0.%u", w->n + 1);
+	w->parties[w->n++] = p;
+	snprintf(p->ip, sizeof(p->ip), "10.0.0.%u", w->n);
 	struct addr ip;
 	CHECK(addr_parse(str_c(p->ip), 0, &ip));
 	CHECK_EQ(sim_host_new(w->sim, name, &ip, 1, &p->host), OK);
-	w->parties[w->n++] = p;
 	party_open(p);
 	return p;
 }

@@ -49,6 +49,7 @@ struct party {
 	/* the present call */
 	struct ses *ses;
 	struct tmr answer_timer;
+	enum dlg_refusal refusal; /* the last one of the layer's own */
 	unsigned n_calls, n_ended;
 	unsigned offer_version; /* of the last SDP that this party wrote */
 	unsigned local, remote; /* versions that count now: ours, theirs */
@@ -74,7 +75,8 @@ struct world {
 	struct buf ladder;
 	uint64_t start_us;
 	uint64_t hash, n_packets; /* of everything on the wire */
-	bool is_quiet;            /* no ladder */
+	bool is_running;
+	bool is_quiet; /* no ladder */
 };
 
 struct world *world_new(uint64_t seed, const struct sim_link *link);

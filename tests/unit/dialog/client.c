@@ -346,13 +346,15 @@ TEST(invites_that_nobody_may_take)
 	static const struct {
 		const char *headers, *type, *body;
 		unsigned status;
+		enum dlg_refusal why;
 	} cases[] = {
-		{"Contact: <sip:a@10.0.0.1>\r\nRequire: 100rel, foo\r\n",   "",                "",  420},
-		{"Contact: <sip:a@10.0.0.1>\r\n",                           "text/plain",      "x", 415},
+		{"Contact: <sip:a@10.0.0.1>\r\nRequire: 100rel, foo\r\n",   "",                "",  420,
+		 DLG_REFUSE_EXTENSION												  },
+		{"Contact: <sip:a@10.0.0.1>\r\n",                           "text/plain",      "x", 415,                DLG_REFUSE_BODY},
 		{"Contact: <sip:a@10.0.0.1>\r\nContent-Encoding: gzip\r\n", "application/sdp", "x",
-		 415										   },
-		{"",							"",                "",  400},
-		{"Contact: *\r\n",					  "",                "",  400},
+		 415												  },
+		{"",						       "",                "", 400, DLG_REFUSE_CONTACT               },
+		{"Contact: *\r\n",						       "",                "", 400, DLG_REFUSE_CONTACT},
 	};
 	struct pair p = pair_new();
 	unsigned done;
@@ -360,6 +362,7 @@ TEST(invites_that_nobody_may_take)
 		outside(p.a, p.b, "INVITE", cases[i].headers, cases[i].type, cases[i].body, &done);
 		world_run(p.w, 100);
 		CHECK_EQ(done, cases[i].status);
+		CHECK_EQ(p.b->refusal, cases[i].why);
 	}
 	CHECK_EQ(p.b->n_calls, 0);
 	pair_free(&p);

@@ -28,14 +28,15 @@ struct rig {
 	bool is_quiet; /* the peer's messages are counted, not logged */
 	unsigned n_peer;
 	/* the manager's user */
-	tp_flow flow;         /* that the last request came over */
-	tsx_id st, ct;        /* the last server and client transaction */
-	unsigned auto_status; /* answer to requests at once; 0: no */
+	tp_flow flow;             /* that the last request came over */
+	tsx_id st, ct;            /* the last server and client transaction */
+	enum tsx_refusal refusal; /* the last one of the layer's own */
+	unsigned auto_status;     /* answer to requests at once; 0: no */
 	bool is_merged;
 	void (*on_request)(struct rig *r, tsx_id st, struct tp_rx *rx);
 	char branch[128]; /* of the last request that the peer got */
 	size_t n_body;    /* of requests that the manager's user composes */
-	bool has_ended_server;
+	bool has_ended_server, is_running;
 };
 
 struct rig *rig_new(void);

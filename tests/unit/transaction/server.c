@@ -483,6 +483,8 @@ TEST(cancel_after_the_answer_and_without_one)
 	struct rig *r = rig_new();
 	peer_request(r, "CANCEL", "z9hG4bK1", NULL);
 	rig_run_ms(r, 1);
+	CHECK_EQ(r->refusal, TSX_REFUSE_NO_INVITE);
+	CHECK(str_find(buf_view(&r->last), STR("Warning: 399 rig \"2\"\r\n")) != SIZE_MAX);
 	peer_request(r, "INVITE", "z9hG4bK2", NULL);
 	reply(r, 200);
 	rig_run_ms(r, 1);
@@ -532,6 +534,8 @@ TEST(malformed_requests_are_refused_here)
 		     "Content-Length: 0\n\n");
 	rig_run_ms(r, 1);
 	CHECK(str_find(rig_log(r), STR("0 peer 400 Bad Request (")) != SIZE_MAX);
+	CHECK_EQ(r->refusal, TSX_REFUSE_MALFORMED);
+	CHECK(str_find(buf_view(&r->last), STR("\r\nWarning: 399 rig \"0\"\r\n")) != SIZE_MAX);
 	rig_clear(r);
 	peer_send(r, "OPTIONS sip:a@10.0.0.1 SIP/7.0\n"
 		     "Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK1\n"
@@ -576,6 +580,7 @@ TEST(full_pool_answers_503)
 	rig_run_ms(r, 1);
 	CHECK_LOG(r, "0 peer 503 Service Unavailable\n");
 	CHECK(str_find(buf_view(&r->last), STR("Retry-After: ")) != SIZE_MAX);
+	CHECK(str_find(buf_view(&r->last), STR("Warning: 399 rig \"1\"\r\n")) != SIZE_MAX);
 	peer_request(r, "BYE", "z9hG4bKb", "inside"); /* calls in progress go first */
 	peer_request(r, "CANCEL", "z9hG4bK3", NULL);  /* and what makes room */
 	rig_run_ms(r, 1);
