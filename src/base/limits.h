@@ -83,8 +83,8 @@
 #define LIMIT_MWI_PER_USER 16
 /* Requests outside dialogs that one user at one address may start: a person's phone needs a few at
  * start-up, a test tool with one account some dozens a second. */
-#define LIMIT_STARTS_PER_S   50
-#define LIMIT_STARTS_BURST   200
+#define LIMIT_STARTS_PER_S 50
+#define LIMIT_STARTS_BURST 200
 
 /* --- transactions and dialogs ----------------------------------------------------------------- */
 
@@ -95,7 +95,8 @@
  * a second at about 600 bytes each. Beyond it the oldest go early. */
 #define LIMIT_TSX_RECORDS 262'144u
 
-/* --- store and location ------------------------------------------------------------------------ */
+/* --- store and location ------------------------------------------------------------------------
+ */
 
 /* One record of the bindings' journal: an AOR with all its contacts. What does not fit is refused
  * before it is written. */

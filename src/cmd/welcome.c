@@ -5,8 +5,9 @@
 
 #include <qrencode.h>
 
-#define QUIET 2 /* modules; the standard asks for 4, phones are content with 2 on a dark terminal  \
-		 */
+#define QUIET                                                                                      \
+	2 /* modules; the standard asks for 4, phones are content with 2 on a dark terminal        \
+	   */
 
 static bool is_dark(const QRcode *qr, int x, int y)
 {

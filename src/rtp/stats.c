@@ -25,8 +25,9 @@
 
 #define MAX_DROPOUT  3000
 #define MAX_MISORDER 100
-#define TS_JUMP_S    5 /* timestamps that jump by more (hold, another source) say nothing of jitter \
-			*/
+#define TS_JUMP_S                                                                                  \
+	5 /* timestamps that jump by more (hold, another source) say nothing of jitter             \
+	   */
 
 void rtp_stats_init(struct rtp_stats *s, uint32_t clock_hz)
 {

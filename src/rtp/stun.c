@@ -4,8 +4,8 @@
  *
  *	0 0 M11..M7 C1 M6 M5 M4 C0 M3..M0
  *
- * Methods above 0xff are reserved, so that the first byte is 0..3 and STUN can share a port with what
- * begins otherwise [RFC8489 18.2] [RFC7983 7].
+ * Methods above 0xff are reserved, so that the first byte is 0..3 and STUN can share a port with
+ *what begins otherwise [RFC8489 18.2] [RFC7983 7].
  *
  * The parser walks the attributes once and takes what this program asks for; unknown ones stay
  * reachable by stun_attr_next. A FINGERPRINT, when there is one, must be the last attribute and be
