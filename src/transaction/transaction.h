@@ -76,9 +76,6 @@ enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str rea
 /* The To tag that tsx_reply uses for this transaction (stable: a keyed hash), for whoever builds
  * his own response. */
 struct str tsx_to_tag(struct tsx_mgr *m, const struct sip_msg *req, char out[24]);
-/* Ends a server transaction without a final response (a proxy's non-INVITE that timed out, RFC
- * 4320 4.2; a storm that is not worth an answer). */
-void tsx_drop(struct tsx_mgr *m, tsx_id st);
 /* Merged request: another server transaction that was asked about lives (or was answered in the
  * last 64*T1) with the same From tag, Call-ID and CSeq but another branch, and came first. To be
  * asked for each request that a user agent takes, before it is answered. [RFC3261 8.2.2.2] */
@@ -112,7 +109,8 @@ struct str tsx_client_bytes(struct tsx_mgr *m, tsx_id ct);
 struct tp_dst tsx_client_dst(struct tsx_mgr *m, tsx_id ct);
 
 /* Ends a transaction of either side without a message; on_end or on_server_end comes with DROPPED.
- * For requests that shall get no answer at all. */
+ * For requests that shall get no answer at all: a proxy's non-INVITE that timed out (RFC 4320 4.2),
+ * a storm. */
 void tsx_drop(struct tsx_mgr *m, tsx_id id);
 
 /* Outside of transactions: ACK for 2xx, and what a stateless forward needs. `via` line as above,
