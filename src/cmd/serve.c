@@ -16,6 +16,7 @@
 #include "cmd/welcome.h"
 #include "service/accounts.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 #define DRAIN_POLL_US  50000ull
 #define TICK_BUSY_US   20000ull
 #define TICK_IDLE_US   100000ull
+#define QUIET_US       10000000ull /* without a message: time to tidy up */
 #define N_WORKERS      2
 #define FIRST_ACCOUNTS 2
 
@@ -61,7 +63,8 @@ struct serve {
 	struct first_account first[FIRST_ACCOUNTS];
 	size_t n_first;
 	bool is_announced;
-	uint64_t end_by_us; /* 0: not ending */
+	uint64_t end_by_us;   /* 0: not ending */
+	uint64_t quiet_at_us; /* when memory is tidied up; 0: it is tidy */
 };
 
 /* ---- commands to the shards ------------------------------------------------------------------ */
@@ -192,6 +195,33 @@ static void announce(struct serve *s)
 	fflush(stdout);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* What lives long (bindings) and what comes by the chunk (pools, tables) are kept apart: pieces of
+ * 64 kB and more are mappings of their own, whatever malloc would learn from the first one freed,
+ * so that what a burst took goes back. One arena for all threads: messages move between shards, and
+ * what one thread frees another asks for next; in the steady state hardly anybody asks. It grows by
+ * a megabyte, since a system call per page is what a registration would notice. */
+static void set_malloc(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_ARENA_MAX, 1);
+}
+
+/* Free pages between what is in use go back when nobody is there to wait for it. */
+static void tidy_up(struct serve *s, bool was_busy)
+{
+	uint64_t now = env_now_us(s->env);
+	if (was_busy) {
+		s->quiet_at_us = now + QUIET_US;
+	} else if (s->quiet_at_us && now >= s->quiet_at_us) {
+		malloc_trim(0);
+		s->quiet_at_us = 0;
+	}
+}
+
 /* ---- ticking and ending ---------------------------------------------------------------------- */
 
 static void on_tick(struct tmr *t)
@@ -206,6 +236,7 @@ static void on_tick(struct tmr *t)
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
 	if (was_busy)
 		fflush(stdout);
+	tidy_up(s, was_busy);
 	ev_timer(&s->loop, &s->tick, was_busy || !s->is_announced ? TICK_BUSY_US : TICK_IDLE_US,
 		 on_tick);
 }
@@ -503,6 +534,7 @@ static void finish(struct serve *s, bool has_threads)
 
 static int run(struct serve *s)
 {
+	set_malloc();
 	if (env_os_new(&s->env))
 		return fail("the system refuses to open an event loop (too many open files?)");
 	ev_loop_init(&s->loop, s->env);
