@@ -26,7 +26,10 @@ static const size_t class_size[BLOCK_CLASSES] = {1024, 2048, 4096, 8192, 16384, 
 #ifdef __SANITIZE_ADDRESS__
 static const uint32_t class_keep[BLOCK_CLASSES] = {0};
 #else
-static const uint32_t class_keep[BLOCK_CLASSES] = {8192, 8192, 4096, 1024, 128, 32, 16};
+/* In the steady state as many blocks come as go: enough for the ups and downs of some milliseconds.
+ * What a burst leaves behind goes back to malloc, and the blocks that another shard's messages came
+ * in go back to that shard's arena instead of being hoarded here. */
+static const uint32_t class_keep[BLOCK_CLASSES] = {512, 512, 256, 64, 16, 8, 4};
 #endif
 
 void *block_get(struct block_cache *c, size_t n, size_t *got)

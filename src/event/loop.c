@@ -1,11 +1,11 @@
 /* The loop of one shard.
  *
- * A turn is: deferred calls, inbox, timers, deferred calls, flush hooks; then the loop sleeps
- * in env_poll until the next timer, a socket or a wake-up, and env_poll calls the sockets'
- * handlers:
+ * A turn is: deferred calls, inbox, timers, deferred calls and flush hooks until neither leaves
+ * anything; then the loop sleeps in env_poll until the next timer, a socket or a wake-up, and
+ * env_poll calls the sockets' handlers.
  *
- *     ┌► deferred → inbox → retired → timers → deferred → flush → env_poll → handlers ┐
- *     └────────────────────────────────────────────────────────────────────────────────┘
+ *      ev_turn   deferred → inbox → retired snapshots → timers → (deferred → flush hooks)*
+ *      env_poll  sleep → handlers
  *
  * Invariants:
  * 1. A deferred call runs when no handler is on the stack, in the order of ev_defer, before the
@@ -106,18 +106,22 @@ void ev_flush_del(struct ev_flush *f)
 uint64_t ev_turn(struct ev_loop *l)
 {
 	l->turns++;
+	shard_wake_others(l);
 	shard_pass(l);
 	run_tasks(l);
 	bool is_more = shard_drain_inbox(l);
 	shard_free_retired(l);
 	tmr_run(&l->wheel, ev_now_us(l));
-	run_tasks(l);
-	LIST_EACH (&l->flushes, k) {
-		struct ev_flush *f = LIST_ENTRY(k, struct ev_flush, link);
-		f->fn(f);
-	}
+	do { /* what a flush tells may defer again, and that may want a flush */
+		run_tasks(l);
+		LIST_EACH (&l->flushes, k) {
+			struct ev_flush *f = LIST_ENTRY(k, struct ev_flush, link);
+			f->fn(f);
+		}
+	} while (l->tasks);
+	shard_wake_others(l);
 	uint64_t now = ev_now_us(l), next = tmr_next_us(&l->wheel);
-	if (is_more || l->tasks)
+	if (is_more)
 		return now;
 	if (l->retired && next > now + RETIRED_POLL_US)
 		return now + RETIRED_POLL_US;

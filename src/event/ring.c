@@ -42,7 +42,7 @@ enum err ev_ring_new(size_t size_bytes, struct ev_ring **out)
 	struct ev_ring *r = aligned_alloc(CACHE_LINE, sizeof(*r) + size_bytes);
 	if (!r)
 		return ERR_NOMEM;
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, sizeof(*r) + size_bytes); /* no page faults while it is used */
 	r->size = size_bytes;
 	*out = r;
 	return OK;

@@ -12,6 +12,7 @@
  * 1. No message is left waiting beside a sleeping consumer: a producer links first and sets
  *    `is_signalled` then; the consumer clears it first and looks at the queue then. Who finds it
  * clear wakes the consumer, so a burst of messages costs one wake-up.
+ *    A shard that posts wakes the others between its handlers and before it sleeps.
  * 2. Messages of one producer to one shard arrive in the order sent.
  * 3. An object retired at epoch E is freed only when all shards have seen >= E. A shard that sees E
  * at the beginning of a turn has let go of everything of earlier turns, and finds the new version.
@@ -80,6 +81,27 @@ void ev_send(struct ev_shards *s, size_t to_shard, struct inbox_msg *m)
 	inbox_push(&to->inbox, m);
 	if (!atomic_exchange(&to->inbox.is_signalled, true))
 		env_wake(to->loop.env);
+}
+
+void ev_post(struct ev_loop *l, size_t to_shard, struct inbox_msg *m)
+{
+	struct shard *from = shard_of(l), *to = l->shards->shard[to_shard];
+	ASSERT(to_shard < l->shards->n && m->kind < INBOX__N);
+	inbox_push(&to->inbox, m);
+	if (!atomic_exchange(&to->inbox.is_signalled, true))
+		from->to_wake[from->n_to_wake++] = (uint16_t)to_shard;
+	if (++from->n_posted >= POSTS_AT_ONCE)
+		shard_wake_others(l);
+}
+
+void shard_wake_others(struct ev_loop *l)
+{
+	struct shard *s = shard_of(l);
+	if (!s || !s->n_posted)
+		return;
+	for (unsigned i = 0; i < s->n_to_wake; i++)
+		env_wake(s->all->shard[s->to_wake[i]]->loop.env);
+	s->n_to_wake = s->n_posted = 0;
 }
 
 void ev_inbox_handle(struct ev_shards *s, size_t shard, enum inbox_kind k, inbox_fn *fn, void *ctx)

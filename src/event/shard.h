@@ -39,6 +39,9 @@ void ev_inbox_discard(struct ev_shards *s, enum inbox_kind k, void (*fn)(struct 
 /* Hands m over; wakes the shard only when it sleeps. From any thread (also workers and the scope
  * thread). Order between one sender and one receiver is kept. Never fails. */
 void ev_send(struct ev_shards *s, size_t to_shard, struct inbox_msg *m);
+/* The same from a handler of loop l, which must be of s: the other shard is woken when l has done
+ * the work at hand, or after a few more messages; so a burst costs one wake-up. */
+void ev_post(struct ev_loop *l, size_t to_shard, struct inbox_msg *m);
 /* Starts one thread per shard; `init` runs on it first. */
 enum err ev_shards_start(struct ev_shards *s, void (*init)(void *arg, size_t shard), void *arg);
 /* Asks all to stop and joins them. A handler of INBOX_STOP may replace the one that just calls

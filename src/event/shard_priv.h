@@ -5,7 +5,8 @@
 
 #include <pthread.h>
 
-#define CACHE_LINE 64
+#define CACHE_LINE    64
+#define POSTS_AT_ONCE 16 /* of a long burst the others want their part before its end */
 
 struct inbox {                                                 /* Vyukov's intrusive MPSC queue */
 	_Alignas(CACHE_LINE) _Atomic(struct inbox_msg *) head; /* newest: producers */
@@ -27,6 +28,9 @@ struct shard {
 		void *ctx;
 	} handler[INBOX__N];
 	struct inbox_msg stop; /* sent once by ev_shards_stop */
+	/* Shards that ev_post has signalled and shard_wake_others is to wake. */
+	uint16_t to_wake[POSTS_AT_ONCE];
+	unsigned n_to_wake, n_posted;
 	_Atomic(struct ev_words *) lent;
 	pthread_t thread;
 	bool is_started;
@@ -65,6 +69,7 @@ static inline void shard_fence(struct ev_shards *s)
 }
 
 /* shard.c, for loop.c */
+void shard_wake_others(struct ev_loop *l);  /* those that ev_post left asleep */
 void shard_online(struct ev_loop *l);       /* may read snapshots from now on; after sleeping */
 void shard_offline(struct ev_loop *l);      /* holds no snapshot: about to sleep */
 void shard_pass(struct ev_loop *l);         /* a turn begins: old snapshots are not held */

@@ -149,7 +149,7 @@ void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool
 	} else {
 		tp->stats.n_moved++;
 		rx->inbox.kind = INBOX_PACKET;
-		ev_send(tp->loop->shards, owner, &rx->inbox);
+		ev_post(tp->loop, owner, &rx->inbox);
 	}
 }
 

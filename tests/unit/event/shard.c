@@ -146,10 +146,13 @@ static void on_ping(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 	struct numbered *x = CONTAINER_OF(m, struct numbered, m);
 	(void)ctx;
 	atomic_fetch_add(&n_taken, 1);
-	if (x->number-- == 0)
+	unsigned number = x->number--;
+	if (number == 0)
 		free(x);
-	else
+	else if (number % 3)
 		ev_send(l->shards, 1u - l->shard, m);
+	else
+		ev_post(l, 1u - l->shard, m);
 }
 
 TEST_NO_OOM(shard_ping_pong_loses_no_wake_up)
