@@ -13,6 +13,7 @@
  *	  │ failed                                    ▼
  *	  └────────────────────────────────────► SETTLE ── judged ─► LINGER ── forgotten
  *	REQUEST (everything but calls) ─ final ──────┘                  │ new request
+ *	  │  └─ challenged ─► RETRY ─ nothing ───────┘                  │
  *	  ▲                                                             ▼
  *	  └───────────────────────────────────── SETUP or REQUEST ◄─────┘
  *
@@ -20,8 +21,7 @@
  * 1. Live: every call is in exactly one age list, and each list is in order of deadline.
  * 2. A freed call's rows, texts and media ports are freed with it; nothing else points to them.
  * 3. Steady state: all memory comes from pools and is given back to them.
- * 4. Memory is bounded by max_calls: beyond it the call that was silent longest is judged and
- *freed.
+ * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed.
  */
 #include "base/assert.h"
 #include "scope/trk_priv.h"
@@ -32,9 +32,9 @@
 #define SECOND 1'000'000u
 
 const uint64_t trk_age_us[AGE__N] = {
-	[AGE_SETUP] = 210ull * SECOND,   [AGE_REQUEST] = 38ull * SECOND,
-	[AGE_TALK] = 43'200ull * SECOND, [AGE_SETTLE] = 300'000ull,
-	[AGE_LINGER] = 5ull * SECOND,
+	[AGE_SETUP] = 210ull * SECOND, [AGE_REQUEST] = 38ull * SECOND,
+	[AGE_RETRY] = 4ull * SECOND,   [AGE_TALK] = 43'200ull * SECOND,
+	[AGE_SETTLE] = 300'000ull,     [AGE_LINGER] = 5ull * SECOND,
 };
 
 struct trk *trk_new(const struct trk_cfg *cfg)
@@ -289,8 +289,8 @@ static void judge(struct trk *t, struct trk_call *c)
 
 static void make_room(struct trk *t)
 {
-	static const enum age_class order[] = {AGE_LINGER, AGE_SETTLE, AGE_REQUEST, AGE_SETUP,
-					       AGE_TALK};
+	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,
+					       AGE_REQUEST, AGE_SETUP,  AGE_TALK};
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++)
 		if (!list_is_empty(&t->ages[order[i]])) {
 			struct trk_call *c =

@@ -11,6 +11,7 @@
 enum age_class {
 	AGE_SETUP,   /* a call that is not answered: timer C is 3 minutes [RFC3261 16.6] */
 	AGE_REQUEST, /* any other transaction: 64*T1 [RFC3261 17.1.2.2] */
+	AGE_RETRY,   /* challenged or redirected: the next try comes at once, or never */
 	AGE_TALK,    /* an established call, silent in between */
 	AGE_SETTLE,  /* ended: wait for the last ACK, then judge */
 	AGE_LINGER,  /* judged: absorb what is resent, then forget */

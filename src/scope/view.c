@@ -43,11 +43,17 @@ static void put_lead(struct buf *b, const struct cap_frame *fr, const struct add
 	put_right(b, fr->rec.no, 6);
 	int64_t ns = fr->rec.at_ns - fr->first_ns;
 	uint64_t us = (uint64_t)(ns < 0 ? -ns : ns) / 1'000;
-	if (ns < 0)
-		buf_chr(b, '-');
-	put_right(b, us / 1'000'000, ns < 0 ? 5 : 6);
+	size_t from_at = b->n;
+	put_right(b, us / 1'000'000, 6);
 	buf_chr(b, '.');
 	put_zeros(b, us % 1'000'000, 6);
+	if (ns < 0 &&
+	    !b->err) { /* a packet from before the first: the sign goes before the digits */
+		size_t digit = from_at;
+		while (b->p[digit] == ' ')
+			digit++;
+		b->p[digit > from_at ? digit - 1 : digit] = '-';
+	}
 	buf_str(b, STR("  "));
 	size_t at = b->n;
 	addr_put(b, from);

@@ -276,6 +276,29 @@ TEST_NO_OOM(live_registrations_are_silent_when_they_went_well)
 	play_end(&p);
 }
 
+TEST_NO_OOM(live_challenges_wait_for_the_next_try)
+{
+	struct play p;
+	struct heard h;
+	live_begin(&p, &h, 0);
+	const char *challenge =
+		"To-tag: t\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n";
+	msg(&p, 0, "A>P", "REGISTER 1 a", "");
+	msg(&p, 0.1, "P>A", "401 Auth 1 REGISTER a", challenge);
+	tick(&p, 2);
+	CHECK_EQ(h.n, 0);
+	msg(&p, 2.1, "A>P", "REGISTER 2 b",
+	    "Authorization: Digest username=\"1001\", realm=\"r\", nonce=\"n\", uri=\"u\", "
+	    "response=\"x\"\r\n");
+	msg(&p, 2.2, "P>A", "401 Auth 2 REGISTER b", challenge);
+	tick(&p, 5);
+	CHECK_EQ(h.n, 0);
+	tick(&p, 7);
+	CHECK_EQ(h.n, 1);
+	CHECK_EQ(h.rule[0], VRD_AUTH_WRONG);
+	play_end(&p);
+}
+
 TEST_NO_OOM(live_requests_that_nobody_answers)
 {
 	struct play p;
