@@ -271,8 +271,9 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 	bool is_given_up = s->state == SES_CANCELLING;
 	switch (r->how) {
 	case UAC_FINAL:
-		if (is_given_up && r->status == 487)
-			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 487, STR_NONE);
+		/* or an answer that would have led to another attempt */
+		if (is_given_up && (r->status == 487 || r->status / 100 == 3 || r->is_challenged))
+			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, r->status, STR_NONE);
 		else
 			ses_set_end(s, SES_BY_REMOTE,
 				    r->is_challenged ? SES_CAUSE_AUTH : SES_CAUSE_REJECTED,

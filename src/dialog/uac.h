@@ -12,6 +12,7 @@ struct uac_account {
 	struct str contact_user; /* user part of our Contact, unescaped; empty: none. Host and port
 				  * are those that the transport names towards the peer */
 	struct str contact_params; /* header parameters of our Contact, with ';'; may be empty */
+	/* auth_user empty: contact_user */
 	struct str auth_user, password; /* empty password: challenges are not answered */
 	struct str proxy;   /* URI of the outbound proxy, the first Route; empty: none */
 	struct str headers; /* further whole lines for each request, may be empty */

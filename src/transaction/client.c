@@ -256,6 +256,8 @@ void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 	uint32_t act = tsx_step(&c->t, event)->actions;
 	if (act & FSM_IGNORE)
 		return;
+	/* only responses lead to rows that speak of one */
+	ASSERT(rx || !(act & (ACT_ACK | ACT_TELL | ACT_TELL_STRAY)));
 	if (act & ACT_RESEND) {
 		m->stats.retransmits_sent++;
 		if (send_kept(c) != OK)

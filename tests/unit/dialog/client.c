@@ -43,6 +43,20 @@ TEST(challenged_call)
 	pair_free(&p);
 }
 
+TEST(given_up_before_the_challenge)
+{
+	struct pair p = pair_new();
+	p.b->password = "secret";
+	party_call(p.a, p.b, "");
+	hangup(p.a);
+	world_run(p.w, 1000);
+	CHECK_LADDER(p.w, "    0 a->b INVITE sdp 1\n"
+			  "   10 b->a 401 (INVITE)\n"
+			  "   20 a->b ACK\n");
+	CHECK_EVENTS(p.a, "ended by local, cancelled, 401 cancelled\n");
+	pair_free(&p);
+}
+
 TEST(wrong_password)
 {
 	struct pair p = pair_new();
