@@ -13,9 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OOM_RUNS_MAX                                                                               \
-	400 /* allocations failed one by one; beyond that the case is too large for this kind of   \
-	       test */
+/* Allocations failed one by one; then samples up to the bound, beyond which a case is too large for
+ * this kind of test. */
+#define OOM_RUNS_EACH 60
+#define OOM_RUNS_MAX  400
 
 static struct test_case *cases, **cases_end = &cases;
 static jmp_buf out;
