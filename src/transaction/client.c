@@ -187,6 +187,7 @@ static bool fall_back(struct tsx_client *c)
 static void send_ack(struct tsx_client *c, struct tp_rx *rx)
 {
 	struct tsx_mgr *m = c->t.m;
+	ASSERT(rx); /* only responses lead to rows with an ACK */
 	struct sip_msg *invite = tsx_index(m, str_of(c->t.bytes, c->t.n_bytes));
 	if (!invite)
 		return; /* the peer will repeat its response */
@@ -256,8 +257,6 @@ void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 	uint32_t act = tsx_step(&c->t, event)->actions;
 	if (act & FSM_IGNORE)
 		return;
-	/* only responses lead to rows that speak of one */
-	ASSERT(rx || !(act & (ACT_ACK | ACT_TELL | ACT_TELL_STRAY)));
 	if (act & ACT_RESEND) {
 		m->stats.retransmits_sent++;
 		if (send_kept(c) != OK)
