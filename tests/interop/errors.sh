@@ -32,7 +32,7 @@ head -c 3000 /dev/urandom >"$work/random.pcap"
 check "a file that is no capture" says 1 "not a capture file" "$R" scope -r "$work/random.pcap"
 capture=$(find "$here/.." -name 'call-answered.pcap' | head -n 1)
 head -c 3000 "$capture" >"$work/cut.pcap"
-check "a capture that is cut off: told, and shown as far as it goes" says 0 "what was read so far is shown" "$R" scope -r "$work/cut.pcap"
+check "a capture that is cut off: told, and shown as far as it goes" says 1 "what was read so far is shown" "$R" scope -r "$work/cut.pcap"
 check "a mistyped field" says 2 'did you mean `sip.Method`' "$R" scope -r "$capture" -Y 'sip.Methd == "INVITE"'
 check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
 
