@@ -111,8 +111,8 @@ static bool parse_function(struct flt_parser *p, struct raw_term *r)
 		bool is_text = f->type == FLT_STR || f->type == FLT_PROTO;
 		if (functions[i].kind != TERM_COUNT && !is_text) {
 			flt_complain(p, arg.at, arg.n,
-				     "`%s` takes a field of text, and `%s` is none",
-				     functions[i].name, f->name);
+				     "`%s` takes a field of text, and `" STR_FMT "` is none",
+				     functions[i].name, STR_ARG(f->name));
 			return false;
 		}
 		bool is_number = functions[i].kind == TERM_LEN || functions[i].kind == TERM_COUNT;

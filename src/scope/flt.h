@@ -26,7 +26,7 @@ struct flt_field;
 typedef unsigned flt_get_fn(const struct flt_field *f, const struct cap_frame *fr,
 			    struct flt_val *out);
 struct flt_field {
-	const char *name;
+	struct str name;
 	uint8_t type; /* enum flt_type */
 	bool is_hex;  /* printed as 0x... */
 	uint16_t arg; /* of get */

@@ -527,32 +527,37 @@ GETTER(media)
 
 static const struct flt_field fields[] = {
 #define FIELD(name, type, hex, getter, arg, media)                                                 \
-	{name, FLT_##type, hex, arg, get_##getter, media},
+	{STR_INIT(name), FLT_##type, hex, arg, get_##getter, media},
 #include "scope/fields.def"
 #undef FIELD
 #define HEADER(id, name, compact, flags, rfc)                                                      \
-	{"sip." name, FLT_STR, false, SIP_HDR_##id, get_header, false},
+	{STR_INIT("sip." name), FLT_STR, false, SIP_HDR_##id, get_header, false},
 #include "sip/headers.def"
 #undef HEADER
 };
 
+/* Names that differ from it in length by little: only those may be a slip of the pen. */
+static struct str nearest(struct str name)
+{
+	struct str near[ARRAY_LEN(fields)];
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		struct str f = fields[i].name;
+		if (str_ieq(f, name))
+			return f;
+		if (f.n <= name.n + 3 && name.n <= f.n + 3)
+			near[n++] = f;
+	}
+	return str_nearest(name, near, n);
+}
+
 const struct flt_field *flt_field_find(struct str name, struct str *near)
 {
-	struct str names[ARRAY_LEN(fields)];
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		names[i] = str_c(fields[i].name);
-		if (str_eq(names[i], name))
-			return &fields[i];
-	}
-	if (!near)
-		return NULL;
-	*near = STR_NONE;
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		if (str_ieq(names[i], name)) {
-			*near = names[i];
-			return NULL;
-		}
-	*near = str_nearest(name, names, ARRAY_LEN(names));
+		if (str_eq(fields[i].name, name))
+			return &fields[i];
+	if (near)
+		*near = nearest(name);
 	return NULL;
 }
 
@@ -560,7 +565,7 @@ void flt_val_put(struct buf *b, const struct flt_field *f, const struct flt_val 
 {
 	switch ((enum flt_type)f->type) {
 	case FLT_PROTO:
-		buf_str(b, str_cut(str_c(f->name), '.', &(struct str){0}));
+		buf_str(b, str_cut(f->name, '.', &(struct str){0}));
 		break;
 	case FLT_UINT:
 		if (f->is_hex)
@@ -594,6 +599,6 @@ void flt_fields_put(struct buf *b)
 	static const char *const types[] = {"protocol", "number", "boolean",
 					    "address",  "string", "seconds"};
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		if (flt_field_find(str_c(fields[i].name), NULL) == &fields[i])
-			buf_fmt(b, "%-36s %s\n", fields[i].name, types[fields[i].type]);
+		if (flt_field_find(fields[i].name, NULL) == &fields[i])
+			buf_fmt(b, "%-36.*s %s\n", STR_ARG(fields[i].name), types[fields[i].type]);
 }
