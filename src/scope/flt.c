@@ -63,7 +63,7 @@ struct raw_term { /* a term before its literal has a type */
 
 static void no_field(struct flt_parser *p, const struct flt_token *t)
 {
-	struct str near;
+	struct str near = STR_NONE;
 	flt_field_find(t->text, &near);
 	if (near.n)
 		flt_complain(p, t->at, t->n,
@@ -383,7 +383,9 @@ static struct flt_node *parse_in(struct flt_parser *p, const struct raw_term *l,
 	if (!n)
 		return NULL;
 	if (l->is_literal) {
-		no_field(p, &l->tok);
+		if (l->tok.kind == T_WORD)
+			no_field(p, &l->tok);
+		flt_complain(p, l->tok.at, l->tok.n, "a field is expected here, not text");
 		return NULL;
 	}
 	n->left = l->t;

@@ -226,6 +226,7 @@ TEST_NO_OOM(mistakes_show_their_place)
 	WRONG("size(sip) > 3", "size(sip) > 3\n^~~~\nthere is no function `size`: len, count, "
 			       "lower, upper");
 	WRONG("\"a\" == \"b\"", "\"a\" == \"b\"\n^~~\na test needs a field on one side");
+	WRONG("\"eth\" in {1}", "\"eth\" in {1}\n^~~~~\na field is expected here, not text");
 	WRONG("sip ; udp",
 	      "sip ; udp\n    ^\na filter has no `;` here; text stands in double quotes");
 }
