@@ -380,6 +380,9 @@ static int choose_format(struct scope *s, const struct opt_spec *spec)
 		return opt_usage(spec, "-e needs -T fields or -T json");
 	if (s->format == F_FIELDS && !s->field_names.n)
 		return opt_usage(spec, "-T fields needs -e FIELD");
+	if (s->format == F_JSON && (s->view == V_LADDER || s->view == V_FLOW))
+		return opt_usage(spec,
+				 "a ladder is a drawing: --messages or --calls list it as JSON");
 	if (s->field_names.n && s->view != V_MESSAGES)
 		return opt_usage(spec, "-e goes with the list of messages only");
 	for (size_t i = 0; i < s->field_names.n; i++) {
@@ -515,6 +518,13 @@ static int run(struct scope *s, const struct opt_spec *spec)
 	return walk(s);
 }
 
+static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.1 && sip'\n"
+			       "  rung scope -r lab.pcap --calls\n"
+			       "  rung scope -r lab.pcap --ladder 3\n"
+			       "  rung scope -r lab.pcap --why --json\n"
+			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
+			       "frame.number -e sip.Call-ID\n";
+
 int cmd_scope(int argc, char **argv)
 {
 	struct scope s = {.source_fd = -1};
@@ -556,12 +566,7 @@ int cmd_scope(int argc, char **argv)
 		.words = "[CALL-ID]",
 		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
 			 "WebSocket, and says what happened.",
-		.examples = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.1 && sip'\n"
-			    "  rung scope -r lab.pcap --calls\n"
-			    "  rung scope -r lab.pcap --ladder 3\n"
-			    "  rung scope -r lab.pcap --why --json\n"
-			    "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
-			    "frame.number -e sip.Call-ID\n",
+		.examples = examples,
 		.opts = opts,
 		.n_opts = ARRAY_LEN(opts),
 		.min_words = 0,
