@@ -48,16 +48,22 @@ static bool put_key(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method
 	return b->err == OK;
 }
 
+static uint64_t hash_of(const uint8_t key[16], const struct buf *b)
+{
+	uint64_t h = siphash_nocase(key, b->p, b->n);
+	return h ? h : 1;
+}
+
 /* Without memory for the key all requests share one hash: slow, but still right, since live
  * transactions are compared; records are not made then. */
 uint64_t tsx_key_hash(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method)
 {
-	return put_key(m, req, method) ? siphash_nocase(m->key, m->keys.p, m->keys.n) | 1 : 0;
+	return put_key(m, req, method) ? hash_of(m->key, &m->keys) : 0;
 }
 
 uint64_t tsx_key_check(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method)
 {
-	return put_key(m, req, method) ? siphash_nocase(m->check_key, m->keys.p, m->keys.n) | 1 : 0;
+	return put_key(m, req, method) ? hash_of(m->check_key, &m->keys) : 0;
 }
 
 static bool is_same_method(const struct sip_msg *a, const struct sip_msg *req, uint8_t method)
@@ -111,5 +117,6 @@ uint64_t tsx_merge_hash(struct tsx_mgr *m, const struct sip_msg *req)
 	put(b, req->call_id);
 	buf_u64(b, req->cseq);
 	put(b, req->method_name);
-	return b->err == OK ? siphash(m->key, b->p, b->n) | 1 : 0;
+	uint64_t h = b->err == OK ? siphash(m->key, b->p, b->n) : 0;
+	return h || b->err != OK ? h : 1;
 }

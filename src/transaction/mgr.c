@@ -60,7 +60,7 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	env_random(loop->env, m->check_key, sizeof(m->check_key));
 	for (unsigned i = 0; i < TSX_MACHINES; i++)
 		fsm_index_init(&m->fsm[i], &tsx_machines[i]);
-	enum err e = keytab_init(&m->by_key, LIMIT_TRANSACTIONS + LIMIT_TSX_RECORDS);
+	enum err e = keytab_init(&m->by_key, 4096);
 	m->due = calloc(LIMIT_TSX_RECORDS, sizeof(*m->due)); /* zero pages until they are used */
 	if (e == OK && !m->due)
 		e = ERR_NOMEM;

@@ -322,7 +322,7 @@ static void enter_merge(struct tsx_server *s)
 	uint64_t hash = s->rx->msg->to_tag.n ? 0 : tsx_merge_hash(m, s->rx->msg);
 	if (!hash)
 		return;
-	/* The hash is keyed and has 63 bits: nobody makes two keys meet, and chance does not. */
+	/* The hash is keyed and has 64 bits: nobody makes two keys meet, and chance does not. */
 	s->is_merged = htab_first(&m->by_merge, hash) != NULL;
 	htab_add(&m->by_merge, &s->merge, hash);
 	s->is_merge_known = true;

@@ -16,7 +16,7 @@ TEST(keys_are_found_while_they_are_in)
 	struct keytab t;
 	static struct tsx_key keys[KEYS];
 	bool is_in[KEYS] = {false};
-	CHECK_EQ(keytab_init(&t, 10), OK);
+	CHECK_EQ(keytab_init(&t, 16), OK);
 	uint64_t r = 1;
 	for (int i = 0; i < 20000; i++) {
 		r = r * 6364136223846793005u + 1442695040888963407u;
@@ -37,10 +37,29 @@ TEST(keys_are_found_while_they_are_in)
 	keytab_fini(&t);
 }
 
+TEST(it_grows_while_keys_come_and_go)
+{
+	struct keytab t;
+	static struct tsx_key keys[5000];
+	CHECK_EQ(keytab_init(&t, 16), OK);
+	for (unsigned i = 0; i < 5000; i++) {
+		keytab_add(&t, &keys[i], (i + 1) * 0x9e3779b97f4a7c15u);
+		if (i >= 100) { /* the oldest goes; one of the middle is there in each state */
+			CHECK(has(&t, &keys[i - 50]));
+			if (i % 3)
+				keytab_del(&t, &keys[i - 100]);
+		}
+	}
+	CHECK(test_allocs() > 5 || t.mask == 15); /* grown, unless memory was refused */
+	for (unsigned i = 0; i < 5000; i++)
+		CHECK_EQ(has(&t, &keys[i]), i >= 4900 || (i + 100) % 3 == 0);
+	keytab_fini(&t);
+}
+
 TEST(an_empty_table_finds_nothing)
 {
 	struct keytab t;
-	CHECK_EQ(keytab_init(&t, 1), OK);
+	CHECK_EQ(keytab_init(&t, 64), OK);
 	for (uint64_t h = 0; h < 1000; h++)
 		CHECK(!keytab_first(&t, h * 0x9e3779b97f4a7c15u));
 	keytab_fini(&t);
