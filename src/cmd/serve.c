@@ -173,7 +173,7 @@ static void show_first_accounts(const struct serve *s)
 	for (size_t i = 0; i < s->n_first; i++)
 		welcome_account(&b, str_c(s->first[i].user), str_c(s->first[i].password),
 				buf_view(&s->host), !s->has_no_qr);
-	if (!b.err)
+	if (!b.err && b.n)
 		fwrite(b.p, 1, b.n, stdout);
 	buf_fini(&b);
 }
