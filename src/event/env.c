@@ -110,9 +110,9 @@ struct addr env_host_addr(struct env *e)
 	return e->ops->host_addr(e);
 }
 
-void env_poll(struct env *e, uint64_t timeout_us)
+bool env_poll(struct env *e, uint64_t timeout_us)
 {
-	e->ops->poll(e, timeout_us);
+	return e->ops->poll(e, timeout_us);
 }
 
 void env_wake(struct env *e)

@@ -65,7 +65,8 @@ enum err env_recv(struct env_sock *s, void *p, size_t cap, struct env_rx *rx);
 enum err env_icmp_next(struct env_sock *s, struct env_icmp *out);
 /* One datagram; `from` (may be NULL) chooses the local address on a wildcard socket. ERR_MORE: the
  * socket buffer is full, the datagram is dropped. ERR_NET: unreachable. ERR_LIMIT: larger than
- * 65,507 bytes. */
+ * 65,507 bytes. Under a loop it leaves at the end of the turn: then what the kernel refuses comes
+ * as an ICMP error does. */
 enum err env_send(struct env_sock *s, const void *p, size_t n, const struct addr *to,
 		  const struct addr *from);
 /* TCP. *n_out tells how many bytes were moved. Read: ERR_MORE nothing there, ERR_NET end of stream
@@ -80,9 +81,9 @@ enum err env_source_for(struct env *e, const struct addr *peer, struct addr *loc
  * that is up, else IPv6, else 127.0.0.1. */
 struct addr env_host_addr(struct env *e);
 
-/* Waits at most timeout_us (UINT64_MAX: for ever) and calls the handlers of what became ready.
- * Callable from the owner only. */
-void env_poll(struct env *e, uint64_t timeout_us);
+/* Waits at most timeout_us (UINT64_MAX: for ever) and calls the handlers of what became ready. True
+ * when there was any, or a wake-up. Callable from the owner only. */
+bool env_poll(struct env *e, uint64_t timeout_us);
 /* Makes a running or coming env_poll return at once. The only call that other threads may make. */
 void env_wake(struct env *e);
 void env_free(struct env *e);

@@ -36,11 +36,11 @@ static struct os_env *os_of(struct env *e)
 	return (struct os_env *)(void *)e;
 }
 
-static void clock_read(struct os_env *e)
+uint64_t env_clock_us(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	e->now_us = (uint64_t)t.tv_sec * 1'000'000 + (uint64_t)t.tv_nsec / 1000 + 1;
+	return (uint64_t)t.tv_sec * 1'000'000 + (uint64_t)t.tv_nsec / 1000 + 1;
 }
 
 static uint64_t os_wall_us(const struct env *e)
@@ -132,6 +132,8 @@ static void os_close(struct env_sock *sock)
 {
 	struct os_sock *s = (struct os_sock *)(void *)sock;
 	struct os_env *e = os_of(sock->env);
+	os_flush(&e->head);
+	os_acquit(s);
 	if (s->kind == OS_FD) /* the library may have closed it already: then this fails, rightly */
 		epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
 	else
@@ -231,49 +233,70 @@ static void dispatch(const struct epoll_event *ev)
 	}
 }
 
-static int wait(struct os_env *e, struct epoll_event *ev, uint64_t timeout_us)
+int os_wait(int epoll_fd, struct epoll_event *ev, uint64_t timeout_us)
 {
-	if (e->has_pwait2) {
+	static atomic_bool has_no_pwait2;
+	if (!atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
 		struct timespec t = {(time_t)(timeout_us / 1'000'000),
 				     (long)(timeout_us % 1'000'000) * 1000};
-		int n = epoll_pwait2(e->epoll_fd, ev, LIMIT_POLL_EVENTS,
+		int n = epoll_pwait2(epoll_fd, ev, LIMIT_POLL_EVENTS,
 				     timeout_us == UINT64_MAX ? NULL : &t, NULL);
 		if (n >= 0 || errno != ENOSYS)
 			return n;
-		e->has_pwait2 = false; /* Linux before 5.11: whole milliseconds, rounded up */
+		has_no_pwait2 = true; /* Linux before 5.11: whole milliseconds, rounded up */
 	}
 	int ms = -1;
 	if (timeout_us != UINT64_MAX)
 		ms = timeout_us > 3'600'000'000 ? 3'600'000 : (int)((timeout_us + 999) / 1000);
-	return epoll_wait(e->epoll_fd, ev, LIMIT_POLL_EVENTS, ms);
+	return epoll_wait(epoll_fd, ev, LIMIT_POLL_EVENTS, ms);
 }
 
-static void os_poll(struct env *env, uint64_t timeout_us)
+/* Sockets whose datagrams were refused hear of it like of an ICMP error. What their handlers leave
+ * is forgotten. */
+static void dispatch_accused(struct os_env *e)
+{
+	while (e->accused) {
+		struct os_sock *s = e->accused;
+		s->has_icmp = true;
+		s->head.fn(s->head.arg, ENV_READ);
+		if (!s->is_closed)
+			os_acquit(s);
+	}
+}
+
+static bool os_poll(struct env *env, uint64_t timeout_us)
 {
 	struct os_env *e = os_of(env);
 	struct epoll_event ev[LIMIT_POLL_EVENTS];
+	bool is_woken = false;
+	os_flush(env);
 	if (timeout_us)
 		atomic_store(&e->is_sleeping, true);
 	if (atomic_load_explicit(&e->is_woken, memory_order_relaxed) || timeout_us) {
-		if (atomic_exchange(&e->is_woken, false))
+		is_woken = atomic_exchange(&e->is_woken, false);
+		if (is_woken)
 			timeout_us = 0;
 	}
-	int n = wait(e, ev, timeout_us);
+	int n = os_wait(e->epoll_fd, ev, timeout_us);
+	e->is_ready = false;
 	atomic_store_explicit(&e->is_sleeping, false, memory_order_relaxed);
 	if (atomic_load_explicit(&e->is_woken, memory_order_relaxed))
-		atomic_exchange(&e->is_woken, false); /* this is the poll that was to return */
-	clock_read(e);
+		is_woken |= atomic_exchange(&e->is_woken, false); /* this is the poll that was to
+								     return */
+	e->now_us = env_clock_us();
 	if (env->awake)
 		env->awake(env->awake_arg);
 	e->is_dispatching = true;
 	for (int i = 0; i < n; i++)
 		dispatch(&ev[i]);
+	dispatch_accused(e);
 	e->is_dispatching = false;
 	while (e->dead) {
 		struct os_sock *s = e->dead;
 		e->dead = s->next_dead;
 		free(s);
 	}
+	return n > 0 || is_woken;
 }
 
 static void os_wake(struct env *env)
@@ -291,6 +314,8 @@ static void os_wake(struct env *env)
 static void os_free(struct env *env)
 {
 	struct os_env *e = os_of(env);
+	os_flush(env);
+	free(e->batch);
 	close(e->epoll_fd);
 	close(e->wake_fd);
 	if (e->spare_fd >= 0)
@@ -312,6 +337,7 @@ static const struct env_ops os_ops = {
 	.recv = os_recv,
 	.icmp_next = os_icmp_next,
 	.send = os_send,
+	.flush = os_flush,
 	.read = os_read,
 	.write = os_write,
 	.source_for = os_source_for,
@@ -329,7 +355,6 @@ enum err env_os_new(struct env **out)
 		return ERR_NOMEM;
 	e->head.ops = &os_ops;
 	e->head.now_us = &e->now_us;
-	e->has_pwait2 = true;
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -337,7 +362,7 @@ enum err env_os_new(struct env **out)
 	if (e->epoll_fd < 0 || e->wake_fd < 0 || e->spare_fd < 0 ||
 	    epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->wake_fd, &ev) < 0)
 		goto fail;
-	clock_read(e);
+	e->now_us = env_clock_us();
 	*out = &e->head;
 	return OK;
 fail:

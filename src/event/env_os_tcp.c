@@ -186,6 +186,7 @@ enum err os_write(struct env_sock *sock, const void *p, size_t n, size_t *n_out)
 	*n_out = 0;
 	if (s->is_connecting)
 		return ERR_MORE;
+	os_flush(sock->env); /* what was sent before must not come after */
 	do {
 		k = send(s->fd, p, n, MSG_NOSIGNAL);
 	} while (k < 0 && errno == EINTR);

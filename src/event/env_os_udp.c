@@ -1,4 +1,4 @@
-/* UDP sockets of the operating system.
+/* UDP sockets of the operating system; sending is in env_os_send.c.
  *
  * A socket bound to a wildcard asks for IP_PKTINFO, so that each datagram tells which of our
  * addresses it was sent to, and an answer can leave from there. A socket bound to one address needs
@@ -6,8 +6,7 @@
  * are about; without it an unconnected socket would never learn that a phone is gone.
  *
  * The kernel reports an ICMP error also as the result of the next call on the socket, whatever peer
- * that call is about. So: a send that fails with such an error is done once more, and a receive
- * that fails with one says ERR_NET, "look at the error queue".
+ * that call is about. So a receive that fails with one says ERR_NET, "look at the error queue".
  *
  * Path MTU discovery is off: a datagram above the path's MTU is fragmented on the way instead of
  * being lost once. (SIP over UDP above 1,300 bytes goes to TCP where it can [RFC3261 18.1.1].)
@@ -21,12 +20,6 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 #include <unistd.h>
-
-union control { /* room for one pktinfo, or one extended error with its offender */
-	struct cmsghdr align;
-	char room[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		  CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
-};
 
 static void set_int(int fd, int level, int option, int value)
 {
@@ -118,7 +111,7 @@ static void local_from_control(struct msghdr *m, struct addr *to)
 static ssize_t recv_with_local(const struct os_sock *s, void *p, size_t cap,
 			       struct sockaddr_storage *ss, struct addr *to)
 {
-	union control control;
+	struct os_control control;
 	struct iovec iov = {p, cap};
 	struct msghdr m = {.msg_name = ss,
 			   .msg_namelen = sizeof(*ss),
@@ -173,9 +166,11 @@ static bool is_unreachable(const struct sock_extended_err *e, bool *is_refused)
 enum err os_icmp_next(struct env_sock *sock, struct env_icmp *out)
 {
 	struct os_sock *s = (struct os_sock *)(void *)sock;
+	if (os_failed_next(s, out))
+		return OK;
 	for (;;) {
 		struct sockaddr_storage ss = {0};
-		union control control;
+		struct os_control control;
 		struct iovec iov = {out->head, sizeof(out->head)};
 		struct msghdr m = {.msg_name = &ss,
 				   .msg_namelen = sizeof(ss),
@@ -202,81 +197,5 @@ enum err os_icmp_next(struct env_sock *sock, struct env_icmp *out)
 				return OK;
 			}
 		}
-	}
-}
-
-/* Names the local address to send from; returns the bytes of control used. */
-static size_t source_to_control(const struct addr *from, union control *control)
-{
-	struct cmsghdr *c = &control->align;
-	if (from->family == ADDR_V6) {
-		struct in6_pktinfo info = {.ipi6_ifindex = from->scope};
-		memcpy(&info.ipi6_addr, from->ip, 16);
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-		return CMSG_SPACE(sizeof(info));
-	}
-	struct in_pktinfo info = {0};
-	memcpy(&info.ipi_spec_dst, from->ip, 4);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
-	return CMSG_SPACE(sizeof(info));
-}
-
-/* What a failed send means; `tries` have been made. ERR_STATE: try again. */
-static enum err send_failed(int error, int tries)
-{
-	switch (error) {
-	case EINTR:
-		return ERR_STATE;
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return ERR_MORE;
-	case EMSGSIZE:
-		return ERR_LIMIT;
-	case ECONNREFUSED:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EPROTO:
-	case ENOPROTOOPT: /* perhaps about an earlier datagram to somebody else */
-		return tries < 3 ? ERR_STATE : ERR_NET;
-	default:
-		return ERR_NET;
-	}
-}
-
-enum err os_send(struct env_sock *sock, const void *p, size_t n, const struct addr *to,
-		 const struct addr *from)
-{
-	struct os_sock *s = (struct os_sock *)(void *)sock;
-	struct sockaddr_storage ss;
-	union control control;
-	if (n > LIMIT_DATAGRAM_BYTES)
-		return ERR_LIMIT;
-	if (to->family != s->local.family)
-		return ERR_NET;
-	socklen_t ss_len = os_addr_out(to, &ss);
-	struct iovec iov = {(void *)(uintptr_t)p, n};
-	struct msghdr m = {
-		.msg_name = &ss, .msg_namelen = ss_len, .msg_iov = &iov, .msg_iovlen = 1};
-	if (s->is_wildcard && from && from->family == to->family && !addr_is_any(from)) {
-		memset(&control, 0, sizeof(control));
-		m.msg_control = &control;
-		m.msg_controllen = source_to_control(from, &control);
-	}
-	for (int tries = 1;; tries++) {
-		ssize_t k = m.msg_control ? sendmsg(s->fd, &m, MSG_NOSIGNAL)
-					  : sendto(s->fd, p, n, MSG_NOSIGNAL,
-						   (struct sockaddr *)&ss, ss_len);
-		if (k >= 0)
-			return OK;
-		enum err err = send_failed(errno, tries);
-		if (err != ERR_STATE)
-			return err;
 	}
 }

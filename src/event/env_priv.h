@@ -24,11 +24,12 @@ struct env_ops {
 	enum err (*icmp_next)(struct env_sock *s, struct env_icmp *out);
 	enum err (*send)(struct env_sock *s, const void *p, size_t n, const struct addr *to,
 			 const struct addr *from);
+	void (*flush)(struct env *e); /* NULL: nothing is ever gathered */
 	enum err (*read)(struct env_sock *s, void *p, size_t cap, size_t *n_out);
 	enum err (*write)(struct env_sock *s, const void *p, size_t n, size_t *n_out);
 	enum err (*source_for)(struct env *e, const struct addr *peer, struct addr *local);
 	struct addr (*host_addr)(struct env *e);
-	void (*poll)(struct env *e, uint64_t timeout_us);
+	bool (*poll)(struct env *e, uint64_t timeout_us);
 	void (*wake)(struct env *e);
 	void (*free)(struct env *e);
 	enum err (*watch_fd)(struct env *e, int fd, unsigned events, env_ready_fn *fn, void *arg,
@@ -49,3 +50,23 @@ struct env_sock {
 	env_ready_fn *fn;
 	void *arg;
 };
+
+/* --- what only the operating system has: several envs on one thread (env_os_gate.c) ---------- */
+
+/* The clock of env_now_us, read now. */
+uint64_t env_clock_us(void);
+/* Sleeps and hears nothing. */
+void env_pause(uint64_t us);
+/* Others have called env_wake since the last env_poll. */
+bool env_is_woken(const struct env *e);
+/* Where a thread with several envs sleeps: whatever would end an env's own sleep opens the gate. */
+struct env_gate;
+enum err env_gate_new(struct env_gate **out);
+void env_gate_free(struct env_gate *g); /* NULL is harmless; no env may stand at it */
+void env_gate_add(struct env_gate *g, struct env *e);
+void env_gate_del(struct env_gate *g, struct env *e);
+/* Waits until one of the envs has something for env_poll, at most timeout_us (UINT64_MAX: for
+ * ever). Returns the time. */
+uint64_t env_gate_wait(struct env_gate *g, uint64_t timeout_us);
+/* After a wait: this one has something, or has been woken. */
+bool env_is_ready(const struct env *e);

@@ -106,11 +106,12 @@ static void dispatch(struct sim_sock *s)
 	sim_sock_unref(s);
 }
 
-static void sim_poll(struct env *env, uint64_t timeout_us)
+static bool sim_poll(struct env *env, uint64_t timeout_us)
 {
 	struct sim_env *e = (struct sim_env *)(void *)env;
 	struct link batch, *l;
 	(void)timeout_us; /* time is the simulation's business */
+	bool had_any = e->is_woken || !list_is_empty(&e->ready);
 	e->is_woken = false;
 	if (env->awake)
 		env->awake(env->awake_arg);
@@ -121,6 +122,7 @@ static void sim_poll(struct env *env, uint64_t timeout_us)
 		dispatch(LIST_ENTRY(l, struct sim_sock, ready));
 	while ((l = list_pop(&batch)))
 		;
+	return had_any;
 }
 
 void sim_env_kill(struct sim_env *e)

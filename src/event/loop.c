@@ -4,8 +4,8 @@
  * anything; then the loop sleeps in env_poll until the next timer, a socket or a wake-up, and
  * env_poll calls the sockets' handlers.
  *
- *      ev_turn   deferred → inbox → retired snapshots → timers → (deferred → flush hooks)*
- *      env_poll  sleep → handlers
+ *      ev_turn   deferred → inbox → retired snapshots → timers → (deferred → flush hooks)* →
+ * datagrams env_poll  sleep → handlers
  *
  * Invariants:
  * 1. A deferred call runs when no handler is on the stack, in the order of ev_defer, before the
@@ -49,6 +49,8 @@ void ev_loop_fini(struct ev_loop *l)
 		r->fn(r);
 	}
 	l->retired_end = &l->retired;
+	if (l->env->ops->flush)
+		l->env->ops->flush(l->env);
 	l->env->awake = NULL;
 }
 
@@ -56,6 +58,13 @@ void ev_timer(struct ev_loop *l, struct tmr *t, uint64_t delay_us, tmr_fn *fn)
 {
 	uint64_t now = ev_now_us(l);
 	tmr_start_at(&l->wheel, t, delay_us < UINT64_MAX - now ? now + delay_us : UINT64_MAX, fn);
+}
+
+void ev_timer_lazy(struct ev_loop *l, struct tmr *t, uint64_t delay_us, uint64_t slack_us,
+		   tmr_fn *fn)
+{
+	uint64_t due = ev_now_us(l) + delay_us + slack_us - 1;
+	tmr_start_at(&l->wheel, t, due - due % slack_us, fn);
 }
 
 void ev_defer(struct ev_loop *l, struct ev_task *t)
@@ -119,6 +128,8 @@ uint64_t ev_turn(struct ev_loop *l)
 			f->fn(f);
 		}
 	} while (l->tasks);
+	if (l->env->ops->flush)
+		l->env->ops->flush(l->env);
 	shard_wake_others(l);
 	uint64_t now = ev_now_us(l), next = tmr_next_us(&l->wheel);
 	if (is_more)

@@ -42,6 +42,10 @@ static inline uint64_t ev_now_us(const struct ev_loop *l)
 }
 /* Starts t to fire after delay_us. */
 void ev_timer(struct ev_loop *l, struct tmr *t, uint64_t delay_us, tmr_fn *fn);
+/* For what nobody waits for: fires between delay_us and delay_us + slack_us, in one go with others
+ * of the same slack, so that a thousand of them cost one wake-up. */
+void ev_timer_lazy(struct ev_loop *l, struct tmr *t, uint64_t delay_us, uint64_t slack_us,
+		   tmr_fn *fn);
 static inline void ev_timer_stop(struct ev_loop *l, struct tmr *t)
 {
 	tmr_stop(&l->wheel, t);

@@ -1,4 +1,5 @@
-/* Shards: threads with a loop each, their inboxes, and the epochs that free old snapshots.
+/* Shards: a loop each, their inboxes, and the epochs that free old snapshots. The threads that run
+ * them are in crew.c.
  *
  * Inbox: many producers, one consumer, no locks, no allocation. A producer swaps itself in as the
  * newest message and then links its predecessor to itself; between the two steps the queue looks
@@ -27,8 +28,6 @@
 
 #include "base/limits.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static struct shard *shard_of(struct ev_loop *l)
@@ -291,52 +290,4 @@ struct ev_loop *ev_shard(struct ev_shards *s, size_t i)
 {
 	ASSERT(i < s->n);
 	return &s->shard[i]->loop;
-}
-
-static void *shard_main(void *arg)
-{
-	struct shard *s = arg;
-	char name[16];
-	snprintf(name, sizeof(name), "shard %u", s->loop.shard);
-	pthread_setname_np(pthread_self(), name);
-	shard_online(&s->loop);
-	if (s->init)
-		s->init(s->init_arg, s->loop.shard);
-	ev_run(&s->loop);
-	return NULL;
-}
-
-enum err ev_shards_start(struct ev_shards *s, void (*init)(void *arg, size_t shard), void *arg)
-{
-	sigset_t all, before;
-	enum err err = OK;
-	sigfillset(&all); /* signals are the main thread's business */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (size_t i = 0; i < s->n && err == OK; i++) {
-		struct shard *k = s->shard[i];
-		k->init = init;
-		k->init_arg = arg;
-		k->is_started = pthread_create(&k->thread, NULL, shard_main, k) == 0;
-		if (!k->is_started)
-			err = ERR_LIMIT;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (err)
-		ev_shards_stop(s);
-	return err;
-}
-
-void ev_shards_stop(struct ev_shards *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (!s->shard[i]->is_started)
-			continue;
-		s->shard[i]->stop.kind = INBOX_STOP;
-		ev_send(s, i, &s->shard[i]->stop);
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->shard[i]->is_started)
-			pthread_join(s->shard[i]->thread, NULL);
-		s->shard[i]->is_started = false;
-	}
 }

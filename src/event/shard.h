@@ -42,11 +42,12 @@ void ev_send(struct ev_shards *s, size_t to_shard, struct inbox_msg *m);
 /* The same from a handler of loop l, which must be of s: the other shard is woken when l has done
  * the work at hand, or after a few more messages; so a burst costs one wake-up. */
 void ev_post(struct ev_loop *l, size_t to_shard, struct inbox_msg *m);
-/* Starts one thread per shard; `init` runs on it first. */
+/* Starts one thread per shard, though the first does the work of all until that is too much for it;
+ * `init` is called for each shard in order, on the first thread, before any of them runs. */
 enum err ev_shards_start(struct ev_shards *s, void (*init)(void *arg, size_t shard), void *arg);
-/* Asks all to stop and joins them. A handler of INBOX_STOP may replace the one that just calls
- * ev_stop (to drain first); it does not free the message. Stop the workers before the shards, so
- * that their results are still taken. */
+/* Asks all to stop and joins the threads. A handler of INBOX_STOP may replace the one that just
+ * calls ev_stop (to drain first); it does not free the message. Stop the workers before the shards,
+ * so that their results are still taken. */
 void ev_shards_stop(struct ev_shards *s);
 
 /* Snapshots. A single writer publishes a new version and retires the old; it is freed when every

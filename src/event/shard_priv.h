@@ -1,5 +1,5 @@
 #pragma once
-/* Shards inside: what loop.c, shard.c and worker.c share. Seen only in event/. */
+/* Shards inside: what loop.c, shard.c, crew.c and worker.c share. Seen only in event/. */
 
 #include "event/shard.h"
 
@@ -32,10 +32,8 @@ struct shard {
 	uint16_t to_wake[POSTS_AT_ONCE];
 	unsigned n_to_wake, n_posted;
 	_Atomic(struct ev_words *) lent;
-	pthread_t thread;
-	bool is_started;
-	void (*init)(void *arg, size_t shard);
-	void *init_arg;
+	/* The thread that holds it: when the loop wants its next turn, and what it has cost. */
+	uint64_t due_us, busy_us;
 };
 
 #define EPOCH_ASLEEP UINT64_MAX
@@ -49,10 +47,13 @@ struct workers {
 	bool is_stopping;
 };
 
+struct crew;
+
 struct ev_shards {
 	_Alignas(CACHE_LINE) _Atomic(uint64_t) epoch; /* moves with each retirement */
 	_Alignas(CACHE_LINE) size_t n;
 	struct workers workers;
+	struct crew *crew; /* NULL while no thread runs */
 	void (*discard[INBOX__N])(struct inbox_msg *m);
 	struct shard *shard[];
 };

@@ -175,20 +175,33 @@ static void move_retransmit(struct tsx *t, uint32_t actions)
 		tsx_start_retransmit(t, IST_TIMER_G, TSX_T1_US);
 }
 
-/* How long the deadline timers are: over UDP, and over the rest. [RFC3261 table 4] [RFC6026 8.7] */
+/* How long the deadline timers are: over UDP, and over the rest. Those that only end the wait for
+ * repetitions are in no hurry. [RFC3261 table 4] [RFC6026 8.7] */
 static const struct {
 	uint32_t action;
 	uint8_t event;
+	bool is_lazy;
 	uint64_t udp_us, stream_us;
 } deadlines[] = {
-	{ACT_START_D,      ICT_TIMER_D,      TSX_TIMER_D_US, 0          },
-	{ACT_START_H,      IST_TIMER_H,      TSX_64T1_US,    TSX_64T1_US},
-	{ACT_START_I,      IST_TIMER_I,      TSX_T4_US,      0          },
-	{ACT_START_K,      NICT_TIMER_K,     TSX_T4_US,      0          },
-	{ACT_START_L,      IST_TIMER_L,      TSX_64T1_US,    TSX_64T1_US},
-	{ACT_START_M,      ICT_TIMER_M,      TSX_64T1_US,    TSX_64T1_US},
-	{ACT_START_CANCEL, ICT_TIMER_CANCEL, TSX_64T1_US,    TSX_64T1_US},
+	{ACT_START_D,      ICT_TIMER_D,      true,  TSX_TIMER_D_US, 0          },
+	{ACT_START_H,      IST_TIMER_H,      false, TSX_64T1_US,    TSX_64T1_US},
+	{ACT_START_I,      IST_TIMER_I,      true,  TSX_T4_US,      0          },
+	{ACT_START_K,      NICT_TIMER_K,     true,  TSX_T4_US,      0          },
+	{ACT_START_L,      IST_TIMER_L,      true,  TSX_64T1_US,    TSX_64T1_US},
+	{ACT_START_M,      ICT_TIMER_M,      true,  TSX_64T1_US,    TSX_64T1_US},
+	{ACT_START_CANCEL, ICT_TIMER_CANCEL, false, TSX_64T1_US,    TSX_64T1_US},
 };
+
+static void start_deadline(struct tsx *t, size_t i)
+{
+	uint64_t delay_us = t->is_reliable ? deadlines[i].stream_us : deadlines[i].udp_us;
+	if (!deadlines[i].is_lazy || delay_us == 0) {
+		tsx_start_deadline(t, deadlines[i].event, delay_us);
+		return;
+	}
+	t->deadline_ev = deadlines[i].event;
+	ev_timer_lazy(t->m->loop, &t->deadline, delay_us, TSX_SLACK_US, on_deadline);
+}
 
 void tsx_timers(struct tsx *t, uint32_t actions, uint64_t started_us)
 {
@@ -202,9 +215,7 @@ void tsx_timers(struct tsx *t, uint32_t actions, uint64_t started_us)
 		return;
 	for (unsigned i = 0; i < ARRAY_LEN(deadlines); i++)
 		if (actions & deadlines[i].action)
-			tsx_start_deadline(t, deadlines[i].event,
-					   t->is_reliable ? deadlines[i].stream_us
-							  : deadlines[i].udp_us);
+			start_deadline(t, i);
 	if (actions & ACT_START_EXPIRE) {
 		uint64_t due = started_us + TSX_64T1_US, now = ev_now_us(t->m->loop);
 		tsx_start_deadline(t, NIST_TIMER_EXPIRE, due > now ? due - now : 0);

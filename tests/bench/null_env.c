@@ -118,8 +118,9 @@ static struct addr host_addr(struct env *e)
 	return a;
 }
 
-static void poll_none(struct env *e, uint64_t timeout_us)
+static bool poll_none(struct env *e, uint64_t timeout_us)
 {
+	return false;
 }
 
 static void wake(struct env *e)

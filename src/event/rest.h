@@ -1,0 +1,25 @@
+#pragma once
+/* When a thread that is woken again and again should rest instead: hear nothing for a moment, then
+ * work off what has gathered. A wake-up costs a context switch, and the sender an interrupt to
+ * another core: more than receiving, forwarding and sending a message. Pure: the caller tells the
+ * time and does the sleeping. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The longest that anything waits for a resting thread. SIP's shortest timer is T1 = 500 ms, a
+ * frame of audio 20 ms. */
+#define REST_US 2'000
+
+struct rest { /* zeroed: not resting */
+	uint64_t woke_us;
+	unsigned n_quick; /* how many wake-ups came within REST_US, as a decaying count */
+	unsigned n_empty; /* rests in a row in which nothing happened */
+	bool is_resting;
+};
+
+/* How long to hear nothing from now on; 0: sleep as usual, until something happens. A thread that
+ * has worked for REST_US already gets none, so a loaded machine does not rest. */
+uint64_t rest_us(const struct rest *r, uint64_t now_us);
+/* A sleep or a rest is over; had_work: something had happened. */
+void rest_over(struct rest *r, uint64_t now_us, bool had_work);
