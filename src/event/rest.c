@@ -22,10 +22,11 @@ void rest_over(struct rest *r, uint64_t now_us, bool had_work)
 		r->is_resting = r->n_empty < EMPTY;
 		r->n_quick = 0;
 	} else {
-		if (now_us - r->woke_us < REST_US)
+		uint64_t missed = (now_us - r->woke_us) / REST_US * SLOW;
+		if (missed == 0)
 			r->n_quick++;
 		else
-			r->n_quick -= r->n_quick < SLOW ? r->n_quick : SLOW;
+			r->n_quick = missed < r->n_quick ? r->n_quick - (unsigned)missed : 0;
 		r->is_resting = r->n_quick >= QUICK;
 		r->n_empty = 0;
 	}

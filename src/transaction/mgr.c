@@ -58,6 +58,7 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	buf_init(&m->lines);
 	env_random(loop->env, m->key, sizeof(m->key));
 	env_random(loop->env, m->check_key, sizeof(m->check_key));
+	m->slack_us = TSX_SLACK_US;
 	for (unsigned i = 0; i < TSX_MACHINES; i++)
 		fsm_index_init(&m->fsm[i], &tsx_machines[i]);
 	enum err e = keytab_init(&m->by_key, 4096);
@@ -111,6 +112,11 @@ void tsx_set_limits(struct tsx_mgr *m, uint32_t max_client, uint32_t max_server,
 	m->clients.max = max_client;
 	m->servers.max = max_server;
 	m->max_records = max_records < LIMIT_TSX_RECORDS ? max_records : LIMIT_TSX_RECORDS;
+}
+
+void tsx_set_slack(struct tsx_mgr *m, uint32_t slack_us)
+{
+	m->slack_us = slack_us;
 }
 
 /* --- steps and timers ------------------------------------------------------------------------- */
@@ -200,7 +206,7 @@ static void start_deadline(struct tsx *t, size_t i)
 		return;
 	}
 	t->deadline_ev = deadlines[i].event;
-	ev_timer_lazy(t->m->loop, &t->deadline, delay_us, TSX_SLACK_US, on_deadline);
+	ev_timer_lazy(t->m->loop, &t->deadline, delay_us, t->m->slack_us, on_deadline);
 }
 
 void tsx_timers(struct tsx *t, uint32_t actions, uint64_t started_us)

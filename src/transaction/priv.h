@@ -129,7 +129,6 @@ enum {
 	TSX_64T1_US = 64 * TSX_T1_US,
 	TSX_TIMER_D_US = 32000000,
 	TSX_TIMER_100_US = 200000,
-	TSX_SLACK_US = 250000, /* how late what only ends the wait for repetitions may be */
 	/* when a client's Timer E has come to T2: T1 + 2*T1 + 4*T1 [RFC4320 4.1] */
 	TSX_TIMER_4320_US = 7 * TSX_T1_US,
 };
@@ -213,6 +212,7 @@ struct tsx_mgr {
 	struct buf via;     /* the Via line of the request being composed */
 	struct buf keys;    /* what is about to be hashed */
 	struct buf lines;   /* of a refusal */
+	uint32_t slack_us;
 	uint64_t stateless; /* counts branches that answer to nobody */
 	uint8_t key[16], check_key[16];
 	struct fsm_index fsm[TSX_MACHINES];

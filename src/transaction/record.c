@@ -54,7 +54,7 @@ static void start_timer(struct tsx_mgr *m)
 		return;
 	}
 	uint64_t now = ev_now_us(m->loop), at = due_at(m, 0)->at_us;
-	ev_timer_lazy(m->loop, &m->record_timer, at > now ? at - now : 0, TSX_SLACK_US,
+	ev_timer_lazy(m->loop, &m->record_timer, at > now ? at - now : 0, m->slack_us,
 		      tsx_record_timer);
 }
 

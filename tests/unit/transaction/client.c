@@ -504,6 +504,37 @@ TEST(dropped_client)
 	rig_free(r);
 }
 
+/* A thousand finished calls must not wake a quiet exchange a thousand times: what ends at any time
+ * of a quarter of a second ends at its end. */
+TEST(what_only_waits_for_repetitions_ends_with_others)
+{
+	static const struct {
+		unsigned begin_ms;
+		const char *log;
+	} cases[] = {
+		{0,   "5250 user end client DONE\n"},
+		{30,  "5250 user end client DONE\n"},
+		{240, "5250 user end client DONE\n"},
+		{260, "5500 user end client DONE\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig *r = rig_new();
+		struct tp_dst dst = rig_dst(TP_UDP);
+		tsx_set_slack(r->m, TSX_SLACK_US);
+		rig_run_ms(r, cases[i].begin_ms);
+		CHECK_EQ(rig_client(r, "OPTIONS", &dst), OK);
+		rig_run_ms(r, 1);
+		peer_respond(r, 200, "t");
+		rig_run_ms(r, 1);
+		uint64_t start_us = r->start_us;
+		rig_clear(r);
+		r->start_us = start_us;
+		rig_run_ms(r, 6000);
+		CHECK_STR_EQ(rig_log(r), str_c(cases[i].log));
+		rig_free(r);
+	}
+}
+
 TEST(pool_is_bounded)
 {
 	struct rig *r = rig_new();

@@ -398,6 +398,7 @@ struct rig *rig_new(void)
 			     .on_flow_down = up_flow_down};
 	CHECK_EQ(tp_new(&r->la, &r->blocks, &tu, NULL, &r->tp), OK);
 	CHECK_EQ(tsx_mgr_new(&r->la, r->tp, &r->blocks, &u, &r->m), OK);
+	tsx_set_slack(r->m, 1);
 	CHECK_EQ(env_udp_open(r->eb, &b, 0, on_udp, r, &r->udp, NULL), OK);
 	CHECK_EQ(tp_listen(r->tp, TP_UDP, &a, NULL), OK);
 	CHECK_EQ(tp_listen(r->tp, TP_TCP, &a, NULL), OK);
