@@ -9,7 +9,7 @@
 
 /* The longest that anything waits for a resting thread. SIP's shortest timer is T1 = 500 ms, a
  * frame of audio 20 ms. */
-#define REST_US 2'000
+#define REST_US 4'000
 
 struct rest { /* zeroed: not resting */
 	uint64_t woke_us;

@@ -374,9 +374,9 @@ static bool one_way(struct judge *j)
 	if (!f)
 		return false;
 	bool to_caller = !n[TRK_SIDE_CALLER];
+	unsigned long long both = n[0] + n[1];
 	vrd_say(j, "one-way audio: no RTP to the %s was seen, while %llu packets went to the %s",
-		to_caller ? "caller" : "callee", (unsigned long long)(n[0] + n[1]),
-		to_caller ? "callee" : "caller");
+		to_caller ? "caller" : "callee", both, to_caller ? "callee" : "caller");
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *s = trk_fact(e, TRK_F_SDP);

@@ -20,6 +20,7 @@
  * Lenient: bare LF, a missing last line end, white space around '=', missing v= o= s= t= lines, any
  * order. Attribute names are compared with case, as the grammar says [RFC8866 9]. */
 
+#include "base/assert.h"
 #include "sdp/sdp.h"
 #include "sdp/sdp_priv.h"
 
@@ -266,9 +267,9 @@ static uint8_t find_type(struct str s)
 		[SDP_TEXT] = STR_INIT("text"),       [SDP_APPLICATION] = STR_INIT("application"),
 		[SDP_MESSAGE] = STR_INIT("message"), [SDP_IMAGE] = STR_INIT("image"),
 	};
-	for (uint8_t i = 0; i < SDP_OTHER; i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_ieq(s, names[i]))
-			return i;
+			return (uint8_t)i;
 	return SDP_OTHER;
 }
 

@@ -103,7 +103,7 @@ void acc_set_password(struct st_account *a, struct str realm, struct str passwor
 		struct str h = md_hex_joined((enum md_alg)alg, parts, ARRAY_LEN(parts), hex);
 		memset(a->ha1[alg], 0, sizeof(a->ha1[alg]));
 		for (size_t i = 0; i < h.n / 2; i++) {
-			int hi = h.p[2 * i], lo = h.p[2 * i + 1];
+			unsigned hi = (uint8_t)h.p[2 * i], lo = (uint8_t)h.p[2 * i + 1];
 			hi = hi <= '9' ? hi - '0' : hi - 'a' + 10;
 			lo = lo <= '9' ? lo - '0' : lo - 'a' + 10;
 			a->ha1[alg][i] = (uint8_t)(hi << 4 | lo);

@@ -98,8 +98,9 @@ void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
 	if (m->status < 200 || m->status > 299 || m->method != SIP_INVITE ||
 	    !tp_branch_read(p->tp, m->via_branch, &id))
 		return;
-	if (!sip_each(m, SIP_HDR_VIA, &it, &v) || !sip_each(m, SIP_HDR_VIA, &it, &v) ||
-	    sip_via_parse(v, &via) != OK)
+	bool has_second = sip_each(m, SIP_HDR_VIA, &it, &v);
+	has_second = has_second && sip_each(m, SIP_HDR_VIA, &it, &v);
+	if (!has_second || sip_via_parse(v, &via) != OK)
 		return;
 	struct tp_dst dst = {.is_fixed = true};
 	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;

@@ -53,8 +53,8 @@ void tsx_mgr_free(struct tsx_mgr *m); /* ends what lives, without telling */
 /* Bounds smaller than those of limits.h. */
 void tsx_set_limits(struct tsx_mgr *m, uint32_t max_client, uint32_t max_server,
 		    uint32_t max_records);
-/* How late the timers that only end the wait for repetitions (D, I, J, K, L, M) may be, so that many
- * fire in one go; at first TSX_SLACK_US. 1: never late. */
+/* How late the timers that only end the wait for repetitions (D, I, J, K, L, M) may be, so that
+ * many fire in one go; at first TSX_SLACK_US. 1: never late. */
 #define TSX_SLACK_US 250'000
 void tsx_set_slack(struct tsx_mgr *m, uint32_t slack_us);
 /* To be set as the transport's user (tp_user.ctx = the manager). */

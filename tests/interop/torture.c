@@ -104,7 +104,7 @@ static bool is_alive(int fd)
 {
 	static unsigned n;
 	char text[700], marker[64];
-	struct sockaddr_in own;
+	struct sockaddr_in own = {0};
 	socklen_t len = sizeof(own);
 	char ip[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
 	getsockname(fd, (struct sockaddr *)&own, &len);

@@ -31,7 +31,8 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 	if (e == OK && auth_is_ok(c.verdict))
 		e = tsx_reply(s->tsx, st, 200, STR_NONE, STR_NONE);
 	else if (e == OK)
-		(void)auth_challenge(s->auth, s->tsx, st, &c);
+		auth_challenge(s->auth, s->tsx, st, &c);
+	CHECK_EQ(e, OK);
 }
 
 static void on_rx(void *ctx, struct tp_rx *rx)

@@ -126,7 +126,9 @@ TEST(udp_tap)
 	CHECK_EQ(send_to(a, node_addr(b, 0), m), OK);
 	WAIT(w, b->n_msg == 1);
 	struct addr from = at("10.0.0.1:5060"), to = at("10.0.0.2:5060");
-	for (struct node *n = a; n; n = n == a ? b : NULL) {
+	struct node *const both[] = {a, b};
+	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+		struct node *n = both[i];
 		CHECK_EQ(n->n_tap, 1);
 		CHECK_EQ(n->tap[0].is_sent, n == a);
 		CHECK_EQ(n->tap[0].n, m.n);
