@@ -109,10 +109,12 @@ static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const s
 	struct exc *x = s->x;
 	struct loc_targets found;
 	struct prx_target t[LOC_MAX_TARGETS];
+	if (!acc_has(x->acc, dom_user_of_aor(x->dom, aor))) { /* also when its bindings live on */
+		reply(s, st, CODE_NO_USER, STR_NONE);
+		return;
+	}
 	if (loc_lookup(x->loc, s->n, aor, &found)) {
-		reply(s, st,
-		      acc_has(x->acc, dom_user_of_aor(x->dom, aor)) ? CODE_OFFLINE : CODE_NO_USER,
-		      STR_NONE);
+		reply(s, st, CODE_OFFLINE, STR_NONE);
 		return;
 	}
 	if (!found.n) {

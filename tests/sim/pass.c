@@ -324,6 +324,18 @@ TEST_NO_OOM(large_to_a_phone_stays_udp)
 	scene_free(t);
 }
 
+/* Its phone is still there and registered; the account is not. */
+TEST_NO_OOM(deleted_account_rings_no_more)
+{
+	struct scene *t = scene_new();
+	scene_register(t->b, "<sip:1002@10.0.0.22>");
+	stage_account_del(t->s, "1002");
+	raw_ask(t->a, 0, &t->call);
+	raw_get(t->a, "SIP/2.0 404", 1);
+	raw_none(t->b, "INVITE ", 1);
+	scene_free(t);
+}
+
 /* [RFC3261 20.14, 18.3]: a stream needs a Content-Length, a datagram does not */
 TEST_NO_OOM(content_length_on_streams)
 {

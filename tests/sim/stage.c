@@ -132,15 +132,26 @@ static bool is_true(void *arg)
 	return *(bool *)arg;
 }
 
+static void reload(struct stage *s)
+{
+	bool is_loaded = false;
+	acc_reload(exc_accounts(s->exc), on_loaded, &is_loaded);
+	CHECK(sim_run_until(s->sim, sim_now_us(s->sim) + 1000000, is_true, &is_loaded));
+}
+
+void stage_account_del(struct stage *s, const char *user)
+{
+	CHECK_EQ(st_account_del(s->st, str_c(user)), OK);
+	reload(s);
+}
+
 void stage_account(struct stage *s, const char *user)
 {
 	struct st_account a = {.user = str_c(user), .is_enabled = true};
 	acc_set_password(&a, STR("sim"), STR(STAGE_PASSWORD));
 	enum err e = st_account_put(s->st, &a, ST_ADD);
 	CHECK(e == OK || e == ERR_STATE);
-	bool is_loaded = false;
-	acc_reload(exc_accounts(s->exc), on_loaded, &is_loaded);
-	CHECK(sim_run_until(s->sim, sim_now_us(s->sim) + 1000000, is_true, &is_loaded));
+	reload(s);
 }
 
 /* Text of a JSON member: "key":"value". */

@@ -69,6 +69,7 @@ void stage_open_exchange(struct stage *s); /* called by stage_new; again after s
 void stage_crash(struct stage *s); /* the exchange's host goes without a word; its disk keeps what
 				      was written */
 void stage_account(struct stage *s, const char *user);
+void stage_account_del(struct stage *s, const char *user);
 /* A phone at 10.0.0.<10 + n>, its account made if there is none; started, not registered. */
 struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto proto);
 struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
