@@ -89,7 +89,10 @@ void live_note(void *live, const struct exc_note *n)
 	if (!r)
 		return;
 	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
-	r->kind = n->kind == EXC_NOTE_STORM ? REC_STORM : n->code ? REC_REFUSED : REC_REGISTERED;
+	static const uint8_t kinds[] = {[EXC_NOTE_REGISTERED] = REC_REGISTERED,
+					[EXC_NOTE_REFUSED] = REC_REFUSED,
+					[EXC_NOTE_STORM] = REC_STORM};
+	r->kind = kinds[n->kind];
 	r->n_call_id = (uint16_t)n->call_id.n;
 	r->n = (uint32_t)(n->call_id.n + n->text.n);
 	memcpy(r->bytes, n->call_id.p, n->call_id.n);

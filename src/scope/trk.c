@@ -398,6 +398,9 @@ void trk_hint(struct trk *t, struct str call_id, struct str code, struct str tex
 	buf_str(&b, STR(": "));
 	buf_str(&b, str_sub(text, 0, MAX_TEXT / 2));
 	trk_fact_add(t, c, trk_row(t, c->last_ev), TRK_F_HINT, buf_view(&b));
+	c->is_explained = true;
+	if (c->age_class == AGE_RETRY) /* what the next try would have told is known */
+		trk_age(t, c, AGE_SETTLE);
 }
 
 const struct trk_cfg *trk_cfg(const struct trk *t)

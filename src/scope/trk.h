@@ -182,6 +182,7 @@ struct trk_call {
 	bool is_ended_by_caller; /* the BYE came from the caller's side */
 	bool is_taken;           /* callee sent a 2xx */
 	bool is_reported, is_judged;
+	bool is_explained;       /* trk_hint told why the present request failed */
 	bool is_marked;  /* the tracker's user may set it: chosen by a filter */
 	bool is_mid;     /* begun before the capture */
 	bool is_cut;     /* more peers than we keep: the rest is lumped together */

@@ -216,7 +216,7 @@ static void begin_request(struct trk_call *c, const struct trk_ev *e)
 	c->end_us = 0;
 	c->callee = TRK_NO_PEER;
 	c->is_taken = false;
-	c->is_judged = false;
+	c->is_judged = c->is_explained = false;
 }
 
 static bool may_be_tried_again(unsigned status)
@@ -228,7 +228,7 @@ static bool may_be_tried_again(unsigned status)
 static enum age_class age_of(const struct trk_call *c)
 {
 	if (c->phase == TRK_ENDED)
-		return may_be_tried_again(c->status) ? AGE_RETRY : AGE_SETTLE;
+		return may_be_tried_again(c->status) && !c->is_explained ? AGE_RETRY : AGE_SETTLE;
 	if (c->kind != TRK_CALL || c->phase == TRK_ENDING)
 		return AGE_REQUEST;
 	return c->phase == TRK_ANSWERED ? AGE_TALK : AGE_SETUP;

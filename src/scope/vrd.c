@@ -318,13 +318,13 @@ void vrd_say_credentials(struct judge *j, const struct trk_ev *e)
 			   "with 403");
 }
 
-static void say_hint(struct judge *j)
+void vrd_say_hint(struct judge *j, struct vrd_finding *f)
 {
-	if (!j->hint || !j->v->n)
-		return;
-	vrd_say(j, "; the exchange says: " STR_FMT,
-		STR_ARG(trk_fact_text(trk_fact(j->hint, TRK_F_HINT))));
-	vrd_evidence(&j->v->f[0], j->hint);
+	struct str text, code = str_cut(trk_fact_text(trk_fact(j->hint, TRK_F_HINT)), ':', &text);
+	vrd_say(j, STR_FMT " (" STR_FMT ")", STR_ARG(str_trim(text)), STR_ARG(code));
+	vrd_evidence(f, j->hint);
+	f->confidence = 100;
+	j->hint = NULL;
 }
 
 static void add_notes(struct judge *j, vrd_rule_fn *const *note)
@@ -355,7 +355,10 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 	while (*outcome && !(*outcome)(&j))
 		outcome++;
 	ASSERT(v->n);
-	say_hint(&j);
+	if (j.hint) {
+		vrd_say(&j, "; the exchange says: ");
+		vrd_say_hint(&j, &v->f[0]);
+	}
 	add_notes(&j, c->kind == TRK_CALL ? vrd_call_notes : vrd_other_notes);
 	add_notes(&j, vrd_common_notes);
 	if (v->text.err)

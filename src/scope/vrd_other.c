@@ -83,10 +83,14 @@ bool vrd_auth(struct judge *j, const struct tsx *x)
 		f->confidence = 60; /* it answered another nonce than the one it was given */
 	vrd_say_peer(j, x->final->from);
 	vrd_say(j,
-		" refused the credentials of \"" STR_FMT "\" by asking again (%u, realm \"" STR_FMT
-		"\"%s): wrong password, or a user that it does not know",
-		STR_ARG(trk_fact_text(cr)), x->final->status, STR_ARG(trk_fact_text(again)),
+		" refused the credentials of \"" STR_FMT "\"%s (%u, realm \"" STR_FMT "\"%s): ",
+		STR_ARG(trk_fact_text(cr)), j->hint ? "" : " by asking again", x->final->status,
+		STR_ARG(trk_fact_text(again)),
 		ch && ch->num == again->num ? ", the same nonce" : "");
+	if (j->hint)
+		vrd_say_hint(j, f);
+	else
+		vrd_say(j, "wrong password, or a user that it does not know");
 	vrd_evidence(f, before);
 	vrd_evidence(f, x->req);
 	vrd_evidence(f, x->final);

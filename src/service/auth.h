@@ -42,6 +42,11 @@ static inline bool auth_is_ok(enum auth_verdict v)
 {
 	return v == AUTH_OK || v == AUTH_TRUSTED;
 }
+/* No refusal: the answer to a challenge is still to come. */
+static inline bool auth_is_asking(enum auth_verdict v)
+{
+	return v == AUTH_NONE || v == AUTH_STALE;
+}
 
 struct auth_check { /* one verification; the caller's, who keeps it until done is called */
 	void (*done)(struct auth_check *c);

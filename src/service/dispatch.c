@@ -249,7 +249,13 @@ static void on_verified(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
 			const struct rt_plan *plan, const struct auth_check *c)
 {
 	if (!auth_is_ok(c->verdict)) {
-		auth_challenge(s->auth, s->stack.tsx, st, c);
+		enum code code = auth_challenge(s->auth, s->stack.tsx, st, c);
+		if (!auth_is_asking(c->verdict))
+			exc_note_refused(s, &(struct exc_refusal){.code = code,
+								  .auth = c->verdict,
+								  .user = auth_user(c),
+								  .call_id = rx->msg->call_id,
+								  .from = rx->from});
 		return;
 	}
 	struct str user = c->verdict == AUTH_OK ? auth_user(c) : STR_NONE;

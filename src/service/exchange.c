@@ -27,42 +27,67 @@ static enum err make_stack(struct exc_shard *s, const struct keys *k)
 	return dlg_stack_new(&s->stack, s->loop, &s->blocks, &user, &cfg, k->branch, k->call_id);
 }
 
-static void on_registration(void *ctx, const struct reg_outcome *o)
+void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r)
 {
-	struct exc_shard *s = ctx;
 	struct exc *x = s->x;
-	bool is_news = o->status == 200 ? o->n_added || o->n_removed : o->auth != AUTH_NONE;
-	if (!x->note || !is_news) /* neither a refresh nor the first challenge is */
-		return;
-	char mem[600], from[ADDR_TEXT_MAX];
+	const struct code_info *code = code_info(r->code);
+	char mem[400];
 	struct buf b;
+	if (!x->note || !code)
+		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	addr_text(&o->from, from);
-	if (o->status == 200 && o->n_added)
-		buf_fmt(&b, STR_FMT " registered from %s for %u s", STR_ARG(o->user), from,
-			o->expires_s);
-	else if (o->status == 200)
-		buf_fmt(&b, STR_FMT " unregistered from %s", STR_ARG(o->user), from);
-	else if (!auth_is_ok(o->auth))
-		buf_fmt(&b, STR_FMT " was refused from %s: %s", STR_ARG(o->user), from,
-			auth_verdict_text(o->auth));
-	else
-		buf_fmt(&b, STR_FMT " was refused from %s: " STR_FMT, STR_ARG(o->user), from,
-			STR_ARG(code_info(o->code) ? code_info(o->code)->text : STR("refused")));
-	if (o->why.n)
-		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(o->why));
-	if (o->status == 200 && o->user_agent.n)
-		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(o->user_agent, 0, 60)));
-	const struct code_info *code = code_info(o->code);
-	struct exc_note n = {.kind = EXC_NOTE_REGISTER,
+	buf_str(&b, auth_is_ok(r->auth) ? code->text : str_c(auth_verdict_text(r->auth)));
+	if (r->why.n)
+		buf_fmt(&b, ", " STR_FMT, STR_ARG(r->why));
+	struct exc_note n = {.kind = EXC_NOTE_REFUSED,
 			     .shard = s->n,
 			     .at_us = ev_now_us(s->loop),
-			     .code = code ? code->number : 0,
+			     .code = code->number,
+			     .text = buf_view(&b),
+			     .user = r->user,
+			     .call_id = r->call_id,
+			     .from = r->from};
+	x->note(x->note_ctx, &n);
+}
+
+static void note_registered(struct exc_shard *s, const struct reg_outcome *o)
+{
+	struct exc *x = s->x;
+	char mem[600], from[ADDR_TEXT_MAX];
+	struct buf b;
+	if (!x->note || (!o->n_added && !o->n_removed)) /* a refresh is no news */
+		return;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	addr_text(&o->from, from);
+	if (o->n_added)
+		buf_fmt(&b, STR_FMT " registered from %s for %u s", STR_ARG(o->user), from,
+			o->expires_s);
+	else
+		buf_fmt(&b, STR_FMT " unregistered from %s", STR_ARG(o->user), from);
+	if (o->user_agent.n)
+		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(o->user_agent, 0, 60)));
+	struct exc_note n = {.kind = EXC_NOTE_REGISTERED,
+			     .shard = s->n,
+			     .at_us = ev_now_us(s->loop),
 			     .text = buf_view(&b),
 			     .user = o->user,
 			     .call_id = o->call_id,
 			     .from = o->from};
 	x->note(x->note_ctx, &n);
+}
+
+static void on_registration(void *ctx, const struct reg_outcome *o)
+{
+	struct exc_shard *s = ctx;
+	if (o->status == 200)
+		note_registered(s, o);
+	else if (!auth_is_asking(o->auth))
+		exc_note_refused(s, &(struct exc_refusal){.code = o->code,
+							  .auth = o->auth,
+							  .why = o->why,
+							  .user = o->user,
+							  .call_id = o->call_id,
+							  .from = o->from});
 }
 
 static bool is_trusted(void *ctx, const struct addr *to)

@@ -21,13 +21,13 @@ struct exc_cfg {
 	struct str product;   /* Server header */
 };
 
-enum exc_note_kind { EXC_NOTE_REGISTER, EXC_NOTE_STORM };
+enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM };
 struct exc_note { /* something to tell the operator */
 	enum exc_note_kind kind;
 	size_t shard;
 	uint64_t at_us;  /* the shard's clock */
 	unsigned code;   /* number of the rejection (service/codes), 0: none */
-	struct str text; /* a sentence */
+	struct str text; /* a sentence; of a refusal the reason only */
 	struct str user, call_id;
 	struct addr from;
 };

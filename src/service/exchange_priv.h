@@ -51,6 +51,17 @@ struct exc {
 	struct exc_shard s[];
 };
 
+/* A request that was refused for good: tells the operator (exc_set_notes) what an outsider is not
+ * told. */
+struct exc_refusal {
+	enum code code;
+	enum auth_verdict auth;
+	struct str why; /* more than code and verdict tell; may be empty */
+	struct str user, call_id;
+	struct addr from;
+};
+void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
+
 /* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
 extern const struct tsx_user dispatch_user;
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */

@@ -276,6 +276,34 @@ TEST_NO_OOM(live_registrations_are_silent_when_they_went_well)
 	play_end(&p);
 }
 
+/* Whether the exchange speaks before or after the refusal is sent, nobody waits for a next try. */
+TEST_NO_OOM(live_refusals_that_are_explained_are_judged_at_once)
+{
+	const char *challenge =
+		"To-tag: t\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n";
+	for (int is_after = 0; is_after < 2; is_after++) {
+		struct play p;
+		struct heard h;
+		live_begin(&p, &h, 0);
+		msg(&p, 0, "A>P", "REGISTER 1 a", "");
+		msg(&p, 0.1, "P>A", "401 Auth 1 REGISTER a", challenge);
+		msg(&p, 0.2, "A>P", "REGISTER 2 b",
+		    "Authorization: Digest username=\"1001\", realm=\"r\", nonce=\"n\", uri=\"u\", "
+		    "response=\"x\"\r\n");
+		if (!is_after)
+			trk_hint(p.t, STR("call-1"), STR("2002"), STR("wrong password"));
+		msg(&p, 0.3, "P>A", "401 Auth 2 REGISTER b", challenge);
+		if (is_after)
+			trk_hint(p.t, STR("call-1"), STR("2002"), STR("wrong password"));
+		CHECK_EQ(h.n, 0);
+		tick(&p, 0.7);
+		CHECK_EQ(h.n, 1);
+		CHECK_EQ(h.rule[0], VRD_AUTH_WRONG);
+		CHECK(strstr(h.line, ": wrong password (2002)"));
+		play_end(&p);
+	}
+}
+
 TEST_NO_OOM(live_challenges_wait_for_the_next_try)
 {
 	struct play p;
@@ -376,7 +404,7 @@ TEST_NO_OOM(hints_of_the_exchange_are_quoted)
 	trk_hint(p.t, STR("nobody"), STR("1"), STR("x"));
 	const struct vrd *v = judge(&p);
 	CHECK_EQ(v->f[0].rule, VRD_CALL_UNKNOWN_USER);
-	CHECK(str_ends(v->f[0].text, STR("; the exchange says: 1404: no account 1002")));
+	CHECK(str_ends(v->f[0].text, STR("; the exchange says: no account 1002 (1404)")));
 	play_end(&p);
 }
 

@@ -536,6 +536,19 @@ TEST_NO_OOM(wrong_password_and_its_likes)
 	CHECK_EQ(p.v.f[0].n_evidence, 3);
 	play_end(&p);
 
+	/* the exchange knows which */
+	play_begin(&p, NULL);
+	msg(&p, 0, "A>P", "REGISTER 1 a", "");
+	msg(&p, 0.1, "P>A", "401 Auth 1 REGISTER a", CHALLENGE("n1", ""));
+	msg(&p, 0.2, "A>P", "REGISTER 2 b", CREDENTIALS("n1"));
+	trk_hint(p.t, STR("call-1"), STR("2002"), STR("unknown user"));
+	msg(&p, 0.3, "P>A", "401 Auth 2 REGISTER b", CHALLENGE("n2", ""));
+	VERDICT_IS(AUTH_WRONG, "refused the credentials of \"1001\" (401, realm \"lab\"): "
+			       "unknown user (2002)");
+	CHECK_EQ(p.v.f[0].confidence, 100);
+	CHECK_EQ(p.v.f[0].n_evidence, 3);
+	play_end(&p);
+
 	/* stale is no refusal */
 	play_begin(&p, NULL);
 	msg(&p, 0, "A>P", "REGISTER 1 a", "");
