@@ -1,10 +1,10 @@
 /* Size-classed free lists in front of malloc.
  *
  * A block is one malloc with a 16-byte head that names its class; while free, the first word of the
- * payload links it to the next free block. The classes are those of SIP: most messages with their
- * index fit 4 KiB, one with a large SDP 8 KiB; larger ones are rare and kept only a few times.
- * Between 8 KiB and the largest datagram the classes still double, or a message of 9 kB would
- * hold 96.
+ * payload links it to the next free block. The classes are those of SIP: a request with its index
+ * takes 1.5 KiB, one with a usual SDP 3 KiB, one with a large SDP 8 KiB; larger ones are rare and
+ * kept only a few times. Between 8 KiB and the largest datagram the classes still double, or a
+ * message of 9 kB would hold 96.
  *
  * Invariants: 1. a free block of class k has exactly class_size[k] usable bytes. 2. n_free[k] <=
  * class_keep[k]. With AddressSanitizer nothing is kept, so that every use after block_put is seen.
@@ -22,14 +22,15 @@ struct head {
 };
 #define MAGIC 0xb10cb10cu
 
-static const size_t class_size[BLOCK_CLASSES] = {1024, 2048, 4096, 8192, 16384, 32768, 98304};
+static const size_t class_size[BLOCK_CLASSES] = {1024, 1536,  2048,  3072, 4096,
+						 8192, 16384, 32768, 98304};
 #ifdef __SANITIZE_ADDRESS__
 static const uint32_t class_keep[BLOCK_CLASSES] = {0};
 #else
 /* In the steady state as many blocks come as go: enough for the ups and downs of some milliseconds.
  * What a burst leaves behind goes back to malloc, and the blocks that another shard's messages came
  * in go back to that shard's arena instead of being hoarded here. */
-static const uint32_t class_keep[BLOCK_CLASSES] = {512, 512, 256, 64, 16, 8, 4};
+static const uint32_t class_keep[BLOCK_CLASSES] = {512, 256, 512, 256, 256, 64, 16, 8, 4};
 #endif
 
 void *block_get(struct block_cache *c, size_t n, size_t *got)

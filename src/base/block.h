@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLOCK_CLASSES 7
+#define BLOCK_CLASSES 9
 
 struct block_cache { /* zeroed = empty */
 	void *free[BLOCK_CLASSES];

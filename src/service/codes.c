@@ -83,6 +83,19 @@ enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 	return tsx_reply(m, st, status ? status : infos[c].status, STR_NONE, buf_view(&b));
 }
 
+enum err code_challenge(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
+			struct str challenges)
+{
+	char mem[2048];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	code_warning_put(&b, c);
+	buf_str(&b, challenges);
+	if (b.err)
+		return b.err;
+	return tsx_reply_and_forget(m, st, status, buf_view(&b));
+}
+
 void code_explain_put(struct buf *b, enum code c)
 {
 	const struct code_info *i = code_info(c);

@@ -28,7 +28,7 @@
 #include <string.h>
 
 /* Bytes of a record of class k, its head included. */
-static const size_t record_size[TSX_RECORD_CLASSES] = {320, 448, 576, 704, 960, 1472, 2432};
+static const size_t record_size[TSX_RECORD_CLASSES] = {128, 192, 256, 448, 576, 960, 2432};
 
 static void on_task(struct ev_task *task);
 

@@ -186,8 +186,10 @@ struct tsx_record {
 	struct hnode merge; /* by From tag, Call-ID, CSeq; hash 0: not in the table */
 	uint64_t check;     /* second hash of the key, instead of the key */
 	uint32_t n_bytes;
+	uint16_t status; /* 0: bytes are the response, none for a 408 that must not be sent; else
+			    they are the lines that tsx_reply was given with this status */
 	uint8_t state, klass;
-	char bytes[]; /* the response; none for a 408 that must not be sent */
+	char bytes[];
 };
 struct tsx_due { /* a record in order of time */
 	struct tsx_record *r;
@@ -212,6 +214,10 @@ struct tsx_mgr {
 	struct buf via;     /* the Via line of the request being composed */
 	struct buf keys;    /* what is about to be hashed */
 	struct buf lines;   /* of a refusal */
+	struct {
+		unsigned status; /* 0 when no tsx_reply is under way */
+		struct str lines;
+	} reply; /* what the response of this moment is made of */
 	uint32_t slack_us;
 	uint64_t stateless; /* counts branches that answer to nobody */
 	uint8_t key[16], check_key[16];
@@ -274,8 +280,8 @@ void tsx_server_timer(struct tsx *t, uint8_t event);
 void tsx_server_tell_end(struct tsx_server *s); /* and frees */
 void tsx_server_free(struct tsx_server *s);
 
-/* Makes a record of a finished transaction; silently none when memory is refused. merge: hash, or
- * 0. */
+/* Makes a record of a finished transaction (of m->reply when that is set); silently none when
+ * memory is refused. merge: hash, or 0. */
 void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge);
 void tsx_record_on_request(struct tsx_mgr *m, struct tsx_record *r, struct tp_rx *rx);
 void tsx_record_free_oldest(struct tsx_mgr *m);

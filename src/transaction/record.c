@@ -2,8 +2,10 @@
  *
  * For 32 s (Timer J) a repeated request must be answered with the same response. That is the most
  * numerous object of an exchange (every REGISTER, OPTIONS, BYE leaves one), so it is nothing but
- * the key's hashes, the time and the bytes of the response, in one piece of memory of a fitting
- * size. Where the answer goes is not kept: it goes back where the repeated request comes from.
+ * the key's hashes, the time and the response, in one piece of memory of a fitting size. Of a
+ * response of our own (tsx_reply) only what the repeated request does not tell is kept: status and
+ * extra lines. Where the answer goes is not kept: it goes back where the repeated request comes
+ * from.
  * Since all records live equally long, they are in a list in order of time with a single timer at
  * its head.
  *
@@ -79,21 +81,24 @@ void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge)
 	struct tsx_mgr *m = s->t.m;
 	uint64_t hash = s->key.hash;
 	uint64_t check = tsx_key_check(m, s->rx->msg, s->rx->msg->method);
+	unsigned status = response.n ? m->reply.status : 0;
+	struct str kept = status ? m->reply.lines : response;
 	if (!hash || !check || m->max_records == 0)
 		return;
 	while (m->n_records >= m->max_records)
 		tsx_record_free_oldest(m);
 	uint8_t klass;
-	struct tsx_record *r = get(m, sizeof(*r) + response.n, &klass);
+	struct tsx_record *r = get(m, sizeof(*r) + kept.n, &klass);
 	if (!r)
 		return;
 	*r = (struct tsx_record){.key = {.is_record = true}};
 	r->klass = klass;
 	r->check = check;
 	r->state = NIST_COMPLETED;
-	r->n_bytes = (uint32_t)response.n;
-	if (response.n)
-		memcpy(r->bytes, response.p, response.n);
+	r->status = (uint16_t)status;
+	r->n_bytes = (uint32_t)kept.n;
+	if (kept.n)
+		memcpy(r->bytes, kept.p, kept.n);
 	keytab_add(&m->by_key, &r->key, hash);
 	if (merge)
 		htab_add(&m->by_merge, &r->merge, merge);
@@ -106,12 +111,15 @@ void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge)
 void tsx_record_on_request(struct tsx_mgr *m, struct tsx_record *r, struct tp_rx *rx)
 {
 	fsm_step(&tsx_machines[TSX_NIST], &m->fsm[TSX_NIST], &r->state, NIST_REQUEST);
-	m->stats.retransmits_absorbed++;
-	if (!r->n_bytes)
-		return;
+	struct str kept = str_of(r->bytes, r->n_bytes);
 	struct tp_dst dst = tp_response_dst(rx);
+	m->stats.retransmits_absorbed++;
+	if (!r->status && !kept.n)
+		return;
 	m->stats.retransmits_sent++;
-	if (tp_send(m->tp, &dst, str_of(r->bytes, r->n_bytes), 0) != OK)
+	if (r->status)
+		tsx_answer_stateless(m, rx, r->status, STR_NONE, kept);
+	else if (tp_send(m->tp, &dst, kept, 0) != OK)
 		m->stats.transport_errors++;
 }
 

@@ -282,11 +282,26 @@ enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str rea
 	if (!s || s->t.is_over)
 		return ERR_STATE;
 	enum err e = tsx_write_reply(m, s->rx, status, reason, extra_lines);
-	if (e == OK)
+	if (e == OK) {
+		m->reply.status = reason.n ? 0 : status;
+		m->reply.lines = extra_lines;
 		e = tsx_respond(m, st, status, buf_view(&m->scratch));
+		m->reply.status = 0;
+	}
 	if (e != OK && e != ERR_STATE && status >= 200)
 		tsx_drop_server(m, st); /* nobody would try again, and it must end */
 	return e;
+}
+
+enum err tsx_reply_and_forget(struct tsx_mgr *m, tsx_id st, unsigned status, struct str extra_lines)
+{
+	struct tsx_server *s = find(m, st);
+	if (!s || s->t.is_over)
+		return ERR_STATE;
+	tsx_answer_stateless(m, s->rx, status, STR_NONE, extra_lines);
+	unlink_server(s);
+	tsx_end_later(&s->t, TSX_END_DONE);
+	return OK;
 }
 
 struct tp_rx *tsx_request(struct tsx_mgr *m, tsx_id st)

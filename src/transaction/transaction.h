@@ -77,6 +77,11 @@ enum err tsx_respond(struct tsx_mgr *m, tsx_id st, unsigned status, struct str b
  * transaction ends without (TSX_END_DROPPED); the peer repeats its request. */
 enum err tsx_reply(struct tsx_mgr *m, tsx_id st, unsigned status, struct str reason,
 		   struct str extra_lines);
+/* For challenges: answers once and forgets the request, so that who is not known yet takes no
+ * memory. Its repetition is a new request, an ACK that comes for the answer a stray one. ERR_STATE
+ * as above. [RFC3261 26.3.2.4] */
+enum err tsx_reply_and_forget(struct tsx_mgr *m, tsx_id st, unsigned status,
+			      struct str extra_lines);
 /* The To tag that tsx_reply uses for this transaction (stable: a keyed hash), for whoever builds
  * his own response. */
 struct str tsx_to_tag(struct tsx_mgr *m, const struct sip_msg *req, char out[24]);

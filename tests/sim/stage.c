@@ -30,7 +30,8 @@ static void on_note(void *ctx, const struct exc_note *n)
 {
 	struct stage *s = ctx;
 	size_t room = sizeof(s->notes) - s->n_notes;
-	int len = snprintf(s->notes + s->n_notes, room, STR_FMT "\n", STR_ARG(n->text));
+	int len = snprintf(s->notes + s->n_notes, room, STR_FMT ": " STR_FMT "\n", STR_ARG(n->user),
+			   STR_ARG(n->text));
 	if (len > 0 && (size_t)len < room)
 		s->n_notes += (size_t)len;
 }

@@ -130,8 +130,8 @@ TEST_NO_OOM(register_wrong_password)
 	stage_register(s, b);
 	CHECK_EQ(a->outcome, PH_AUTH);
 	CHECK_EQ(b->outcome, PH_AUTH);
-	CHECK(strstr(s->notes, "1001 was refused"));
-	CHECK(strstr(s->notes, "nobody was refused"));
+	CHECK(strstr(s->notes, "1001: wrong password"));
+	CHECK(strstr(s->notes, "nobody: unknown user"));
 	stage_free(s);
 }
 

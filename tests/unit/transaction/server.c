@@ -180,6 +180,57 @@ TEST(non_invite_and_its_record)
 	rig_free(r);
 }
 
+/* Of an answer of our own only a part is kept: what is sent again is nevertheless the same. */
+TEST(a_record_answers_byte_for_byte)
+{
+	struct rig *r = rig_new();
+	struct buf first;
+	buf_init(&first);
+	peer_request(r, "OPTIONS", "z9hG4bK1", NULL);
+	CHECK_EQ(tsx_reply(r->m, r->st, 200, STR_NONE, STR("Allow: INVITE\r\nX: y\r\n")), OK);
+	rig_run_ms(r, 10);
+	buf_str(&first, buf_view(&r->last));
+	CHECK(first.err == OK && str_find(buf_view(&first), STR("Allow: INVITE")) != SIZE_MAX);
+	buf_clear(&r->last);
+	peer_request(r, "OPTIONS", "z9hG4bK1", NULL);
+	rig_run_ms(r, 10);
+	CHECK_STR_EQ(buf_view(&r->last), buf_view(&first));
+	buf_fini(&first);
+	rig_free(r);
+}
+
+/* [RFC3261 26.3.2.4]: who is challenged takes no memory, whatever he repeats */
+TEST(challenges_are_forgotten)
+{
+	struct rig *r = rig_new();
+	struct tsx_stats st;
+	static const char *const methods[] = {"OPTIONS", "INVITE"};
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		rig_clear(r);
+		peer_request(r, methods[i], "z9hG4bK1", NULL);
+		CHECK_EQ(tsx_reply_and_forget(r->m, r->st, 407, STR("X: y\r\n")), OK);
+		CHECK_EQ(tsx_reply_and_forget(r->m, r->st, 407, STR_NONE), ERR_STATE);
+		rig_run_ms(r, 600); /* no Timer G */
+		tsx_stats(r->m, &st);
+		CHECK_EQ(st.live_server, 0);
+		CHECK_EQ(st.live_records, 0);
+		peer_request(r, methods[i], "z9hG4bK1", NULL);
+		CHECK_EQ(tsx_reply_and_forget(r->m, r->st, 407, STR_NONE), OK);
+		rig_run_ms(r, 100);
+		if (i == 0)
+			CHECK_LOG(r, "0 user request OPTIONS\n"
+				     "0 user end server DONE\n"
+				     "0 peer 407 Proxy Authentication Required\n"
+				     "600 user request OPTIONS\n"
+				     "600 user end server DONE\n"
+				     "600 peer 407 Proxy Authentication Required\n");
+	}
+	peer_request(r, "ACK", "z9hG4bK1", "x");
+	rig_run_ms(r, 1);
+	CHECK(str_ends(rig_log(r), STR("user ack\n")));
+	rig_free(r);
+}
+
 TEST(records_are_bounded)
 {
 	struct rig *r = rig_new();
