@@ -55,6 +55,19 @@ static inline uint64_t fold(uint64_t w)
 	return w | ((ge_a ^ gt_z) & ~w & high) >> 2;
 }
 
+/* The last n < 8 bytes before `end`, of `all` bytes in all. */
+static inline uint64_t load_rest(const unsigned char *end, size_t n, size_t all)
+{
+	if (n == 0)
+		return 0;
+	if (all >= 8)
+		return load64(end - 8) >> (64 - 8 * n);
+	uint64_t w = 0;
+	for (size_t i = 0; i < n; i++)
+		w |= (uint64_t)(end - n)[i] << (8 * i);
+	return w;
+}
+
 static inline uint64_t sip24(const uint8_t key[16], const void *p, size_t n, bool is_folded)
 {
 	const unsigned char *in = p;
@@ -62,6 +75,7 @@ static inline uint64_t sip24(const uint8_t key[16], const void *p, size_t n, boo
 	uint64_t v0 = k0 ^ 0x736f6d6570736575, v1 = k1 ^ 0x646f72616e646f6d;
 	uint64_t v2 = k0 ^ 0x6c7967656e657261, v3 = k1 ^ 0x7465646279746573;
 	uint64_t last = (uint64_t)n << 56, w = 0;
+	size_t all = n;
 	for (; n >= 8; n -= 8, in += 8) {
 		w = load64(in);
 		if (is_folded)
@@ -71,9 +85,7 @@ static inline uint64_t sip24(const uint8_t key[16], const void *p, size_t n, boo
 		SIP_ROUND;
 		v0 ^= w;
 	}
-	w = 0;
-	for (size_t i = 0; i < n; i++)
-		w |= (uint64_t)in[i] << (8 * i);
+	w = load_rest(in + n, n, all);
 	last |= is_folded ? fold(w) : w;
 	v3 ^= last;
 	SIP_ROUND;

@@ -51,11 +51,14 @@ void lim_free(struct lim *l)
 static uint64_t key_hash(const struct lim *l, const struct addr *from, struct str user,
 			 struct str method)
 {
-	struct addr ip = *from; /* who storms from ever new ports is still one */
-	ip.port = 0;
-	uint64_t in[3] = {addr_hash(l->key, &ip), siphash(l->key, user.p, user.n),
-			  siphash(l->key, method.p, method.n)};
-	uint64_t h = siphash(l->key, in, sizeof(in));
+	/* without the port: who storms from ever new ones is still one; long names share a bucket */
+	char party[sizeof(from->ip) + 64 + 16] = {0};
+	user = str_sub(user, 0, 64);
+	method = str_sub(method, 0, 16);
+	memcpy(party, from->ip, sizeof(from->ip));
+	memcpy(party + sizeof(from->ip), method.p, method.n);
+	memcpy(party + sizeof(from->ip) + 16, user.p, user.n);
+	uint64_t h = siphash(l->key, party, sizeof(from->ip) + 16 + user.n);
 	return h ? h : 1;
 }
 
