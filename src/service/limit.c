@@ -51,7 +51,8 @@ void lim_free(struct lim *l)
 static uint64_t key_hash(const struct lim *l, const struct addr *from, struct str user,
 			 struct str method)
 {
-	/* without the port: who storms from ever new ones is still one; long names share a bucket */
+	/* without the port: who storms from ever new ones is still one; long names share a bucket
+	 */
 	char party[sizeof(from->ip) + 64 + 16] = {0};
 	user = str_sub(user, 0, 64);
 	method = str_sub(method, 0, 16);
