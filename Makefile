@@ -1,6 +1,7 @@
 # The developers' menu. `./run` and `./test` need none of it.
-.PHONY: all test lint format asan tsan fuzz bench cover install clean help
+.PHONY: all test storm lint format asan tsan fuzz bench cover install clean help
 BUILD = build
+RUNG_SEEDS ?= 1000
 PREFIX ?= /usr/local
 
 all: ## builds build/rung
@@ -10,6 +11,12 @@ all: ## builds build/rung
 
 test: ## all tests but lint
 	@./test
+
+storm: ## 1,000 seeds of lost, repeated and reordered messages: make storm [RUNG_SEEDS=1000] [RUNG_SEED=187]
+	@tools/deps run
+	@tools/build $(BUILD) tests/sim/sim_storm tests/sim/sim_storm_ua
+	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm
+	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm_ua
 
 lint: ## house rules, clang-format, clang-tidy, shellcheck
 	@tools/lint

@@ -26,11 +26,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DRAIN_US       3000000ull
-#define DRAIN_POLL_US  50000ull
-#define TICK_BUSY_US   20000ull
-#define TICK_IDLE_US   100000ull
-#define QUIET_US       10000000ull /* without a message: time to tidy up */
+#define DRAIN_US      3000000ull
+#define DRAIN_POLL_US 50000ull
+#define TICK_BUSY_US  20000ull
+#define TICK_IDLE_US  100000ull
+/* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
+#define QUIET_US       40000000ull
 #define N_WORKERS      2
 #define FIRST_ACCOUNTS 2
 

@@ -15,6 +15,7 @@
 
 #define TONE_TOLERANCE  0.03
 #define TONE_LEVEL_DBM0 (-12.0)
+#define RING_LIMIT_S    240
 
 struct call {
 	struct link link;
@@ -249,6 +250,15 @@ static void on_ring_timer(struct tmr *t)
 	enum err e = c->plan->reject ? ses_reject(c->ses, c->plan->reject, STR_NONE, STR_NONE)
 				     : ses_answer(c->ses);
 	(void)e; /* ERR_STATE: the caller has given up, ENDED tells */
+}
+
+/* Nobody answers here, and no CANCEL came, perhaps because nothing that we sent arrived. Whoever
+ * waits longer than Timer C has given up by now. [RFC3261 16.6 step 11, 9.1] */
+static void on_ring_limit(struct tmr *t)
+{
+	struct call *c = CONTAINER_OF(t, struct call, ring);
+	enum err e = ses_reject(c->ses, 480, STR_NONE, STR_NONE);
+	(void)e; /* ERR_STATE: as above */
 }
 
 /* ---- events of the session ------------------------------------------------------------------- */
@@ -523,7 +533,10 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 	}
 	enum err e = ses_ring(c->ses, 180, false);
 	(void)e; /* ERR_STATE: cancelled meanwhile, ENDED tells */
-	start_timer(c, &c->ring, plan->ring_s, on_ring_timer);
+	if (plan->ring_s < 0)
+		start_timer(c, &c->ring, RING_LIMIT_S, on_ring_limit);
+	else
+		start_timer(c, &c->ring, plan->ring_s, on_ring_timer);
 }
 
 bool ph_hangup_all(struct ph *ph)

@@ -62,7 +62,7 @@ struct ph_plan {
 	double tone_hz;            /* 0: silence (unless play, is_echo) */
 	bool is_echo;
 	const char *dtmf; /* digits to send once answered, or NULL */
-	double ring_s;    /* callee: until it answers; negative: never */
+	double ring_s;   /* callee: until it answers; negative: never, and 480 after four minutes */
 	unsigned reject; /* callee: status to refuse with (after ring_s when that is set); 0: answer
 			  */
 	double cancel_s; /* caller: gives up that long after the first 1xx over 100 */

@@ -191,12 +191,9 @@ static void accept(struct request *q)
 	const struct sip_msg *m = q->rx->msg;
 	struct loc_scratch scratch;
 	struct loc_binding b;
-	struct sip_out o;
-	char tag[24];
+	struct sip_out o = {.b = &r->out}; /* header lines for tsx_reply */
 	size_t at = 0, n = 0;
 	buf_clear(&r->out);
-	sip_out_response(&o, &r->out, m, 200, STR("OK"), tsx_to_tag(r->env.tsx, m, tag),
-			 &q->rx->from);
 	const struct loc_rec *rec = loc_get(r->env.loc, aor_of(q));
 	while (rec && loc_next(r->env.loc, r->env.shard, rec, &at, &b, &scratch)) {
 		put_contact(&o, &b);
@@ -206,14 +203,14 @@ static void accept(struct request *q)
 		sip_out_copy(&o, m, SIP_HDR_PATH);
 		sip_out_hdr(&o, SIP_HDR_SUPPORTED, STR("path"));
 	}
-	if (sip_out_end(&o, STR_NONE, STR_NONE) != OK) {
+	if (r->out.err) {
 		buf_fini(&r->out);
 		buf_init(&r->out);
 		refuse(q, CODE_NO_MEMORY, STR_NONE);
 		return;
 	}
-	enum err e = tsx_respond(r->env.tsx, q->st, 200, buf_view(&r->out));
-	(void)e; /* ERR_STATE: the transaction has ended; the binding is there all the same */
+	enum err e = tsx_reply(r->env.tsx, q->st, 200, STR_NONE, buf_view(&r->out));
+	(void)e; /* the binding is there all the same; the phone repeats what was not answered */
 	tell(q, 200, CODE_NONE, n);
 	request_end(q);
 }

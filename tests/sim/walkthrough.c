@@ -120,6 +120,30 @@ TEST_NO_OOM(call_not_answered_by_anybody)
 	stage_free(s);
 }
 
+/* Nothing of what the callee says arrives, so the exchange may not cancel its INVITE: the phone must
+ * stop ringing by itself. (Seed 187 of a storm.) [RFC3261 9.1] */
+TEST_NO_OOM(ringing_ends_by_itself)
+{
+	static const struct sim_link deaf = {.delay_us = 1000, .loss = 1};
+	struct stage *s = stage_new(3, 2, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", TP_UDP),
+			   *b = stage_phone(s, "1002", TP_UDP);
+	struct ph_plan plan;
+	stage_register(s, a);
+	stage_register(s, b);
+	ph_plan_init(&plan);
+	ph_plan_init(&b->plan);
+	b->plan.ring_s = -1;
+	sim_link_set(s->sim, b->sim_host, s->server, &deaf);
+	stage_call(a, "1002", &plan);
+	CHECK(stage_run_until(s, 60, has_ended, a));
+	CHECK(strstr(a->log, "408"));
+	CHECK_EQ(b->n_ended, 0);
+	CHECK(stage_run_until(s, 300, has_ended, b));
+	CHECK(strstr(b->log, "480"));
+	stage_free(s);
+}
+
 TEST_NO_OOM(register_wrong_password)
 {
 	struct stage *s = stage_new(3, 2, &lan);
