@@ -296,12 +296,26 @@ void vrd_say_times(struct judge *j, const struct tsx *x)
 	vrd_say(j, n > 8 ? " ... s" : " s");
 }
 
+/* Of our own Warning (service/codes): the text, and the code for `rung explain`. */
+static bool say_own_warning(struct judge *j, struct str warning)
+{
+	static const struct str head = STR_INIT("399 rung \"");
+	if (!str_starts(warning, head))
+		return false;
+	struct str text, code = str_cut(str_skip(warning, head.n), ' ', &text);
+	text = str_sub(text, 0, str_chr(text, '"'));
+	if (!code.n || !text.n)
+		return false;
+	vrd_say(j, "; rung says: " STR_FMT " (" STR_FMT ")", STR_ARG(text), STR_ARG(code));
+	return true;
+}
+
 void vrd_say_why(struct judge *j, const struct trk_ev *e)
 {
 	static const enum trk_fact_kind kinds[] = {TRK_F_REASON, TRK_F_WARNING, TRK_F_NEEDS};
 	for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
 		const struct trk_fact *f = trk_fact(e, kinds[k]);
-		if (!f)
+		if (!f || (kinds[k] == TRK_F_WARNING && say_own_warning(j, trk_fact_text(f))))
 			continue;
 		vrd_say(j, "; it says %s" STR_FMT,
 			kinds[k] == TRK_F_REASON    ? "Reason: "

@@ -208,6 +208,15 @@ TEST_NO_OOM(reasons_are_quoted)
 		   "after it rang for 0.9 s; it says Reason: Q.850;cause=21; it says "
 		   "Warning: 399 h \"no\"");
 	play_end(&p);
+	/* our own codes in our own words, when they are whole */
+	setup(&p);
+	refuse(&p, "404 Not_Found", "To-tag: t\r\nWarning: 399 rung \"4001 nobody of that name\"\r\n");
+	VERDICT_IS(CALL_UNKNOWN_USER, "; rung says: nobody of that name (4001)");
+	play_end(&p);
+	setup(&p);
+	refuse(&p, "404 Not_Found", "To-tag: t\r\nWarning: 399 rung \"4001\"\r\n");
+	VERDICT_IS(CALL_UNKNOWN_USER, "; it says Warning: 399 rung \"4001\"");
+	play_end(&p);
 }
 
 TEST_NO_OOM(no_common_codec)
