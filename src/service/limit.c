@@ -11,6 +11,7 @@
  * moment may both be told that it is news; two parties of one hash share a minute. */
 #include "service/limit.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -53,13 +54,14 @@ static uint64_t key_hash(const struct lim *l, const struct addr *from, struct st
 {
 	/* without the port: who storms from ever new ones is still one; long names share a bucket
 	 */
-	char party[sizeof(from->ip) + 64 + 16] = {0};
-	user = str_sub(user, 0, 64);
-	method = str_sub(method, 0, 16);
-	memcpy(party, from->ip, sizeof(from->ip));
-	memcpy(party + sizeof(from->ip), method.p, method.n);
-	memcpy(party + sizeof(from->ip) + 16, user.p, user.n);
-	uint64_t h = siphash(l->key, party, sizeof(from->ip) + 16 + user.n);
+	char party[sizeof(from->ip) + 16 + 1 + 64];
+	struct buf b;
+	buf_init_fixed(&b, party, sizeof(party));
+	buf_put(&b, from->ip, sizeof(from->ip));
+	buf_str(&b, str_sub(method, 0, 16));
+	buf_chr(&b, ' ');
+	buf_str(&b, str_sub(user, 0, 64));
+	uint64_t h = siphash(l->key, b.p, b.n);
 	return h ? h : 1;
 }
 

@@ -71,8 +71,8 @@ static void env_echo(void *arg, uint64_t n)
 	struct ev_loop *l = arg;
 	while (n--) {
 		send_one(&env_addr);
-		ev_turn(l);
 		env_poll(env, UINT64_MAX);
+		ev_turn(l); /* at whose end the answer leaves */
 		take_answer();
 	}
 }
