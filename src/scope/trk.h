@@ -182,11 +182,11 @@ struct trk_call {
 	bool is_ended_by_caller; /* the BYE came from the caller's side */
 	bool is_taken;           /* callee sent a 2xx */
 	bool is_reported, is_judged;
-	bool is_explained;       /* trk_hint told why the present request failed */
-	bool is_marked;  /* the tracker's user may set it: chosen by a filter */
-	bool is_mid;     /* begun before the capture */
-	bool is_cut;     /* more peers than we keep: the rest is lumped together */
-	uint16_t status; /* final one towards the caller, 0 none */
+	bool is_explained; /* trk_hint told why the present request failed */
+	bool is_marked;    /* the tracker's user may set it: chosen by a filter */
+	bool is_mid;       /* begun before the capture */
+	bool is_cut;       /* more peers than we keep: the rest is lumped together */
+	uint16_t status;   /* final one towards the caller, 0 none */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */
 	uint32_t end_branch;   /* of the first BYE */

@@ -82,8 +82,7 @@ bool vrd_auth(struct judge *j, const struct tsx *x)
 	if (cr && ch && cr->num != ch->num)
 		f->confidence = 60; /* it answered another nonce than the one it was given */
 	vrd_say_peer(j, x->final->from);
-	vrd_say(j,
-		" refused the credentials of \"" STR_FMT "\"%s (%u, realm \"" STR_FMT "\"%s): ",
+	vrd_say(j, " refused the credentials of \"" STR_FMT "\"%s (%u, realm \"" STR_FMT "\"%s): ",
 		STR_ARG(trk_fact_text(cr)), j->hint ? "" : " by asking again", x->final->status,
 		STR_ARG(trk_fact_text(again)),
 		ch && ch->num == again->num ? ", the same nonce" : "");

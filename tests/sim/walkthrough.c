@@ -120,14 +120,13 @@ TEST_NO_OOM(call_not_answered_by_anybody)
 	stage_free(s);
 }
 
-/* Nothing of what the callee says arrives, so the exchange may not cancel its INVITE: the phone must
- * stop ringing by itself. (Seed 187 of a storm.) [RFC3261 9.1] */
+/* Nothing of what the callee says arrives, so the exchange may not cancel its INVITE: the phone
+ * must stop ringing by itself. (Seed 187 of a storm.) [RFC3261 9.1] */
 TEST_NO_OOM(ringing_ends_by_itself)
 {
 	static const struct sim_link deaf = {.delay_us = 1000, .loss = 1};
 	struct stage *s = stage_new(3, 2, &lan);
-	struct stage_phone *a = stage_phone(s, "1001", TP_UDP),
-			   *b = stage_phone(s, "1002", TP_UDP);
+	struct stage_phone *a = stage_phone(s, "1001", TP_UDP), *b = stage_phone(s, "1002", TP_UDP);
 	struct ph_plan plan;
 	stage_register(s, a);
 	stage_register(s, b);

@@ -210,7 +210,8 @@ TEST_NO_OOM(reasons_are_quoted)
 	play_end(&p);
 	/* our own codes in our own words, when they are whole */
 	setup(&p);
-	refuse(&p, "404 Not_Found", "To-tag: t\r\nWarning: 399 rung \"4001 nobody of that name\"\r\n");
+	refuse(&p, "404 Not_Found",
+	       "To-tag: t\r\nWarning: 399 rung \"4001 nobody of that name\"\r\n");
 	VERDICT_IS(CALL_UNKNOWN_USER, "; rung says: nobody of that name (4001)");
 	play_end(&p);
 	setup(&p);
