@@ -55,16 +55,16 @@ static inline uint64_t fold(uint64_t w)
 	return w | ((ge_a ^ gt_z) & ~w & high) >> 2;
 }
 
-/* The last n < 8 bytes before `end`, of `all` bytes in all. */
-static inline uint64_t load_rest(const unsigned char *end, size_t n, size_t all)
+/* The last n < 8 of `all` bytes; they may be at NULL when there are none. */
+static inline uint64_t load_rest(const unsigned char *p, size_t n, size_t all)
 {
 	if (n == 0)
 		return 0;
 	if (all >= 8)
-		return load64(end - 8) >> (64 - 8 * n);
+		return load64(p + n - 8) >> (64 - 8 * n);
 	uint64_t w = 0;
 	for (size_t i = 0; i < n; i++)
-		w |= (uint64_t)(end - n)[i] << (8 * i);
+		w |= (uint64_t)p[i] << (8 * i);
 	return w;
 }
 
@@ -85,7 +85,7 @@ static inline uint64_t sip24(const uint8_t key[16], const void *p, size_t n, boo
 		SIP_ROUND;
 		v0 ^= w;
 	}
-	w = load_rest(in + n, n, all);
+	w = load_rest(in, n, all);
 	last |= is_folded ? fold(w) : w;
 	v3 ^= last;
 	SIP_ROUND;
