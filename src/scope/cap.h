@@ -25,7 +25,7 @@ struct cap_rec {
 	uint16_t link;    /* enum cap_link, or another number of that registry */
 	uint32_t n;       /* bytes captured */
 	uint32_t n_wire;  /* bytes that the frame had */
-	int64_t at_ns;    /* since 1970 UTC */
+	int64_t at_ns;    /* since 1970 UTC, at most 2^62 */
 	uint64_t off;     /* of the bytes in the (unpacked) file */
 	const uint8_t *p; /* borrowed until the next call */
 };

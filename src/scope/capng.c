@@ -70,6 +70,14 @@ static int64_t ticks_ns(uint64_t ticks, uint8_t resol)
 	return exp <= 18 ? (int64_t)(ticks / pow10[exp - 9]) : 0;
 }
 
+/* From 1970 to 2116, so that the difference of any two is a number too. */
+static int64_t time_ns(uint64_t ticks, const struct cap_iface *i)
+{
+	const int64_t last = (int64_t)1 << 62;
+	int64_t ns = (int64_t)((uint64_t)ticks_ns(ticks, i->tsresol) + (uint64_t)i->offset_ns);
+	return ns < 0 ? 0 : ns > last ? last : ns;
+}
+
 static bool on_section(struct cap *c)
 {
 	if (!cap_need(c, 28, "a section header"))
@@ -151,7 +159,7 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 		.link = i->link,
 		.n = caplen,
 		.n_wire = n_wire,
-		.at_ns = (int64_t)((uint64_t)ticks_ns(ticks, i->tsresol) + (uint64_t)i->offset_ns),
+		.at_ns = time_ns(ticks, i),
 		.off = c->off + 8 + hdr,
 		.p = p + hdr,
 	};

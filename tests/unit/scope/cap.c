@@ -182,6 +182,35 @@ TEST_NO_OOM(pcapng_with_two_interfaces_and_two_sections)
 	buf_fini(&e);
 }
 
+/* A damaged file may say any time: the reader's differences must not overflow. */
+TEST_NO_OOM(pcapng_times_are_bounded)
+{
+	static const uint64_t ticks[] = {UINT64_MAX, 1ull << 63, 1ull << 62, 7};
+	static const int64_t want[] = {0, 0, 1ll << 62, 7};
+	struct buf cap, ip, u, m;
+	struct cap *c;
+	struct cap_rec r;
+	buf_init(&cap);
+	buf_init(&ip);
+	buf_init(&u);
+	buf_init(&m);
+	struct str raw = raw_message(&ip, &u, &m);
+	section(&cap);
+	interface(&cap, CAP_LINK_RAW, 9, 0);
+	for (size_t i = 0; i < ARRAY_LEN(ticks); i++)
+		packet(&cap, 0, ticks[i], raw);
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &m), OK);
+	for (size_t i = 0; i < ARRAY_LEN(ticks); i++) {
+		CHECK(cap_next(c, &r));
+		CHECK(r.at_ns == want[i]);
+	}
+	cap_close(c);
+	buf_fini(&cap);
+	buf_fini(&ip);
+	buf_fini(&u);
+	buf_fini(&m);
+}
+
 TEST_NO_OOM(pcapng_simple_packets_and_drops)
 {
 	struct buf cap, body, ip, u, m;
