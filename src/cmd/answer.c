@@ -65,8 +65,7 @@ int cmd_answer(int argc, char **argv)
 	struct opt opts[] = {
 		AGENT_OPTS(&c.agent),
 		{0, "ring",         OPT_SECONDS, &p->ring_s,       "S",      "ring that long before the answer"        },
-		{0, "no-answer",    OPT_FLAG,    &has_no_answer,   NULL,
-			    "ring until the caller gives up, 4 min at most"                                                       },
+		{0, "no-answer",    OPT_FLAG,    &has_no_answer,   NULL,     "only ring, for 4 min at most"            },
 		{0, "reject",       OPT_U32,     &reject,          "CODE",   "refuse with this status, e.g. 486 or 603"},
 		{0, "echo",         OPT_FLAG,    &p->is_echo,      NULL,     "send back what is heard"                 },
 		{0, "play",         OPT_STR,     &p->play,         "F.wav",

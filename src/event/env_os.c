@@ -31,11 +31,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct os_env *os_of(struct env *e)
-{
-	return (struct os_env *)(void *)e;
-}
-
 uint64_t env_clock_us(void)
 {
 	struct timespec t;

@@ -20,11 +20,6 @@ struct env_gate {
 	bool is_blind; /* the kernel had no room for an env: look at all, often */
 };
 
-static struct os_env *os_of(struct env *e)
-{
-	return (struct os_env *)(void *)e;
-}
-
 static const struct os_env *os_of_const(const struct env *e)
 {
 	return (const struct os_env *)(const void *)e;

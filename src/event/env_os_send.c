@@ -167,7 +167,7 @@ bool os_failed_next(struct os_sock *s, struct env_icmp *out)
 
 void os_acquit(struct os_sock *s)
 {
-	struct os_sock **at = &((struct os_env *)(void *)s->head.env)->accused;
+	struct os_sock **at = &os_of(s->head.env)->accused;
 	while (*at && *at != s)
 		at = &(*at)->next_accused;
 	if (*at)
@@ -183,7 +183,7 @@ void os_acquit(struct os_sock *s)
 
 void os_flush(struct env *env)
 {
-	struct os_env *e = (struct os_env *)(void *)env;
+	struct os_env *e = os_of(env);
 	struct os_batch *b = e->batch;
 	int tries = 0;
 	for (unsigned i = 0; b && i < b->n;) {
@@ -224,7 +224,7 @@ enum err os_send(struct env_sock *sock, const void *p, size_t n, const struct ad
 		 const struct addr *from)
 {
 	struct os_sock *s = (struct os_sock *)(void *)sock;
-	struct os_env *e = (struct os_env *)(void *)sock->env;
+	struct os_env *e = os_of(sock->env);
 	if (n > LIMIT_DATAGRAM_BYTES)
 		return ERR_LIMIT;
 	if (to->family != s->local.family)

@@ -4,8 +4,8 @@
  * anything; then the loop sleeps in env_poll until the next timer, a socket or a wake-up, and
  * env_poll calls the sockets' handlers.
  *
- *      ev_turn   deferred → inbox → retired snapshots → timers → (deferred → flush hooks)* →
- * datagrams env_poll  sleep → handlers
+ *      ev_turn   deferred → inbox → old snapshots → timers → (deferred → flush hooks)* → send
+ *      env_poll  sleep → handlers
  *
  * Invariants:
  * 1. A deferred call runs when no handler is on the stack, in the order of ev_defer, before the

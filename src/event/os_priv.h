@@ -60,6 +60,10 @@ struct os_env {
 };
 
 /* env_os.c */
+static inline struct os_env *os_of(struct env *e)
+{
+	return (struct os_env *)(void *)e;
+}
 enum err os_sock_new(struct os_env *e, int fd, enum os_kind kind, unsigned want, env_ready_fn *fn,
 		     void *arg, struct os_sock **out);
 const char *os_why(int error); /* of errno, for people; a static phrase */

@@ -1,7 +1,7 @@
-/* Each wake-up that comes within REST_US of the one before counts up, a later one counts SLOW down;
- * at QUICK the thread begins to rest. It ends after EMPTY rests in a row that found nothing. So a
- * single call, a phone that registers, a quiet night never meet it; at a thousand messages a second
- * it leaves one wake-up in four, at ten thousand one in forty. */
+/* Each wake-up that comes within REST_US of the one before counts up, and each REST_US without one
+ * counts SLOW down; at QUICK the thread begins to rest. It ends after EMPTY rests in a row that
+ * found nothing. So a single call, a phone that registers, a quiet night never meet it; at a
+ * thousand messages a second it leaves one wake-up in four, at ten thousand one in forty. */
 #include "event/rest.h"
 
 #define QUICK 16

@@ -10,6 +10,8 @@
 
 #include "base/assert.h"
 
+#define LINES_MAX 2048 /* the Warning and the longest challenges */
+
 static const struct code_info infos[] = {
 	{0},
 #define CODE(number, id, status, text, cause, remedy)                                              \
@@ -70,30 +72,33 @@ void code_reason_put(struct buf *b, enum code c)
 	buf_fmt(b, "rung;cause=%u;text=\"" STR_FMT "\"", i->number, STR_ARG(i->text));
 }
 
+/* The Warning, and the caller's lines. */
+static enum err put_lines(struct buf *b, enum code c, struct str extra_lines)
+{
+	code_warning_put(b, c);
+	buf_str(b, extra_lines);
+	return b->err;
+}
+
 enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 		    struct str extra_lines)
 {
-	char mem[2048];
+	char mem[LINES_MAX];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	code_warning_put(&b, c);
-	buf_str(&b, extra_lines);
-	if (b.err)
-		return b.err;
-	return tsx_reply(m, st, status ? status : infos[c].status, STR_NONE, buf_view(&b));
+	enum err e = put_lines(&b, c, extra_lines);
+	status = status ? status : infos[c].status;
+	return e == OK ? tsx_reply(m, st, status, STR_NONE, buf_view(&b)) : e;
 }
 
 enum err code_challenge(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 			struct str challenges)
 {
-	char mem[2048];
+	char mem[LINES_MAX];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	code_warning_put(&b, c);
-	buf_str(&b, challenges);
-	if (b.err)
-		return b.err;
-	return tsx_reply_and_forget(m, st, status, buf_view(&b));
+	enum err e = put_lines(&b, c, challenges);
+	return e == OK ? tsx_reply_and_forget(m, st, status, buf_view(&b)) : e;
 }
 
 void code_explain_put(struct buf *b, enum code c)
