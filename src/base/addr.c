@@ -23,21 +23,34 @@
 
 _Static_assert(sizeof(struct addr) == 20, "addr_hash takes the value without padding");
 
+static bool read_octet(const char **p, const char *end, uint8_t *out)
+{
+	const char *q = *p;
+	unsigned v, d;
+	if (q == end || (v = (unsigned char)*q - '0') > 9)
+		return false;
+	if (++q < end && (d = (unsigned char)*q - '0') <= 9) {
+		v = 10 * v + d;
+		if (++q < end && (d = (unsigned char)*q - '0') <= 9) {
+			v = 10 * v + d;
+			q++;
+		}
+	}
+	*p = q;
+	*out = (uint8_t)v;
+	return v <= 255;
+}
+
 /* In one pass: every host in every URI is tried as an address first. */
 static bool parse_v4(struct str s, uint8_t ip[4])
 {
-	size_t at = 0;
-	for (int i = 0; i < 4; i++) {
-		unsigned v = 0, n = 0;
-		for (; at < s.n && s.p[at] >= '0' && s.p[at] <= '9' && n < 4; at++, n++)
-			v = 10 * v + (unsigned)(s.p[at] - '0');
-		if (n == 0 || n > 3 || v > 255)
+	const char *p = s.p, *end = p + s.n;
+	if (s.n < 7) /* "1.2.3.4" */
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (!read_octet(&p, end, &ip[i]) || p == end || *p++ != '.')
 			return false;
-		ip[i] = (uint8_t)v;
-		if (i < 3 && (at == s.n || s.p[at++] != '.'))
-			return false;
-	}
-	return at == s.n;
+	return read_octet(&p, end, &ip[3]) && p == end;
 }
 
 /* One group of up to four hex digits. */
@@ -240,11 +253,17 @@ uint64_t addr_hash(const uint8_t key[16], const struct addr *a)
 
 static void put_v4(struct buf *b, const uint8_t *ip)
 {
+	char text[16], *p = text;
 	for (int i = 0; i < 4; i++) {
-		if (i)
-			buf_chr(b, '.');
-		buf_u64(b, ip[i]);
+		unsigned v = ip[i];
+		if (v > 99)
+			*p++ = (char)('0' + v / 100);
+		if (v > 9)
+			*p++ = (char)('0' + v / 10 % 10);
+		*p++ = (char)('0' + v % 10);
+		*p++ = '.';
 	}
+	buf_put(b, text, (size_t)(p - 1 - text));
 }
 
 /* [RFC5952 4]: lower case, no leading zeros, the longest run of two or more zero groups becomes

@@ -83,6 +83,10 @@ void buf_u64(struct buf *b, uint64_t v)
 {
 	char text[20];
 	size_t at = sizeof(text);
+	if (v < 10) {
+		buf_chr(b, (char)('0' + v));
+		return;
+	}
 	do {
 		text[--at] = (char)('0' + v % 10);
 		v /= 10;
@@ -101,10 +105,12 @@ void buf_hex(struct buf *b, const void *p, size_t n)
 	}
 	if (buf_reserve(b, 2 * n) != OK)
 		return;
+	char *out = b->p + b->n;
 	for (size_t i = 0; i < n; i++) {
-		b->p[b->n++] = digit[in[i] >> 4];
-		b->p[b->n++] = digit[in[i] & 15];
+		*out++ = digit[in[i] >> 4];
+		*out++ = digit[in[i] & 15];
 	}
+	b->n += 2 * n;
 }
 
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap)

@@ -6,10 +6,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* SipHash-2-4 [Aumasson, Bernstein 2012]; key of 16 bytes. */
+/* SipHash-2-4 [Aumasson, Bernstein 2012]; key of 16 bytes. For what leaves the process. */
 uint64_t siphash(const uint8_t key[16], const void *p, size_t n);
-/* SipHash with ASCII letters folded to lower case. */
-uint64_t siphash_nocase(const uint8_t key[16], const void *p, size_t n);
+/* SipHash-1-3, for tables and what else stays inside; the second with ASCII letters folded to lower
+ * case. */
+uint64_t htab_hash(const uint8_t key[16], const void *p, size_t n);
+uint64_t htab_hash_nocase(const uint8_t key[16], const void *p, size_t n);
 
 struct hnode {
 	struct hnode *next;

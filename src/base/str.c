@@ -62,7 +62,7 @@ static bool ieq_bytes(const char *a, const char *b, size_t n)
 
 bool str_ieq(struct str a, struct str b)
 {
-	return a.n == b.n && ieq_bytes(a.p, b.p, a.n);
+	return str_eq(a, b) || (a.n == b.n && ieq_bytes(a.p, b.p, a.n)); /* mostly written alike */
 }
 
 int str_cmp(struct str a, struct str b)

@@ -24,9 +24,9 @@
 
 static uint64_t key_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag)
 {
-	uint64_t h[2] = {siphash(m->key, call_id.p, call_id.n),
-			 siphash(m->key, local_tag.p, local_tag.n)};
-	return siphash(m->key, h, sizeof(h));
+	uint64_t h[2] = {htab_hash(m->key, call_id.p, call_id.n),
+			 htab_hash(m->key, local_tag.p, local_tag.n)};
+	return htab_hash(m->key, h, sizeof(h));
 }
 
 struct dlg *dlg_find(struct dlg_mgr *m, struct str call_id, struct str local_tag,

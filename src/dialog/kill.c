@@ -16,10 +16,10 @@
 static uint64_t name_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag,
 			struct str remote_tag)
 {
-	uint64_t h[3] = {siphash(m->key, call_id.p, call_id.n),
-			 siphash(m->key, local_tag.p, local_tag.n),
-			 siphash(m->key, remote_tag.p, remote_tag.n)};
-	return siphash(m->key, h, sizeof(h));
+	uint64_t h[3] = {htab_hash(m->key, call_id.p, call_id.n),
+			 htab_hash(m->key, local_tag.p, local_tag.n),
+			 htab_hash(m->key, remote_tag.p, remote_tag.n)};
+	return htab_hash(m->key, h, sizeof(h));
 }
 
 static void close_grave(struct dlg_mgr *m, struct dlg_grave *g)

@@ -33,7 +33,7 @@ uint16_t loc_agent_id(struct loc_shard *s, struct str text)
 	text = str_sub(text, 0, AGENT_MAX);
 	if (!text.n)
 		return 0;
-	uint64_t h = siphash(s->all->key, text.p, text.n);
+	uint64_t h = htab_hash(s->all->key, text.p, text.n);
 	for (struct hnode *k = htab_first(&s->agents, h); k; k = htab_next(k)) {
 		struct loc_agent *a = CONTAINER_OF(k, struct loc_agent, node);
 		if (str_eq(str_of(a->text, a->n), text))
@@ -168,7 +168,7 @@ static enum err load(struct loc *l)
 	memcpy(l->key, b.p, sizeof(l->key));
 	e = st_bindings_load(l->st, on_load, l);
 	if (e == OK)
-		e = st_journals_open(l->st, l->shards, (uint32_t)siphash(l->key, "layout", 6),
+		e = st_journals_open(l->st, l->shards, (uint32_t)htab_hash(l->key, "layout", 6),
 				     &rewrite);
 	if (e != OK)
 		return e;

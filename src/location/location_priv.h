@@ -48,7 +48,7 @@ struct loc {
 
 static inline uint64_t loc_hash(const struct loc *l, struct str aor)
 {
-	return siphash(l->key, aor.p, aor.n);
+	return htab_hash(l->key, aor.p, aor.n);
 }
 /* The loop of a shard must be the caller's: clocks are per loop. */
 static inline uint32_t loc_now_s(const struct loc_shard *s)

@@ -59,7 +59,7 @@ static bool fold(struct str name, char out[NAME_MAX_BYTES + 2])
 
 static uint64_t hash_of(const struct dns *d, struct str name, unsigned types)
 {
-	return siphash(d->key, name.p, name.n) + types;
+	return htab_hash(d->key, name.p, name.n) + types;
 }
 
 static struct dns_entry *find(struct dns *d, struct str name, unsigned types)

@@ -239,7 +239,7 @@ const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
 uint64_t trk_call_hash(const struct trk *t, struct str call_id)
 {
 	call_id = str_sub(call_id, 0, MAX_CALL_ID);
-	return siphash(t->cfg.hash_key, call_id.p, call_id.n);
+	return htab_hash(t->cfg.hash_key, call_id.p, call_id.n);
 }
 
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash)

@@ -202,12 +202,12 @@ static bool go_on(struct trk *t, struct entry *e, const struct trk_packet *p, bo
 bool trk_quick_take(struct trk *t, const struct trk_packet *p)
 {
 	struct trk_quick *q = t->quick;
-	struct str call_id, branch;
+	struct str call_id;
 	bool is_register = str_starts(p->bytes, STR("REGISTER "));
 	if (!is_register && q->entries.n == 0)
 		return false;
 	unsigned status = is_register ? 0 : status_of(p->bytes);
-	if (!sip_peek_call_id(p->bytes, &call_id, &branch))
+	if (!sip_peek_call_id(p->bytes, &call_id))
 		return false;
 	/* With a keyed hash of 64 bits two Call-IDs do not meet; if they did, both went the long
 	 * way. */

@@ -106,7 +106,7 @@ static void index_entries(struct snapshot *s, size_t n_bytes)
 {
 	for (size_t off = 0; off < n_bytes;) {
 		const struct entry *e = (const void *)(s->entries + off);
-		size_t i = (size_t)siphash(s->key, e->name, e->name_n) & (s->n_slots - 1);
+		size_t i = (size_t)htab_hash(s->key, e->name, e->name_n) & (s->n_slots - 1);
 		while (s->slot[i])
 			i = (i + 1) & (s->n_slots - 1);
 		s->slot[i] = (uint32_t)off + 1;
@@ -295,7 +295,7 @@ static void fill(const struct entry *e, struct str name, struct acc_user *out)
 bool acc_find(struct acc *a, struct str user, struct acc_user *out)
 {
 	const struct snapshot *s = ev_snap_get(&a->current);
-	size_t i = (size_t)siphash(s->key, user.p, user.n) & (s->n_slots - 1);
+	size_t i = (size_t)htab_hash(s->key, user.p, user.n) & (s->n_slots - 1);
 	for (; s->slot[i]; i = (i + 1) & (s->n_slots - 1)) {
 		const struct entry *e = (const void *)(s->entries + s->slot[i] - 1);
 		struct str name = str_of(e->name, e->name_n);

@@ -51,13 +51,12 @@ static struct rt_side caller_side(const struct tp_rx *rx)
 {
 	const struct sip_msg *m = rx->msg;
 	struct rt_side none = {0}, back = {.is_set = true, .dst = tp_dst_back(rx)};
-	struct sip_via via;
 	struct sip_addr contact;
 	if (sip_has(m, SIP_HDR_RECORD_ROUTE) || sip_count(m, SIP_HDR_VIA) > 1)
 		return none;
 	if (rx->proto != TP_UDP)
 		return back;
-	if (sip_via_parse(m->via, &via) != OK || !via.has_rport)
+	if (!m->via_has_rport)
 		return none;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_CONTACT), &contact) != OK || contact.uri_err)
 		return none;

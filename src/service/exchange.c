@@ -53,19 +53,24 @@ void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r)
 static void note_registered(struct exc_shard *s, const struct reg_outcome *o)
 {
 	struct exc *x = s->x;
-	char mem[600], from[ADDR_TEXT_MAX];
+	char mem[600];
 	struct buf b;
 	if (!x->note || (!o->n_added && !o->n_removed)) /* a refresh is no news */
 		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	addr_text(&o->from, from);
-	if (o->n_added)
-		buf_fmt(&b, STR_FMT " registered from %s for %u s", STR_ARG(o->user), from,
-			o->expires_s);
-	else
-		buf_fmt(&b, STR_FMT " unregistered from %s", STR_ARG(o->user), from);
-	if (o->user_agent.n)
-		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(o->user_agent, 0, 60)));
+	buf_str(&b, o->user); /* not by printf: this is told of each of thousands a second */
+	buf_str(&b, o->n_added ? STR(" registered from ") : STR(" unregistered from "));
+	addr_put(&b, &o->from);
+	if (o->n_added) {
+		buf_str(&b, STR(" for "));
+		buf_u64(&b, o->expires_s);
+		buf_str(&b, STR(" s"));
+	}
+	if (o->user_agent.n) {
+		buf_str(&b, STR(" ("));
+		buf_str(&b, str_sub(o->user_agent, 0, 60));
+		buf_chr(&b, ')');
+	}
 	struct exc_note n = {.kind = EXC_NOTE_REGISTERED,
 			     .shard = s->n,
 			     .at_us = ev_now_us(s->loop),

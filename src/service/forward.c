@@ -78,14 +78,14 @@ bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m)
 	return false;
 }
 
-/* Removes a parameter of the top Via, with its semicolon, wherever it stands. */
-static void remove_via_param(struct sip_edits *ed, const struct sip_via *top, struct str wanted)
+/* Removes received and rport from the top Via, with their semicolons, wherever they stand. */
+static void remove_source(struct sip_edits *ed)
 {
 	const struct sip_msg *m = ed->msg;
-	struct str rest = top->params, name, value;
+	struct str rest = m->via_params, name, value;
 	while (sip_param_next(&rest, &name, &value)) {
 		const char *at = name.p, *end = rest.p ? rest.p : m->via.p + m->via.n;
-		if (!str_ieq(name, wanted))
+		if (!str_ieq(name, STR("received")) && !str_ieq(name, STR("rport")))
 			continue;
 		while (at > m->via.p && *at != ';')
 			at--;
@@ -98,21 +98,17 @@ static void remove_via_param(struct sip_edits *ed, const struct sip_via *top, st
 static void edit_source(struct sip_edits *ed, const struct fwd_plan *p, struct buf *b)
 {
 	const struct sip_msg *m = p->rx->msg;
-	struct sip_via top;
 	struct addr host;
-	if (sip_via_parse(m->via, &top) != OK)
+	if (!m->via_host.n)
 		return;
-	bool is_true = addr_parse(top.host, 0, &host) && addr_ip_eq(&host, &p->rx->from);
-	if (top.received.n)
-		remove_via_param(ed, &top, STR("received"));
-	if (top.has_rport)
-		remove_via_param(ed, &top, STR("rport"));
-	if (is_true && !top.has_rport)
+	bool is_true = addr_parse(m->via_host, 0, &host) && addr_ip_eq(&host, &p->rx->from);
+	remove_source(ed);
+	if (is_true && !m->via_has_rport)
 		return;
 	size_t at = b->n;
 	buf_str(b, STR(";received="));
 	addr_put_ip(b, &p->rx->from);
-	if (top.has_rport) {
+	if (m->via_has_rport) {
 		buf_str(b, STR(";rport="));
 		buf_u64(b, p->rx->from.port);
 	}

@@ -61,7 +61,7 @@ static uint64_t key_hash(const struct lim *l, const struct addr *from, struct st
 	buf_str(&b, str_sub(method, 0, 16));
 	buf_chr(&b, ' ');
 	buf_str(&b, str_sub(user, 0, 64));
-	uint64_t h = siphash(l->key, b.p, b.n);
+	uint64_t h = htab_hash(l->key, b.p, b.n);
 	return h ? h : 1;
 }
 

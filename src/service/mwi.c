@@ -101,7 +101,7 @@ static uint32_t count(const struct mwi *m, uint64_t hash, struct str aor)
 
 void mwi_on_subscribe(struct mwi *m, tsx_id st, struct tp_rx *rx, struct str aor)
 {
-	uint64_t hash = siphash(m->key, aor.p, aor.n);
+	uint64_t hash = htab_hash(m->key, aor.p, aor.n);
 	if (count(m, hash, aor) >= m->max_per_user) {
 		code_refuse(m->tsx, st, CODE_TOO_MANY_SUBSCRIPTIONS, STR("Retry-After: 60\r\n"));
 		return;

@@ -288,23 +288,23 @@ static bool is_inner(const struct addr *a)
 
 static bool is_by_source(const struct tp_rx *rx, const struct sip_uri *u)
 {
-	struct sip_via via;
+	const struct sip_msg *m = rx->msg;
 	struct addr via_ip, contact = u->ip;
 	const struct addr *src = &rx->from;
 	contact.port = u->port ? u->port : 5060;
 	if (u->is_ip && addr_eq(&contact, src) && !tp_is_reliable(rx->proto))
 		return false; /* the usual phone */
-	if (!is_direct(rx->msg) || sip_via_parse(rx->msg->via, &via) != OK)
+	if (!is_direct(m) || !m->via_host.n)
 		return false;
 	if (!u->is_ip) /* names that nobody resolves; and a connection needs no name */
 		return tp_is_reliable(rx->proto) || str_ends(u->host, STR(".invalid"));
-	bool is_via_ip = addr_parse(via.host, 0, &via_ip);
+	bool is_via_ip = addr_parse(m->via_host, 0, &via_ip);
 	bool is_true_host = is_via_ip && addr_ip_eq(&via_ip, src);
 	if (addr_ip_eq(&contact, src)) {
 		if (tp_is_reliable(rx->proto))
 			return true;
-		bool is_true = is_true_host && (via.port ? via.port : 5060) == src->port;
-		return contact.port != src->port && !is_true && via.has_rport;
+		bool is_true = is_true_host && (m->via_port ? m->via_port : 5060) == src->port;
+		return contact.port != src->port && !is_true && m->via_has_rport;
 	}
 	if (is_true_host) /* another machine; or an ALG that rewrote Via but not Contact */
 		return is_inner(&contact) && !is_inner(src);

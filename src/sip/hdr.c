@@ -55,9 +55,7 @@ static const char *via_sent_by(const char *p, const char *end, struct sip_via *o
 		out->host = str_of(p + 1, (size_t)(close - p - 1));
 		p = close + 1;
 	} else {
-		while (p < end &&
-		       (cc_is(*p, CC_ALPHA | CC_DIGIT) || *p == '.' || *p == '-' || *p == '_'))
-			p++;
+		p = cc_span(p, end, CC_HOST);
 		out->host = str_of(start, (size_t)(p - start));
 		if (p == start)
 			return NULL;

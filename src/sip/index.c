@@ -309,7 +309,9 @@ static void read_via(struct sip_msg *m)
 	m->via = str_of(v.p, (size_t)(cc_trim_end(v.p, stop) - v.p));
 	m->via_branch = via.branch;
 	m->via_host = via.host;
+	m->via_params = via.params;
 	m->via_port = via.port;
+	m->via_has_rport = via.has_rport;
 	if (via.branch.n <= 7 ||
 	    (memcmp(via.branch.p, "z9hG4bK", 7) != 0 && !str_istarts(via.branch, STR("z9hG4bK"))))
 		diag_row(m, SIP_DIAG_VIA_BRANCH, SIP_HDR_VIA);
@@ -558,11 +560,10 @@ enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t
 	return e;
 }
 
-bool sip_peek_call_id(struct str bytes, struct str *call_id, struct str *via_branch)
+bool sip_peek_call_id(struct str bytes, struct str *call_id)
 {
 	const char *p = bytes.p, *end = cc_end(bytes);
-	bool has_id = false, has_via = false;
-	*call_id = *via_branch = STR_NONE;
+	*call_id = STR_NONE;
 	while (p < end && (*p == '\r' || *p == '\n'))
 		p++;
 	struct scan s;
@@ -571,17 +572,11 @@ bool sip_peek_call_id(struct str bytes, struct str *call_id, struct str *via_bra
 	if (!p)
 		return false;
 	struct scan_line l;
-	for (p++; !(has_id && has_via); p = l.next) {
+	for (p++;; p = l.next) {
 		enum scan_kind kind = scan_line(&s, p, &l);
-		if (kind == SCAN_HEADER && l.id == SIP_HDR_CALL_ID && !has_id) {
+		if (kind == SCAN_HEADER && l.id == SIP_HDR_CALL_ID) {
 			*call_id = l.value;
-			has_id = true;
-		} else if (kind == SCAN_HEADER && l.id == SIP_HDR_VIA && !has_via) {
-			struct sip_via via;
-			const char *stop;
-			if (sip_via_scan(l.value.p, l.value.p + l.value.n, &via, &stop) == OK)
-				*via_branch = via.branch;
-			has_via = true;
+			break;
 		}
 		if (kind == SCAN_BLANK || l.is_cut)
 			break;

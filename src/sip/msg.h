@@ -42,8 +42,9 @@ struct sip_msg {
 
 	/* eager fields; empty or zero where absent or unreadable (then there is a diagnostic) */
 	struct str via; /* the topmost Via value (up to the comma), unparsed */
-	struct str via_branch, via_host;
+	struct str via_branch, via_host, via_params;
 	uint16_t via_port; /* 0 when not given */
+	bool via_has_rport;
 	struct str call_id, from_tag, to_tag;
 	uint32_t cseq;
 	bool has_cseq, has_max_forwards, has_content_length;
@@ -115,4 +116,4 @@ int sip_msg_verdict(const struct sip_msg *m, const struct sip_diag **why);
 
 /* The Call-ID of unparsed bytes, for finding the owning shard; false when there is none. It is the
  * index code itself, so that compact, folded and duplicate headers behave alike. */
-bool sip_peek_call_id(struct str bytes, struct str *call_id, struct str *via_branch);
+bool sip_peek_call_id(struct str bytes, struct str *call_id);

@@ -8,6 +8,8 @@
 
 #include "sip/out.h"
 
+#include "sip/chars.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -128,10 +130,10 @@ struct patch { /* of the topmost Via: at `at`, `del` bytes give way to `ins` */
 	struct str ins;
 };
 
-static bool is_source(const struct sip_via *via, const struct addr *from)
+static bool is_source(struct str host, const struct addr *from)
 {
 	struct addr a;
-	return addr_parse(via->host, 0, &a) && addr_ip_eq(&a, from);
+	return addr_parse(host, 0, &a) && addr_ip_eq(&a, from);
 }
 
 /* The parameters that tell the client where its request came from: received whenever rport was
@@ -140,41 +142,38 @@ static bool is_source(const struct sip_via *via, const struct addr *from)
 static unsigned via_patches(const struct sip_msg *req, const struct addr *from, char text[96],
 			    struct patch out[2])
 {
-	struct sip_via via;
-	struct str name, port, rest;
-	unsigned n = 0;
-	if (sip_via_parse(req->via, &via) != OK || (!via.has_rport && is_source(&via, from)))
+	struct str name, value, rest = req->via_params, received = STR_NONE, rport = STR_NONE;
+	bool is_bare = false;
+	if (!req->via_host.n || (!req->via_has_rport && is_source(req->via_host, from)))
 		return 0;
+	while (sip_param_next(&rest, &name, &value)) {
+		if (CC_IS_WORD(name, "received")) {
+			received = value;
+		} else if (CC_IS_WORD(name, "rport")) {
+			is_bare = !value.p; /* then its place is behind the name */
+			rport = is_bare ? str_of(name.p + name.n, 0) : value;
+		}
+	}
 	struct buf b;
 	buf_init_fixed(&b, text, 96);
-	if (via.received.n) {
-		bool is_ref = via.received.p[-1] == '[';
-		addr_put_ip(&b, from);
-		out[n++] = (struct patch){via.received.p - is_ref, via.received.n + 2u * is_ref,
-					  buf_view(&b)};
-	} else {
+	if (!received.n)
 		buf_str(&b, STR(";received="));
-		addr_put_ip(&b, from);
-		out[n++] = (struct patch){req->via.p + req->via.n, 0, buf_view(&b)};
+	addr_put_ip(&b, from);
+	struct patch ip = {received.n ? received.p : req->via.p + req->via.n, received.n,
+			   buf_view(&b)};
+	if (!rport.p) {
+		out[0] = ip;
+		return 1;
 	}
-	for (rest = via.params; via.has_rport && sip_param_next(&rest, &name, &port);) {
-		if (!str_ieq(name, STR("rport")))
-			continue;
-		size_t start = b.n;
-		if (!port.p) { /* stands without '=': behind the name */
-			port = str_of(name.p + name.n, 0);
-			buf_chr(&b, '=');
-		}
-		buf_u64(&b, from->port);
-		out[n++] = (struct patch){port.p, port.n, str_of(text + start, b.n - start)};
-		break;
-	}
-	if (n == 2 && out[1].at <= out[0].at) {
-		struct patch first = out[1];
-		out[1] = out[0];
-		out[0] = first;
-	}
-	return n;
+	size_t start = b.n;
+	if (is_bare)
+		buf_chr(&b, '=');
+	buf_u64(&b, from->port);
+	struct patch port = {rport.p, rport.n, str_of(text + start, b.n - start)};
+	bool is_port_first = port.at <= ip.at; /* a bare one may stand where the other is added */
+	out[is_port_first] = ip;
+	out[!is_port_first] = port;
+	return 2;
 }
 
 static void put_vias(struct sip_out *o, const struct sip_msg *req, const struct addr *received)

@@ -50,7 +50,7 @@ static bool put_key(struct tsx_mgr *m, const struct sip_msg *req, uint8_t method
 
 static uint64_t hash_of(const uint8_t key[16], const struct buf *b)
 {
-	uint64_t h = siphash_nocase(key, b->p, b->n);
+	uint64_t h = htab_hash_nocase(key, b->p, b->n);
 	return h ? h : 1;
 }
 
@@ -117,6 +117,6 @@ uint64_t tsx_merge_hash(struct tsx_mgr *m, const struct sip_msg *req)
 	put(b, req->call_id);
 	buf_u64(b, req->cseq);
 	put(b, req->method_name);
-	uint64_t h = b->err == OK ? siphash(m->key, b->p, b->n) : 0;
+	uint64_t h = b->err == OK ? htab_hash(m->key, b->p, b->n) : 0;
 	return h || b->err != OK ? h : 1;
 }

@@ -93,5 +93,5 @@ size_t tp_owner_of(struct tp *tp, struct str call_id, struct str via_branch)
 		return tp->shard;
 	if (tp_branch_read(tp, via_branch, &id) && obj_id_shard(id) < tp->n_shards)
 		return obj_id_shard(id);
-	return siphash(tp->call_id_key, call_id.p, call_id.n) % tp->n_shards;
+	return htab_hash(tp->call_id_key, call_id.p, call_id.n) % tp->n_shards;
 }

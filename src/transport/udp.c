@@ -40,7 +40,7 @@ static struct str quoted_branch(struct str head)
 
 static void take_icmp(struct tp *tp, const struct env_icmp *icmp)
 {
-	struct str head = str_of(icmp->head, icmp->n_head), call_id = STR_NONE, peeked = STR_NONE;
+	struct str head = str_of(icmp->head, icmp->n_head), call_id = STR_NONE;
 	struct tp_error e = {.err = ERR_NET, .peer = icmp->peer, .branch = quoted_branch(head)};
 	size_t shard = tp->shard;
 	obj_id id;
@@ -48,7 +48,7 @@ static void take_icmp(struct tp *tp, const struct env_icmp *icmp)
 	if (tp_branch_read(tp, e.branch, &id)) {
 		if (obj_id_shard(id) < tp->n_shards)
 			shard = obj_id_shard(id);
-	} else if (sip_peek_call_id(head, &call_id, &peeked)) {
+	} else if (sip_peek_call_id(head, &call_id)) {
 		shard = tp_owner_of(tp, call_id, STR_NONE);
 	}
 	tp_tell_error(tp, shard, &e);

@@ -5,6 +5,8 @@
 #include "scope/lad.h"
 #include "scope/view.h"
 
+#include <stdlib.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
@@ -34,11 +36,16 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
+	static struct flt *f;
 	struct cap *c;
 	struct buf b;
 	if (!n)
 		return 0;
 	buf_init(&b);
+	if (!f && flt_compile(STR("sip.from.user contains \"1\" || sip.auth.realm || sdp.media || "
+				  "ip.addr == 10.0.0.0/8 || sip.Via.branch || udp contains \"a\""),
+			      &f, &b))
+		abort();
 	if (cap_open_mem(str_of((const char *)p + 1, n - 1), &c, &b)) {
 		buf_fini(&b);
 		return 0;
@@ -52,15 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			      .arg = &b};
 	struct trk *t = trk_new(&cfg);
 	struct cap_walk *w;
-	struct flt *f = NULL;
 	enum err e = cap_walk_new(c, t, &w);
 	const struct cap_frame *fr;
 	struct view_opts vo = {.is_json = p[0] & 8, .is_ascii = p[0] & 1};
-	if (!e)
-		e = flt_compile(
-			STR("sip.from.user contains \"1\" || sip.auth.realm || sdp.media || "
-			    "ip.addr == 10.0.0.0/8 || sip.Via.branch || udp contains \"a\""),
-			&f, &b);
 	while (!e && (fr = cap_walk_next(w))) {
 		flt_match(f, fr);
 		view_messages(&b, fr, &vo);
@@ -71,7 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		trk_flush(t);
 	else
 		draw(&b, t, p[0]);
-	flt_free(f);
 	cap_walk_free(w);
 	trk_free(t);
 	cap_close(c);
