@@ -90,18 +90,34 @@ static void end(enum md_alg alg, union ctx *c, uint8_t out[MD_MAX])
 	}
 }
 
+/* Through b, so that short pieces go in together: a call of libcrypto costs more than the copy. */
+static void gather(enum md_alg alg, union ctx *c, struct buf *b, struct str s)
+{
+	if (s.n > b->cap - b->n) {
+		add(alg, c, b->p, b->n);
+		buf_clear(b);
+	}
+	if (s.n > b->cap)
+		add(alg, c, s.p, s.n);
+	else
+		buf_str(b, s);
+}
+
 struct str md_hex_joined(enum md_alg alg, const struct str *parts, size_t n_parts,
 			 char out[2 * MD_MAX])
 {
 	union ctx c;
 	uint8_t raw[MD_MAX];
+	char text[256];
 	struct buf b;
 	begin(alg, &c);
+	buf_init_fixed(&b, text, sizeof(text));
 	for (size_t i = 0; i < n_parts; i++) {
 		if (i)
-			add(alg, &c, ":", 1);
-		add(alg, &c, parts[i].p, parts[i].n);
+			gather(alg, &c, &b, STR(":"));
+		gather(alg, &c, &b, parts[i]);
 	}
+	add(alg, &c, b.p, b.n);
 	end(alg, &c, raw);
 	buf_init_fixed(&b, out, 2 * (size_t)MD_MAX);
 	buf_hex(&b, raw, md_size(alg));
@@ -138,12 +154,11 @@ void b64_put(struct buf *b, const void *p, size_t n)
 
 static int b64_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
+	unsigned u = (unsigned char)c, letter = (u | 0x20) - 'a';
+	if (letter < 26)
+		return (int)(u & 0x20 ? letter + 26 : letter);
+	if (u - '0' < 10)
+		return (int)(u - '0' + 52);
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 

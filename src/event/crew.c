@@ -9,10 +9,12 @@
  *
  * A round of a thread:
  *
- *      take what was offered → sleep or rest → visit what has something to do → balance
+ *      take what was offered → send, sleep or rest → visit what has something to do → balance
  *
- * A visit is env_poll and ev_turn. A thread that holds one shard sleeps in that shard's env; one
- * with several sleeps at a gate (env_os_gate.c) which all of their envs can open.
+ * A visit is env_poll and a turn of the loop. A thread that holds one shard sleeps in that shard's
+ * env; one with several sleeps at a gate (env_os_gate.c) which all of their envs can open. While
+ * rounds follow each other at once, because shards post to each other, what they send is gathered,
+ * and the gate is not asked again; both for at most BURST_US.
  *
  * Invariants:
  * 1. Each shard is held by exactly one thread, or waits in exactly one thread's list of offers. It
@@ -37,6 +39,7 @@
 #define RELIEVED  40     /* ... it would have this much left */
 #define SHARED    40     /* two threads that together have less than this are one too many ... */
 #define CALM      10     /* ... when it was so for as many windows */
+#define BURST_US  1'000
 
 struct hand {
 	struct crew *crew;
@@ -44,6 +47,7 @@ struct hand {
 	struct env_gate *gate;
 	size_t n_held;
 	struct rest rest;
+	uint64_t sent_us, looked_us;  /* when what was gathered left; when the gate was asked */
 	uint64_t window_us, slept_us; /* when the window began; asleep since then */
 	unsigned n_calm;
 	_Atomic(unsigned) load; /* of the last window, percent */
@@ -82,9 +86,17 @@ static void hold(struct hand *h, struct shard *s)
 		env_gate_add(h->gate, h->held[0]->loop.env);
 }
 
+static void send(struct shard *s)
+{
+	struct env *env = s->loop.env;
+	if (env->ops->flush)
+		env->ops->flush(env);
+}
+
 static struct shard *let_go(struct hand *h, size_t i)
 {
 	struct shard *s = h->held[i];
+	send(s);
 	if (h->n_held > 1)
 		env_gate_del(h->gate, s->loop.env);
 	h->held[i] = h->held[--h->n_held];
@@ -186,7 +198,7 @@ static void turn(struct hand *h, size_t i)
 {
 	struct shard *s = h->held[i];
 	struct ev_loop *l = &s->loop;
-	s->due_us = ev_turn(l);
+	s->due_us = loop_turn(l);
 	if (l->is_stopping) {
 		l->is_stopping = false; /* it may be run again */
 		shard_offline(l);
@@ -219,32 +231,48 @@ static uint64_t until_due(const struct hand *h, uint64_t now_us)
 	return due_us > now_us ? due_us - now_us : 0;
 }
 
-/* Both return whether there was work, and when the sleep was over. */
-static bool visit_the_one(struct hand *h, uint64_t timeout_us, uint64_t *woke_us)
+static void send_all(struct hand *h, uint64_t now_us)
 {
-	struct env *env = h->held[0]->loop.env;
-	bool had_work = env_poll(env, timeout_us);
-	*woke_us = env_now_us(env);
-	turn(h, 0);
-	return had_work;
+	for (size_t i = 0; i < h->n_held; i++)
+		send(h->held[i]);
+	h->sent_us = now_us;
 }
 
-static bool visit_all(struct hand *h, uint64_t timeout_us, uint64_t *woke_us)
+/* Both tell when the sleep was over. */
+static void visit_the_one(struct hand *h, uint64_t timeout_us, uint64_t *woke_us)
 {
-	bool had_work = false;
-	uint64_t now = env_gate_wait(h->gate, timeout_us);
+	struct env *env = h->held[0]->loop.env;
+	env_poll(env, timeout_us);
+	*woke_us = env_now_us(env);
+	turn(h, 0);
+}
+
+static void visit_all(struct hand *h, uint64_t timeout_us, bool is_busy, uint64_t *woke_us)
+{
+	uint64_t now = *woke_us;
+	if (!is_busy || now - h->looked_us >= BURST_US)
+		now = h->looked_us = env_gate_wait(h->gate, timeout_us);
 	*woke_us = now;
 	for (size_t i = h->n_held; i-- > 0;) {
 		struct shard *s = h->held[i];
 		if (!env_is_ready(s->loop.env) && s->due_us > now)
 			continue;
-		had_work |= env_poll(s->loop.env, 0);
+		env_poll(s->loop.env, 0);
 		turn(h, i);
 		uint64_t done = env_clock_us();
 		s->busy_us += done - now;
 		now = done;
 	}
-	return had_work;
+}
+
+static unsigned messages_since(struct hand *h)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < h->n_held; i++) {
+		n += h->held[i]->loop.env->n_taken;
+		h->held[i]->loop.env->n_taken = 0;
+	}
+	return n;
 }
 
 static void *hand_main(void *arg)
@@ -261,14 +289,18 @@ static void *hand_main(void *arg)
 	while (take_offers(h)) {
 		uint64_t began = env_clock_us(), woke = began, timeout = 0, pause = 0;
 		bool is_busy = has_more(h);
+		if (!is_busy || began - h->sent_us >= BURST_US)
+			send_all(h, began);
 		if (!is_busy && (pause = rest_us(&h->rest, began)))
 			env_pause(pause);
 		else if (!is_busy)
 			timeout = until_due(h, began);
-		bool had_work = h->n_held == 1 ? visit_the_one(h, timeout, &woke)
-					       : visit_all(h, timeout, &woke);
+		if (h->n_held == 1)
+			visit_the_one(h, timeout, &woke);
+		else
+			visit_all(h, timeout, is_busy, &woke);
 		if (!is_busy) {
-			rest_over(&h->rest, woke, had_work);
+			rest_over(&h->rest, woke, messages_since(h));
 			h->slept_us += woke - began;
 		}
 		balance(h, env_clock_us());

@@ -264,15 +264,17 @@ static bool os_poll(struct env *env, uint64_t timeout_us)
 	struct os_env *e = os_of(env);
 	struct epoll_event ev[LIMIT_POLL_EVENTS];
 	bool is_woken = false;
-	os_flush(env);
-	if (timeout_us)
+	if (timeout_us) {
+		os_flush(env);
 		atomic_store(&e->is_sleeping, true);
+	}
 	if (atomic_load_explicit(&e->is_woken, memory_order_relaxed) || timeout_us) {
 		is_woken = atomic_exchange(&e->is_woken, false);
 		if (is_woken)
 			timeout_us = 0;
 	}
-	int n = os_wait(e->epoll_fd, ev, timeout_us);
+	bool is_idle = e->is_at_gate && !e->is_ready && !timeout_us; /* the gate has looked */
+	int n = is_idle ? 0 : os_wait(e->epoll_fd, ev, timeout_us);
 	e->is_ready = false;
 	atomic_store_explicit(&e->is_sleeping, false, memory_order_relaxed);
 	if (atomic_load_explicit(&e->is_woken, memory_order_relaxed))

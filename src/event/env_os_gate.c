@@ -69,6 +69,7 @@ void env_gate_add(struct env_gate *g, struct env *env)
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = e};
 	if (epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, e->epoll_fd, &ev) < 0)
 		g->is_blind = true;
+	e->is_at_gate = true;
 	e->gate_next = g->first;
 	g->first = e;
 }
@@ -80,7 +81,7 @@ void env_gate_del(struct env_gate *g, struct env *env)
 	while (*at != e)
 		at = &(*at)->gate_next;
 	*at = e->gate_next;
-	e->is_ready = false;
+	e->is_at_gate = e->is_ready = false;
 }
 
 uint64_t env_gate_wait(struct env_gate *g, uint64_t timeout_us)

@@ -174,6 +174,7 @@ enum err os_read(struct env_sock *sock, void *p, size_t cap, size_t *n_out)
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		*n_out = (size_t)n;
+		sock->env->n_taken++;
 		return OK;
 	}
 	return n < 0 && errno == EAGAIN ? ERR_MORE : ERR_NET;

@@ -146,6 +146,7 @@ enum err os_recv(struct env_sock *sock, void *p, size_t cap, struct env_rx *rx)
 	rx->is_truncated = (size_t)n > cap;
 	rx->n = rx->is_truncated ? cap : (size_t)n;
 	rx->from = os_addr_in(&ss);
+	sock->env->n_taken++;
 	return OK;
 }
 

@@ -43,6 +43,8 @@ struct env {
 	 * snapshots again. NULL without a loop. */
 	void (*awake)(void *arg);
 	void *awake_arg;
+	/* What came since the thread last asked: datagrams, reads, messages of other shards. */
+	unsigned n_taken;
 };
 
 struct env_sock {

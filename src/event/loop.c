@@ -112,7 +112,7 @@ void ev_flush_del(struct ev_flush *f)
 	list_del(&f->link);
 }
 
-uint64_t ev_turn(struct ev_loop *l)
+uint64_t loop_turn(struct ev_loop *l)
 {
 	l->turns++;
 	shard_wake_others(l);
@@ -128,14 +128,20 @@ uint64_t ev_turn(struct ev_loop *l)
 			f->fn(f);
 		}
 	} while (l->tasks);
-	if (l->env->ops->flush)
-		l->env->ops->flush(l->env);
 	shard_wake_others(l);
 	uint64_t now = ev_now_us(l), next = tmr_next_us(&l->wheel);
 	if (is_more)
 		return now;
 	if (l->retired && next > now + RETIRED_POLL_US)
 		return now + RETIRED_POLL_US;
+	return next;
+}
+
+uint64_t ev_turn(struct ev_loop *l)
+{
+	uint64_t next = loop_turn(l);
+	if (l->env->ops->flush)
+		l->env->ops->flush(l->env);
 	return next;
 }
 

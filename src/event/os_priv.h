@@ -47,6 +47,7 @@ struct os_env {
 	int epoll_fd, wake_fd;
 	int spare_fd; /* given up for a moment to turn a connection away when descriptors run out */
 	bool is_dispatching;
+	bool is_at_gate;
 	bool is_ready;            /* the gate has seen something for this env */
 	struct os_env *gate_next; /* at the same gate */
 	struct os_batch *batch;   /* datagrams of this turn; NULL before the first */

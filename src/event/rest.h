@@ -7,19 +7,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The longest that anything waits for a resting thread. SIP's shortest timer is T1 = 500 ms, a
- * frame of audio 20 ms. */
-#define REST_US 4'000
+/* How much a rest should gather, and how long that may take: the longest that anything waits for a
+ * resting thread. SIP's shortest timer is T1 = 500 ms, a frame of audio 20 ms. */
+#define REST_MESSAGES 64
+#define REST_MIN_US   1'000
+#define REST_MAX_US   10'000
 
 struct rest { /* zeroed: not resting */
 	uint64_t woke_us;
-	unsigned n_quick; /* how many wake-ups came within REST_US, as a decaying count */
-	unsigned n_empty; /* rests in a row in which nothing happened */
+	uint32_t length_us; /* while resting */
+	unsigned n_quick;   /* how many wake-ups came in quick succession, as a decaying count */
+	unsigned n_poor;    /* rests in a row that were not worth it */
 	bool is_resting;
 };
 
 /* How long to hear nothing from now on; 0: sleep as usual, until something happens. A thread that
- * has worked for REST_US already gets none, so a loaded machine does not rest. */
+ * has worked for the length of a rest already gets none, so a loaded machine does not rest. */
 uint64_t rest_us(const struct rest *r, uint64_t now_us);
-/* A sleep or a rest is over; had_work: something had happened. */
-void rest_over(struct rest *r, uint64_t now_us, bool had_work);
+/* A sleep or a rest is over, after which n_messages had come. */
+void rest_over(struct rest *r, uint64_t now_us, unsigned n_messages);

@@ -122,6 +122,7 @@ bool shard_drain_inbox(struct ev_loop *l)
 			return false;
 		enum inbox_kind k = m->kind;
 		ASSERT(k < INBOX__N && s->handler[k].fn);
+		l->env->n_taken++;
 		s->handler[k].fn(s->handler[k].ctx, l, m);
 	}
 	atomic_store(&s->inbox.is_signalled, true); /* perhaps more: look again in the next turn */

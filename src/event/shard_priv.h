@@ -69,6 +69,8 @@ static inline void shard_fence(struct ev_shards *s)
 #endif
 }
 
+/* loop.c, for crew.c: ev_turn without its last step, the sending. */
+uint64_t loop_turn(struct ev_loop *l);
 /* shard.c, for loop.c */
 void shard_wake_others(struct ev_loop *l);  /* those that ev_post left asleep */
 void shard_online(struct ev_loop *l);       /* may read snapshots from now on; after sleeping */

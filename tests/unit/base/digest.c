@@ -57,6 +57,22 @@ TEST(digest_rfc7616_example)
 	CHECK_EQ(test_allocs(), 0);
 }
 
+TEST(digest_of_parts_of_any_length)
+{
+	char whole[1200], h1[2 * MD_MAX], h2[2 * MD_MAX];
+	for (size_t i = 0; i < sizeof(whole); i++)
+		whole[i] = (char)('a' + i % 25);
+	for (size_t n = 0; n < 600; n += 7) { /* two parts, and the same with its ':' written out */
+		struct str parts[] = {str_of(whole, n), str_of(whole + n + 1, 599 - n)};
+		whole[n] = ':';
+		struct str all = str_of(whole, 600);
+		for (unsigned alg = 0; alg < MD__N; alg++)
+			CHECK_STR_EQ(md_hex_joined(alg, parts, 2, h1),
+				     md_hex_joined(alg, &all, 1, h2));
+		whole[n] = (char)('a' + n % 25);
+	}
+}
+
 TEST(digest_equal)
 {
 	CHECK(md_equal(STR("abc"), STR("abc")) && !md_equal(STR("abc"), STR("abd")));

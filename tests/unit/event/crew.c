@@ -13,40 +13,78 @@
 
 /* --- resting -------------------------------------------------------------------------------- */
 
-/* Wakes up n times, each `every_us` after the one before; returns the time. */
-static uint64_t wake(struct rest *r, uint64_t now, unsigned n, uint64_t every_us, bool had_work)
+#define QUICK_US 4'000 /* wake-ups closer than this make a thread rest */
+
+/* Wakes up n times, each `every_us` after the one before, for n_messages each; returns the time. */
+static uint64_t wake(struct rest *r, uint64_t now, unsigned n, uint64_t every_us,
+		     unsigned n_messages)
 {
 	while (n-- > 0)
-		rest_over(r, now += every_us, had_work);
+		rest_over(r, now += every_us, n_messages);
+	return now;
+}
+
+/* Rests n times at so many messages a second; returns the time. */
+static uint64_t rest_through(struct rest *r, uint64_t now, unsigned n, unsigned per_s)
+{
+	double waiting = 0;
+	while (n-- > 0) {
+		uint64_t us = rest_us(r, now);
+		CHECK(us > 0);
+		now += us;
+		waiting += (double)us * per_s / 1e6;
+		rest_over(r, now, (unsigned)waiting);
+		waiting -= (unsigned)waiting;
+	}
 	return now;
 }
 
 TEST(rest_not_for_a_quiet_exchange)
 {
 	struct rest r = {0};
-	uint64_t now = wake(&r, 1'000'000, 1000, REST_US + 1, true);
+	uint64_t now = wake(&r, 1'000'000, 1000, QUICK_US + 1, 1);
 	CHECK_EQ(rest_us(&r, now), 0);
 	/* nor for a call that is set up */
-	now = wake(&r, now, 10, 100, true);
+	now = wake(&r, now, 10, 100, 1);
 	CHECK_EQ(rest_us(&r, now), 0);
-	now = wake(&r, now + 1'000'000, 10, 100, true);
+	now = wake(&r, now + 1'000'000, 10, 100, 1);
 	CHECK_EQ(rest_us(&r, now), 0);
 }
 
 TEST(rest_of_who_is_woken_again_and_again)
 {
 	struct rest r = {0};
-	uint64_t now = wake(&r, 1'000'000, 100, 100, true);
-	CHECK_EQ(rest_us(&r, now), REST_US);
-	CHECK_EQ(rest_us(&r, now + 500), REST_US - 500);
-	CHECK_EQ(rest_us(&r, now + REST_US), 0); /* who has worked that long looks again at once */
-	now = wake(&r, now, 1000, REST_US + 50, true);
-	CHECK_EQ(rest_us(&r, now), REST_US);
-	now = wake(&r, now, 2, REST_US + 50, false); /* a gap in the traffic */
-	now = wake(&r, now, 1, REST_US + 50, true);
-	CHECK_EQ(rest_us(&r, now), REST_US);
-	now = wake(&r, now, 4, REST_US + 50, false); /* its end */
+	uint64_t now = wake(&r, 1'000'000, 17, 100, 1);
+	CHECK_EQ(rest_us(&r, now), QUICK_US);
+	CHECK_EQ(rest_us(&r, now + 500), QUICK_US - 500);
+	CHECK_EQ(rest_us(&r, now + QUICK_US), 0); /* who has worked that long looks at once */
+	now = wake(&r, now, 1000, QUICK_US + 50, REST_MESSAGES);
+	CHECK_EQ(rest_us(&r, now), QUICK_US);
+	now = wake(&r, now, 2, QUICK_US + 50, 0); /* a gap in the traffic */
+	now = wake(&r, now, 1, QUICK_US + 50, REST_MESSAGES);
+	CHECK(rest_us(&r, now) > 0);
+	now = wake(&r, now, 4, QUICK_US + 50, 0); /* its end */
 	CHECK_EQ(rest_us(&r, now), 0);
+	/* two messages at a time are not worth it either */
+	now = wake(&r, now, 17, 100, 1);
+	CHECK(rest_us(&r, now) > 0);
+	now = wake(&r, now, 4, QUICK_US + 50, 2);
+	CHECK_EQ(rest_us(&r, now), 0);
+}
+
+TEST(rest_is_as_long_as_the_load_wants)
+{
+	struct rest r = {0};
+	uint64_t now = wake(&r, 1'000'000, 17, 100, 1);
+	now = rest_through(&r, now, 100, 500);
+	CHECK_EQ(rest_us(&r, now), REST_MAX_US);
+	now = rest_through(&r, now, 100, 8'000);
+	CHECK(rest_us(&r, now) * 8 / 1000 >= REST_MESSAGES * 3 / 4 - 4);
+	CHECK(rest_us(&r, now) * 8 / 1000 <= REST_MESSAGES);
+	now = rest_through(&r, now, 100, 1'000'000);
+	CHECK(rest_us(&r, now) >= REST_MIN_US && rest_us(&r, now) < REST_MIN_US * 8 / 7);
+	now = rest_through(&r, now, 100, 2'000);
+	CHECK_EQ(rest_us(&r, now), REST_MAX_US);
 }
 
 TEST(rest_of_irregular_traffic)
@@ -54,8 +92,8 @@ TEST(rest_of_irregular_traffic)
 	struct rest r = {0};
 	uint64_t now = 1'000'000;
 	for (int i = 0; i < 40; i++) { /* about 700 wake-ups a second, in uneven steps */
-		now = wake(&r, now, 4, 500, true);
-		now = wake(&r, now, 1, REST_US + 1'000, true);
+		now = wake(&r, now, 4, 500, 4);
+		now = wake(&r, now, 1, QUICK_US + 1'000, 4);
 	}
 	CHECK(rest_us(&r, now) > 0);
 }
