@@ -171,6 +171,8 @@ bool b64_get(struct buf *b, struct str in)
 		n -= in.p[n - 2] == '=' ? 2 : 1;
 	uint32_t acc = 0;
 	int bits = 0;
+	char out[64];
+	size_t n_out = 0;
 	for (size_t i = 0; i < n; i++) {
 		int v = b64_value(in.p[i]);
 		if (v < 0)
@@ -179,10 +181,15 @@ bool b64_get(struct buf *b, struct str in)
 		bits += 6;
 		if (bits >= 8) {
 			bits -= 8;
-			buf_chr(b, (char)(acc >> bits));
+			out[n_out++] = (char)(acc >> bits);
 			acc &= (1u << bits) - 1;
 		}
+		if (n_out + 1 >= sizeof(out)) {
+			buf_put(b, out, n_out);
+			n_out = 0;
+		}
 	}
+	buf_put(b, out, n_out);
 	if (acc) /* left-over bits of the last digit: not what an encoder makes [RFC4648 3.5] */
 		goto bad;
 	return b->err == OK;

@@ -293,17 +293,19 @@ static void take(struct live *l, const struct rec *r)
 	}
 }
 
-bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
+unsigned live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 {
-	bool has_any = false;
+	size_t most = 0;
 	l->offset_us = wall_us - now_us;
 	for (size_t i = 0; i < l->n_shards; i++) {
 		struct str s;
+		size_t n = 0;
 		while ((s = ev_ring_peek(l->rings[i])).n) {
 			take(l, (const struct rec *)(const void *)s.p);
 			ev_ring_pop(l->rings[i]);
-			has_any = true;
+			n += s.n;
 		}
+		most = n > most ? n : most;
 	}
 	l->last_us = wall_us;
 	trk_tick(l->trk, wall_us);
@@ -311,7 +313,7 @@ bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 		l->line_second = wall_us / 1000000;
 		new_second(l, wall_us);
 	}
-	return has_any;
+	return (unsigned)((most * 100 + RING_BYTES - 1) / RING_BYTES);
 }
 
 void live_end(struct live *l)

@@ -28,8 +28,10 @@
 
 #define DRAIN_US      3000000ull
 #define DRAIN_POLL_US 50000ull
-#define TICK_BUSY_US  20000ull
+#define TICK_FULL_US  5000ull /* the live scope has to hurry */
+#define TICK_BUSY_US  50000ull
 #define TICK_IDLE_US  100000ull
+#define TICK_FULL     25 /* percent of the fullest ring */
 /* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
 #define QUIET_US       40000000ull
 #define N_WORKERS      2
@@ -234,12 +236,12 @@ static void on_tick(struct tmr *t)
 		show_first_accounts(s);
 		announce(s);
 	}
-	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
-	if (was_busy)
+	unsigned filled = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
+	if (filled)
 		fflush(stdout);
-	tidy_up(s, was_busy);
-	ev_timer(&s->loop, &s->tick, was_busy || !s->is_announced ? TICK_BUSY_US : TICK_IDLE_US,
-		 on_tick);
+	tidy_up(s, filled > 0);
+	uint64_t next_us = filled || !s->is_announced ? TICK_BUSY_US : TICK_IDLE_US;
+	ev_timer(&s->loop, &s->tick, filled > TICK_FULL ? TICK_FULL_US : next_us, on_tick);
 }
 
 static void on_drain_poll(struct tmr *t)

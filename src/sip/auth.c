@@ -73,8 +73,9 @@ static enum err read_params(struct str rest, const struct field *fields, size_t 
 	int more;
 	while ((more = next_param(&rest, &name, &value)) > 0) {
 		for (size_t i = 0; i < n; i++) {
-			if (name.n != fields[i].name.n || !str_ieq(name, fields[i].name))
-				continue;
+			const struct str *f = &fields[i].name;
+			if (name.n != f->n || (name.p[0] | 0x20) != f->p[0] || !str_ieq(name, *f))
+				continue; /* field names are in lower case */
 			if (fields[i].to->p)
 				return ERR_SYNTAX;
 			*fields[i].to = value;

@@ -571,8 +571,16 @@ bool sip_peek_call_id(struct str bytes, struct str *call_id)
 	p = scan_lf(&s);
 	if (!p)
 		return false;
-	struct scan_line l;
-	for (p++;; p = l.next) {
+	for (p++; p < end;) {
+		char c = (char)(*p | 0x20);
+		if (c != 'c' && c != 'i' && *p != '\r' && *p != '\n') { /* neither it nor the end */
+			p = scan_lf(&s);
+			if (!p)
+				break;
+			p++;
+			continue;
+		}
+		struct scan_line l;
 		enum scan_kind kind = scan_line(&s, p, &l);
 		if (kind == SCAN_HEADER && l.id == SIP_HDR_CALL_ID) {
 			*call_id = l.value;
@@ -580,6 +588,7 @@ bool sip_peek_call_id(struct str bytes, struct str *call_id)
 		}
 		if (kind == SCAN_BLANK || l.is_cut)
 			break;
+		p = l.next;
 	}
 	return call_id->n > 0;
 }

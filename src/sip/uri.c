@@ -36,10 +36,13 @@ static enum err parse_userinfo(struct sip_uri *u, const char *p, const char *at)
 	const char *colon = memchr(p, ':', (size_t)(at - p));
 	const char *user_end = colon ? colon : at;
 	u->user = str_of(p, (size_t)(user_end - p));
-	if (colon)
-		u->password = str_of(colon + 1, (size_t)(at - colon - 1));
 	u->has_user = true;
-	return user_end > p && text_ok(u->user) && text_ok(u->password) ? OK : ERR_SYNTAX;
+	if (colon) {
+		u->password = str_of(colon + 1, (size_t)(at - colon - 1));
+		if (!text_ok(u->password))
+			return ERR_SYNTAX;
+	}
+	return user_end > p && text_ok(u->user) ? OK : ERR_SYNTAX;
 }
 
 /* Between brackets. "2001:db8:::192.0.2.1" is taken for "2001:db8::192.0.2.1". */
@@ -160,10 +163,16 @@ static enum err parse_tel(struct sip_uri *u, const char *p, const char *end)
 
 enum err sip_uri_parse(struct str s, struct sip_uri *out)
 {
-	const char *end = cc_end(s), *p = cc_span(s.p, end, CC_ALPHA);
+	const char *end = cc_end(s), *p;
 	cc_fill(out, 0, sizeof(*out));
 	out->all = s;
+	if (s.n > 4 && memcmp(s.p, "sip:", 4) == 0) { /* as nearly always */
+		out->scheme = SIP_URI_SIP;
+		out->scheme_name = str_of(s.p, 3);
+		return parse_sip(out, s.p + 4, end);
+	}
 	out->scheme = SIP_URI_OTHER;
+	p = cc_span(s.p, end, CC_ALPHA);
 	if (p == s.p)
 		return ERR_SYNTAX;
 	while (p < end && (cc_is(*p, CC_ALPHA | CC_DIGIT) || *p == '+' || *p == '-' || *p == '.'))

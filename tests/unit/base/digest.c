@@ -101,6 +101,16 @@ TEST(base64_both_ways)
 		CHECK(b64_get(&b, rows[i][1]));
 		CHECK_STR_EQ(buf_view(&b), rows[i][0]);
 	}
+	char bytes[200], text[400], again[200];
+	for (size_t n = 0; n < sizeof(bytes); n++) {
+		struct buf t;
+		bytes[n] = (char)(n * 37 + 200);
+		buf_init_fixed(&t, text, sizeof(text));
+		b64_put(&t, bytes, n + 1);
+		buf_init_fixed(&b, again, sizeof(again));
+		CHECK(b64_get(&b, buf_view(&t)));
+		CHECK_STR_EQ(buf_view(&b), str_of(bytes, n + 1));
+	}
 	static const struct str bad[] = {STR_INIT("Zg="),      STR_INIT("Zg"),    STR_INIT("Z==="),
 					 STR_INIT("===="),     STR_INIT("Zh=="),  STR_INIT("Zm 9v"),
 					 STR_INIT("Zg==Zg=="), STR_INIT("Zm9v\n")};
