@@ -125,6 +125,12 @@ static const char *via_one_param(const char *p, const char *end, struct sip_via 
 			return stop;
 		}
 	}
+	if (end - p >= 5 && memcmp(p, "rport", 5) == 0 &&
+	    (p + 5 == end || p[5] == ';' || p[5] == ',')) { /* as a client asks for it */
+		out->has_rport = true;
+		out->rport = 0;
+		return p + 5;
+	}
 	p = cc_skip_ws(p, end);
 	const char *start = p;
 	p = cc_span(p, end, CC_TOKEN);

@@ -98,11 +98,41 @@ static void read_status(struct sip_msg *m, const char *p, const char *eol)
 	m->reason = str_of(tail, (size_t)(eol - tail));
 }
 
+/* "sip:1002@192.0.2.57:5060;transport=udp", and nothing in it that would have to be looked at
+ * twice.
+ */
+static bool is_plain_ruri(const char *p, const char *end)
+{
+	uint32_t port = 0;
+	if (end - p < 5 || memcmp(p, "sip:", 4) != 0)
+		return false;
+	const char *host = cc_span(p + 4, end, CC_USER);
+	if (host < end && *host == '@' && host > p + 4)
+		host++;
+	else
+		host = p + 4;
+	p = cc_span(host, end, CC_HOST);
+	if (p == host)
+		return false;
+	if (p < end && *p == ':') {
+		const char *digits = ++p;
+		for (; p < end && p - digits < 6 && cc_is(*p, CC_DIGIT); p++)
+			port = port * 10 + (uint32_t)(*p - '0');
+		if (p == digits || port > 65535)
+			return false;
+	}
+	return p == end ||
+	       (*p == ';' && cc_span(p, end, CC_URI) == end && !memchr(p, '%', (size_t)(end - p)) &&
+		!memchr(p, '?', (size_t)(end - p)));
+}
+
 static void check_ruri(struct sip_msg *m)
 {
 	const char *p = m->ruri.p, *end = p + m->ruri.n;
 	unsigned code = SIP_DIAG__N;
 	struct sip_uri u;
+	if (is_plain_ruri(p, end))
+		return;
 	if (p < end && *p == '<') {
 		code = SIP_DIAG_RURI_BRACKETS;
 	} else if (memchr(p, ' ', m->ruri.n) || memchr(p, '\t', m->ruri.n)) {
@@ -206,8 +236,8 @@ SCAN_INLINE void add_row(const struct rows *rows, const struct scan_line *l, uns
 	unsigned first = m->first[l->id];
 	rows->end[-1 - (int)i] = (struct sip_row){
 		.id = (uint8_t)l->id,
-		.flags = (uint8_t)((l->is_folded ? SIP_ROW_FOLDED : 0) |
-				   (l->name.n == 1 && l->id ? SIP_ROW_COMPACT : 0)),
+		.flags = (uint8_t)(l->is_folded * SIP_ROW_FOLDED +
+				   (l->name.n == 1 && l->id) * SIP_ROW_COMPACT),
 		.next = SIP_ROW_NONE,
 		.name_off = (uint16_t)(l->name.p - bytes),
 		.name_len = (uint16_t)l->name.n,

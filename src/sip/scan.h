@@ -205,11 +205,11 @@ SCAN_INLINE enum scan_kind scan_line(struct scan *s, const char *p, struct scan_
 		l->next = lf = s->end;
 		return p == lf ? SCAN_END : scan_split(l, p, lf, lf);
 	}
-	if (lf - p < 2 && (lf == p || *p == '\r')) {
+	if (__builtin_expect(*p <= '\r', 0) && lf - p < 2 && (lf == p || *p == '\r')) {
 		l->next = lf + 1;
 		return SCAN_BLANK;
 	}
-	while (lf + 1 < s->end && (lf[1] == ' ' || lf[1] == '\t')) {
+	while (lf + 1 < s->end && lf[1] <= ' ' && (lf[1] == ' ' || lf[1] == '\t')) {
 		l->is_folded = true;
 		lf = scan_lf(s);
 		if (!lf) {

@@ -4,6 +4,10 @@
  * reported, with the instructions and allocations of that round. The least, not the mean: noise
  * from other processes only ever adds. Time is CPU time of the process, kernel included, so that a
  * busy machine does not count against us.
+ *
+ * A chain of additions, each of which waits for the one before and takes a cycle, is timed around
+ * every round: it tells a slow clock from a core that is shared with somebody else's thread, which
+ * a virtual machine cannot see and which may double the cycles of anything.
  */
 
 #include "bench.h"
@@ -73,7 +77,24 @@ static void perf_open(void)
 
 struct figures {
 	double ns, instructions, mallocs; /* per operation; instructions < 0: not known */
+	double ghz;
 };
+
+/* Cycles per nanosecond, now. */
+static double clock_ghz(void)
+{
+	const unsigned n = 4'000'000;
+	uint64_t x = 1;
+	double start = now_ns();
+	for (unsigned i = 0; i < n; i += 8) {
+#pragma GCC unroll 8
+		for (unsigned k = 0; k < 8; k++) {
+			x++;
+			__asm__ volatile("" : "+r"(x));
+		}
+	}
+	return n / (now_ns() - start);
+}
 
 static struct figures round_of(const struct bench *b, uint64_t n)
 {
@@ -84,9 +105,10 @@ static struct figures round_of(const struct bench *b, uint64_t n)
 		ioctl(perf_fd, PERF_EVENT_IOC_RESET, 0);
 		ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0);
 	}
-	double start = now_ns();
+	double before = clock_ghz(), start = now_ns();
 	b->fn(b->arg, n);
 	f.ns = (now_ns() - start) / ops;
+	f.ghz = (before + clock_ghz()) / 2;
 	if (perf_fd >= 0) {
 		ioctl(perf_fd, PERF_EVENT_IOC_DISABLE, 0);
 		if (read(perf_fd, &count, sizeof(count)) == sizeof(count) && count)
@@ -111,14 +133,14 @@ static void print(const struct bench *b, const struct figures *f, bool is_bad)
 	if (f->instructions >= 0)
 		snprintf(instructions, sizeof(instructions), "%.0f", f->instructions);
 	if (is_json) {
-		printf("{\"name\":\"%s\",\"ns\":%.2f,\"instructions\":%s,\"mallocs\":%.4f,"
-		       "\"budget_ns\":%.0f,\"over\":%s}\n",
-		       b->name, f->ns, f->instructions >= 0 ? instructions : "null", f->mallocs,
-		       b->budget_ns, is_bad ? "true" : "false");
+		printf("{\"name\":\"%s\",\"ns\":%.2f,\"ghz\":%.2f,\"instructions\":%s,"
+		       "\"mallocs\":%.4f,\"budget_ns\":%.0f,\"over\":%s}\n",
+		       b->name, f->ns, f->ghz, f->instructions >= 0 ? instructions : "null",
+		       f->mallocs, b->budget_ns, is_bad ? "true" : "false");
 		return;
 	}
-	printf("%-40s ns %9.1f   instructions %7s   mallocs %6.2f", b->name, f->ns, instructions,
-	       f->mallocs);
+	printf("%-40s ns %9.1f   cycles %6.0f at %.2f GHz   instructions %7s   mallocs %6.2f",
+	       b->name, f->ns, f->ns * f->ghz, f->ghz, instructions, f->mallocs);
 	if (b->budget_ns > 0)
 		printf("   budget ns %.0f%s", b->budget_ns, is_bad ? "   OVER" : "");
 	printf("\n");
