@@ -26,7 +26,6 @@
  *
  * RFC 4320: a non-INVITE that timed out is not answered 408; its server transaction is dropped. */
 #include "base/limits.h"
-#include "service/codes.h"
 #include "service/proxy_priv.h"
 
 #include <stdlib.h>
@@ -34,43 +33,6 @@
 
 #define TIMER_C_US 190000000ull
 #define SERIAL_US  30000000ull
-
-enum branch_state { WAITING, RESOLVING, CALLING, DONE };
-
-struct ctx;
-struct branch {
-	struct branch *next;
-	struct ctx *ctx;
-	enum branch_state state;
-	uint16_t q;
-	bool is_timeout, has_side;
-	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
-	bool is_bad;      /* its final response cannot go on */
-	uint32_t breadth; /* its share of Max-Breadth */
-	tsx_id ct;
-	struct tp_resolve *resolve;
-	struct tp_targets dsts;
-	size_t next_dst;
-	struct tp_rx *final;
-	struct str ruri, path;
-	char *text; /* block that holds both, or NULL */
-	struct tmr timer_c;
-};
-
-struct ctx {
-	struct prx *prx;
-	tsx_id st;
-	struct tp_rx *rx;
-	struct rt_plan route; /* its strings point into rx */
-	struct rt_side caller;
-	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
-		is_server_gone, is_busy;
-	bool is_closed;     /* no further branch or address is tried */
-	bool is_overloaded; /* something could not be started for want of room */
-	uint32_t breadth;
-	struct branch *branches;
-	struct tmr serial;
-};
 
 enum { KIND_CTX = 0x40, KIND_BRANCH = 0x41 };
 
@@ -171,33 +133,7 @@ void prx_stats(const struct prx *p, struct prx_stats *out)
 		out->pending += !c->is_final_sent;
 }
 
-/* ---- answering ------------------------------------------------------------------------------- */
-
-static void refuse(struct ctx *c, enum code code)
-{
-	c->is_final_sent = true;
-	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
-}
-
-/* Sends what came from a branch back, without our Via. */
-static void send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more)
-{
-	struct prx *p = c->prx;
-	const struct sip_msg *m = resp->msg;
-	size_t room, want = m->n_bytes + 4096;
-	char *mem = block_get(p->blocks, want, &room);
-	if (!mem)
-		return;
-	struct buf b;
-	buf_init_fixed(&b, mem, room);
-	if (fwd_response(m, more, n_more, &b) == OK) {
-		/* ERR_STATE: the transaction has ended meanwhile, nobody waits for it any more */
-		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&b));
-		if (m->status >= 200 && (e == OK || e == ERR_STATE))
-			c->is_final_sent = true;
-	}
-	block_put(p->blocks, mem);
-}
+/* ---- going on or answering ------------------------------------------------------------------- */
 
 static bool is_pending(const struct ctx *c)
 {
@@ -215,75 +151,6 @@ static bool has_waiting(const struct ctx *c)
 	return false;
 }
 
-/* Lower is better: 6xx, then the lowest class; within 4xx those that tell what to change (RFC
- * 3261 16.7 step 6); 503 and time-outs last. */
-static unsigned rank(unsigned status)
-{
-	static const uint16_t telling[] = {401, 407, 415, 420, 484};
-	if (status >= 600)
-		return 0;
-	if (status < 400)
-		return 1;
-	for (size_t i = 0; i < ARRAY_LEN(telling); i++)
-		if (status == telling[i])
-			return 2;
-	if (status < 500)
-		return status == 408 || status == 487 ? 4 : 3;
-	return status == 503 ? 6 : 5;
-}
-
-/* What the branches have come to. */
-struct result {
-	struct tp_rx *best, *auth[8];
-	size_t n_auth;
-	bool is_timeout, is_given_up, is_bad;
-};
-
-static void gather(const struct ctx *c, struct result *r)
-{
-	*r = (struct result){0};
-	for (const struct branch *b = c->branches; b; b = b->next) {
-		r->is_timeout |= b->is_timeout;
-		r->is_given_up |= b->is_given_up;
-		r->is_bad |= b->is_bad;
-		if (!b->final)
-			continue;
-		unsigned s = b->final->msg->status;
-		if ((s == 401 || s == 407) && r->n_auth < ARRAY_LEN(r->auth))
-			r->auth[r->n_auth++] = b->final;
-		if (!r->best || rank(s) < rank(r->best->msg->status))
-			r->best = b->final;
-	}
-}
-
-/* Branches without a response count as 408 (time-out) or 503 (unreachable) [RFC3261 16.7, 16.9];
- * a 503 is about the next hop and not about us: 500 [RFC3261 16.7 step 6]. */
-static void answer_best(struct ctx *c)
-{
-	struct result r;
-	gather(c, &r);
-	unsigned status = r.best ? r.best->msg->status : 0;
-	if (c->is_cancelled && status != 487) {
-		refuse(c, CODE_CANCELLED);
-	} else if (r.is_timeout && c->is_invite && (!r.best || rank(status) > rank(408))) {
-		refuse(c, r.is_given_up ? CODE_NO_ANSWER : CODE_NEXT_HOP_TIMEOUT);
-	} else if (status == 503) {
-		refuse(c, CODE_NEXT_HOP_OVERLOADED);
-	} else if (r.best) {
-		bool is_auth = status == 401 || status == 407;
-		send_back(c, r.best, r.auth, is_auth ? r.n_auth : 0);
-		if (!c->is_final_sent)
-			refuse(c, CODE_NO_MEMORY);
-	} else if (r.is_timeout) { /* [RFC4320 4.2] */
-		c->is_final_sent = true;
-		tsx_drop(c->prx->tsx, c->st);
-	} else {
-		refuse(c, c->is_overloaded ? CODE_OVERLOAD
-			  : r.is_bad       ? CODE_NEXT_HOP_BROKEN
-					   : CODE_NEXT_HOP_UNREACHABLE);
-	}
-}
-
 /* Something has ended: goes on with the next q group, answers, or waits. c may be freed afterwards.
  */
 static void settle(struct ctx *c)
@@ -295,7 +162,7 @@ static void settle(struct ctx *c)
 			start_group(c);
 			return;
 		}
-		answer_best(c);
+		prx_answer_best(c);
 	}
 	reap(c);
 }
@@ -380,7 +247,7 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 	if (c->is_server_gone)
 		prx_on_stray_response(c->prx, rx);
 	else if (!c->is_final_sent || c->is_2xx_sent)
-		send_back(c, rx, NULL, 0);
+		prx_send_back(c, rx, NULL, 0);
 	c->is_2xx_sent = true;
 	cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
 	if (!c->is_invite)
@@ -413,7 +280,7 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 	if (c->is_invite) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
 	if (!c->is_final_sent && sip_count(rx->msg, SIP_HDR_VIA) > 1)
-		send_back(c, rx, NULL, 0);
+		prx_send_back(c, rx, NULL, 0);
 }
 
 static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)

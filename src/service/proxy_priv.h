@@ -1,7 +1,9 @@
 #pragma once
-/* Seen only by proxy.c (transactions) and proxy_ack.c (what has none). */
+/* Seen only by proxy.c (contexts and branches), proxy_answer.c (what goes back) and proxy_ack.c
+ * (what has no transaction). The words are explained in proxy.c. */
 
 #include "base/list.h"
+#include "service/codes.h"
 #include "service/proxy.h"
 
 struct prx {
@@ -18,6 +20,51 @@ struct prx {
 	struct link acks; /* struct ack_wait */
 	struct prx_stats stats;
 };
+
+enum branch_state { WAITING, RESOLVING, CALLING, DONE };
+
+struct ctx;
+struct branch {
+	struct branch *next;
+	struct ctx *ctx;
+	enum branch_state state;
+	uint16_t q;
+	bool is_timeout, has_side;
+	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
+	bool is_bad;      /* its final response cannot go on */
+	uint32_t breadth; /* its share of Max-Breadth */
+	tsx_id ct;
+	struct tp_resolve *resolve;
+	struct tp_targets dsts;
+	size_t next_dst;
+	struct tp_rx *final;
+	struct str ruri, path;
+	char *text; /* block that holds both, or NULL */
+	struct tmr timer_c;
+};
+
+struct ctx {
+	struct prx *prx;
+	tsx_id st;
+	struct tp_rx *rx;
+	struct rt_plan route; /* its strings point into rx */
+	struct rt_side caller;
+	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
+		is_server_gone, is_busy;
+	bool is_closed;     /* no further branch or address is tried */
+	bool is_overloaded; /* something could not be started for want of room */
+	uint32_t breadth;
+	struct branch *branches;
+	struct tmr serial;
+};
+
+/* Answers with a code of ours. */
+void prx_refuse(struct ctx *c, enum code code);
+/* Sends what came from a branch back, without our Via; `more`: responses whose challenges go with
+ * it. */
+void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more);
+/* Nothing runs any more: answers with the best that the branches have come to. */
+void prx_answer_best(struct ctx *c);
 
 void prx_init_acks(struct prx *p, uint32_t max);
 /* Forgets the ACKs whose next hop is still being looked up. */

@@ -1,0 +1,99 @@
+/* What the proxy sends back: a branch's response, the best of all, or a refusal of its own.
+ *
+ * The best is chosen once nothing runs any more [RFC3261 16.7 step 6]; the challenges of all
+ * branches that gave one go with it [step 7]. */
+#include "service/proxy_priv.h"
+
+void prx_refuse(struct ctx *c, enum code code)
+{
+	c->is_final_sent = true;
+	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
+}
+
+void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more)
+{
+	struct prx *p = c->prx;
+	const struct sip_msg *m = resp->msg;
+	size_t room, want = m->n_bytes + 4096;
+	char *mem = block_get(p->blocks, want, &room);
+	if (!mem)
+		return;
+	struct buf b;
+	buf_init_fixed(&b, mem, room);
+	if (fwd_response(m, more, n_more, &b) == OK) {
+		/* ERR_STATE: the transaction has ended meanwhile, nobody waits for it any more */
+		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&b));
+		if (m->status >= 200 && (e == OK || e == ERR_STATE))
+			c->is_final_sent = true;
+	}
+	block_put(p->blocks, mem);
+}
+
+/* Lower is better: 6xx, then the lowest class; within 4xx those that tell what to change (RFC
+ * 3261 16.7 step 6); 503 and time-outs last. */
+static unsigned rank(unsigned status)
+{
+	static const uint16_t telling[] = {401, 407, 415, 420, 484};
+	if (status >= 600)
+		return 0;
+	if (status < 400)
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(telling); i++)
+		if (status == telling[i])
+			return 2;
+	if (status < 500)
+		return status == 408 || status == 487 ? 4 : 3;
+	return status == 503 ? 6 : 5;
+}
+
+/* What the branches have come to. */
+struct result {
+	struct tp_rx *best, *auth[8];
+	size_t n_auth;
+	bool is_timeout, is_given_up, is_bad;
+};
+
+static void gather(const struct ctx *c, struct result *r)
+{
+	*r = (struct result){0};
+	for (const struct branch *b = c->branches; b; b = b->next) {
+		r->is_timeout |= b->is_timeout;
+		r->is_given_up |= b->is_given_up;
+		r->is_bad |= b->is_bad;
+		if (!b->final)
+			continue;
+		unsigned s = b->final->msg->status;
+		if ((s == 401 || s == 407) && r->n_auth < ARRAY_LEN(r->auth))
+			r->auth[r->n_auth++] = b->final;
+		if (!r->best || rank(s) < rank(r->best->msg->status))
+			r->best = b->final;
+	}
+}
+
+/* Branches without a response count as 408 (time-out) or 503 (unreachable) [RFC3261 16.7, 16.9];
+ * a 503 is about the next hop and not about us: 500 [RFC3261 16.7 step 6]. */
+void prx_answer_best(struct ctx *c)
+{
+	struct result r;
+	gather(c, &r);
+	unsigned status = r.best ? r.best->msg->status : 0;
+	if (c->is_cancelled && status != 487) {
+		prx_refuse(c, CODE_CANCELLED);
+	} else if (r.is_timeout && c->is_invite && (!r.best || rank(status) > rank(408))) {
+		prx_refuse(c, r.is_given_up ? CODE_NO_ANSWER : CODE_NEXT_HOP_TIMEOUT);
+	} else if (status == 503) {
+		prx_refuse(c, CODE_NEXT_HOP_OVERLOADED);
+	} else if (r.best) {
+		bool is_auth = status == 401 || status == 407;
+		prx_send_back(c, r.best, r.auth, is_auth ? r.n_auth : 0);
+		if (!c->is_final_sent)
+			prx_refuse(c, CODE_NO_MEMORY);
+	} else if (r.is_timeout) { /* [RFC4320 4.2] */
+		c->is_final_sent = true;
+		tsx_drop(c->prx->tsx, c->st);
+	} else {
+		prx_refuse(c, c->is_overloaded ? CODE_OVERLOAD
+			      : r.is_bad       ? CODE_NEXT_HOP_BROKEN
+					       : CODE_NEXT_HOP_UNREACHABLE);
+	}
+}
