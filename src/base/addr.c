@@ -44,9 +44,9 @@ static bool read_octet(const char **p, const char *end, uint8_t *out)
 /* In one pass: every host in every URI is tried as an address first. */
 static bool parse_v4(struct str s, uint8_t ip[4])
 {
-	const char *p = s.p, *end = p + s.n;
 	if (s.n < 7) /* "1.2.3.4" */
 		return false;
+	const char *p = s.p, *end = p + s.n;
 	for (int i = 0; i < 3; i++)
 		if (!read_octet(&p, end, &ip[i]) || p == end || *p++ != '.')
 			return false;

@@ -98,6 +98,8 @@ void buf_hex(struct buf *b, const void *p, size_t n)
 {
 	static const char digit[] = "0123456789abcdef";
 	const unsigned char *in = p;
+	if (n == 0)
+		return;
 	if (n > SIZE_MAX / 8) {
 		if (b->err == OK)
 			b->err = ERR_LIMIT;
@@ -148,6 +150,29 @@ void buf_drop(struct buf *b, size_t n)
 		return;
 	memmove(b->p, b->p + n, b->n - n);
 	b->n -= n;
+}
+
+void buf_mask(struct buf *b, size_t from, bool keep_lines)
+{
+	if (b->err)
+		return;
+	for (size_t i = from; i < b->n; i++) {
+		unsigned char c = (unsigned char)b->p[i],
+			      next = i + 1 < b->n ? (unsigned char)b->p[i + 1] : 0;
+		bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+		bool is_line = c == '\n' || c == '\t' || (c == '\r' && next == '\n');
+		if (is_c1)
+			b->p[i + 1] = '?';
+		if (is_c1 || ((c < ' ' || c == 0x7f) && !(keep_lines && is_line)))
+			b->p[i] = '?';
+	}
+}
+
+void buf_plain(struct buf *b, struct str s)
+{
+	size_t from = b->n;
+	buf_str(b, s);
+	buf_mask(b, from, false);
 }
 
 struct str buf_view(const struct buf *b)

@@ -61,16 +61,29 @@ struct str agent_uri(const struct agent *a, const char *word, char mem[512])
 	return b.err ? STR_NONE : buf_view(&b);
 }
 
+/* With its line end; what a peer wrote must not steer the terminal. */
+static void put_safe(FILE *f, struct str text)
+{
+	struct buf b;
+	buf_init(&b);
+	buf_str(&b, text);
+	buf_mask(&b, 0, true);
+	fprintf(f, STR_FMT "\n", STR_ARG(buf_view(&b)));
+	buf_fini(&b);
+}
+
 static void print(const struct agent *a, const struct ph_event *ev)
 {
 	double t = (double)ev->at_us / 1e6;
 	if (a->is_quiet)
 		return;
-	if (a->is_json)
+	if (a->is_json) {
 		printf("{\"event\":\"%s\",\"t\":%.3f%s" STR_FMT "}\n", ev->name, t,
 		       ev->json.n ? "," : "", STR_ARG(ev->json));
-	else
-		printf("%8.3f  %-11s " STR_FMT "\n", t, ev->name, STR_ARG(ev->text));
+	} else {
+		printf("%8.3f  %-11s ", t, ev->name);
+		put_safe(stdout, ev->text);
+	}
 	fflush(stdout);
 }
 
@@ -143,8 +156,9 @@ static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
 {
 	char f[ADDR_TEXT_MAX], t[ADDR_TEXT_MAX];
 	struct str name = tp_proto_name(proto);
-	fprintf(stderr, "\n%s " STR_FMT " %s -> %s\n" STR_FMT "\n", is_sent ? "sent" : "received",
-		STR_ARG(name), addr_text(from, f), addr_text(to, t), STR_ARG(bytes));
+	fprintf(stderr, "\n%s " STR_FMT " %s -> %s\n", is_sent ? "sent" : "received", STR_ARG(name),
+		addr_text(from, f), addr_text(to, t));
+	put_safe(stderr, bytes);
 }
 
 static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_config *cfg)

@@ -247,6 +247,11 @@ enum err live_watch(struct live *l, int fd)
 	return OK;
 }
 
+bool live_is_watched(const struct live *l)
+{
+	return l->n_watchers > 0;
+}
+
 /* ---- draining -------------------------------------------------------------------------------- */
 
 static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)

@@ -17,6 +17,7 @@ void live_note(void *live, const struct exc_note *n);
 /* Where lines for the operator go ("100 → 101 answered ..."). Called from live_drain. */
 void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
 		      void *ctx);
+bool live_is_watched(const struct live *l);
 /* Reads what the rings hold; how full the fullest was, in percent rounded up. Call it every 50 ms
  * or so, also when idle, and sooner when they fill. */
 unsigned live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);

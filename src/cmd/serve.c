@@ -28,10 +28,13 @@
 
 #define DRAIN_US      3000000ull
 #define DRAIN_POLL_US 50000ull
-#define TICK_FULL_US  5000ull /* the live scope has to hurry */
-#define TICK_BUSY_US  50000ull
-#define TICK_IDLE_US  100000ull
-#define TICK_FULL     25 /* percent of the fullest ring */
+/* How often the live scope drains its rings: so that they fill to about TICK_FILL percent, and what
+ * watchers get in one piece fits into their sockets. */
+#define TICK_LEAST_US   5000ull
+#define TICK_WATCHED_US 20000ull
+#define TICK_BUSY_US    50000ull
+#define TICK_IDLE_US    100000ull
+#define TICK_FILL       25
 /* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
 #define QUIET_US       40000000ull
 #define N_WORKERS      2
@@ -61,6 +64,7 @@ struct serve {
 	struct env_sock *signals;
 	int signal_fd;
 	struct tmr tick, drain;
+	uint64_t tick_us;
 	struct buf host; /* "192.0.2.1" or "192.0.2.1:5070": what phones must be told */
 	char dir_mem[512];
 	struct first_account first[FIRST_ACCOUNTS];
@@ -118,12 +122,15 @@ static void print_line(void *ctx, uint64_t wall_us, struct str line)
 	struct serve *s = ctx;
 	time_t t = (time_t)(wall_us / 1000000);
 	struct tm tm;
-	char at[16];
+	char at[16], mem[1024];
+	struct buf b;
 	if (s->is_quiet)
 		return;
 	localtime_r(&t, &tm);
 	strftime(at, sizeof(at), "%H:%M:%S", &tm);
-	printf("%s  " STR_FMT "\n", at, STR_ARG(line));
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_plain(&b, str_sub(line, 0, sizeof(mem))); /* names and agents are whatever peers say */
+	printf("%s  " STR_FMT "\n", at, STR_ARG(buf_view(&b)));
 }
 
 static void on_control(void *ctx, struct str cmd, struct buf *out)
@@ -227,6 +234,16 @@ static void tidy_up(struct serve *s, bool was_busy)
 
 /* ---- ticking and ending ---------------------------------------------------------------------- */
 
+/* Shorter at once, longer step by step. */
+static uint64_t next_tick_us(const struct serve *s, unsigned filled)
+{
+	uint64_t most = live_is_watched(s->live) ? TICK_WATCHED_US : TICK_BUSY_US;
+	if (!filled && s->is_announced)
+		return TICK_IDLE_US;
+	uint64_t us = filled > TICK_FILL ? s->tick_us * TICK_FILL / filled : 2 * s->tick_us;
+	return us < TICK_LEAST_US ? TICK_LEAST_US : us < most ? us : most;
+}
+
 static void on_tick(struct tmr *t)
 {
 	struct serve *s = CONTAINER_OF(t, struct serve, tick);
@@ -240,8 +257,8 @@ static void on_tick(struct tmr *t)
 	if (filled)
 		fflush(stdout);
 	tidy_up(s, filled > 0);
-	uint64_t next_us = filled || !s->is_announced ? TICK_BUSY_US : TICK_IDLE_US;
-	ev_timer(&s->loop, &s->tick, filled > TICK_FULL ? TICK_FULL_US : next_us, on_tick);
+	s->tick_us = next_tick_us(s, filled);
+	ev_timer(&s->loop, &s->tick, s->tick_us, on_tick);
 }
 
 static void on_drain_poll(struct tmr *t)

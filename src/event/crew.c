@@ -231,11 +231,16 @@ static uint64_t until_due(const struct hand *h, uint64_t now_us)
 	return due_us > now_us ? due_us - now_us : 0;
 }
 
-static void send_all(struct hand *h, uint64_t now_us)
+/* Returns the time at which all has left. */
+static uint64_t send_all(struct hand *h)
 {
+	uint64_t began = env_clock_us();
 	for (size_t i = 0; i < h->n_held; i++)
 		send(h->held[i]);
-	h->sent_us = now_us;
+	h->sent_us = env_clock_us();
+	for (size_t i = 0; i < h->n_held; i++)
+		h->held[i]->busy_us += (h->sent_us - began) / h->n_held;
+	return h->sent_us;
 }
 
 /* Both tell when the sleep was over. */
@@ -261,7 +266,7 @@ static void visit_all(struct hand *h, uint64_t timeout_us, bool is_busy, uint64_
 		turn(h, i);
 		uint64_t done = env_clock_us();
 		s->busy_us += done - now;
-		now = done;
+		now = done - h->sent_us < BURST_US ? done : send_all(h);
 	}
 }
 
@@ -287,10 +292,13 @@ static void *hand_main(void *arg)
 	}
 	h->window_us = env_clock_us();
 	while (take_offers(h)) {
-		uint64_t began = env_clock_us(), woke = began, timeout = 0, pause = 0;
+		uint64_t began = env_clock_us(), timeout = 0, pause = 0;
 		bool is_busy = has_more(h);
-		if (!is_busy || began - h->sent_us >= BURST_US)
-			send_all(h, began);
+		if (!is_busy || began - h->sent_us >= BURST_US) {
+			began = send_all(h);
+			is_busy = has_more(h); /* one that was refused is work */
+		}
+		uint64_t woke = began;
 		if (!is_busy && (pause = rest_us(&h->rest, began)))
 			env_pause(pause);
 		else if (!is_busy)
@@ -334,8 +342,11 @@ static enum err hand_init(struct crew *c, size_t n)
 
 static void crew_free(struct crew *c)
 {
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
+		while (c->hand[i].n_held > 0) /* it was never started */
+			let_go(&c->hand[i], 0);
 		hand_free(&c->hand[i]);
+	}
 	free(c);
 }
 

@@ -1,9 +1,9 @@
 /* Sending datagrams.
  *
- * Within a turn of a loop datagrams are gathered and leave together at its end: their receiver is
- * woken once and not for each, which costs more than the sending. Whatever leaves keeps its order
- * (env_os_tcp.c empties the batch before it writes to a stream). An env without a loop sends at
- * once.
+ * Within a turn of a loop, or several that follow each other at once (crew.c), datagrams are
+ * gathered and leave together: their receiver is woken once and not for each, which costs more than
+ * the sending. Whatever leaves keeps its order (env_os_tcp.c empties the batch before it writes to
+ * a stream). An env without a loop sends at once.
  *
  * A datagram that the kernel then refuses is reported like one that an ICMP error came for: the
  * socket becomes readable, env_recv says ERR_NET, env_icmp_next tells which. The kernel also

@@ -50,7 +50,7 @@ struct os_env {
 	bool is_at_gate;
 	bool is_ready;            /* the gate has seen something for this env */
 	struct os_env *gate_next; /* at the same gate */
-	struct os_batch *batch;   /* datagrams of this turn; NULL before the first */
+	struct os_batch *batch;   /* datagrams that wait to be sent; NULL before the first */
 	struct os_sock *accused;  /* sockets with failed datagrams */
 	struct os_sock *dead;     /* closed while events of a batch may still name them */
 	/* Sleeping and waking: see env_os.c, invariant 3. */

@@ -397,7 +397,7 @@ static void put_verdict(struct buf *b, const struct trk_call *c, const struct vr
 		} else {
 			buf_str(&text, STR(": "));
 		}
-		buf_str(&text, v->f[i].text);
+		buf_plain(&text, v->f[i].text);
 		buf_fill(b, ' ', i ? 2 : 0);
 		put_wrapped(b, buf_view(&text), width, i ? 2 : 0);
 	}
@@ -426,7 +426,9 @@ void lad_put(struct buf *b, struct trk *t, const struct trk_call *c, const struc
 	find_absence(l, v);
 	if (v)
 		put_verdict(b, c, v, o, l->k.width);
-	buf_fmt(b, "Call-ID " STR_FMT "\n", STR_ARG(c->call_id));
+	buf_str(b, STR("Call-ID "));
+	buf_plain(b, c->call_id);
+	buf_chr(b, '\n');
 	draw_all(l);
 	free(items);
 	free(l);

@@ -123,11 +123,11 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 	put_lead(b, fr, &p->from, &p->to, trk_transport_name(p->transport), is_ascii);
 	size_t at = b->n;
 	if (m->is_request) {
-		buf_str(b, m->method_name);
+		buf_plain(b, m->method_name);
 	} else {
 		put_right(b, m->status, 3);
 		buf_chr(b, ' ');
-		buf_str(b, m->reason);
+		buf_plain(b, m->reason);
 	}
 	pad(b, at, 34);
 	buf_chr(b, ' ');
@@ -135,11 +135,11 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 	if (m->has_cseq) {
 		put_right(b, m->cseq, 1);
 		buf_chr(b, ' ');
-		buf_str(b, m->method_name);
+		buf_plain(b, m->method_name);
 	}
 	pad(b, at, 18);
 	buf_chr(b, ' ');
-	buf_str(b, m->call_id);
+	buf_plain(b, m->call_id);
 	buf_chr(b, '\n');
 }
 

@@ -51,6 +51,7 @@ void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		return;
 	}
 	uint64_t first = trk_stats(t)->first_us;
+	size_t at = b->n;
 	char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX];
 	buf_fmt(b, "%10.3f  %-22s  %-21s  0x%08x %-9s %7llu %6lld (%4.1f %%) %5.2f ms %5.0f ms  ",
 		s->stats.first_us > first ? ms(s->stats.first_us - first) / 1e3 : 0.0,
@@ -62,6 +63,7 @@ void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 	vrd_put_parties(b, s->call, o->is_ascii);
 	if (s->digits[0])
 		buf_fmt(b, "  DTMF %s", s->digits);
+	buf_mask(b, at, false); /* the codec's name is the SDP's */
 	buf_chr(b, '\n');
 }
 

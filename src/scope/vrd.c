@@ -396,14 +396,14 @@ static struct str party(struct str user, struct str host)
 void vrd_put_parties(struct buf *b, const struct trk_call *c, bool is_ascii)
 {
 	if (c->kind == TRK_REG) {
-		buf_str(b, party(c->to_user, STR_NONE));
+		buf_plain(b, party(c->to_user, STR_NONE));
 		buf_chr(b, '@');
-		buf_str(b, c->to_host);
+		buf_plain(b, c->to_host);
 		return;
 	}
-	buf_str(b, party(c->from_user, c->from_host));
+	buf_plain(b, party(c->from_user, c->from_host));
 	buf_str(b, is_ascii ? STR(" -> ") : STR(" → "));
-	buf_str(b, party(c->to_user, c->to_host));
+	buf_plain(b, party(c->to_user, c->to_host));
 }
 
 void vrd_put_line(struct buf *b, const struct trk_call *c, const struct vrd *v, bool is_ascii)
@@ -412,7 +412,7 @@ void vrd_put_line(struct buf *b, const struct trk_call *c, const struct vrd *v, 
 	for (unsigned i = 0; i < v->n; i++)
 		if (i == 0 || v->f[i].severity >= VRD_WARN) {
 			buf_str(b, i ? STR("; ") : STR(": "));
-			buf_str(b, v->f[i].text);
+			buf_plain(b, v->f[i].text);
 		}
 }
 
@@ -439,12 +439,13 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, 
 		  bool is_ascii)
 {
 	vrd_put_parties(b, c, is_ascii);
-	buf_fmt(b, "   (" STR_FMT ", Call-ID " STR_FMT ")\n",
-		STR_ARG(trk_kind_name((enum trk_kind)c->kind)), STR_ARG(c->call_id));
+	buf_fmt(b, "   (" STR_FMT ", Call-ID ", STR_ARG(trk_kind_name((enum trk_kind)c->kind)));
+	buf_plain(b, c->call_id);
+	buf_str(b, STR(")\n"));
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct vrd_finding *f = &v->f[i];
 		buf_fmt(b, "  %-8s ", vrd_severity_name((enum vrd_severity)f->severity));
-		buf_str(b, f->text);
+		buf_plain(b, f->text);
 		buf_str(b, STR(".\n           "));
 		if (f->n_evidence) {
 			put_evidence(b, t, c, f);

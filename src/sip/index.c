@@ -121,9 +121,9 @@ static bool is_plain_ruri(const char *p, const char *end)
 		if (p == digits || port > 65535)
 			return false;
 	}
-	return p == end ||
-	       (*p == ';' && cc_span(p, end, CC_URI) == end && !memchr(p, '%', (size_t)(end - p)) &&
-		!memchr(p, '?', (size_t)(end - p)));
+	size_t n = (size_t)(end - p); /* an '@' there would make a user of what came before */
+	return n == 0 || (*p == ';' && cc_span(p, end, CC_URI) == end && !memchr(p, '%', n) &&
+			  !memchr(p, '?', n) && !memchr(p, '@', n));
 }
 
 static void check_ruri(struct sip_msg *m)

@@ -149,7 +149,7 @@ static unsigned via_patches(const struct sip_msg *req, const struct addr *from, 
 	while (sip_param_next(&rest, &name, &value)) {
 		if (CC_IS_WORD(name, "received")) {
 			received = value;
-		} else if (CC_IS_WORD(name, "rport")) {
+		} else if (!rport.p && CC_IS_WORD(name, "rport")) {
 			is_bare = !value.p; /* then its place is behind the name */
 			rport = is_bare ? str_of(name.p + name.n, 0) : value;
 		}

@@ -412,7 +412,7 @@ struct str tsx_to_tag(struct tsx_mgr *m, const struct sip_msg *req, char out[24]
 	buf_str(&m->keys, req->via_branch);
 	buf_u64(&m->keys, req->cseq);
 	static const char hex[] = "0123456789abcdef";
-	uint64_t h = htab_hash(m->check_key, m->keys.p, m->keys.n);
+	uint64_t h = siphash(m->check_key, m->keys.p, m->keys.n); /* others see it */
 	for (unsigned i = 0; i < 16; i++, h >>= 4)
 		out[i] = hex[h & 15];
 	out[16] = '\0';

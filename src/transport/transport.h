@@ -128,8 +128,8 @@ void tp_rx_unref(struct tp *tp, struct tp_rx *rx); /* the last one frees it; NUL
 struct tp_rx *tp_rx_make(struct tp *tp, struct str bytes, const struct addr *from,
 			 const struct addr *to, enum tp_proto proto);
 
-/* Which shard owns a message: a branch of our own wins (it names its shard), else htab_hash(Call-ID)
- * mod shards. */
+/* Which shard owns a message: a branch of our own wins (it names its shard), else
+ * htab_hash(Call-ID) mod shards. */
 size_t tp_owner_of(struct tp *tp, struct str call_id, struct str via_branch);
 /* Our branches: "z9hG4bK" + code of {shard, id, check}; the check is keyed, so that outsiders
  * cannot forge one. The key is shared by all shards. */

@@ -25,6 +25,18 @@ static void check_inside(const struct sip_msg *m, struct str s)
 	ASSERT(!s.n || (s.p >= m->bytes && s.p + s.n <= m->bytes + m->n_bytes));
 }
 
+static bool has_ruri_diag(const struct sip_msg *m)
+{
+	for (unsigned i = 0; i < m->n_diags; i++)
+		if (m->diags[i].code == SIP_DIAG_RURI_BAD ||
+		    m->diags[i].code == SIP_DIAG_RURI_SCHEME ||
+		    m->diags[i].code == SIP_DIAG_RURI_HEADERS ||
+		    m->diags[i].code == SIP_DIAG_RURI_SPACE ||
+		    m->diags[i].code == SIP_DIAG_RURI_BRACKETS)
+			return true;
+	return m->n_diags == SIP_MAX_DIAGS; /* it may have had no place */
+}
+
 static void check_strings(const struct sip_msg *m)
 {
 	const struct str all[] = {m->method_name, m->ruri,       m->reason,   m->version,
@@ -204,6 +216,10 @@ static void try_message(const uint8_t *data, size_t size, bool is_stream)
 	ASSERT(e == OK || e == ERR_SYNTAX || e == ERR_LIMIT || (e == ERR_MORE && is_stream));
 	if (e == OK || e == ERR_LIMIT)
 		check_strings(m);
+	if (e == OK && m->is_request && !has_ruri_diag(m)) {
+		struct sip_uri u;
+		ASSERT(sip_uri_parse(m->ruri, &u) == OK && !u.headers.p);
+	}
 	if (e == OK && !is_stream) { /* once is enough for what does not depend on framing */
 		struct str id;
 		const struct sip_diag *why;

@@ -85,6 +85,21 @@ static void json(struct str in, struct str want, int line)
 	test_str(__FILE__, line, "json", buf_view(&b), want);
 }
 
+TEST(buf_masks_what_steers_a_terminal)
+{
+	char mem[200];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_str(&b, STR("\033[31m"));
+	buf_plain(&b, STR("a\033[2Jb\r\n\tc\x7f d\xc2\x9b"
+			  "e\xc3\xa9\xe2\x86\x92\xc2"));
+	CHECK_STR(buf_view(&b), "\033[31ma?[2Jb???c? d??e\xc3\xa9\xe2\x86\x92\xc2");
+	buf_clear(&b);
+	buf_str(&b, STR("a: b\r\n\tc\rd\ne\0"));
+	buf_mask(&b, 0, true);
+	CHECK_STR(buf_view(&b), "a: b\r\n\tc?d\ne?");
+}
+
 TEST(buf_json_escapes)
 {
 	json(STR_NONE, STR("\"\""), __LINE__);

@@ -55,6 +55,29 @@ TEST(ladder_of_a_busy_call)
 	play_end(&p);
 }
 
+TEST(no_text_lets_a_peer_steer_the_terminal)
+{
+	struct play p;
+	struct buf b;
+	buf_init(&b);
+	play_begin(&p, NULL);
+	p.call_id = "x\033[2Jy";
+	p.to = "\"\033]0;e\007\" <sip:10\033[5m02@192.0.2.57>";
+	msg(&p, 0, "A>P", "INVITE 1 a", "");
+	msg(&p, 1, "P>A", "486 Bu\033[1msy 1 INVITE a", "To-tag: t\r\n");
+	draw(&p, &b, &(struct lad_opts){.is_ascii = true});
+	const struct vrd *v = judge(&p);
+	const struct trk_call *c = trk_find(p.t, str_c(p.call_id));
+	view_call(&b, p.t, c, v, &(struct view_opts){.is_ascii = true});
+	vrd_put_text(&b, p.t, c, v, true);
+	CHECK(str_find(buf_view(&b), STR("x?[2Jy")) != SIZE_MAX);
+	CHECK(str_find(buf_view(&b), STR("486 Bu?[1msy")) != SIZE_MAX);
+	CHECK_EQ(str_chr(buf_view(&b), '\033'), SIZE_MAX);
+	CHECK_EQ(str_chr(buf_view(&b), '\007'), SIZE_MAX);
+	buf_fini(&b);
+	play_end(&p);
+}
+
 TEST_NO_OOM(ladder_with_media_and_its_absence)
 {
 	struct play p;

@@ -1,6 +1,7 @@
 /* The index: what a row holds, how lists are walked, where a message ends, what is refused. */
 
 #include "sip/msg.h"
+#include "sip/uri.h"
 
 #include "fixture.h"
 
@@ -389,6 +390,60 @@ TEST(peek_agrees_with_index)
 	CHECK(!sip_peek_call_id(STR(""), &id));
 	CHECK(!sip_peek_call_id(STR("\r\n\r\n"), &id));
 	CHECK(!sip_peek_call_id(STR("no line at all"), &id));
+}
+
+/* The short way of the index through usual Request-URIs is of the parser's opinion. */
+TEST(index_and_uri_parser_agree)
+{
+	static const char *const uris[] = {
+		"sip:a@b",
+		"sip:b",
+		"sip:1002@192.0.2.57:5060;transport=udp",
+		"sip:a;p=1?@b",
+		"sip:b;lr",
+		"sip:b:5060;x",
+		"sip:b:0",
+		"sip:b:65535",
+		"sip:b:65536",
+		"sip:b:",
+		"sip:b:5060x",
+		"sip:b:50600000",
+		"sip:@b",
+		"sip:",
+		"sip:a@",
+		"sip:a@b@c",
+		"sip:example.com;x=a:1@",
+		"sip:a;b:c@d/e",
+		"sip:a:5060;x@",
+		"sip:a@b;x=%4",
+		"sip:a@b;x=%41",
+		"sip:a@b;x?h=1",
+		"sip:a@b?h=1",
+		"sip:a@[::1]:5060",
+		"sip:a@b;x=\"y\"",
+		"sip:a%41@b",
+		"sip:a%4@b",
+		"sip:a:pw@b",
+		"sip:a@b/c",
+		"SIP:a@b",
+		"sips:a@b",
+		"sip:\xc3\xa9@b",
+		"sip:a@b;x=\xc3\xa9",
+	};
+	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		char text[512];
+		struct buf b;
+		struct sip_uri u;
+		buf_init_fixed(&b, text, sizeof(text));
+		buf_fmt(&b, "OPTIONS %s SIP/2.0\r\n%s", uris[i], REQ_REST REQ_END);
+		struct sip_msg *m = msg(buf_view(&b));
+		bool is_good = sip_uri_parse(str_c(uris[i]), &u) == OK && !u.headers.p;
+		bool is_accused =
+			has_diag(m, SIP_DIAG_RURI_BAD) || has_diag(m, SIP_DIAG_RURI_HEADERS);
+		if (is_good == is_accused)
+			test_fail(__FILE__, __LINE__, "%s", uris[i]);
+		sip_msg_free(m);
+	}
 }
 
 /* Content-Length against what came. [RFC3261 18.3] [RFC4475 3.1.2.2, 3.1.2.3, 3.3.9] */
