@@ -565,7 +565,8 @@ int cmd_scope(int argc, char **argv)
 		.command = "scope",
 		.words = "[CALL-ID]",
 		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
-			 "WebSocket, and says what happened.",
+			 "WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
+			 "PPPoE), and says what happened.",
 		.examples = examples,
 		.opts = opts,
 		.n_opts = ARRAY_LEN(opts),

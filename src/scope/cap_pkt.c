@@ -1,5 +1,5 @@
-/* Frames taken apart: link layer, VLAN tags, IPv4 and IPv6 with extension headers, IP in IP, UDP,
- * TCP, and the packet that an ICMP error quotes.
+/* Frames taken apart: link layer, VLAN tags, IPv4 and IPv6 with extension headers, tunnels
+ * (cap_tunnel.c), UDP, TCP, and the packet that an ICMP error quotes.
  *
  * The quoted packet is decoded like a real one, because Wireshark's ip.addr and udp.port mean it
  * too; but it is marked, and nobody takes it for a message: the node that complains did not send
@@ -17,33 +17,23 @@
  * [RFC791] [RFC8200 4] [RFC792] [RFC4443] [IEEE802.1Q]; SLL: tcpdump.org/linktypes.
  */
 #include "scope/cap_pkt.h"
+#include "scope/cap_tunnel.h"
 
 #include <string.h>
 
-enum { ETH_IPV4 = 0x0800, ETH_ARP = 0x0806, ETH_VLAN = 0x8100, ETH_IPV6 = 0x86dd };
+#define MAX_TUNNELS 8 /* headers one in another */
 
-struct cut { /* what is left to read */
-	const uint8_t *p;
-	uint32_t n;
+enum {
+	ETH_IPV4 = 0x0800,
+	ETH_ARP = 0x0806,
+	ETH_VLAN = 0x8100,
+	ETH_IPV6 = 0x86dd,
+	ETH_MPLS = 0x8847,
+	ETH_MPLS_UPSTREAM = 0x8848,
+	ETH_PPPOE = 0x8864,
 };
 
-static uint16_t be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void skip(struct cut *c, uint32_t n)
-{
-	if (n > c->n)
-		n = c->n;
-	c->p += n;
-	c->n -= n;
-}
+static void on_inner(struct cap_pkt *k, struct cap_cut c, enum cap_inner what, uint16_t type);
 
 static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 {
@@ -51,58 +41,64 @@ static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 	memcpy(a->ip, p, n);
 }
 
-static void on_udp(struct cap_pkt *k, struct cut c)
+static void on_udp(struct cap_pkt *k, struct cap_cut c)
 {
 	if (c.n < 8)
 		return;
-	uint16_t len = be16(c.p + 4);
-	k->src.port = be16(c.p);
-	k->dst.port = be16(c.p + 2);
+	uint16_t len = cap_be16(c.p + 4);
+	k->src.port = cap_be16(c.p);
+	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
 		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, len, CAP_UDP};
 	k->l4 = c.p;
-	skip(&c, 8);
+	cap_skip(&c, 8);
 	if (len >= 8 && len - 8u < c.n)
 		c.n = len - 8u;
 	else if (len >= 8 && len - 8u > c.n)
 		k->is_cut = true;
+	struct cap_cut body = c;
+	enum cap_inner inner = cap_udp_tunnel(&body, k->src.port, k->dst.port);
+	if (inner) {
+		on_inner(k, body, inner, 0);
+		return;
+	}
 	k->proto = CAP_UDP;
 	k->p = c.p;
 	k->n = c.n;
 }
 
-static void on_tcp(struct cap_pkt *k, struct cut c)
+static void on_tcp(struct cap_pkt *k, struct cap_cut c)
 {
 	/* an ICMP error may quote just eight bytes: the ports */
 	if (c.n < 8 || (c.n < 20 && !k->is_quoted))
 		return;
-	k->src.port = be16(c.p);
-	k->dst.port = be16(c.p + 2);
+	k->src.port = cap_be16(c.p);
+	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
 		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, 0, CAP_TCP};
 	if (c.n < 20)
 		return;
-	k->tcp_seq = be32(c.p + 4);
-	k->tcp_ack = be32(c.p + 8);
+	k->tcp_seq = cap_be32(c.p + 4);
+	k->tcp_ack = cap_be32(c.p + 8);
 	k->tcp_flags = c.p[13] & 0x3f;
 	uint32_t hdr = (uint32_t)(c.p[12] >> 4) * 4;
 	if (hdr < 20)
 		return;
 	k->l4 = c.p;
-	skip(&c, hdr);
+	cap_skip(&c, hdr);
 	k->proto = CAP_TCP;
 	k->p = c.p;
 	k->n = c.n;
 }
 
-static bool on_ipv4(struct cap_pkt *k, struct cut *c, uint8_t *proto)
+static bool on_ipv4(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 {
 	if (c->n < 20 || c->p[0] >> 4 != 4 || k->n_ips == CAP_MAX_IPS)
 		return false;
-	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = be16(c->p + 2);
+	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = cap_be16(c->p + 2);
 	struct cap_ip *ip = &k->ips[k->n_ips];
 	*ip = (struct cap_ip){
-		.id = be16(c->p + 4), .n = (uint16_t)total, .proto = c->p[9], .ttl = c->p[8]};
+		.id = cap_be16(c->p + 4), .n = (uint16_t)total, .proto = c->p[9], .ttl = c->p[8]};
 	if (hdr < 20 || hdr > c->n)
 		return false;
 	k->n_ips++;
@@ -110,13 +106,13 @@ static bool on_ipv4(struct cap_pkt *k, struct cut *c, uint8_t *proto)
 	set_ip(&ip->dst, c->p + 16, 4);
 	k->src = ip->src;
 	k->dst = ip->dst;
-	uint16_t frag = be16(c->p + 6);
+	uint16_t frag = cap_be16(c->p + 6);
 	/* a length of 0 comes from segmentation offload: the record knows better */
 	if (total >= hdr && total < c->n)
 		c->n = total;
 	else if (total > c->n)
 		k->is_cut = true;
-	skip(c, hdr);
+	cap_skip(c, hdr);
 	*proto = ip->proto;
 	if (frag & 0x3fff && !k->is_quoted) {
 		k->is_fragment = true;
@@ -143,7 +139,7 @@ static bool is_ipv6_extension(uint8_t proto)
 	}
 }
 
-static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cut *c, uint8_t *proto)
+static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cap_cut *c, uint8_t *proto)
 {
 	while (is_ipv6_extension(*proto)) {
 		if (c->n < 8)
@@ -154,12 +150,12 @@ static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cut *c,
 			len = 8 + 4u * c->p[1];
 		if (*proto == 44) {
 			len = 8;
-			uint16_t f = be16(c->p + 2);
-			ip->id = be32(c->p + 4);
+			uint16_t f = cap_be16(c->p + 2);
+			ip->id = cap_be32(c->p + 4);
 			if ((f & 0xfff8 || f & 1) && !k->is_quoted) { /* else an atomic fragment */
 				k->is_fragment = true;
 				k->frag = (struct cap_frag){f & 0xfff8u, !(f & 1)};
-				skip(c, len);
+				cap_skip(c, len);
 				*proto = next;
 				return true;
 			}
@@ -168,25 +164,25 @@ static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cut *c,
 		}
 		if (len > c->n)
 			return false;
-		skip(c, len);
+		cap_skip(c, len);
 		*proto = next;
 	}
 	return true;
 }
 
-static bool on_ipv6(struct cap_pkt *k, struct cut *c, uint8_t *proto)
+static bool on_ipv6(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 {
 	if (c->n < 40 || c->p[0] >> 4 != 6 || k->n_ips == CAP_MAX_IPS)
 		return false;
 	struct cap_ip *ip = &k->ips[k->n_ips++];
-	uint32_t total = be16(c->p + 4);
+	uint32_t total = cap_be16(c->p + 4);
 	*ip = (struct cap_ip){.n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]};
 	set_ip(&ip->src, c->p + 8, 16);
 	set_ip(&ip->dst, c->p + 24, 16);
 	k->src = ip->src;
 	k->dst = ip->dst;
 	*proto = ip->proto;
-	skip(c, 40);
+	cap_skip(c, 40);
 	if (total && total < c->n)
 		c->n = total;
 	else if (total > c->n)
@@ -197,7 +193,7 @@ static bool on_ipv6(struct cap_pkt *k, struct cut *c, uint8_t *proto)
 }
 
 /* An ICMP error quotes the packet it is about. Its type decides; an IP header follows at 8. */
-static bool on_icmp(struct cap_pkt *k, struct cut *c, bool is_v6)
+static bool on_icmp(struct cap_pkt *k, struct cap_cut *c, bool is_v6)
 {
 	if (c->n < 8)
 		return false;
@@ -209,14 +205,21 @@ static bool on_icmp(struct cap_pkt *k, struct cut *c, bool is_v6)
 	}
 	bool quotes = is_v6 ? type >= 1 && type <= 4
 			    : type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-	skip(c, 8);
+	cap_skip(c, 8);
 	if (!quotes || k->is_quoted)
 		return false;
 	k->is_quoted = true;
 	return true;
 }
 
-static void on_ip(struct cap_pkt *k, struct cut c)
+static void on_gre(struct cap_pkt *k, struct cap_cut c)
+{
+	uint16_t type = 0;
+	enum cap_inner inner = cap_gre(&c, &type);
+	on_inner(k, c, inner, type);
+}
+
+static void on_ip(struct cap_pkt *k, struct cap_cut c)
 {
 	while (c.n) {
 		uint8_t proto = 0;
@@ -239,6 +242,9 @@ static void on_ip(struct cap_pkt *k, struct cut c)
 		case CAP_IPIP:
 		case CAP_IPV6:
 			break;
+		case CAP_GRE:
+			on_gre(k, c);
+			return;
 		case CAP_ICMP:
 		case CAP_ICMP6:
 			if (!on_icmp(k, &c, proto == CAP_ICMP6))
@@ -252,7 +258,7 @@ static void on_ip(struct cap_pkt *k, struct cut c)
 
 void cap_pkt_transport(struct cap_pkt *k, const uint8_t *p, uint32_t n)
 {
-	struct cut c = {p, n};
+	struct cap_cut c = {p, n};
 	uint8_t proto = k->proto;
 	k->is_fragment = false;
 	k->proto = 0;
@@ -264,34 +270,54 @@ void cap_pkt_transport(struct cap_pkt *k, const uint8_t *p, uint32_t n)
 		on_tcp(k, c);
 	else if (proto == CAP_IPIP || proto == CAP_IPV6)
 		on_ip(k, c);
+	else if (proto == CAP_GRE)
+		on_gre(k, c);
 }
 
-static void on_ethertype(struct cap_pkt *k, struct cut c, uint16_t type)
+static void on_ethertype(struct cap_pkt *k, struct cap_cut c, uint16_t type)
 {
+	enum cap_inner tunnel = CAP_INNER_NONE;
 	/* 802.1Q, 802.1ad, and the tags of before its standard */
 	while (type == ETH_VLAN || type == 0x88a8 || type == 0x9100 || type == 0x9200) {
 		if (c.n < 4)
 			return;
 		if (k->n_vlans < CAP_MAX_VLANS)
-			k->vlans[k->n_vlans++] = be16(c.p) & 0xfff;
-		type = be16(c.p + 2);
-		skip(&c, 4);
+			k->vlans[k->n_vlans++] = cap_be16(c.p) & 0xfff;
+		type = cap_be16(c.p + 2);
+		cap_skip(&c, 4);
 	}
 	if (type == ETH_IPV4 || type == ETH_IPV6)
 		on_ip(k, c);
 	else if (type == ETH_ARP)
 		k->is_arp = true;
+	else if (type == ETH_MPLS || type == ETH_MPLS_UPSTREAM)
+		tunnel = cap_mpls(&c);
+	else if (type == ETH_PPPOE)
+		tunnel = cap_pppoe(&c);
+	on_inner(k, c, tunnel, 0);
+}
+
+static void on_inner(struct cap_pkt *k, struct cap_cut c, enum cap_inner what, uint16_t type)
+{
+	if (what == CAP_INNER_NONE || k->n_tunnels++ == MAX_TUNNELS)
+		return;
+	if (what == CAP_INNER_IP)
+		on_ip(k, c);
+	else if (what == CAP_INNER_TYPE)
+		on_ethertype(k, c, type);
+	else if (c.n >= 14)
+		on_ethertype(k, (struct cap_cut){c.p + 14, c.n - 14}, cap_be16(c.p + 12));
 }
 
 /* BSD's loopback header is the address family in the byte order of the machine that captured. */
-static void on_loopback(struct cap_pkt *k, struct cut c)
+static void on_loopback(struct cap_pkt *k, struct cap_cut c)
 {
 	if (c.n < 4)
 		return;
-	uint32_t af = be32(c.p);
+	uint32_t af = cap_be32(c.p);
 	if (af > 0xffff)
 		af = __builtin_bswap32(af);
-	skip(&c, 4);
+	cap_skip(&c, 4);
 	/* AF_INET is 2 everywhere; AF_INET6 is 10, 24, 28 or 30 */
 	if (af == 2 || af == 10 || af == 24 || af == 28 || af == 30)
 		on_ip(k, c);
@@ -299,15 +325,15 @@ static void on_loopback(struct cap_pkt *k, struct cut c)
 
 /* Wireshark's exported PDUs: tags {type:16 length:16 value} up to an empty one, then one message.
  * The tags name dissector, addresses and ports. [Wireshark epan/exported_pdu.h] */
-static void on_pdu(struct cap_pkt *k, struct cut c)
+static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 {
 	enum { NAME = 12, V4_SRC = 20, V4_DST, V6_SRC, V6_DST, PORT_TYPE, SRC_PORT, DST_PORT };
 	struct addr src = {0}, dst = {0};
 	bool is_sip = false;
 	while (c.n >= 4) {
-		unsigned type = be16(c.p), n = be16(c.p + 2);
+		unsigned type = cap_be16(c.p), n = cap_be16(c.p + 2);
 		const uint8_t *v = c.p + 4;
-		skip(&c, 4);
+		cap_skip(&c, 4);
 		if (!type || n > c.n)
 			break;
 		if (type == NAME)
@@ -317,10 +343,10 @@ static void on_pdu(struct cap_pkt *k, struct cut c)
 		else if ((type == V6_SRC || type == V6_DST) && n >= 16)
 			set_ip(type == V6_SRC ? &src : &dst, v, 16);
 		else if (type == PORT_TYPE && n >= 4)
-			k->proto = be32(v) == 2 ? CAP_TCP : CAP_UDP;
+			k->proto = cap_be32(v) == 2 ? CAP_TCP : CAP_UDP;
 		else if ((type == SRC_PORT || type == DST_PORT) && n >= 4)
-			*(type == SRC_PORT ? &src.port : &dst.port) = (uint16_t)be32(v);
-		skip(&c, n);
+			*(type == SRC_PORT ? &src.port : &dst.port) = (uint16_t)cap_be32(v);
+		cap_skip(&c, n);
 	}
 	if (!is_sip || !src.family || !k->proto) {
 		k->proto = 0;
@@ -339,29 +365,29 @@ static void on_pdu(struct cap_pkt *k, struct cut c)
 
 enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 {
-	struct cut c = {r->p, r->n};
+	struct cap_cut c = {r->p, r->n};
 	*out = (struct cap_pkt){.is_cut = r->n < r->n_wire};
 	switch (r->link) {
 	case CAP_LINK_ETHERNET:
 		out->is_eth = true;
 		if (c.n < 14)
 			return OK;
-		skip(&c, 14);
-		on_ethertype(out, c, be16(r->p + 12));
+		cap_skip(&c, 14);
+		on_ethertype(out, c, cap_be16(r->p + 12));
 		return OK;
 	case CAP_LINK_SLL:
 		out->is_sll = true;
 		if (c.n < 16)
 			return OK;
-		skip(&c, 16);
-		on_ethertype(out, c, be16(r->p + 14));
+		cap_skip(&c, 16);
+		on_ethertype(out, c, cap_be16(r->p + 14));
 		return OK;
 	case CAP_LINK_SLL2:
 		out->is_sll = true;
 		if (c.n < 20)
 			return OK;
-		skip(&c, 20);
-		on_ethertype(out, c, be16(r->p));
+		cap_skip(&c, 20);
+		on_ethertype(out, c, cap_be16(r->p));
 		return OK;
 	case CAP_LINK_NULL:
 	case CAP_LINK_LOOP:

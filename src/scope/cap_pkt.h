@@ -14,6 +14,7 @@ enum cap_proto { /* IANA protocol numbers that we look into */
 		 CAP_TCP = 6,
 		 CAP_UDP = 17,
 		 CAP_IPV6 = 41,
+		 CAP_GRE = 47,
 		 CAP_ICMP6 = 58,
 };
 
@@ -36,7 +37,7 @@ struct cap_frag {     /* a piece of a datagram */
 
 struct cap_pkt {
 	uint16_t vlans[CAP_MAX_VLANS]; /* VLAN ids, outermost first */
-	uint8_t n_vlans, n_ips, n_ports;
+	uint8_t n_vlans, n_ips, n_ports, n_tunnels;
 	bool is_eth, is_sll, is_arp;
 	bool is_fragment; /* payload is a piece; proto is what it is a piece of */
 	bool is_quoted;   /* payload is quoted by an ICMP error: nobody sent it */

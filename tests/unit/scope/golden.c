@@ -122,6 +122,52 @@ TEST_NO_OOM(the_view_of_the_walkthrough)
 	reading_fini(&r);
 }
 
+/* One frame for each tunnel, tunnels in tunnels, fragments inside and outside. */
+TEST_NO_OOM(tunnels)
+{
+	struct reading r;
+	read_capture(&r, "made-tunnels.pcap", "sip");
+	check_golden(&r.list, "tunnels-list.txt");
+	reading_fini(&r);
+}
+
+/* Each frame cut after each byte, and with each byte turned round: nothing behind the end is read
+ * (the copies are as long as they say), and nothing loops. */
+TEST(tunnels_cut_and_broken)
+{
+	char path[512];
+	struct buf why;
+	struct cap *c;
+	struct cap_rec r;
+	struct cap_pkt k;
+	unsigned n_whole = 0;
+	buf_init(&why);
+	path_of(path, "captures", "made-tunnels.pcap");
+	CHECK_EQ(cap_open(path, &c, &why), OK);
+	while (cap_next(c, &r)) {
+		for (uint32_t n = 0; n <= r.n; n++) {
+			uint8_t *copy = malloc(n ? n : 1);
+			CHECK(copy);
+			memcpy(copy, r.p, n);
+			struct cap_rec cut = r;
+			cut.p = copy;
+			cut.n = n;
+			CHECK_EQ(cap_pkt_decode(&cut, &k), OK);
+			CHECK(!k.n || (k.p >= copy && k.p + k.n <= copy + n));
+			n_whole += n == r.n && k.proto == CAP_UDP;
+			for (unsigned bit = 0; n && bit < 8; bit += 3) {
+				copy[n - 1] ^= (uint8_t)(1u << bit);
+				CHECK_EQ(cap_pkt_decode(&cut, &k), OK);
+				CHECK(!k.n || (k.p >= copy && k.p + k.n <= copy + n));
+			}
+			free(copy);
+		}
+	}
+	CHECK_EQ(n_whole, 21); /* of 23 frames two are the halves of a tunnelled packet */
+	cap_close(c);
+	buf_fini(&why);
+}
+
 static void check_ladders(const char *name)
 {
 	struct reading r;
