@@ -146,20 +146,21 @@ static bool number_eq(struct str a, struct str b)
 	}
 }
 
+/* Each parameter of a has its equal in b. */
+static bool has_all(struct str b, struct str a)
+{
+	struct str name, va, vb;
+	while (sip_param_next(&a, &name, &va))
+		if (!find_param(b, name, &vb) || !text_eq(va, vb, true))
+			return false;
+	return true;
+}
+
 /* Parameters must be the same on both sides, in any order. [RFC3966 4] */
 static bool tel_eq(const struct sip_uri *a, const struct sip_uri *b)
 {
-	struct str name, va, vb, rest = a->params;
-	if (!number_eq(a->user, b->user))
-		return false;
-	while (sip_param_next(&rest, &name, &va))
-		if (!find_param(b->params, name, &vb) || !text_eq(va, vb, true))
-			return false;
-	rest = b->params;
-	while (sip_param_next(&rest, &name, &vb))
-		if (!find_param(a->params, name, &va))
-			return false;
-	return true;
+	return number_eq(a->user, b->user) && has_all(a->params, b->params) &&
+	       has_all(b->params, a->params);
 }
 
 bool sip_uri_eq(const struct sip_uri *a, const struct sip_uri *b)

@@ -180,6 +180,8 @@ TEST(equality_details)
 	CHECK(!eq("tel:+12015550123", "tel:12015550123"));
 	CHECK(!eq("tel:7042;phone-context=a.com", "tel:7042"));
 	CHECK(eq("tel:7042;ext=1;phone-context=A.com", "tel:7042;phone-context=a.com;ext=1"));
+	CHECK(!eq("tel:7042;ext;ext=o", "tel:7042;ext"));
+	CHECK(!eq("tel:7042;ext", "tel:7042;ext;ext=o"));
 	CHECK(eq("URN:service:sos", "urn:service:sos"));
 	CHECK(!eq("urn:service:sos", "urn:service:SOS"));
 }
