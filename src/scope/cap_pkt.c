@@ -10,7 +10,7 @@
  * (Ethernet padding). Every header's own length is believed only as far as bytes are there.
  *
  * Invariants: no byte beyond record r is read; ips[0 .. n_ips) are outermost first; proto is UDP or
- * TCP only when src, dst, p, n are set.
+ * TCP only when src, dst, p, n are set; l4 is set only together with the p that it stands before.
  *
  * Messages that `rung serve` or Wireshark exported come without headers, their addresses in tags.
  *
@@ -50,7 +50,7 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
 		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, len, CAP_UDP};
-	k->l4 = c.p;
+	const uint8_t *l4 = c.p;
 	cap_skip(&c, 8);
 	if (len >= 8 && len - 8u < c.n)
 		c.n = len - 8u;
@@ -63,6 +63,7 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 		return;
 	}
 	k->proto = CAP_UDP;
+	k->l4 = l4;
 	k->p = c.p;
 	k->n = c.n;
 }

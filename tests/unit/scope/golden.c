@@ -154,11 +154,13 @@ TEST(tunnels_cut_and_broken)
 			cut.n = n;
 			CHECK_EQ(cap_pkt_decode(&cut, &k), OK);
 			CHECK(!k.n || (k.p >= copy && k.p + k.n <= copy + n));
+			CHECK(!k.l4 || (k.l4 >= copy && k.l4 < k.p));
 			n_whole += n == r.n && k.proto == CAP_UDP;
 			for (unsigned bit = 0; n && bit < 8; bit += 3) {
 				copy[n - 1] ^= (uint8_t)(1u << bit);
 				CHECK_EQ(cap_pkt_decode(&cut, &k), OK);
 				CHECK(!k.n || (k.p >= copy && k.p + k.n <= copy + n));
+				CHECK(!k.l4 || (k.l4 >= copy && k.l4 < k.p));
 			}
 			free(copy);
 		}
