@@ -120,7 +120,8 @@ static bool fits(struct flt *f, const struct flt_node *n, const struct flt_val *
 	return false;
 }
 
-static bool test(struct flt *f, const struct flt_node *n, const struct cap_frame *fr)
+[[gnu::noinline]] static bool test(struct flt *f, const struct flt_node *n,
+				   const struct cap_frame *fr)
 {
 	struct yield l, r;
 	yield(f, &n->left, fr, &l);
@@ -148,7 +149,8 @@ static bool in_set(const struct flt_node *n, const struct flt_val *v)
 	return false;
 }
 
-static bool test_in(struct flt *f, const struct flt_node *n, const struct cap_frame *fr)
+[[gnu::noinline]] static bool test_in(struct flt *f, const struct flt_node *n,
+				      const struct cap_frame *fr)
 {
 	struct yield l;
 	yield(f, &n->left, fr, &l);
@@ -158,6 +160,14 @@ static bool test_in(struct flt *f, const struct flt_node *n, const struct cap_fr
 	return n->is_all && l.n;
 }
 
+[[gnu::noinline]] static bool exists(const struct flt_node *n, const struct cap_frame *fr)
+{
+	struct flt_val v[FLT_MAX_VALUES];
+	return flt_field_get(n->left.field, fr, v) > 0;
+}
+
+/* A chain of a thousand comparisons is as deep: the values have frames of their own (noinline), and
+ * this one stays small. */
 static bool eval(struct flt *f, const struct flt_node *n, const struct cap_frame *fr)
 {
 	switch ((enum flt_node_kind)n->kind) {
@@ -167,10 +177,8 @@ static bool eval(struct flt *f, const struct flt_node *n, const struct cap_frame
 		return eval(f, n->a, fr) && eval(f, n->b, fr);
 	case NODE_NOT:
 		return !eval(f, n->a, fr);
-	case NODE_EXISTS: {
-		struct flt_val v[FLT_MAX_VALUES];
-		return flt_field_get(n->left.field, fr, v) > 0;
-	}
+	case NODE_EXISTS:
+		return exists(n, fr);
 	case NODE_TEST:
 		return test(f, n, fr);
 	case NODE_IN:
