@@ -183,5 +183,5 @@ sort -k1,1 -k2,2 -k3,3n "$work/figures" | awk -v servers="${servers[*]}" -v runs
 		row("binding-at-once", "memory per binding, at 2,500/s, at the end", "bytes")
 		row("binding", "memory per binding, a minute later", "bytes")
 	}'
-printf 'A bare UDP echo costs %s µs per datagram on this machine (median), %s.\n' \
+[ ${#floors[@]} -eq 0 ] || printf 'A bare UDP echo costs %s µs per datagram on this machine (median), %s.\n' \
 	"$(printf '%s\n' "${floors[@]}" | sort -n | sed -n "$(((${#floors[@]} + 1) / 2))p")" "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
