@@ -164,36 +164,29 @@ static int b64_value(char c)
 
 bool b64_get(struct buf *b, struct str in)
 {
-	size_t start = b->n, n = in.n;
+	size_t n = in.n, n_out = 0;
 	if (n % 4)
 		return false;
 	if (n && in.p[n - 1] == '=')
 		n -= in.p[n - 2] == '=' ? 2 : 1;
+	if (buf_reserve(b, n * 3 / 4) != OK)
+		return false;
 	uint32_t acc = 0;
 	int bits = 0;
-	char out[64];
-	size_t n_out = 0;
 	for (size_t i = 0; i < n; i++) {
 		int v = b64_value(in.p[i]);
 		if (v < 0)
-			goto bad;
+			return false;
 		acc = acc << 6 | (uint32_t)v;
 		bits += 6;
 		if (bits >= 8) {
 			bits -= 8;
-			out[n_out++] = (char)(acc >> bits);
+			b->p[b->n + n_out++] = (char)(acc >> bits);
 			acc &= (1u << bits) - 1;
 		}
-		if (n_out + 1 >= sizeof(out)) {
-			buf_put(b, out, n_out);
-			n_out = 0;
-		}
 	}
-	buf_put(b, out, n_out);
 	if (acc) /* left-over bits of the last digit: not what an encoder makes [RFC4648 3.5] */
-		goto bad;
-	return b->err == OK;
-bad:
-	b->n = start;
-	return false;
+		return false;
+	b->n += n_out;
+	return true;
 }

@@ -25,6 +25,12 @@
 #define RING_BYTES   (1u << 20)
 #define LINES_PER_S  40
 #define MAX_WATCHERS 8
+/* So that rings fill to about FILL_BYTES, and what a watcher gets in one piece fits its socket. */
+#define FILL_BYTES      (RING_BYTES / 4)
+#define PACE_LEAST_US   5'000
+#define PACE_WATCHED_US 20'000
+#define PACE_BUSY_US    50'000
+#define PACE_IDLE_US    100'000
 
 enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED };
 
@@ -49,6 +55,7 @@ struct live {
 	struct tap_ctx *taps;
 	struct trk *trk;
 	uint64_t offset_us; /* wall time - monotonic time */
+	uint64_t pace_us;
 	uint64_t dropped_told, line_second, last_us;
 	uint32_t lines, lines_left_out, frame_no;
 	void (*print)(void *ctx, uint64_t wall_us, struct str line);
@@ -247,11 +254,6 @@ enum err live_watch(struct live *l, int fd)
 	return OK;
 }
 
-bool live_is_watched(const struct live *l)
-{
-	return l->n_watchers > 0;
-}
-
 /* ---- draining -------------------------------------------------------------------------------- */
 
 static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
@@ -298,7 +300,16 @@ static void take(struct live *l, const struct rec *r)
 	}
 }
 
-unsigned live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
+/* Shorter at once, longer step by step. filled: bytes of the fullest ring. */
+static void set_pace(struct live *l, size_t filled)
+{
+	uint64_t most = l->n_watchers ? PACE_WATCHED_US : PACE_BUSY_US;
+	uint64_t us = filled > FILL_BYTES ? l->pace_us * FILL_BYTES / filled : 2 * l->pace_us;
+	us = us < PACE_LEAST_US ? PACE_LEAST_US : us < most ? us : most;
+	l->pace_us = filled ? us : PACE_IDLE_US;
+}
+
+bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 {
 	size_t most = 0;
 	l->offset_us = wall_us - now_us;
@@ -318,7 +329,13 @@ unsigned live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 		l->line_second = wall_us / 1000000;
 		new_second(l, wall_us);
 	}
-	return (unsigned)((most * 100 + RING_BYTES - 1) / RING_BYTES);
+	set_pace(l, most);
+	return most > 0;
+}
+
+uint64_t live_pace_us(const struct live *l)
+{
+	return l->pace_us;
 }
 
 void live_end(struct live *l)

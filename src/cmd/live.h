@@ -17,10 +17,10 @@ void live_note(void *live, const struct exc_note *n);
 /* Where lines for the operator go ("100 → 101 answered ..."). Called from live_drain. */
 void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
 		      void *ctx);
-bool live_is_watched(const struct live *l);
-/* Reads what the rings hold; how full the fullest was, in percent rounded up. Call it every 50 ms
- * or so, also when idle, and sooner when they fill. */
-unsigned live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);
+/* Reads what the rings hold; true when there was something. */
+bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);
+/* When live_drain wants to be called again, after a call of it: sooner when the rings fill. */
+uint64_t live_pace_us(const struct live *l);
 void live_end(struct live *l); /* judges what is still open */
 /* Streams every message from now on as pcap (exported PDUs) to the socket fd, which is taken over
  * and closed when the reader is gone or too slow. */

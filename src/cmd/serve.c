@@ -28,13 +28,7 @@
 
 #define DRAIN_US      3000000ull
 #define DRAIN_POLL_US 50000ull
-/* How often the live scope drains its rings: so that they fill to about TICK_FILL percent, and what
- * watchers get in one piece fits into their sockets. */
-#define TICK_LEAST_US   5000ull
-#define TICK_WATCHED_US 20000ull
-#define TICK_BUSY_US    50000ull
-#define TICK_IDLE_US    100000ull
-#define TICK_FILL       25
+#define STARTING_US   20000ull /* until it is announced */
 /* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
 #define QUIET_US       40000000ull
 #define N_WORKERS      2
@@ -64,7 +58,6 @@ struct serve {
 	struct env_sock *signals;
 	int signal_fd;
 	struct tmr tick, drain;
-	uint64_t tick_us;
 	struct buf host; /* "192.0.2.1" or "192.0.2.1:5070": what phones must be told */
 	char dir_mem[512];
 	struct first_account first[FIRST_ACCOUNTS];
@@ -234,16 +227,6 @@ static void tidy_up(struct serve *s, bool was_busy)
 
 /* ---- ticking and ending ---------------------------------------------------------------------- */
 
-/* Shorter at once, longer step by step. */
-static uint64_t next_tick_us(const struct serve *s, unsigned filled)
-{
-	uint64_t most = live_is_watched(s->live) ? TICK_WATCHED_US : TICK_BUSY_US;
-	if (!filled && s->is_announced)
-		return TICK_IDLE_US;
-	uint64_t us = filled > TICK_FILL ? s->tick_us * TICK_FILL / filled : 2 * s->tick_us;
-	return us < TICK_LEAST_US ? TICK_LEAST_US : us < most ? us : most;
-}
-
 static void on_tick(struct tmr *t)
 {
 	struct serve *s = CONTAINER_OF(t, struct serve, tick);
@@ -253,12 +236,12 @@ static void on_tick(struct tmr *t)
 		show_first_accounts(s);
 		announce(s);
 	}
-	unsigned filled = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
-	if (filled)
+	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
+	if (was_busy)
 		fflush(stdout);
-	tidy_up(s, filled > 0);
-	s->tick_us = next_tick_us(s, filled);
-	ev_timer(&s->loop, &s->tick, s->tick_us, on_tick);
+	tidy_up(s, was_busy);
+	ev_timer(&s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US,
+		 on_tick);
 }
 
 static void on_drain_poll(struct tmr *t)

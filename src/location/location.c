@@ -168,6 +168,7 @@ static enum err load(struct loc *l)
 	memcpy(l->key, b.p, sizeof(l->key));
 	e = st_bindings_load(l->st, on_load, l);
 	if (e == OK)
+		/* kept on disk: another hash places records on other shards, and shows by this */
 		e = st_journals_open(l->st, l->shards, (uint32_t)htab_hash(l->key, "layout", 6),
 				     &rewrite);
 	if (e != OK)

@@ -236,8 +236,8 @@ SCAN_INLINE void add_row(const struct rows *rows, const struct scan_line *l, uns
 	unsigned first = m->first[l->id];
 	rows->end[-1 - (int)i] = (struct sip_row){
 		.id = (uint8_t)l->id,
-		.flags = (uint8_t)(l->is_folded * SIP_ROW_FOLDED +
-				   (l->name.n == 1 && l->id) * SIP_ROW_COMPACT),
+		.flags = (uint8_t)((l->is_folded ? SIP_ROW_FOLDED : 0) |
+				   (l->name.n == 1 && l->id ? SIP_ROW_COMPACT : 0)),
 		.next = SIP_ROW_NONE,
 		.name_off = (uint16_t)(l->name.p - bytes),
 		.name_len = (uint16_t)l->name.n,
@@ -588,37 +588,4 @@ enum err sip_msg_index(struct sip_msg *m, size_t n_bytes, bool is_stream, size_t
 	if (e != ERR_MORE)
 		*consumed = is_stream && e == OK ? m->n_bytes : n_bytes;
 	return e;
-}
-
-bool sip_peek_call_id(struct str bytes, struct str *call_id)
-{
-	const char *p = bytes.p, *end = cc_end(bytes);
-	*call_id = STR_NONE;
-	while (p < end && (*p == '\r' || *p == '\n'))
-		p++;
-	struct scan s;
-	scan_init(&s, p, end, end);
-	p = scan_lf(&s);
-	if (!p)
-		return false;
-	for (p++; p < end;) {
-		char c = (char)(*p | 0x20);
-		if (c != 'c' && c != 'i' && *p != '\r' && *p != '\n') { /* neither it nor the end */
-			p = scan_lf(&s);
-			if (!p)
-				break;
-			p++;
-			continue;
-		}
-		struct scan_line l;
-		enum scan_kind kind = scan_line(&s, p, &l);
-		if (kind == SCAN_HEADER && l.id == SIP_HDR_CALL_ID) {
-			*call_id = l.value;
-			break;
-		}
-		if (kind == SCAN_BLANK || l.is_cut)
-			break;
-		p = l.next;
-	}
-	return call_id->n > 0;
 }

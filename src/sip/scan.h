@@ -205,6 +205,7 @@ SCAN_INLINE enum scan_kind scan_line(struct scan *s, const char *p, struct scan_
 		l->next = lf = s->end;
 		return p == lf ? SCAN_END : scan_split(l, p, lf, lf);
 	}
+	/* here and in the next the first comparison is for speed: it settles nearly all lines */
 	if (__builtin_expect(*p <= '\r', 0) && lf - p < 2 && (lf == p || *p == '\r')) {
 		l->next = lf + 1;
 		return SCAN_BLANK;
