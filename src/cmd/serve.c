@@ -237,8 +237,7 @@ static void on_tick(struct tmr *t)
 		announce(s);
 	}
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
-	if (was_busy)
-		fflush(stdout);
+	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
 	tidy_up(s, was_busy);
 	ev_timer(&s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US,
 		 on_tick);
