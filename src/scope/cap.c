@@ -66,9 +66,12 @@ bool cap_fail(struct cap *c, const char *fmt, ...)
 /* Reads up to `room` bytes of the file as it lies on the disk; 0 at the end. */
 static size_t read_raw(struct cap *c, uint8_t *p, size_t room)
 {
-	ssize_t got = c->fd < 0 ? 0 : read(c->fd, p, room); /* memory is there already */
+	ssize_t got = c->fd < 0    ? 0 /* memory is there already */
+		      : c->is_file ? pread(c->fd, p, room, (off_t)c->n_read)
+				   : read(c->fd, p, room);
 	if (got < 0)
 		c->is_broken = true;
+	c->n_read += got > 0 ? (uint64_t)got : 0;
 	return got > 0 ? (size_t)got : 0;
 }
 
@@ -101,7 +104,13 @@ static void refill(struct cap *c, size_t n)
 	c->end -= c->at;
 	c->at = 0;
 	while (c->end < n && !c->is_eof) {
-		size_t got = read_some(c, c->block + c->end, c->cap - c->end);
+		uint8_t *p = c->block + c->end;
+		size_t got = read_some(c, p, c->cap - c->end);
+		uint64_t off;
+		if (c->is_spooled && got && spool_put(&c->spool, p, got, &off) != OK) {
+			cap_fail(c, "there is no room to put the capture aside (TMPDIR)");
+			got = 0;
+		}
 		c->is_eof = got == 0;
 		c->end += got;
 	}
@@ -288,7 +297,15 @@ static enum err open_any(int fd, struct str bytes, struct cap **out, struct buf 
 			close(fd);
 		return ERR_NOMEM;
 	}
+	struct stat st;
 	c->fd = fd;
+	spool_init(&c->spool, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		off_t at = lseek(fd, 0, SEEK_CUR); /* the standard input may stand anywhere */
+		c->is_file = true;
+		c->n_read = at > 0 ? (uint64_t)at : 0;
+		c->size = st.st_size > 0 ? (uint64_t)st.st_size : 0;
+	}
 	c->cap = fd < 0 ? bytes.n + 1 : CAP_BLOCK;
 	c->block = malloc(c->cap);
 	if (c->block && bytes.n) {
@@ -328,6 +345,47 @@ enum err cap_open(const char *path, struct cap **out, struct buf *why)
 	return cap_open_fd(fd, out, why);
 }
 
+/* A file that was entered in its middle has other offsets than ours: it is put aside, too. */
+static bool is_plain_file(const struct cap *c)
+{
+	return c->is_file && !c->is_packed && c->n_read == c->off + (c->end - c->at);
+}
+
+enum err cap_keep(struct cap *c)
+{
+	uint64_t off;
+	if (is_plain_file(c))
+		return OK;
+	c->is_spooled = true;
+	return spool_put(&c->spool, c->block, c->end, &off);
+}
+
+enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n)
+{
+	if (c->is_spooled)
+		return spool_get(&c->spool, off, p, n) ? ERR_IO : OK;
+	return pread(c->fd, p, n, (off_t)off) == (ssize_t)n ? OK : ERR_IO;
+}
+
+enum err cap_again(const struct cap *c, struct cap **out, struct buf *why)
+{
+	int fd = dup(c->is_spooled ? c->spool.fd : c->fd);
+	if (fd < 0)
+		return ERR_IO;
+	lseek(fd, 0, SEEK_SET);
+	return open_any(fd, STR_NONE, out, why);
+}
+
+uint64_t cap_n_read(const struct cap *c)
+{
+	return c->n_read;
+}
+
+uint64_t cap_size(const struct cap *c)
+{
+	return c->size;
+}
+
 bool cap_would_read(const struct cap *c)
 {
 	size_t n = c->end - c->at;
@@ -346,6 +404,7 @@ void cap_close(struct cap *c)
 		close(c->fd);
 	if (c->is_packed)
 		inflateEnd(&c->z);
+	spool_fini(&c->spool);
 	free(c->packed);
 	free(c->ifaces);
 	free(c->block);

@@ -42,6 +42,17 @@ void cap_close(struct cap *c);
 bool cap_next(struct cap *c, struct cap_rec *r);
 /* Whether cap_next would have to read first, and might wait. */
 bool cap_would_read(const struct cap *c);
+/* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory) is
+ * put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
+enum err cap_keep(struct cap *c);
+/* n bytes at `off` of a record that was read, of a capture that is kept. ERR_IO. */
+enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n);
+/* A second reader from the beginning, over what has been read of a capture that is kept. It may
+ * outlive c. */
+enum err cap_again(const struct cap *c, struct cap **out, struct buf *why);
+/* For progress: bytes read of the file as it lies on the disk, and its size, 0 when unknown. */
+uint64_t cap_n_read(const struct cap *c);
+uint64_t cap_size(const struct cap *c);
 /* What cut the reading short ("the file ends inside frame 12"), or NULL. */
 const char *cap_problem(const struct cap *c);
 /* Packets that the sniffer itself reported as lost (pcapng interface statistics). */

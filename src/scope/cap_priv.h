@@ -2,6 +2,7 @@
 /* Shared by the two file formats. */
 
 #include "scope/cap.h"
+#include "scope/spool.h"
 
 #include <zlib.h>
 
@@ -20,6 +21,11 @@ struct cap_iface {
 
 struct cap {
 	int fd;
+	bool is_file;    /* regular: read by position, so that others may read it too */
+	uint64_t n_read; /* of fd */
+	uint64_t size;   /* of a regular file */
+	bool is_spooled; /* what is read is put aside */
+	struct spool spool;
 	bool is_packed, is_broken; /* gzip; its packing or the file cannot be read on */
 	z_stream z;
 	uint8_t *packed; /* what z reads from */

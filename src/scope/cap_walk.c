@@ -32,6 +32,8 @@ struct cap_walk {
 	struct block *blocks;
 	size_t n_blocks; /* also the room in frame.msgs */
 	struct cap_frame frame;
+	struct spool *spool; /* may be NULL */
+	bool spools_all;
 	bool is_started, is_over;
 	uint32_t n_unknown;
 	uint16_t unknown_link;
@@ -84,6 +86,9 @@ static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream)
 		return false;
 	p.bytes = str_of(m->bytes, m->n_bytes);
 	p.msg = m;
+	if (w->spool && (w->spools_all || !p.file_off) &&
+	    spool_put(w->spool, p.bytes.p, p.bytes.n, &p.file_off) == OK)
+		p.file_off |= TRK_SPOOLED;
 	struct cap_msg *cm = &f->msgs[f->n_msgs++];
 	*cm = (struct cap_msg){.pkt = p};
 	if (w->trk && trk_message(w->trk, &cm->pkt, &cm->call) == OK)
@@ -109,8 +114,7 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 			       .from = *from,
 			       .to = *to,
 			       .transport = transport,
-			       .bytes = bytes,
-			       .file_off = f->rec.off};
+			       .bytes = bytes};
 	add_message(w, p, transport == TRK_TCP);
 }
 
@@ -126,7 +130,7 @@ static void on_datagram(struct cap_walk *w)
 		.transport = TRK_UDP,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
-		.file_off = f->rec.off};
+		.file_off = f->is_whole ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
 	if (cap_sip_start(k->p, k->n) == CAP_YES && add_message(w, p, false))
 		return;
 	if (w->trk)
@@ -148,6 +152,12 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 	}
 	*out = w;
 	return OK;
+}
+
+void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all)
+{
+	w->spool = s;
+	w->spools_all = is_all;
 }
 
 void cap_walk_free(struct cap_walk *w)

@@ -4,6 +4,7 @@
 
 #include "rtp/rtp.h"
 #include "scope/cap_pkt.h"
+#include "scope/spool.h"
 #include "scope/trk.h"
 
 struct cap_msg {
@@ -28,6 +29,9 @@ struct cap_frame {
 struct cap_walk;
 /* trk may be NULL; it must outlive the walk. The capture stays the caller's. */
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out);
+/* From now on messages that do not lie in the capture in one piece (of TCP, of fragments) are put
+ * into the spool, which must outlive the walk; with is_all every message is (live). */
+void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
 void cap_walk_free(struct cap_walk *w);
 /* The next frame, also those without SIP. NULL at the end. */
 const struct cap_frame *cap_walk_next(struct cap_walk *w);

@@ -25,8 +25,11 @@ struct trk_packet {        /* one SIP message as it passed by */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
 	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
-	uint64_t file_off;         /* where to read the message again; 0 live */
+	uint64_t file_off;         /* where to read the message again, see TRK_SPOOLED; 0 live */
 };
+#define TRK_SPOOLED                                                                                \
+	(1ull << 47) /* in a file_off: it is an offset in the spool, not in the capture            \
+		      */
 
 typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_call *c,
 			    const struct vrd *v);
@@ -124,7 +127,7 @@ enum trk_flag {
 
 struct trk_ev { /* one message: a row of the index, 64 bytes */
 	uint64_t at_us;
-	uint64_t file_off : 48; /* 256 TB will do */
+	uint64_t file_off : 48; /* 128 TB will do; TRK_SPOOLED */
 	uint64_t ip_id : 16;
 	struct trk_fact *facts;
 	uint32_t id;   /* from 1; in a file the number of the message */

@@ -322,7 +322,7 @@ static void keep_sdp(const struct trk_intake *i)
 	}
 	i->c->sdp_hash[side] = h;
 	i->c->sdp_dir[side] = BOTH_WAYS;
-	if (i->t->cfg.is_live && !i->t->cfg.has_media)
+	if (!i->t->cfg.has_media)
 		glance_at_sdp(i, side, body);
 	else
 		parse_sdp(i, side, body);

@@ -1,0 +1,239 @@
+/* The capture, the walk, the tracker and the spool under one roof.
+ *
+ * A message lies either in the capture (a datagram in one frame: its offset is exact, and nothing
+ * is copied), or, when it was put together, in the spool. Live, nothing of the capture can be read
+ * again, so every message goes to the spool, which is a ring then.
+ *
+ * A message is read again into one block that grows to the largest; so what book_bytes and
+ * book_msg give is gone with the next call.
+ *
+ * Whatever needs frames again (a filter, a call's media) walks over a second reader of the same
+ * bytes. The second walk makes the same messages in the same order, so that theirs and the
+ * tracker's numbers are matched by going along both.
+ */
+#include "scope/book.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIVE_SPOOL (256u << 20)
+
+struct book {
+	struct cap *cap;
+	struct trk *trk;
+	struct cap_walk *walk;
+	struct spool spool;
+	struct book_cfg cfg;
+	void *block; /* of the message that was read again */
+	size_t block_cap;
+};
+
+enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out)
+{
+	struct book *b = calloc(1, sizeof *b);
+	if (!b) {
+		cap_close(c);
+		return ERR_NOMEM;
+	}
+	b->cap = c;
+	b->cfg = *cfg;
+	b->cfg.trk.is_live = cfg->is_live;
+	spool_init(&b->spool, cfg->is_live ? LIVE_SPOOL : 0);
+	enum err e = cfg->is_live ? OK : cap_keep(c);
+	if (!e) {
+		b->trk = trk_new(&b->cfg.trk);
+		e = b->trk ? cap_walk_new(c, b->trk, &b->walk) : ERR_NOMEM;
+	}
+	if (e) {
+		book_free(b);
+		return e;
+	}
+	cap_walk_spool(b->walk, &b->spool, cfg->is_live);
+	*out = b;
+	return OK;
+}
+
+void book_free(struct book *b)
+{
+	if (!b)
+		return;
+	cap_walk_free(b->walk);
+	trk_free(b->trk);
+	cap_close(b->cap);
+	spool_fini(&b->spool);
+	free(b->block);
+	free(b);
+}
+
+bool book_read(struct book *b, unsigned max_frames)
+{
+	while (max_frames--) {
+		const struct cap_frame *fr = cap_walk_next(b->walk);
+		if (!fr)
+			return false;
+		if (b->cfg.on_frame)
+			b->cfg.on_frame(b->cfg.arg, fr);
+	}
+	return true;
+}
+
+struct cap *book_cap(const struct book *b)
+{
+	return b->cap;
+}
+
+struct cap_walk *book_walk(const struct book *b)
+{
+	return b->walk;
+}
+
+struct trk *book_trk(const struct book *b)
+{
+	return b->trk;
+}
+
+/* A message in the block, not indexed. */
+static enum err load(struct book *b, uint32_t id, struct sip_msg **out)
+{
+	const struct trk_ev *e = trk_ev(b->trk, id);
+	if (!e)
+		return ERR_NOTFOUND;
+	size_t size = sip_msg_block_size(e->n_bytes);
+	if (size > b->block_cap) {
+		void *p = realloc(b->block, size);
+		if (!p)
+			return ERR_NOMEM;
+		b->block = p;
+		b->block_cap = size;
+	}
+	struct sip_msg *m = sip_msg_init(b->block, b->block_cap);
+	*out = m;
+	uint64_t off = e->file_off & ~TRK_SPOOLED;
+	if (e->file_off & TRK_SPOOLED)
+		return spool_get(&b->spool, off, m->bytes, e->n_bytes);
+	return b->cfg.is_live || !off ? ERR_NOTFOUND
+				      : cap_reread(b->cap, off, m->bytes, e->n_bytes);
+}
+
+enum err book_bytes(struct book *b, uint32_t id, struct str *out)
+{
+	struct sip_msg *m;
+	enum err e = load(b, id, &m);
+	if (e == OK)
+		*out = str_of(m->bytes, trk_ev(b->trk, id)->n_bytes);
+	return e;
+}
+
+enum err book_msg(struct book *b, uint32_t id, const struct sip_msg **out)
+{
+	struct sip_msg *m;
+	size_t used;
+	enum err e = load(b, id, &m);
+	if (e == OK)
+		e = sip_msg_index(m, trk_ev(b->trk, id)->n_bytes, false, &used);
+	if (e == OK)
+		*out = m;
+	return e;
+}
+
+/* --- once more -------------------------------------------------------------------------------- */
+
+struct again { /* a second walk */
+	struct cap *cap;
+	struct trk *trk;
+	struct cap_walk *walk;
+};
+
+static void again_end(struct again *a)
+{
+	cap_walk_free(a->walk);
+	trk_free(a->trk);
+	cap_close(a->cap);
+}
+
+static enum err again_begin(const struct book *b, bool has_media, struct again *a)
+{
+	struct trk_cfg cfg = {.has_media = true};
+	struct buf why;
+	*a = (struct again){0};
+	if (b->cfg.is_live)
+		return ERR_UNSUPPORTED;
+	buf_init(&why);
+	enum err e = cap_again(b->cap, &a->cap, &why);
+	buf_fini(&why);
+	if (!e && has_media && !(a->trk = trk_new(&cfg)))
+		e = ERR_NOMEM;
+	if (!e)
+		e = cap_walk_new(a->cap, a->trk, &a->walk);
+	if (e)
+		again_end(a);
+	return e;
+}
+
+enum err book_frames(struct book *b, bool has_media,
+		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg)
+{
+	struct again a;
+	enum err e = again_begin(b, has_media, &a);
+	if (e)
+		return e;
+	const struct cap_frame *fr;
+	do
+		fr = cap_walk_next(a.walk);
+	while (fr && fn(arg, fr));
+	again_end(&a);
+	return OK;
+}
+
+struct ids {
+	uint32_t *v;
+	size_t n, cap;
+};
+
+static bool ids_add(struct ids *l, uint32_t id)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 256;
+		uint32_t *v = realloc(l->v, cap * sizeof *v);
+		if (!v)
+			return false;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = id;
+	return true;
+}
+
+/* The tracker's number of a message of the second walk, *next being the least it may have; 0: the
+ * tracker did not keep it. */
+static uint32_t id_of(const struct book *b, const struct trk_packet *p, uint32_t *next)
+{
+	const struct trk_ev *e = trk_ev(b->trk, *next);
+	return e && e->frame_no == p->frame_no && e->n_bytes == p->bytes.n ? (*next)++ : 0;
+}
+
+enum err book_filter(struct book *b, struct flt *f, uint32_t **out, size_t *n)
+{
+	struct again a;
+	struct ids l = {0};
+	uint32_t next = 1;
+	enum err e = again_begin(b, flt_needs_media(f), &a);
+	if (e)
+		return e;
+	for (const struct cap_frame *fr; !e && (fr = cap_walk_next(a.walk));) {
+		bool fits = fr->n_msgs && flt_match(f, fr);
+		for (size_t i = 0; i < fr->n_msgs && !e; i++) {
+			uint32_t id = id_of(b, &fr->msgs[i].pkt, &next);
+			if (fits && id && !ids_add(&l, id))
+				e = ERR_NOMEM;
+		}
+	}
+	again_end(&a);
+	if (e) {
+		free(l.v);
+		return e;
+	}
+	*out = l.v;
+	*n = l.n;
+	return OK;
+}

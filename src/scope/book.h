@@ -1,0 +1,40 @@
+#pragma once
+/* An opened capture that can be asked again and again. It is streamed once; what stays in memory is
+ * the tracker's index, and bytes are read again when they are asked for: from the file, or from
+ * what was put aside of a pipe, a packed file, a reassembled stream. */
+
+#include "scope/cap_walk.h"
+#include "scope/flt.h"
+
+struct book;
+
+struct book_cfg {
+	bool is_live; /* memory follows the calls that are alive; bytes only of the last 256 MB */
+	struct trk_cfg trk; /* is_live is set from the above */
+	/* Every frame as it is read, before book_read returns; may be NULL. */
+	void (*on_frame)(void *arg, const struct cap_frame *fr);
+	void *arg;
+};
+
+/* Takes c, also on failure, right after it was opened. ERR_IO: a pipe, and nowhere to put it
+ * aside; ERR_NOMEM. */
+enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out);
+void book_free(struct book *b);
+/* Reads on, at most max_frames; false at the end (cap_problem tells whether it was the true one).
+ */
+bool book_read(struct book *b, unsigned max_frames);
+struct cap *book_cap(const struct book *b);
+struct cap_walk *book_walk(const struct book *b);
+struct trk *book_trk(const struct book *b);
+/* The bytes of a message, borrowed until the next call. ERR_NOTFOUND: no longer kept (live), or no
+ * such id; ERR_IO, ERR_NOMEM. */
+enum err book_bytes(struct book *b, uint32_t id, struct str *out);
+/* The same, indexed. ERR_SYNTAX cannot be. */
+enum err book_msg(struct book *b, uint32_t id, const struct sip_msg **out);
+/* Which messages fit the filter: *ids (free() it) in order, *n of them. Not live. ERR_IO,
+ * ERR_NOMEM, ERR_UNSUPPORTED (live). */
+enum err book_filter(struct book *b, struct flt *f, uint32_t **ids, size_t *n);
+/* Every frame again from the first, as book_cfg.on_frame saw it but without calls; fn returns false
+ * to stop. With has_media frames are told to be RTP, as then. Not live. */
+enum err book_frames(struct book *b, bool has_media,
+		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg);

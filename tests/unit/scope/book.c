@@ -1,0 +1,179 @@
+/* The book: what was read once is read again, byte for byte, from files, packed files and pipes. */
+#include "scope/book.h"
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct reading {
+	struct buf bytes; /* of all messages, in order */
+	size_t from[400];
+	uint32_t ids[400];
+	unsigned n, n_frames;
+};
+
+static void on_frame(void *arg, const struct cap_frame *fr)
+{
+	struct reading *r = arg;
+	r->n_frames++;
+	for (size_t i = 0; i < fr->n_msgs && r->n < 399; i++) {
+		if (!fr->msgs[i].no)
+			continue;
+		r->ids[r->n] = fr->msgs[i].no;
+		r->from[r->n++] = r->bytes.n;
+		buf_str(&r->bytes, fr->msgs[i].pkt.bytes);
+	}
+	r->from[r->n] = r->bytes.n;
+}
+
+static void path_of(char out[512], const char *name)
+{
+	const char *dir = getenv("RUNG_TEST_DATA");
+	if (!dir)
+		test_skip("RUNG_TEST_DATA does not say where tests/data is");
+	snprintf(out, 512, "%s/captures/%s", dir, name);
+}
+
+static void check_bytes(struct book *b, struct reading *r)
+{
+	CHECK(r->n > 0);
+	CHECK_EQ(r->bytes.err, OK);
+	for (unsigned i = r->n; i-- > 0;) { /* not in the order of reading */
+		struct str got, want = {r->bytes.p + r->from[i], r->from[i + 1] - r->from[i]};
+		const struct sip_msg *m;
+		CHECK_EQ(book_bytes(b, r->ids[i], &got), OK);
+		CHECK(str_eq(got, want));
+		CHECK_EQ(book_msg(b, r->ids[i], &m), OK);
+		CHECK_EQ(m->n_bytes, want.n);
+	}
+	struct str none;
+	CHECK_EQ(book_bytes(b, r->ids[r->n - 1] + 1, &none), ERR_NOTFOUND);
+}
+
+static void open_book(struct cap *c, struct reading *r, struct book **b, bool is_live)
+{
+	struct book_cfg cfg = {.on_frame = on_frame, .arg = r, .is_live = is_live};
+	*r = (struct reading){0};
+	buf_init(&r->bytes);
+	CHECK_EQ(book_new(c, &cfg, b), OK);
+	while (book_read(*b, 7))
+		continue;
+}
+
+static void close_book(struct reading *r, struct book *b)
+{
+	book_free(b);
+	buf_fini(&r->bytes);
+}
+
+TEST_NO_OOM(a_file_is_read_again)
+{
+	static const char *const names[] = {"call-transfer-blind.pcap", "call-tcp.pcap",
+					    "made-tunnels.pcap", "mwi-jssip-ws.pcap"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char path[512];
+		struct cap *c;
+		struct book *b;
+		struct reading r;
+		struct buf why;
+		buf_init(&why);
+		path_of(path, names[i]);
+		CHECK_EQ(cap_open(path, &c, &why), OK);
+		CHECK(cap_size(c) > 1'000);
+		open_book(c, &r, &b, false);
+		CHECK_EQ(cap_n_read(c), cap_size(c));
+		check_bytes(b, &r);
+		close_book(&r, b);
+		buf_fini(&why);
+	}
+}
+
+static void read_file(const char *name, struct buf *out)
+{
+	char path[512];
+	path_of(path, name);
+	FILE *f = fopen(path, "rb");
+	CHECK(f);
+	char chunk[4'096];
+	size_t n;
+	while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+		buf_put(out, chunk, n);
+	fclose(f);
+}
+
+TEST_NO_OOM(what_cannot_be_read_twice_is_put_aside)
+{
+	for (int live = 0; live < 2; live++) {
+		struct buf file, why;
+		struct cap *c;
+		struct book *b;
+		struct reading r;
+		buf_init(&file);
+		buf_init(&why);
+		read_file("call-busy-486.pcap", &file);
+		CHECK_EQ(cap_open_mem(buf_view(&file), &c, &why), OK);
+		open_book(c, &r, &b, live);
+		check_bytes(b, &r);
+		close_book(&r, b);
+		buf_fini(&file);
+		buf_fini(&why);
+	}
+}
+
+TEST(a_filter_names_messages)
+{
+	struct buf file, why;
+	struct cap *c;
+	struct book *b;
+	struct flt *f;
+	buf_init(&file);
+	buf_init(&why);
+	read_file("call-transfer-blind.pcap", &file);
+	struct book_cfg cfg = {0};
+	CHECK_EQ(file.err, OK);
+	CHECK_EQ(cap_open_mem(buf_view(&file), &c, &why), OK);
+	CHECK_EQ(book_new(c, &cfg, &b), OK);
+	while (book_read(b, 1'000))
+		continue;
+	CHECK_EQ(flt_compile(STR("sip.Method == \"REFER\" || sip.Status-Code == 202"), &f, &why),
+		 OK);
+	uint32_t *ids;
+	size_t n;
+	CHECK_EQ(book_filter(b, f, &ids, &n), OK);
+	unsigned n_refer = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct sip_msg *m;
+		CHECK_EQ(book_msg(b, ids[i], &m), OK);
+		CHECK(m->method == SIP_REFER);
+		n_refer++;
+	}
+	CHECK_EQ(n_refer, 4); /* the request and its answer, on both hops */
+	free(ids);
+	flt_free(f);
+	book_free(b);
+	buf_fini(&file);
+	buf_fini(&why);
+}
+
+TEST_NO_OOM(a_ring_forgets_the_oldest)
+{
+	struct spool s;
+	char bytes[10];
+	uint64_t off[30];
+	spool_init(&s, 64);
+	for (unsigned i = 0; i < 30; i++) {
+		memset(bytes, 'a' + (int)i % 26, sizeof bytes);
+		CHECK_EQ(spool_put(&s, bytes, sizeof bytes, &off[i]), OK);
+	}
+	for (unsigned i = 0; i < 30; i++) {
+		bool is_kept = i >= 24; /* 64 bytes hold the last six */
+		CHECK_EQ(spool_get(&s, off[i], bytes, sizeof bytes), is_kept ? OK : ERR_NOTFOUND);
+		if (is_kept)
+			CHECK(bytes[0] == 'a' + (int)i % 26 && bytes[9] == bytes[0]);
+	}
+	char big[65] = {0};
+	CHECK_EQ(spool_put(&s, big, sizeof big, off), ERR_LIMIT);
+	spool_fini(&s);
+}
