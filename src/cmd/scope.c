@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static int choose_view(struct scope *s, const struct opt_spec *spec)
+static int choose_view(struct scope *s, const struct opt_spec *spec, const char *word)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < V__N; i++)
@@ -19,9 +19,17 @@ static int choose_view(struct scope *s, const struct opt_spec *spec)
 		}
 	if (n > 1)
 		return opt_usage(spec, "one view at a time");
-	if (s->who && s->view != V_LADDER)
+	if (word && s->view != V_LADDER)
 		return opt_usage(spec, "`%s` is one word too many (a capture is given with -r)",
-				 s->who);
+				 word);
+	if (word && s->who)
+		return opt_usage(spec, "--call and `%s` both name a call", word);
+	s->who = word ? word : s->who;
+	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp)
+		return opt_usage(spec,
+				 "--call goes with --calls, --ladder, --why, --streams, --sipp");
+	if (s->sipp && s->live)
+		return opt_usage(spec, "--sipp needs a file (-r)");
 	if (s->view == V_STREAMS && s->live)
 		return opt_usage(spec,
 				 "an exchange's live stream has no media in it: no --streams");
@@ -92,23 +100,27 @@ static void choose_look(struct scope *s)
 
 static void scope_fini(struct scope *s)
 {
-	cap_walk_free(s->walk);
-	trk_free(s->trk);
-	cap_close(s->cap);
+	if (s->book) {
+		book_free(s->book);
+	} else {
+		cap_walk_free(s->walk);
+		trk_free(s->trk);
+		cap_close(s->cap);
+	}
 	flt_free(s->flt);
 	free(s->items);
 	vrd_fini(&s->verdict);
 	buf_fini(&s->out);
 }
 
-static int run(struct scope *s, const struct opt_spec *spec)
+static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 {
 	if (s->lists_fields) {
 		flt_fields_put(&s->out);
 		scope_flush(s);
 		return EXIT_DONE;
 	}
-	int code = choose_view(s, spec);
+	int code = choose_view(s, spec, word);
 	if (code < 0)
 		code = choose_format(s, spec);
 	if (code < 0 && !s->file == !s->live)
@@ -116,6 +128,8 @@ static int run(struct scope *s, const struct opt_spec *spec)
 					       : "which capture? -r FILE, or --live SERVER");
 	if (code < 0)
 		code = compile_filter(s);
+	if (code < 0 && s->sipp)
+		return scope_export_sipp(s);
 	if (code < 0)
 		code = scope_open(s);
 	if (code >= 0)
@@ -128,6 +142,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --calls\n"
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
+			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
@@ -151,6 +166,9 @@ int cmd_scope(int argc, char **argv)
 		 "only what fits, in Wireshark's filter language"       },
 	};
 	const struct opt show[] = {
+		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
+		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
+		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },
 		{0,   "json",      OPT_FLAG, &s.is_json,      NULL,     "any list as JSON, one object per line"      },
 		{'T', "format",    OPT_STR,  &s.format_name,  "FORMAT",
 		 "text, json, or fields (with -e)"								   },
@@ -189,8 +207,7 @@ int cmd_scope(int argc, char **argv)
 	buf_init(&s.out);
 	int code = opt_parse(&spec, argc, argv, words, &n_words);
 	if (code < 0) {
-		s.who = n_words ? words[0] : NULL;
-		code = run(&s, &spec);
+		code = run(&s, &spec, n_words ? words[0] : NULL);
 	}
 	scope_fini(&s);
 	return code;

@@ -1,9 +1,10 @@
 #pragma once
 /* `rung scope` inside: flags (scope.c), where packets come from (scope_source.c), what is shown
- * (scope_view.c). */
+ * (scope_view.c) or written to files (scope_export.c). */
 
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
+#include "scope/book.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
 #include "scope/view.h"
@@ -23,7 +24,8 @@ struct scope {
 	bool views[V__N];
 	bool is_json, is_ascii, lists_fields, no_colour;
 	uint32_t width;
-	const char *who; /* the word after --ladder: a Call-ID or a call's number */
+	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
+	const char *sipp;
 
 	enum view view;
 	enum format format;
@@ -36,7 +38,8 @@ struct scope {
 	struct trk *trk; /* where the view or the filter needs one */
 	struct cap *cap;
 	struct cap_walk *walk;
-	int source_fd; /* live: what to wait on */
+	struct book *book; /* for exports, and then it owns the three above */
+	int source_fd;     /* live: what to wait on */
 
 	/* view */
 	struct lad_item *items; /* --flow: the messages chosen */
@@ -47,8 +50,11 @@ struct scope {
 	bool is_broken; /* nobody reads our output any more, or the disk is full */
 };
 
-/* scope_source.c: both return -1 to go on, or the exit code. */
+/* scope_source.c: these return -1 to go on, or the exit code. */
 int scope_open(struct scope *s);
+/* For what needs messages or frames again: opens the capture as s->book (which then owns cap and
+ * trk) and reads it to its end, marking the calls that the filter chooses. */
+int scope_open_book(struct scope *s);
 /* Reads to the end, shows, reports what went wrong; the exit code. */
 int scope_walk(struct scope *s);
 
@@ -62,3 +68,10 @@ void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vr
 /* After the last frame; the exit code. */
 int scope_at_end(struct scope *s);
 void scope_flush(struct scope *s);
+/* Whether the filter and --call choose it. */
+bool scope_is_chosen(const struct scope *s, const struct trk_call *c);
+/* The one call that they choose; NULL, with a sentence on stderr, when it is none or several. */
+struct trk_call *scope_the_call(struct scope *s, struct trk *t);
+
+/* scope_export.c: --sipp; the exit code */
+int scope_export_sipp(struct scope *s);

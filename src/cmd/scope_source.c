@@ -71,6 +71,64 @@ int scope_open(struct scope *s)
 	return e ? EXIT_FAILED : -1;
 }
 
+/* What the reader of the output should know about the input; the exit code. */
+static int report(struct scope *s, int code)
+{
+	uint16_t link;
+	uint32_t n = cap_walk_unknown_links(s->walk, &link);
+	if (n)
+		fprintf(stderr,
+			"rung scope: %u frames have the link type %u, which is not read here; "
+			"`editcap` or `tcpdump` may convert them\n",
+			n, link);
+	const char *problem = cap_problem(s->cap);
+	if (problem && !s->live) {
+		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
+		code = code > 0 ? code : EXIT_FAILED;
+	}
+	if (ferror(stdout)) {
+		fprintf(stderr,
+			"rung scope: the output cannot be written (disk full, or the reader "
+			"has gone)\n");
+		code = EXIT_FAILED;
+	}
+	return code;
+}
+
+static void mark_calls(void *arg, const struct cap_frame *fr)
+{
+	struct scope *s = arg;
+	if (!s->flt || !flt_match(s->flt, fr))
+		return;
+	for (size_t i = 0; i < fr->n_msgs; i++)
+		if (fr->msgs[i].call)
+			fr->msgs[i].call->is_marked = true;
+}
+
+int scope_open_book(struct scope *s)
+{
+	struct book_cfg cfg = {.trk.has_media = true, .on_frame = mark_calls, .arg = s};
+	int code = open_capture(s);
+	if (code >= 0)
+		return code;
+	struct cap *c = s->cap;
+	s->cap = NULL;
+	enum err e = book_new(c, &cfg, &s->book);
+	if (e) {
+		fprintf(stderr, "rung scope: %s\n",
+			e == ERR_IO ? "there is no room to put the capture aside (TMPDIR)"
+				    : err_text(e));
+		return EXIT_FAILED;
+	}
+	s->cap = book_cap(s->book);
+	s->trk = book_trk(s->book);
+	s->walk = book_walk(s->book);
+	while (book_read(s->book, 10'000))
+		continue;
+	int bad = report(s, -1);
+	return bad == EXIT_FAILED && !cap_problem(s->cap) ? bad : -1;
+}
+
 static uint64_t wall_us(void)
 {
 	struct timespec ts;
@@ -85,30 +143,6 @@ static void wait_for_more(struct scope *s)
 	while (cap_would_read(s->cap) && poll(&p, 1, LIVE_TICK_MS) == 0)
 		if (s->trk)
 			trk_tick(s->trk, wall_us());
-}
-
-/* What the reader of the output should know about the input; the exit code. */
-static int report(struct scope *s, int code)
-{
-	uint16_t link;
-	uint32_t n = cap_walk_unknown_links(s->walk, &link);
-	if (n)
-		fprintf(stderr,
-			"rung scope: %u frames have the link type %u, which is not read here; "
-			"`editcap` or `tcpdump` may convert them\n",
-			n, link);
-	const char *problem = cap_problem(s->cap);
-	if (problem && !s->live) {
-		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
-		code = code ? code : EXIT_FAILED;
-	}
-	if (ferror(stdout)) {
-		fprintf(stderr,
-			"rung scope: the output cannot be written (disk full, or the reader "
-			"has gone)\n");
-		code = EXIT_FAILED;
-	}
-	return code;
 }
 
 int scope_walk(struct scope *s)

@@ -134,11 +134,47 @@ static bool is_registration(const struct scope *s, const struct trk_call *c)
 	return c->kind == TRK_REG;
 }
 
+static void no_such_call(const struct scope *s)
+{
+	if (s->who)
+		fprintf(stderr,
+			"rung scope: no call has the Call-ID or number `%s`; "
+			"`rung scope -r FILE --calls` lists them\n",
+			s->who);
+	else
+		fprintf(stderr, "rung scope: there is no call that fits\n");
+}
+
 static bool is_named(const struct scope *s, const struct trk_call *c)
 {
 	uint32_t no;
-	struct str who = str_c(s->who ? s->who : "");
+	struct str who = str_c(s->who);
 	return !s->who || str_eq(c->call_id, who) || (str_u32(who, &no) && c->no == no);
+}
+
+bool scope_is_chosen(const struct scope *s, const struct trk_call *c)
+{
+	return (!s->flt || c->is_marked) && is_named(s, c);
+}
+
+struct trk_call *scope_the_call(struct scope *s, struct trk *t)
+{
+	struct trk_call *found = NULL;
+	unsigned n = 0;
+	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
+		if (scope_is_chosen(s, c) && (s->who || c->kind == TRK_CALL)) {
+			found = n++ ? found : c;
+		}
+	if (n == 1)
+		return found;
+	if (n)
+		fprintf(stderr,
+			"rung scope: %u calls fit; choose one by its number or Call-ID: "
+			"--call %u (`--calls` lists them)\n",
+			n, found->no);
+	else
+		no_such_call(s);
+	return NULL;
 }
 
 static void list_head(struct scope *s)
@@ -179,8 +215,9 @@ static void sum_up_streams(struct scope *s)
 {
 	view_stream_head(&s->out, &s->view_opts);
 	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no) {
-		if (s->flt && !c->is_marked)
+		if (!scope_is_chosen(s, c))
 			continue;
+		s->n_shown++;
 		/* they are chained newest first */
 		unsigned n = 0;
 		for (const struct trk_stream *x = c->streams; x; x = x->next)
@@ -246,7 +283,7 @@ void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	if ((s->flt && !c->is_marked) || (views[s->view].wants && !views[s->view].wants(s, c)))
+	if (!scope_is_chosen(s, c) || (views[s->view].wants && !views[s->view].wants(s, c)))
 		return;
 	views[s->view].on_call(s, c, v);
 	s->n_shown++;
@@ -271,10 +308,7 @@ int scope_at_end(struct scope *s)
 	if (views[s->view].sum_up)
 		views[s->view].sum_up(s);
 	if (s->who && !s->n_shown) {
-		fprintf(stderr,
-			"rung scope: no call has the Call-ID or number `%s`; "
-			"`rung scope -r FILE --calls` lists them\n",
-			s->who);
+		no_such_call(s);
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;
