@@ -119,6 +119,7 @@ static bool more_rows(struct trk *t)
 	struct trk_ev *chunk = aligned_alloc(64, EV_CHUNK * sizeof *chunk);
 	if (!chunk)
 		return false;
+	memset(chunk, 0, EV_CHUNK * sizeof *chunk); /* a row without id is nobody's */
 	t->chunks[t->n_chunks++] = chunk;
 	return true;
 }
@@ -155,7 +156,7 @@ static void rows_free(struct trk *t, struct trk_call *c)
 
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
 {
-	return id && id <= t->n_rows ? trk_row(t, id) : NULL;
+	return id && id <= t->n_rows && trk_row(t, id)->id == id ? trk_row(t, id) : NULL;
 }
 
 const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
