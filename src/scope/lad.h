@@ -1,7 +1,7 @@
 #pragma once
 /* The ladder: messages as text, hosts as columns, time downwards. */
 
-#include "scope/vrd.h"
+#include "scope/sheet.h"
 
 struct lad_opts {
 	bool is_ascii;  /* no box drawing, no arrows beyond ASCII */
@@ -14,14 +14,11 @@ struct lad_opts {
 	void *arg;
 };
 
-struct lad_item { /* a message to be drawn */
-	const struct trk_call *call;
-	uint32_t ev; /* its id */
-};
-
 /* Appends the ladder of one call with its media. The verdict stands above it; v may be NULL. */
 void lad_put(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	     const struct lad_opts *o);
 /* One ladder of any messages in order (a filtered capture: Wireshark's flow graph), no media. */
-void lad_put_items(struct buf *b, const struct trk *t, const struct lad_item *items, size_t n,
+void lad_put_items(struct buf *b, struct trk *t, const struct lad_item *items, size_t n,
 		   const struct lad_opts *o);
+/* The ladder of a sheet; above it the verdict and Call-ID of each leg. */
+void lad_put_sheet(struct buf *b, const struct sheet *s, const struct lad_opts *o);

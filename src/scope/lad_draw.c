@@ -32,8 +32,8 @@ static void row_begin(struct canvas *k, bool with_lanes)
 {
 	for (int i = 0; i < k->width; i++)
 		k->cells[i] = ' ';
-	for (unsigned i = 0; with_lanes && i < k->n_lanes; i++)
-		k->cells[k->lanes[i].x] = glyphs[k->o->is_ascii].lane;
+	for (unsigned i = 0; with_lanes && i < k->s->n_lanes; i++)
+		k->cells[k->x[i]] = glyphs[k->o->is_ascii].lane;
 	k->tone_from = k->tone_to = 0;
 }
 
@@ -116,30 +116,27 @@ static void row_end(struct canvas *k)
 
 /* --- heads ------------------------------------------------------------------------------------ */
 
-static struct str head_text(const struct lane *l, char mem[ADDR_TEXT_MAX])
+static struct str head_text(const struct sheet_lane *l, char mem[ADDR_TEXT_MAX])
 {
 	struct buf b;
 	buf_init_fixed(&b, mem, ADDR_TEXT_MAX);
-	if (l->addr.port)
-		addr_put(&b, &l->addr);
-	else
-		addr_put_ip(&b, &l->addr);
+	sheet_put_host(&b, l);
 	return buf_view(&b);
 }
 
 /* Heads are centred over their lanes; one that would touch its left neighbour goes one row down. */
 static void heads(struct canvas *k, bool are_aliases)
 {
-	unsigned left = (1u << k->n_lanes) - 1;
-	for (int row = 0; left && row < LAD_MAX_LANES; row++) {
+	unsigned left = (1u << k->s->n_lanes) - 1;
+	for (int row = 0; left && row < SHEET_MAX_LANES; row++) {
 		int free_from = 0;
 		bool is_empty = true;
 		row_begin(k, false);
-		for (unsigned i = 0; i < k->n_lanes; i++) {
+		for (unsigned i = 0; i < k->s->n_lanes; i++) {
 			char mem[ADDR_TEXT_MAX];
-			struct str s = are_aliases ? k->o->alias(k->o->arg, &k->lanes[i].addr)
-						   : head_text(&k->lanes[i], mem);
-			int n = text_width(s), x = k->lanes[i].x - n / 2;
+			const struct sheet_lane *lane = &k->s->lanes[i];
+			struct str s = are_aliases ? lane->name : head_text(lane, mem);
+			int n = text_width(s), x = k->x[i] - n / 2;
 			if (x + n > k->width)
 				x = k->width - n;
 			if (!(left & 1u << i) || (x < free_from && !is_empty))
@@ -156,27 +153,32 @@ static void heads(struct canvas *k, bool are_aliases)
 
 static void legend(struct canvas *k)
 {
-	for (unsigned i = 0; i < k->n_lanes; i++) {
+	for (unsigned i = 0; i < k->s->n_lanes; i++) {
+		const struct sheet_lane *l = &k->s->lanes[i];
 		char mem[ADDR_TEXT_MAX];
-		buf_fmt(k->b, "  %c  " STR_FMT, 'A' + (char)i,
-			STR_ARG(head_text(&k->lanes[i], mem)));
-		if (k->o->alias)
-			buf_fmt(k->b, "  " STR_FMT,
-				STR_ARG(k->o->alias(k->o->arg, &k->lanes[i].addr)));
+		buf_fmt(k->b, "  %c  " STR_FMT, 'A' + (char)i, STR_ARG(head_text(l, mem)));
+		if (l->name.n)
+			buf_fmt(k->b, "  " STR_FMT, STR_ARG(l->name));
 		buf_chr(k->b, '\n');
 	}
 }
 
-void canvas_heads(struct canvas *k)
+int canvas_width(const struct lad_opts *o)
 {
+	int w = o->width ? o->width : 80;
+	return w < 60 ? 60 : w > LAD_MAX_WIDTH ? LAD_MAX_WIDTH : w;
+}
+
+void canvas_init(struct canvas *k, struct buf *b, const struct sheet *s, const struct lad_opts *o)
+{
+	*k = (struct canvas){.b = b, .o = o, .s = s, .width = canvas_width(o)};
 	int room = k->width - LAD_GUTTER - 2;
-	int gap = k->n_lanes > 1 ? room / (int)(k->n_lanes - 1) : 0;
+	int gap = s->n_lanes > 1 ? room / (int)(s->n_lanes - 1) : 0;
 	if (gap > MAX_GAP)
 		gap = MAX_GAP;
-	k->is_narrow = k->n_lanes > 1 && gap < MIN_GAP;
-	k->tone = TONE_PLAIN;
-	for (unsigned i = 0; i < k->n_lanes; i++)
-		k->lanes[i].x = LAD_GUTTER + (int)i * gap;
+	k->is_narrow = s->n_lanes > 1 && gap < MIN_GAP;
+	for (unsigned i = 0; i < s->n_lanes; i++)
+		k->x[i] = LAD_GUTTER + (int)i * gap;
 	if (k->is_narrow) {
 		legend(k);
 		return;
@@ -253,7 +255,7 @@ static void span(struct canvas *k, int x0, int x1, uint32_t c)
 /* A message from a host to itself: a label beside its lane. */
 static void self_arrow(struct canvas *k, struct str gutter, unsigned lane, struct str label)
 {
-	int x = k->lanes[lane].x + 2;
+	int x = k->x[lane] + 2;
 	struct str lines[MAX_LINES];
 	if (x > k->width - MIN_GAP)
 		x = k->width - MIN_GAP;
@@ -272,7 +274,7 @@ static void self_arrow(struct canvas *k, struct str gutter, unsigned lane, struc
 }
 
 void canvas_arrow(struct canvas *k, struct str gutter, unsigned from, unsigned to, struct str label,
-		  enum lad_line line, enum lad_tone tone)
+		  enum lad_line line, enum sheet_tone tone)
 {
 	k->tone = tone;
 	if (k->is_narrow) {
@@ -284,7 +286,7 @@ void canvas_arrow(struct canvas *k, struct str gutter, unsigned from, unsigned t
 		return;
 	}
 	bool is_right = to > from;
-	int x0 = k->lanes[is_right ? from : to].x + 1, x1 = k->lanes[is_right ? to : from].x;
+	int x0 = k->x[is_right ? from : to] + 1, x1 = k->x[is_right ? to : from];
 	int inner = x1 - x0;
 	struct str lines[MAX_LINES];
 	unsigned n = wrap(label, inner - 4, lines);
