@@ -22,3 +22,9 @@ void lad_put_items(struct buf *b, struct trk *t, const struct lad_item *items, s
 		   const struct lad_opts *o);
 /* The ladder of a sheet; above it the verdict and Call-ID of each leg. */
 void lad_put_sheet(struct buf *b, const struct sheet *s, const struct lad_opts *o);
+/* One JSON object, without a line end; its keys stand in lad_json.c. Each leg has its verdict. */
+void lad_put_json(struct buf *b, struct trk *t, const struct sheet *s);
+/* A Mermaid sequence diagram. */
+void lad_put_mermaid(struct buf *b, const struct sheet *s);
+/* A drawing of its own: one SVG document, light and dark, its text selectable. */
+void lad_put_svg(struct buf *b, const struct sheet *s);

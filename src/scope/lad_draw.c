@@ -37,9 +37,16 @@ static void row_begin(struct canvas *k, bool with_lanes)
 	k->tone_from = k->tone_to = 0;
 }
 
-/* One code point of s at *i; broken UTF-8 and control characters become '?'. */
-static uint32_t code_point(struct str s, size_t *i)
+/* Characters that steer a terminal, or that turn the writing's direction. */
+static bool is_steering(uint32_t c)
 {
+	return (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+uint32_t lad_code_point(struct str s, size_t *i)
+{
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
 	unsigned char c = (unsigned char)s.p[(*i)++];
 	unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 ? 1 : 0;
 	if (c < 0x80)
@@ -54,21 +61,23 @@ static uint32_t code_point(struct str s, size_t *i)
 		v = v << 6 | (d & 0x3f);
 	}
 	*i += more;
-	return v;
+	bool is_char = v >= least[more] && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) &&
+		       (v & 0xfffe) != 0xfffe && !is_steering(v);
+	return is_char ? v : '?';
 }
 
 static int text_width(struct str s)
 {
 	int n = 0;
 	for (size_t i = 0; i < s.n; n++)
-		code_point(s, &i);
+		lad_code_point(s, &i);
 	return n;
 }
 
 static void put_text(struct canvas *k, int x, struct str s)
 {
 	for (size_t i = 0; i < s.n; x++) {
-		uint32_t c = code_point(s, &i);
+		uint32_t c = lad_code_point(s, &i);
 		if (c > 127 && k->o->is_ascii)
 			c = '?';
 		if (x >= 0 && x < k->width)
@@ -76,7 +85,7 @@ static void put_text(struct canvas *k, int x, struct str s)
 	}
 }
 
-static void put_utf8(struct buf *b, uint32_t c)
+void lad_put_utf8(struct buf *b, uint32_t c)
 {
 	if (c < 0x80) {
 		buf_chr(b, (char)c);
@@ -105,7 +114,7 @@ static void row_end(struct canvas *k)
 	for (int i = 0; i < n; i++) {
 		if (is_coloured && i == k->tone_from)
 			buf_fmt(k->b, "\033[%sm", tones[k->tone]);
-		put_utf8(k->b, k->cells[i]);
+		lad_put_utf8(k->b, k->cells[i]);
 		if (is_coloured && (i + 1 == k->tone_to || i + 1 == n) && i >= k->tone_from) {
 			buf_str(k->b, STR("\033[0m"));
 			is_coloured = false;
@@ -201,7 +210,7 @@ static unsigned wrap(struct str s, int n, struct str lines[MAX_LINES])
 		int w = 0;
 		while (end < s.n) {
 			size_t after = end;
-			code_point(s, &after);
+			lad_code_point(s, &after);
 			if (w == n)
 				break;
 			if (s.p[end] == ' ')
@@ -237,7 +246,7 @@ static void narrow_arrow(struct canvas *k, struct str gutter, unsigned from, uns
 			/* with its arrows in UTF-8 the text is for the terminal as it is */
 			size_t at = 0;
 			for (int c = LAD_GUTTER; at < b.n && c < k->width; c++)
-				k->cells[c] = code_point(buf_view(&b), &at);
+				k->cells[c] = lad_code_point(buf_view(&b), &at);
 		}
 		put_text(k, x, lines[i]);
 		k->tone_from = LAD_GUTTER;

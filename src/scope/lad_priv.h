@@ -28,3 +28,8 @@ void canvas_init(struct canvas *k, struct buf *b, const struct sheet *s, const s
  * label needs. `gutter` is shown left of it. */
 void canvas_arrow(struct canvas *k, struct str gutter, unsigned from, unsigned to, struct str label,
 		  enum lad_line line, enum sheet_tone tone);
+
+/* One code point of s at *i, which moves on; '?' for broken UTF-8 and what is no character to be
+ * seen: control characters, those that turn the direction. */
+uint32_t lad_code_point(struct str s, size_t *i);
+void lad_put_utf8(struct buf *b, uint32_t c);

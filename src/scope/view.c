@@ -213,7 +213,7 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-static const char *state_of(const struct trk_call *c)
+const char *view_state(const struct trk_call *c)
 {
 	static const char *const phases[] = {"setup", "ringing", "up", "ending", "ended"};
 	return phases[c->phase];
@@ -233,7 +233,7 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 	if (o->is_json) {
 		buf_fmt(b, "{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"%s\",\"messages\":%u",
 			c->no, (unsigned long long)(c->first_us / 1'000'000),
-			(unsigned long long)(c->first_us % 1'000'000), state_of(c), c->n_ev);
+			(unsigned long long)(c->first_us % 1'000'000), view_state(c), c->n_ev);
 		if (c->status)
 			buf_fmt(b, ",\"status\":%u", c->status);
 		if (c->answer_us)
@@ -250,7 +250,7 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 	put_right(b, start / 1'000'000, 8);
 	buf_chr(b, '.');
 	put_zeros(b, start / 1'000 % 1'000, 3);
-	buf_fmt(b, "  %-7s ", state_of(c));
+	buf_fmt(b, "  %-7s ", view_state(c));
 	put_right(b, c->n_ev, 4);
 	buf_str(b, STR("  "));
 	vrd_put_line(b, c, v, o->is_ascii);

@@ -18,6 +18,13 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	       const struct view_opts *o);
+/* "setup", "ringing", "up", "ending" or "ended". */
+const char *view_state(const struct trk_call *c);
+/* The same list as CSV; a line per call. */
+void view_csv_head(struct buf *b);
+void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v);
+/* A field of it: quoted where it must be, and no formula. */
+void view_csv_text(struct buf *b, struct str s);
 void view_stream_head(struct buf *b, const struct view_opts *o);
 void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		 const struct view_opts *o);
