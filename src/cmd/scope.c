@@ -9,9 +9,56 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+static const struct {
+	const char *name, *suffix;
+	enum view view;
+} formats[F__N] = {
+#define SCOPE_FORMAT(id, name, suffix, view, help) {name, suffix, V_##view},
+#include "cmd/scope_formats.def"
+#undef SCOPE_FORMAT
+};
+
+static const char *const view_names[V__N] = {
+#define SCOPE_VIEW(id, flag, help) flag,
+#include "cmd/scope_views.def"
+#undef SCOPE_VIEW
+};
+
+/* The format that a name, or the end of a file's name, stands for; F__N for none. */
+static enum format format_of(const char *text, bool is_path)
+{
+	for (unsigned i = 0; i < F__N; i++)
+		if (is_path ? str_ends(str_c(text), str_c(formats[i].suffix))
+			    : strcmp(text, formats[i].name) == 0)
+			return (enum format)i;
+	return F__N;
+}
+
+static int choose_format(struct scope *s, const struct opt_spec *spec)
+{
+	const char *name = s->format_name ? s->format_name : s->is_json ? "json" : NULL;
+	if (name) {
+		s->format = format_of(name, false);
+		if (s->format == F__N)
+			return opt_usage(spec,
+					 "unknown format `%s`: text, json, fields, csv, svg, "
+					 "mermaid, html",
+					 name);
+	} else if (s->out_path && strcmp(s->out_path, "-") != 0) {
+		s->format = format_of(s->out_path, true);
+		if (s->format == F__N)
+			return opt_usage(spec,
+					 "`%s`: what it shall be is told by its end: .txt, .json, "
+					 ".tsv, .csv, .svg, .mmd, .html; or by -T",
+					 s->out_path);
+	}
+	return -1;
+}
+
 static int choose_view(struct scope *s, const struct opt_spec *spec, const char *word)
 {
 	unsigned n = 0;
+	s->view = formats[s->format].view;
 	for (unsigned i = 0; i < V__N; i++)
 		if (s->views[i]) {
 			s->view = (enum view)i;
@@ -33,27 +80,20 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (s->view == V_STREAMS && s->live)
 		return opt_usage(spec,
 				 "an exchange's live stream has no media in it: no --streams");
+	if (!scope_view_has(s->view, s->format))
+		return opt_usage(spec, "--%s cannot be shown as %s", view_names[s->view],
+				 formats[s->format].name);
+	if (s->view == V_LADDER && s->format > F_JSON && s->live)
+		return opt_usage(spec, "%s needs a file (-r)", formats[s->format].name);
 	return -1;
 }
 
-static int choose_format(struct scope *s, const struct opt_spec *spec)
+static int choose_fields(struct scope *s, const struct opt_spec *spec)
 {
-	const char *f = s->format_name ? s->format_name : s->is_json ? "json" : "text";
-	if (strcmp(f, "text") == 0)
-		s->format = F_TEXT;
-	else if (strcmp(f, "json") == 0)
-		s->format = F_JSON;
-	else if (strcmp(f, "fields") == 0)
-		s->format = F_FIELDS;
-	else
-		return opt_usage(spec, "unknown format `%s`: text, json, fields", f);
-	if (s->field_names.n && s->format == F_TEXT)
+	if (s->field_names.n && s->format != F_FIELDS && s->format != F_JSON)
 		return opt_usage(spec, "-e needs -T fields or -T json");
 	if (s->format == F_FIELDS && !s->field_names.n)
 		return opt_usage(spec, "-T fields needs -e FIELD");
-	if (s->format == F_JSON && !scope_view_has_json(s->view))
-		return opt_usage(spec,
-				 "a ladder is a drawing: --messages or --calls list it as JSON");
 	if (s->field_names.n && s->view != V_MESSAGES)
 		return opt_usage(spec, "-e goes with the list of messages only");
 	for (size_t i = 0; i < s->field_names.n; i++) {
@@ -89,7 +129,7 @@ static int compile_filter(struct scope *s)
 
 static void choose_look(struct scope *s)
 {
-	bool is_tty = isatty(STDOUT_FILENO);
+	bool is_tty = isatty(STDOUT_FILENO) && s->to == stdout;
 	struct winsize w;
 	s->lad_opts.is_ascii = s->is_ascii;
 	s->lad_opts.is_colour = is_tty && !s->no_colour && !getenv("NO_COLOR");
@@ -109,6 +149,7 @@ static void scope_fini(struct scope *s)
 	}
 	flt_free(s->flt);
 	free(s->items);
+	free(s->temp_path);
 	vrd_fini(&s->verdict);
 	buf_fini(&s->out);
 }
@@ -120,9 +161,11 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		scope_flush(s);
 		return EXIT_DONE;
 	}
-	int code = choose_view(s, spec, word);
+	int code = choose_format(s, spec);
 	if (code < 0)
-		code = choose_format(s, spec);
+		code = choose_view(s, spec, word);
+	if (code < 0)
+		code = choose_fields(s, spec);
 	if (code < 0 && !s->file == !s->live)
 		code = opt_usage(spec, s->file ? "either -r or --live, not both"
 					       : "which capture? -r FILE, or --live SERVER");
@@ -131,32 +174,34 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 	if (code < 0 && s->sipp)
 		return scope_export_sipp(s);
 	if (code < 0)
-		code = scope_open(s);
+		code = scope_is_of_book(s) ? scope_open_book(s) : scope_open(s);
+	if (code < 0)
+		code = scope_out_open(s);
 	if (code >= 0)
 		return code;
 	choose_look(s);
-	return scope_walk(s);
+	return scope_out_close(s, s->book ? scope_export_ladder(s) : scope_walk(s));
 }
 
 static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.1 && sip'\n"
 			       "  rung scope -r lab.pcap --calls\n"
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
+			       "  rung scope -r lab.pcap --call 3 -o ticket.svg\n"
+			       "  rung scope -r lab.pcap -o ticket.html\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
-static const struct {
-	const char *flag, *help;
-} view_flags[] = {
-#define SCOPE_VIEW(id, flag, help) {flag, help},
+static const char *const view_helps[V__N] = {
+#define SCOPE_VIEW(id, flag, help) help,
 #include "cmd/scope_views.def"
 #undef SCOPE_VIEW
 };
 
 int cmd_scope(int argc, char **argv)
 {
-	struct scope s = {.source_fd = -1};
+	struct scope s = {.source_fd = -1, .to = stdout};
 	const struct opt input[] = {
 		{'r', "read",   OPT_STR, &s.file,   "FILE",
 		 "a capture: pcap or pcapng, plain or gzip; - is stdin" },
@@ -166,12 +211,14 @@ int cmd_scope(int argc, char **argv)
 		 "only what fits, in Wireshark's filter language"       },
 	};
 	const struct opt show[] = {
+		{'o', "output",    OPT_STR,  &s.out_path,     "OUT",
+		 "write to a file; its end says what: .txt .json .tsv .csv .svg .mmd .html"                          },
 		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
 		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
 		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },
 		{0,   "json",      OPT_FLAG, &s.is_json,      NULL,     "any list as JSON, one object per line"      },
 		{'T', "format",    OPT_STR,  &s.format_name,  "FORMAT",
-		 "text, json, or fields (with -e)"								   },
+		 "text, json, fields (with -e), csv, svg, mermaid, html"                                             },
 		{'e', "field",     OPT_LIST, &s.field_names,  "FIELD",
 		 "a field to print for each frame; may be repeated"                                                  },
 		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
@@ -185,8 +232,8 @@ int cmd_scope(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(input); i++)
 		opts[n++] = input[i];
 	for (size_t i = 0; i < V__N; i++)
-		opts[n++] = (struct opt){0,    view_flags[i].flag, OPT_FLAG, &s.views[i],
-					 NULL, view_flags[i].help};
+		opts[n++] =
+			(struct opt){0, view_names[i], OPT_FLAG, &s.views[i], NULL, view_helps[i]};
 	for (size_t i = 0; i < ARRAY_LEN(show); i++)
 		opts[n++] = show[i];
 	const struct opt_spec spec = {
@@ -206,9 +253,8 @@ int cmd_scope(int argc, char **argv)
 	vrd_init(&s.verdict);
 	buf_init(&s.out);
 	int code = opt_parse(&spec, argc, argv, words, &n_words);
-	if (code < 0) {
+	if (code < 0)
 		code = run(&s, &spec, n_words ? words[0] : NULL);
-	}
 	scope_fini(&s);
 	return code;
 }

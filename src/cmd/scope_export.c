@@ -1,9 +1,11 @@
 /* What `rung scope` writes to files of their own. A file appears whole, or not at all: it is
  * written beside its place and then renamed. */
 #include "cmd/scope_priv.h"
+#include "scope/page.h"
 #include "scope/sipp.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,4 +70,122 @@ int scope_export_sipp(struct scope *s)
 		return EXIT_FAILED;
 	code = export_side(s, c, TRK_SIDE_CALLER);
 	return code ? code : export_side(s, c, TRK_SIDE_CALLEE);
+}
+
+/* --- ladders ---------------------------------------------------------------------------------- */
+
+bool scope_is_of_book(const struct scope *s)
+{
+	return s->view == V_LADDER && s->format != F_TEXT && !s->live;
+}
+
+void scope_put_sheet(struct scope *s, const struct sheet *sheet)
+{
+	switch (s->format) {
+	case F_JSON:
+		lad_put_json(&s->out, s->trk, sheet);
+		buf_chr(&s->out, '\n');
+		break;
+	case F_SVG:
+		lad_put_svg(&s->out, sheet);
+		break;
+	case F_MERMAID:
+		lad_put_mermaid(&s->out, sheet);
+		break;
+	default:
+		lad_put_sheet(&s->out, sheet, &s->lad_opts);
+	}
+}
+
+/* Judges a call and hands its sheet to the page, or draws it. */
+static enum err export_call(struct scope *s, const struct trk_call *c, struct page *page)
+{
+	struct sheet *sheet;
+	struct sheet_cfg cfg = {.book = s->book};
+	struct sheet_leg leg = {c, &s->verdict};
+	enum err e = vrd_judge(&s->verdict, s->trk, c);
+	if (!e)
+		e = sheet_new(s->trk, &leg, 1, &cfg, &sheet);
+	if (e)
+		return e;
+	if (page)
+		e = page_add(page, sheet);
+	else
+		scope_put_sheet(s, sheet);
+	sheet_free(sheet);
+	s->n_shown++;
+	scope_flush(s);
+	return e;
+}
+
+static enum err export_all(struct scope *s)
+{
+	struct page page;
+	bool is_page = s->format == F_HTML;
+	enum err e = OK;
+	const char *slash = strrchr(s->file, '/');
+	if (is_page)
+		page_begin(&page, &s->out, s->book, str_c(slash ? slash + 1 : s->file));
+	for (const struct trk_call *c = trk_first(s->trk); c && !e && !s->is_broken; c = c->next_no)
+		if (scope_is_chosen(s, c))
+			e = export_call(s, c, is_page ? &page : NULL);
+	if (!is_page || e)
+		return e;
+	page_end(&page);
+	if (page.n_without || page.n_omitted)
+		fprintf(stderr,
+			"rung scope: more than a page can hold (%u messages): of %u calls only the "
+			"verdict is in it, %u are left out; choose with -Y or --call\n",
+			PAGE_MAX_MESSAGES, page.n_without, page.n_omitted);
+	return OK;
+}
+
+int scope_export_ladder(struct scope *s)
+{
+	const struct trk_call *c = NULL;
+	bool is_one = s->format == F_SVG || s->format == F_MERMAID;
+	if (is_one && !(c = scope_the_call(s, s->trk)))
+		return EXIT_FAILED;
+	enum err e = is_one ? export_call(s, c, NULL) : export_all(s);
+	if (e) {
+		fprintf(stderr, "rung scope: %s: %s\n", s->file, err_text(e));
+		return EXIT_FAILED;
+	}
+	if (!s->n_shown) {
+		scope_the_call(s, s->trk);
+		return EXIT_FAILED;
+	}
+	scope_flush(s);
+	return cap_problem(s->cap) ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+int scope_out_open(struct scope *s)
+{
+	if (!s->out_path || strcmp(s->out_path, "-") == 0)
+		return -1;
+	size_t n = strlen(s->out_path) + sizeof ".tmp";
+	s->temp_path = malloc(n);
+	if (!s->temp_path)
+		return fail_write(s->out_path);
+	snprintf(s->temp_path, n, "%s.tmp", s->out_path);
+	s->to = fopen(s->temp_path, "wb");
+	if (s->to)
+		return -1;
+	s->to = stdout;
+	return fail_write(s->out_path);
+}
+
+int scope_out_close(struct scope *s, int code)
+{
+	if (s->to == stdout)
+		return code;
+	bool is_whole = !s->is_broken && (code == EXIT_DONE || cap_problem(s->cap));
+	bool ok = fclose(s->to) == 0;
+	s->to = stdout;
+	if (ok && is_whole && rename(s->temp_path, s->out_path) == 0)
+		return code;
+	unlink(s->temp_path);
+	return is_whole ? fail_write(s->out_path) : code;
 }

@@ -9,13 +9,20 @@
 #include "scope/lad.h"
 #include "scope/view.h"
 
+#include <stdio.h>
+
 enum view {
 #define SCOPE_VIEW(id, flag, help) V_##id,
 #include "cmd/scope_views.def"
 #undef SCOPE_VIEW
 	V__N
 };
-enum format { F_TEXT, F_JSON, F_FIELDS };
+enum format {
+#define SCOPE_FORMAT(id, name, suffix, view, help) F_##id,
+#include "cmd/scope_formats.def"
+#undef SCOPE_FORMAT
+	F__N
+};
 
 struct scope {
 	/* flags */
@@ -25,7 +32,7 @@ struct scope {
 	bool is_json, is_ascii, lists_fields, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
-	const char *sipp;
+	const char *sipp, *out_path;
 
 	enum view view;
 	enum format format;
@@ -47,7 +54,9 @@ struct scope {
 	uint32_t n_shown; /* calls so far */
 	struct vrd verdict;
 	struct buf out;
-	bool is_broken; /* nobody reads our output any more, or the disk is full */
+	FILE *to;        /* where `out` goes: stdout, or what will be out_path */
+	char *temp_path; /* ... until then; NULL: stdout */
+	bool is_broken;  /* nobody reads our output any more, or the disk is full */
 };
 
 /* scope_source.c: these return -1 to go on, or the exit code. */
@@ -62,7 +71,7 @@ int scope_walk(struct scope *s);
 bool scope_view_needs_trk(enum view v);
 /* A view of whole calls follows them as they end; any other sums up what is there. */
 bool scope_view_is_of_calls(enum view v);
-bool scope_view_has_json(enum view v);
+bool scope_view_has(enum view v, enum format f);
 void scope_on_frame(struct scope *s, const struct cap_frame *fr);
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */
@@ -73,5 +82,14 @@ bool scope_is_chosen(const struct scope *s, const struct trk_call *c);
 /* The one call that they choose; NULL, with a sentence on stderr, when it is none or several. */
 struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 
-/* scope_export.c: --sipp; the exit code */
+/* scope_export.c. Both return the exit code. */
 int scope_export_sipp(struct scope *s);
+/* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
+bool scope_is_of_book(const struct scope *s);
+int scope_export_ladder(struct scope *s);
+/* Appends a ladder in the chosen format. */
+void scope_put_sheet(struct scope *s, const struct sheet *sheet);
+/* -o: opens the file; -1 to go on, or the exit code. */
+int scope_out_open(struct scope *s);
+/* ... and gives it its name, if it is whole; the exit code. */
+int scope_out_close(struct scope *s, int code);

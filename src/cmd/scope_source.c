@@ -86,7 +86,7 @@ static int report(struct scope *s, int code)
 		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
 		code = code > 0 ? code : EXIT_FAILED;
 	}
-	if (ferror(stdout)) {
+	if (ferror(s->to)) {
 		fprintf(stderr,
 			"rung scope: the output cannot be written (disk full, or the reader "
 			"has gone)\n");

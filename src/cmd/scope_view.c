@@ -19,7 +19,7 @@ void scope_flush(struct scope *s)
 		fprintf(stderr, "rung scope: no memory for the output\n");
 		s->is_broken = true;
 	} else if (s->out.n && !s->is_broken) {
-		bool ok = fwrite(s->out.p, 1, s->out.n, stdout) == s->out.n && !fflush(stdout);
+		bool ok = fwrite(s->out.p, 1, s->out.n, s->to) == s->out.n && !fflush(s->to);
 		if (!ok)
 			s->is_broken = true;
 	}
@@ -157,21 +157,31 @@ bool scope_is_chosen(const struct scope *s, const struct trk_call *c)
 	return (!s->flt || c->is_marked) && is_named(s, c);
 }
 
+static void too_many_calls(const struct scope *s, struct trk *t, bool any_kind)
+{
+	unsigned n = 0;
+	fprintf(stderr, "rung scope: several calls fit; choose one with --call:");
+	for (struct trk_call *c = trk_first(t); c && n < 20; c = c->next_no)
+		if (scope_is_chosen(s, c) && (any_kind || c->kind == TRK_CALL))
+			fprintf(stderr, n++ ? ", %u" : " %u", c->no);
+	fprintf(stderr, n == 20 ? " ... (`--calls` lists them)\n" : " (`--calls` lists them)\n");
+}
+
 struct trk_call *scope_the_call(struct scope *s, struct trk *t)
 {
-	struct trk_call *found = NULL;
-	unsigned n = 0;
+	struct trk_call *found[2] = {NULL, NULL}; /* of any kind; a call */
+	unsigned n[2] = {0, 0};
 	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
-		if (scope_is_chosen(s, c) && (s->who || c->kind == TRK_CALL)) {
-			found = n++ ? found : c;
-		}
-	if (n == 1)
-		return found;
-	if (n)
-		fprintf(stderr,
-			"rung scope: %u calls fit; choose one by its number or Call-ID: "
-			"--call %u (`--calls` lists them)\n",
-			n, found->no);
+		for (int is_call = 0; is_call < 2; is_call++)
+			if (scope_is_chosen(s, c) && (!is_call || c->kind == TRK_CALL)) {
+				found[is_call] = c;
+				n[is_call]++;
+			}
+	bool any_kind = s->who || !n[1];
+	if (n[!any_kind] == 1)
+		return found[!any_kind];
+	if (n[!any_kind])
+		too_many_calls(s, t, any_kind);
 	else
 		no_such_call(s);
 	return NULL;
@@ -179,18 +189,32 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t)
 
 static void list_head(struct scope *s)
 {
-	view_call_head(&s->out, &s->view_opts);
+	if (s->format == F_CSV)
+		view_csv_head(&s->out);
+	else
+		view_call_head(&s->out, &s->view_opts);
 }
 
 static void list_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	view_call(&s->out, s->trk, c, v, &s->view_opts);
+	if (s->format == F_CSV)
+		view_csv_call(&s->out, c, v);
+	else
+		view_call(&s->out, s->trk, c, v, &s->view_opts);
 }
 
 static void draw_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	buf_str(&s->out, s->n_shown ? STR("\n") : STR_NONE);
-	lad_put(&s->out, s->trk, c, v, &s->lad_opts);
+	struct sheet *sheet;
+	struct sheet_leg leg = {c, v};
+	enum err e = sheet_new(s->trk, &leg, 1, NULL, &sheet);
+	if (e) {
+		s->out.err = e;
+		return;
+	}
+	buf_str(&s->out, s->n_shown && s->format == F_TEXT ? STR("\n") : STR_NONE);
+	scope_put_sheet(s, sheet);
+	sheet_free(sheet);
 }
 
 static void explain_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
@@ -208,7 +232,14 @@ static void explain_call(struct scope *s, const struct trk_call *c, const struct
 
 static void sum_up_flow(struct scope *s)
 {
-	lad_put_items(&s->out, s->trk, s->items, s->n_items, &s->lad_opts);
+	struct sheet *sheet;
+	enum err e = sheet_of_items(s->trk, s->items, s->n_items, NULL, &sheet);
+	if (e) {
+		s->out.err = e;
+		return;
+	}
+	scope_put_sheet(s, sheet);
+	sheet_free(sheet);
 }
 
 static void sum_up_streams(struct scope *s)
@@ -239,6 +270,8 @@ static void sum_up_stats(struct scope *s)
 
 /* --- the views -------------------------------------------------------------------------------- */
 
+#define AS(format) (1u << F_##format)
+
 typedef bool wants_fn(const struct scope *s, const struct trk_call *c);
 typedef void call_fn(struct scope *s, const struct trk_call *c, const struct vrd *v);
 
@@ -248,17 +281,21 @@ static const struct {
 	call_fn *on_call;                /* makes it one */
 	void (*head)(struct scope *s);   /* before the first call; may be NULL */
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
-	bool is_drawing;                 /* no JSON */
+	unsigned formats;                /* in which it can be shown, besides text */
 } views[V__N] = {
-	[V_MESSAGES] = {.on_frame = on_message_frame},
-	[V_CALLS] = {			    on_call_frame,                     is_call, list_call, list_head},
-	[V_REGISTRATIONS] = {                   on_call_frame,                            is_registration, list_call, list_head},
-	[V_LADDER] = {			on_call_frame,                   is_named, draw_call, .is_drawing = true},
-	[V_FLOW] = {				     on_flow_frame,                .sum_up = sum_up_flow, .is_drawing = true},
-	[V_STREAMS] = {on_call_frame,          .sum_up = sum_up_streams},
-	[V_STATS] = {				     on_call_frame,.sum_up = sum_up_stats},
-	[V_WHY] = { on_call_frame,                .on_call = explain_call},
+	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS)},
+	[V_CALLS] = {				     on_call_frame,                     is_call,                        list_call, list_head, .formats = AS(JSON) | AS(CSV)},
+	[V_REGISTRATIONS] = {                            on_call_frame,                            is_registration,                                                list_call, list_head,
+                        .formats = AS(JSON) | AS(CSV)},
+	[V_LADDER] = {              on_call_frame,                   is_named,                                  draw_call,
+			.formats = AS(JSON) | AS(SVG) | AS(MERMAID) | AS(HTML)},
+	[V_FLOW] = {								      on_flow_frame,  .sum_up = sum_up_flow,
+			.formats = AS(JSON) | AS(SVG) | AS(MERMAID)},
+	[V_STREAMS] = {					       on_call_frame,                .sum_up = sum_up_streams,                          .formats = AS(JSON)},
+	[V_STATS] = {							  on_call_frame,                .sum_up = sum_up_stats,         .formats = AS(JSON)},
+	[V_WHY] = {on_call_frame,                .on_call = explain_call,           .formats = AS(JSON)},
 };
+#undef AS
 
 bool scope_view_needs_trk(enum view v)
 {
@@ -270,9 +307,9 @@ bool scope_view_is_of_calls(enum view v)
 	return views[v].on_call;
 }
 
-bool scope_view_has_json(enum view v)
+bool scope_view_has(enum view v, enum format f)
 {
-	return !views[v].is_drawing;
+	return f == F_TEXT || views[v].formats & 1u << f;
 }
 
 void scope_on_frame(struct scope *s, const struct cap_frame *fr)

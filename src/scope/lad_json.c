@@ -156,15 +156,16 @@ void lad_put_json(struct buf *b, struct trk *t, const struct sheet *s)
 		}
 		buf_chr(b, '}');
 	}
-	buf_str(b, STR("],\n\"calls\":["));
+	buf_str(b, STR("],\"calls\":["));
 	for (size_t i = 0; i < s->n_legs; i++) {
 		buf_str(b, i ? STR(",") : STR_NONE);
 		view_call(b, t, s->legs[i].call, s->legs[i].v,
 			  &(struct view_opts){.is_json = true});
+		b->n -= b->err ? 0 : 1; /* its line end */
 	}
 	buf_str(b, STR("],\"rows\":["));
 	for (size_t i = 0; i < s->n_rows; i++) {
-		buf_str(b, i ? STR(",\n") : STR("\n"));
+		buf_str(b, i ? STR(",") : STR_NONE);
 		put_row(b, s, &s->rows[i]);
 	}
 	buf_str(b, STR("]}"));
