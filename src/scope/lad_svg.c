@@ -18,12 +18,15 @@
  */
 #include "scope/lad_priv.h"
 
+#include "scope/view.h"
+
 #include <stdlib.h>
 
 #define MARGIN   28
 #define GUTTER   150 /* times and frames, left of the first lane's head */
 #define MIN_GAP  190
 #define MAX_GAP  300
+#define MIN_HEAD 140
 #define HEAD_H   44
 #define ROW_H    34
 #define LINE_H   15 /* between lines of a label */
@@ -32,7 +35,8 @@
 struct pen {
 	struct buf *b;
 	const struct sheet *s;
-	int gap, width, y;
+	int gap, head; /* between lanes; width of a host's box */
+	int width, y;
 	int *row_y; /* where each row's arrow is; of a copy: its original's */
 };
 
@@ -130,7 +134,7 @@ static void put_line(struct pen *p, const char *class, int x, int y, struct str 
 
 static int lane_x(const struct pen *p, unsigned lane)
 {
-	return MARGIN + GUTTER + p->gap / 2 + (int)lane * p->gap;
+	return MARGIN + GUTTER + 16 + p->head / 2 + (int)lane * p->gap;
 }
 
 /* --- head ------------------------------------------------------------------------------------- */
@@ -171,7 +175,8 @@ static void put_leg(struct pen *p, const struct sheet_leg *leg)
 		p->y += 3;
 	}
 	buf_clear(&text);
-	buf_str(&text, STR("Call-ID "));
+	view_put_time(&text, leg->call->first_us);
+	buf_str(&text, STR(", Call-ID "));
 	buf_plain(&text, leg->call->call_id);
 	put_wrapped(p, "soft", MARGIN, buf_view(&text));
 	if (text.err)
@@ -181,7 +186,7 @@ static void put_leg(struct pen *p, const struct sheet_leg *leg)
 
 static void put_heads(struct pen *p)
 {
-	int w = p->gap - 24 < 180 ? p->gap - 24 : 180;
+	int w = p->head;
 	for (unsigned i = 0; i < p->s->n_lanes; i++) {
 		const struct sheet_lane *l = &p->s->lanes[i];
 		char mem[ADDR_TEXT_MAX];
@@ -189,8 +194,6 @@ static void put_heads(struct pen *p)
 		int x = lane_x(p, i), has_name = l->name.n > 0;
 		buf_init_fixed(&host, mem, sizeof mem);
 		sheet_put_host(&host, l);
-		if (text_width(buf_view(&host)) + 16 > w) /* IPv6 */
-			w = p->gap - 6;
 		buf_fmt(p->b,
 			"<rect class=\"head\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" "
 			"rx=\"6\"/>\n",
@@ -271,10 +274,18 @@ static void put_arrow(struct pen *p, const struct sheet_row *r, int x0, int x1)
 {
 	int y = p->y, d = x1 > x0 ? 1 : -1;
 	const char *class = class_of(r);
+	if (r->band && r->band->is_absent) {
+		buf_fmt(p->b,
+			"<rect class=\"none\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"10\" "
+			"rx=\"2\"/><path class=\"l media\" d=\"M%d %dl%d 4l%d 4\"/>",
+			(d > 0 ? x0 : x1) + 3, y - 5, abs(x1 - x0) - 6, x1 - 12 * d, y - 4, 6 * d,
+			-6 * d);
+		return;
+	}
 	if (r->band) {
-		buf_fmt(p->b, "<path class=\"%s\" d=\"M%d %dH%dV%dL%d %dL%d %dV%dH%dz\"/>",
-			r->band->is_absent ? "none" : "band", x0 + 2 * d, y - 3, x1 - 12 * d, y - 7,
-			x1 - 2 * d, y, x1 - 12 * d, y + 7, y + 3, x0 + 2 * d);
+		buf_fmt(p->b, "<path class=\"band\" d=\"M%d %dH%dV%dL%d %dL%d %dV%dH%dz\"/>",
+			x0 + 2 * d, y - 3, x1 - 12 * d, y - 7, x1 - 2 * d, y, x1 - 12 * d, y + 7,
+			y + 3, x0 + 2 * d);
 		return;
 	}
 	bool is_request = r->tone == TONE_REQUEST;
@@ -346,17 +357,30 @@ static int rise_of(const struct pen *p, const struct sheet_row *r, struct buf *t
 	       (int)(n ? n - 1 : 0) * LINE_H;
 }
 
+/* Where a time stands, between the rows before and after it. */
+static int y_of(const struct pen *p, uint64_t at_us)
+{
+	size_t last = 0, next = 0;
+	while (next < p->s->n_rows &&
+	       (p->s->rows[next].original || p->s->rows[next].at_us <= at_us)) {
+		last = p->s->rows[next].original ? last : next;
+		next++;
+	}
+	if (next == p->s->n_rows || next == 0)
+		return p->row_y[last] + 10;
+	uint64_t from = p->s->rows[last].at_us, span = p->s->rows[next].at_us - from;
+	return p->row_y[last] +
+	       (int)((uint64_t)(p->row_y[next] - p->row_y[last]) * (at_us - from) / span);
+}
+
 /* The time that a band lasts, beside the lane that receives it. */
 static void put_lasting(struct pen *p, size_t at)
 {
 	const struct sheet_row *r = &p->s->rows[at];
-	size_t last = at;
-	for (size_t i = at + 1; i < p->s->n_rows && p->s->rows[i].at_us <= r->band->end_us; i++)
-		last = i;
 	int x = lane_x(p, r->to) + (r->to > r->from ? -9 : 4);
-	int y0 = p->row_y[at], y1 = p->row_y[last] + (last == at ? 10 : 0);
+	int y = p->row_y[at] + 8, h = y_of(p, r->band->end_us) - y;
 	buf_fmt(p->b, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"5\" height=\"%d\" rx=\"2\"/>\n",
-		r->band->is_absent ? "none" : "band", x, y0 + 8, y1 - y0 - 8 > 4 ? y1 - y0 - 8 : 4);
+		r->band->is_absent ? "none" : "band", x, y, h > 6 ? h : 6);
 }
 
 static void place_rows(struct pen *p, struct buf *text)
@@ -421,17 +445,34 @@ static int gap_of(const struct sheet *s)
 	return gap < MAX_GAP ? gap : MAX_GAP;
 }
 
+static int head_of(const struct sheet *s)
+{
+	int head = MIN_HEAD;
+	for (unsigned i = 0; i < s->n_lanes; i++) {
+		char mem[ADDR_TEXT_MAX];
+		struct buf host;
+		buf_init_fixed(&host, mem, sizeof mem);
+		sheet_put_host(&host, &s->lanes[i]);
+		int name = text_width(s->lanes[i].name), addr = text_width(buf_view(&host));
+		int want = 16 + (name > addr ? name : addr);
+		head = want > head ? want : head;
+	}
+	return head;
+}
+
 void lad_put_svg(struct buf *b, const struct sheet *s)
 {
 	struct buf body;
-	struct pen p = {.b = &body, .s = s, .gap = gap_of(s)};
+	struct pen p = {.b = &body, .s = s, .gap = gap_of(s), .head = head_of(s)};
+	p.gap = p.gap > p.head + 10 ? p.gap : p.head + 10;
 	p.row_y = calloc(s->n_rows + 1, sizeof *p.row_y);
 	if (!p.row_y) {
 		b->err = ERR_NOMEM;
 		return;
 	}
 	buf_init(&body);
-	p.width = 2 * MARGIN + GUTTER + p.gap * (int)(s->n_lanes > 2 ? s->n_lanes : 2);
+	p.width = 2 * MARGIN + GUTTER + 16 + p.head +
+		  p.gap * (int)(s->n_lanes > 2 ? s->n_lanes - 1 : 1);
 	p.y = MARGIN - 14;
 	for (size_t i = 0; i < s->n_legs; i++)
 		put_leg(&p, &s->legs[i]);

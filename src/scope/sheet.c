@@ -261,6 +261,8 @@ static void bind_copy(struct sheet *s, struct sheet_row *r, const struct place *
 	if (o >= r || o->call != r->call)
 		return;
 	r->original = p->row + 1;
+	r->label_at = o->label_at; /* facts are kept of the original only */
+	r->label_n = o->label_n;
 	r->delta_us = r->at_us > o->at_us ? r->at_us - o->at_us : 0;
 	if (r->marks & SHEET_DUPLICATE)
 		return;

@@ -18,6 +18,8 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	       const struct view_opts *o);
+/* "2026-11-27T09:05:00.123456Z" [RFC3339] of µs since 1970. */
+void view_put_time(struct buf *b, uint64_t us);
 /* "setup", "ringing", "up", "ending" or "ended". */
 const char *view_state(const struct trk_call *c);
 /* The same list as CSV; a line per call. */

@@ -33,7 +33,7 @@ void view_csv_text(struct buf *b, struct str s)
 	buf_fini(&plain);
 }
 
-static void put_time(struct buf *b, uint64_t us)
+void view_put_time(struct buf *b, uint64_t us)
 {
 	time_t s = (time_t)(us / 1'000'000);
 	struct tm tm;
@@ -66,7 +66,7 @@ void view_csv_head(struct buf *b)
 void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 {
 	buf_fmt(b, "%u," STR_FMT ",", c->no, STR_ARG(trk_kind_name((enum trk_kind)c->kind)));
-	put_time(b, c->first_us);
+	view_put_time(b, c->first_us);
 	put_party(b, c->from_user, c->from_host);
 	put_party(b, c->to_user, c->to_host);
 	buf_fmt(b, ",%s,", view_state(c));

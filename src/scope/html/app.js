@@ -246,7 +246,9 @@ function on_list_click(event) {
 function start() {
 	const n_messages = calls.reduce((n, c) => n + c.call.messages, 0);
 	$("title").textContent = plain(data.title);
-	$("sum").textContent = (calls.length + data.omitted) + " calls and registrations · " + n_messages + " messages";
+	const n = calls.length + data.omitted, is_calls = calls.every((c) => c.verdict.kind === "call");
+	$("sum").textContent = n + (is_calls ? (n === 1 ? " call" : " calls") : n === 1 ? " " + calls[0].verdict.kind : " calls, registrations and others") +
+		" · " + n_messages + (n_messages === 1 ? " message" : " messages");
 	if (data.without || data.omitted) {
 		$("notice").hidden = false;
 		$("notice").textContent = "The capture is larger than a page can be: of " + data.without + " calls only the verdict is here, " +

@@ -1,20 +1,20 @@
 // The ladder, drawn of the rows of one call or several: hosts as columns, time downwards.
 
-const GUTTER = 196, HEAD = 44, ROW = 34, LINE = 15, PAD = 14;
+const GUTTER = 196, HEAD = 44, ROW = 34, LINE = 15, PAD = 14, HOST = 150;
 const pen = document.createElement("canvas").getContext("2d");
 
-function wide(text) {
-	pen.font = "12.5px " + getComputedStyle(document.documentElement).getPropertyValue("--sans");
+function wide(text, weight = "") {
+	pen.font = weight + " 12.5px " + getComputedStyle(document.documentElement).getPropertyValue("--sans");
 	return pen.measureText(text).width;
 }
 
 // Breaks between words into lines of at most `width` pixels.
-function wrap(text, width) {
+function wrap(text, width, weight) {
 	const lines = [];
 	let line = "";
 	for (const word of text.split(" ")) {
 		const more = line ? line + " " + word : word;
-		if (line && lines.length < 4 && wide(more) > width) {
+		if (line && lines.length < 4 && wide(more, weight) > width) {
 			lines.push(line);
 			line = word;
 		} else line = more;
@@ -62,9 +62,9 @@ function place(refs, gap, by_time) {
 	let y = 8;
 	for (const r of refs) {
 		const hops = Math.abs(r.from - r.to) || 1;
-		r.lines = wrap(plain(label_of(r.row)), hops * gap - 40 - (r.row.sends ? 60 : 0));
-		r.top = y;
+		r.lines = wrap(plain(label_of(r.row)), hops * gap - 24 - (r.row.sends ? 70 : 0), r.row.tone === "error" ? "600" : "");
 		y += by_time ? Math.max(0, r.delta) * scale : r.delta >= 1 ? 10 : 0;
+		r.top = y;
 		y += ROW + (r.row.kind === "media" ? 4 : 0) + (r.lines.length - 1) * LINE;
 		r.y = y - 8;
 	}
@@ -77,9 +77,14 @@ function badge(g, x, y, n) {
 
 function draw_arrow(g, r, x0, x1) {
 	const y = r.y, d = x1 > x0 ? 1 : -1;
-	if (r.row.kind === "media") {
-		g.append(svg("path", { class: r.row.seen ? "band" : "none",
+	if (r.row.kind === "media" && r.row.seen) {
+		g.append(svg("path", { class: "band",
 			d: `M${x0 + 2 * d} ${y - 3}H${x1 - 12 * d}V${y - 7}L${x1 - 2 * d} ${y}L${x1 - 12 * d} ${y + 7}V${y + 3}H${x0 + 2 * d}z` }));
+		return;
+	}
+	if (r.row.kind === "media") {
+		g.append(svg("rect", { class: "none", x: Math.min(x0, x1) + 3, y: y - 5, width: Math.abs(x1 - x0) - 6, height: 10, rx: 2 }),
+			svg("path", { class: "line", d: `M${x1 - 12 * d} ${y - 4}l${6 * d} 4l${-6 * d} 4` }));
 		return;
 	}
 	const is_request = r.row.tone === "request";
@@ -137,19 +142,26 @@ function draw_row(r, geometry, is_first) {
 	return g;
 }
 
+// Where a time stands, between the rows before and after it.
+function y_of(refs, us) {
+	const after = refs.findIndex((r) => r.us > us && r.row.original === undefined);
+	if (after < 0) return refs[refs.length - 1].y + 10;
+	if (!after) return refs[0].y;
+	const a = refs[after - 1], b = refs[after];
+	return a.y + ((b.y - a.y) * (us - a.us)) / (b.us - a.us);
+}
+
 // How long media lasted: a bar beside the lane that it goes to.
 function draw_lasting(into, refs, r, x) {
-	const end = r.entry.ladder.first + r.row.until;
-	const last = refs.filter((o) => o.us <= end).pop() || r;
-	const height = Math.max(6, last.y - r.y - 8);
-	into.append(svg("rect", { class: (r.row.seen ? "band" : "none"), x: x(r.to) + (r.to > r.from ? -9 : 4), y: r.y + 8, width: 5, height, rx: 2 }));
+	const height = Math.max(6, y_of(refs, r.entry.ladder.first + r.row.until) - r.y - 8);
+	into.append(svg("rect", { class: r.row.seen ? "band" : "none", x: x(r.to) + (r.to > r.from ? -9 : 4), y: r.y + 8, width: 5, height, rx: 2 }));
 }
 
 function draw_heads(into, geometry) {
 	const s = svg("svg", { class: "heads", width: geometry.width, height: HEAD + 12, "aria-hidden": "true" });
 	s.append(svg("text", { class: "num e", x: 62, y: 34 }, "time s"), svg("text", { class: "num e", x: 122, y: 34 }, "since"),
 		svg("text", { class: "num e", x: 162, y: 34 }, "frame"));
-	const w = Math.min(geometry.gap - 12, 210);
+	const w = geometry.head;
 	geometry.hosts.forEach((h, i) => {
 		const x = geometry.x(i);
 		s.append(svg("rect", { class: "head", x: x - w / 2, y: 6, width: w, height: HEAD - 4, rx: 6 }));
@@ -163,10 +175,11 @@ function draw_heads(into, geometry) {
 function draw_ladder(into, shown, view) {
 	into.replaceChildren();
 	const { hosts, refs } = collect(shown, view.is_unfolded);
-	const room = into.clientWidth - GUTTER - 2 * PAD;
-	const longest = Math.max(...hosts.map((h) => h.address.length));
-	const gap = Math.min(360, Math.max(150, longest * 7.2 + 24, Math.floor(room / hosts.length)));
-	const geometry = { hosts, gap, width: Math.max(into.clientWidth - 16, GUTTER + hosts.length * gap + PAD), x: (i) => GUTTER + gap / 2 + i * gap };
+	const longest = Math.max(...hosts.map((h) => Math.max(h.address.length, (h.name || "").length)));
+	const head = Math.max(HOST, longest * 7.2 + 16), room = into.clientWidth - GUTTER - head - 2 * PAD;
+	const gap = Math.min(360, Math.max(head + 10, Math.floor(room / Math.max(1, hosts.length - 1))));
+	const width = Math.max(into.clientWidth, GUTTER + head + (hosts.length - 1) * gap + PAD);
+	const geometry = { hosts, gap, head, width, x: (i) => GUTTER + head / 2 + i * gap };
 	const height = place(refs, gap, view.by_time);
 	const body = svg("svg", { width: geometry.width, height, role: "presentation" });
 	let at = 0;
@@ -174,7 +187,7 @@ function draw_ladder(into, shown, view) {
 	for (const r of refs) body.append((r.g = draw_row(r, geometry, at++ === 0)));
 	for (const r of refs)
 		if (r.row.kind === "media") {
-			const over = svg("g", { class: "media by-" + (r.entry.colour || 0) });
+			const over = svg("g", { class: "lasting media by-" + (r.entry.colour || 0) });
 			draw_lasting(over, refs, r, geometry.x);
 			body.append(over);
 		}

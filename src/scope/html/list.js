@@ -1,7 +1,8 @@
 // The calls, and what is said of those shown.
 
 function call_line(entry) {
-	const v = entry.verdict, first_finding = v.findings[0];
+	const v = entry.verdict;
+	const said = v.findings.filter((f, n) => n === 0 || f.severity === "fault" || f.severity === "warning").map((f) => f.text);
 	const line = make("div", "call by-" + (entry.at % 6));
 	line.setAttribute("role", "option");
 	line.id = "call-" + entry.at;
@@ -9,7 +10,7 @@ function call_line(entry) {
 	sign.title = v.severity;
 	const who = make("div", "who");
 	who.append(make("span", "", parties(v)), make("span", "when", seconds(entry.call.start - first, 1) + " s"));
-	const what = make("div", "what", (first_finding ? first_finding.text : "") + (entry.ladder ? "" : " (its messages are not in this file)"));
+	const what = make("div", "what", said.join("; ") + (entry.ladder ? "" : " (its messages are not in this file)"));
 	line.append(sign, who, what);
 	line.entry = entry;
 	return line;
@@ -43,7 +44,7 @@ function show_verdict(into, shown, is_by_call, jump) {
 		title.append(plain(parties(entry.verdict)));
 		into.append(title);
 		entry.verdict.findings.forEach((f, n) => into.append(finding_block(entry, f, n, jump)));
-		into.append(make("p", "callid", entry.verdict.kind + " · Call-ID " + entry.verdict.call_id));
+		into.append(make("p", "callid", new Date(entry.call.start * 1000).toISOString().replace("T", " ") + " · " + entry.verdict.kind + " · Call-ID " + entry.verdict.call_id));
 		if (entry.audio) {
 			const sound = document.createElement("audio");
 			sound.controls = true;
