@@ -46,10 +46,12 @@ function collect(shown, is_unfolded) {
 	}
 	if (shown.length > 1) refs.sort((a, b) => a.us - b.us);
 	const zero = refs.length ? refs[0].us : 0;
-	let last = zero;
+	let last = zero, before = zero;
 	for (const r of refs) {
 		r.since = r.us - zero;
 		r.delta = r.us - last;
+		r.gap = Math.max(0, r.us - before);
+		before = r.us;
 		if (r.row.original === undefined) last = r.us;
 	}
 	return { hosts, refs };
@@ -57,13 +59,13 @@ function collect(shown, is_unfolded) {
 
 // Where each row stands. By time, every gap is as long as it lasted, all of them some 1,500 pixels.
 function place(refs, gap, by_time) {
-	const total = refs.reduce((t, r) => t + Math.max(0, r.delta), 0) || 1;
+	const total = refs.reduce((t, r) => t + r.gap, 0) || 1;
 	const scale = Math.min(400, Math.max(1500, refs.length * 30) / total);
 	let y = 8;
 	for (const r of refs) {
 		const hops = Math.abs(r.from - r.to) || 1;
 		r.lines = wrap(plain(label_of(r.row)), hops * gap - 24 - (r.row.sends ? 70 : 0), r.row.tone === "error" ? "600" : "");
-		y += by_time ? Math.max(0, r.delta) * scale : r.delta >= 1 ? 10 : 0;
+		y += by_time ? r.gap * scale : r.gap >= 1 ? 10 : 0;
 		r.top = y;
 		y += ROW + (r.row.kind === "media" ? 4 : 0) + (r.lines.length - 1) * LINE;
 		r.y = y - 8;

@@ -210,6 +210,61 @@ LADDER_OF(ladder_transfer, "call-transfer-blind")
 LADDER_OF(ladder_websocket, "call-jssip-ws-dtls")
 LADDER_OF(ladder_wrong_password, "register-wrong-password")
 
+/* The capture's only call (or registration) as SVG, Mermaid, JSON, and the list as CSV. */
+static void check_exports(const char *name)
+{
+	struct reading r;
+	struct buf b, csv;
+	struct vrd v;
+	struct sheet *s;
+	const struct trk_call *the_call = NULL;
+	char file[100], golden[120];
+	snprintf(file, sizeof file, "%s.pcap", name);
+	buf_init(&b);
+	buf_init(&csv);
+	vrd_init(&v);
+	read_capture(&r, file, "sip");
+	view_csv_head(&csv);
+	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
+		view_csv_call(&csv, c, &v);
+		the_call = !the_call || c->kind == TRK_CALL ? c : the_call;
+	}
+	snprintf(golden, sizeof golden, "%s.csv", name);
+	check_golden(&csv, golden);
+	CHECK_EQ(vrd_judge(&v, r.t, the_call), OK);
+	struct sheet_leg leg = {the_call, &v};
+	CHECK_EQ(sheet_new(r.t, &leg, 1, NULL, &s), OK);
+	lad_put_svg(&b, s);
+	CHECK(b.n < 100'000);
+	snprintf(golden, sizeof golden, "%s.svg", name);
+	check_golden(&b, golden);
+	buf_clear(&b);
+	lad_put_mermaid(&b, s);
+	snprintf(golden, sizeof golden, "%s.mmd", name);
+	check_golden(&b, golden);
+	buf_clear(&b);
+	lad_put_json(&b, r.t, s);
+	buf_chr(&b, '\n');
+	snprintf(golden, sizeof golden, "%s.json", name);
+	check_golden(&b, golden);
+	sheet_free(s);
+	vrd_fini(&v);
+	buf_fini(&b);
+	buf_fini(&csv);
+	reading_fini(&r);
+}
+
+#define EXPORTS_OF(test, file)                                                                     \
+	TEST_NO_OOM(test)                                                                          \
+	{                                                                                          \
+		check_exports(file);                                                               \
+	}
+EXPORTS_OF(exports_busy, "call-busy-486")
+EXPORTS_OF(exports_dtmf, "call-dtmf-rfc4733")
+EXPORTS_OF(exports_loss, "call-rtp-loss-10pct")
+EXPORTS_OF(exports_wrong_password, "register-wrong-password")
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
