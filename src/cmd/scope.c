@@ -34,6 +34,11 @@ static enum format format_of(const char *text, bool is_path)
 	return F__N;
 }
 
+enum format scope_format_of_path(const char *path)
+{
+	return format_of(path, true);
+}
+
 static int choose_format(struct scope *s, const struct opt_spec *spec)
 {
 	const char *name = s->format_name ? s->format_name : s->is_json ? "json" : NULL;
@@ -127,12 +132,17 @@ static int compile_filter(struct scope *s)
 	return e == OK ? -1 : e == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
 }
 
+bool scope_may_colour(void)
+{
+	return !getenv("NO_COLOR");
+}
+
 static void choose_look(struct scope *s)
 {
 	bool is_tty = isatty(STDOUT_FILENO) && s->to == stdout;
 	struct winsize w;
 	s->lad_opts.is_ascii = s->is_ascii;
-	s->lad_opts.is_colour = is_tty && !s->no_colour && !getenv("NO_COLOR");
+	s->lad_opts.is_colour = is_tty && !s->no_colour && scope_may_colour();
 	s->lad_opts.width = (uint16_t)(s->width < 400 ? s->width : 400);
 	if (!s->width && is_tty && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col > 80)
 		s->lad_opts.width = w.ws_col;
@@ -173,8 +183,12 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = compile_filter(s);
 	if (code < 0 && s->sipp)
 		return scope_export_sipp(s);
+	if (code < 0 && scope_is_tui(s))
+		return scope_run_tui(s);
 	if (code < 0)
 		code = scope_is_of_book(s) ? scope_open_book(s) : scope_open(s);
+	if (code < 0 && s->book)
+		code = scope_read_book(s);
 	if (code < 0)
 		code = scope_out_open(s);
 	if (code >= 0)
@@ -239,9 +253,11 @@ int cmd_scope(int argc, char **argv)
 	const struct opt_spec spec = {
 		.command = "scope",
 		.words = "[CALL-ID]",
-		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
-			 "WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
-			 "PPPoE), and says what happened.",
+		.about =
+			"Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
+			"WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
+			"PPPoE), and says what happened. On a terminal, without a view: screens to "
+			"walk through calls, flows and messages (? shows the keys).",
 		.examples = examples,
 		.opts = opts,
 		.n_opts = n,

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static int fail_write(const char *path)
+static int fail_write(const struct scope *s, const char *path)
 {
+	if (s->is_quiet)
+		return EXIT_FAILED;
 	fprintf(stderr,
 		"rung scope: %s: it cannot be written (no such folder, no permission, or the "
 		"disk is full)\n",
@@ -18,20 +20,20 @@ static int fail_write(const char *path)
 	return EXIT_FAILED;
 }
 
-static int write_file(const char *path, struct str text)
+static int write_file(const struct scope *s, const char *path, struct str text)
 {
 	char temp[1'024];
 	int n = snprintf(temp, sizeof temp, "%s.tmp", path);
 	if (n < 0 || (size_t)n >= sizeof temp)
-		return fail_write(path);
+		return fail_write(s, path);
 	FILE *f = fopen(temp, "wb");
 	if (!f)
-		return fail_write(path);
+		return fail_write(s, path);
 	bool ok = fwrite(text.p, 1, text.n, f) == text.n;
 	ok = fclose(f) == 0 && ok;
 	if (!ok || rename(temp, path) != 0) {
 		unlink(temp);
-		return fail_write(path);
+		return fail_write(s, path);
 	}
 	return EXIT_DONE;
 }
@@ -42,7 +44,7 @@ static int export_side(struct scope *s, const struct trk_call *c, enum trk_side 
 	char path[1'000];
 	int n = snprintf(path, sizeof path, "%s-%s.xml", s->sipp, roles[side]);
 	if (n < 0 || (size_t)n >= sizeof path)
-		return fail_write(s->sipp);
+		return fail_write(s, s->sipp);
 	buf_clear(&s->out);
 	enum err e = sipp_put(&s->out, s->book, c, side);
 	if (e == ERR_NOTFOUND) {
@@ -54,7 +56,7 @@ static int export_side(struct scope *s, const struct trk_call *c, enum trk_side 
 		fprintf(stderr, "rung scope: %s: %s\n", path, err_text(e));
 		return EXIT_FAILED;
 	}
-	int code = write_file(path, buf_view(&s->out));
+	int code = write_file(s, path, buf_view(&s->out));
 	if (code == EXIT_DONE)
 		printf("%s\n", path);
 	return code;
@@ -63,6 +65,8 @@ static int export_side(struct scope *s, const struct trk_call *c, enum trk_side 
 int scope_export_sipp(struct scope *s)
 {
 	int code = scope_open_book(s);
+	if (code < 0)
+		code = scope_read_book(s);
 	if (code >= 0)
 		return code;
 	const struct trk_call *c = scope_the_call(s, s->trk);
@@ -118,7 +122,7 @@ static enum err export_call(struct scope *s, const struct trk_call *c, struct pa
 	return e;
 }
 
-static enum err export_all(struct scope *s)
+enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls, size_t n)
 {
 	struct page page;
 	bool is_page = s->format == F_HTML;
@@ -126,18 +130,35 @@ static enum err export_all(struct scope *s)
 	const char *slash = strrchr(s->file, '/');
 	if (is_page)
 		page_begin(&page, &s->out, s->book, str_c(slash ? slash + 1 : s->file));
-	for (const struct trk_call *c = trk_first(s->trk); c && !e && !s->is_broken; c = c->next_no)
-		if (scope_is_chosen(s, c))
-			e = export_call(s, c, is_page ? &page : NULL);
-	if (!is_page || e)
-		return e;
-	page_end(&page);
-	if (page.n_without || page.n_omitted)
+	for (size_t i = 0; i < n && !e && !s->is_broken; i++)
+		e = export_call(s, calls[i], is_page ? &page : NULL);
+	if (is_page && !e) {
+		page_end(&page);
+		scope_flush(s);
+	}
+	if (is_page && !s->is_quiet && (page.n_without || page.n_omitted))
 		fprintf(stderr,
 			"rung scope: more than a page can hold (%u messages): of %u calls only the "
 			"verdict is in it, %u are left out; choose with -Y or --call\n",
 			PAGE_MAX_MESSAGES, page.n_without, page.n_omitted);
-	return OK;
+	return e;
+}
+
+static enum err export_chosen(struct scope *s)
+{
+	size_t n = 0;
+	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+		n += scope_is_chosen(s, c);
+	const struct trk_call **calls = calloc(n + 1, sizeof(*calls));
+	if (!calls)
+		return ERR_NOMEM;
+	n = 0;
+	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+		if (scope_is_chosen(s, c))
+			calls[n++] = c;
+	enum err e = scope_export_calls(s, calls, n);
+	free(calls);
+	return e;
 }
 
 int scope_export_ladder(struct scope *s)
@@ -146,7 +167,7 @@ int scope_export_ladder(struct scope *s)
 	bool is_one = s->format == F_SVG || s->format == F_MERMAID;
 	if (is_one && !(c = scope_the_call(s, s->trk)))
 		return EXIT_FAILED;
-	enum err e = is_one ? export_call(s, c, NULL) : export_all(s);
+	enum err e = is_one ? scope_export_calls(s, &c, 1) : export_chosen(s);
 	if (e) {
 		fprintf(stderr, "rung scope: %s: %s\n", s->file, err_text(e));
 		return EXIT_FAILED;
@@ -168,13 +189,13 @@ int scope_out_open(struct scope *s)
 	size_t n = strlen(s->out_path) + sizeof ".tmp";
 	s->temp_path = malloc(n);
 	if (!s->temp_path)
-		return fail_write(s->out_path);
+		return fail_write(s, s->out_path);
 	snprintf(s->temp_path, n, "%s.tmp", s->out_path);
 	s->to = fopen(s->temp_path, "wb");
 	if (s->to)
 		return -1;
 	s->to = stdout;
-	return fail_write(s->out_path);
+	return fail_write(s, s->out_path);
 }
 
 int scope_out_close(struct scope *s, int code)
@@ -187,5 +208,5 @@ int scope_out_close(struct scope *s, int code)
 	if (ok && is_whole && rename(s->temp_path, s->out_path) == 0)
 		return code;
 	unlink(s->temp_path);
-	return is_whole ? fail_write(s->out_path) : code;
+	return is_whole ? fail_write(s, s->out_path) : code;
 }

@@ -1,6 +1,6 @@
 #pragma once
 /* `rung scope` inside: flags (scope.c), where packets come from (scope_source.c), what is shown
- * (scope_view.c) or written to files (scope_export.c). */
+ * (scope_view.c) or written to files (scope_export.c), on a terminal (scope_tui.c). */
 
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
@@ -56,14 +56,20 @@ struct scope {
 	struct buf out;
 	FILE *to;        /* where `out` goes: stdout, or what will be out_path */
 	char *temp_path; /* ... until then; NULL: stdout */
+	bool is_quiet;   /* screens are shown: nothing goes to stderr */
 	bool is_broken;  /* nobody reads our output any more, or the disk is full */
 };
 
 /* scope_source.c: these return -1 to go on, or the exit code. */
 int scope_open(struct scope *s);
-/* For what needs messages or frames again: opens the capture as s->book (which then owns cap and
- * trk) and reads it to its end, marking the calls that the filter chooses. */
+/* For what needs messages or frames again: opens the capture as s->book, which then owns cap and
+ * trk; nothing is read yet. */
 int scope_open_book(struct scope *s);
+/* ... and reads it to its end, marking the calls that the filter chooses. */
+int scope_read_book(struct scope *s);
+/* Says on stderr what the reader of the output should know about the input; the exit code, when it
+ * was `code` before. */
+int scope_report(struct scope *s, int code);
 /* Reads to the end, shows, reports what went wrong; the exit code. */
 int scope_walk(struct scope *s);
 
@@ -82,6 +88,14 @@ bool scope_is_chosen(const struct scope *s, const struct trk_call *c);
 /* The one call that they choose; NULL, with a sentence on stderr, when it is none or several. */
 struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 
+/* scope.c */
+enum format scope_format_of_path(const char *path); /* F__N: none */
+bool scope_may_colour(void);
+
+/* scope_tui.c */
+bool scope_is_tui(const struct scope *s);
+int scope_run_tui(struct scope *s); /* the exit code */
+
 /* scope_export.c. Both return the exit code. */
 int scope_export_sipp(struct scope *s);
 /* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
@@ -89,6 +103,8 @@ bool scope_is_of_book(const struct scope *s);
 int scope_export_ladder(struct scope *s);
 /* Appends a ladder in the chosen format. */
 void scope_put_sheet(struct scope *s, const struct sheet *sheet);
+/* The calls, in the chosen format. */
+enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls, size_t n);
 /* -o: opens the file; -1 to go on, or the exit code. */
 int scope_out_open(struct scope *s);
 /* ... and gives it its name, if it is whole; the exit code. */

@@ -71,8 +71,7 @@ int scope_open(struct scope *s)
 	return e ? EXIT_FAILED : -1;
 }
 
-/* What the reader of the output should know about the input; the exit code. */
-static int report(struct scope *s, int code)
+int scope_report(struct scope *s, int code)
 {
 	uint16_t link;
 	uint32_t n = cap_walk_unknown_links(s->walk, &link);
@@ -123,9 +122,14 @@ int scope_open_book(struct scope *s)
 	s->cap = book_cap(s->book);
 	s->trk = book_trk(s->book);
 	s->walk = book_walk(s->book);
+	return -1;
+}
+
+int scope_read_book(struct scope *s)
+{
 	while (book_read(s->book, 10'000))
 		continue;
-	int bad = report(s, -1);
+	int bad = scope_report(s, -1);
 	return bad == EXIT_FAILED && !cap_problem(s->cap) ? bad : -1;
 }
 
@@ -159,5 +163,5 @@ int scope_walk(struct scope *s)
 		trk_flush(s->trk);
 	int code = scope_at_end(s);
 	scope_flush(s);
-	return report(s, code);
+	return scope_report(s, code);
 }
