@@ -36,6 +36,32 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	return -1;
 }
 
+/* The fields of -e, the settings of -E. */
+static int choose_columns(struct scope *s, const struct opt_spec *spec)
+{
+	struct buf why;
+	int code = -1;
+	buf_init(&why);
+	s->columns = (struct flt_columns){.fields = s->fields,
+					  .n = s->field_names.n,
+					  .separator = '\t',
+					  .aggregator = ',',
+					  .occurrence = 'a'};
+	for (size_t i = 0; i < s->field_names.n && code < 0; i++) {
+		struct str name = str_c(s->field_names.v[i]);
+		s->fields[i] = flt_field_find(name, NULL);
+		if (s->fields[i])
+			continue;
+		flt_field_explain(&why, name);
+		code = opt_usage(spec, STR_FMT, STR_ARG(buf_view(&why)));
+	}
+	for (size_t i = 0; i < s->field_settings.n && code < 0; i++)
+		if (!flt_columns_set(&s->columns, str_c(s->field_settings.v[i]), &why))
+			code = opt_usage(spec, STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return code;
+}
+
 static int choose_format(struct scope *s, const struct opt_spec *spec)
 {
 	const char *f = s->format_name ? s->format_name : s->is_json ? "json" : "text";
@@ -56,17 +82,9 @@ static int choose_format(struct scope *s, const struct opt_spec *spec)
 				 "a ladder is a drawing: --messages or --calls list it as JSON");
 	if (s->field_names.n && s->view != V_MESSAGES)
 		return opt_usage(spec, "-e goes with the list of messages only");
-	for (size_t i = 0; i < s->field_names.n; i++) {
-		struct str near;
-		s->fields[i] = flt_field_find(str_c(s->field_names.v[i]), &near);
-		if (!s->fields[i] && near.n)
-			return opt_usage(spec,
-					 "there is no field `%s`; did you mean `" STR_FMT "`?",
-					 s->field_names.v[i], STR_ARG(near));
-		if (!s->fields[i])
-			return opt_usage(spec, "there is no field `%s` (--fields lists them)",
-					 s->field_names.v[i]);
-	}
+	int code = choose_columns(s, spec);
+	if (code >= 0)
+		return code;
 	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON, .is_ascii = s->is_ascii};
 	return -1;
 }
@@ -100,6 +118,8 @@ static void choose_look(struct scope *s)
 
 static void scope_fini(struct scope *s)
 {
+	flt_calls_free(s->calls);
+	trk_free(s->whole_trk);
 	if (s->book) {
 		book_free(s->book);
 	} else {
@@ -174,6 +194,8 @@ int cmd_scope(int argc, char **argv)
 		 "text, json, or fields (with -e)"								   },
 		{'e', "field",     OPT_LIST, &s.field_names,  "FIELD",
 		 "a field to print for each frame; may be repeated"                                                  },
+		{'E', "field-format", OPT_LIST, &s.field_settings, "SETTING",
+		 "of -T fields, as in tshark: header=y, separator=C, occurrence=f|l|a, aggregator=C, quote=d|s|n"},
 		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
 		 "list the fields that filters and -e know"                                                          },
 		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },

@@ -37,7 +37,7 @@ static void make_frame(void)
 	frame.rec = (struct cap_rec){.no = 7, .n = 4, .n_wire = 900, .p = (const uint8_t *)"abcd"};
 	frame.pkt.n_ips = frame.pkt.n_ports = 1;
 	frame.pkt.ips[0] = (struct cap_ip){.src = a, .dst = b};
-	frame.pkt.ports[0] = (struct cap_ports){5060, 5060, 0, CAP_TCP};
+	frame.pkt.ports[0] = (struct cap_ports){{0}, 5060, 5060, 0, CAP_TCP};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
