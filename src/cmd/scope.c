@@ -186,21 +186,22 @@ int cmd_scope(int argc, char **argv)
 		 "only what fits, in Wireshark's filter language"       },
 	};
 	const struct opt show[] = {
-		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
-		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
-		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },
-		{0,   "json",      OPT_FLAG, &s.is_json,      NULL,     "any list as JSON, one object per line"      },
-		{'T', "format",    OPT_STR,  &s.format_name,  "FORMAT",
-		 "text, json, or fields (with -e)"								   },
-		{'e', "field",     OPT_LIST, &s.field_names,  "FIELD",
-		 "a field to print for each frame; may be repeated"                                                  },
+		{0,   "sipp",         OPT_STR,  &s.sipp,           "NAME",
+		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                      },
+		{0,   "call",         OPT_STR,  &s.who,            "CALL",    "only the call with that number or Call-ID"  },
+		{0,   "json",         OPT_FLAG, &s.is_json,        NULL,      "any list as JSON, one object per line"      },
+		{'T', "format",       OPT_STR,  &s.format_name,    "FORMAT",
+		 "text, json, or fields (with -e)"									 },
+		{'e', "field",        OPT_LIST, &s.field_names,    "FIELD",
+		 "a field to print for each frame; may be repeated"                                                        },
 		{'E', "field-format", OPT_LIST, &s.field_settings, "SETTING",
-		 "of -T fields, as in tshark: header=y, separator=C, occurrence=f|l|a, aggregator=C, quote=d|s|n"},
-		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
-		 "list the fields that filters and -e know"                                                          },
-		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
-		{0,   "no-colour", OPT_FLAG, &s.no_colour,    NULL,     "no colours on a terminal"                   },
-		{0,   "width",     OPT_U32,  &s.width,        "N",      "columns of a ladder (80, or the terminal's)"},
+		 "of -T fields, as in tshark: header=y, separator=C, occurrence=f|l|a, "
+		 "aggregator=C, quote=d|s|n"									       },
+		{0,   "fields",       OPT_FLAG, &s.lists_fields,   NULL,
+		 "list the fields that filters and -e know"								},
+		{0,   "ascii",        OPT_FLAG, &s.is_ascii,       NULL,      "plain characters only"                      },
+		{0,   "no-colour",    OPT_FLAG, &s.no_colour,      NULL,      "no colours on a terminal"                   },
+		{0,   "width",        OPT_U32,  &s.width,          "N",       "columns of a ladder (80, or the terminal's)"},
 	};
 	struct opt opts[ARRAY_LEN(input) + V__N + ARRAY_LEN(show)];
 	size_t n = 0;

@@ -36,7 +36,7 @@ struct scope {
 	struct lad_opts lad_opts;
 
 	/* source */
-	struct trk *trk; /* where the view or the filter needs one */
+	struct trk *trk;         /* where the view or the filter needs one */
 	struct trk *whole_trk;   /* of the first walk, where there are two */
 	struct flt_calls *calls; /* ... and its calls */
 	struct cap *cap;

@@ -50,7 +50,9 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
 		k->ports[k->n_ports++] = (struct cap_ports){
-			{c.p, c.n}, k->src.port, k->dst.port, len, CAP_UDP};
+			{c.p, c.n},
+                        k->src.port, k->dst.port, len, CAP_UDP
+                };
 	const uint8_t *l4 = c.p;
 	cap_skip(&c, 8);
 	if (len >= 8 && len - 8u < c.n)
@@ -78,7 +80,9 @@ static void on_tcp(struct cap_pkt *k, struct cap_cut c)
 	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
 		k->ports[k->n_ports++] = (struct cap_ports){
-			{c.p, c.n}, k->src.port, k->dst.port, 0, CAP_TCP};
+			{c.p, c.n},
+                        k->src.port, k->dst.port, 0, CAP_TCP
+                };
 	if (c.n < 20)
 		return;
 	k->tcp_seq = cap_be32(c.p + 4);
@@ -101,7 +105,12 @@ static bool on_ipv4(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = cap_be16(c->p + 2);
 	struct cap_ip *ip = &k->ips[k->n_ips];
 	*ip = (struct cap_ip){
-		.hdr = {c->p, c->n}, .id = cap_be16(c->p + 4), .n = (uint16_t)total, .proto = c->p[9], .ttl = c->p[8]};
+		.hdr = {c->p, c->n},
+		.id = cap_be16(c->p + 4),
+		.n = (uint16_t)total,
+		.proto = c->p[9],
+		.ttl = c->p[8]
+        };
 	if (hdr < 20 || hdr > c->n)
 		return false;
 	k->n_ips++;
@@ -180,7 +189,9 @@ static bool on_ipv6(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 	struct cap_ip *ip = &k->ips[k->n_ips++];
 	uint32_t total = cap_be16(c->p + 4);
 	*ip = (struct cap_ip){
-		.hdr = {c->p, c->n}, .n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]};
+		.hdr = {c->p, c->n},
+                  .n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]
+        };
 	set_ip(&ip->src, c->p + 8, 16);
 	set_ip(&ip->dst, c->p + 24, 16);
 	k->src = ip->src;
@@ -377,8 +388,7 @@ static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 	k->n_ips = k->n_ports = 1;
 	k->ips[0] = (struct cap_ip){.src = src, .dst = dst, .proto = k->proto};
 	k->ips[0].src.port = k->ips[0].dst.port = 0;
-	k->ports[0] =
-		(struct cap_ports){.src = src.port, .dst = dst.port, .proto = k->proto};
+	k->ports[0] = (struct cap_ports){.src = src.port, .dst = dst.port, .proto = k->proto};
 	k->l4 = k->p = c.p;
 	k->n = c.n;
 }

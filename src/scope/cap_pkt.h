@@ -37,8 +37,8 @@ enum cap_layer { /* what else was passed on the way in */
 struct cap_ip {
 	struct addr src, dst; /* ports 0 */
 	struct cap_hdr hdr;
-	uint32_t id;          /* IPv4, or of an IPv6 fragment header */
-	uint16_t n;           /* total length as the header says */
+	uint32_t id; /* IPv4, or of an IPv6 fragment header */
+	uint16_t n;  /* total length as the header says */
 	uint8_t proto, ttl;
 };
 
@@ -54,7 +54,7 @@ struct cap_frag {     /* a piece of a datagram */
 };
 
 struct cap_pkt {
-	uint16_t vlans[CAP_MAX_VLANS]; /* VLAN ids, outermost first */
+	uint16_t vlans[CAP_MAX_VLANS];      /* VLAN ids, outermost first */
 	struct cap_hdr tags[CAP_MAX_VLANS]; /* of each VLAN, 4 bytes: from its id on */
 	struct cap_hdr eths[CAP_MAX_ETHS];  /* Ethernet headers, outermost first */
 	struct cap_hdr icmp;                /* at least 8 bytes */

@@ -9,9 +9,9 @@
 
 struct flt_call;
 struct cap_msg {
-	struct trk_packet pkt; /* pkt.msg is set */
-	struct trk_call *call; /* with a tracker: whose it is, or NULL */
-	uint32_t no;           /* with a tracker: number of the message, 0 when not kept */
+	struct trk_packet pkt;        /* pkt.msg is set */
+	struct trk_call *call;        /* with a tracker: whose it is, or NULL */
+	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
 	const struct flt_call *whole; /* in a second walk: what became of its call (flt.h) */
 };
 

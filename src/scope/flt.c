@@ -4,7 +4,8 @@
  *	or       = and { ("||" / "or") and }
  *	and      = not { ("&&" / "and") not }
  *	not      = ("!" / "not") not / "(" or ")" / test
- *	test     = ["any" / "all"] term [ op term { op term } / ["not"] "in" "{" element {"," element}
+ *	test     = ["any" / "all"] term [ op term { op term } / ["not"] "in" "{" element {","
+ *element}
  *		   "}" ]
  *	element  = term [".." term]
  *
@@ -116,8 +117,8 @@ static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const stru
 	if (!n->re) {
 		char msg[120];
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
-		flt_complain(p, r->at, r->n,
-			     "the pattern cannot be read at its character %zu: %s", at + 1, msg);
+		flt_complain(p, r->at, r->n, "the pattern cannot be read at its character %zu: %s",
+			     at + 1, msg);
 		return false;
 	}
 	n->next_re = p->f->patterns;

@@ -75,6 +75,9 @@ const struct flt_field *flt_uses(const struct flt *f, size_t i);
 /* enum flt_needs of all its fields. */
 unsigned flt_needs(const struct flt *f);
 
+/* Field number i of the table, for lists; NULL past the last. A name may be there twice: the first
+ * counts. */
+const struct flt_field *flt_field_at(size_t i);
 /* NULL when there is no such field; *near (may be NULL) is then the nearest name, if any. */
 const struct flt_field *flt_field_find(struct str name, struct str *near);
 /* Appends why there is no such field: what is near, and whether Wireshark has it. */

@@ -2,9 +2,9 @@
  * of a message.
  *
  * Wireshark has nothing of the kind, since it does not judge. Whether a call failed is known when
- * it is over, so these fields have values only in a second walk over the capture, when a tracker has
- * seen all of it: flt_calls_attach then gives each message its call, judged when first asked for,
- * and kept. In a first walk no such field has a value; flt_needs says so beforehand.
+ * it is over, so these fields have values only in a second walk over the capture, when a tracker
+ * has seen all of it: flt_calls_attach then gives each message its call, judged when first asked
+ * for, and kept. In a first walk no such field has a value; flt_needs says so beforehand.
  *
  * Invariants: by_no[n] is the call number n or NULL; its strings live in the arena.
  */

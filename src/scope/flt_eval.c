@@ -21,7 +21,9 @@ struct yield { /* the values of a term */
 struct str flt_bytes(uint8_t type, const struct flt_val *v)
 {
 	if (type == FLT_IPV4 || type == FLT_IPV6 || type == FLT_ETHER)
-		return str_of((const char *)v->ip, type == FLT_IPV4 ? 4 : type == FLT_IPV6 ? 16 : 6);
+		return str_of((const char *)v->ip, type == FLT_IPV4   ? 4
+						   : type == FLT_IPV6 ? 16
+								      : 6);
 	return v->s;
 }
 

@@ -87,7 +87,8 @@ static const struct flt_field fields[] = {
 #undef HEADER
 };
 
-static const struct str others[] = { /* in Wireshark, not here */
+static const struct str others[] = {
+/* in Wireshark, not here */
 #define FIELD(name) STR_INIT(name),
 #include "scope/flt_wireshark.def"
 #undef FIELD
@@ -116,6 +117,11 @@ const struct flt_field *flt_field_find(struct str name, struct str *near)
 	if (near)
 		*near = nearest(name);
 	return NULL;
+}
+
+const struct flt_field *flt_field_at(size_t i)
+{
+	return i < ARRAY_LEN(fields) ? &fields[i] : NULL;
 }
 
 static bool is_in_wireshark(struct str name)
@@ -167,11 +173,13 @@ void flt_field_explain(struct buf *b, struct str name)
 void flt_fields_put(struct buf *b)
 {
 	static const char *const types[FLT__TYPES] = {
-		[FLT_NONE] = "presence",   [FLT_PROTO] = "protocol", [FLT_UINT] = "number",
-		[FLT_INT] = "number",      [FLT_BOOL] = "boolean",   [FLT_IPV4] = "IPv4 address",
+		[FLT_NONE] = "presence",     [FLT_PROTO] = "protocol",
+		[FLT_UINT] = "number",       [FLT_INT] = "number",
+		[FLT_BOOL] = "boolean",      [FLT_IPV4] = "IPv4 address",
 		[FLT_IPV6] = "IPv6 address", [FLT_ETHER] = "Ethernet address",
-		[FLT_STR] = "string",      [FLT_BYTES] = "bytes",    [FLT_TIME] = "seconds",
-		[FLT_DATE] = "date",       [FLT_REAL] = "number"};
+		[FLT_STR] = "string",        [FLT_BYTES] = "bytes",
+		[FLT_TIME] = "seconds",      [FLT_DATE] = "date",
+		[FLT_REAL] = "number"};
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (flt_field_find(fields[i].name, NULL) == &fields[i])
 			buf_fmt(b, "%-36.*s %s\n", STR_ARG(fields[i].name), types[fields[i].type]);

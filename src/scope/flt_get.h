@@ -65,21 +65,24 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 }
 
 #define FLT_GETTERS(X)                                                                             \
-	X(frame) X(bits) X(link) X(ip) X(port) X(tcp) X(icmp) X(sll) X(eth) X(arp) X(ws) X(sip)    \
-	X(header) X(hdr_num) X(uri) X(via) X(auth) X(reason) X(value) X(session) X(sec) X(resend)  \
-	X(sdp) X(sdp_part) X(rtp) X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att) X(media) X(call)
+	X(frame)                                                                                   \
+	X(bits) X(link) X(ip) X(port) X(tcp) X(icmp) X(sll) X(eth) X(arp) X(ws) X(sip) X(header)   \
+		X(hdr_num) X(uri) X(via) X(auth) X(reason) X(value) X(session) X(sec) X(resend)    \
+			X(sdp) X(sdp_part) X(rtp) X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att)  \
+				X(media) X(call)
 #define X(name) flt_get_fn flt_get_##name;
 FLT_GETTERS(X)
 #undef X
 
-/* --- flt_field.arg, by getter ------------------------------------------------------------------ */
+/* --- flt_field.arg, by getter ------------------------------------------------------------------
+ */
 
 /* `bits`: a piece of a header, in network order. */
 enum flt_header { HD_ETH, HD_VLAN, HD_IP, HD_IP6, HD_UDP, HD_TCP, HD_ICMP, HD_ICMP6, HD_RTP };
 #define FLT_BITS(header, off, size, shift, n)                                                      \
 	((uint32_t)HD_##header << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |            \
 	 (uint32_t)(shift) << 6 | (n))
-#define FLT_WORD(header, off, size) FLT_BITS(header, off, (size) & 15, 0, 0)
+#define FLT_WORD(header, off, size) FLT_BITS(header, off, (size)&15, 0, 0)
 
 enum {
 	FR_BYTES,
@@ -162,8 +165,18 @@ enum { RE_PROTOCOLS, RE_Q850, RE_SIP, RE_OTHER, RE_TEXT };
 enum { VA_ICID, VA_ICID_ADDR, VA_ACCESS, VA_CELL, VA_FEATURE };
 enum { RS_RESEND, RS_ORIGINAL };
 enum { SE_PARAM, SE_LOCAL, SE_REMOTE };
-enum { SC_MECHANISM, SC_ALG, SC_EALG, SC_PROT, SC_SPI_C, SC_SPI_S, SC_PORT1, SC_PORT_C, SC_PORT2,
-       SC_PORT_S };
+enum {
+	SC_MECHANISM,
+	SC_ALG,
+	SC_EALG,
+	SC_PROT,
+	SC_SPI_C,
+	SC_SPI_S,
+	SC_PORT1,
+	SC_PORT_C,
+	SC_PORT2,
+	SC_PORT_S
+};
 /* sdp: a whole line; session and media level apart where bit 8, 9 say so */
 enum { SD_BYTES = 0, SD_SESSION = 0x100, SD_MEDIA = 0x200 };
 /* sdp_part: word number `n` of a line, or more special ones */
@@ -190,8 +203,18 @@ enum {
 	SD_CRYPTO_LIFETIME,
 	SD_CANDIDATE, /* + 0 ... 6 */
 };
-enum { RT_PROTO, RT_PAYLOAD, RT_CSRC, RT_CSRCS, RT_PAD_COUNT, RT_PAD_DATA, RT_EXT_PROFILE,
-       RT_EXT_LEN, RT_EXT_WORD, RT_EXTS };
+enum {
+	RT_PROTO,
+	RT_PAYLOAD,
+	RT_CSRC,
+	RT_CSRCS,
+	RT_PAD_COUNT,
+	RT_PAD_DATA,
+	RT_EXT_PROFILE,
+	RT_EXT_LEN,
+	RT_EXT_WORD,
+	RT_EXTS
+};
 enum { RX_ID, RX_LEN, RX_DATA };
 enum {
 	RC_PROTO,

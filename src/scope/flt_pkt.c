@@ -132,8 +132,8 @@ unsigned flt_get_bits(const struct flt_field *f, const struct cap_frame *fr, str
 unsigned flt_get_link(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	static const uint8_t layers[] = {
-		[LK_GRE] = CAP_L_GRE,   [LK_ERSPAN] = CAP_L_ERSPAN, [LK_VXLAN] = CAP_L_VXLAN,
-		[LK_GTP] = CAP_L_GTP,   [LK_MPLS] = CAP_L_MPLS,     [LK_PPPOE] = CAP_L_PPPOE,
+		[LK_GRE] = CAP_L_GRE, [LK_ERSPAN] = CAP_L_ERSPAN, [LK_VXLAN] = CAP_L_VXLAN,
+		[LK_GTP] = CAP_L_GTP, [LK_MPLS] = CAP_L_MPLS,     [LK_PPPOE] = CAP_L_PPPOE,
 		[LK_PPP] = CAP_L_PPP,
 	};
 	struct outlet o = {out, 0, 1};
@@ -194,10 +194,17 @@ unsigned flt_get_sll(const struct flt_field *f, const struct cap_frame *fr, stru
 	static const struct {
 		uint8_t off, size;
 	} where[2][7] = {
-		{[SL_PKTTYPE] = {0, 2}, [SL_HATYPE] = {2, 2}, [SL_HALEN] = {4, 2},
-		 [SL_SRC_ETH] = {6, 6}, [SL_ETYPE] = {14, 2}},
-		{[SL_PKTTYPE] = {10, 1}, [SL_HATYPE] = {8, 2}, [SL_HALEN] = {11, 1},
-		 [SL_SRC_ETH] = {12, 6}, [SL_ETYPE] = {0, 2}, [SL_IFINDEX] = {4, 4}},
+		{[SL_PKTTYPE] = {0, 2},
+		 [SL_HATYPE] = {2, 2},
+		 [SL_HALEN] = {4, 2},
+		 [SL_SRC_ETH] = {6, 6},
+		 [SL_ETYPE] = {14, 2} },
+		{ [SL_PKTTYPE] = {10, 1},
+		 [SL_HATYPE] = {8, 2},
+		 [SL_HALEN] = {11, 1},
+		 [SL_SRC_ETH] = {12, 6},
+		 [SL_ETYPE] = {0, 2},
+		 [SL_IFINDEX] = {4, 4}},
 	};
 	struct outlet o = {out, 0, 1};
 	const struct cap_rec *r = &fr->rec;

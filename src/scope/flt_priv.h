@@ -177,7 +177,7 @@ bool flt_is_literal(const struct flt_term *t);
 bool flt_type_literal(struct flt_parser *p, struct flt_term *t, const struct flt_term *like);
 /* Brings the types of both sides together, or complains. */
 bool flt_type_pair(struct flt_parser *p, struct flt_term *a, struct flt_term *b);
-bool flt_is_text(uint8_t type);  /* has bytes in val.s */
+bool flt_is_text(uint8_t type);   /* has bytes in val.s */
 bool flt_is_number(uint8_t type); /* whole numbers */
 const char *flt_type_name(uint8_t type);
 /* "there is no field ...": at that term. */

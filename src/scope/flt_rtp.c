@@ -170,7 +170,8 @@ static void sender_info(const struct flt_field *f, const struct rtcp_pkt *p, str
 		int64_t s = (int64_t)(sr.ntp >> 32) - 2'208'988'800;
 		if (!(sr.ntp >> 63))
 			s += (int64_t)1 << 32;
-		put_i(o, s * 1'000'000'000 + (int64_t)((sr.ntp & UINT32_MAX) * 1'000'000'000 >> 32));
+		put_i(o,
+		      s * 1'000'000'000 + (int64_t)((sr.ntp & UINT32_MAX) * 1'000'000'000 >> 32));
 		break;
 	}
 	case RC_RTP_TS:

@@ -162,11 +162,11 @@ static const struct {
 	bool is_session; /* at session level, too */
 	void (*read)(const struct walk *w, struct str value);
 } attributes[] = {
-	{STR_INIT("rtpmap"), false, rtpmap},
-        {STR_INIT("fmtp"), false, fmtp},
-	{STR_INIT("crypto"), false, crypto},
+	{STR_INIT("rtpmap"),    false, rtpmap   },
+        {STR_INIT("fmtp"),      false, fmtp     },
+	{STR_INIT("crypto"),    false, crypto   },
         {STR_INIT("candidate"), false, candidate},
-	{STR_INIT("key-mgmt"), true, key_mgmt},
+	{STR_INIT("key-mgmt"),  true,  key_mgmt },
 };
 
 static void attribute(const struct walk *w, struct str s)

@@ -250,7 +250,8 @@ static void both(const struct sip_msg *m, unsigned part, struct outlet *o)
 	for (unsigned i = 0; i < m->n_rows; i++) {
 		const struct sip_row *r = sip_row(m, i);
 		bool is_one = r->id == SIP_HDR_FROM || r->id == SIP_HDR_TO;
-		if (is_one || (part == UR_DISPLAY && sip_hdr_flags((enum sip_hdr_id)r->id) & SIP_HF_ADDR))
+		if (is_one ||
+		    (part == UR_DISPLAY && sip_hdr_flags((enum sip_hdr_id)r->id) & SIP_HF_ADDR))
 			addr_part(part, sip_row_value(m, r), o);
 	}
 }
@@ -275,11 +276,15 @@ unsigned flt_get_uri(const struct flt_field *f, const struct cap_frame *fr, stru
 /* --- Via -------------------------------------------------------------------------------------- */
 
 static const struct str via_names[] = {
-	[VI_MADDR] = STR_INIT("maddr"),        [VI_RPORT] = STR_INIT("rport"),
-	[VI_TTL] = STR_INIT("ttl"),            [VI_COMP] = STR_INIT("comp"),
-	[VI_SIGCOMP] = STR_INIT("sigcomp-id"), [VI_OC] = STR_INIT("oc"),
+	[VI_MADDR] = STR_INIT("maddr"),
+	[VI_RPORT] = STR_INIT("rport"),
+	[VI_TTL] = STR_INIT("ttl"),
+	[VI_COMP] = STR_INIT("comp"),
+	[VI_SIGCOMP] = STR_INIT("sigcomp-id"),
+	[VI_OC] = STR_INIT("oc"),
 	[VI_OC_VALIDITY] = STR_INIT("oc-validity"),
-	[VI_OC_SEQ] = STR_INIT("oc-seq"),      [VI_OC_ALGO] = STR_INIT("oc-algo"),
+	[VI_OC_SEQ] = STR_INIT("oc-seq"),
+	[VI_OC_ALGO] = STR_INIT("oc-algo"),
 };
 
 static void via_part(const struct flt_field *f, const struct sip_via *via, struct outlet *o)

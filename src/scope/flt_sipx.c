@@ -1,5 +1,6 @@
-/* Fields of SIP headers with parameters of their own: credentials and challenges, Reason, Session-ID,
- * Security-*, P-Charging-Vector and its like; and what only the tracker knows of a message.
+/* Fields of SIP headers with parameters of their own: credentials and challenges, Reason,
+ * Session-ID, Security-*, P-Charging-Vector and its like; and what only the tracker knows of a
+ * message.
  *
  * Values are as they are written, quotes included where Wireshark keeps them.
  * [RFC3261 20.7, 20.27, 20.44] [RFC7616] [RFC3326] [RFC7989] [RFC3329] [RFC7315]
@@ -33,14 +34,22 @@ static struct str unquoted(struct str s)
 /* --- Digest ----------------------------------------------------------------------------------- */
 
 static const struct str auth_names[] = {
-	[AU_USERNAME] = STR_INIT("username"),   [AU_REALM] = STR_INIT("realm"),
-	[AU_NONCE] = STR_INIT("nonce"),         [AU_URI] = STR_INIT("uri"),
-	[AU_RESPONSE] = STR_INIT("response"),   [AU_ALGORITHM] = STR_INIT("algorithm"),
-	[AU_OPAQUE] = STR_INIT("opaque"),       [AU_QOP] = STR_INIT("qop"),
-	[AU_NC] = STR_INIT("nc"),               [AU_CNONCE] = STR_INIT("cnonce"),
-	[AU_DOMAIN] = STR_INIT("domain"),       [AU_STALE] = STR_INIT("stale"),
-	[AU_AUTS] = STR_INIT("auts"),           [AU_RSPAUTH] = STR_INIT("rspauth"),
-	[AU_NEXTNONCE] = STR_INIT("nextnonce"), [AU_IK] = STR_INIT("ik"),
+	[AU_USERNAME] = STR_INIT("username"),
+	[AU_REALM] = STR_INIT("realm"),
+	[AU_NONCE] = STR_INIT("nonce"),
+	[AU_URI] = STR_INIT("uri"),
+	[AU_RESPONSE] = STR_INIT("response"),
+	[AU_ALGORITHM] = STR_INIT("algorithm"),
+	[AU_OPAQUE] = STR_INIT("opaque"),
+	[AU_QOP] = STR_INIT("qop"),
+	[AU_NC] = STR_INIT("nc"),
+	[AU_CNONCE] = STR_INIT("cnonce"),
+	[AU_DOMAIN] = STR_INIT("domain"),
+	[AU_STALE] = STR_INIT("stale"),
+	[AU_AUTS] = STR_INIT("auts"),
+	[AU_RSPAUTH] = STR_INIT("rspauth"),
+	[AU_NEXTNONCE] = STR_INIT("nextnonce"),
+	[AU_IK] = STR_INIT("ik"),
 	[AU_CK] = STR_INIT("ck"),
 };
 
@@ -78,11 +87,10 @@ unsigned flt_get_auth(const struct flt_field *f, const struct cap_frame *fr, str
 		o.layer++;
 		for (unsigned k = 0; k < m->n_rows; k++) {
 			const struct sip_row *r = sip_row(m, k);
-			bool has_scheme =
-				r->id == SIP_HDR_AUTHORIZATION ||
-				r->id == SIP_HDR_PROXY_AUTHORIZATION ||
-				r->id == SIP_HDR_WWW_AUTHENTICATE ||
-				r->id == SIP_HDR_PROXY_AUTHENTICATE;
+			bool has_scheme = r->id == SIP_HDR_AUTHORIZATION ||
+					  r->id == SIP_HDR_PROXY_AUTHORIZATION ||
+					  r->id == SIP_HDR_WWW_AUTHENTICATE ||
+					  r->id == SIP_HDR_PROXY_AUTHENTICATE;
 			if (!has_scheme && r->id != SIP_HDR_AUTHENTICATION_INFO)
 				continue;
 			if (f->arg == AU_LINE)
@@ -137,11 +145,11 @@ static const struct {
 	enum sip_hdr_id id;
 	struct str name;
 } params[] = {
-	[VA_ICID] = {SIP_HDR_P_CHARGING_VECTOR, STR_INIT("icid-value")},
-	[VA_ICID_ADDR] = {SIP_HDR_P_CHARGING_VECTOR, STR_INIT("icid-generated-at")},
-	[VA_ACCESS] = {SIP_HDR_P_ACCESS_NETWORK_INFO, STR_INIT("")},
+	[VA_ICID] = {SIP_HDR_P_CHARGING_VECTOR,     STR_INIT("icid-value")        },
+	[VA_ICID_ADDR] = {SIP_HDR_P_CHARGING_VECTOR,     STR_INIT("icid-generated-at") },
+	[VA_ACCESS] = {SIP_HDR_P_ACCESS_NETWORK_INFO, STR_INIT("")                  },
 	[VA_CELL] = {SIP_HDR_P_ACCESS_NETWORK_INFO, STR_INIT("utran-cell-id-3gpp")},
-	[VA_FEATURE] = {SIP_HDR_FEATURE_CAPS, STR_INIT("")},
+	[VA_FEATURE] = {SIP_HDR_FEATURE_CAPS,          STR_INIT("")                  },
 };
 
 /* The parameter of that name, or without one the value before them (of Feature-Caps, "*", each

@@ -239,11 +239,10 @@ static struct flt_term *parse_primary(struct flt_parser *p)
 {
 	enum flt_token_kind kind = p->tok.kind;
 	if (kind != T_WORD && kind != T_STRING && kind != T_CHAR) {
-		flt_complain(
-			p, p->tok.at, p->tok.n,
-			kind == T_END
-				? "the filter ends here, where a field or value is expected"
-				: "a field or value is expected here");
+		flt_complain(p, p->tok.at, p->tok.n,
+			     kind == T_END
+				     ? "the filter ends here, where a field or value is expected"
+				     : "a field or value is expected here");
 		return NULL;
 	}
 	return parse_slices(p, parse_word(p));
@@ -256,8 +255,12 @@ static const struct {
 	const char *sign;
 	bool takes_time;
 } ops[] = {
-	[OP_ADD] = {"+", true},  [OP_SUB] = {"-", true},  [OP_MUL] = {"*", false},
-	[OP_DIV] = {"/", false}, [OP_MOD] = {"%", false}, [OP_BITAND] = {"&", false},
+	[OP_ADD] = {"+", true },
+          [OP_SUB] = {"-", true },
+          [OP_MUL] = {"*", false},
+	[OP_DIV] = {"/", false},
+          [OP_MOD] = {"%", false},
+          [OP_BITAND] = {"&", false},
 };
 
 static bool can_calculate(enum flt_op op, uint8_t type)

@@ -11,24 +11,23 @@
 #include <string.h>
 
 static const struct {
-	const char *name; /* "`x` is ..." */
+	const char *name;  /* "`x` is ..." */
 	const char *wants; /* "`x` is not ..." */
 } types[] = {
-	[FLT_NONE] = {"only there or not", ""},
-	[FLT_PROTO] = {"a protocol", "bytes in hexadecimal, and text stands in double quotes"},
-	[FLT_UINT] = {"a number", "a number"},
-	[FLT_INT] = {"a number", "a number"},
-	[FLT_BOOL] = {"true or false", "true or false"},
-	[FLT_IPV4] = {"an IPv4 address", "an address"},
-	[FLT_IPV6] = {"an IPv6 address", "an IPv6 address"},
-	[FLT_ETHER] = {"an Ethernet address", "an Ethernet address"},
-	[FLT_STR] = {"text", "text"},
-	[FLT_BYTES] = {"bytes", "bytes in hexadecimal, and text stands in double quotes"},
-	[FLT_TIME] = {"a duration", "seconds"},
-	[FLT_DATE] = {"a date",
-		      "a date: \"2020-07-04 12:34:56\" or \"Jul 4, 2020 12:34:56.789\""},
-	[FLT_REAL] = {"a number", "a number"},
-	[FLT__TYPES] = {"a literal", ""},
+	[FLT_NONE] = {"only there or not",   ""							       },
+	[FLT_PROTO] = {"a protocol",          "bytes in hexadecimal, and text stands in double quotes"         },
+	[FLT_UINT] = {"a number",            "a number"						       },
+	[FLT_INT] = {"a number",            "a number"						       },
+	[FLT_BOOL] = {"true or false",       "true or false"                                                  },
+	[FLT_IPV4] = {"an IPv4 address",     "an address"						     },
+	[FLT_IPV6] = {"an IPv6 address",     "an IPv6 address"                                                },
+	[FLT_ETHER] = {"an Ethernet address", "an Ethernet address"                                            },
+	[FLT_STR] = {"text",                "text"							   },
+	[FLT_BYTES] = {"bytes",               "bytes in hexadecimal, and text stands in double quotes"         },
+	[FLT_TIME] = {"a duration",          "seconds"							},
+	[FLT_DATE] = {"a date",              "a date: \"2020-07-04 12:34:56\" or \"Jul 4, 2020 12:34:56.789\""},
+	[FLT_REAL] = {"a number",            "a number"						       },
+	[FLT__TYPES] = {"a literal",           ""							       },
 };
 
 const char *flt_type_name(uint8_t type)
@@ -59,13 +58,12 @@ static struct str text_of(const struct flt_parser *p, const struct flt_term *t)
 /* Whether the number is one that such a field can have. */
 static bool fits_width(struct flt_parser *p, const struct flt_term *t, const struct flt_term *like)
 {
-	unsigned width = like->kind == TERM_FIELD && like->type == FLT_UINT ? like->field->width : 8;
+	unsigned width =
+		like->kind == TERM_FIELD && like->type == FLT_UINT ? like->field->width : 8;
 	if (width >= 8 || !(t->lit.u >> (8 * width)))
 		return true;
-	flt_complain(p, t->at, t->n,
-		     "`" STR_FMT "` is too large: `" STR_FMT "` is at most %llu",
-		     STR_ARG(text_of(p, t)), STR_ARG(like->field->name),
-		     (1ull << (8 * width)) - 1);
+	flt_complain(p, t->at, t->n, "`" STR_FMT "` is too large: `" STR_FMT "` is at most %llu",
+		     STR_ARG(text_of(p, t)), STR_ARG(like->field->name), (1ull << (8 * width)) - 1);
 	return false;
 }
 

@@ -232,9 +232,12 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 	uint64_t first = trk_stats(t)->first_us;
 	uint64_t start = c->first_us > first ? c->first_us - first : 0;
 	if (o->is_json) {
-		buf_fmt(b, "{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"" STR_FMT "\",\"messages\":%u",
+		buf_fmt(b,
+			"{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"" STR_FMT
+			"\",\"messages\":%u",
 			c->no, (unsigned long long)(c->first_us / 1'000'000),
-			(unsigned long long)(c->first_us % 1'000'000), STR_ARG(view_state(c)), c->n_ev);
+			(unsigned long long)(c->first_us % 1'000'000), STR_ARG(view_state(c)),
+			c->n_ev);
 		if (c->status)
 			buf_fmt(b, ",\"status\":%u", c->status);
 		if (c->answer_us)
