@@ -13,7 +13,7 @@ enum opt_kind {
 	OPT_LIST,    /* struct opt_list: may be given several times */
 };
 
-#define OPT_LIST_MAX 32
+#define OPT_LIST_MAX 64
 struct opt_list {
 	const char *v[OPT_LIST_MAX];
 	size_t n;

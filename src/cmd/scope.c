@@ -93,6 +93,32 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	return -1;
 }
 
+/* The fields of -e, the settings of -E. */
+static int choose_columns(struct scope *s, const struct opt_spec *spec)
+{
+	struct buf why;
+	int code = -1;
+	buf_init(&why);
+	s->columns = (struct flt_columns){.fields = s->fields,
+					  .n = s->field_names.n,
+					  .separator = '\t',
+					  .aggregator = ',',
+					  .occurrence = 'a'};
+	for (size_t i = 0; i < s->field_names.n && code < 0; i++) {
+		struct str name = str_c(s->field_names.v[i]);
+		s->fields[i] = flt_field_find(name, NULL);
+		if (s->fields[i])
+			continue;
+		flt_field_explain(&why, name);
+		code = opt_usage(spec, STR_FMT, STR_ARG(buf_view(&why)));
+	}
+	for (size_t i = 0; i < s->field_settings.n && code < 0; i++)
+		if (!flt_columns_set(&s->columns, str_c(s->field_settings.v[i]), &why))
+			code = opt_usage(spec, STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return code;
+}
+
 static int choose_fields(struct scope *s, const struct opt_spec *spec)
 {
 	if (s->field_names.n && s->format != F_FIELDS && s->format != F_JSON)
@@ -101,17 +127,9 @@ static int choose_fields(struct scope *s, const struct opt_spec *spec)
 		return opt_usage(spec, "-T fields needs -e FIELD");
 	if (s->field_names.n && s->view != V_MESSAGES)
 		return opt_usage(spec, "-e goes with the list of messages only");
-	for (size_t i = 0; i < s->field_names.n; i++) {
-		struct str near;
-		s->fields[i] = flt_field_find(str_c(s->field_names.v[i]), &near);
-		if (!s->fields[i] && near.n)
-			return opt_usage(spec,
-					 "there is no field `%s`; did you mean `" STR_FMT "`?",
-					 s->field_names.v[i], STR_ARG(near));
-		if (!s->fields[i])
-			return opt_usage(spec, "there is no field `%s` (--fields lists them)",
-					 s->field_names.v[i]);
-	}
+	int code = choose_columns(s, spec);
+	if (code >= 0)
+		return code;
 	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON, .is_ascii = s->is_ascii};
 	return -1;
 }
@@ -150,6 +168,8 @@ static void choose_look(struct scope *s)
 
 static void scope_fini(struct scope *s)
 {
+	flt_calls_free(s->calls);
+	trk_free(s->whole_trk);
 	if (s->book) {
 		book_free(s->book);
 	} else {
@@ -207,49 +227,17 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
-static const char *const view_helps[V__N] = {
-#define SCOPE_VIEW(id, flag, help) help,
-#include "cmd/scope_views.def"
-#undef SCOPE_VIEW
-};
-
 int cmd_scope(int argc, char **argv)
 {
 	struct scope s = {.source_fd = -1, .to = stdout};
-	const struct opt input[] = {
-		{'r', "read",   OPT_STR, &s.file,   "FILE",
-		 "a capture: pcap or pcapng, plain or gzip; - is stdin" },
-		{0,   "live",   OPT_STR, &s.live,   "SERVER",
-		 "a running exchange: its data folder or control socket"},
-		{'Y', "filter", OPT_STR, &s.filter, "FILTER",
-		 "only what fits, in Wireshark's filter language"       },
+	const struct opt opts[] = {
+#define SCOPE_FLAG(letter, name, kind, member, value, help)                                        \
+	{letter, name, OPT_##kind, &s.member, value, help},
+#define SCOPE_VIEW(id, flag, help) {0, flag, OPT_FLAG, &s.views[V_##id], NULL, help},
+#include "cmd/scope_flags.def"
+#undef SCOPE_FLAG
+#undef SCOPE_VIEW
 	};
-	const struct opt show[] = {
-		{'o', "output",    OPT_STR,  &s.out_path,     "OUT",
-		 "write to a file; its end says what: .txt .json .tsv .csv .svg .mmd .html"                          },
-		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
-		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
-		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },
-		{0,   "json",      OPT_FLAG, &s.is_json,      NULL,     "any list as JSON, one object per line"      },
-		{'T', "format",    OPT_STR,  &s.format_name,  "FORMAT",
-		 "text, json, fields (with -e), csv, svg, mermaid, html"                                             },
-		{'e', "field",     OPT_LIST, &s.field_names,  "FIELD",
-		 "a field to print for each frame; may be repeated"                                                  },
-		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
-		 "list the fields that filters and -e know"                                                          },
-		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
-		{0,   "no-colour", OPT_FLAG, &s.no_colour,    NULL,     "no colours on a terminal"                   },
-		{0,   "width",     OPT_U32,  &s.width,        "N",      "columns of a ladder (80, or the terminal's)"},
-	};
-	struct opt opts[ARRAY_LEN(input) + V__N + ARRAY_LEN(show)];
-	size_t n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(input); i++)
-		opts[n++] = input[i];
-	for (size_t i = 0; i < V__N; i++)
-		opts[n++] =
-			(struct opt){0, view_names[i], OPT_FLAG, &s.views[i], NULL, view_helps[i]};
-	for (size_t i = 0; i < ARRAY_LEN(show); i++)
-		opts[n++] = show[i];
 	const struct opt_spec spec = {
 		.command = "scope",
 		.words = "[CALL-ID]",
@@ -260,7 +248,7 @@ int cmd_scope(int argc, char **argv)
 			"walk through calls, flows and messages (? shows the keys).",
 		.examples = examples,
 		.opts = opts,
-		.n_opts = n,
+		.n_opts = ARRAY_LEN(opts),
 		.min_words = 0,
 		.max_words = 1,
 	};

@@ -27,7 +27,7 @@ enum format {
 struct scope {
 	/* flags */
 	const char *file, *live, *filter, *format_name;
-	struct opt_list field_names;
+	struct opt_list field_names, field_settings;
 	bool views[V__N];
 	bool is_json, is_ascii, lists_fields, no_colour;
 	uint32_t width;
@@ -37,12 +37,15 @@ struct scope {
 	enum view view;
 	enum format format;
 	const struct flt_field *fields[OPT_LIST_MAX];
+	struct flt_columns columns; /* the fields with the settings of -E */
 	struct flt *flt;
 	struct view_opts view_opts;
 	struct lad_opts lad_opts;
 
 	/* source */
-	struct trk *trk; /* where the view or the filter needs one */
+	struct trk *trk;         /* where the view or the filter needs one */
+	struct trk *whole_trk;   /* of the first walk, where there are two */
+	struct flt_calls *calls; /* ... and its calls */
 	struct cap *cap;
 	struct cap_walk *walk;
 	struct book *book; /* for exports, and then it owns the three above */
@@ -78,6 +81,8 @@ bool scope_view_needs_trk(enum view v);
 /* A view of whole calls follows them as they end; any other sums up what is there. */
 bool scope_view_is_of_calls(enum view v);
 bool scope_view_has(enum view v, enum format f);
+/* Before the first frame that is shown. */
+void scope_at_start(struct scope *s);
 void scope_on_frame(struct scope *s, const struct cap_frame *fr);
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */

@@ -5,6 +5,8 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define LIVE_TICK_MS 200
@@ -41,20 +43,35 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	scope_on_verdict(arg, c, v);
 }
 
-static bool needs_trk(const struct scope *s)
+/* enum flt_needs of the filter and the fields to print. */
+static unsigned needs_of(const struct scope *s)
 {
-	bool needs = scope_view_needs_trk(s->view) || (s->flt && flt_needs_media(s->flt));
+	unsigned needs = s->flt ? flt_needs(s->flt) : 0;
 	for (size_t i = 0; i < s->field_names.n; i++)
-		needs = needs || s->fields[i]->needs_media;
+		needs |= s->fields[i]->needs;
 	return needs;
 }
 
-int scope_open(struct scope *s)
+static bool is_regular(const char *path)
 {
-	int code = open_capture(s);
-	if (code >= 0)
-		return code;
-	bool needs = needs_trk(s);
+	struct stat st;
+	return strcmp(path, "-") != 0 && !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* A filter about whole calls needs to know how they end: the capture is read twice. */
+static int check_twice(const struct scope *s)
+{
+	if (!(needs_of(s) & FLT_NEEDS_CALLS) || (!s->live && is_regular(s->file)))
+		return -1;
+	fprintf(stderr,
+		"rung scope: call.* says how a call ended, for which the capture is read twice: "
+		"that needs a file. Save the stream first (`cat > FILE`), then use -r FILE\n");
+	return EXIT_USAGE;
+}
+
+static int make_walk(struct scope *s)
+{
+	bool needs = scope_view_needs_trk(s->view) || needs_of(s);
 	if (needs) {
 		/* live, calls are forgotten when they have ended; all else is a list of what is
 		 * there */
@@ -69,6 +86,14 @@ int scope_open(struct scope *s)
 	if (e)
 		fprintf(stderr, "rung scope: %s\n", err_text(e));
 	return e ? EXIT_FAILED : -1;
+}
+
+int scope_open(struct scope *s)
+{
+	int code = check_twice(s);
+	if (code < 0)
+		code = open_capture(s);
+	return code < 0 ? make_walk(s) : code;
 }
 
 int scope_report(struct scope *s, int code)
@@ -94,14 +119,35 @@ int scope_report(struct scope *s, int code)
 	return code;
 }
 
+static bool is_of_whole_calls(const struct scope *s)
+{
+	return needs_of(s) & FLT_NEEDS_CALLS;
+}
+
 static void mark_calls(void *arg, const struct cap_frame *fr)
 {
 	struct scope *s = arg;
-	if (!s->flt || !flt_match(s->flt, fr))
+	if (!s->flt || is_of_whole_calls(s) || !flt_match(s->flt, fr))
 		return;
 	for (size_t i = 0; i < fr->n_msgs; i++)
 		if (fr->msgs[i].call)
 			fr->msgs[i].call->is_marked = true;
+}
+
+/* The same when all calls are known. */
+static bool mark_whole_calls(void *arg, const struct cap_frame *fr)
+{
+	struct scope *s = arg;
+	if (flt_calls_attach(s->calls, fr))
+		return false;
+	if (!flt_match(s->flt, fr))
+		return true;
+	for (size_t i = 0; i < fr->n_msgs; i++) {
+		struct trk_call *c = trk_find(s->trk, fr->msgs[i].pkt.msg->call_id);
+		if (c)
+			c->is_marked = true;
+	}
+	return true;
 }
 
 int scope_open_book(struct scope *s)
@@ -129,6 +175,13 @@ int scope_read_book(struct scope *s)
 {
 	while (book_read(s->book, 10'000))
 		continue;
+	if (is_of_whole_calls(s)) {
+		s->calls = flt_calls_new(s->trk);
+		if (!s->calls || book_frames(s->book, true, mark_whole_calls, s)) {
+			fprintf(stderr, "rung scope: the capture cannot be read a second time\n");
+			return EXIT_FAILED;
+		}
+	}
 	int bad = scope_report(s, -1);
 	return bad == EXIT_FAILED && !cap_problem(s->cap) ? bad : -1;
 }
@@ -149,19 +202,45 @@ static void wait_for_more(struct scope *s)
 			trk_tick(s->trk, wall_us());
 }
 
+/* The first of two walks: its tracker is kept for what it knows of the calls. */
+static int walk_ahead(struct scope *s)
+{
+	while (cap_walk_next(s->walk))
+		continue;
+	s->whole_trk = s->trk;
+	s->trk = NULL;
+	s->calls = flt_calls_new(s->whole_trk);
+	cap_walk_free(s->walk);
+	s->walk = NULL;
+	cap_close(s->cap);
+	s->cap = NULL;
+	if (!s->calls) {
+		fprintf(stderr, "rung scope: %s\n", err_text(ERR_NOMEM));
+		return EXIT_FAILED;
+	}
+	int code = open_capture(s);
+	return code < 0 ? make_walk(s) : code;
+}
+
 int scope_walk(struct scope *s)
 {
+	int code = is_of_whole_calls(s) ? walk_ahead(s) : -1;
+	if (code >= 0)
+		return code;
+	scope_at_start(s);
 	for (;;) {
 		if (s->live)
 			wait_for_more(s);
 		const struct cap_frame *fr = cap_walk_next(s->walk);
 		if (!fr || s->is_broken)
 			break;
+		if (s->calls && flt_calls_attach(s->calls, fr))
+			s->out.err = ERR_NOMEM;
 		scope_on_frame(s, fr);
 	}
 	if (s->live && s->trk)
 		trk_flush(s->trk);
-	int code = scope_at_end(s);
+	code = scope_at_end(s);
 	scope_flush(s);
 	return scope_report(s, code);
 }

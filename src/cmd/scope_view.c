@@ -34,55 +34,12 @@ static void flush_if_full(struct scope *s)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-static void put_fields_text(struct scope *s, const struct cap_frame *fr)
-{
-	struct flt_val v[FLT_MAX_VALUES];
-	for (size_t i = 0; i < s->field_names.n; i++) {
-		unsigned n = flt_field_get(s->fields[i], fr, v);
-		if (i)
-			buf_chr(&s->out, '\t');
-		for (unsigned k = 0; k < n; k++) {
-			if (k)
-				buf_chr(&s->out, ',');
-			flt_val_put(&s->out, s->fields[i], &v[k]);
-		}
-	}
-	buf_chr(&s->out, '\n');
-}
-
-static void put_fields_json(struct scope *s, const struct cap_frame *fr)
-{
-	struct flt_val v[FLT_MAX_VALUES];
-	struct buf text;
-	const char *comma = "";
-	buf_init(&text);
-	buf_chr(&s->out, '{');
-	for (size_t i = 0; i < s->field_names.n; i++) {
-		unsigned n = flt_field_get(s->fields[i], fr, v);
-		if (!n)
-			continue;
-		buf_fmt(&s->out, "%s\"%s\":[", comma, s->field_names.v[i]);
-		comma = ",";
-		for (unsigned k = 0; k < n; k++) {
-			buf_clear(&text);
-			flt_val_put(&text, s->fields[i], &v[k]);
-			buf_str(&s->out, k ? STR(",") : STR_NONE);
-			buf_json(&s->out, buf_view(&text));
-		}
-		buf_chr(&s->out, ']');
-	}
-	buf_str(&s->out, STR("}\n"));
-	if (text.err)
-		s->out.err = text.err;
-	buf_fini(&text);
-}
-
 static void on_message_frame(struct scope *s, const struct cap_frame *fr)
 {
 	if (s->format == F_FIELDS)
-		put_fields_text(s, fr);
+		flt_columns_put(&s->out, &s->columns, fr);
 	else if (s->field_names.n)
-		put_fields_json(s, fr);
+		flt_columns_json(&s->out, &s->columns, fr);
 	else if (fr->n_msgs)
 		view_messages(&s->out, fr, &s->view_opts);
 	else if (s->flt)
@@ -310,6 +267,12 @@ bool scope_view_is_of_calls(enum view v)
 bool scope_view_has(enum view v, enum format f)
 {
 	return f == F_TEXT || views[v].formats & 1u << f;
+}
+
+void scope_at_start(struct scope *s)
+{
+	if (s->format == F_FIELDS)
+		flt_columns_head(&s->out, &s->columns);
 }
 
 void scope_on_frame(struct scope *s, const struct cap_frame *fr)

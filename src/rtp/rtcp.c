@@ -88,28 +88,45 @@ enum err rtcp_block_parse(const struct rtcp_pkt *p, unsigned i, struct rtcp_bloc
 	return OK;
 }
 
+bool rtcp_sdes_chunk(const struct rtcp_pkt *p, size_t *at, uint32_t *ssrc)
+{
+	if (p->type != RTCP_SDES || *at + 4 > p->body.n)
+		return false;
+	*ssrc = get32(bytes(p->body) + *at);
+	*at += 4;
+	return true;
+}
+
+bool rtcp_sdes_item(const struct rtcp_pkt *p, size_t *at, uint8_t *item, struct str *text)
+{
+	const uint8_t *b = bytes(p->body) + *at;
+	size_t left = p->body.n - *at;
+	if (left == 0 || b[0] == 0) {
+		*at = (*at + 4) & ~(size_t)3; /* one to four zero bytes end a chunk */
+		return false;
+	}
+	if (left < 2 || 2u + b[1] > left) {
+		*at = p->body.n;
+		return false;
+	}
+	*item = b[0];
+	*text = str_of((const char *)b + 2, b[1]);
+	*at += 2u + b[1];
+	return true;
+}
+
 enum err rtcp_sdes_find(const struct rtcp_pkt *p, uint32_t ssrc, uint8_t item, struct str *out)
 {
-	const uint8_t *b = bytes(p->body);
-	size_t n = p->body.n, at = 0;
-	if (p->type != RTCP_SDES)
-		return ERR_NOTFOUND;
-	for (unsigned chunk = 0; chunk < p->count; chunk++) {
-		if (at + 4 > n)
-			return ERR_SYNTAX;
-		bool is_ours = get32(b + at) == ssrc;
-		at += 4;
-		while (at < n && b[at] != 0) {
-			if (at + 2 > n || at + 2 + b[at + 1] > n)
-				return ERR_SYNTAX;
-			if (is_ours && b[at] == item) {
-				*out = str_of((const char *)b + at + 2, b[at + 1]);
+	size_t at = 0;
+	uint32_t whose;
+	uint8_t kind;
+	struct str text;
+	for (unsigned chunk = 0; chunk < p->count && rtcp_sdes_chunk(p, &at, &whose); chunk++)
+		while (rtcp_sdes_item(p, &at, &kind, &text))
+			if (whose == ssrc && kind == item) {
+				*out = text;
 				return OK;
 			}
-			at += 2u + b[at + 1];
-		}
-		at = (at + 4) & ~(size_t)3; /* one to four zero bytes end a chunk */
-	}
 	return ERR_NOTFOUND;
 }
 

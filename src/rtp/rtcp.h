@@ -47,6 +47,10 @@ enum err rtcp_block_parse(const struct rtcp_pkt *p, unsigned i, struct rtcp_bloc
 enum rtcp_sdes_item { RTCP_CNAME = 1, RTCP_NAME = 2, RTCP_TOOL = 6, RTCP_NOTE = 7 };
 /* First item of that kind of the first chunk with this ssrc; ERR_NOTFOUND. */
 enum err rtcp_sdes_find(const struct rtcp_pkt *p, uint32_t ssrc, uint8_t item, struct str *out);
+/* Walks an SDES packet: size_t at = 0; for each of p->count chunks rtcp_sdes_chunk, and within it
+ * while (rtcp_sdes_item(...)). Both are false at the end, and where the rest cannot be read. */
+bool rtcp_sdes_chunk(const struct rtcp_pkt *p, size_t *at, uint32_t *ssrc);
+bool rtcp_sdes_item(const struct rtcp_pkt *p, size_t *at, uint8_t *item, struct str *text);
 /* Source i of a BYE; ERR_NOTFOUND past the last. */
 enum err rtcp_bye_source(const struct rtcp_pkt *p, unsigned i, uint32_t *ssrc);
 struct str rtcp_bye_reason(const struct rtcp_pkt *p);

@@ -217,10 +217,17 @@ enum err book_filter(struct book *b, struct flt *f, uint32_t **out, size_t *n)
 	struct again a;
 	struct ids l = {0};
 	uint32_t next = 1;
-	enum err e = again_begin(b, flt_needs_media(f), &a);
-	if (e)
+	struct flt_calls *calls = NULL;
+	if (flt_needs(f) & FLT_NEEDS_CALLS && !(calls = flt_calls_new(b->trk)))
+		return ERR_NOMEM;
+	enum err e = again_begin(b, flt_needs(f) & ~(unsigned)FLT_NEEDS_CALLS, &a);
+	if (e) {
+		flt_calls_free(calls);
 		return e;
+	}
 	for (const struct cap_frame *fr; !e && (fr = cap_walk_next(a.walk));) {
+		if (calls && (e = flt_calls_attach(calls, fr)))
+			break;
 		bool fits = fr->n_msgs && flt_match(f, fr);
 		for (size_t i = 0; i < fr->n_msgs && !e; i++) {
 			uint32_t id = id_of(b, &fr->msgs[i].pkt, &next);
@@ -229,6 +236,7 @@ enum err book_filter(struct book *b, struct flt *f, uint32_t **out, size_t *n)
 		}
 	}
 	again_end(&a);
+	flt_calls_free(calls);
 	if (e) {
 		free(l.v);
 		return e;

@@ -49,7 +49,10 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 	k->src.port = cap_be16(c.p);
 	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
-		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, len, CAP_UDP};
+		k->ports[k->n_ports++] = (struct cap_ports){
+			{c.p, c.n},
+                        k->src.port, k->dst.port, len, CAP_UDP
+                };
 	const uint8_t *l4 = c.p;
 	cap_skip(&c, 8);
 	if (len >= 8 && len - 8u < c.n)
@@ -57,7 +60,7 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 	else if (len >= 8 && len - 8u > c.n)
 		k->is_cut = true;
 	struct cap_cut body = c;
-	enum cap_inner inner = cap_udp_tunnel(&body, k->src.port, k->dst.port);
+	enum cap_inner inner = cap_udp_tunnel(&body, k->src.port, k->dst.port, &k->layers);
 	if (inner) {
 		on_inner(k, body, inner, 0);
 		return;
@@ -76,7 +79,10 @@ static void on_tcp(struct cap_pkt *k, struct cap_cut c)
 	k->src.port = cap_be16(c.p);
 	k->dst.port = cap_be16(c.p + 2);
 	if (k->n_ports < CAP_MAX_IPS)
-		k->ports[k->n_ports++] = (struct cap_ports){k->src.port, k->dst.port, 0, CAP_TCP};
+		k->ports[k->n_ports++] = (struct cap_ports){
+			{c.p, c.n},
+                        k->src.port, k->dst.port, 0, CAP_TCP
+                };
 	if (c.n < 20)
 		return;
 	k->tcp_seq = cap_be32(c.p + 4);
@@ -99,7 +105,12 @@ static bool on_ipv4(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = cap_be16(c->p + 2);
 	struct cap_ip *ip = &k->ips[k->n_ips];
 	*ip = (struct cap_ip){
-		.id = cap_be16(c->p + 4), .n = (uint16_t)total, .proto = c->p[9], .ttl = c->p[8]};
+		.hdr = {c->p, c->n},
+		.id = cap_be16(c->p + 4),
+		.n = (uint16_t)total,
+		.proto = c->p[9],
+		.ttl = c->p[8]
+        };
 	if (hdr < 20 || hdr > c->n)
 		return false;
 	k->n_ips++;
@@ -110,7 +121,7 @@ static bool on_ipv4(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 	uint16_t frag = cap_be16(c->p + 6);
 	/* a length of 0 comes from segmentation offload: the record knows better */
 	if (total >= hdr && total < c->n)
-		c->n = total;
+		ip->hdr.n = c->n = total;
 	else if (total > c->n)
 		k->is_cut = true;
 	cap_skip(c, hdr);
@@ -177,7 +188,10 @@ static bool on_ipv6(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 		return false;
 	struct cap_ip *ip = &k->ips[k->n_ips++];
 	uint32_t total = cap_be16(c->p + 4);
-	*ip = (struct cap_ip){.n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]};
+	*ip = (struct cap_ip){
+		.hdr = {c->p, c->n},
+                  .n = (uint16_t)total, .proto = c->p[6], .ttl = c->p[7]
+        };
 	set_ip(&ip->src, c->p + 8, 16);
 	set_ip(&ip->dst, c->p + 24, 16);
 	k->src = ip->src;
@@ -202,6 +216,7 @@ static bool on_icmp(struct cap_pkt *k, struct cap_cut *c, bool is_v6)
 	if (!k->is_quoted) {
 		k->icmp_type = type;
 		k->icmp_code = c->p[1];
+		k->icmp = (struct cap_hdr){c->p, c->n};
 		*(is_v6 ? &k->has_icmp6 : &k->has_icmp) = true;
 	}
 	bool quotes = is_v6 ? type >= 1 && type <= 4
@@ -216,7 +231,8 @@ static bool on_icmp(struct cap_pkt *k, struct cap_cut *c, bool is_v6)
 static void on_gre(struct cap_pkt *k, struct cap_cut c)
 {
 	uint16_t type = 0;
-	enum cap_inner inner = cap_gre(&c, &type);
+	k->layers |= CAP_L_GRE;
+	enum cap_inner inner = cap_gre(&c, &type, &k->layers);
 	on_inner(k, c, inner, type);
 }
 
@@ -282,20 +298,33 @@ static void on_ethertype(struct cap_pkt *k, struct cap_cut c, uint16_t type)
 	while (type == ETH_VLAN || type == 0x88a8 || type == 0x9100 || type == 0x9200) {
 		if (c.n < 4)
 			return;
-		if (k->n_vlans < CAP_MAX_VLANS)
+		if (k->n_vlans < CAP_MAX_VLANS) {
+			k->tags[k->n_vlans] = (struct cap_hdr){c.p, c.n};
 			k->vlans[k->n_vlans++] = cap_be16(c.p) & 0xfff;
+		}
 		type = cap_be16(c.p + 2);
 		cap_skip(&c, 4);
 	}
-	if (type == ETH_IPV4 || type == ETH_IPV6)
+	if (type == ETH_IPV4 || type == ETH_IPV6) {
 		on_ip(k, c);
-	else if (type == ETH_ARP)
+	} else if (type == ETH_ARP) {
 		k->is_arp = true;
-	else if (type == ETH_MPLS || type == ETH_MPLS_UPSTREAM)
-		tunnel = cap_mpls(&c);
-	else if (type == ETH_PPPOE)
-		tunnel = cap_pppoe(&c);
+		k->arp = (struct cap_hdr){c.p, c.n};
+	} else if (type == ETH_MPLS || type == ETH_MPLS_UPSTREAM) {
+		tunnel = cap_mpls(&c, &k->layers);
+	} else if (type == ETH_PPPOE) {
+		tunnel = cap_pppoe(&c, &k->layers);
+	}
 	on_inner(k, c, tunnel, 0);
+}
+
+static void on_eth(struct cap_pkt *k, struct cap_cut c)
+{
+	if (k->n_eths < CAP_MAX_ETHS)
+		k->eths[k->n_eths++] = (struct cap_hdr){c.p, c.n};
+	uint16_t type = cap_be16(c.p + 12);
+	cap_skip(&c, 14);
+	on_ethertype(k, c, type);
 }
 
 static void on_inner(struct cap_pkt *k, struct cap_cut c, enum cap_inner what, uint16_t type)
@@ -307,7 +336,7 @@ static void on_inner(struct cap_pkt *k, struct cap_cut c, enum cap_inner what, u
 	else if (what == CAP_INNER_TYPE)
 		on_ethertype(k, c, type);
 	else if (c.n >= 14)
-		on_ethertype(k, (struct cap_cut){c.p + 14, c.n - 14}, cap_be16(c.p + 12));
+		on_eth(k, c);
 }
 
 /* BSD's loopback header is the address family in the byte order of the machine that captured. */
@@ -359,7 +388,7 @@ static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 	k->n_ips = k->n_ports = 1;
 	k->ips[0] = (struct cap_ip){.src = src, .dst = dst, .proto = k->proto};
 	k->ips[0].src.port = k->ips[0].dst.port = 0;
-	k->ports[0] = (struct cap_ports){src.port, dst.port, 0, k->proto};
+	k->ports[0] = (struct cap_ports){.src = src.port, .dst = dst.port, .proto = k->proto};
 	k->l4 = k->p = c.p;
 	k->n = c.n;
 }
@@ -371,10 +400,8 @@ enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 	switch (r->link) {
 	case CAP_LINK_ETHERNET:
 		out->is_eth = true;
-		if (c.n < 14)
-			return OK;
-		cap_skip(&c, 14);
-		on_ethertype(out, c, cap_be16(r->p + 12));
+		if (c.n >= 14)
+			on_eth(out, c);
 		return OK;
 	case CAP_LINK_SLL:
 		out->is_sll = true;

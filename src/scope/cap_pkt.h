@@ -7,6 +7,7 @@
 #define CAP_MAX_IPS                                                                                \
 	4 /* IP headers in one frame: tunnels, and the packet that an ICMP error quotes */
 #define CAP_MAX_VLANS 3
+#define CAP_MAX_ETHS  3
 
 enum cap_proto { /* IANA protocol numbers that we look into */
 		 CAP_ICMP = 1,
@@ -18,14 +19,31 @@ enum cap_proto { /* IANA protocol numbers that we look into */
 		 CAP_ICMP6 = 58,
 };
 
+struct cap_hdr { /* a header as it stands in the frame; p NULL when there is none */
+	const uint8_t *p;
+	uint32_t n; /* bytes from there to the end of what encloses it */
+};
+
+enum cap_layer { /* what else was passed on the way in */
+		 CAP_L_GRE = 1,
+		 CAP_L_ERSPAN = 2,
+		 CAP_L_VXLAN = 4,
+		 CAP_L_GTP = 8,
+		 CAP_L_MPLS = 16,
+		 CAP_L_PPPOE = 32,
+		 CAP_L_PPP = 64,
+};
+
 struct cap_ip {
 	struct addr src, dst; /* ports 0 */
-	uint32_t id;          /* IPv4, or of an IPv6 fragment header */
-	uint16_t n;           /* total length as the header says */
+	struct cap_hdr hdr;
+	uint32_t id; /* IPv4, or of an IPv6 fragment header */
+	uint16_t n;  /* total length as the header says */
 	uint8_t proto, ttl;
 };
 
 struct cap_ports {
+	struct cap_hdr hdr;   /* of UDP at least 8 bytes, of TCP 8 when quoted, else 20 */
 	uint16_t src, dst, n; /* n: UDP length */
 	uint8_t proto;        /* CAP_UDP, CAP_TCP */
 };
@@ -36,8 +54,13 @@ struct cap_frag {     /* a piece of a datagram */
 };
 
 struct cap_pkt {
-	uint16_t vlans[CAP_MAX_VLANS]; /* VLAN ids, outermost first */
-	uint8_t n_vlans, n_ips, n_ports, n_tunnels;
+	uint16_t vlans[CAP_MAX_VLANS];      /* VLAN ids, outermost first */
+	struct cap_hdr tags[CAP_MAX_VLANS]; /* of each VLAN, 4 bytes: from its id on */
+	struct cap_hdr eths[CAP_MAX_ETHS];  /* Ethernet headers, outermost first */
+	struct cap_hdr icmp;                /* at least 8 bytes */
+	struct cap_hdr arp;
+	uint8_t n_vlans, n_eths, n_ips, n_ports, n_tunnels;
+	uint8_t layers; /* enum cap_layer */
 	bool is_eth, is_sll, is_arp;
 	bool is_fragment; /* payload is a piece; proto is what it is a piece of */
 	bool is_quoted;   /* payload is quoted by an ICMP error: nobody sent it */

@@ -29,9 +29,10 @@ static bool looks_like_ip(const struct cap_cut *c)
 }
 
 /* PPP's protocol field, one byte when its low bit is set. [RFC1661 2] */
-static enum cap_inner ppp(struct cap_cut *c)
+static enum cap_inner ppp(struct cap_cut *c, uint8_t *layers)
 {
 	enum { PPP_IPV4 = 0x21, PPP_IPV6 = 0x57 };
+	*layers |= CAP_L_PPP;
 	if (c->n >= 2 && c->p[0] == 0xff && c->p[1] == 3)
 		skip(c, 2); /* address and control */
 	if (c->n < 2)
@@ -54,7 +55,7 @@ static enum cap_inner erspan(struct cap_cut *c, uint16_t type, bool has_seq)
 	return skip(c, has_more ? 20 : 12) ? CAP_INNER_ETH : CAP_INNER_NONE;
 }
 
-enum cap_inner cap_gre(struct cap_cut *c, uint16_t *type)
+enum cap_inner cap_gre(struct cap_cut *c, uint16_t *type, uint8_t *layers)
 {
 	enum { CHECKSUM = 0x8000, ROUTING = 0x4000, KEY = 0x2000, SEQ = 0x1000, ACK = 0x0080 };
 	if (c->n < 4)
@@ -69,15 +70,16 @@ enum cap_inner cap_gre(struct cap_cut *c, uint16_t *type)
 	if (!skip(c, n))
 		return CAP_INNER_NONE;
 	if (version == 1) /* PPTP */
-		return *type == TYPE_PPP ? ppp(c) : CAP_INNER_NONE;
+		return *type == TYPE_PPP ? ppp(c, layers) : CAP_INNER_NONE;
 	switch (*type) {
 	case TYPE_TRANSPARENT_ETHERNET:
 		return CAP_INNER_ETH;
 	case TYPE_ERSPAN_II:
 	case TYPE_ERSPAN_III:
+		*layers |= CAP_L_ERSPAN;
 		return erspan(c, *type, flags & SEQ);
 	case TYPE_PPP:
-		return ppp(c);
+		return ppp(c, layers);
 	default:
 		return CAP_INNER_TYPE;
 	}
@@ -85,8 +87,9 @@ enum cap_inner cap_gre(struct cap_cut *c, uint16_t *type)
 
 /* The label stack does not say what follows it. IP shows by its first nibble; a nibble of 0 is the
  * control word of a pseudowire, and anything else an Ethernet frame without one. */
-enum cap_inner cap_mpls(struct cap_cut *c)
+enum cap_inner cap_mpls(struct cap_cut *c, uint8_t *layers)
 {
+	*layers |= CAP_L_MPLS;
 	bool is_bottom = false;
 	while (!is_bottom) {
 		if (c->n < 4)
@@ -101,16 +104,17 @@ enum cap_inner cap_mpls(struct cap_cut *c)
 	return CAP_INNER_ETH;
 }
 
-enum cap_inner cap_pppoe(struct cap_cut *c)
+enum cap_inner cap_pppoe(struct cap_cut *c, uint8_t *layers)
 {
 	enum { VERSION_AND_TYPE = 0x11, SESSION_DATA = 0 };
+	*layers |= CAP_L_PPPOE;
 	if (c->n < 6 || c->p[0] != VERSION_AND_TYPE || c->p[1] != SESSION_DATA)
 		return CAP_INNER_NONE;
 	uint16_t len = cap_be16(c->p + 4);
 	skip(c, 6);
 	if (len < c->n)
 		c->n = len; /* what follows is Ethernet's padding */
-	return ppp(c);
+	return ppp(c, layers);
 }
 
 static enum cap_inner vxlan(struct cap_cut *c)
@@ -154,11 +158,16 @@ static enum cap_inner gtp_u(struct cap_cut *c)
 	return looks_like_ip(c) ? CAP_INNER_IP : CAP_INNER_NONE;
 }
 
-enum cap_inner cap_udp_tunnel(struct cap_cut *c, uint16_t src_port, uint16_t dst_port)
+enum cap_inner cap_udp_tunnel(struct cap_cut *c, uint16_t src_port, uint16_t dst_port,
+			      uint8_t *layers)
 {
-	if (dst_port == PORT_VXLAN)
-		return vxlan(c);
-	if (dst_port == PORT_GTP_U || src_port == PORT_GTP_U)
-		return gtp_u(c);
-	return CAP_INNER_NONE;
+	enum cap_inner inner = CAP_INNER_NONE;
+	bool is_vxlan = dst_port == PORT_VXLAN;
+	if (is_vxlan)
+		inner = vxlan(c);
+	else if (dst_port == PORT_GTP_U || src_port == PORT_GTP_U)
+		inner = gtp_u(c);
+	if (inner)
+		*layers |= is_vxlan ? CAP_L_VXLAN : CAP_L_GTP;
+	return inner;
 }

@@ -3,6 +3,7 @@
  * inside. Pure; nothing beyond *c is read. */
 
 #include "scope/cap_cut.h"
+#include "scope/cap_pkt.h"
 
 enum cap_inner {
 	CAP_INNER_NONE, /* no such tunnel, or nothing in it that we know; *c may have moved */
@@ -11,10 +12,11 @@ enum cap_inner {
 	CAP_INNER_TYPE, /* what *type, an Ethertype, says */
 };
 
-enum cap_inner cap_gre(struct cap_cut *c,
-		       uint16_t *type);      /* with ERSPAN [RFC2784] [RFC2890] [RFC2637] */
-enum cap_inner cap_mpls(struct cap_cut *c);  /* [RFC3032] [RFC4385] */
-enum cap_inner cap_pppoe(struct cap_cut *c); /* session stage [RFC2516] */
+/* with ERSPAN [RFC2784] [RFC2890] [RFC2637] */
+enum cap_inner cap_gre(struct cap_cut *c, uint16_t *type, uint8_t *layers);
+enum cap_inner cap_mpls(struct cap_cut *c, uint8_t *layers);  /* [RFC3032] [RFC4385] */
+enum cap_inner cap_pppoe(struct cap_cut *c, uint8_t *layers); /* session stage [RFC2516] */
 /* What UDP carries between these ports, by port and shape: VXLAN [RFC7348], GTP-U [3GPP TS 29.281]
  */
-enum cap_inner cap_udp_tunnel(struct cap_cut *c, uint16_t src_port, uint16_t dst_port);
+enum cap_inner cap_udp_tunnel(struct cap_cut *c, uint16_t src_port, uint16_t dst_port,
+			      uint8_t *layers);

@@ -143,7 +143,7 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 	if (!w)
 		return ERR_NOMEM;
 	w->cap = c;
-	w->trk = trk;
+	w->trk = w->frame.trk = trk;
 	w->frags = cap_frags_new();
 	w->tcp = cap_tcp_new(on_stream, w);
 	if (!w->frags || !w->tcp) {
@@ -186,7 +186,8 @@ static const struct cap_frame *late_frame(struct cap_walk *w)
 	f->pkt.n_ips = f->pkt.n_ports = 1;
 	f->pkt.ips[0] = (struct cap_ip){.src = f->pkt.src, .dst = f->pkt.dst, .proto = CAP_TCP};
 	f->pkt.ips[0].src.port = f->pkt.ips[0].dst.port = 0;
-	f->pkt.ports[0] = (struct cap_ports){f->pkt.src.port, f->pkt.dst.port, 0, CAP_TCP};
+	f->pkt.ports[0] = (struct cap_ports){
+		.src = f->pkt.src.port, .dst = f->pkt.dst.port, .proto = CAP_TCP};
 	return f;
 }
 
@@ -196,6 +197,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->n_msgs = 0;
 	f->media = RTP_UNKNOWN;
 	f->is_ws = f->is_whole = false;
+	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
@@ -204,7 +206,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	}
 	if (!w->is_started) {
 		w->is_started = true;
-		f->first_ns = f->rec.at_ns;
+		f->first_ns = f->last_ns = f->rec.at_ns;
 	}
 	if (cap_pkt_decode(&f->rec, &f->pkt) != OK && !w->n_unknown++)
 		w->unknown_link = f->rec.link;

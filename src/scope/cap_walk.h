@@ -7,10 +7,12 @@
 #include "scope/spool.h"
 #include "scope/trk.h"
 
+struct flt_call;
 struct cap_msg {
-	struct trk_packet pkt; /* pkt.msg is set */
-	struct trk_call *call; /* with a tracker: whose it is, or NULL */
-	uint32_t no;           /* with a tracker: number of the message, 0 when not kept */
+	struct trk_packet pkt;        /* pkt.msg is set */
+	struct trk_call *call;        /* with a tracker: whose it is, or NULL */
+	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
+	const struct flt_call *whole; /* in a second walk: what became of its call (flt.h) */
 };
 
 struct cap_frame {
@@ -18,12 +20,14 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
+	struct trk *trk;     /* the walk's, or NULL */
 	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
 	struct rtp_hdr rtp;  /* media RTP_RTP */
 	bool is_ws;          /* the messages came in WebSocket frames */
 	bool is_whole;       /* pkt is a datagram that was put together from fragments */
 	bool is_late;        /* no frame of its own: messages found behind a gap at the end */
 	int64_t first_ns;    /* time of the first frame */
+	int64_t last_ns;     /* time of the frame before, or of itself when it is the first */
 };
 
 struct cap_walk;

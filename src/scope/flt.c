@@ -1,24 +1,24 @@
-/* The filter language: parser by precedence, type check.
+/* The filter language: parser of tests and their logic, compilation.
  *
  *	filter   = or
  *	or       = and { ("||" / "or") and }
  *	and      = not { ("&&" / "and") not }
  *	not      = ("!" / "not") not / "(" or ")" / test
- *	test     = ["any" / "all"] term [ op term { op term } / "in" "{" element {"," element} "}" ]
- *	element  = literal [".." literal]
- *	term     = field / function "(" field ")" / literal
- *	literal  = "string" / r"raw" / word
- *	function = "len" / "count" / "lower" / "upper"
+ *	test     = ["any" / "all"] term [ op term { op term } / ["not"] "in" "{" element {","
+ *element}
+ *		   "}" ]
+ *	element  = term [".." term]
  *
- * A word is a field when the table knows it (or it stands where only a field can), else a literal:
- * a number, an address with optional /bits, true or false, or unquoted text, whichever the other
- * side of the test asks for. Each token remembers its place; the first mistake ends the parse and
- * is shown under the filter with a caret.
+ * Terms are in flt_term.c, their types in flt_type.c. Each token remembers its place; the first
+ * mistake ends the parse and is shown under the filter with a caret. Beyond Wireshark 4.0 a literal
+ * may stand on the left (1 < frame.number < 9), as in its later versions.
  *
- * Invariants: nodes and strings live in the filter's arena; recursion is bounded by MAX_DEPTH;
- * after compilation both terms of a test have one type.
+ * What is joined by one operator is one node with many kids, sorted by what they cost: nothing has
+ * an effect but its answer, and a filter "sdp.media contains "video" && ip.addr == A" need not read
+ * the SDP of everybody else. [Wireshark User's Guide 6.4]
  *
- * Meaning: [Wireshark 4.0 User's Guide 6.4].
+ * Invariants: nodes, terms and strings live in the filter's arena; recursion is bounded by
+ * MAX_DEPTH; after compilation every term has a type, and both sides of a test compatible ones.
  */
 #include "base/assert.h"
 #include "scope/flt_priv.h"
@@ -26,14 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH  100
-#define MAX_LENGTH 65'536
-
-/* What is quoted in a message: never all of a long token. */
-static struct str shown(struct str s)
-{
-	return str_sub(s, 0, 50);
-}
+#define MAX_DEPTH    100
+#define MAX_LENGTH   65'536
+#define COST_PATTERN 10
+#define N_COSTS      16
 
 static void explain(const struct flt_parser *p, struct buf *why)
 {
@@ -53,233 +49,76 @@ static void explain(const struct flt_parser *p, struct buf *why)
 	buf_str(why, str_c(p->says));
 }
 
-/* --- terms ---------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
-struct raw_term { /* a term before its literal has a type */
-	struct flt_term t;
-	struct flt_token tok;
-	bool is_literal;
-};
-
-static void no_field(struct flt_parser *p, const struct flt_token *t)
+static struct flt_node *new_node(struct flt_parser *p, enum flt_node_kind kind)
 {
-	struct str near = STR_NONE;
-	flt_field_find(t->text, &near);
-	if (near.n)
-		flt_complain(p, t->at, t->n,
-			     "there is no field `" STR_FMT "`; did you mean `" STR_FMT "`?",
-			     STR_ARG(shown(t->text)), STR_ARG(near));
-	else
-		flt_complain(p, t->at, t->n,
-			     "there is no field `" STR_FMT "` (`rung scope --fields` lists them)",
-			     STR_ARG(shown(t->text)));
-}
-
-static bool parse_function(struct flt_parser *p, struct raw_term *r)
-{
-	static const struct {
-		const char *name;
-		enum flt_term_kind kind;
-	} functions[] = {
-		{"len",   TERM_LEN  },
-		{"count", TERM_COUNT},
-		{"lower", TERM_LOWER},
-		{"upper", TERM_UPPER}
-        };
-	struct flt_token name = r->tok;
-	flt_next(p);
-	const struct flt_field *f =
-		p->tok.kind == T_WORD ? flt_field_find(p->tok.text, NULL) : NULL;
-	if (p->tok.kind == T_WORD && !f) {
-		no_field(p, &p->tok);
-		return false;
-	}
-	if (!f) {
-		flt_complain(p, p->tok.at, p->tok.n, "a field is expected here");
-		return false;
-	}
-	struct flt_token arg = p->tok;
-	flt_next(p);
-	if (p->tok.kind != T_RPAREN) {
-		flt_complain(p, p->tok.at, p->tok.n, "`)` is expected here");
-		return false;
-	}
-	flt_next(p);
-	for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-		if (!str_eq(name.text, str_c(functions[i].name)))
-			continue;
-		bool is_text = f->type == FLT_STR || f->type == FLT_PROTO;
-		if (functions[i].kind != TERM_COUNT && !is_text) {
-			flt_complain(p, arg.at, arg.n,
-				     "`%s` takes a field of text, and `" STR_FMT "` is none",
-				     functions[i].name, STR_ARG(f->name));
-			return false;
-		}
-		bool is_number = functions[i].kind == TERM_LEN || functions[i].kind == TERM_COUNT;
-		r->t = (struct flt_term){.kind = functions[i].kind,
-					 .type = is_number ? FLT_UINT : FLT_STR,
-					 .field = f};
-		return true;
-	}
-	flt_complain(p, name.at, name.n,
-		     "there is no function `" STR_FMT "`: len, count, lower, upper",
-		     STR_ARG(shown(name.text)));
-	return false;
-}
-
-static bool parse_term(struct flt_parser *p, struct raw_term *r)
-{
-	*r = (struct raw_term){.tok = p->tok};
-	if (p->tok.kind == T_STRING) {
-		r->is_literal = true;
-		flt_next(p);
-		return !p->err;
-	}
-	if (p->tok.kind != T_WORD) {
-		flt_complain(p, p->tok.at, p->tok.n,
-			     p->tok.kind == T_END
-				     ? "the filter ends here, where a field or value is "
-				       "expected"
-				     : "a field or value is expected here");
-		return false;
-	}
-	flt_next(p);
-	if (p->tok.kind == T_LPAREN)
-		return parse_function(p, r);
-	const struct flt_field *f = flt_field_find(r->tok.text, NULL);
-	if (f)
-		r->t = (struct flt_term){.kind = TERM_FIELD, .type = f->type, .field = f};
-	else
-		r->is_literal = true;
-	return !p->err;
-}
-
-static bool number(struct str s, uint64_t *out)
-{
-	char text[32], *end;
-	if (!s.n || s.p[0] == '-' || s.p[0] == '+' || !str_copy(text, sizeof text, s))
-		return false;
-	*out = strtoull(text, &end, 0);
-	return *end == '\0' && end != text;
-}
-
-static bool seconds(struct str s, uint64_t *out)
-{
-	bool is_negative = s.n && s.p[0] == '-';
-	if (is_negative)
-		s = str_skip(s, 1);
-	struct str frac;
-	struct str whole = str_cut(s, '.', &frac);
-	uint64_t sec, ns = 0, scale = 100'000'000;
-	if (!str_u64(whole, &sec) || sec > 9'000'000'000 || frac.n > 9)
-		return false;
-	for (size_t i = 0; i < frac.n; i++, scale /= 10) {
-		if (frac.p[i] < '0' || frac.p[i] > '9')
-			return false;
-		ns += (uint64_t)(frac.p[i] - '0') * scale;
-	}
-	*out = sec * 1'000'000'000 + ns;
-	if (is_negative)
-		*out = 0 - *out;
-	return true;
-}
-
-static bool boolean(struct str s, uint64_t *out)
-{
-	*out = str_ieq(s, STR("true")) || str_eq(s, STR("1"));
-	return *out || str_ieq(s, STR("false")) || str_eq(s, STR("0"));
-}
-
-/* "49:4e:56" or "49.4e" or "494e56" as bytes; only for protocols, where text is rarer. */
-static bool hex_bytes(struct flt_parser *p, struct str s, struct str *out)
-{
-	char *mem = arena_bytes(&p->f->arena, s.n / 2 + 1);
-	if (!mem)
-		return false;
-	size_t n = 0;
-	for (size_t i = 0; i < s.n;) {
-		if (i + 1 >= s.n || flt_hex_digit(s.p[i]) < 0 || flt_hex_digit(s.p[i + 1]) < 0)
-			return false;
-		mem[n++] = (char)(flt_hex_digit(s.p[i]) * 16 + flt_hex_digit(s.p[i + 1]));
-		i += 2;
-		if (i < s.n && (s.p[i] == ':' || s.p[i] == '.' || s.p[i] == '-'))
-			i++;
-	}
-	*out = str_of(mem, n);
-	return n > 0;
-}
-
-/* Gives a literal the type that the other side of its test has. */
-static bool type_literal(struct flt_parser *p, struct raw_term *r, enum flt_type type)
-{
-	static const char *const wants[] = {"text",       "a number", "true or false",
-					    "an address", "text",     "seconds"};
-	struct flt_term *t = &r->t;
-	struct str s = r->tok.text;
-	*t = (struct flt_term){.kind = TERM_LITERAL, .type = (uint8_t)type};
-	bool ok = true;
-	switch (type) {
-	case FLT_UINT:
-		ok = number(s, &t->lit.u);
-		break;
-	case FLT_BOOL:
-		ok = boolean(s, &t->lit.u);
-		break;
-	case FLT_TIME:
-		ok = seconds(s, &t->lit.u);
-		break;
-	case FLT_ADDR:
-		ok = addr_net_parse(s, &t->net);
-		t->lit.addr = t->net.base;
-		break;
-	case FLT_STR:
-		t->lit.s = s;
-		break;
-	case FLT_PROTO:
-		t->lit.s = s;
-		if (r->tok.kind == T_WORD && str_chr(s, ':') != SIZE_MAX)
-			ok = hex_bytes(p, s, &t->lit.s);
-		break;
-	}
-	if (!ok)
-		flt_complain(p, r->tok.at, r->tok.n, "`" STR_FMT "` is not %s", STR_ARG(shown(s)),
-			     wants[type]);
-	return ok;
-}
-
-/* --- tests ---------------------------------------------------------------------------------- */
-
-static struct flt_node *node(struct flt_parser *p, enum flt_node_kind kind, struct flt_node *a,
-			     struct flt_node *b)
-{
-	struct flt_node *n = arena_alloc(&p->f->arena, sizeof *n);
-	if (!n) {
-		flt_no_memory(p);
-		return NULL;
-	}
-	n->kind = kind;
-	n->a = a;
-	n->b = b;
+	struct flt_node *n = flt_alloc(p, sizeof *n);
+	if (n)
+		n->kind = (uint8_t)kind;
 	return n;
 }
 
-static void use_field(struct flt_parser *p, const struct flt_term *t)
+static uint8_t dearer(unsigned a, unsigned b)
 {
-	if (t->field && t->field->needs_media)
-		p->f->needs_media = true;
+	unsigned most = a > b ? a : b;
+	return (uint8_t)(most < N_COSTS ? most : N_COSTS - 1);
 }
 
-static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const struct flt_token *tok)
+static uint8_t cost_of(const struct flt_term *t)
+{
+	if (!t)
+		return 0;
+	uint8_t cost = t->field ? t->field->cost : 0;
+	cost = dearer(cost, dearer(cost_of(t->a), cost_of(t->b)));
+	return dearer(cost, cost_of(t->next));
+}
+
+/* Kids joined by one operator, the cheap ones first, otherwise in their order. */
+static struct flt_node *join(struct flt_parser *p, enum flt_node_kind kind, struct flt_node *kids)
+{
+	if (!kids || !kids->next)
+		return kids;
+	struct flt_node *n = new_node(p, kind);
+	if (!n)
+		return NULL;
+	struct flt_node *first[N_COSTS] = {NULL}, *last[N_COSTS] = {NULL};
+	for (struct flt_node *k = kids, *next; k; k = next) {
+		next = k->next;
+		k->next = NULL;
+		if (last[k->cost])
+			last[k->cost]->next = k;
+		else
+			first[k->cost] = k;
+		last[k->cost] = k;
+		n->cost = dearer(n->cost, k->cost);
+	}
+	struct flt_node **tail = &n->kids;
+	for (unsigned c = 0; c < N_COSTS; c++)
+		if (first[c]) {
+			*tail = first[c];
+			tail = &last[c]->next;
+		}
+	return n;
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const struct flt_term *r)
 {
 	int code;
 	PCRE2_SIZE at;
-	n->re = pcre2_compile((PCRE2_SPTR)(tok->text.n ? tok->text.p : ""), tok->text.n,
+	if (r->token != T_STRING) {
+		flt_complain(p, r->at, r->n, "a pattern in double quotes is expected here");
+		return false;
+	}
+	n->re = pcre2_compile((PCRE2_SPTR)(r->text.n ? r->text.p : ""), r->text.n,
 			      PCRE2_CASELESS | PCRE2_NEVER_UTF, &code, &at, NULL);
 	if (!n->re) {
 		char msg[120];
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
-		flt_complain(p, tok->at, tok->n,
-			     "the pattern cannot be read at its character %zu: %s", at + 1, msg);
+		flt_complain(p, r->at, r->n, "the pattern cannot be read at its character %zu: %s",
+			     at + 1, msg);
 		return false;
 	}
 	n->next_re = p->f->patterns;
@@ -287,110 +126,88 @@ static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const stru
 	return true;
 }
 
-static bool check_operator(struct flt_parser *p, struct flt_node *n, const struct raw_term *l,
-			   const struct raw_term *r, const struct flt_token *op)
+static void only_field(struct flt_parser *p, const struct flt_term *t)
 {
-	bool is_text = n->left.type == FLT_STR || n->left.type == FLT_PROTO;
-	bool wants_text = n->op == OP_CONTAINS || n->op == OP_MATCHES;
-	if (wants_text && !is_text) {
-		flt_complain(p, l->tok.at, l->tok.n,
-			     "`" STR_FMT "` needs text on its left, and `" STR_FMT "` is none",
-			     STR_ARG(op->text), STR_ARG(shown(l->tok.text)));
-		return false;
-	}
-	if (n->op != OP_MATCHES)
-		return true;
-	if (!r->is_literal) {
-		flt_complain(p, r->tok.at, r->tok.n, "a pattern in double quotes is expected here");
-		return false;
-	}
-	return compile_pattern(p, n, &r->tok);
+	if (t->token == T_WORD)
+		flt_no_field(p, t->at, t->n, t->text);
+	flt_complain(p, t->at, t->n, "a field is expected here, not %s",
+		     t->token == T_STRING ? "text" : "a value");
 }
 
-/* left op right, with their types brought together. */
-static struct flt_node *relate(struct flt_parser *p, struct raw_term *l, const struct flt_token *op,
-			       struct raw_term *r, int quantifier)
+/* `contains` and `matches` look into bytes. */
+static bool check_search(struct flt_parser *p, struct flt_node *n, const struct flt_token *op)
 {
-	if (l->is_literal && r->is_literal) {
-		if (l->tok.kind == T_WORD)
-			no_field(p, &l->tok);
-		flt_complain(p, l->tok.at, l->tok.n, "a test needs a field on one side");
-		return NULL;
+	struct flt_term *l = n->left, *r = n->right;
+	if (flt_is_literal(l)) {
+		only_field(p, l);
+		return false;
 	}
-	if (l->is_literal && !type_literal(p, l, (enum flt_type)r->t.type))
-		return NULL;
-	if (r->is_literal && !type_literal(p, r, (enum flt_type)l->t.type))
-		return NULL;
-	bool both_text = (l->t.type == FLT_STR || l->t.type == FLT_PROTO) &&
-			 (r->t.type == FLT_STR || r->t.type == FLT_PROTO);
-	if (l->t.type != r->t.type && !both_text) {
-		flt_complain(p, r->tok.at, r->tok.n,
-			     "`" STR_FMT "` and `" STR_FMT "` are of different kinds",
-			     STR_ARG(shown(l->tok.text)), STR_ARG(shown(r->tok.text)));
-		return NULL;
+	bool is_ether = l->type == FLT_ETHER && op->op == OP_CONTAINS;
+	if (!flt_is_text(l->type) && !is_ether) {
+		flt_complain(p, l->at, l->n,
+			     "`" STR_FMT "` needs text on its left, and `" STR_FMT "` is none",
+			     STR_ARG(op->text), STR_ARG(flt_shown(str_sub(p->text, l->at, l->n))));
+		return false;
 	}
-	struct flt_node *n = node(p, NODE_TEST, NULL, NULL);
+	if (op->op == OP_MATCHES)
+		return compile_pattern(p, n, r);
+	/* a piece of an address is bytes, no address */
+	static const struct flt_term piece = {.type = FLT_BYTES};
+	return flt_is_literal(r) && is_ether ? flt_type_literal(p, r, &piece)
+					     : flt_type_pair(p, l, r);
+}
+
+static struct flt_node *relate(struct flt_parser *p, struct flt_term *l, const struct flt_token *op,
+			       struct flt_term *r, int quantifier)
+{
+	struct flt_node *n = new_node(p, NODE_TEST);
 	if (!n)
 		return NULL;
-	n->op = op->op;
+	n->op = (uint8_t)op->op;
 	n->is_all = quantifier < 0 ? op->is_all : quantifier;
-	n->left = l->t;
-	n->right = r->t;
-	use_field(p, &n->left);
-	use_field(p, &n->right);
-	return check_operator(p, n, l, r, op) ? n : NULL;
+	n->left = l;
+	n->right = r;
+	n->cost = dearer(cost_of(l), cost_of(r));
+	if (op->op != OP_CONTAINS && op->op != OP_MATCHES)
+		return flt_type_pair(p, l, r) ? n : NULL;
+	if (op->op == OP_MATCHES)
+		n->cost = dearer(n->cost + 1u, COST_PATTERN);
+	return check_search(p, n, op) ? n : NULL;
 }
 
 static bool parse_element(struct flt_parser *p, struct flt_node *n, struct flt_range ***tail)
 {
-	struct flt_range *e = arena_alloc(&p->f->arena, sizeof *e);
-	if (!e) {
-		flt_no_memory(p);
+	struct flt_range *e = flt_alloc(p, sizeof *e);
+	if (!e || !(e->from = flt_term_parse(p)) || !flt_type_pair(p, n->left, e->from))
 		return false;
-	}
-	struct raw_term r = {.tok = p->tok, .is_literal = true};
-	enum flt_type type = (enum flt_type)n->left.type;
-	if (p->tok.kind != T_WORD && p->tok.kind != T_STRING) {
-		flt_complain(p, p->tok.at, p->tok.n, "a value is expected here");
-		return false;
-	}
-	if (!type_literal(p, &r, type))
-		return false;
-	e->from = r.t;
-	flt_next(p);
+	n->cost = dearer(n->cost, cost_of(e->from));
 	if (p->tok.kind == T_RANGE) {
 		flt_next(p);
-		r = (struct raw_term){.tok = p->tok, .is_literal = true};
-		if (p->tok.kind != T_WORD && p->tok.kind != T_STRING) {
+		if (p->tok.kind == T_COMMA || p->tok.kind == T_RBRACE)
 			flt_complain(p, p->tok.at, p->tok.n,
 				     "the end of the range is expected here");
+		if (p->err || !(e->to = flt_term_parse(p)) || !flt_type_pair(p, n->left, e->to))
 			return false;
-		}
-		if (!type_literal(p, &r, type))
-			return false;
-		e->is_range = true;
-		e->to = r.t;
-		flt_next(p);
+		n->cost = dearer(n->cost, cost_of(e->to));
 	}
 	**tail = e;
 	*tail = &e->next;
 	return !p->err;
 }
 
-static struct flt_node *parse_in(struct flt_parser *p, const struct raw_term *l, int quantifier)
+/* p->tok is `in`. */
+static struct flt_node *parse_in(struct flt_parser *p, struct flt_term *l, int quantifier)
 {
-	struct flt_node *n = node(p, NODE_IN, NULL, NULL);
+	struct flt_node *n = new_node(p, NODE_IN);
 	if (!n)
 		return NULL;
-	if (l->is_literal) {
-		if (l->tok.kind == T_WORD)
-			no_field(p, &l->tok);
-		flt_complain(p, l->tok.at, l->tok.n, "a field is expected here, not text");
+	if (flt_is_literal(l)) {
+		only_field(p, l);
 		return NULL;
 	}
-	n->left = l->t;
+	n->left = l;
 	n->is_all = quantifier > 0;
-	use_field(p, &n->left);
+	n->cost = cost_of(l);
 	flt_next(p);
 	if (p->tok.kind != T_LBRACE) {
 		flt_complain(p, p->tok.at, p->tok.n, "`in` is followed by {value, value .. value}");
@@ -410,55 +227,71 @@ static struct flt_node *parse_in(struct flt_parser *p, const struct raw_term *l,
 	return n;
 }
 
+static struct flt_node *negate(struct flt_parser *p, struct flt_node *of)
+{
+	struct flt_node *n = of ? new_node(p, NODE_NOT) : NULL;
+	if (n) {
+		n->kids = of;
+		n->cost = of->cost;
+	}
+	return n;
+}
+
+static struct flt_node *exists(struct flt_parser *p, struct flt_term *t, int quantifier)
+{
+	if (flt_is_literal(t)) {
+		only_field(p, t);
+		return NULL;
+	}
+	bool is_call = t->kind >= TERM_LEN;
+	if (is_call || quantifier >= 0) {
+		flt_complain(p, p->tok.at, p->tok.n, "a comparison is expected here");
+		return NULL;
+	}
+	struct flt_node *n = new_node(p, NODE_EXISTS);
+	if (n) {
+		n->left = t;
+		n->cost = cost_of(t);
+	}
+	return n;
+}
+
 static struct flt_node *parse_test(struct flt_parser *p)
 {
 	int quantifier = -1;
-	bool is_any = p->tok.kind == T_WORD && str_eq(p->tok.text, STR("any"));
-	if (is_any || (p->tok.kind == T_WORD && str_eq(p->tok.text, STR("all")))) {
-		quantifier = !is_any;
+	if (p->tok.kind == T_ANY || p->tok.kind == T_ALL) {
+		quantifier = p->tok.kind == T_ALL;
 		flt_next(p);
 	}
-	struct raw_term l, r;
-	if (!parse_term(p, &l))
+	struct flt_term *l = flt_term_parse(p);
+	if (!l)
 		return NULL;
 	if (p->tok.kind == T_IN)
-		return parse_in(p, &l, quantifier);
-	if (p->tok.kind != T_OP) {
-		if (l.is_literal) {
-			if (l.tok.kind == T_WORD)
-				no_field(p, &l.tok);
-			flt_complain(p, l.tok.at, l.tok.n, "a field is expected here, not text");
-			return NULL;
-		}
-		if (l.t.kind != TERM_FIELD || quantifier >= 0) {
-			flt_complain(p, p->tok.at, p->tok.n, "a comparison is expected here");
-			return NULL;
-		}
-		struct flt_node *n = node(p, NODE_EXISTS, NULL, NULL);
-		if (n)
-			n->left = l.t;
-		use_field(p, &l.t);
-		return n;
+		return parse_in(p, l, quantifier);
+	if (p->tok.kind == T_NOT) {
+		flt_next(p);
+		if (p->tok.kind == T_IN)
+			return negate(p, parse_in(p, l, quantifier));
+		flt_complain(p, p->tok.at, p->tok.n, "`in` is expected here");
+		return NULL;
 	}
-	struct flt_node *all = NULL;
+	if (p->tok.kind != T_OP)
+		return exists(p, l, quantifier);
+	struct flt_node *all = NULL, **tail = &all;
 	while (p->tok.kind == T_OP) { /* a < b < c: every link must hold */
 		struct flt_token op = p->tok;
 		flt_next(p);
-		if (p->err || !parse_term(p, &r))
+		struct flt_term *r = p->err ? NULL : flt_term_parse(p);
+		*tail = r ? relate(p, l, &op, r, quantifier) : NULL;
+		if (!*tail)
 			return NULL;
-		struct raw_term again = r;
-		struct flt_node *n = relate(p, &l, &op, &r, quantifier);
-		if (!n)
-			return NULL;
-		all = all ? node(p, NODE_AND, all, n) : n;
-		if (!all)
-			return NULL;
-		l = again;
+		tail = &(*tail)->next;
+		l = r;
 	}
-	return all;
+	return join(p, NODE_AND, all);
 }
 
-/* --- logic ---------------------------------------------------------------------------------- */
+/* --- logic ------------------------------------------------------------------------------------ */
 
 static struct flt_node *parse_or(struct flt_parser *p);
 
@@ -473,8 +306,7 @@ static struct flt_node *parse_not(struct flt_parser *p)
 	}
 	if (p->tok.kind == T_NOT) {
 		flt_next(p);
-		n = parse_not(p);
-		n = n ? node(p, NODE_NOT, n, NULL) : NULL;
+		n = negate(p, parse_not(p));
 	} else if (p->tok.kind == T_LPAREN) {
 		struct flt_token open = p->tok;
 		flt_next(p);
@@ -487,32 +319,38 @@ static struct flt_node *parse_not(struct flt_parser *p)
 		}
 		flt_next(p);
 	} else {
+		int depth = p->depth;
+		p->depth = 0; /* terms count their own */
 		n = parse_test(p);
+		p->depth = depth;
 	}
 	p->depth--;
 	return p->err ? NULL : n;
 }
 
+static struct flt_node *parse_chain(struct flt_parser *p, enum flt_token_kind sign,
+				    enum flt_node_kind kind,
+				    struct flt_node *(*parse)(struct flt_parser *p))
+{
+	struct flt_node *all = parse(p), **tail = all ? &all->next : NULL;
+	while (tail && p->tok.kind == sign) {
+		flt_next(p);
+		*tail = parse(p);
+		if (!*tail)
+			return NULL;
+		tail = &(*tail)->next;
+	}
+	return join(p, kind, all);
+}
+
 static struct flt_node *parse_and(struct flt_parser *p)
 {
-	struct flt_node *n = parse_not(p);
-	while (n && p->tok.kind == T_AND) {
-		flt_next(p);
-		struct flt_node *b = parse_not(p);
-		n = b ? node(p, NODE_AND, n, b) : NULL;
-	}
-	return n;
+	return parse_chain(p, T_AND, NODE_AND, parse_not);
 }
 
 static struct flt_node *parse_or(struct flt_parser *p)
 {
-	struct flt_node *n = parse_and(p);
-	while (n && p->tok.kind == T_OR) {
-		flt_next(p);
-		struct flt_node *b = parse_and(p);
-		n = b ? node(p, NODE_OR, n, b) : NULL;
-	}
-	return n;
+	return parse_chain(p, T_OR, NODE_OR, parse_and);
 }
 
 static void parse(struct flt_parser *p)
@@ -537,7 +375,7 @@ enum err flt_compile(struct str text, struct flt **out, struct buf *why)
 	if (!f)
 		return ERR_NOMEM;
 	arena_init(&f->arena);
-	arena_init(&f->scratch);
+	arena_init_in(&f->scratch, f->own, sizeof f->own);
 	struct flt_parser p = {.f = f, .text = arena_str(&f->arena, text)};
 	f->match = pcre2_match_data_create(1, NULL);
 	f->limits = pcre2_match_context_create(NULL);
@@ -572,7 +410,15 @@ void flt_free(struct flt *f)
 	free(f);
 }
 
-bool flt_needs_media(const struct flt *f)
+unsigned flt_needs(const struct flt *f)
 {
-	return f->needs_media;
+	return f->needs;
+}
+
+const struct flt_field *flt_uses(const struct flt *f, size_t i)
+{
+	const struct flt_use *u = f->uses;
+	while (u && i--)
+		u = u->next;
+	return u ? u->field : NULL;
 }

@@ -56,6 +56,9 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
  * named (p->msg is ignored). RTP is counted into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN
  * otherwise, and always without has_media. */
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+/* Whether RTP of that payload type between these addresses carries telephone events, as far as SDP
+ * said. [RFC4733] */
+bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */

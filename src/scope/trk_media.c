@@ -431,3 +431,13 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 		*rtp = h;
 	return RTP_RTP;
 }
+
+bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt)
+{
+	struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
+	if (!f || !f->media)
+		return false;
+	uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
+	const struct codec *k = codec_of(f->media->call, side, pt);
+	return k && str_ieq(str_c(k->name), STR("telephone-event"));
+}

@@ -213,9 +213,10 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-const char *view_state(const struct trk_call *c)
+struct str view_state(const struct trk_call *c)
 {
-	static const char *const phases[] = {"setup", "ringing", "up", "ending", "ended"};
+	static const struct str phases[] = {STR_INIT("setup"), STR_INIT("ringing"), STR_INIT("up"),
+					    STR_INIT("ending"), STR_INIT("ended")};
 	return phases[c->phase];
 }
 
@@ -231,9 +232,12 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 	uint64_t first = trk_stats(t)->first_us;
 	uint64_t start = c->first_us > first ? c->first_us - first : 0;
 	if (o->is_json) {
-		buf_fmt(b, "{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"%s\",\"messages\":%u",
+		buf_fmt(b,
+			"{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"" STR_FMT
+			"\",\"messages\":%u",
 			c->no, (unsigned long long)(c->first_us / 1'000'000),
-			(unsigned long long)(c->first_us % 1'000'000), view_state(c), c->n_ev);
+			(unsigned long long)(c->first_us % 1'000'000), STR_ARG(view_state(c)),
+			c->n_ev);
 		if (c->status)
 			buf_fmt(b, ",\"status\":%u", c->status);
 		if (c->answer_us)
@@ -250,7 +254,7 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 	put_right(b, start / 1'000'000, 8);
 	buf_chr(b, '.');
 	put_zeros(b, start / 1'000 % 1'000, 3);
-	buf_fmt(b, "  %-7s ", view_state(c));
+	buf_fmt(b, "  %-7.*s ", STR_ARG(view_state(c)));
 	put_right(b, c->n_ev, 4);
 	buf_str(b, STR("  "));
 	vrd_put_line(b, c, v, o->is_ascii);

@@ -14,14 +14,14 @@ struct view_opts {
 void view_messages(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
 /* One line for a frame without SIP, in the same columns. */
 void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
+/* "setup", "ringing", "up", "ending" or "ended". */
+struct str view_state(const struct trk_call *c);
 /* One line per call (or registration ...) with its verdict. */
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	       const struct view_opts *o);
 /* "2026-11-27T09:05:00.123456Z" [RFC3339] of µs since 1970. */
 void view_put_time(struct buf *b, uint64_t us);
-/* "setup", "ringing", "up", "ending" or "ended". */
-const char *view_state(const struct trk_call *c);
 /* The same list as CSV; a line per call. */
 void view_csv_head(struct buf *b);
 void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v);

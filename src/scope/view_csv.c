@@ -69,7 +69,7 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 	view_put_time(b, c->first_us);
 	put_party(b, c->from_user, c->from_host);
 	put_party(b, c->to_user, c->to_host);
-	buf_fmt(b, ",%s,", view_state(c));
+	buf_fmt(b, "," STR_FMT ",", STR_ARG(view_state(c)));
 	if (c->status)
 		buf_fmt(b, "%u", c->status);
 	buf_fmt(b, ",%u,", c->n_ev);

@@ -173,9 +173,9 @@ static void draw_row(struct tui *u, struct list *l, size_t i, int y)
 		u->err = ERR_NOMEM;
 	static const char signs[] = {' ', ' ', '!', 'X'}; /* not by colour alone */
 	buf_clear(&u->text);
-	buf_fmt(&u->text, "%c%5u %6llu.%03llu %-7s %4u %c ", c->is_marked ? '*' : ' ', c->no,
+	buf_fmt(&u->text, "%c%5u %6llu.%03llu %-7.*s %4u %c ", c->is_marked ? '*' : ' ', c->no,
 		(unsigned long long)(start / 1'000), (unsigned long long)(start % 1'000),
-		view_state(c), c->n_ev, signs[u->verdict.worst]);
+		STR_ARG(view_state(c)), c->n_ev, signs[u->verdict.worst]);
 	vrd_put_line(&u->text, c, &u->verdict, u->is_ascii);
 	term_line(u, y, 0, u->cols, buf_view(&u->text), is_at ? LOOK_CURSOR : look_of(&u->verdict));
 }

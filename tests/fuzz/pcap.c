@@ -1,5 +1,5 @@
 /* Any bytes as a capture file: the formats, encapsulations, reassembly, tracker, verdict, ladder,
- * lists. The first byte chooses what is drawn; the rest is the file. */
+ * lists, every field of the filter. The first byte chooses what is drawn; the rest is the file. */
 #include "scope/cap_walk.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
@@ -34,6 +34,17 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 	vrd_fini(&v);
 }
 
+static void all_fields(struct buf *b, const struct cap_frame *fr)
+{
+	const struct flt_field *field;
+	struct flt_columns c = {
+		.fields = &field, .n = 1, .separator = ' ', .aggregator = ',', .occurrence = 'a'};
+	for (size_t i = 0; (field = flt_field_at(i)); i++) {
+		flt_columns_put(b, &c, fr);
+		buf_clear(b);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct flt *f;
@@ -64,6 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct view_opts vo = {.is_json = p[0] & 8, .is_ascii = p[0] & 1};
 	while (!e && (fr = cap_walk_next(w))) {
 		flt_match(f, fr);
+		if (p[0] & 64)
+			all_fields(&b, fr);
 		view_messages(&b, fr, &vo);
 		view_other_frame(&b, fr, &vo);
 		buf_clear(&b);

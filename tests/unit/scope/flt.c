@@ -224,7 +224,7 @@ TEST_NO_OOM(mistakes_show_their_place)
 	WRONG("udp.port in 5060", "udp.port in 5060\n            ^~~~\n"
 				  "`in` is followed by {value, value .. value}");
 	WRONG("size(sip) > 3", "size(sip) > 3\n^~~~\nthere is no function `size`: len, count, "
-			       "lower, upper");
+			       "lower, upper, string, abs, min, max");
 	WRONG("\"a\" == \"b\"", "\"a\" == \"b\"\n^~~\na test needs a field on one side");
 	WRONG("\"eth\" in {1}", "\"eth\" in {1}\n^~~~~\na field is expected here, not text");
 	WRONG("sip ; udp",
