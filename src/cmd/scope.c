@@ -159,11 +159,13 @@ int cmd_scope(int argc, char **argv)
 	struct scope s = {.source_fd = -1};
 	const struct opt input[] = {
 		{'r', "read",   OPT_STR, &s.file,   "FILE",
-		 "a capture: pcap or pcapng, plain or gzip; - is stdin" },
+		 "a capture: pcap or pcapng, plain or packed (gzip, zstd); - is stdin"},
+		{0,   "keys",   OPT_STR, &s.keys,   "FILE",
+		 "TLS secrets as clients log them (default: SSLKEYLOGFILE)"           },
 		{0,   "live",   OPT_STR, &s.live,   "SERVER",
-		 "a running exchange: its data folder or control socket"},
+		 "a running exchange: its data folder or control socket"              },
 		{'Y', "filter", OPT_STR, &s.filter, "FILTER",
-		 "only what fits, in Wireshark's filter language"       },
+		 "only what fits, in Wireshark's filter language"                     },
 	};
 	const struct opt show[] = {
 		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
@@ -192,8 +194,9 @@ int cmd_scope(int argc, char **argv)
 	const struct opt_spec spec = {
 		.command = "scope",
 		.words = "[CALL-ID]",
-		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
-			 "WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
+		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP, "
+			 "WebSocket, and TLS whose secrets are known, also inside tunnels (GRE, "
+			 "ERSPAN, VXLAN, GTP-U, MPLS, "
 			 "PPPoE), and says what happened.",
 		.examples = examples,
 		.opts = opts,

@@ -19,7 +19,7 @@ enum format { F_TEXT, F_JSON, F_FIELDS };
 
 struct scope {
 	/* flags */
-	const char *file, *live, *filter, *format_name;
+	const char *file, *keys, *live, *filter, *format_name;
 	struct opt_list field_names;
 	bool views[V__N];
 	bool is_json, is_ascii, lists_fields, no_colour;

@@ -21,6 +21,7 @@ enum { LK_ETH, LK_SLL, LK_ARP, LK_VLAN, LK_VLAN_ID };
 enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_ID, IP_LEN, IP_TTL, IP_V6 = 0x100 };
 enum { IC_PROTO, IC_TYPE, IC_CODE, IC_V6 = 0x100 };
 enum { PT_PROTO, PT_ANY, PT_SRC, PT_DST, PT_LEN, PT_UDP = 0x100 };
+enum { TL_PROTO, TL_TYPE, TL_OPAQUE, TL_HANDSHAKE };
 enum {
 	SP_WEBSOCKET,
 	SP_BYTES,
@@ -211,6 +212,26 @@ GETTER(tcp_flag)
 	struct outlet o = {out, 0};
 	if (fr->pkt.proto == CAP_TCP)
 		put_u(&o, (fr->pkt.tcp_flags & f->arg) != 0);
+	return o.n;
+}
+
+GETTER(tls)
+{
+	struct outlet o = {out, 0};
+	const struct cap_tls_seen *t = fr->tls;
+	if (!t)
+		return 0;
+	if (f->arg == TL_PROTO)
+		put_s(&o, bytes_of(fr->pkt.p, fr->pkt.n));
+	const uint8_t *list = f->arg == TL_TYPE     ? t->types
+			      : f->arg == TL_OPAQUE ? t->opaque
+						    : t->handshakes;
+	unsigned n = f->arg == TL_TYPE        ? t->n_types
+		     : f->arg == TL_OPAQUE    ? t->n_opaque
+		     : f->arg == TL_HANDSHAKE ? t->n_handshakes
+					      : 0;
+	for (unsigned i = 0; i < n; i++)
+		put_u(&o, list[i]);
 	return o.n;
 }
 
