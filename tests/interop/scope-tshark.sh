@@ -2,6 +2,8 @@
 # rung's decode against tshark's, capture by capture: the same SIP messages with the same frame, addresses, transport ports,
 # method or status, Call-ID, CSeq, users; and for a list of filters the same frames. TAP, one test per capture and kind.
 #
+# The TLS secrets of X.pcap are those of X.keys beside it.
+#
 #   scope-tshark.sh [CAPTURE ...]     default: tests/data/captures, and where it is there $RUNG_SHARED/captures/field
 #
 # Where we differ on purpose stands in scope-differences.tsv: file, filter ("fields" is the comparison of fields, "*" any filter),
@@ -31,7 +33,8 @@ command -v tshark >/dev/null || { echo "1..0 # SKIP tshark is not installed"; ex
 fields=()
 for f in frame.number ip.src ip.dst ipv6.src ipv6.dst udp.srcport udp.dstport tcp.srcport tcp.dstport sip.Method \
 	sip.Status-Code sip.Call-ID sip.CSeq sip.CSeq.method sip.from.user sip.to.user sip.from.tag sip.to.tag sip.r-uri \
-	sip.Status-Line sip.Via.branch sip.Contact sip.User-Agent sip.Content-Length; do
+	sip.Status-Line sip.Via.branch sip.Contact sip.User-Agent sip.Content-Length tls.record.content_type \
+	tls.record.opaque_type tls.handshake.type; do
 	fields+=(-e "$f")
 done
 
@@ -43,9 +46,11 @@ expected() { # file, filter or "fields" [or the wildcard]: the reason for a diff
 
 compare() { # capture name filter key fields ...: prints what differs
 	local file=$1 name=$2 filter=$3 key=$4 why
+	local secrets=${1%.pcap*}.keys with=() and=()
 	shift 4
-	tshark -r "$file" -Y "$filter" -T fields "$@" 2>/dev/null >"$work/tshark"
-	"$RUNG" scope -r "$file" -Y "$filter" -T fields "$@" 2>"$work/err" >"$work/rung"
+	[ -e "$secrets" ] && with=(-o "tls.keylog_file:$secrets") and=(--keys "$secrets")
+	tshark -r "$file" "${with[@]}" -Y "$filter" -T fields "$@" 2>/dev/null >"$work/tshark"
+	"$RUNG" scope -r "$file" "${and[@]}" -Y "$filter" -T fields "$@" 2>"$work/err" >"$work/rung"
 	if cmp -s "$work/tshark" "$work/rung"; then
 		if why=$(expected "$name" "$key"); then
 			echo "# scope-differences.tsv expects a difference ($why), and there is none"
@@ -65,7 +70,7 @@ compare() { # capture name filter key fields ...: prints what differs
 mapfile -t filters < <(grep -v '^#' "$here/scope-filters.txt")
 captures=("$@")
 if [ $# = 0 ]; then
-	captures=("$top"/tests/data/captures/*.pcap)
+	captures=("$top"/tests/data/captures/*.pcap*)
 	if [ -d "$field" ]; then
 		captures+=("$field"/*.pcap*)
 	else
