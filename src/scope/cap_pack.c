@@ -98,7 +98,7 @@ static bool step_gzip(struct cap_pack *k, uint8_t *p, size_t room, size_t *n)
 	return z == Z_OK || z == Z_BUF_ERROR;
 }
 
-static bool step_zstd(struct cap_pack *k, uint8_t *p, size_t room, size_t *n)
+static bool step_zstd(struct cap_pack *k, void *p, size_t room, size_t *n)
 {
 	ZSTD_inBuffer in = {k->in + k->at, k->end - k->at, 0};
 	ZSTD_outBuffer out = {p, room, 0};

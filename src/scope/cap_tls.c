@@ -12,7 +12,8 @@
  * Where records were lost, or passed while their secret was not known, their number is not known
  * either, and each record is numbered from 0 in each epoch. So a direction carries a `slack`: up to
  * that many numbers are tried behind `seq`, then the same in the next epoch; the record's own proof
- * says which is right. A direction on which TRIES records in a row fail is given up.
+ * says which is right. A direction on which TRIES records in a row fail, or fewer with many numbers
+ * to try, is given up.
  *
  * A record that lies whole in a segment is opened where it lies; one in pieces is put together
  * first, but only if there is something to open it with: without a secret, bytes are counted.
@@ -34,7 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES      16u
+#define TRIES      24u
 #define MIN_RECORD 22u /* bytes: head, tag, inner type */
 
 void cap_tls_world_fini(struct cap_tls_world *w)
@@ -177,8 +178,10 @@ static bool open_record(struct cap_tls *t, int way, const uint8_t *head, struct 
 		d->seq++;
 	} else {
 		d->slack += d->slack < CAP_TLS_MAX_SLACK;
-		if (d->key.ctx && d->epoch != EARLY && ++d->n_failed >= TRIES)
-			d->is_given_up = true;
+		/* many numbers tried count more: what cannot be opened must not cost much */
+		if (d->key.ctx || d->has_next)
+			d->n_failed += 1 + d->slack / 64;
+		d->is_given_up = d->n_failed >= TRIES;
 	}
 	if (body.p)
 		cap_tls_key_pass(&d->key, body.p, body.n);
