@@ -242,8 +242,9 @@ int cmd_scope(int argc, char **argv)
 		.command = "scope",
 		.words = "[CALL-ID]",
 		.about =
-			"Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
-			"WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
+			"Reads SIP and its media out of a capture, on any port, over UDP, TCP, "
+			"WebSocket, and TLS whose secrets are known, also inside tunnels (GRE, "
+			"ERSPAN, VXLAN, GTP-U, MPLS, "
 			"PPPoE), and says what happened. On a terminal, without a view: screens to "
 			"walk through calls, flows and messages (? shows the keys).",
 		.examples = examples,

@@ -26,7 +26,7 @@ enum format {
 
 struct scope {
 	/* flags */
-	const char *file, *live, *filter, *format_name;
+	const char *file, *keys, *live, *filter, *format_name;
 	struct opt_list field_names, field_settings;
 	bool views[V__N];
 	bool is_json, is_ascii, lists_fields, no_colour;

@@ -5,11 +5,25 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #define LIVE_TICK_MS 200
+
+/* TLS secrets: of --keys, or else of the file that the user's own programs write. */
+static int open_keys(struct scope *s)
+{
+	const char *path = s->keys ? s->keys : getenv("SSLKEYLOGFILE");
+	enum err e = path && *path ? cap_walk_keys(s->walk, path) : OK;
+	if (!e || !s->keys)
+		return -1;
+	fprintf(stderr, "rung scope: %s: %s\n", path,
+		e == ERR_NOTFOUND ? "there is no such file"
+				  : "it cannot be read, or is no regular file");
+	return EXIT_FAILED;
+}
 
 static int open_exchange(struct scope *s, struct buf *why)
 {
@@ -85,7 +99,23 @@ static int make_walk(struct scope *s)
 	enum err e = needs && !s->trk ? ERR_NOMEM : cap_walk_new(s->cap, s->trk, &s->walk);
 	if (e)
 		fprintf(stderr, "rung scope: %s\n", err_text(e));
-	return e ? EXIT_FAILED : -1;
+	return e ? EXIT_FAILED : open_keys(s);
+}
+
+/* TLS that stayed closed; what began before the capture cannot be helped. */
+static void report_tls(const struct cap_tls_counts *n)
+{
+	if (n->n_no_key)
+		fprintf(stderr,
+			"rung scope: %u of %u TLS connections could not be read: their secrets are "
+			"not known; let the client write them (SSLKEYLOGFILE) and give that file "
+			"with --keys, or put it into the capture (`editcap --inject-secrets`)\n",
+			n->n_no_key, n->n_conns);
+	if (n->n_suite)
+		fprintf(stderr,
+			"rung scope: %u of %u TLS connections use a cipher suite that is not read "
+			"here\n",
+			n->n_suite, n->n_conns);
 }
 
 int scope_open(struct scope *s)
@@ -105,6 +135,7 @@ int scope_report(struct scope *s, int code)
 			"rung scope: %u frames have the link type %u, which is not read here; "
 			"`editcap` or `tcpdump` may convert them\n",
 			n, link);
+	report_tls(cap_walk_tls(s->walk));
 	const char *problem = cap_problem(s->cap);
 	if (problem && !s->live) {
 		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
@@ -168,7 +199,7 @@ int scope_open_book(struct scope *s)
 	s->cap = book_cap(s->book);
 	s->trk = book_trk(s->book);
 	s->walk = book_walk(s->book);
-	return -1;
+	return open_keys(s);
 }
 
 int scope_read_book(struct scope *s)

@@ -165,6 +165,8 @@ static enum err again_begin(const struct book *b, bool has_media, struct again *
 		e = ERR_NOMEM;
 	if (!e)
 		e = cap_walk_new(a->cap, a->trk, &a->walk);
+	if (!e)
+		cap_walk_share_keys(a->walk, b->walk);
 	if (e)
 		again_end(a);
 	return e;

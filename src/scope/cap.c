@@ -1,13 +1,13 @@
 /* Capture files: the common half, and the classic pcap format.
  *
- * The file is read once, in blocks of CAP_BLOCK bytes; gzip is known by its first bytes and
- * unpacked on the way. A short read is no end: a pipe or socket is shown as far as it came. A
- * record is handed out where it lies in the block; when the block ends inside a record, the piece
- * is moved to the front and the rest read behind it. The block grows only for a record larger than
- * itself, up to CAP_MAX_RECORD.
+ * The file is read once, in blocks of CAP_BLOCK bytes; a packing is known by its first bytes and
+ * taken off on the way (cap_pack.c). A short read is no end: a pipe or socket is shown as far as it
+ * came. A record is handed out where it lies in the block; when the block ends inside a record, the
+ * piece is moved to the front and the rest read behind it. The block grows only for a record larger
+ * than itself, up to CAP_MAX_RECORD.
  *
  * Why not libpcap: it opens pcapng files only when all interfaces share one link type and
- * resolution, does not unpack gzip, cannot tell the offset of a record, and its loop costs twice
+ * resolution, does not unpack, cannot tell the offset of a record, and its loop costs twice
  * ours.
  *
  * Invariants:
@@ -61,11 +61,10 @@ bool cap_fail(struct cap *c, const char *fmt, ...)
 	return false;
 }
 
-#define PACKED (64u << 10)
-
 /* Reads up to `room` bytes of the file as it lies on the disk; 0 at the end. */
-static size_t read_raw(struct cap *c, uint8_t *p, size_t room)
+static size_t read_raw(void *arg, uint8_t *p, size_t room)
 {
+	struct cap *c = arg;
 	ssize_t got = c->fd < 0    ? 0 /* memory is there already */
 		      : c->is_file ? pread(c->fd, p, room, (off_t)c->n_read)
 				   : read(c->fd, p, room);
@@ -75,27 +74,10 @@ static size_t read_raw(struct cap *c, uint8_t *p, size_t room)
 	return got > 0 ? (size_t)got : 0;
 }
 
-/* The same, unpacked. Several gzip files one behind the other are one. */
+/* The same, unpacked. */
 static size_t read_some(struct cap *c, uint8_t *p, size_t room)
 {
-	if (!c->is_packed)
-		return read_raw(c, p, room);
-	c->z.next_out = p;
-	c->z.avail_out = (uInt)room;
-	while (c->z.avail_out == room && !c->is_broken) {
-		if (!c->z.avail_in) {
-			c->z.next_in = c->packed;
-			c->z.avail_in = (uInt)read_raw(c, c->packed, PACKED);
-			if (!c->z.avail_in)
-				break;
-		}
-		int z = inflate(&c->z, Z_NO_FLUSH);
-		if (z == Z_STREAM_END)
-			z = inflateReset(&c->z);
-		if (z != Z_OK && z != Z_BUF_ERROR)
-			c->is_broken = true;
-	}
-	return room - c->z.avail_out;
+	return c->pack ? cap_pack_read(c->pack, p, room) : read_raw(c, p, room);
 }
 
 static void refill(struct cap *c, size_t n)
@@ -130,8 +112,14 @@ bool cap_need(struct cap *c, size_t n, const char *what)
 	refill(c, n);
 	if (c->end - c->at >= n)
 		return true;
-	if (c->is_broken)
+	enum cap_pack_problem packing = c->pack ? cap_pack_problem(c->pack) : CAP_PACK_FINE;
+	if (c->is_broken || packing == CAP_PACK_DAMAGED)
 		return cap_fail(c, "the file cannot be read beyond frame %u: it is damaged", c->no);
+	if (packing == CAP_PACK_CUT)
+		return cap_fail(c,
+				"the packed file ends early, after frame %u (cut off while it was "
+				"written?)",
+				c->no);
 	if (c->end > c->at || what)
 		cap_fail(c,
 			 "the file ends inside %s after frame %u (cut off while it was written?)",
@@ -205,7 +193,6 @@ static const char *other_format(const uint8_t *p, size_t n)
 		{"snoop\0\0\0",          8,  "a snoop capture"                    },
 		{"GMBU",                 4,  "a Microsoft Network Monitor capture"},
 		{"RTSS",                 4,  "a Microsoft Network Monitor capture"},
-		{"\x28\xb5\x2f\xfd",     4,  "packed with zstd"                   },
 		{"\xfd\x37zXZ",          5,  "packed with xz"                     },
 		{"BZh",                  3,  "packed with bzip2"                  },
 		{"PK\x03\x04",           4,  "a ZIP archive"                      },
@@ -246,7 +233,8 @@ static enum err open_format(struct cap *c, struct buf *why)
 		buf_fmt(why, "the file is %s; unpack it, or convert it with `editcap -F pcapng`",
 			name);
 	else
-		buf_fmt(why, "not a capture file: pcap and pcapng are read, plain or gzip");
+		buf_fmt(why, "not a capture file: pcap and pcapng are read, plain or packed "
+			     "with gzip or zstd");
 	return ERR_UNSUPPORTED;
 }
 
@@ -269,21 +257,13 @@ static enum err explain_path(const char *path, struct buf *why)
 	return ERR_IO;
 }
 
-/* Gzip is known by its magic; what was read of it becomes the unpacker's first input. */
+/* A packing is known by its magic; what was read of it becomes the unpacker's first input. */
 static enum err unpack_if_packed(struct cap *c)
 {
 	refill(c, 4);
-	if (c->end < 2 || c->block[0] != 0x1f || c->block[1] != 0x8b)
-		return OK;
-	if (inflateInit2(&c->z, 15 + 16) != Z_OK)
-		return ERR_NOMEM;
-	c->is_packed = true;
-	c->packed = malloc(c->cap > PACKED ? c->cap : PACKED);
-	if (!c->packed)
-		return ERR_NOMEM;
-	memcpy(c->packed, c->block, c->end);
-	c->z.next_in = c->packed;
-	c->z.avail_in = (uInt)c->end;
+	enum err e = cap_pack_new(c->block, c->end, read_raw, c, &c->pack);
+	if (e)
+		return e == ERR_UNSUPPORTED ? OK : e;
 	c->end = 0;
 	c->is_eof = false;
 	return OK;
@@ -348,7 +328,7 @@ enum err cap_open(const char *path, struct cap **out, struct buf *why)
 /* A file that was entered in its middle has other offsets than ours: it is put aside, too. */
 static bool is_plain_file(const struct cap *c)
 {
-	return c->is_file && !c->is_packed && c->n_read == c->off + (c->end - c->at);
+	return c->is_file && !c->pack && c->n_read == c->off + (c->end - c->at);
 }
 
 enum err cap_keep(struct cap *c)
@@ -402,13 +382,21 @@ void cap_close(struct cap *c)
 		return;
 	if (c->fd >= 0)
 		close(c->fd);
-	if (c->is_packed)
-		inflateEnd(&c->z);
+	cap_pack_free(c->pack);
+	buf_fini(&c->secrets);
+	buf_fini(&c->comments);
 	spool_fini(&c->spool);
-	free(c->packed);
 	free(c->ifaces);
 	free(c->block);
 	free(c);
+}
+
+struct str cap_secrets(struct cap *c)
+{
+	if (c->is_told)
+		return STR_NONE;
+	c->is_told = true;
+	return buf_view(&c->secrets);
 }
 
 const char *cap_problem(const struct cap *c)

@@ -1,6 +1,6 @@
 #pragma once
-/* Capture files as a stream of records: pcap and pcapng, plain or gzip, from a path or a pipe. One
- * pass, one block of memory, no matter how large the file. */
+/* Capture files as a stream of records: pcap and pcapng, plain or packed (gzip, zstd), from a path
+ * or a pipe. One pass, one block of memory, no matter how large the file. */
 
 #include "base/buf.h"
 
@@ -21,13 +21,15 @@ enum cap_link { /* https://www.tcpdump.org/linktypes.html, those that we open */
 };
 
 struct cap_rec {
-	uint32_t no;      /* from 1 */
-	uint16_t link;    /* enum cap_link, or another number of that registry */
-	uint32_t n;       /* bytes captured */
-	uint32_t n_wire;  /* bytes that the frame had */
-	int64_t at_ns;    /* since 1970 UTC, at most 2^62 */
-	uint64_t off;     /* of the bytes in the (unpacked) file */
-	const uint8_t *p; /* borrowed until the next call */
+	uint32_t no;        /* from 1 */
+	uint16_t link;      /* enum cap_link, or another number of that registry */
+	uint32_t n;         /* bytes captured */
+	uint32_t n_wire;    /* bytes that the frame had */
+	int64_t at_ns;      /* since 1970 UTC, at most 2^62 */
+	uint64_t off;       /* of the bytes in the (unpacked) file */
+	const uint8_t *p;   /* borrowed until the next call */
+	struct str comment; /* pcapng: what people wrote to the packet, lines joined; borrowed, too
+			     */
 };
 
 /* "-" is the standard input. On failure *why (appended to) is a sentence with what to do:
@@ -42,8 +44,8 @@ void cap_close(struct cap *c);
 bool cap_next(struct cap *c, struct cap_rec *r);
 /* Whether cap_next would have to read first, and might wait. */
 bool cap_would_read(const struct cap *c);
-/* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory) is
- * put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
+/* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory)
+ * is put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
 enum err cap_keep(struct cap *c);
 /* n bytes at `off` of a record that was read, of a capture that is kept. ERR_IO. */
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n);
@@ -53,6 +55,9 @@ enum err cap_again(const struct cap *c, struct cap **out, struct buf *why);
 /* For progress: bytes read of the file as it lies on the disk, and its size, 0 when unknown. */
 uint64_t cap_n_read(const struct cap *c);
 uint64_t cap_size(const struct cap *c);
+/* TLS secrets that the capture holds (pcapng), as lines of a key log: those met since the last call
+ * of this. Borrowed until the next cap_next. */
+struct str cap_secrets(struct cap *c);
 /* What cut the reading short ("the file ends inside frame 12"), or NULL. */
 const char *cap_problem(const struct cap *c);
 /* Packets that the sniffer itself reported as lost (pcapng interface statistics). */

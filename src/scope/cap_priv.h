@@ -2,9 +2,8 @@
 /* Shared by the two file formats. */
 
 #include "scope/cap.h"
+#include "scope/cap_pack.h"
 #include "scope/spool.h"
-
-#include <zlib.h>
 
 #define CAP_BLOCK                                                                                  \
 	(512u << 10) /* stays in the L2 cache: three times faster than mmap (measured)             \
@@ -26,9 +25,8 @@ struct cap {
 	uint64_t size;   /* of a regular file */
 	bool is_spooled; /* what is read is put aside */
 	struct spool spool;
-	bool is_packed, is_broken; /* gzip; its packing or the file cannot be read on */
-	z_stream z;
-	uint8_t *packed; /* what z reads from */
+	bool is_broken;        /* the file cannot be read on */
+	struct cap_pack *pack; /* NULL: the file is not packed */
 	uint8_t *block;
 	size_t at, end, cap; /* unread bytes are block[at .. end) */
 	uint64_t off;        /* of block[at] in the file */
@@ -37,7 +35,10 @@ struct cap {
 	unsigned rec_hdr; /* bytes of a classic record's header */
 	struct cap_iface *ifaces;
 	size_t n_ifaces, cap_ifaces;
-	uint64_t drops; /* of sections that ended */
+	uint64_t drops;      /* of sections that ended */
+	struct buf secrets;  /* key log lines since somebody asked */
+	bool is_told;        /* secrets: somebody did; the next ones begin anew */
+	struct buf comments; /* of the record, when it has several */
 	char problem[160];
 };
 

@@ -6,7 +6,11 @@
  *
  *	UNKNOWN ── SIP start line ──► SIP ── framing lost ──► UNKNOWN
  *	   ├────── "GET ", "HTTP/" ─► HTTP ── Upgrade: websocket ─► WS
- *	   └────── TLS record ──────► CLOSED (nothing to read)
+ *	   └────── TLS record ──────► is_tls: what is inside begins as UNKNOWN again
+ *
+ * TLS is a filter before all that: while is_tls, a direction's bytes go to cap_tls, and what that
+ * opens is read as if it had come so. When it is out of step (a gap), the next segment that begins
+ * with a record takes it up again, and SIP in the clear ends it.
  *
  * UNKNOWN keeps nothing but an unfinished first line, so other protocols cost one look per segment,
  * and SIP that begins in mid-stream is found at the next segment that starts with a start line.
@@ -28,6 +32,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "scope/cap_tls.h"
 #include "scope/cap_ws.h"
 #include "wire/frame.h"
 
@@ -42,7 +47,7 @@
 #define MAX_HTTP_HEAD  16'384u
 #define GAP_NS         200'000'000
 
-enum speaks { UNKNOWN, SIP, HTTP, WS, CLOSED };
+enum speaks { UNKNOWN, SIP, HTTP, WS };
 
 struct piece { /* a segment ahead of its time */
 	struct piece *next;
@@ -54,7 +59,7 @@ struct piece { /* a segment ahead of its time */
 struct dir {
 	struct addr from;
 	uint8_t speaks; /* enum speaks */
-	bool has_seq;
+	bool has_seq, is_tls;
 	uint32_t next;  /* sequence number */
 	uint32_t acked; /* by the other side */
 	uint8_t *p;     /* bytes p[at .. n) are not consumed */
@@ -70,6 +75,7 @@ struct conn {
 	struct hnode node;
 	struct link lru;
 	struct dir d[2];
+	struct cap_tls *tls; /* once a direction spoke it */
 };
 
 struct cap_tcp {
@@ -77,36 +83,10 @@ struct cap_tcp {
 	struct link lru; /* longest silence first */
 	cap_tcp_fn *fn;
 	void *arg;
+	struct cap_tls_world tls;
+	bool saw_ws;
+	struct cap_tls_log *own_log; /* NULL: tls.log is somebody else's */
 };
-
-enum cap_start cap_sip_start(const void *bytes, size_t n)
-{
-	const char *p = bytes;
-	while (n && (*p == '\r' || *p == '\n'))
-		p++, n--;
-	if (!n)
-		return CAP_MAYBE;
-	if (*p == 'S' && memcmp(p, "SIP/", n < 4 ? n : 4) == 0)
-		return n < 4 ? CAP_MAYBE : CAP_YES;
-	/* a method: a token, and in practice letters */
-	size_t m = 0;
-	while (m < n && m < 32 && p[m] > ' ' && p[m] < 127 && p[m] != ':' && p[m] != '/')
-		m++;
-	if (m == n)
-		return CAP_MAYBE;
-	if (!m || p[m] != ' ')
-		return CAP_NO;
-	const char *lf = memchr(p, '\n', n);
-	if (!lf)
-		return CAP_MAYBE;
-	const char *end = lf;
-	while (end > p && (end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	const char *word = end;
-	while (word > p + m && word[-1] != ' ')
-		word--;
-	return end - word > 4 && strncasecmp(word, "SIP/", 4) == 0 ? CAP_YES : CAP_NO;
-}
 
 static void dir_reset(struct dir *d)
 {
@@ -118,10 +98,19 @@ static void dir_reset(struct dir *d)
 	d->n_segs = d->n_queued = 0;
 	d->at = d->n = 0;
 	d->speaks = UNKNOWN;
-	d->has_seq = false;
+	d->has_seq = d->is_tls = false;
 	buf_clear(&d->ws.joined);
 	d->ws.is_joining = false;
 	wire_frame_init(&d->frame, MAX_UNIT);
+}
+
+/* A new connection on the same ports, as far as this direction tells. */
+static void begin_anew(struct conn *c, struct dir *d)
+{
+	dir_reset(d);
+	cap_tls_free(c->tls);
+	c->tls = NULL;
+	c->d[0].is_tls = c->d[1].is_tls = false;
 }
 
 static void conn_free(struct cap_tcp *t, struct conn *c)
@@ -131,6 +120,7 @@ static void conn_free(struct cap_tcp *t, struct conn *c)
 		cap_ws_fini(&c->d[i].ws);
 		free(c->d[i].p);
 	}
+	cap_tls_free(c->tls);
 	list_del(&c->lru);
 	htab_del(&t->conns, &c->node);
 	free(c);
@@ -141,7 +131,9 @@ struct cap_tcp *cap_tcp_new(cap_tcp_fn *fn, void *arg)
 	struct cap_tcp *t = calloc(1, sizeof *t);
 	if (!t)
 		return NULL;
-	if (htab_init(&t->conns, 64)) {
+	t->tls.log = t->own_log = cap_tls_log_new();
+	if (!t->own_log || htab_init(&t->conns, 64)) {
+		cap_tls_log_free(t->own_log);
 		free(t);
 		return NULL;
 	}
@@ -158,7 +150,26 @@ void cap_tcp_free(struct cap_tcp *t)
 	while (!list_is_empty(&t->lru))
 		conn_free(t, LIST_ENTRY(t->lru.next, struct conn, lru));
 	htab_fini(&t->conns);
+	cap_tls_log_free(t->own_log);
+	cap_tls_world_fini(&t->tls);
 	free(t);
+}
+
+struct cap_tls_world *cap_tcp_tls(struct cap_tcp *t)
+{
+	return &t->tls;
+}
+
+void cap_tcp_share_log(struct cap_tcp *t, struct cap_tls_log *log)
+{
+	cap_tls_log_free(t->own_log);
+	t->own_log = NULL;
+	t->tls.log = log;
+}
+
+bool cap_tcp_saw_ws(const struct cap_tcp *t)
+{
+	return t->saw_ws;
 }
 
 /* The same for both directions. The key is fixed: a capture is analyzed by whoever has it. */
@@ -204,13 +215,17 @@ static struct conn *conn_get(struct cap_tcp *t, const struct cap_pkt *k, int *wa
 
 struct reader { /* a direction at work */
 	struct cap_tcp *t;
+	struct conn *c;
 	struct dir *d;
 	const struct addr *to;
 	const struct cap_seg *seg;
 };
 
-static void emit(const struct reader *r, struct str bytes, enum trk_transport transport)
+static void emit(const struct reader *r, struct str bytes, bool is_ws)
 {
+	enum trk_transport transport = r->d->is_tls ? is_ws ? TRK_WSS : TRK_TLS
+				       : is_ws      ? TRK_WS
+						    : TRK_TCP;
 	r->t->fn(r->t->arg, bytes, &r->d->from, r->to, transport, r->seg);
 }
 
@@ -218,6 +233,55 @@ static void forget_unit(struct dir *d)
 {
 	d->at = d->n = 0;
 	wire_frame_init(&d->frame, MAX_UNIT);
+}
+
+static bool append(struct dir *d, const uint8_t *p, size_t n);
+static void read_units(const struct reader *r);
+
+static void on_bytes(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	if (append(d, p, n)) {
+		read_units(r);
+	} else {
+		d->speaks = UNKNOWN;
+		forget_unit(d);
+	}
+}
+
+static void on_plain(void *arg, int way, const uint8_t *p, size_t n)
+{
+	on_bytes(arg, p, n);
+}
+
+static void feed_tls(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct reader inside = *r;
+	if (cap_tls_feed(r->c->tls, (int)(r->d - r->c->d), p, n, on_plain, &inside))
+		return;
+	r->d->is_tls = false;
+	if (r->d->speaks != WS)
+		r->d->speaks = UNKNOWN;
+	forget_unit(r->d);
+	if (cap_sip_start(p, n) == CAP_YES)
+		on_bytes(r, p, n);
+}
+
+/* The bytes at hand begin with a record; their place is needed for what is inside. */
+static void begin_tls(const struct reader *r)
+{
+	struct dir *d = r->d;
+	uint8_t *bytes = d->p;
+	size_t at = d->at, n = d->n;
+	if (!r->c->tls)
+		r->c->tls = cap_tls_new(&r->t->tls);
+	d->p = NULL;
+	d->cap = 0;
+	forget_unit(d);
+	d->is_tls = r->c->tls != NULL;
+	if (d->is_tls)
+		feed_tls(r, bytes + at, n - at);
+	free(bytes);
 }
 
 /* Each reader returns whether to go on with what is left. */
@@ -228,11 +292,11 @@ static bool read_unknown(const struct reader *r, const uint8_t *p, size_t n)
 		d->speaks = WS;
 		return true;
 	}
-	if (n >= 3 && p[0] >= 0x14 && p[0] <= 0x17 && p[1] == 3 && p[2] <= 4) {
-		d->speaks = CLOSED; /* TLS */
-		forget_unit(d);
+	enum cap_start tls = d->is_tls ? CAP_NO : cap_tls_start(p, n);
+	if (tls == CAP_YES)
+		begin_tls(r);
+	if (tls != CAP_NO)
 		return false;
-	}
 	if (n >= 5 && (memcmp(p, "GET ", 4) == 0 || memcmp(p, "HTTP/", 5) == 0)) {
 		d->speaks = HTTP;
 		return true;
@@ -254,7 +318,7 @@ static bool read_sip(const struct reader *r, const uint8_t *p, size_t n)
 	size_t len = 0;
 	switch (wire_frame_next(&d->frame, (const char *)p, n, &len)) {
 	case WIRE_MESSAGE:
-		emit(r, str_of((const char *)p, len), TRK_TCP);
+		emit(r, str_of((const char *)p, len), false);
 		break;
 	case WIRE_PING:
 	case WIRE_PONG:
@@ -262,7 +326,7 @@ static bool read_sip(const struct reader *r, const uint8_t *p, size_t n)
 		break;
 	case WIRE_ERROR:
 		if (d->frame.error == WIRE_BAD_LENGTH || d->frame.error == WIRE_TOO_LARGE)
-			emit(r, str_of((const char *)p, d->frame.head_n), TRK_TCP);
+			emit(r, str_of((const char *)p, d->frame.head_n), false);
 		d->speaks = UNKNOWN;
 		forget_unit(d);
 		return false;
@@ -305,7 +369,7 @@ static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
 	switch (cap_ws_next(&d->ws, p, n, &used, &msg)) {
 	case CAP_WS_MESSAGE:
 		if (cap_sip_start(msg.p, msg.n) == CAP_YES)
-			emit(r, msg, TRK_WS);
+			emit(r, msg, true);
 		break;
 	case CAP_WS_SKIP:
 		break;
@@ -316,6 +380,7 @@ static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
 		forget_unit(d);
 		return false;
 	}
+	r->t->saw_ws = true;
 	d->at += used;
 	return true;
 }
@@ -340,9 +405,6 @@ static void read_units(const struct reader *r)
 		case WS:
 			go_on = read_ws(r, p, n);
 			break;
-		case CLOSED:
-			forget_unit(d);
-			return;
 		}
 	}
 	if (d->at == d->n)
@@ -359,7 +421,7 @@ static bool append(struct dir *d, const uint8_t *p, size_t n)
 		d->at = 0;
 	}
 	if (d->n + n > MAX_UNIT + 65'536) {
-		d->speaks = d->speaks == CLOSED ? CLOSED : UNKNOWN;
+		d->speaks = UNKNOWN;
 		forget_unit(d);
 	}
 	if (d->n + n > d->cap) {
@@ -385,14 +447,10 @@ static void deliver(const struct reader *r, uint32_t seq, const uint8_t *p, uint
 	if (known >= n)
 		return;
 	d->next = seq + n;
-	if (d->speaks == CLOSED)
-		return;
-	if (append(d, p + known, n - known)) {
-		read_units(r);
-	} else {
-		d->speaks = UNKNOWN;
-		forget_unit(d);
-	}
+	if (d->is_tls)
+		feed_tls(r, p + known, n - known);
+	else
+		on_bytes(r, p + known, n - known);
 }
 
 static void drain(const struct reader *r, bool is_own_seg)
@@ -419,6 +477,9 @@ static void skip_gap(const struct reader *r)
 	if (d->speaks == SIP || d->speaks == HTTP)
 		d->speaks = UNKNOWN;
 	forget_unit(d);
+	if (r->c->tls)
+		cap_tls_gap(r->c->tls, (int)(d - r->c->d), d->queue->seq - d->next);
+	d->is_tls = false;
 	d->next = d->queue->seq;
 	struct reader behind = *r;
 	struct cap_seg seg = d->queue->seg;
@@ -429,8 +490,6 @@ static void skip_gap(const struct reader *r)
 static void enqueue(const struct reader *r, const struct cap_pkt *k)
 {
 	struct dir *d = r->d;
-	if (d->speaks == CLOSED)
-		return;
 	struct piece **at = &d->queue;
 	while (*at && (int32_t)((*at)->seq - k->tcp_seq) < 0)
 		at = &(*at)->next;
@@ -459,9 +518,7 @@ static void on_data(const struct reader *r, const struct cap_pkt *k)
 	}
 	int32_t ahead = (int32_t)(k->tcp_seq - d->next);
 	if (ahead > (1 << 24) || ahead < -(1 << 24)) { /* another connection on the same ports */
-		struct addr from = d->from;
-		dir_reset(d);
-		d->from = from;
+		begin_anew(r->c, d);
 		d->has_seq = true;
 		d->next = k->tcp_seq;
 		ahead = 0;
@@ -480,12 +537,14 @@ static void give_up_gap(struct cap_tcp *t, struct conn *c, int way, const struct
 	struct dir *d = &c->d[way];
 	if (!d->queue || seg->at_ns - d->gap_ns < GAP_NS || (int32_t)(d->acked - d->queue->seq) < 0)
 		return;
-	skip_gap(&(struct reader){t, d, &c->d[!way].from, seg});
+	skip_gap(&(struct reader){t, c, d, &c->d[!way].from, seg});
 }
 
 void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg)
 {
 	int way = 0;
+	t->tls.seen = (struct cap_tls_seen){0};
+	t->saw_ws = false;
 	struct conn *c = conn_get(t, k, &way);
 	if (!c)
 		return;
@@ -497,7 +556,8 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 	if (k->tcp_flags & CAP_TCP_SYN) {
 		/* one that lies a little behind is a duplicate, or overtaken by its data */
 		if (!d->has_seq || d->next - (k->tcp_seq + 1) > MAX_UNIT) {
-			dir_reset(d);
+			if (d->has_seq)
+				begin_anew(c, d);
 			d->has_seq = true;
 			d->next = k->tcp_seq + 1;
 		}
@@ -506,13 +566,14 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 	if (k->tcp_flags & CAP_TCP_ACK)
 		c->d[!way].acked = k->tcp_ack;
 	if (k->n)
-		on_data(&(struct reader){t, d, &c->d[!way].from, seg}, k);
+		on_data(&(struct reader){t, c, d, &c->d[!way].from, seg}, k);
 	give_up_gap(t, c, 0, seg);
 	give_up_gap(t, c, 1, seg);
 }
 
 bool cap_tcp_flush(struct cap_tcp *t)
 {
+	t->saw_ws = false;
 	LIST_EACH (&t->lru, l) {
 		struct conn *c = LIST_ENTRY(l, struct conn, lru);
 		for (int way = 0; way < 2; way++) {
@@ -520,7 +581,7 @@ bool cap_tcp_flush(struct cap_tcp *t)
 			if (!d->queue)
 				continue;
 			struct cap_seg seg = d->queue->seg;
-			skip_gap(&(struct reader){t, d, &c->d[!way].from, &seg});
+			skip_gap(&(struct reader){t, c, d, &c->d[!way].from, &seg});
 			return true;
 		}
 	}

@@ -1,12 +1,16 @@
 #pragma once
 /* TCP put together, as far as SIP is in it: segments in, SIP messages out, in order. Copes with
  * reordering, overlap, retransmission, a start in mid-stream, and bytes that the sniffer lost.
- * WebSocket is taken off. */
+ * TLS, where its secrets are known, and WebSocket are
+ * taken off. */
 
 #include "scope/cap_pkt.h"
+#include "scope/cap_start.h"
 #include "scope/trk.h"
 
 struct cap_tcp;
+struct cap_tls_log;
+struct cap_tls_world;
 struct cap_seg { /* where bytes came from */
 	uint32_t frame_no;
 	int64_t at_ns;
@@ -24,7 +28,10 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
  * time. False when there is none left. */
 bool cap_tcp_flush(struct cap_tcp *t);
 
-/* Whether bytes begin like a SIP message (leading CRLFs aside). CAP_MAYBE: the first line is not
- * complete. */
-enum cap_start { CAP_NO, CAP_MAYBE, CAP_YES };
-enum cap_start cap_sip_start(const void *p, size_t n);
+/* Of its TLS connections: where secrets are looked for (a log of its own, empty at first), the
+ * records of the last segment, how many stayed closed. */
+struct cap_tls_world *cap_tcp_tls(struct cap_tcp *t);
+/* Another log in its place, which must outlive t. Before the first segment. */
+void cap_tcp_share_log(struct cap_tcp *t, struct cap_tls_log *log);
+/* Whether the last segment completed a WebSocket frame. */
+bool cap_tcp_saw_ws(const struct cap_tcp *t);

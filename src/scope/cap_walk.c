@@ -3,7 +3,7 @@
  *	cap_next ─► cap_pkt_decode ─┬─ fragment ─► cap_frags ─┐
  *	                            ├─ UDP ◄──────────────────┤─ SIP by content ─► message
  *	                            │   └─ else: media, when the tracker knows the port
- *	                            └─ TCP ─► cap_tcp ─► messages completed by this segment
+ *	                            └─ TCP ─► cap_tcp (TLS, WebSocket) ─► messages completed by it
  *
  * SIP is known by its start line, never by a port. What an ICMP error quotes is no message. Each
  * message is copied once, into a block where it is indexed; blocks are kept and used again for
@@ -101,8 +101,6 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 {
 	struct cap_walk *w = arg;
 	struct cap_frame *f = &w->frame;
-	if (transport == TRK_WS)
-		f->is_ws = true;
 	if (f->is_late) {
 		f->rec.no = seg->frame_no;
 		f->rec.at_ns = seg->at_ns;
@@ -115,7 +113,7 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 			       .to = *to,
 			       .transport = transport,
 			       .bytes = bytes};
-	add_message(w, p, transport == TRK_TCP);
+	add_message(w, p, transport == TRK_TCP || transport == TRK_TLS);
 }
 
 static void on_datagram(struct cap_walk *w)
@@ -173,6 +171,38 @@ void cap_walk_free(struct cap_walk *w)
 	free(w);
 }
 
+enum err cap_walk_keys(struct cap_walk *w, const char *path)
+{
+	return cap_tls_log_follow(cap_tcp_tls(w->tcp)->log, path);
+}
+
+void cap_walk_share_keys(struct cap_walk *w, struct cap_walk *with)
+{
+	cap_tcp_share_log(w->tcp, cap_tcp_tls(with->tcp)->log);
+}
+
+const struct cap_tls_counts *cap_walk_tls(const struct cap_walk *w)
+{
+	return &cap_tcp_tls(w->tcp)->counts;
+}
+
+/* Hands on the secrets that the capture held before this record. */
+static void pass_secrets(struct cap_walk *w)
+{
+	struct str lines = cap_secrets(w->cap);
+	if (lines.n)
+		cap_tls_log_add(cap_tcp_tls(w->tcp)->log, lines);
+}
+
+static void on_segment(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	cap_tcp_add(w->tcp, &f->pkt, &(struct cap_seg){f->rec.no, f->rec.at_ns});
+	const struct cap_tls_seen *seen = &cap_tcp_tls(w->tcp)->seen;
+	f->tls = seen->is_there ? seen : NULL;
+	f->is_ws = cap_tcp_saw_ws(w->tcp);
+}
+
 static const struct cap_frame *late_frame(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
@@ -183,6 +213,7 @@ static const struct cap_frame *late_frame(struct cap_walk *w)
 		continue;
 	if (!f->n_msgs)
 		return NULL;
+	f->is_ws = cap_tcp_saw_ws(w->tcp);
 	f->pkt.n_ips = f->pkt.n_ports = 1;
 	f->pkt.ips[0] = (struct cap_ip){.src = f->pkt.src, .dst = f->pkt.dst, .proto = CAP_TCP};
 	f->pkt.ips[0].src.port = f->pkt.ips[0].dst.port = 0;
@@ -196,6 +227,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	struct cap_frame *f = &w->frame;
 	f->n_msgs = 0;
 	f->media = RTP_UNKNOWN;
+	f->tls = NULL;
 	f->is_ws = f->is_whole = false;
 	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
@@ -204,6 +236,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		w->is_over = true;
 		return late_frame(w);
 	}
+	pass_secrets(w);
 	if (!w->is_started) {
 		w->is_started = true;
 		f->first_ns = f->last_ns = f->rec.at_ns;
@@ -217,7 +250,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)
 		on_datagram(w);
 	else if (f->pkt.proto == CAP_TCP)
-		cap_tcp_add(w->tcp, &f->pkt, &(struct cap_seg){f->rec.no, f->rec.at_ns});
+		on_segment(w);
 	return f;
 }
 

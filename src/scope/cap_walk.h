@@ -4,6 +4,7 @@
 
 #include "rtp/rtp.h"
 #include "scope/cap_pkt.h"
+#include "scope/cap_tls.h"
 #include "scope/spool.h"
 #include "scope/trk.h"
 
@@ -20,14 +21,15 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
-	struct trk *trk;     /* the walk's, or NULL */
-	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
-	struct rtp_hdr rtp;  /* media RTP_RTP */
-	bool is_ws;          /* the messages came in WebSocket frames */
-	bool is_whole;       /* pkt is a datagram that was put together from fragments */
-	bool is_late;        /* no frame of its own: messages found behind a gap at the end */
-	int64_t first_ns;    /* time of the first frame */
-	int64_t last_ns;     /* time of the frame before, or of itself when it is the first */
+	struct trk *trk;                /* the walk's, or NULL */
+	enum rtp_kind media;            /* with a tracker: what a UDP payload on a media port is */
+	struct rtp_hdr rtp;             /* media RTP_RTP */
+	const struct cap_tls_seen *tls; /* NULL: the segment completed no TLS record */
+	bool is_ws;                     /* it completed a WebSocket frame */
+	bool is_whole;                  /* pkt is a datagram that was put together from fragments */
+	bool is_late;     /* no frame of its own: messages found behind a gap at the end */
+	int64_t first_ns; /* time of the first frame */
+	int64_t last_ns;  /* time of the frame before, or of itself when it is the first */
 };
 
 struct cap_walk;
@@ -39,5 +41,12 @@ void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
 void cap_walk_free(struct cap_walk *w);
 /* The next frame, also those without SIP. NULL at the end. */
 const struct cap_frame *cap_walk_next(struct cap_walk *w);
+/* A key log file [draft-ietf-tls-keylogfile] for TLS, besides what the capture holds itself; it is
+ * looked at again while it grows. ERR_NOTFOUND, ERR_IO. */
+enum err cap_walk_keys(struct cap_walk *w, const char *path);
+/* The secrets that another walk found, of the same or another capture; it must outlive this one. */
+void cap_walk_share_keys(struct cap_walk *w, struct cap_walk *with);
+/* How many TLS connections there were, and how many could not be read. */
+const struct cap_tls_counts *cap_walk_tls(const struct cap_walk *w);
 /* Link types that were met and not understood: the first one and the number of frames. */
 uint32_t cap_walk_unknown_links(const struct cap_walk *w, uint16_t *link);

@@ -2,7 +2,8 @@
  *
  * A section header sets the byte order and forgets the interfaces; interface descriptions give
  * link type and time resolution; enhanced, simple and (obsolete) packet blocks are the frames;
- * interface statistics tell what the sniffer lost. All other blocks are skipped. Several sections
+ * interface statistics tell what the sniffer lost; decryption secrets are kept until somebody asks
+ * for them. All other blocks are skipped. Several sections
  * in one file (captures glued with cat) are one stream of frames.
  *
  * Invariant: a block is looked at only when all its bytes are there, and no option or packet is
@@ -22,8 +23,11 @@ enum {
 	BLOCK_SPB = 3,
 	BLOCK_ISB = 5,
 	BLOCK_EPB = 6,
+	BLOCK_DSB = 10,
 };
-enum { OPT_END = 0, OPT_ISB_IFDROP = 5, OPT_IF_TSRESOL = 9, OPT_IF_TSOFFSET = 14 };
+enum { OPT_END = 0, OPT_COMMENT = 1, OPT_ISB_IFDROP = 5, OPT_IF_TSRESOL = 9, OPT_IF_TSOFFSET = 14 };
+
+#define SECRETS_TLS 0x544c534b /* "TLSK": a key log as text */
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -34,7 +38,8 @@ static uint64_t u64_at(const struct cap *c, const uint8_t *p)
 	return c->is_swapped ? __builtin_bswap64(v) : v;
 }
 
-/* Finds option `code` in p[0..n); its value's length goes to *len. */
+/* Finds option `code` in p[0..n); its value's length goes to *len. Further ones of that code lie
+ * behind it. */
 static const uint8_t *option(const struct cap *c, const uint8_t *p, size_t n, unsigned code,
 			     size_t *len)
 {
@@ -129,6 +134,41 @@ static void on_statistics(struct cap *c, const uint8_t *p, size_t n)
 		c->ifaces[iface].drops = u64_at(c, v); /* a running total */
 }
 
+static bool on_secrets(struct cap *c, const uint8_t *p, size_t n)
+{
+	if (n < 8 || cap_u32(c, p) != SECRETS_TLS)
+		return true;
+	uint32_t len = cap_u32(c, p + 4);
+	if (len > n - 8)
+		return cap_fail(c, "after frame %u: secrets that cannot be read", c->no);
+	if (c->is_told)
+		buf_clear(&c->secrets);
+	c->is_told = false;
+	buf_put(&c->secrets, p + 8, len);
+	buf_chr(&c->secrets, '\n');
+	return true;
+}
+
+/* The comments among a packet's options: one as it lies there, several joined. */
+static struct str comment_of(struct cap *c, const uint8_t *p, size_t n)
+{
+	size_t len;
+	const uint8_t *v = option(c, p, n, OPT_COMMENT, &len);
+	struct str first = v ? str_of((const char *)v, len) : STR_NONE;
+	buf_clear(&c->comments);
+	while (v) {
+		const uint8_t *behind = v + ((len + 3) & ~(size_t)3);
+		v = option(c, behind, n - (size_t)(behind - p), OPT_COMMENT, &len);
+		if (v && !c->comments.n)
+			buf_str(&c->comments, first);
+		if (v) {
+			buf_chr(&c->comments, '\n');
+			buf_put(&c->comments, v, len);
+		}
+	}
+	return c->comments.n && !c->comments.err ? buf_view(&c->comments) : first;
+}
+
 /* Enhanced and old packet blocks differ in their first eight bytes only. */
 static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, struct cap_rec *r)
 {
@@ -163,6 +203,9 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 		.off = c->off + 8 + hdr,
 		.p = p + hdr,
 	};
+	size_t used = hdr + (((size_t)caplen + 3) & ~(size_t)3);
+	if (type != BLOCK_SPB && used + 4 <= n)
+		r->comment = comment_of(c, p + used, n - used);
 	return true;
 }
 
@@ -187,6 +230,8 @@ bool capng_next(struct cap *c, struct cap_rec *r)
 		if (is_packet && !on_packet(c, p, n, type, r))
 			return false;
 		if (type == BLOCK_IDB && !on_interface(c, p, n))
+			return false;
+		if (type == BLOCK_DSB && !on_secrets(c, p, n))
 			return false;
 		if (type == BLOCK_ISB)
 			on_statistics(c, p, n);

@@ -30,6 +30,7 @@ enum {
 	COST_sll = 1,
 	COST_eth = 1,
 	COST_arp = 1,
+	COST_tls = 2,
 	COST_ws = 2,
 	COST_sip = 2,
 	COST_rtp = 2,

@@ -66,7 +66,8 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 
 #define FLT_GETTERS(X)                                                                             \
 	X(frame)                                                                                   \
-	X(bits) X(link) X(ip) X(port) X(tcp) X(icmp) X(sll) X(eth) X(arp) X(ws) X(sip) X(header)   \
+	X(bits)                                                                                    \
+	X(link) X(ip) X(port) X(tcp) X(icmp) X(sll) X(eth) X(arp) X(tls) X(ws) X(sip) X(header)    \
 		X(hdr_num) X(uri) X(via) X(auth) X(reason) X(value) X(session) X(sec) X(resend)    \
 			X(sdp) X(sdp_part) X(rtp) X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att)  \
 				X(media) X(call)
@@ -102,6 +103,7 @@ enum { TC_HDR_LEN };
 enum { IC_PROTO, IC_IDENT, IC_SEQ, IC_MTU, IC_V6 = 0x100 };
 enum { SL_PROTO, SL_PKTTYPE, SL_HATYPE, SL_HALEN, SL_SRC_ETH, SL_ETYPE, SL_IFINDEX };
 enum { AR_PROTO, AR_OPCODE, AR_SRC_IP, AR_DST_IP, AR_SRC_HW, AR_DST_HW };
+enum { TL_PROTO, TL_TYPE, TL_OPAQUE, TL_HANDSHAKE };
 enum { WS_PROTO, WS_FIN, WS_OPCODE, WS_MASK, WS_LENGTH, WS_KEY };
 enum {
 	SP_BYTES,

@@ -58,12 +58,19 @@ ask_tshark() { # capture filters options ...: "filter number, frames" in order
 	FILTERS=$list tshark -Q -r "$file" -X "lua_script:$here/scope-tshark.lua" "$@" 2>/dev/null
 }
 
+# The TLS secrets of X.pcap are those of X.keys beside it.
+secrets_of() { # capture
+	their_keys=() our_keys=()
+	[ -e "${1%.pcap*}.keys" ] && their_keys=(-o "tls.keylog_file:${1%.pcap*}.keys") our_keys=(--keys "${1%.pcap*}.keys")
+}
+
 compare_filters() { # capture name
-	local file=$1 name=$2 bad=0 i=0 all theirs ours lines
-	all=$("$RUNG" scope -r "$file" -Y frame -T fields -e frame.number 2>/dev/null | wc -l)
-	{ ask_tshark "$file" "$work/plain"; ask_tshark "$file" "$work/rtp" --disable-heuristic stun_udp; } >"$work/theirs"
+	local file=$1 name=$2 bad=0 i=0 all theirs ours lines their_keys our_keys
+	secrets_of "$file"
+	all=$("$RUNG" scope -r "$file" "${our_keys[@]}" -Y frame -T fields -e frame.number 2>/dev/null | wc -l)
+	{ ask_tshark "$file" "$work/plain" "${their_keys[@]}"; ask_tshark "$file" "$work/rtp" "${their_keys[@]}" --disable-heuristic stun_udp; } >"$work/theirs"
 	while IFS=$'\t' read -r _ theirs; do
-		ours=$("$RUNG" scope -r "$file" -Y "${filters[i]}" -T fields -e frame.number 2>&1)
+		ours=$("$RUNG" scope -r "$file" "${our_keys[@]}" -Y "${filters[i]}" -T fields -e frame.number 2>&1)
 		# messages that were found behind a gap come last
 		[ "$ours" = "${theirs//,/$'\n'}" ] || ours=$(sort -nu <<<"$ours")
 		if [ "$ours" = "${theirs//,/$'\n'}" ]; then
@@ -83,11 +90,12 @@ compare_filters() { # capture name
 }
 
 compare_fields() { # capture name field ...: one line per frame, each field compared apart
-	local file=$1 name=$2 options=() f bad=0 i=2
+	local file=$1 name=$2 options=() f bad=0 i=2 their_keys our_keys
+	secrets_of "$file"
 	shift 2
 	for f; do options+=(-e "$f"); done
-	tshark -r "$file" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
-	"$RUNG" scope -r "$file" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
+	tshark -r "$file" "${their_keys[@]}" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
+	"$RUNG" scope -r "$file" "${our_keys[@]}" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
 	cmp -s "$work/t" "$work/r" && return 0
 	for f; do
 		if ! cmp -s <(cut -f "1,$i" "$work/t") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
@@ -105,7 +113,7 @@ mapfile -t frames < <(sed -n '/^# \[frames\]/,/^# \[/p' "$here/scope-fields.txt"
 
 captures=("$@")
 if [ $# = 0 ]; then
-	captures=("$top"/tests/data/captures/*.pcap)
+	captures=("$top"/tests/data/captures/*.pcap*)
 	if [ -d "$shared/field" ]; then
 		captures+=("$shared"/field/*.pcap*)
 	else

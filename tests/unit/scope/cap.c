@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include <zstd.h>
 
 static void one_message(struct buf *cap)
 {
@@ -246,7 +247,72 @@ TEST_NO_OOM(pcapng_simple_packets_and_drops)
 	buf_fini(&m);
 }
 
-/* --- gzip ------------------------------------------------------------------------------------- */
+static void put_option(struct buf *b, unsigned code, struct str value)
+{
+	put_le32(b, code | (uint32_t)value.n << 16);
+	buf_str(b, value);
+	buf_fill(b, 0, (4 - value.n % 4) % 4);
+}
+
+TEST_NO_OOM(pcapng_comments_and_secrets)
+{
+	static const char *const comments[][2] = {
+		{NULL,  NULL     },
+                {"one", NULL     },
+                {"one", "and two"}
+        };
+	static const char *const want[] = {"", "one", "one\nand two"};
+	struct buf cap, p, why;
+	struct cap *c;
+	struct cap_rec r;
+	buf_init(&cap);
+	buf_init(&p);
+	buf_init(&why);
+	section(&cap);
+	interface(&cap, CAP_LINK_RAW, 6, 0);
+	block(&cap, 10, STR("KSLT\3\0\0\0abc"));
+	block(&cap, 10, STR("PNPW\3\0\0\0not")); /* of another protocol */
+	for (size_t i = 0; i < ARRAY_LEN(comments); i++) {
+		buf_clear(&p);
+		buf_fill(&p, 0, 12);
+		put_le32(&p, 3);
+		put_le32(&p, 3);
+		buf_put(&p, "xyz\0", 4);
+		put_option(&p, 2, STR("\1\0\0\0")); /* epb_flags */
+		for (size_t k = 0; k < 2 && comments[i][k]; k++)
+			put_option(&p, 1, str_c(comments[i][k]));
+		if (i)
+			put_le32(&p, 0);
+		block(&cap, 6, buf_view(&p));
+	}
+	block(&cap, 10, STR("KSLT\3\0\0\0def"));
+	packet(&cap, 0, 1, STR("xyz"));
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &why), OK);
+	for (size_t i = 0; i < ARRAY_LEN(comments); i++) {
+		CHECK(cap_next(c, &r));
+		CHECK(str_eq(r.comment, str_c(want[i])));
+		CHECK(str_eq(cap_secrets(c), i ? STR_NONE : STR("abc\n")));
+	}
+	CHECK(cap_next(c, &r));
+	CHECK(!r.comment.n);
+	CHECK(str_eq(cap_secrets(c), STR("def\n")));
+	CHECK(!cap_next(c, &r) && !cap_problem(c));
+	cap_close(c);
+	buf_fini(&cap);
+	buf_fini(&p);
+	buf_fini(&why);
+}
+
+/* --- packed -------------------------------------------------------------------------------------
+ */
+
+static void zstd(const struct buf *in, struct buf *out)
+{
+	CHECK_EQ(buf_reserve(out, ZSTD_compressBound(in->n)), OK);
+	size_t n = ZSTD_compress(out->p + out->n, out->cap - out->n, in->p, in->n, 3);
+	CHECK(!ZSTD_isError(n));
+	out->n += n;
+}
 
 static void gzip(const struct buf *in, struct buf *out)
 {
@@ -260,6 +326,97 @@ static void gzip(const struct buf *in, struct buf *out)
 	CHECK_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
 	out->n = out->cap - z.avail_out;
 	deflateEnd(&z);
+}
+
+TEST_NO_OOM(zstd_is_unpacked)
+{
+	struct buf cap, packed;
+	buf_init(&cap);
+	buf_init(&packed);
+	one_message(&cap);
+	zstd(&cap, &packed);
+	CHECK_CAPTURE(packed, ONE);
+	/* a skippable frame, then two frames, of which one is empty */
+	struct buf head = {.p = cap.p, .n = 24}, tail = {.p = cap.p + 24, .n = cap.n - 24},
+		   none = {0};
+	packed.n = 0;
+	buf_put(&packed, "\x50\x2a\x4d\x18\3\0\0\0abc", 11);
+	zstd(&head, &packed);
+	zstd(&none, &packed);
+	zstd(&tail, &packed);
+	CHECK_CAPTURE(packed, ONE);
+	buf_fini(&cap);
+	buf_fini(&packed);
+}
+
+/* What was read so far is shown, whatever the packing, and the end is told to be none. */
+TEST_NO_OOM(a_cut_packed_file_gives_what_is_there)
+{
+	struct buf cap, m;
+	buf_init(&cap);
+	buf_init(&m);
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	for (unsigned i = 1; i <= 4; i++)
+		rec_udp(&cap, i, "192.0.2.1:5060", "192.0.2.2:5060",
+			small_request(&m, "OPTIONS", i, ""));
+	size_t half = 24 + (cap.n - 24) / 2; /* the second piece begins between two frames */
+	struct buf head = {.p = cap.p, .n = half}, tail = {.p = cap.p + half, .n = cap.n - half};
+	for (unsigned is_zstd = 0; is_zstd < 2; is_zstd++) {
+		struct buf packed;
+		buf_init(&packed);
+		(is_zstd ? zstd : gzip)(&head, &packed);
+		size_t first = packed.n;
+		(is_zstd ? zstd : gzip)(&tail, &packed);
+		for (size_t n = first; n <= packed.n; n++) {
+			struct buf out, problem;
+			buf_init(&out);
+			buf_init(&problem);
+			digest(str_of(packed.p, n), &out, &problem);
+			size_t lines = 0;
+			for (size_t i = 0; i < out.n; i++)
+				lines += out.p[i] == '\n';
+			bool is_whole = n == first || n == packed.n;
+			CHECK(lines >= 2 && lines <= 4);
+			CHECK(n < packed.n || lines == 4);
+			CHECK_EQ(problem.n > 0, !is_whole);
+			buf_fini(&out);
+			buf_fini(&problem);
+		}
+		/* zeros fill a block behind gzip; anything else is damage */
+		buf_fill(&packed, is_zstd ? 'x' : 0, 100);
+		struct buf out, problem;
+		buf_init(&out);
+		buf_init(&problem);
+		digest(buf_view(&packed), &out, &problem);
+		CHECK_EQ(problem.n > 0, is_zstd);
+		buf_fini(&out);
+		buf_fini(&problem);
+		buf_fini(&packed);
+	}
+	buf_fini(&cap);
+	buf_fini(&m);
+}
+
+TEST_NO_OOM(a_packed_file_may_be_wrong_anywhere)
+{
+	struct buf cap;
+	buf_init(&cap);
+	one_message(&cap);
+	for (unsigned is_zstd = 0; is_zstd < 2; is_zstd++) {
+		struct buf packed;
+		buf_init(&packed);
+		(is_zstd ? zstd : gzip)(&cap, &packed);
+		for (size_t i = 0; i < packed.n; i++) {
+			struct buf out;
+			buf_init(&out);
+			packed.p[i] ^= (char)0xff;
+			digest(buf_view(&packed), &out, NULL);
+			packed.p[i] ^= (char)0xff;
+			buf_fini(&out);
+		}
+		buf_fini(&packed);
+	}
+	buf_fini(&cap);
 }
 
 TEST_NO_OOM(gzip_is_unpacked)
@@ -350,7 +507,8 @@ TEST_NO_OOM(what_is_no_capture_is_refused_in_words)
 	check_refused(STR(""), ERR_IO, "empty");
 	check_refused(STR("abc"), ERR_IO, "too short");
 	check_refused(STR("INVITE sip:a SIP/2.0\r\n\r\n"), ERR_UNSUPPORTED, "not a capture file");
-	check_refused(STR("\x28\xb5\x2f\xfd....."), ERR_UNSUPPORTED, "zstd");
+	check_refused(STR("\x28\xb5\x2f\xfd....."), ERR_IO, "damaged");
+	check_refused(STR("\xfd\x37zXZ."), ERR_UNSUPPORTED, "xz");
 	check_refused(STR("snoop\0\0\0"), ERR_UNSUPPORTED, "editcap");
 	struct cap *c;
 	struct buf why;

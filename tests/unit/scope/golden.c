@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *data_dir(void)
 {
@@ -87,6 +88,11 @@ static void read_capture(struct reading *r, const char *name, const char *filter
 	CHECK_EQ(flt_compile(str_c(filter), &f, &why), OK);
 	CHECK_EQ(cap_open(path, &c, &why), OK);
 	CHECK_EQ(cap_walk_new(c, r->t, &w), OK);
+	char *end = strstr(path, ".pcap");
+	CHECK(end);
+	memcpy(end, ".keys", 6);
+	if (cap_walk_keys(w, path) != OK)
+		CHECK(access(path, F_OK) != 0); /* most captures have none */
 	const struct cap_frame *fr;
 	while ((fr = cap_walk_next(w))) {
 		if (!flt_match(f, fr))
