@@ -124,6 +124,7 @@ static void on_datagram(struct cap_walk *w)
 	const struct cap_pkt *k = &f->pkt;
 	struct trk_packet p = {
 		.at_us = (uint64_t)(f->rec.at_ns / 1'000),
+		.at_ns = (uint16_t)(f->rec.at_ns % 1'000),
 		.frame_no = f->rec.no,
 		.from = k->src,
 		.to = k->dst,
@@ -135,6 +136,7 @@ static void on_datagram(struct cap_walk *w)
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);
+	f->stream = w->trk ? trk_media_stream(w->trk) : NULL;
 }
 
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
@@ -195,6 +197,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	struct cap_frame *f = &w->frame;
 	f->n_msgs = 0;
 	f->media = RTP_UNKNOWN;
+	f->stream = NULL;
 	f->is_ws = f->is_whole = false;
 	if (w->is_over)
 		return late_frame(w);
@@ -210,6 +213,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)
+		trk_unreachable(w->trk, &f->pkt.src, &f->pkt.dst);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)

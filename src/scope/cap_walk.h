@@ -18,12 +18,13 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
-	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
-	struct rtp_hdr rtp;  /* media RTP_RTP */
-	bool is_ws;          /* the messages came in WebSocket frames */
-	bool is_whole;       /* pkt is a datagram that was put together from fragments */
-	bool is_late;        /* no frame of its own: messages found behind a gap at the end */
-	int64_t first_ns;    /* time of the first frame */
+	enum rtp_kind media;       /* with a tracker: what a UDP payload on a media port is */
+	struct rtp_hdr rtp;        /* media RTP_RTP */
+	struct trk_stream *stream; /* media RTP_RTP, RTP_T38: whose packet it is, or NULL */
+	bool is_ws;                /* the messages came in WebSocket frames */
+	bool is_whole;             /* pkt is a datagram that was put together from fragments */
+	bool is_late;              /* no frame of its own: messages found behind a gap at the end */
+	int64_t first_ns;          /* time of the first frame */
 };
 
 struct cap_walk;

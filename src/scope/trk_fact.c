@@ -239,7 +239,7 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
 		keep(i, TRK_F_CODECS, buf_view(&b));
 	}
-	trk_media_learn(i->t, i->c, side);
+	trk_media_learn(i->t, i->c, side, &i->p->from);
 }
 
 struct glance { /* what stands out in a body */

@@ -159,7 +159,7 @@ static struct str other_proto(const struct cap_frame *fr)
 		[RTP_UNKNOWN] = STR_INIT("UDP"), [RTP_STUN] = STR_INIT("STUN"),
 		[RTP_ZRTP] = STR_INIT("ZRTP"),   [RTP_DTLS] = STR_INIT("DTLS"),
 		[RTP_TURN] = STR_INIT("TURN"),   [RTP_RTP] = STR_INIT("RTP"),
-		[RTP_RTCP] = STR_INIT("RTCP")};
+		[RTP_RTCP] = STR_INIT("RTCP"),   [RTP_T38] = STR_INIT("T.38")};
 	if (k->has_icmp || k->has_icmp6)
 		return k->has_icmp ? STR("ICMP") : STR("ICMP6");
 	if (k->is_fragment)

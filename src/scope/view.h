@@ -7,6 +7,7 @@
 
 struct view_opts {
 	bool is_json, is_ascii;
+	bool is_detailed; /* streams: every figure, several lines each */
 };
 
 /* One line per SIP message of the frame: frame, time since the first frame, source, destination,
@@ -18,6 +19,7 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	       const struct view_opts *o);
+/* Figures of an RTP stream: one line, or with is_detailed a paragraph; as JSON all of them. */
 void view_stream_head(struct buf *b, const struct view_opts *o);
 void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		 const struct view_opts *o);
