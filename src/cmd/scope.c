@@ -25,11 +25,17 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (word && s->who)
 		return opt_usage(spec, "--call and `%s` both name a call", word);
 	s->who = word ? word : s->who;
-	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp)
+	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp &&
+	    !s->audio)
 		return opt_usage(spec,
-				 "--call goes with --calls, --ladder, --why, --streams, --sipp");
-	if (s->sipp && s->live)
-		return opt_usage(spec, "--sipp needs a file (-r)");
+				 "--call goes with --calls, --ladder, --why, --streams, --sipp, "
+				 "--audio");
+	if ((s->sipp || s->audio) && s->live)
+		return opt_usage(spec, "--sipp and --audio need a file (-r)");
+	if (s->sipp && s->audio)
+		return opt_usage(spec, "--sipp or --audio, one at a time");
+	if (s->is_detailed && s->view != V_STREAMS)
+		return opt_usage(spec, "--detail goes with --streams");
 	if (s->view == V_STREAMS && s->live)
 		return opt_usage(spec,
 				 "an exchange's live stream has no media in it: no --streams");
@@ -67,7 +73,9 @@ static int choose_format(struct scope *s, const struct opt_spec *spec)
 			return opt_usage(spec, "there is no field `%s` (--fields lists them)",
 					 s->field_names.v[i]);
 	}
-	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON, .is_ascii = s->is_ascii};
+	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON,
+					  .is_ascii = s->is_ascii,
+					  .is_detailed = s->is_detailed};
 	return -1;
 }
 
@@ -130,6 +138,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = compile_filter(s);
 	if (code < 0 && s->sipp)
 		return scope_export_sipp(s);
+	if (code < 0 && s->audio)
+		return scope_export_audio(s);
 	if (code < 0)
 		code = scope_open(s);
 	if (code >= 0)
@@ -143,6 +153,8 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
+			       "  rung scope -r lab.pcap --call 3 --audio call.wav\n"
+			       "  rung scope -r lab.pcap --streams --detail\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
@@ -166,6 +178,10 @@ int cmd_scope(int argc, char **argv)
 		 "only what fits, in Wireshark's filter language"       },
 	};
 	const struct opt show[] = {
+		{0,   "detail",    OPT_FLAG, &s.is_detailed,  NULL,
+		 "with --streams: every figure, and how the grade came about"                                        },
+		{0,   "audio",     OPT_STR,  &s.audio,        "WAV",
+		 "write the chosen call's audio: caller left, callee right"                                          },
 		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
 		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
 		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },

@@ -25,7 +25,8 @@ struct scope {
 	bool is_json, is_ascii, lists_fields, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
-	const char *sipp;
+	const char *sipp, *audio;
+	bool is_detailed; /* --detail: of streams */
 
 	enum view view;
 	enum format format;
@@ -73,5 +74,6 @@ bool scope_is_chosen(const struct scope *s, const struct trk_call *c);
 /* The one call that they choose; NULL, with a sentence on stderr, when it is none or several. */
 struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 
-/* scope_export.c: --sipp; the exit code */
+/* scope_export.c: --sipp, --audio; the exit code */
 int scope_export_sipp(struct scope *s);
+int scope_export_audio(struct scope *s);

@@ -3,7 +3,8 @@
  * For each packet: how long since the last one that was in order of timestamps (delta), how long by
  * the sender's timestamps, and the difference of both, smoothed by 1/16, which is the jitter of
  * RFC 3550. It is kept in µs, not in ticks: at 8 kHz a tick is 125 µs, more than the jitter of a
- * LAN. Telephone events count for deltas only.
+ * LAN. Telephone events count for deltas only: their timestamps stand still while audio may go on
+ * beside them.
  *
  * Means are of n - 1 differences of n packets. Packets that begin a talk spurt, carry comfort noise
  * or follow it are not part of them: a mean then stands for all packets, which is why sums are
@@ -21,13 +22,14 @@
 
 #include <math.h>
 
-#define BUFFER_US   (RTP_BUFFER_MS * 1e3)
-#define JUMP_US     1e6
-#define GIVES_WAY   1e-4
-#define LATE_IN_ROW 5
-#define MIN_FIT     50
-#define MIN_FIT_US  5e6
-#define MAX_PPM     10'000
+#define BUFFER_US      (RTP_BUFFER_MS * 1e3)
+#define JUMP_US        1e6
+#define NO_RELATION_US 5e6 /* a hold, a keep-alive without a clock: it says nothing of jitter */
+#define GIVES_WAY      1e-4
+#define LATE_IN_ROW    5
+#define MIN_FIT        50
+#define MIN_FIT_US     5e6
+#define MAX_PPM        10'000
 
 void rtp_trace_clock(struct rtp_trace *t, uint32_t clock_hz)
 {
@@ -55,6 +57,8 @@ static void add_to_buffer(struct rtp_trace *t, double delta, unsigned flags)
 
 static void add_timed(struct rtp_trace *t, double step, double delta, unsigned flags)
 {
+	if (fabs(delta - step) > NO_RELATION_US)
+		return;
 	t->jitter += (fabs(delta - step) - t->jitter) / 16;
 	t->nominal += step;
 	t->arrival += delta;
@@ -70,42 +74,56 @@ static void add_timed(struct rtp_trace *t, double step, double delta, unsigned f
 	add_to_buffer(t, delta, flags);
 }
 
-void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_ns)
+static void add_delta(struct rtp_trace *t, double delta, bool is_odd)
 {
-	bool is_first = t->n++ == 0;
-	int32_t ticks = (int32_t)(ts - t->last_ts);
-	double delta = (double)(at_ns - t->last_ns) * 1e-3;
-	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
-	t->was_cn = flags & RTP_T_CN;
-	if (is_first) {
-		t->last_ts = ts;
-		t->last_ns = at_ns;
-		t->min_delta = -1;
+	double n = t->n - 1;
+	if (is_odd) {
+		if (n > 1)
+			t->sum_delta *= n / (n - 1);
 		return;
 	}
-	bool is_timed = t->us_per_tick > 0 && !(flags & RTP_T_EVENT);
-	if (is_timed)
-		add_timed(t, ticks * t->us_per_tick, delta, flags);
+	if (delta > t->max_delta)
+		t->max_delta = delta;
+	if (delta < t->min_delta || t->min_delta < 0)
+		t->min_delta = delta;
+	t->sum_delta += delta;
+}
+
+static void add_jitter(struct rtp_trace *t, bool is_odd)
+{
 	double n = t->n - 1;
-	if (!is_odd) {
-		if (delta > t->max_delta)
-			t->max_delta = delta;
-		if (delta < t->min_delta || t->min_delta < 0)
-			t->min_delta = delta;
-		t->sum_delta += delta;
-		if (is_timed && t->jitter > t->max_jitter)
-			t->max_jitter = t->jitter;
-	} else if (n > 1) {
-		t->sum_delta *= n / (n - 1);
+	if (is_odd) {
+		if (n > 1)
+			t->sum_jitter *= n / (n - 1);
+		return;
 	}
-	if (!is_odd && is_timed)
-		t->sum_jitter += t->jitter;
-	else if (n > 1)
-		t->sum_jitter *= n / (n - 1);
-	if (ticks >= 0) {
-		t->last_ts = ts;
-		t->last_ns = at_ns;
-	}
+	t->sum_jitter += t->jitter;
+	if (t->jitter > t->max_jitter)
+		t->max_jitter = t->jitter;
+}
+
+void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_ns)
+{
+	bool is_event = flags & RTP_T_EVENT;
+	int32_t ticks = is_event || !t->has_ts ? 0 : (int32_t)(ts - t->last_ts);
+	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
+	t->was_cn = flags & RTP_T_CN;
+	if (t->n++)
+		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
+	else
+		t->min_delta = -1;
+	if (ticks >= 0)
+		t->delta_ns = at_ns;
+	bool is_timed = t->us_per_tick > 0 && t->has_ts && !is_event;
+	if (is_timed)
+		add_timed(t, ticks * t->us_per_tick, (double)(at_ns - t->last_ns) * 1e-3, flags);
+	if (t->n > 1)
+		add_jitter(t, is_odd || !is_timed);
+	if (is_event || ticks < 0)
+		return;
+	t->has_ts = true;
+	t->last_ts = ts;
+	t->last_ns = at_ns;
 }
 
 bool rtp_trace_drift_ppm(const struct rtp_trace *t, double *ppm)

@@ -19,8 +19,8 @@ struct rtp_trace {
 	double us_per_tick; /* 0: the clock is unknown, and with it all but the deltas */
 	uint32_t n;         /* packets */
 	uint32_t last_ts;
-	int64_t last_ns;
-	bool was_cn, is_timed;
+	int64_t last_ns, delta_ns; /* of the last packet with a timestamp; of any */
+	bool was_cn, has_ts;
 	uint8_t n_late;                        /* in a row: the buffer adapts */
 	uint32_t n_discarded;                  /* came too late for the buffer */
 	double jitter, max_jitter, sum_jitter; /* µs */
