@@ -60,6 +60,8 @@ static void add_timed(struct rtp_trace *t, double step, double delta, unsigned f
 	if (fabs(delta - step) > NO_RELATION_US)
 		return;
 	t->jitter += (fabs(delta - step) - t->jitter) / 16;
+	if (step > 0 && (t->packet == 0 || step < t->packet))
+		t->packet = step;
 	t->nominal += step;
 	t->arrival += delta;
 	double skew = t->nominal - t->arrival;

@@ -27,7 +27,8 @@ struct rtp_trace {
 	double max_delta, min_delta, sum_delta;
 	double nominal, arrival; /* µs since the first packet: by timestamps, by our clock */
 	double max_skew, best;   /* best: arrival - nominal of the fastest packet lately */
-	uint32_t n_fit;          /* points of the line nominal over arrival */
+	double packet;  /* the shortest step of timestamps, µs: what a packet holds; 0 unknown */
+	uint32_t n_fit; /* points of the line nominal over arrival */
 	double sum_a, sum_d, sum_aa, sum_ad; /* arrival in s, nominal - arrival in s */
 };
 /* Hz of the timestamps from now on, 0 unknown. */

@@ -98,10 +98,7 @@ static void take_timing(const struct trk_stream *s, struct trk_figures *f)
 	f->skew_ms = t->max_skew / 1e3;
 	f->has_drift = rtp_trace_drift_ppm(t, &f->drift_ppm);
 	f->discarded = t->n_discarded;
-	if (f->expected > 1 && t->nominal > 0)
-		f->packet_ms = t->nominal / 1e3 / (double)(f->expected - 1);
-	if (f->packet_ms > 120) /* pauses: no packet is that long */
-		f->packet_ms = 0;
+	f->packet_ms = t->packet / 1e3;
 }
 
 void trk_figures(const struct trk *t, const struct trk_stream *s, struct trk_figures *f)

@@ -241,6 +241,8 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 				(double)(c->answer_us - c->first_us) / 1e6);
 		if (c->answer_us && c->end_us >= c->answer_us)
 			buf_fmt(b, ",\"talked\":%.6f", (double)(c->end_us - c->answer_us) / 1e6);
+		if (c->info_digits[0])
+			buf_fmt(b, ",\"info_dtmf\":\"%s\"", c->info_digits);
 		buf_str(b, STR(",\"verdict\":"));
 		vrd_put_json(b, t, c, v);
 		buf_str(b, STR("}\n"));

@@ -59,6 +59,8 @@ static void json_identity(struct buf *b, const struct trk_stream *s)
 			kinds[s->media], s->call->no,
 			s->side == TRK_SIDE_CALLER ? "caller" : "callee");
 		buf_json(b, s->call->call_id);
+		if (s->call->info_digits[0])
+			buf_fmt(b, ",\"info_dtmf\":\"%s\"", s->call->info_digits);
 	}
 	if (s->after_ssrc)
 		buf_fmt(b, ",\"after_ssrc\":\"0x%08x\"", s->after_ssrc);
@@ -218,8 +220,8 @@ static void detail_loss(struct buf *b, const struct trk_stream *s, const struct 
 	buf_fmt(b, "  loss    %llu of %llu (%.2f %%)", (unsigned long long)f->lost,
 		(unsigned long long)f->expected, f->lost_percent);
 	if (f->lost)
-		buf_fmt(b, " in %u runs, longest %u, burst ratio %.2f; %u bursts", l->n_runs,
-			l->longest, l->burst_r, l->n_bursts);
+		buf_fmt(b, " in %u runs, longest %u, burst ratio %.2f;\n          %u bursts",
+			l->n_runs, l->longest, l->burst_r, l->n_bursts);
 	if (l->n_bursts)
 		buf_fmt(b, " of %.1f packets (%.0f %% lost), %.2f %% lost between", l->mean_burst,
 			per_cent(l->burst_density), per_cent(l->gap_density));
@@ -251,7 +253,7 @@ static void detail_timing(struct buf *b, const struct trk_stream *s, const struc
 		buf_fmt(b, ";\n          skew %+.1f ms at most", f->skew_ms);
 	if (f->has_drift)
 		buf_fmt(b, ", clock %+.0f ppm", f->drift_ppm);
-	buf_fmt(b, "\n  content %.1f kbit/s, %u markers", f->bit_rate / 1e3, s->n_markers);
+	buf_fmt(b, "\n  content %.1f kbit/s, marker in %u", f->bit_rate / 1e3, s->n_markers);
 	if (f->has_silence)
 		buf_fmt(b, ", %.0f %% silent", per_cent(f->silence));
 	else if (s->crypt == TRK_PLAIN && !s->is_t38)
@@ -261,6 +263,8 @@ static void detail_timing(struct buf *b, const struct trk_stream *s, const struc
 	if (s->n_unreachable)
 		buf_fmt(b, ", %u times ICMP unreachable", s->n_unreachable);
 	buf_chr(b, '\n');
+	if (s->call && s->call->info_digits[0])
+		buf_fmt(b, "  DTMF    in INFO requests of the call: %s\n", s->call->info_digits);
 	if (!s->n_digits)
 		return;
 	buf_str(b, STR("  DTMF    "));
@@ -279,7 +283,7 @@ static void detail_rtcp(struct buf *b, const struct trk_stream *s)
 	}
 	buf_str(b, STR("  RTCP    "));
 	if (x->n_sr)
-		buf_fmt(b, "the sender says it sent %u packets; ", x->sr_packets);
+		buf_fmt(b, "the sender says it sent %u packets;\n          ", x->sr_packets);
 	if (x->n_reports)
 		buf_fmt(b, "the receiver lost %d (%.1f %% at worst), jitter %.2f ms", x->lost,
 			from_256(x->max_fraction), clock_ms(s, x->jitter));
@@ -339,7 +343,7 @@ static void text_detail(struct buf *b, const struct trk *t, const struct trk_str
 		buf_str(b, STR("  of no call that was seen"));
 	}
 	buf_mask(b, at, false);
-	buf_fmt(b, "; found by %s; encryption: %s\n", trk_found_text((enum trk_found)s->found),
+	buf_fmt(b, ";\n  found by %s; encryption: %s\n", trk_found_text((enum trk_found)s->found),
 		trk_crypt_text((enum trk_crypt)s->crypt));
 	buf_fmt(b, "  %llu packets in frames %u to %u, %.3f s", (unsigned long long)f->packets,
 		s->first_frame, s->last_frame, f->seconds);
