@@ -202,6 +202,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
+		if (w->trk)
+			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
 		w->is_over = true;
 		return late_frame(w);
 	}

@@ -198,9 +198,7 @@ struct trk_call {
 	struct trk_media *media;
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
-	/* per side that receives */
-	uint32_t n_rtp[2];         /* packets seen on the way to it */
-	uint32_t n_unreachable[2]; /* ICMP errors about media to it */
+	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
 	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
 	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
 };

@@ -11,8 +11,9 @@
  *
  * Not graded: what is no audio; what is too short to say anything; codecs without values; and what
  * the sniffer lost, for the listener had it. That is so when all streams have a hole at once
- * (trk_gap.c), or when the receiver, who sits behind the capture, reports fewer losses than were
- * counted here: what did not pass here could not arrive there.
+ * (trk_gap.c), when the capture file says so itself, or when the receiver, who sits behind the
+ *capture, reports fewer losses than were counted here: what did not pass here could not arrive
+ *there.
  *
  * [ITU-T G.107] [RFC3550 6.4] [RFC3611 4.7]
  */
@@ -118,9 +119,15 @@ void trk_figures(const struct trk *t, const struct trk_stream *s, struct trk_fig
 		f->bit_rate = 8.0 * (double)s->stats.bytes / f->seconds;
 	if (f->has_silence)
 		f->silence = (double)(s->n_silent + s->n_cn) / (s->n_measured + s->n_cn);
-	f->is_sniffer_lost = f->sniffer_lost > 0 || receiver_had_more(s, f->lost);
+	f->is_sniffer_lost = f->sniffer_lost > 0 || receiver_had_more(s, f->lost) ||
+			     (f->lost && t->n_capture_lost);
 	take_timing(s, f);
 	grade(s, f);
+}
+
+void trk_capture_lost(struct trk *t, uint64_t n)
+{
+	t->n_capture_lost = n;
 }
 
 const char *trk_ungraded_text(enum trk_ungraded u)

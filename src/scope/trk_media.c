@@ -15,7 +15,7 @@
  * Invariants:
  * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
  *    and are cut loose before it is freed. A port without one is freed.
- * 2. At most MAX_FLOWS flows; the one silent longest goes. Streams belong to their call.
+ * 2. At most MAX_FLOWS flows; one that was silent for long goes. Streams belong to their call.
  *
  * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [ITU-T T.38]
  */
@@ -26,10 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FLOWS  65'536u
-#define MAX_CODECS 12
-#define MAX_PORTS  64 /* of one call: media times candidates times hops */
-#define MAX_CAND   8  /* candidates read of one medium */
+#define MAX_FLOWS   65'536u
+#define RENEW_AFTER 65'536u /* datagrams */
+#define MAX_CODECS  12
+#define MAX_PORTS   64 /* of one call: media times candidates times hops */
+#define MAX_CAND    8  /* candidates read of one medium */
 
 enum err trk_media_init(struct trk *t)
 {
@@ -328,7 +329,10 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 			continue;
 		if (f->gen != t->media_gen)
 			look_up(t, f);
-		if (t->flow_ages.prev != &f->age) {
+		/* moving costs the neighbours' cache lines: a place in the list is renewed now
+		 * and then */
+		if (t->n_datagrams - f->renewed > RENEW_AFTER) {
+			f->renewed = t->n_datagrams;
 			list_del(&f->age);
 			list_push(&t->flow_ages, &f->age);
 		}
@@ -342,6 +346,7 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 	f->from = *from;
 	f->to = *to;
 	list_init(&f->of);
+	f->renewed = t->n_datagrams;
 	list_push(&t->flow_ages, &f->age);
 	htab_add(&t->flows, &f->node, h);
 	look_up(t, f);
@@ -404,6 +409,7 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 	t->media_stream = NULL;
 	if (!t->cfg.has_media)
 		return RTP_UNKNOWN;
+	t->n_datagrams++;
 	struct flow *f = flow_of(t, &p->from, &p->to);
 	if (!f || (!f->media && !t->cfg.finds_media))
 		return RTP_UNKNOWN;

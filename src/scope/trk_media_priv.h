@@ -45,8 +45,9 @@ struct trk_probe; /* of trk_find.c */
 #define FLOW_STREAMS 4
 struct flow {
 	struct hnode node;
-	struct link age, of; /* of: its media's list */
 	struct addr from, to;
+	struct link age, of; /* of: its media's list */
+	uint32_t renewed;    /* when its place in the ages was, in datagrams */
 	struct trk_media *media; /* NULL: no SDP named either end */
 	bool is_to_media;        /* media->addr is the destination */
 	bool is_content;         /* RTP, by its looks */

@@ -231,7 +231,6 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 		s->next = c->streams;
 		c->streams = s;
 		c->n_streams++;
-		c->n_rtp[s->side] += (uint32_t)s->stats.received;
 		htab_add(&t->streams, &s->node, hash_stream(t, c, s->ssrc));
 	}
 }
@@ -364,8 +363,6 @@ struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct tr
 	struct trk_stream *s = flow_stream(t, f, p, h->ssrc, h->seq);
 	if (!s)
 		return NULL;
-	if (s->call)
-		s->call->n_rtp[s->side]++;
 	s->last_frame = p->frame_no;
 	s->pts[h->pt >> 6] |= UINT64_C(1) << (h->pt & 63);
 	count_active(t, s, p->at_us);

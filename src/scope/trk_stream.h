@@ -87,6 +87,8 @@ struct trk_stream *trk_orphan_first(const struct trk *t);
 struct trk_stream *trk_orphan_next(const struct trk *t, const struct trk_stream *s);
 /* The stream that the last trk_media was about (RTP, T.38), or NULL. */
 struct trk_stream *trk_media_stream(const struct trk *t);
+/* The capture itself says that it lost n frames: then no loss is laid to the network's charge. */
+void trk_capture_lost(struct trk *t, uint64_t n);
 /* Extended sequence number of a packet that the stream has counted: its upper half is the roll-over
  * count since the stream began. */
 uint32_t trk_stream_ext_seq(const struct trk_stream *s, uint16_t seq);

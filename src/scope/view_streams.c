@@ -236,8 +236,9 @@ static void detail_loss(struct buf *b, const struct trk_stream *s, const struct 
 			"them\n",
 			(unsigned long long)f->sniffer_lost);
 	else if (f->is_sniffer_lost)
-		buf_str(b, STR("          the receiver reports fewer losses: the capture lost "
-			       "packets\n"));
+		buf_str(b, STR("          the capture lost packets: it says so itself, or the "
+			       "receiver "
+			       "reports\n          fewer losses\n"));
 }
 
 static void detail_timing(struct buf *b, const struct trk_stream *s, const struct trk_figures *f)
