@@ -198,6 +198,7 @@ struct trk_call {
 	struct trk_media *media;
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
+	uint32_t unseen_sent[2]; /* packets that SRs tell of, in streams that were not seen here */
 	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
 	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
 	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */

@@ -390,7 +390,8 @@ static bool is_t38(const struct flow *f, const uint8_t *b, size_t n)
 static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_packet *p)
 {
 	if (f->media) {
-		trk_rtcp_add(t, f->media->call, p);
+		uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
+		trk_rtcp_add(t, f->media->call, side, p);
 		return RTP_RTCP;
 	}
 	/* of streams that were found by their looks: on the same ports, or on the next ones */
@@ -400,7 +401,7 @@ static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_pac
 	const struct flow *rtp = f->is_content ? f : trk_flow_find(t, &from, &to);
 	if (!rtp || !rtp->is_content)
 		return RTP_UNKNOWN;
-	trk_rtcp_add(t, NULL, p);
+	trk_rtcp_add(t, NULL, 0, p);
 	return RTP_RTCP;
 }
 

@@ -93,8 +93,8 @@ bool trk_probe_add(struct flow *f, const struct trk_packet *p, const struct rtp_
 void trk_probe_replay(struct trk *t, struct flow *f);
 void trk_probe_drop(struct flow *f);
 
-/* trk_rtcp.c */
-void trk_rtcp_add(struct trk *t, const struct trk_call *c, const struct trk_packet *p);
+/* trk_rtcp.c: of a call (NULL: of streams of nobody), on its way to that side */
+void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_packet *p);
 
 /* trk_key.c: the keys of medium i of t->sdp become the call's. */
 void trk_keys_learn(struct trk *t, struct trk_call *c, enum trk_side side, unsigned i);

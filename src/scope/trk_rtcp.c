@@ -19,7 +19,8 @@
 
 struct reading {
 	struct trk *t;
-	const struct trk_call *c;
+	struct trk_call *c;
+	uint8_t side; /* that the datagram goes to */
 	const struct trk_packet *p;
 };
 
@@ -36,9 +37,14 @@ static struct trk_rtcp *about(const struct reading *r, uint32_t ssrc, bool by_se
 static void on_sender(const struct reading *r, const struct rtcp_pkt *k)
 {
 	struct rtcp_sr sr;
-	struct trk_rtcp *x = rtcp_sr_parse(k, &sr) ? NULL : about(r, sr.ssrc, true);
-	if (!x)
+	if (rtcp_sr_parse(k, &sr))
 		return;
+	struct trk_rtcp *x = about(r, sr.ssrc, true);
+	if (!x) {
+		if (r->c && !trk_stream_find(r->t, r->c, sr.ssrc, &r->p->from, true))
+			r->c->unseen_sent[r->side] = sr.packets;
+		return;
+	}
 	x->n_sr++;
 	x->sr_packets = sr.packets;
 	x->sr_octets = sr.octets;
@@ -99,9 +105,9 @@ static void on_extended(const struct reading *r, const struct rtcp_pkt *k)
 	}
 }
 
-void trk_rtcp_add(struct trk *t, const struct trk_call *c, const struct trk_packet *p)
+void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_packet *p)
 {
-	struct reading r = {t, c, p};
+	struct reading r = {t, c, side, p};
 	struct rtcp_pkt k;
 	struct rtcp_block b;
 	size_t at = 0;

@@ -34,6 +34,7 @@
 #define MAX_VOICES  64 /* streams times codecs of a call */
 #define MAX_PACKET  65'535
 #define TAPS        16
+#define MAX_KERNEL  1'000'000
 #define CHUNK       512 /* samples of each channel at a time */
 #define WAV_HEAD    44
 #define MAX_BYTES   0xffffff00u
@@ -54,6 +55,11 @@ struct track {
 	struct wav_side side;
 };
 
+struct kernel { /* of a windowed sinc, for one ratio of rates */
+	unsigned up, down, reach;
+	float *v;
+};
+
 struct wav {
 	uint32_t no;
 	bool is_started;
@@ -61,6 +67,7 @@ struct wav {
 	unsigned n_voices;
 	struct voice voices[MAX_VOICES];
 	struct track tracks[2]; /* by enum trk_side that receives */
+	struct kernel kernel;   /* the one used last */
 	uint8_t clear[MAX_PACKET];
 	int16_t samples[CDC_DEC_MAX];
 };
@@ -81,6 +88,7 @@ void wav_free(struct wav *w)
 		cdc_dec_free(w->voices[i].dec);
 	free(w->tracks[0].v);
 	free(w->tracks[1].v);
+	free(w->kernel.v);
 	free(w);
 }
 
@@ -157,21 +165,39 @@ static enum err room_for(struct track *t, size_t n)
 	return OK;
 }
 
-/* Sample i of a row at rate `from`, read at rate `to`. */
-static double sample_at(const int16_t *v, size_t n, double pos, double cut)
+static unsigned gcd(unsigned a, unsigned b)
 {
-	int64_t mid = (int64_t)floor(pos);
-	double sum = 0;
-	int64_t reach = (int64_t)(TAPS / cut);
-	for (int64_t i = mid - reach + 1; i <= mid + reach; i++) {
-		if (i < 0 || (size_t)i >= n)
-			continue;
-		double x = pos - (double)i, a = M_PI * x * cut;
-		double sinc = fabs(a) < 1e-9 ? 1 : sin(a) / a;
-		double window = 0.5 + 0.5 * cos(M_PI * x / (double)reach);
-		sum += v[i] * sinc * window * cut;
+	while (b) {
+		unsigned r = a % b;
+		a = b;
+		b = r;
 	}
-	return sum;
+	return a;
+}
+
+/* The kernel for one ratio: a row of 2 * reach points for each phase. False without memory. */
+static bool kernel_make(struct kernel *k, uint32_t from, uint32_t to)
+{
+	unsigned step = gcd(from, to);
+	if (k->v && k->up == to / step && k->down == from / step)
+		return true;
+	double cut = to < from ? (double)to / from : 1;
+	unsigned reach = (unsigned)(TAPS / cut);
+	if ((uint64_t)reach * (to / step) > MAX_KERNEL)
+		return false;
+	float *v = malloc(sizeof(*v) * 2 * reach * (to / step));
+	if (!v)
+		return false;
+	free(k->v);
+	*k = (struct kernel){.up = to / step, .down = from / step, .reach = reach, .v = v};
+	for (unsigned phase = 0; phase < k->up; phase++)
+		for (unsigned i = 0; i < 2 * reach; i++) {
+			double x = (double)phase / k->up - ((double)i - reach + 1);
+			double a = M_PI * x * cut, sinc = fabs(a) < 1e-9 ? 1 : sin(a) / a;
+			double window = fabs(x) >= reach ? 0 : 0.5 + 0.5 * cos(M_PI * x / reach);
+			*v++ = (float)(sinc * window * cut);
+		}
+	return true;
 }
 
 static int16_t clip(double x)
@@ -179,21 +205,31 @@ static int16_t clip(double x)
 	return (int16_t)(x > 32'767 ? 32'767 : x < -32'768 ? -32'768 : lrint(x));
 }
 
-static int16_t resample(const int16_t *v, size_t n, uint64_t i, uint32_t from, uint32_t to)
+/* Sample i of what v becomes at the kernel's new rate; with no kernel, at its own. */
+static int16_t resample(const struct kernel *k, const int16_t *v, size_t n, uint64_t i)
 {
-	if (from == to)
+	if (!k)
 		return i < n ? v[i] : 0;
-	double pos = (double)i * from / to;
-	if (pos >= (double)n + TAPS)
+	uint64_t at = i * k->down;
+	int64_t first = (int64_t)(at / k->up) - k->reach + 1;
+	const float *w = k->v + at % k->up * 2 * k->reach;
+	float sum = 0;
+	if (first >= (int64_t)n)
 		return 0;
-	return clip(sample_at(v, n, pos, to < from ? (double)to / from : 1));
+	for (int64_t j = 0; j < 2 * (int64_t)k->reach; j++)
+		if (first + j >= 0 && first + j < (int64_t)n)
+			sum += w[j] * v[first + j];
+	return clip(sum);
 }
 
 static enum err put_samples(struct wav *w, struct track *t, int64_t at_us, size_t n, uint32_t rate)
 {
 	if (!t->rate)
 		t->rate = rate;
-	size_t n_out = rate == t->rate ? n : n * t->rate / rate;
+	const struct kernel *k = rate == t->rate ? NULL : &w->kernel;
+	if (k && !kernel_make(&w->kernel, rate, t->rate))
+		return ERR_NOMEM;
+	size_t n_out = n * t->rate / rate;
 	int64_t at = (at_us * t->rate + 500'000) / 1'000'000;
 	if (at < 0)
 		return OK;
@@ -201,7 +237,7 @@ static enum err put_samples(struct wav *w, struct track *t, int64_t at_us, size_
 	if (e)
 		return e;
 	for (size_t i = 0; i < n_out; i++)
-		t->v[(size_t)at + i] = resample(w->samples, n, i, rate, t->rate);
+		t->v[(size_t)at + i] = resample(k, w->samples, n, i);
 	if (t->n < (size_t)at + n_out)
 		t->n = (size_t)at + n_out;
 	t->side.seconds = (double)t->n / t->rate;
@@ -322,16 +358,21 @@ enum err wav_put(struct wav *w, wav_write_fn *write, void *arg)
 	if (!write(arg, out, WAV_HEAD))
 		return ERR_IO;
 	/* what the caller said is what the callee received */
-	const struct track *left = &w->tracks[TRK_SIDE_CALLEE];
-	const struct track *right = &w->tracks[TRK_SIDE_CALLER];
+	const struct track *sides[] = {&w->tracks[TRK_SIDE_CALLEE], &w->tracks[TRK_SIDE_CALLER]};
+	const struct kernel *k[2] = {NULL, NULL};
+	for (int c = 0; c < 2; c++) /* at most one is not at the rate of the file */
+		if (sides[c]->rate && sides[c]->rate != rate) {
+			if (!kernel_make(&w->kernel, sides[c]->rate, rate))
+				return ERR_NOMEM;
+			k[c] = &w->kernel;
+		}
 	for (uint64_t at = 0; at < length; at += CHUNK) {
 		unsigned n = (unsigned)(length - at < CHUNK ? length - at : CHUNK);
-		for (unsigned i = 0; i < n; i++) {
-			int16_t l = resample(left->v, left->n, at + i, left->rate, rate);
-			int16_t r = resample(right->v, right->n, at + i, right->rate, rate);
-			put_le(out + 4 * i, (uint16_t)l, 2);
-			put_le(out + 4 * i + 2, (uint16_t)r, 2);
-		}
+		for (unsigned i = 0; i < n; i++)
+			for (int c = 0; c < 2; c++) {
+				int16_t v = resample(k[c], sides[c]->v, sides[c]->n, at + i);
+				put_le(out + 4 * i + 2 * c, (uint16_t)v, 2);
+			}
 		if (!write(arg, out, 4 * n))
 			return ERR_IO;
 	}

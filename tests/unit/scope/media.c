@@ -347,6 +347,10 @@ TEST_NO_OOM(what_rtcp_says)
 	CHECK(r->n_sr == 1 && r->sr_packets == 100 && r->n_reports == 1 && r->lost == 3);
 	CHECK(r->jitter == 80 && r->max_fraction == 64 && r->has_voip && r->voip.mos_lq == 41);
 	CHECK(r->round_trip_us > 39'900 && r->round_trip_us < 40'100);
+	CHECK(!call_of(&p)->unseen_sent[TRK_SIDE_CALLEE]);
+	sr = (struct rtcp_sr){.ssrc = 55, .packets = 777}; /* of a stream that did not pass here */
+	report(&p, 3.8, "192.0.2.43:5001", "192.0.2.21:4001", &sr, NULL, NULL);
+	CHECK_EQ(call_of(&p)->unseen_sent[TRK_SIDE_CALLER], 777);
 	trk_figures(p.t, s, &f);
 	CHECK(f.is_delay_known && fabs(f.one_way_ms - 20) < 0.1);
 	CHECK(fabs(f.in.delay_ms - (20 + 60 + 40)) < 0.1);

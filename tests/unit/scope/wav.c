@@ -184,6 +184,58 @@ TEST_NO_OOM(placed_by_timestamps_with_silence_between)
 	play_end(&p);
 }
 
+/* The caller hears G.711, the callee G.722: the file has the higher rate, both tones their pitch.
+ * And in mid-stream the codec changes. */
+TEST_NO_OOM(rates_are_brought_together)
+{
+	struct play p;
+	struct buf file;
+	struct cdc_tone tone;
+	uint8_t bytes[RTP_HDR_MIN + 640];
+	int16_t v[320];
+	play_begin(&p, NULL);
+	buf_init(&file);
+	msg(&p, 0, "A>P", "INVITE 1 a",
+	    "Content-Type: application/sdp\r\n\r\nv=0\r\no=- 1 1 IN IP4 192.0.2.21\r\ns=-\r\n"
+	    "c=IN IP4 192.0.2.21\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 96\r\n"
+	    "a=rtpmap:96 L16/16000\r\n");
+	struct wav *x = wav_new(1);
+	for (unsigned i = 0; i < 200; i++) { /* 8 kHz, then 16 kHz into a track of 8 kHz */
+		bool is_wide = i >= 100;
+		uint32_t rate = is_wide ? 16'000 : 8'000;
+		unsigned n = rate / 50;
+		if (i == 0 || i == 100)
+			cdc_tone_init(&tone, 660, -9, rate);
+		cdc_tone_put(&tone, v, n);
+		for (unsigned k = 0; k < n; k++)
+			if (is_wide) {
+				bytes[RTP_HDR_MIN + 2 * k] = (uint8_t)(v[k] >> 8);
+				bytes[RTP_HDR_MIN + 2 * k + 1] = (uint8_t)v[k];
+			} else {
+				bytes[RTP_HDR_MIN + k] = cdc_ulaw_of(v[k]);
+			}
+		uint32_t ts = is_wide ? 16'000 + i * n : i * n;
+		rtp_put(bytes, is_wide ? 96 : 0, false, (uint16_t)i, ts, 7);
+		packet(&p, x, 1 + i * 0.02, (uint16_t)i, ts, bytes,
+		       RTP_HDR_MIN + (is_wide ? 2 * n : n));
+	}
+	CHECK_EQ(wav_rate(x), 8'000);
+	CHECK_EQ(wav_length(x), 200 * 160);
+	CHECK_EQ(wav_put(x, put, &file), OK);
+	static int16_t out[12'000];
+	for (unsigned half = 0; half < 2; half++) {
+		for (size_t i = 0; i < 12'000; i++)
+			out[i] = *left_or_right(&file, 1, half * 16'000 + 2'000 + i);
+		double hz = cdc_goertzel_dbm0(out, 12'000, 660, 8'000);
+		double all = cdc_level_dbm0(out, 12'000);
+		if (!(hz > -9.5 && hz < -8.5 && all - hz < 0.5))
+			test_fail(__FILE__, __LINE__, "half %u: %.1f of %.1f", half, hz, all);
+	}
+	buf_fini(&file);
+	wav_free(x);
+	play_end(&p);
+}
+
 /* --- SRTP ------------------------------------------------------------------------------------- */
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
