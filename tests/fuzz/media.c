@@ -139,9 +139,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct trk_cfg cfg = {.has_media = true, .finds_media = true};
-	struct run r = {.t = trk_new(&cfg), .w = wav_new(1 + (size & 1))};
+	/* audio costs more than all the rest: only half of the inputs make some */
+	struct run r = {.t = trk_new(&cfg), .w = size & 2 ? NULL : wav_new(1 + (size & 1))};
 	unsigned where = 0, n_streams = 0;
-	ASSERT(r.t && r.w);
+	ASSERT(r.t);
 	r.p.at_us = 1'700'000'000'000'000;
 	describe(&r);
 	while (size >= 2) {
@@ -178,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_stream(r.t, s);
 	ASSERT(n_streams <= MAX_STREAMS);
 	uint64_t sum = 0;
-	if (r.w && wav_length(r.w) && wav_length(r.w) < 200'000 && wav_rate(r.w) <= 8'000)
+	if (r.w && wav_length(r.w) && wav_length(r.w) < 20'000 && wav_rate(r.w) <= 8'000)
 		ASSERT(wav_put(r.w, discard, &sum) == OK && sum == 44 + 4 * wav_length(r.w));
 	wav_free(r.w);
 	trk_free(r.t);
