@@ -23,8 +23,9 @@
 #include <string.h>
 
 #define MAX_ROC    3
-#define PATIENCE   16 /* packets that no key fits, before only each 32nd is tried */
-#define TRY_EVERY  32
+#define PATIENCE   4  /* packets that no key fits: one of them may be nobody's */
+#define TRY_EVERY  32 /* packets, once none fitted */
+#define MAX_TRIES  24 /* keys in vain, until the call has a new one: a session is dear to make */
 #define MIN_PACKET 12
 
 static const struct {
@@ -46,8 +47,10 @@ static const struct {
 struct cap_srtp {
 	const struct trk_key *key;
 	srtp_t session;
-	uint32_t roc, roc_before; /* set in the session; of the packets that we did not see */
-	uint32_t n_failed;        /* in a row */
+	uint32_t roc, roc_before;     /* set in the session; of the packets that we did not see */
+	uint32_t n_failed;            /* packets in a row */
+	uint32_t n_tries;             /* keys in a row */
+	const struct trk_key *newest; /* of the call, when it was tried last */
 };
 
 enum cap_srtp_suite cap_srtp_suite(struct str name)
@@ -138,15 +141,19 @@ static srtp_err_status_t unprotect(struct cap_srtp *x, struct str packet, uint32
 static enum err try_all(struct cap_srtp *x, const struct trk_key *keys, uint8_t side,
 			struct str packet, uint32_t roc, uint8_t *out, size_t *n)
 {
-	for (uint32_t before = 0; before <= MAX_ROC; before++)
-		for (const struct trk_key *k = keys; k; k = k->next) {
-			if (k->side != side || !open_session(x, k, ssrc_of(packet)))
-				continue;
+	for (const struct trk_key *k = keys; k && x->n_tries < MAX_TRIES; k = k->next) {
+		if (k->side != side)
+			continue;
+		x->n_tries++;
+		if (!open_session(x, k, ssrc_of(packet)))
+			continue;
+		for (uint32_t before = 0; before <= MAX_ROC; before++)
 			if (unprotect(x, packet, roc + before, out, n) == srtp_err_status_ok) {
 				x->roc_before = before;
+				x->n_tries = 0;
 				return OK;
 			}
-		}
+	}
 	close_session(x);
 	return ERR_AUTH;
 }
@@ -164,6 +171,10 @@ enum err cap_srtp_open(struct cap_srtp *x, const struct trk_key *keys, uint8_t s
 		}
 		if (e == srtp_err_status_replay_fail || e == srtp_err_status_replay_old)
 			return ERR_AUTH;
+	}
+	if (x->newest != keys) {
+		x->newest = keys;
+		x->n_failed = x->n_tries = 0;
 	}
 	if (x->n_failed >= PATIENCE && x->n_failed++ % TRY_EVERY)
 		return ERR_AUTH;

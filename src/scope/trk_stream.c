@@ -14,8 +14,8 @@
  *
  * Invariants:
  * 1. A stream is in the table; in its call's list or among the orphans, never both.
- * 2. At most MAX_OF_CALL streams of a call, MAX_ORPHANS of nobody; packets of further ones are
- *    counted for the call alone. A stream's memory does not grow.
+ * 2. At most MAX_OF_CALL streams of a call, MAX_ORPHANS of nobody (live MAX_LIVE, the oldest goes);
+ *    packets of further ones are counted in all only. A stream's memory does not grow.
  *
  * [RFC3550 5, 8] [RFC3389] [RFC4733] [RFC8839]
  */
@@ -27,6 +27,7 @@
 
 #define MAX_OF_CALL 256
 #define MAX_ORPHANS 65'536u
+#define MAX_LIVE    4'096u
 #define NO_PT       255   /* of a stream before its first packet */
 #define MAX_AHEAD   1'000 /* a new path goes on where the old one stopped */
 #define EVENT_CLOCK 8'000
@@ -132,11 +133,28 @@ static void set_codec(struct trk_stream *s, uint8_t pt)
 
 /* --- new ones --------------------------------------------------------------------------------- */
 
+/* A live tracker forgets those of nobody that it has had for longest. */
+static void orphan_drop(struct trk *t)
+{
+	struct trk_stream *s = LIST_ENTRY(t->orphans.next, struct trk_stream, orphan);
+	struct flow *f = trk_flow_find(t, &s->from, &s->to);
+	for (unsigned i = 0; f && i < FLOW_STREAMS; i++)
+		if (f->last[i] == s) {
+			memmove(&f->last[i], &f->last[i + 1],
+				(FLOW_STREAMS - 1 - i) * sizeof f->last[0]);
+			f->last[FLOW_STREAMS - 1] = NULL;
+		}
+	t->n_orphans--;
+	stream_free(t, s);
+}
+
 static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct trk_packet *p,
 				     uint32_t ssrc)
 {
 	struct trk_media *m = f->media;
 	struct trk_call *c = m ? m->call : NULL;
+	if (!c && t->cfg.is_live && t->n_orphans >= MAX_LIVE)
+		orphan_drop(t);
 	if (c ? c->n_streams >= MAX_OF_CALL : t->n_orphans >= MAX_ORPHANS)
 		return NULL;
 	struct trk_stream *s = calloc(1, sizeof *s);

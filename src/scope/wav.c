@@ -259,11 +259,20 @@ static struct str clear_payload(struct wav *w, struct trk_stream *s, const struc
 	return h.payload;
 }
 
+/* Seen before on another leg: a relay sent it on. */
+static bool is_second_leg(const struct trk_stream *s)
+{
+	for (const struct trk_stream *x = s->call->streams; x; x = x->next)
+		if (x->ssrc == s->ssrc && x->side == s->side && x->no < s->no)
+			return true;
+	return false;
+}
+
 static bool is_wanted(const struct wav *w, const struct cap_frame *fr)
 {
 	const struct trk_stream *s = fr->stream;
 	return fr->media == RTP_RTP && s && s->call && s->call->no == w->no &&
-	       s->media == SDP_AUDIO && fr->rtp.pt == s->pt;
+	       s->media == SDP_AUDIO && fr->rtp.pt == s->pt && !is_second_leg(s);
 }
 
 enum err wav_add(struct wav *w, const struct cap_frame *fr)

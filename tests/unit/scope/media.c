@@ -195,6 +195,31 @@ TEST_NO_OOM(many_sources_are_bounded)
 	play_end(&p);
 }
 
+TEST_NO_OOM(live_forgets_the_oldest_of_nobody)
+{
+	struct play p;
+	struct trk_cfg cfg = finding;
+	cfg.is_live = true;
+	play_begin(&p, &cfg);
+	unsigned n = 0;
+	for (unsigned i = 0; i < 5'000; i++) {
+		char from[40];
+		snprintf(from, sizeof from, "198.51.%u.%u:4000", i / 250, i % 250 + 1);
+		struct flow_of f = {&p, from, "198.51.100.2:5000", i + 1, 0, 0};
+		send_row(&f, i * 0.01, 1, 6);
+	}
+	for (const struct trk_stream *s = trk_orphan_first(p.t); s;
+	     s = trk_orphan_next(p.t, s), n++)
+		CHECK(s->ssrc > 5'000 - 4'096);
+	CHECK_EQ(n, 4'096);
+	/* one that was forgotten speaks again */
+	struct flow_of f = {&p, "198.51.0.1:4000", "198.51.100.2:5000", 1, 0, 0};
+	send_row(&f, 60, 7, 3);
+	const struct trk_stream *s = trk_orphan_first(p.t);
+	CHECK(s && s->ssrc == 5'000 - 4'096 + 2);
+	play_end(&p);
+}
+
 TEST(silence_and_payload_types)
 {
 	struct play p;

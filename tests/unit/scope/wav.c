@@ -119,6 +119,8 @@ TEST_NO_OOM(what_cannot_be_had_is_said)
 
 /* --- a call made here ------------------------------------------------------------------------- */
 
+static const char *packet_from = "192.0.2.43:5000", *packet_to = "192.0.2.21:4000";
+
 static struct trk_stream *packet(struct play *p, struct wav *x, double at_s, uint16_t seq,
 				 uint32_t ts, const uint8_t *bytes, size_t n)
 {
@@ -126,8 +128,7 @@ static struct trk_stream *packet(struct play *p, struct wav *x, double at_s, uin
 	struct trk_packet k = {.at_us = p->base_us + (uint64_t)(at_s * 1e6 + 0.5),
 			       .frame_no = ++p->n,
 			       .bytes = str_of((const char *)bytes, n)};
-	CHECK(addr_parse(STR("192.0.2.43:5000"), 0, &k.from) &&
-	      addr_parse(STR("192.0.2.21:4000"), 0, &k.to));
+	CHECK(addr_parse(str_c(packet_from), 0, &k.from) && addr_parse(str_c(packet_to), 0, &k.to));
 	fr.media = trk_media(p->t, &k, &fr.rtp);
 	fr.stream = trk_media_stream(p->t);
 	fr.rec.at_ns = (int64_t)k.at_us * 1'000;
@@ -180,6 +181,30 @@ TEST_NO_OOM(placed_by_timestamps_with_silence_between)
 		CHECK(*left_or_right(&file, 0, i) == 0);
 	}
 	buf_fini(&file);
+	wav_free(x);
+	play_end(&p);
+}
+
+/* A relay sends each packet on: it is heard once. */
+TEST_NO_OOM(one_leg_of_a_relayed_stream)
+{
+	struct play p;
+	uint8_t bytes[RTP_HDR_MIN + 160] = {0};
+	play_begin(&p, NULL);
+	msg(&p, 0, "A>P", "INVITE 1 a", SDP("192.0.2.21", "4000"));
+	msg(&p, 0, "P>B", "INVITE 1 b", SDP("192.0.2.57", "6000"));
+	struct wav *x = wav_new(1);
+	for (unsigned i = 0; i < 50; i++) {
+		rtp_put(bytes, 0, false, (uint16_t)i, i * 160, 7);
+		packet_to = "192.0.2.57:6000";
+		packet(&p, x, 1 + i * 0.02, (uint16_t)i, i * 160, bytes, sizeof bytes);
+		packet_from = "192.0.2.57:6002";
+		packet_to = "192.0.2.21:4000";
+		packet(&p, x, 1.003 + i * 0.02, (uint16_t)i, i * 160, bytes, sizeof bytes);
+		packet_from = "192.0.2.43:5000";
+	}
+	CHECK_EQ(wav_side(x, TRK_SIDE_CALLER)->n_packets, 50);
+	CHECK_EQ(wav_length(x), 50 * 160);
 	wav_free(x);
 	play_end(&p);
 }
