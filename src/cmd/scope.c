@@ -77,11 +77,17 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (word && s->who)
 		return opt_usage(spec, "--call and `%s` both name a call", word);
 	s->who = word ? word : s->who;
-	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp)
+	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp &&
+	    !s->audio)
 		return opt_usage(spec,
-				 "--call goes with --calls, --ladder, --why, --streams, --sipp");
-	if (s->sipp && s->live)
-		return opt_usage(spec, "--sipp needs a file (-r)");
+				 "--call goes with --calls, --ladder, --why, --streams, --sipp, "
+				 "--audio");
+	if ((s->sipp || s->audio) && s->live)
+		return opt_usage(spec, "--sipp and --audio need a file (-r)");
+	if (s->sipp && s->audio)
+		return opt_usage(spec, "--sipp or --audio, one at a time");
+	if (s->is_detailed && s->view != V_STREAMS)
+		return opt_usage(spec, "--detail goes with --streams");
 	if (s->view == V_STREAMS && s->live)
 		return opt_usage(spec,
 				 "an exchange's live stream has no media in it: no --streams");
@@ -130,7 +136,9 @@ static int choose_fields(struct scope *s, const struct opt_spec *spec)
 	int code = choose_columns(s, spec);
 	if (code >= 0)
 		return code;
-	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON, .is_ascii = s->is_ascii};
+	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON,
+					  .is_ascii = s->is_ascii,
+					  .is_detailed = s->is_detailed};
 	return -1;
 }
 
@@ -205,6 +213,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		return scope_export_sipp(s);
 	if (code < 0 && scope_is_tui(s))
 		return scope_run_tui(s);
+	if (code < 0 && s->audio)
+		return scope_export_audio(s);
 	if (code < 0)
 		code = scope_is_of_book(s) ? scope_open_book(s) : scope_open(s);
 	if (code < 0 && s->book)
@@ -224,6 +234,8 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --call 3 -o ticket.svg\n"
 			       "  rung scope -r lab.pcap -o ticket.html\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
+			       "  rung scope -r lab.pcap --call 3 --audio call.wav\n"
+			       "  rung scope -r lab.pcap --streams --detail\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 

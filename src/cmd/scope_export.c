@@ -3,6 +3,7 @@
 #include "cmd/scope_priv.h"
 #include "scope/page.h"
 #include "scope/sipp.h"
+#include "scope/wav.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,22 +21,45 @@ static int fail_write(const struct scope *s, const char *path)
 	return EXIT_FAILED;
 }
 
+struct file { /* being written beside its place */
+	const char *path;
+	char temp[1'024];
+	FILE *f;
+	bool ok;
+};
+
+static bool file_begin(struct file *x, const char *path)
+{
+	*x = (struct file){.path = path, .ok = true};
+	int n = snprintf(x->temp, sizeof x->temp, "%s.tmp", path);
+	if (n >= 0 && (size_t)n < sizeof x->temp)
+		x->f = fopen(x->temp, "wb");
+	return x->f;
+}
+
+static bool file_put(void *arg, const void *p, size_t n)
+{
+	struct file *x = arg;
+	x->ok = x->ok && fwrite(p, 1, n, x->f) == n;
+	return x->ok;
+}
+
+static bool file_end(struct file *x)
+{
+	x->ok = fclose(x->f) == 0 && x->ok;
+	if (x->ok && rename(x->temp, x->path) == 0)
+		return true;
+	unlink(x->temp);
+	return false;
+}
+
 static int write_file(const struct scope *s, const char *path, struct str text)
 {
-	char temp[1'024];
-	int n = snprintf(temp, sizeof temp, "%s.tmp", path);
-	if (n < 0 || (size_t)n >= sizeof temp)
+	struct file x;
+	if (!file_begin(&x, path))
 		return fail_write(s, path);
-	FILE *f = fopen(temp, "wb");
-	if (!f)
-		return fail_write(s, path);
-	bool ok = fwrite(text.p, 1, text.n, f) == text.n;
-	ok = fclose(f) == 0 && ok;
-	if (!ok || rename(temp, path) != 0) {
-		unlink(temp);
-		return fail_write(s, path);
-	}
-	return EXIT_DONE;
+	file_put(&x, text.p, text.n);
+	return file_end(&x) ? EXIT_DONE : fail_write(s, path);
 }
 
 static int export_side(struct scope *s, const struct trk_call *c, enum trk_side side)
@@ -209,4 +233,77 @@ int scope_out_close(struct scope *s, int code)
 		return code;
 	unlink(s->temp_path);
 	return is_whole ? fail_write(s, s->out_path) : code;
+}
+
+/* --- audio ------------------------------------------------------------------------------------ */
+
+struct collecting {
+	struct wav *w;
+	enum err e;
+};
+
+static bool collect(void *arg, const struct cap_frame *fr)
+{
+	struct collecting *k = arg;
+	k->e = wav_add(k->w, fr);
+	return k->e == OK;
+}
+
+static void tell_side(const struct wav *w, enum trk_side receiver)
+{
+	const struct wav_side *x = wav_side(w, receiver);
+	const char *who = receiver == TRK_SIDE_CALLEE ? "caller" : "callee";
+	const char *channel = receiver == TRK_SIDE_CALLEE ? "left" : "right";
+	if (x->n_packets)
+		printf("  %-5s  the %s: %s, %u packets, %.1f s\n", channel, who, x->codecs,
+		       x->n_packets, x->seconds);
+	if (x->problem)
+		fprintf(stderr, "rung scope: the %s's audio (%s): %s (%u packets)\n", who,
+			x->codec[0] ? x->codec : "codec unknown", x->problem, x->n_bad);
+	else if (!x->n_packets)
+		fprintf(stderr, "rung scope: nothing was heard of the %s: its channel is silent\n",
+			who);
+}
+
+static int put_audio(struct scope *s, struct wav *w, const struct trk_call *c)
+{
+	struct file x;
+	if (!wav_length(w)) {
+		tell_side(w, TRK_SIDE_CALLEE);
+		tell_side(w, TRK_SIDE_CALLER);
+		fprintf(stderr, "rung scope: call %u has no audio that can be written\n", c->no);
+		return EXIT_FAILED;
+	}
+	if (!file_begin(&x, s->audio))
+		return fail_write(s, s->audio);
+	enum err e = wav_put(w, file_put, &x);
+	if (!file_end(&x) || e)
+		return fail_write(s, s->audio);
+	printf("%s: call %u, %u Hz, packets placed by their time stamps\n", s->audio, c->no,
+	       wav_rate(w));
+	tell_side(w, TRK_SIDE_CALLEE);
+	tell_side(w, TRK_SIDE_CALLER);
+	return EXIT_DONE;
+}
+
+int scope_export_audio(struct scope *s)
+{
+	int code = scope_open_book(s);
+	if (code < 0)
+		code = scope_read_book(s);
+	if (code >= 0)
+		return code;
+	const struct trk_call *c = scope_the_call(s, s->trk);
+	if (!c)
+		return EXIT_FAILED;
+	struct wav *w = wav_new(c->no);
+	struct collecting k = {w, OK};
+	enum err e = w ? book_frames(s->book, true, collect, &k) : ERR_NOMEM;
+	e = e ? e : k.e;
+	if (e)
+		fprintf(stderr, "rung scope: %s: %s\n", s->audio,
+			e == ERR_LIMIT ? "the call is longer than four hours" : err_text(e));
+	code = e ? EXIT_FAILED : put_audio(s, w, c);
+	wav_free(w);
+	return code;
 }

@@ -32,7 +32,8 @@ struct scope {
 	bool is_json, is_ascii, lists_fields, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
-	const char *sipp, *out_path;
+	const char *sipp, *out_path, *audio;
+	bool is_detailed; /* --detail: of streams */
 
 	enum view view;
 	enum format format;
@@ -103,6 +104,7 @@ int scope_run_tui(struct scope *s); /* the exit code */
 
 /* scope_export.c. Both return the exit code. */
 int scope_export_sipp(struct scope *s);
+int scope_export_audio(struct scope *s);
 /* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
 bool scope_is_of_book(const struct scope *s);
 int scope_export_ladder(struct scope *s);

@@ -91,6 +91,7 @@ static int make_walk(struct scope *s)
 		 * there */
 		struct trk_cfg cfg = {.is_live = s->live && scope_view_is_of_calls(s->view),
 				      .has_media = !s->live,
+				      .finds_media = s->view == V_STREAMS,
 				      .report_all = true,
 				      .on_verdict = on_verdict,
 				      .arg = s};

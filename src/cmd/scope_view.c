@@ -218,6 +218,13 @@ static void sum_up_streams(struct scope *s)
 		}
 		flush_if_full(s);
 	}
+	if (s->flt || s->who)
+		return;
+	for (const struct trk_stream *x = trk_orphan_first(s->trk); x;
+	     x = trk_orphan_next(s->trk, x)) {
+		view_stream(&s->out, s->trk, x, &s->view_opts);
+		flush_if_full(s);
+	}
 }
 
 static void sum_up_stats(struct scope *s)

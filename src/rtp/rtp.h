@@ -7,9 +7,9 @@
 
 #define RTP_HDR_MIN 12
 
-enum rtp_kind { RTP_UNKNOWN, RTP_STUN, RTP_ZRTP, RTP_DTLS, RTP_TURN, RTP_RTP, RTP_RTCP };
+enum rtp_kind { RTP_UNKNOWN, RTP_STUN, RTP_ZRTP, RTP_DTLS, RTP_TURN, RTP_RTP, RTP_RTCP, RTP_T38 };
 /* Which protocol a datagram on a media port belongs to, by its first two bytes and least lengths.
- * Cheap; a full parse may still refuse it. */
+ * Cheap; a full parse may still refuse it. Never RTP_T38: only SDP tells UDPTL from others. */
 enum rtp_kind rtp_demux(const void *p, size_t n);
 
 struct rtp_hdr {

@@ -122,6 +122,7 @@ static void on_datagram(struct cap_walk *w)
 	const struct cap_pkt *k = &f->pkt;
 	struct trk_packet p = {
 		.at_us = (uint64_t)(f->rec.at_ns / 1'000),
+		.at_ns = (uint16_t)(f->rec.at_ns % 1'000),
 		.frame_no = f->rec.no,
 		.from = k->src,
 		.to = k->dst,
@@ -133,6 +134,7 @@ static void on_datagram(struct cap_walk *w)
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);
+	f->stream = w->trk ? trk_media_stream(w->trk) : NULL;
 }
 
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
@@ -228,11 +230,14 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->n_msgs = 0;
 	f->media = RTP_UNKNOWN;
 	f->tls = NULL;
+	f->stream = NULL;
 	f->is_ws = f->is_whole = false;
 	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
+		if (w->trk)
+			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
 		w->is_over = true;
 		return late_frame(w);
 	}
@@ -245,6 +250,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)
+		trk_unreachable(w->trk, &f->pkt.src, &f->pkt.dst);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)

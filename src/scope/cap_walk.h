@@ -24,6 +24,7 @@ struct cap_frame {
 	struct trk *trk;                /* the walk's, or NULL */
 	enum rtp_kind media;            /* with a tracker: what a UDP payload on a media port is */
 	struct rtp_hdr rtp;             /* media RTP_RTP */
+	struct trk_stream *stream;      /* media RTP_RTP, RTP_T38: whose packet it is, or NULL */
 	const struct cap_tls_seen *tls; /* NULL: the segment completed no TLS record */
 	bool is_ws;                     /* it completed a WebSocket frame */
 	bool is_whole;                  /* pkt is a datagram that was put together from fragments */

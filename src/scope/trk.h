@@ -4,11 +4,7 @@
  * call that ended is judged, reported and forgotten. One thread per tracker; no clock of its own:
  * time is what the packets say. [RFC3261 12, 17] [RFC6665] */
 
-#include "base/addr.h"
-#include "base/hash.h"
-#include "base/list.h"
-#include "rtp/rtp.h"
-#include "rtp/stats.h"
+#include "scope/trk_stream.h"
 #include "sip/msg.h"
 
 struct trk;
@@ -19,6 +15,7 @@ enum trk_transport { TRK_UDP, TRK_TCP, TRK_TLS, TRK_WS, TRK_WSS };
 
 struct trk_packet {        /* one SIP message as it passed by */
 	uint64_t at_us;    /* wall clock, µs since 1970 */
+	uint16_t at_ns;    /* nanoseconds beyond at_us, where they are known */
 	uint32_t frame_no; /* of the capture, from 1; live: any rising number */
 	struct addr from, to;
 	enum trk_transport transport;
@@ -37,6 +34,7 @@ typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_cal
 struct trk_cfg {
 	bool is_live;         /* forget calls after they ended and were judged */
 	bool has_media;       /* trk_media is called too: SDP is read for its addresses */
+	bool finds_media;     /* ... and RTP is found by its looks where no SDP was seen */
 	bool is_quick;        /* live: registrations that go well are counted, not tracked */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
@@ -53,12 +51,15 @@ void trk_free(struct trk *t);
  * trk_tick does. */
 enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call);
 /* A datagram that is no SIP: what it is, when it goes to or from a media address that an SDP body
- * named (p->msg is ignored). RTP is counted into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN
- * otherwise, and always without has_media. */
+ * named, or, with finds_media, looks like RTP for long enough (p->msg is ignored). RTP is counted
+ * into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN otherwise, and always without has_media.
+ */
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
 /* Whether RTP of that payload type between these addresses carries telephone events, as far as SDP
  * said. [RFC4733] */
 bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt);
+/* An ICMP error: a datagram from `from` could not be delivered to `to`. */
+void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *to);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */
@@ -157,21 +158,6 @@ struct trk_peer { /* one end of a hop */
 
 enum trk_side { TRK_SIDE_CALLER, TRK_SIDE_CALLEE };
 
-struct trk_stream {              /* RTP of one source in one direction of a call */
-	struct trk_stream *next; /* of the call, newest first */
-	struct trk_call *call;
-	struct addr from, to; /* of its first packet */
-	uint32_t ssrc;
-	uint8_t pt, side; /* side: enum trk_side that receives it */
-	uint8_t n_paths;  /* address pairs that it came on (ICE, a moved phone) */
-	uint8_t media;    /* enum sdp_type */
-	char codec[16];   /* "PCMU"; empty when unknown */
-	char digits[32];  /* DTMF of RFC 4733, in order */
-	uint32_t last_event_ts, n_events;
-	uint32_t first_frame, last_frame;
-	struct rtp_stats stats;
-};
-
 /* Everything seen under one Call-ID. What every message touches stands first, together. */
 struct trk_call {
 	struct hnode node;
@@ -209,10 +195,16 @@ struct trk_call {
 	struct trk_text *text;
 	struct str from_user, to_user; /* of the first request */
 	struct str from_host, to_host;
-	struct trk_call *next_no; /* file: the next in order of appearance */
-	struct trk_stream *streams;
+	struct trk_call *next_no;   /* file: the next in order of appearance */
+	struct trk_stream *streams; /* newest first */
+	uint16_t n_streams;
 	struct trk_media *media;
 	struct trk_codecs *codecs;
+	struct trk_key *keys;
+	uint32_t unseen_sent[2]; /* packets that SRs tell of, in streams that were not seen here */
+	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
+	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
+	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
 };
 
 const struct trk_cfg *trk_cfg(const struct trk *t);

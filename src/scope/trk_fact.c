@@ -103,6 +103,24 @@ static void keep_body_line(const struct trk_intake *i)
 		keep(i, TRK_F_BODY, line);
 }
 
+/* A digit in an INFO: "Signal=5" of application/dtmf-relay, or the digit alone of application/dtmf.
+ * A proxy's copy has the same CSeq from the same side. */
+static void keep_info_digit(const struct trk_intake *i)
+{
+	struct trk_call *c = i->c;
+	uint32_t which = i->m->cseq << 1 | !!(i->e->flags & TRK_EV_CALLER);
+	struct str type = sip_value(i->m, SIP_HDR_CONTENT_TYPE);
+	if (!str_istarts(type, STR("application/dtmf")) || c->info_seen == which)
+		return;
+	c->info_seen = which;
+	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
+	if (str_istarts(line, STR("signal")))
+		line = str_trim(str_skip(str_trim(str_skip(line, 6)), 1)); /* the '=' */
+	size_t n = str_c(c->info_digits).n;
+	if (line.n && rtp_event_of_digit(line.p[0]) >= 0 && n < sizeof c->info_digits - 1)
+		c->info_digits[n] = line.p[0];
+}
+
 static void request_facts(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
@@ -132,6 +150,9 @@ static void request_facts(const struct trk_intake *i)
 		break;
 	case SIP_REFER:
 		keep_uri(i, TRK_F_REFER_TO, SIP_HDR_REFER_TO);
+		break;
+	case SIP_INFO:
+		keep_info_digit(i);
 		break;
 	case SIP_BYE:
 	case SIP_CANCEL:
@@ -239,7 +260,7 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
 		keep(i, TRK_F_CODECS, buf_view(&b));
 	}
-	trk_media_learn(i->t, i->c, side);
+	trk_media_learn(i->t, i->c, side, &i->p->from);
 }
 
 struct glance { /* what stands out in a body */

@@ -1,79 +1,45 @@
 /* Media: which datagrams are RTP, and whose.
  *
  *	ports   hash by address:port ─► struct port ─► struct trk_media (call, side, codecs), newest
- *first: one for each call that named it in SDP, for ports are used again flows   hash by address
- *pair ─► struct flow: what was found for this pair, and its last stream
+ *	        first: one for each call that named it in SDP, for ports are used again
+ *	flows   hash by address pair ─► struct flow: what was found for this pair, and its last
+ *streams
  *
  * A datagram looks up its flow; a flow that is new, or older than the newest SDP, looks up its
  * destination and then its source among the ports. Behind NAT packets come from elsewhere than the
- * SDP says, but they go where it says; so the destination counts first. From then on a packet costs
- * one look-up, whether there are 40 streams or 2,000. ICE candidates are ports like the c= line's.
- *
- * A stream is one SSRC received by one side of a call: when the addresses change in mid-call (ICE),
- * it goes on.
+ * SDP says, but they go where it says; so the destination counts first. An SDP that names a private
+ * address and came from a public one stands for that one, too, with the same port: many a NAT keeps
+ * it. From then on a packet costs one look-up, whether there are 40 streams or 2,000. ICE
+ *candidates are ports like the c= line's. What no SDP named is left to trk_find.c.
  *
  * Invariants:
  * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
- *and are cut loose before it is freed. A port without one is freed.
- * 2. At most MAX_FLOWS flows; the one silent longest goes. Streams belong to their call.
+ *    and are cut loose before it is freed. A port without one is freed.
+ * 2. At most MAX_FLOWS flows; one that was silent for long goes. Streams belong to their call.
  *
- * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [RFC4733]
+ * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [ITU-T T.38]
  */
 #include "base/assert.h"
-#include "scope/trk_priv.h"
+#include "scope/cap_srtp.h"
+#include "scope/trk_media_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FLOWS  65'536u
-#define MAX_CODECS 12
-#define MAX_PORTS  64  /* of one call: media times candidates times hops */
-#define MAX_CAND   8   /* candidates read of one medium */
-#define NO_PT      255 /* of a stream before its first packet */
-
-struct codec {
-	uint8_t pt;
-	uint32_t clock;
-	char name[16];
-};
-
-struct trk_codecs { /* of one m= line, shared by its ports; freed with its call */
-	struct trk_codecs *next;
-	unsigned n;
-	struct codec v[];
-};
-
-struct port {
-	struct hnode node;
-	struct addr addr;
-	struct link media; /* never empty */
-};
-
-struct trk_media {              /* an address that one side of a call receives at */
-	struct trk_media *next; /* of the call */
-	struct link of_port, flows;
-	struct port *port;
-	struct trk_call *call;
-	const struct trk_codecs *codecs; /* may be NULL */
-	uint8_t side, type;
-};
-
-struct flow {
-	struct hnode node;
-	struct link age, of; /* of: its media's list */
-	struct addr from, to;
-	struct trk_media *media; /* NULL: not media */
-	bool is_to_media;        /* media->addr is the destination */
-	uint32_t gen;
-	struct trk_stream *last;
-};
+#define MAX_FLOWS   65'536u
+#define RENEW_AFTER 65'536u /* datagrams */
+#define MAX_CODECS  12
+#define MAX_PORTS   64 /* of one call: media times candidates times hops */
+#define MAX_CAND    8  /* candidates read of one medium */
 
 enum err trk_media_init(struct trk *t)
 {
 	list_init(&t->flow_ages);
 	if (!t->cfg.has_media)
 		return OK;
-	enum err e = htab_init(&t->ports, 64);
+	enum err e = trk_streams_init(t);
+	if (!e)
+		e = htab_init(&t->ports, 64);
 	return e ? e : htab_init(&t->flows, 64);
 }
 
@@ -82,6 +48,7 @@ static void flow_free(struct trk *t, struct flow *f)
 	htab_del(&t->flows, &f->node);
 	list_del(&f->age);
 	list_del(&f->of);
+	trk_probe_drop(f);
 	free(f);
 }
 
@@ -93,6 +60,7 @@ void trk_media_fini(struct trk *t)
 		flow_free(t, LIST_ENTRY(t->flow_ages.next, struct flow, age));
 	htab_fini(&t->ports);
 	htab_fini(&t->flows);
+	trk_streams_fini(t);
 }
 
 static void media_free(struct trk *t, struct trk_media *m)
@@ -114,7 +82,7 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 			struct flow *f = LIST_ENTRY(l, struct flow, of);
 			list_del(&f->of);
 			f->media = NULL;
-			f->last = NULL;
+			memset(f->last, 0, sizeof f->last);
 			f->gen = 0;
 		}
 		media_free(t, m);
@@ -124,11 +92,8 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 		c->codecs = k->next;
 		free(k);
 	}
-	while (c->streams) {
-		struct trk_stream *s = c->streams;
-		c->streams = s->next;
-		free(s);
-	}
+	trk_keys_forget(c);
+	trk_streams_forget(t, c);
 }
 
 /* Keyed, so that nobody can aim at one bucket. */
@@ -176,6 +141,7 @@ static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, str
 			continue;
 		v[n].pt = f.pt;
 		v[n].clock = f.clock;
+		v[n].channels = f.channels;
 		str_copy(v[n++].name, sizeof v[0].name, f.name);
 	}
 	struct trk_codecs *k = malloc(sizeof *k + n * sizeof v[0]);
@@ -224,7 +190,8 @@ static struct trk_media *media_new(struct trk *t, struct trk_call *c, enum trk_s
 
 struct medium { /* an m= line being learnt */
 	enum trk_side side;
-	uint8_t type;
+	uint8_t type, crypt;
+	bool is_t38, is_guess;
 	const struct trk_codecs *codecs;
 };
 
@@ -242,6 +209,9 @@ static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d
 	if (!m)
 		return;
 	m->type = d->type;
+	m->crypt = d->crypt;
+	m->is_t38 = d->is_t38;
+	m->is_guess = d->is_guess;
 	m->codecs = d->codecs;
 	t->media_gen++;
 }
@@ -257,25 +227,71 @@ static bool candidate_addr(struct str v, struct addr *a)
 	       str_u32(word[5], &port) && port && port < 65'536 && (a->port = (uint16_t)port);
 }
 
-void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side)
+static enum trk_crypt crypt_of(const struct sdp_media *m)
+{
+	if (m->has_crypto)
+		return TRK_SDES;
+	bool is_dtls =
+		m->has_fingerprint || sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_DTLS;
+	return is_dtls ? TRK_DTLS : TRK_PLAIN;
+}
+
+static bool is_udptl(const struct sdp_media *m)
+{
+	return m->type == SDP_IMAGE && str_ieq(m->proto_text, STR("udptl"));
+}
+
+static void learn_medium(struct trk *t, struct trk_call *c, unsigned i, struct medium *d)
 {
 	const struct sdp *s = &t->sdp;
-	for (unsigned i = 0; i < s->n_media; i++) {
-		const struct sdp_media *m = &s->media[i];
-		if (!m->port || !(sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP))
+	const struct sdp_media *m = &s->media[i];
+	struct addr a = m->conn.addr;
+	a.port = m->port;
+	learn_port(t, c, d, &a);
+	if (!d->is_t38 && m->rtcp.port != m->port)
+		learn_port(t, c, d, &m->rtcp);
+	struct str v;
+	unsigned at = 0;
+	for (unsigned n = 0; n < MAX_CAND && sdp_attr_next(s, (int)i, SDP_A_CANDIDATE, &at, &v);
+	     n++)
+		if (candidate_addr(v, &a))
+			learn_port(t, c, d, &a);
+}
+
+/* Behind a NAT that keeps port numbers, a private address is seen as the one that the SDP came
+ * from. */
+static void learn_guess(struct trk *t, struct trk_call *c, const struct sdp_media *m,
+			struct medium *d, const struct addr *source)
+{
+	if (!addr_is_private(&m->conn.addr) || addr_is_private(source) || addr_is_loopback(source))
+		return;
+	struct addr a = *source;
+	d->is_guess = true;
+	a.port = m->port;
+	learn_port(t, c, d, &a);
+	if (m->rtcp.port && m->rtcp.port != m->port) {
+		a.port = m->rtcp.port;
+		learn_port(t, c, d, &a);
+	}
+}
+
+void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
+		     const struct addr *source)
+{
+	for (unsigned i = 0; i < t->sdp.n_media; i++) {
+		const struct sdp_media *m = &t->sdp.media[i];
+		bool is_rtp = sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP;
+		if (!m->port || (!is_rtp && !is_udptl(m)))
 			continue;
-		struct medium d = {side, m->type, read_codecs(s, i, c)};
-		struct addr a = m->conn.addr;
-		a.port = m->port;
-		learn_port(t, c, &d, &a);
-		if (m->rtcp.port != m->port)
-			learn_port(t, c, &d, &m->rtcp);
-		struct str v;
-		unsigned at = 0;
-		for (unsigned n = 0;
-		     n < MAX_CAND && sdp_attr_next(s, (int)i, SDP_A_CANDIDATE, &at, &v); n++)
-			if (candidate_addr(v, &a))
-				learn_port(t, c, &d, &a);
+		struct medium d = {.side = side,
+				   .type = m->type,
+				   .crypt = (uint8_t)crypt_of(m),
+				   .is_t38 = !is_rtp,
+				   .codecs = is_rtp ? read_codecs(&t->sdp, i, c) : NULL};
+		learn_medium(t, c, i, &d);
+		learn_guess(t, c, m, &d, source);
+		if (m->has_crypto)
+			trk_keys_learn(t, c, side, i);
 	}
 }
 
@@ -294,9 +310,14 @@ static void look_up(struct trk *t, struct flow *f)
 		return;
 	list_del(&f->of);
 	f->media = m;
-	f->last = NULL;
-	if (m)
+	if (m) {
 		list_push(&m->flows, &f->of);
+		if (f->is_content)
+			trk_streams_adopt(t, f);
+		trk_probe_drop(f);
+		f->is_content = false;
+	}
+	memset(f->last, 0, sizeof f->last);
 }
 
 static struct flow *flow_of(struct trk *t, const struct addr *from, const struct addr *to)
@@ -308,7 +329,10 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 			continue;
 		if (f->gen != t->media_gen)
 			look_up(t, f);
-		if (t->flow_ages.prev != &f->age) {
+		/* moving costs the neighbours' cache lines: a place in the list is renewed now
+		 * and then */
+		if (t->n_datagrams - f->renewed > RENEW_AFTER) {
+			f->renewed = t->n_datagrams;
 			list_del(&f->age);
 			list_push(&t->flow_ages, &f->age);
 		}
@@ -322,122 +346,99 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 	f->from = *from;
 	f->to = *to;
 	list_init(&f->of);
+	f->renewed = t->n_datagrams;
 	list_push(&t->flow_ages, &f->age);
 	htab_add(&t->flows, &f->node, h);
 	look_up(t, f);
 	return f;
 }
 
-/* The receiver's numbers count; where it named none, the sender's. [RFC3264 5.1] */
-static const struct codec *codec_of(const struct trk_call *c, uint8_t side, uint8_t pt)
+struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to)
 {
-	for (int pass = 0; pass < 2; pass++)
-		for (const struct trk_media *m = c->media; m; m = m->next)
-			for (unsigned i = 0;
-			     m->codecs && i < m->codecs->n && (m->side == side) == !pass; i++)
-				if (m->codecs->v[i].pt == pt)
-					return &m->codecs->v[i];
+	for (struct hnode *n = htab_first(&t->flows, hash_pair(t, from, to)); n; n = htab_next(n)) {
+		struct flow *f = CONTAINER_OF(n, struct flow, node);
+		if (addr_eq(&f->from, from) && addr_eq(&f->to, to))
+			return f;
+	}
 	return NULL;
 }
 
-static void set_codec(struct trk_stream *s, uint8_t pt)
+static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
+			    struct rtp_hdr *rtp)
 {
-	const struct codec *k = codec_of(s->call, s->side, pt);
-	struct sdp_fmt f;
-	uint32_t clock = k ? k->clock : sdp_static_pt(pt, &f) ? f.clock : 0;
-	struct str name = k ? str_c(k->name) : sdp_static_pt(pt, &f) ? f.name : STR_NONE;
-	s->pt = pt;
-	str_copy(s->codec, sizeof s->codec, name);
-	rtp_stats_clock(&s->stats, clock ? clock : 8'000);
-}
-
-static struct trk_stream *stream_of(struct flow *f, const struct trk_packet *p,
-				    const struct rtp_hdr *h)
-{
-	struct trk_call *c = f->media->call;
-	uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
-	for (struct trk_stream *s = c->streams; s; s = s->next)
-		if (s->ssrc == h->ssrc && s->side == side) {
-			if (!addr_eq(&s->from, &p->from) || !addr_eq(&s->to, &p->to))
-				s->n_paths = (uint8_t)(s->n_paths < 255 ? s->n_paths + 1 : 255);
-			return s;
-		}
-	struct trk_stream *s = calloc(1, sizeof *s);
-	if (!s)
-		return NULL;
-	*s = (struct trk_stream){.next = c->streams,
-				 .call = c,
-				 .from = p->from,
-				 .to = p->to,
-				 .ssrc = h->ssrc,
-				 .side = side,
-				 .media = f->media->type,
-				 .n_paths = 1,
-				 .pt = NO_PT,
-				 .first_frame = p->frame_no};
-	rtp_stats_init(&s->stats, 8'000);
-	c->streams = s;
-	return s;
-}
-
-/* A digit is sent in several packets with one timestamp. [RFC4733 2.5.1] */
-static void on_event(struct trk_stream *s, const struct rtp_hdr *h)
-{
-	struct rtp_event ev;
-	if (rtp_event_parse(h->payload, &ev) || (s->n_events && s->last_event_ts == h->ts))
-		return;
-	s->last_event_ts = h->ts;
-	char digit = rtp_event_digit(ev.event);
-	if (digit && s->n_events < sizeof s->digits - 1)
-		s->digits[s->n_events] = digit;
-	s->n_events++;
-}
-
-static void on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
-		   const struct rtp_hdr *h)
-{
-	struct trk_stream *s = f->last;
-	if (!s || s->ssrc != h->ssrc)
-		s = f->last = stream_of(f, p, h);
-	if (!s)
-		return;
-	t->stats.n_rtp++;
-	s->last_frame = p->frame_no;
-	if (h->pt != s->pt) {
-		const struct codec *k = codec_of(s->call, s->side, h->pt);
-		if (k && str_ieq(str_c(k->name), STR("telephone-event")))
-			on_event(s, h);
-		else if (!k || !str_ieq(str_c(k->name), STR("CN")))
-			set_codec(s, h->pt);
-	}
-	rtp_stats_add(&s->stats, h->seq, h->ts, (uint32_t)h->payload.n, p->at_us);
-}
-
-enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
-{
-	if (!t->cfg.has_media)
-		return RTP_UNKNOWN;
-	struct flow *f = flow_of(t, &p->from, &p->to);
-	if (!f || !f->media)
-		return RTP_UNKNOWN;
-	enum rtp_kind kind = rtp_demux(p->bytes.p, p->bytes.n);
 	struct rtp_hdr h;
-	if (kind != RTP_RTP)
-		return kind;
 	if (rtp_parse(p->bytes.p, p->bytes.n, &h))
 		return RTP_UNKNOWN;
-	on_rtp(t, f, p, &h);
+	if (!f->media && !f->is_content) {
+		if (!trk_probe_add(f, p, &h))
+			return RTP_UNKNOWN;
+		f->is_content = true;
+		trk_probe_replay(t, f);
+	}
+	t->media_stream = trk_stream_add(t, f, p, &h);
 	if (rtp)
 		*rtp = h;
 	return RTP_RTP;
 }
 
-bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt)
+/* A UDPTL packet: sequence number, then a length and so much of a primary packet. [T.38 9.1] */
+static bool is_t38(const struct flow *f, const uint8_t *b, size_t n)
 {
-	struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
-	if (!f || !f->media)
-		return false;
-	uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
-	const struct codec *k = codec_of(f->media->call, side, pt);
-	return k && str_ieq(str_c(k->name), STR("telephone-event"));
+	return f->media && f->media->is_t38 && n >= 4 && b[2] < 128 && b[2] + 3u <= n;
+}
+
+static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_packet *p)
+{
+	if (f->media) {
+		uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
+		trk_rtcp_add(t, f->media->call, side, p);
+		return RTP_RTCP;
+	}
+	/* of streams that were found by their looks: on the same ports, or on the next ones */
+	struct addr from = p->from, to = p->to;
+	from.port--;
+	to.port--;
+	const struct flow *rtp = f->is_content ? f : trk_flow_find(t, &from, &to);
+	if (!rtp || !rtp->is_content)
+		return RTP_UNKNOWN;
+	trk_rtcp_add(t, NULL, 0, p);
+	return RTP_RTCP;
+}
+
+enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
+	t->media_stream = NULL;
+	if (!t->cfg.has_media)
+		return RTP_UNKNOWN;
+	t->n_datagrams++;
+	struct flow *f = flow_of(t, &p->from, &p->to);
+	if (!f || (!f->media && !t->cfg.finds_media))
+		return RTP_UNKNOWN;
+	const uint8_t *b = (const uint8_t *)p->bytes.p;
+	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
+	if (kind == RTP_RTP)
+		return on_rtp(t, f, p, rtp);
+	if (kind == RTP_RTCP)
+		return on_rtcp(t, f, p);
+	if (is_t38(f, b, p->bytes.n)) {
+		t->media_stream = trk_stream_add_t38(t, f, p, (uint16_t)(b[0] << 8 | b[1]));
+		return RTP_T38;
+	}
+	return f->media || f->is_content ? kind : RTP_UNKNOWN;
+}
+
+struct trk_stream *trk_media_stream(const struct trk *t)
+{
+	return t->media_stream;
+}
+
+void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	struct flow *f = t->cfg.has_media ? trk_flow_find(t, from, to) : NULL;
+	if (!f)
+		return;
+	if (f->last[0])
+		f->last[0]->n_unreachable++;
+	if (f->media)
+		f->media->call->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
 }

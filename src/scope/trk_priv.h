@@ -72,7 +72,20 @@ struct trk {
 	struct htab ports; /* struct trk_media by address */
 	struct htab flows; /* struct flow by address pair */
 	struct link flow_ages;
-	uint32_t media_gen; /* moves when a port becomes known: flows are looked at again */
+	uint32_t n_datagrams;
+	uint64_t n_capture_lost;
+	uint32_t media_gen;  /* moves when a port becomes known: flows are looked at again */
+	struct htab streams; /* by owner and SSRC */
+	struct link orphans;
+	struct trk_stream *media_stream;
+	uint32_t n_streams, n_orphans;
+	struct trk_gap { /* that several streams have at once */
+		uint64_t from_us, to_us;
+		uint32_t no, n;                             /* n: streams in it */
+		uint32_t second, n_active, n_active_before; /* streams that sent in a second */
+		uint32_t *common; /* numbers of gaps that all had, rising */
+		uint32_t n_common, common_cap;
+	} gap;
 };
 
 /* trk.c */
@@ -121,6 +134,8 @@ void trk_quick_flush(struct trk *t);
 /* trk_media.c */
 enum err trk_media_init(struct trk *t);
 void trk_media_fini(struct trk *t);
-/* The SDP in t->sdp was written by `side` of the call: its addresses become known. */
-void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side);
+/* The SDP in t->sdp was written by `side` of the call and came from `source`: its addresses become
+ * known. */
+void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
+		     const struct addr *source);
 void trk_media_forget(struct trk *t, struct trk_call *c);

@@ -159,7 +159,7 @@ static struct str other_proto(const struct cap_frame *fr)
 		[RTP_UNKNOWN] = STR_INIT("UDP"), [RTP_STUN] = STR_INIT("STUN"),
 		[RTP_ZRTP] = STR_INIT("ZRTP"),   [RTP_DTLS] = STR_INIT("DTLS"),
 		[RTP_TURN] = STR_INIT("TURN"),   [RTP_RTP] = STR_INIT("RTP"),
-		[RTP_RTCP] = STR_INIT("RTCP")};
+		[RTP_RTCP] = STR_INIT("RTCP"),   [RTP_T38] = STR_INIT("T.38")};
 	if (k->has_icmp || k->has_icmp6)
 		return k->has_icmp ? STR("ICMP") : STR("ICMP6");
 	if (k->is_fragment)
@@ -245,6 +245,8 @@ void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const str
 				(double)(c->answer_us - c->first_us) / 1e6);
 		if (c->answer_us && c->end_us >= c->answer_us)
 			buf_fmt(b, ",\"talked\":%.6f", (double)(c->end_us - c->answer_us) / 1e6);
+		if (c->info_digits[0])
+			buf_fmt(b, ",\"info_dtmf\":\"%s\"", c->info_digits);
 		buf_str(b, STR(",\"verdict\":"));
 		vrd_put_json(b, t, c, v);
 		buf_str(b, STR("}\n"));

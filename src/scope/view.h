@@ -7,6 +7,7 @@
 
 struct view_opts {
 	bool is_json, is_ascii;
+	bool is_detailed; /* streams: every figure, several lines each */
 };
 
 /* One line per SIP message of the frame: frame, time since the first frame, source, destination,
@@ -27,6 +28,7 @@ void view_csv_head(struct buf *b);
 void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v);
 /* A field of it: quoted where it must be, and no formula. */
 void view_csv_text(struct buf *b, struct str s);
+/* Figures of an RTP stream: one line, or with is_detailed a paragraph; as JSON all of them. */
 void view_stream_head(struct buf *b, const struct view_opts *o);
 void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		 const struct view_opts *o);

@@ -2,10 +2,13 @@
  * bounds; what we read can be written again and reads the same. The same bytes, taken as a row of
  * sequence numbers, must leave the statistics consistent. */
 
+#include "rtp/loss.h"
 #include "rtp/rtcp.h"
 #include "rtp/rtp.h"
 #include "rtp/stats.h"
 #include "rtp/stun.h"
+#include "rtp/trace.h"
+#include "rtp/xr.h"
 
 #include "base/assert.h"
 
@@ -57,6 +60,35 @@ static void check_report(const struct rtcp_pkt *p)
 	}
 }
 
+static void check_extended(const struct rtcp_pkt *p)
+{
+	char mem[64];
+	struct buf b;
+	struct xr_block k, again_k;
+	struct xr_voip v, again;
+	struct rtcp_block d;
+	struct rtcp_pkt pkt;
+	uint64_t ntp;
+	size_t at = 0, before = 0;
+	while (xr_next(p, &at, &k) == OK) {
+		ASSERT(at > before && at <= p->body.n);
+		before = at;
+		ASSERT(k.body.p >= p->body.p && k.body.p + k.body.n <= p->body.p + p->body.n);
+		for (unsigned i = 0; xr_dlrr(&k, i, &d) == OK; i++)
+			ASSERT(12 * i < k.body.n);
+		if (xr_reference_time(&k, &ntp) == OK)
+			ASSERT(k.type == XR_REFERENCE_TIME);
+		if (xr_voip_parse(&k, &v))
+			continue;
+		size_t pos = 0, in = 0;
+		buf_init_fixed(&b, mem, sizeof(mem));
+		xr_put_voip(&b, p->ssrc, &v);
+		ASSERT(rtcp_next(b.p, b.n, &pos, &pkt) == OK && pos == b.n);
+		ASSERT(xr_next(&pkt, &in, &again_k) == OK && !xr_voip_parse(&again_k, &again));
+		ASSERT(again.ssrc == v.ssrc && again.r == v.r && again.buffer_ms == v.buffer_ms);
+	}
+}
+
 static void check_rtcp(const uint8_t *p, size_t n)
 {
 	struct rtcp_pkt pkt;
@@ -69,6 +101,7 @@ static void check_rtcp(const uint8_t *p, size_t n)
 		before = at;
 		ASSERT((const uint8_t *)pkt.body.p + pkt.body.n <= p + n);
 		check_report(&pkt);
+		check_extended(&pkt);
 		if (rtcp_sr_parse(&pkt, &sr) == OK)
 			ASSERT(sr.ssrc == pkt.ssrc);
 		if (rtcp_sdes_find(&pkt, pkt.ssrc, RTCP_CNAME, &s) == OK)
@@ -98,13 +131,23 @@ static void check_stun(const uint8_t *p, size_t n)
 static void check_stats(const uint8_t *p, size_t n)
 {
 	struct rtp_stats s;
+	struct rtp_loss l = {0};
+	struct rtp_loss_sum sum;
+	struct rtp_trace t = {0};
 	uint64_t now = 1, added = 0, dubious = 0;
 	uint16_t seq = 0;
 	rtp_stats_init(&s, 8000);
+	rtp_trace_clock(&t, 8000);
 	for (size_t i = 0; i + 3 <= n; i += 3) {
 		seq = (uint16_t)(seq + (p[i] < 200 ? p[i] % 8 - 2 : p[i] << 8 | p[i + 1]));
 		now += p[i + 2] * 1000u;
-		dubious += rtp_stats_add(&s, seq, seq * 160u, p[i + 1], now) == RTP_DUBIOUS;
+		uint64_t window = s.seen;
+		uint32_t top = rtp_stats_ext_seq(&s);
+		enum rtp_seen seen = rtp_stats_add(&s, seq, seq * 160u, p[i + 1], now);
+		if (added)
+			rtp_loss_follow(&l, &s, window, top, seen);
+		rtp_trace_add(&t, seq * 160u, p[i + 1] & 15, (int64_t)now * 1000);
+		dubious += seen == RTP_DUBIOUS;
 		added++;
 		ASSERT(s.dup < s.received && s.received + dubious >= added);
 		/* repeats older than the window count as late */
@@ -113,6 +156,10 @@ static void check_stats(const uint8_t *p, size_t n)
 		ASSERT(rtp_stats_lost(&s) <= rtp_stats_expected(&s));
 		ASSERT(s.seen & 1);
 	}
+	rtp_loss_sum(&l, &s, &sum);
+	ASSERT(sum.lost <= l.packets + 64 && sum.burst_r >= 1 && sum.n_runs <= sum.lost);
+	ASSERT(sum.longest <= sum.lost && sum.burst_density <= 1 && sum.gap_density <= 1);
+	ASSERT(t.jitter >= 0 && t.max_jitter >= 0 && t.n == added && t.n_discarded <= added);
 	uint8_t f = rtp_stats_fraction(&s);
 	ASSERT(rtp_stats_fraction(&s) == 0 && (f == 0 || rtp_stats_expected(&s) > s.received));
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# rung's decode against tshark's, capture by capture: the same SIP messages, the same values of fields, and for a list of filters
-# the same frames. TAP, three tests per capture, and at the end whether the list of filters says anything at all.
+# rung's decode against tshark's, capture by capture: the same SIP messages, the same values of fields, the same RTP
+# streams (packets and losses exactly, jitter within 1 %), and for a list of filters the same frames. TAP, four tests per capture, and at the end whether the list of filters says anything at all.
 #
 #   scope-tshark.sh [CAPTURE ...]     default: tests/data/captures, and where it is there $RUNG_SHARED/captures with its field
 #
@@ -111,6 +111,39 @@ compare_fields() { # capture name field ...: one line per frame, each field comp
 mapfile -t messages < <(sed -n '/^# \[messages\]/,/^# \[/p' "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
 mapfile -t frames < <(sed -n '/^# \[frames\]/,/^# \[/p' "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
 
+# Streams: one line for each, sorted: source destination SSRC packets lost mean-jitter max-jitter [paths]. tshark counts without
+# its conversations knowing of SDP too; a duplicate is a loss of -1 for it, which rung has as lost_rtcp.
+tshark_streams() {
+	tshark -r "$1" -o rtp.heuristic_rtp:TRUE --enable-heuristic rtp_udp -q -z rtp,streams 2>/dev/null | awk '
+		{ for (i = 8; i <= NF; i++) if ($i ~ /^\(.*%\)$/) {
+			j = $(i + 5) < 0 ? 0 : $(i + 5)
+			print $3 ":" $4, $5 ":" $6, tolower($7), $(i - 2), $(i - 1), j, $(i + 6); break } }'
+}
+rung_streams() {
+	"$RUNG" scope -r "$1" --streams --json 2>/dev/null | awk '
+		function get(key) { # "key":value or "key":"value"
+			if (!match($0, "\"" key "\":\"?[^,\"}]*")) return 0
+			v = substr($0, RSTART, RLENGTH); sub(/^[^:]*:"?/, "", v); return v }
+		{ print get("from"), get("to"), get("ssrc"), get("packets"), get("lost_rtcp"), get("mean_jitter_ms"),
+			get("max_jitter_ms"), get("paths") }'
+}
+compare_streams() { # capture name: prints what differs
+	tshark_streams "$1" >"$work/tshark"
+	rung_streams "$1" >"$work/rung"
+	awk '
+		function off(a, b) { d = a - b; if (d < 0) d = -d; return d > 0.0011 && d > b / 100 }
+		FNR == NR { at[$1, $2, $3] = $0; n[$3] += $4; paths[$3] = $8 > paths[$3] ? $8 : paths[$3]; left[$1 " " $2 " " $3]; next }
+		paths[$3] > 1 { m[$3] += $4; delete left[$1 " " $2 " " $3]; next } # one stream over several paths: several for tshark
+		!(($1, $2, $3) in at) { print "only tshark: " $0; next }
+		{ split(at[$1, $2, $3], r, " "); delete left[$1 " " $2 " " $3] }
+		r[4] != $4 || r[5] != $5 || off(r[6], $6) || off(r[7], $7) { print "tshark: " $0; print "rung:   " at[$1, $2, $3] }
+		END { for (s in m) if (m[s] != n[s]) print "packets of " s ": tshark " m[s] ", rung " n[s]
+			for (k in left) print "only rung: " k }' "$work/rung" "$work/tshark" >"$work/diff"
+	[ ! -s "$work/diff" ] || known "$2" streams && return 0
+	sed 's/^/# /' "$work/diff"
+	return 1
+}
+
 captures=("$@")
 if [ $# = 0 ]; then
 	captures=("$top"/tests/data/captures/*.pcap*)
@@ -130,6 +163,8 @@ for file in "${captures[@]}"; do
 	result $((bad + $?)) "messages of $name"
 	compare_fields "$file" "$name" "${frames[@]}"
 	result $? "frames of $name"
+	compare_streams "$file" "$name"
+	result $? "streams of $name"
 	compare_filters "$file" "$name"
 	result $? "filters on $name"
 done

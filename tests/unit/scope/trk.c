@@ -434,20 +434,6 @@ TEST(streams_belong_to_their_call)
 	play_end(&p);
 }
 
-TEST_NO_OOM(one_stream_over_two_paths)
-{
-	struct play p;
-	play_begin(&p, NULL);
-	call_until_answer(&p);
-	rtp(&p, 2.1, "192.0.2.21:4000", "192.0.2.43:5000", 7, 10, 0);
-	rtp(&p, 3.1, "198.51.100.1:999", "192.0.2.43:5000", 7, 5, 0); /* behind NAT, mapped anew */
-	const struct trk_stream *s = the_call(&p)->streams;
-	CHECK(s && !s->next);
-	CHECK_EQ(s->n_paths, 2);
-	CHECK_EQ(s->stats.received, 15);
-	play_end(&p);
-}
-
 TEST_NO_OOM(ports_are_used_again)
 {
 	struct play p;
