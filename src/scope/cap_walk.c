@@ -137,6 +137,17 @@ static void on_datagram(struct cap_walk *w)
 		f->media = trk_media(w->trk, &p, &f->rtp);
 }
 
+/* What an ICMP error says about media; nobody sent it, nobody counts it. */
+static void on_quoted(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	struct trk_packet p = {.from = f->pkt.src,
+			       .to = f->pkt.dst,
+			       .bytes = str_of((const char *)f->pkt.p, f->pkt.n)};
+	if (w->trk)
+		f->media = trk_media_quoted(w->trk, &p, &f->rtp);
+}
+
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 {
 	struct cap_walk *w = calloc(1, sizeof *w);
@@ -212,6 +223,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && f->pkt.n)
+		on_quoted(w);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)

@@ -56,6 +56,7 @@ struct trk_media {              /* an address that one side of a call receives a
 	struct trk_call *call;
 	const struct trk_codecs *codecs; /* may be NULL */
 	uint8_t side, type;
+	bool is_secure; /* SRTP */
 };
 
 struct flow {
@@ -226,6 +227,7 @@ struct medium { /* an m= line being learnt */
 	enum trk_side side;
 	uint8_t type;
 	const struct trk_codecs *codecs;
+	bool is_secure;
 };
 
 static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d,
@@ -243,6 +245,7 @@ static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d
 		return;
 	m->type = d->type;
 	m->codecs = d->codecs;
+	m->is_secure = d->is_secure;
 	t->media_gen++;
 }
 
@@ -262,9 +265,10 @@ void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side)
 	const struct sdp *s = &t->sdp;
 	for (unsigned i = 0; i < s->n_media; i++) {
 		const struct sdp_media *m = &s->media[i];
-		if (!m->port || !(sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP))
+		unsigned flags = sdp_proto_flags((enum sdp_proto)m->proto);
+		if (!m->port || !(flags & SDP_PF_RTP))
 			continue;
-		struct medium d = {side, m->type, read_codecs(s, i, c)};
+		struct medium d = {side, m->type, read_codecs(s, i, c), flags & SDP_PF_SECURE};
 		struct addr a = m->conn.addr;
 		a.port = m->port;
 		learn_port(t, c, &d, &a);
@@ -413,23 +417,30 @@ static void on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
 	rtp_stats_add(&s->stats, h->seq, h->ts, (uint32_t)h->payload.n, p->at_us);
 }
 
-enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+static enum rtp_kind kind_of(struct flow *f, const struct trk_packet *p, struct rtp_hdr *h)
 {
-	if (!t->cfg.has_media)
-		return RTP_UNKNOWN;
-	struct flow *f = flow_of(t, &p->from, &p->to);
 	if (!f || !f->media)
 		return RTP_UNKNOWN;
 	enum rtp_kind kind = rtp_demux(p->bytes.p, p->bytes.n);
+	return kind == RTP_RTP && rtp_parse(p->bytes.p, p->bytes.n, h) ? RTP_UNKNOWN : kind;
+}
+
+enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
 	struct rtp_hdr h;
+	struct flow *f = t->cfg.has_media ? flow_of(t, &p->from, &p->to) : NULL;
+	enum rtp_kind kind = kind_of(f, p, &h);
 	if (kind != RTP_RTP)
 		return kind;
-	if (rtp_parse(p->bytes.p, p->bytes.n, &h))
-		return RTP_UNKNOWN;
 	on_rtp(t, f, p, &h);
 	if (rtp)
 		*rtp = h;
 	return RTP_RTP;
+}
+
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
+	return kind_of(t->cfg.has_media ? flow_of(t, &p->from, &p->to) : NULL, p, rtp);
 }
 
 bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt)
@@ -440,4 +451,10 @@ bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to,
 	uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
 	const struct codec *k = codec_of(f->media->call, side, pt);
 	return k && str_ieq(str_c(k->name), STR("telephone-event"));
+}
+
+bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
+	return f && f->media && f->media->is_secure;
 }
