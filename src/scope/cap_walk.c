@@ -137,6 +137,18 @@ static void on_datagram(struct cap_walk *w)
 	f->stream = w->trk ? trk_media_stream(w->trk) : NULL;
 }
 
+/* What an ICMP error says about media; nobody sent it, nobody counts it. */
+static void on_quoted(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	struct trk_packet p = {.from = f->pkt.src,
+			       .to = f->pkt.dst,
+			       .bytes = str_of((const char *)f->pkt.p, f->pkt.n)};
+	trk_unreachable(w->trk, &p.from, &p.to);
+	if (p.bytes.n)
+		f->media = trk_media_quoted(w->trk, &p, &f->rtp);
+}
+
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 {
 	struct cap_walk *w = calloc(1, sizeof *w);
@@ -251,7 +263,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (f->pkt.is_fragment)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
 	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)
-		trk_unreachable(w->trk, &f->pkt.src, &f->pkt.dst);
+		on_quoted(w);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)

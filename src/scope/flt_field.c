@@ -95,19 +95,37 @@ static const struct str others[] = {
 #undef FIELD
 };
 
-/* Names that differ from it in length by little: only those may be a slip of the pen. */
-static struct str nearest(struct str name)
+/* Of names that begin with `stem`, the nearest; those that differ in length by much are no slip of
+ * the pen. */
+static struct str nearest_of(struct str name, struct str stem)
 {
 	struct str near[ARRAY_LEN(fields)];
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		struct str f = fields[i].name;
-		if (str_ieq(f, name))
-			return f;
-		if (f.n <= name.n + 3 && name.n <= f.n + 3)
+		if (str_starts(f, stem) && f.n <= name.n + 3 && name.n <= f.n + 3)
 			near[n++] = f;
 	}
 	return str_nearest(name, near, n);
+}
+
+/* A name in other case, a name that goes on where this one ends, a name of the same protocol, any
+ * name. */
+static struct str nearest(struct str name)
+{
+	struct str longer = STR_NONE;
+	size_t point = str_chr(name, '.');
+	struct str family = str_sub(name, 0, point == SIZE_MAX ? 0 : point + 1);
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		struct str f = fields[i].name;
+		if (str_ieq(f, name))
+			return f;
+		bool goes_on = family.n && name.n > family.n && str_istarts(f, name);
+		if (goes_on && (!longer.n || f.n < longer.n))
+			longer = f;
+	}
+	struct str near = longer.n ? longer : nearest_of(name, family);
+	return near.n ? near : nearest_of(name, STR_NONE);
 }
 
 const struct flt_field *flt_field_find(struct str name, struct str *near)

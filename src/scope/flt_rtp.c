@@ -340,8 +340,12 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 	size_t at = 0;
 	if (fr->media != RTP_RTCP)
 		return 0;
+	bool is_secure = fr->trk && trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst);
 	while (!rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
 		o.layer++;
+		/* of SRTCP only the first eight bytes can be read [RFC3711 3.4] */
+		if (is_secure && (o.layer > 1 || f->arg > RC_SENDER))
+			break;
 		if (f->arg == RC_PROTO)
 			put_proto(&o, p.body.p - 4, p.body.n + 4, p.body.n + 4);
 		else if (f->arg <= RC_SENDER)

@@ -55,6 +55,10 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
  * into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN otherwise, and always without has_media.
  */
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+/* The same for a datagram that an ICMP error quotes: nothing is counted. */
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+/* Whether what goes between these addresses is SRTP, as far as SDP said. [RFC3711] */
+bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to);
 /* Whether RTP of that payload type between these addresses carries telephone events, as far as SDP
  * said. [RFC4733] */
 bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt);

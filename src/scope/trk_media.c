@@ -442,3 +442,18 @@ void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *
 	if (f->media)
 		f->media->call->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
 }
+
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
+	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, &p->from, &p->to) : NULL;
+	if (!f || (!f->media && !f->is_content))
+		return RTP_UNKNOWN;
+	enum rtp_kind kind = rtp_demux(p->bytes.p, p->bytes.n);
+	return kind == RTP_RTP && rtp_parse(p->bytes.p, p->bytes.n, rtp) ? RTP_UNKNOWN : kind;
+}
+
+bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, from, to) : NULL;
+	return f && f->media && f->media->crypt != TRK_PLAIN;
+}

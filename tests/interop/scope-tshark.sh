@@ -64,28 +64,49 @@ secrets_of() { # capture
 	[ -e "${1%.pcap*}.keys" ] && their_keys=(-o "tls.keylog_file:${1%.pcap*}.keys") our_keys=(--keys "${1%.pcap*}.keys")
 }
 
+frames_of() { # capture filter: numbers, a line each
+	"$RUNG" scope -r "$1" "${our_keys[@]}" -Y "$2" -T fields -e frame.number 2>&1
+}
+
+# One filter: whether tshark's frames ($3, with commas) are ours.
+compare_filter() { # capture name frames filter
+	local theirs=${3//,/$'\n'} ours lines
+	ours=$(frames_of "$1" "$4")
+	# messages that were found behind a gap come last
+	[ "$ours" = "$theirs" ] || ours=$(sort -nu <<<"$ours")
+	if [ "$ours" = "$theirs" ]; then
+		lines=${ours//[!$'\n']/}
+		[ -n "$ours" ] && [ ${#lines} -lt $((all - 1)) ] && speaks[$4]=1
+		return 0
+	fi
+	known "$2" "$4" && return 0
+	echo "# $4"
+	echo "#   tshark: ${3:0:150}"
+	echo "#   rung:   $(paste -sd, <<<"${ours:0:150}")"
+	return 1
+}
+
 compare_filters() { # capture name
-	local file=$1 name=$2 bad=0 i=0 all theirs ours lines their_keys our_keys
+	local file=$1 name=$2 bad=0 i=0 all theirs none=() either= their_keys our_keys
 	secrets_of "$file"
-	all=$("$RUNG" scope -r "$file" "${our_keys[@]}" -Y frame -T fields -e frame.number 2>/dev/null | wc -l)
+	all=$(frames_of "$file" frame | wc -l)
 	{ ask_tshark "$file" "$work/plain" "${their_keys[@]}"; ask_tshark "$file" "$work/rtp" "${their_keys[@]}" --disable-heuristic stun_udp; } >"$work/theirs"
 	while IFS=$'\t' read -r _ theirs; do
-		ours=$("$RUNG" scope -r "$file" "${our_keys[@]}" -Y "${filters[i]}" -T fields -e frame.number 2>&1)
-		# messages that were found behind a gap come last
-		[ "$ours" = "${theirs//,/$'\n'}" ] || ours=$(sort -nu <<<"$ours")
-		if [ "$ours" = "${theirs//,/$'\n'}" ]; then
-			lines=${ours//[!$'\n']/}
-			[ -n "$ours" ] && [ ${#lines} -lt $((all - 1)) ] && speaks[${filters[i]}]=1
-		elif ! known "$name" "${filters[i]}"; then
-			echo "# ${filters[i]}"
-			echo "#   tshark: ${theirs:0:150}"
-			echo "#   rung:   ${ours:0:150}" | tr '\n' ' '
-			echo
-			bad=1
+		if [ "$theirs" ]; then
+			compare_filter "$file" "$name" "$theirs" "${filters[i]}" || bad=1
+		else
+			none+=("${filters[i]}")
+			either+="${either:+ || }(${filters[i]})"
 		fi
 		i=$((i + 1))
 	done <"$work/theirs"
 	[ "$i" = "${#filters[@]}" ] || { echo "# tshark answered $i filters of ${#filters[@]}"; bad=1; }
+	# those that fit nothing are asked at once, and one by one only when something fits
+	if [ "$either" ] && [ -n "$(frames_of "$file" "$either")" ]; then
+		for theirs in "${none[@]}"; do
+			compare_filter "$file" "$name" "" "$theirs" || bad=1
+		done
+	fi
 	return $bad
 }
 

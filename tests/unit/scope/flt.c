@@ -40,7 +40,7 @@ static void make_capture(struct buf *cap)
 }
 
 /* The numbers of the frames that fit, as a string: "1", "13", "". */
-static void frames(const char *filter, char out[8])
+static void frames_of(void (*make)(struct buf *cap), const char *filter, char out[8])
 {
 	struct buf cap, why;
 	struct cap *c = NULL;
@@ -49,7 +49,7 @@ static void frames(const char *filter, char out[8])
 	size_t n = 0;
 	buf_init(&cap);
 	buf_init(&why);
-	make_capture(&cap);
+	make(&cap);
 	enum err e = cap.err ? cap.err : flt_compile(str_c(filter), &f, &why);
 	if (!e)
 		e = cap_open_mem(buf_view(&cap), &c, &why);
@@ -67,6 +67,11 @@ static void frames(const char *filter, char out[8])
 	flt_free(f);
 	buf_fini(&cap);
 	buf_fini(&why);
+}
+
+static void frames(const char *filter, char out[8])
+{
+	frames_of(make_capture, filter, out);
 }
 
 static void check_filter(int line, const char *filter, const char *want)
@@ -169,6 +174,263 @@ TEST_NO_OOM(text)
 	FITS("lower(sip.User-Agent) == lower(sip.User-Agent)", "1");
 }
 
+/* Of a literal, slice, calculation, function [Wireshark User's Guide 6.4]. */
+TEST_NO_OOM(slices)
+{
+	FITS("sip.Method[0:3] == \"INV\"", "1");
+	FITS("sip.Method[0-2] == 49:4e:56", "1");
+	FITS("sip.Method[0] == 'I'", "1");
+	FITS("sip.Method[0] == 0x49", "1");
+	FITS("sip.Method[:3] == 494e56", "1");
+	FITS("sip.Method[-4:] == \"SAGE\"", "3");
+	FITS("sip.Method[-3--1] == \"ITE\"", "1");
+	FITS("sip.Method[0,2-3,5:] == \"IVIE\"", "1");
+	FITS("sip.Method[6:]", "3"); /* beyond the end there is no value */
+	FITS("sip.Method[0:3][1] == 4e", "1");
+	FITS("sip.Method[0:3] > \"B\"", "13"); /* bytes: the longer is more */
+	FITS("frame[12:2] == 08:00 && frame[-2:] == 0d:0a", "13");
+	FITS("ip.src[0:2] == c0:00", "123");
+	FITS("ip.src[3] == 15", "1");
+	FITS("upper(sip.to.user)[0-1] == \"10\"", "13");
+	FITS("ip[9] == 17", "");
+	FITS("ip[9] == 11", "1");
+	FITS("ip[28:6] == \"INVITE\"", "");   /* the header alone */
+	FITS("ip contains \"INVITE\"", "13"); /* and what it carries */
+}
+
+TEST_NO_OOM(calculations)
+{
+	FITS("udp.dstport == 5060 + 10", "1");
+	FITS("udp.dstport - udp.srcport == 10", "1");
+	FITS("udp.srcport - 6000 < 0", "1");
+	FITS("udp.srcport + 10 * 1 == udp.dstport", "1");
+	FITS("{frame.number + 1} * 2 == 6", "2");
+	FITS("frame.number % 2 == 1", "13");
+	FITS("frame.number / 0 == 0", "");
+	FITS("frame.number % 0", "");
+	FITS("-frame.number < -1", "23");
+	FITS("frame.number & 2", "23");
+	FITS("frame.number & 1 + 1", "23"); /* & binds less than + */
+	FITS("frame.number & 1 == 0", "2"); /* and more than == */
+	FITS("frame.number - 2", "13");     /* a calculation exists when it is not 0 */
+	FITS("frame.time_relative + 1 > 2", "23");
+	FITS("ip.src & 0.0.0.255 == 0.0.0.21", "1");
+	FITS("sip.Method[0] & 0f == 09", "1");
+	FITS("abs(frame.number - 2) == 1", "13");
+	FITS("max(udp.srcport, udp.dstport) == 5070", "1");
+	FITS("min(sip.from.user, sip.to.user) == \"1001\"", "1");
+	FITS("len(udp.port) == 2 && len(sip.Method) == 6", "1");
+	FITS("len(ip) == 20 && len(eth) == 14", "123");
+	FITS("string(udp.dstport) matches \"^50\"", "1");
+	FITS("string(ip.dst) == \"192.0.2.57\"", "1");
+	FITS("string(ip.id) contains \"x\"", ""); /* decimal */
+	FITS("udp.srcport in {udp.dstport, 5060}", "1");
+	FITS("udp.port not in {5060}", "23"); /* as !(... in ...) */
+	FITS("frame.number in {-1 .. 1, 3}", "13");
+	FITS("all tcp.port in {4000, 5061}", ""); /* each element for itself */
+	FITS("all tcp.port in {4000 .. 5061}", "23");
+}
+
+TEST_NO_OOM(literals)
+{
+	FITS("udp.srcport == 011704 && udp.srcport == 0b1001111000100", "1");
+	FITS("frame.len > '\\n'", "123");
+	FITS("sip.from.user == \"10\\x30\\061\"", "1");
+	FITS("sip.from.user == \"\\u00311\" || sip.from.user contains \"0\\60\"", "1");
+	FITS("frame.time > \"1970-01-01T00:00:02Z\"", "23");
+	FITS("frame.time < \"Jan  1, 1970 00:00:02.4 UTC\"", "1");
+	FITS("frame.time in {\"1970-01-01 02:00:00+02:00\" .. \"1970-01-01 00:00:02Z\"}", "1");
+	FITS("frame.time_epoch == 2.5 && frame.time_delta == 0s", "3");
+	FITS("eth.src == 000000000002 && eth.dst == 00-00-00-00-00-01", "123");
+	FITS("eth.addr contains 00:00", "123");
+	FITS("tcp.flags.syn == TRUE", "2");
+	FITS("tcp.flags & 0x02 && tcp.flags == 0x012", "2");
+	FITS(".sip && .udp", "1");
+	FITS("sip.Method == 'I'", "");
+	FITS("sip contains 4", "");
+}
+
+/* Two IPv4 headers, and an ICMP error that quotes UDP. */
+static void make_layers(struct buf *cap)
+{
+	struct buf b[5];
+	for (int i = 0; i < 5; i++)
+		buf_init(&b[i]);
+	struct str in =
+		ipv4(&b[1], "10.0.0.1", "10.0.0.2", 17, 7, 0, udp(&b[0], 5060, 5070, STR("x")));
+	pcap_begin(cap, CAP_LINK_ETHERNET);
+	pcap_rec(cap, 1, eth(&b[3], 0x0800, ipv4(&b[2], "192.0.2.1", "192.0.2.2", 4, 1, 0, in)));
+	buf_clear(&b[2]);
+	buf_clear(&b[3]);
+	buf_put(&b[4], "\3\3\0\0\0\0\0\0", 8);
+	buf_str(&b[4], in);
+	pcap_rec(cap, 2,
+		 eth(&b[3], 0x0800, ipv4(&b[2], "10.0.0.2", "10.0.0.1", 1, 9, 0, buf_view(&b[4]))));
+	for (int i = 0; i < 5; i++) {
+		if (b[i].err)
+			cap->err = b[i].err;
+		buf_fini(&b[i]);
+	}
+}
+
+static void check_layers(int line, const char *filter, const char *want)
+{
+	char got[8];
+	frames_of(make_layers, filter, got);
+	if (strcmp(got, want) != 0)
+		test_fail(__FILE__, line, "`%s`: frames %s, not %s", filter, got, want);
+}
+#define LAYERS(filter, want) check_layers(__LINE__, filter, want)
+
+TEST_NO_OOM(layers)
+{
+	LAYERS("ip.addr == 10.0.0.1", "12");
+	LAYERS("ip.src#1 == 10.0.0.2", "2");
+	LAYERS("ip.src#2 == 10.0.0.1", "12");
+	LAYERS("ip.addr#[1] == 192.0.2.2", "1");
+	LAYERS("ip.src#[-1] == 10.0.0.1", "12");
+	LAYERS("ip.src#[1-2] == 192.0.2.1", "1");
+	LAYERS("ip.src#[2:] == 192.0.2.1", "");
+	LAYERS("ip#3", "");
+	LAYERS("ip.proto#1 == 4", "1");
+	LAYERS("count(ip.src) == 2 && count(ip.id#2) == 1", "12");
+	LAYERS("icmp && udp.dstport == 5070", "2");
+	LAYERS("icmp.code == 3 && icmp.type == 3", "2");
+	LAYERS("all ip.id == 7", "");
+}
+
+/* A source that is no frame: an index. */
+static unsigned from_index(void *arg, const struct flt_field *f, struct flt_val *out)
+{
+	unsigned *asked = arg;
+	++*asked;
+	out[0] = (struct flt_val){.u = 486, .layer = 1};
+	return str_eq(f->name, STR("sip.Status-Code")) ? 1 : 0;
+}
+
+TEST_NO_OOM(other_sources)
+{
+	struct flt *f;
+	struct buf why;
+	unsigned asked = 0;
+	buf_init(&why);
+	enum err e = flt_compile(STR("sdp.media contains \"x\" && sip.Status-Code == 404 && "
+				     "sip.Status-Code > 1"),
+				 &f, &why);
+	buf_fini(&why);
+	CHECK_EQ(e, OK);
+	CHECK(str_eq(flt_uses(f, 0)->name, STR("sdp.media")));
+	CHECK(str_eq(flt_uses(f, 1)->name, STR("sip.Status-Code")));
+	CHECK(!flt_uses(f, 2));
+	CHECK_EQ(flt_needs(f), 0);
+	CHECK(!flt_match_from(f, from_index, &asked));
+	CHECK_EQ(asked, 1); /* the cheap one settles it */
+	flt_free(f);
+}
+
+TEST_NO_OOM(columns_are_as_in_tshark)
+{
+	struct buf cap, why, out;
+	struct cap *c = NULL;
+	struct cap_walk *w = NULL;
+	const struct flt_field *fields[3] = {flt_field_find(STR("frame.number"), NULL),
+					     flt_field_find(STR("sip.Via.branch"), NULL),
+					     flt_field_find(STR("sdp"), NULL)};
+	struct flt_columns k = {.fields = fields, .n = 3};
+	buf_init(&cap);
+	buf_init(&why);
+	buf_init(&out);
+	make_capture(&cap);
+	CHECK(flt_columns_set(&k, STR("header=y"), &why) &&
+	      flt_columns_set(&k, STR("separator=;"), &why) &&
+	      flt_columns_set(&k, STR("aggregator=/s"), &why) &&
+	      flt_columns_set(&k, STR("occurrence=a"), &why) &&
+	      flt_columns_set(&k, STR("quote=d"), &why));
+	CHECK(!flt_columns_set(&k, STR("quote=x"), &why));
+	enum err e = cap.err ? cap.err : cap_open_mem(buf_view(&cap), &c, &why);
+	if (!e)
+		e = cap_walk_new(c, NULL, &w);
+	const struct cap_frame *fr = e ? NULL : cap_walk_next(w);
+	if (fr) {
+		flt_columns_head(&out, &k);
+		flt_columns_put(&out, &k, fr);
+		k.occurrence = 'l';
+		k.quote = 0;
+		flt_columns_put(&out, &k, fr);
+		flt_columns_json(&out, &k, fr);
+		CHECK_STR(buf_view(&out), "frame.number;sip.Via.branch;sdp\n"
+					  "\"1\";\"z9hG4bKabc z9hG4bKdef\";\"sdp\"\n"
+					  "1;z9hG4bKdef;sdp\n"
+					  "{\"frame.number\":[\"1\"],\"sip.Via.branch\":"
+					  "[\"z9hG4bKdef\"],\"sdp\":[\"sdp\"]}\n");
+	}
+	cap_walk_free(w);
+	cap_close(c);
+	buf_fini(&cap);
+	buf_fini(&why);
+	buf_fini(&out);
+}
+
+/* call.*: nothing in the first walk; in the second what became of the call. */
+static void calls(const char *filter, char out[16])
+{
+	struct buf cap, why;
+	struct cap *c = NULL;
+	struct cap_walk *w = NULL;
+	struct flt *f = NULL;
+	struct trk *t = NULL;
+	struct flt_calls *k = NULL;
+	size_t n = 0;
+	buf_init(&cap);
+	buf_init(&why);
+	make_capture(&cap);
+	enum err e = cap.err ? cap.err : flt_compile(str_c(filter), &f, &why);
+	for (int pass = 0; !e && pass < 2; pass++) {
+		if (!pass && !(t = trk_new(&(struct trk_cfg){.has_media = true})))
+			e = ERR_NOMEM;
+		e = e ? e : cap_open_mem(buf_view(&cap), &c, &why);
+		e = e ? e : cap_walk_new(c, pass ? NULL : t, &w);
+		if (!e && pass && !(k = flt_calls_new(t)))
+			e = ERR_NOMEM;
+		for (const struct cap_frame *fr; !e && (fr = cap_walk_next(w));) {
+			e = k ? flt_calls_attach(k, fr) : OK;
+			if (!e && flt_match(f, fr))
+				out[n++] = (char)((pass ? '0' : 'a') + fr->rec.no);
+		}
+		cap_walk_free(w);
+		cap_close(c);
+		w = NULL;
+		c = NULL;
+	}
+	out[n] = '\0';
+	if (e)
+		memcpy(out, "error", 6);
+	flt_calls_free(k);
+	trk_free(t);
+	flt_free(f);
+	buf_fini(&cap);
+	buf_fini(&why);
+}
+
+static void check_calls(int line, const char *filter, const char *want)
+{
+	char got[16];
+	calls(filter, got);
+	if (strcmp(got, want) != 0)
+		test_fail(__FILE__, line, "`%s`: frames %s, not %s", filter, got, want);
+}
+#define CALLS(filter, want) check_calls(__LINE__, filter, want)
+
+TEST_NO_OOM(what_became_of_a_call)
+{
+	CALLS("call.no == 1", "1");
+	CALLS("call.id == \"other\"", "3");
+	CALLS("call.kind == \"call\" && call.user == \"1002\"", "1");
+	CALLS("call.host == \"192.0.2.57\" && call.transport == \"UDP\"", "1");
+	CALLS("call.verdict && call.severity && call.messages == 1", "13");
+	CALLS("sip && !call.no", "bd"); /* in the first walk nothing is known */
+}
+
 TEST(filters_without_memory)
 {
 	char got[8];
@@ -225,6 +487,41 @@ TEST_NO_OOM(mistakes_show_their_place)
 				  "`in` is followed by {value, value .. value}");
 	WRONG("size(sip) > 3", "size(sip) > 3\n^~~~\nthere is no function `size`: len, count, "
 			       "lower, upper, string, abs, min, max");
+	WRONG("sip.Method matches \"\\d\"",
+	      "sip.Method matches \"\\d\"\n                    ^~\n"
+	      "`\\d` is no escape; a backslash is written twice, or once in r\"...\"");
+	WRONG("udp.port == 70000", "udp.port == 70000\n            ^~~~~\n"
+				   "`70000` is too large: `udp.port` is at most 65535");
+	WRONG("udp.port == \"1\"", "udp.port == \"1\"\n            ^~~\n"
+				   "`\"1\"` is not a number: it stands in quotes");
+	WRONG("udp.port[0] == 1", "udp.port[0] == 1\n^~~~~~~~\n"
+				  "`udp.port` is a number, which cannot be sliced");
+	WRONG("sip[3-1]", "sip[3-1]\n    ^~~\n"
+			  "a slice goes from the lower offset to the higher one");
+	WRONG("sip[0:2", "sip[0:2\n   ^\nthis `[` is never closed");
+	WRONG("sip[x]", "sip[x]\n    ^\nan offset is expected here: [i:j] [i-j] [i] [:j] [i:]");
+	WRONG("sip.Method + 1", "sip.Method + 1\n^~~~~~~~~~\n"
+				"`+` has no meaning for `sip.Method`: text");
+	WRONG("lower(udp.port) == \"1\"", "lower(udp.port) == \"1\"\n      ^~~~~~~~\n"
+					  "`lower` takes a field of text, and `udp.port` is none");
+	WRONG("sip.msg_body == \"a\"",
+	      "sip.msg_body == \"a\"\n^~~~~~~~~~~~\n"
+	      "`sip.msg_body` is there or not, it has no value to compare");
+	WRONG("ip.src#x == 1", "ip.src#x == 1\n       ^\n"
+			       "`#` is followed by the number of a layer, or by [...]");
+	WRONG("tcp.analysis.flags",
+	      "tcp.analysis.flags\n^~~~~~~~~~~~~~~~~~\n"
+	      "Wireshark has a field `tcp.analysis.flags`, rung scope has not");
+	WRONG("tcp.seq",
+	      "tcp.seq\n^~~~~~~\nWireshark has a field `tcp.seq`, rung scope has not; near "
+	      "to it is `tcp.seq_raw`");
+	WRONG("any sip", "any sip\n       ^\na comparison is expected here");
+	WRONG("frame.time > \"soon\"",
+	      "frame.time > \"soon\"\n             ^~~~~~\n`\"soon\"` is not "
+	      "a date: \"2020-07-04 12:34:56\" or \"Jul 4, 2020 12:34:56.789\"");
+	WRONG("sip.Method == 'ab'",
+	      "sip.Method == 'ab'\n              ^~~~\n"
+	      "single quotes hold one character; text stands in double quotes");
 	WRONG("\"a\" == \"b\"", "\"a\" == \"b\"\n^~~\na test needs a field on one side");
 	WRONG("\"eth\" in {1}", "\"eth\" in {1}\n^~~~~\na field is expected here, not text");
 	WRONG("sip ; udp",
