@@ -25,10 +25,14 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (word && s->who)
 		return opt_usage(spec, "--call and `%s` both name a call", word);
 	s->who = word ? word : s->who;
-	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp)
-		return opt_usage(spec,
-				 "--call goes with --calls, --ladder, --why, --streams, --sipp");
-	if (s->sipp && s->live)
+	s->is_quiet = n == 0 && (s->to.path || s->to.hep_to);
+	if (s->to.path && strcmp(s->to.path, "-") == 0 && !s->is_quiet)
+		return opt_usage(spec, "-w - fills the standard output: no view besides it");
+	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp &&
+	    !(s->is_quiet && s->to.path && s->file))
+		return opt_usage(spec, "--call goes with --calls, --ladder, --why, --streams, "
+				       "--sipp, and of a file with -w");
+	if (s->sipp && !s->file)
 		return opt_usage(spec, "--sipp needs a file (-r)");
 	if (s->view == V_STREAMS && s->live)
 		return opt_usage(spec,
@@ -71,6 +75,32 @@ static int choose_format(struct scope *s, const struct opt_spec *spec)
 	return -1;
 }
 
+/* What may go together, of input and output. */
+static int check_ways(struct scope *s, const struct opt_spec *spec)
+{
+	const struct scope_in *in = &s->in;
+	bool is_iface = in->cfg.iface && strncmp(in->cfg.iface, "hep:", 4) != 0;
+	int n_inputs = !!s->file + !!s->live + !!in->cfg.iface;
+	if (n_inputs > 1)
+		return opt_usage(spec, "one of -r, -i and --live, not several");
+	if (!n_inputs)
+		return opt_usage(spec, "which capture? -r FILE, -i INTERFACE, or --live SERVER");
+	if (!is_iface &&
+	    (in->cfg.filter || in->cfg.snaplen || in->cfg.buffer_mib || in->cfg.is_promiscuous))
+		return opt_usage(spec, "-f, -s, -B and --promiscuous go with -i INTERFACE only%s",
+				 in->cfg.filter ? "; a display filter is given with -Y" : "");
+	if (s->to.ring.n && !s->to.path)
+		return opt_usage(spec, "-b goes with -w FILE");
+	for (size_t i = 0; i < in->autostop.n; i++) {
+		struct str value, name = str_cut(str_c(in->autostop.v[i]), ':', &value);
+		uint32_t v;
+		if (!str_eq(name, STR("duration")) || !str_u32(value, &v) || !v)
+			return opt_usage(spec, "-a %s: it is duration:SECONDS", in->autostop.v[i]);
+		s->in.duration_s = v;
+	}
+	return -1;
+}
+
 static int compile_filter(struct scope *s)
 {
 	struct buf why;
@@ -100,6 +130,7 @@ static void choose_look(struct scope *s)
 
 static void scope_fini(struct scope *s)
 {
+	scope_write_free(s);
 	if (s->book) {
 		book_free(s->book);
 	} else {
@@ -120,12 +151,13 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		scope_flush(s);
 		return EXIT_DONE;
 	}
+	if (s->in.lists)
+		return scope_list_interfaces();
 	int code = choose_view(s, spec, word);
 	if (code < 0)
 		code = choose_format(s, spec);
-	if (code < 0 && !s->file == !s->live)
-		code = opt_usage(spec, s->file ? "either -r or --live, not both"
-					       : "which capture? -r FILE, or --live SERVER");
+	if (code < 0)
+		code = check_ways(s, spec);
 	if (code < 0)
 		code = compile_filter(s);
 	if (code < 0 && s->sipp)
@@ -140,6 +172,9 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 
 static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.1 && sip'\n"
 			       "  rung scope -r lab.pcap --calls\n"
+			       "  rung scope -r lab.pcap --call 3 -w call.pcapng\n"
+			       "  rung scope -i any -f 'port 5060' --calls -w sip.pcapng -b "
+			       "filesize:100000 -b files:10\n"
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
@@ -154,50 +189,112 @@ static const struct {
 #undef SCOPE_VIEW
 };
 
+#define MAX_FLAGS 64
+
+struct flags {
+	struct opt v[MAX_FLAGS];
+	size_t n;
+};
+
+static void add_flags(struct flags *f, const struct opt *v, size_t n)
+{
+	ASSERT(f->n + n <= MAX_FLAGS);
+	memcpy(f->v + f->n, v, n * sizeof(*v));
+	f->n += n;
+}
+
+static void add_input(struct flags *f, struct scope *s)
+{
+	struct cap_live_cfg *live = &s->in.cfg;
+	const struct opt input[] = {
+		{'i', "interface",      OPT_STR,  &live->iface,          "IFACE",
+		 "capture live from an interface (`any`: all), or from agents of Homer: "
+		 "hep:udp:ADDR:PORT, hep:tcp:ADDR:PORT"                                                      },
+		{'D', "interfaces",     OPT_FLAG, &s->in.lists,          NULL,         "list the interfaces" },
+		{'f', "capture-filter", OPT_STR,  &live->filter,         "FILTER",
+		 "live: what the kernel hands over, in libpcap's language (`port 5060`)"                     },
+		{'s', "snaplen",        OPT_U32,  &live->snaplen,        "BYTES",
+		 "live: how much of a packet is kept (all)"                                                  },
+		{'B', "buffer",         OPT_U32,  &live->buffer_mib,     "MIB",
+		 "live: the kernel's buffer (16)"							    },
+		{0,   "promiscuous",    OPT_FLAG, &live->is_promiscuous, NULL,
+		 "live: also what is meant for other machines (a mirror port)"                               },
+		{'c', "count",          OPT_U32,  &s->in.count,          "N",          "stop after N packets"},
+		{'a', "autostop",       OPT_LIST, &s->in.autostop,       "duration:S", "stop after S seconds"},
+		{0,   "hep-key",        OPT_STR,  &s->in.hep_key,        "KEY",
+		 "what agents must show (-i hep:), or what is shown (--hep-to)"                              },
+		{'r', "read",           OPT_STR,  &s->file,              "FILE",
+		 "a capture: pcap or pcapng, plain or gzip; - is stdin"                                      },
+		{0,   "live",           OPT_STR,  &s->live,              "SERVER",
+		 "a running exchange: its data folder or control socket"                                     },
+		{'Y', "filter",         OPT_STR,  &s->filter,            "FILTER",
+		 "only what fits, in Wireshark's filter language"                                            },
+	};
+	add_flags(f, input, ARRAY_LEN(input));
+}
+
+static void add_output(struct flags *f, struct scope *s)
+{
+	const struct opt output[] = {
+		{'w', "write",  OPT_STR,  &s->to.path,      "FILE",
+		 "write the packets (with -Y those that fit, and what their messages are made of) "
+		 "as pcapng, or as pcap where FILE ends so; - is stdout"                       },
+		{'b', "ring",   OPT_LIST, &s->to.ring,      "LIMIT",
+		 "several files: filesize:KB or duration:S begins the next, files:N keeps the last "
+		 "N"									   },
+		{0,   "hep-to", OPT_STR,  &s->to.hep_to,    "ADDR",
+		 "send the messages (with -Y those that fit) to Homer: udp:ADDR:PORT or "
+		 "tcp:ADDR:PORT"							       },
+		{0,   "hep-id", OPT_U32,  &s->to.hep_agent, "N",     "the number of this agent"},
+	};
+	add_flags(f, output, ARRAY_LEN(output));
+}
+
+static void add_show(struct flags *f, struct scope *s)
+{
+	for (size_t i = 0; i < V__N; i++) {
+		const struct opt view = {0,    view_flags[i].flag, OPT_FLAG, &s->views[i],
+					 NULL, view_flags[i].help};
+		add_flags(f, &view, 1);
+	}
+	const struct opt show[] = {
+		{0,   "sipp",      OPT_STR,  &s->sipp,         "NAME",
+		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                           },
+		{0,   "call",      OPT_STR,  &s->who,          "CALL",
+		 "only the call with that number or Call-ID; with -w: and its media"                            },
+		{0,   "json",      OPT_FLAG, &s->is_json,      NULL,     "any list as JSON, one object per line"},
+		{'T', "format",    OPT_STR,  &s->format_name,  "FORMAT",
+		 "text, json, or fields (with -e)"							      },
+		{'e', "field",     OPT_LIST, &s->field_names,  "FIELD",
+		 "a field to print for each frame; may be repeated"                                             },
+		{0,   "fields",    OPT_FLAG, &s->lists_fields, NULL,
+		 "list the fields that filters and -e know"                                                     },
+		{0,   "ascii",     OPT_FLAG, &s->is_ascii,     NULL,     "plain characters only"                },
+		{0,   "no-colour", OPT_FLAG, &s->no_colour,    NULL,     "no colours on a terminal"             },
+		{0,   "width",     OPT_U32,  &s->width,        "N",
+		 "columns of a ladder (80, or the terminal's)"                                                  },
+	};
+	add_flags(f, show, ARRAY_LEN(show));
+}
+
 int cmd_scope(int argc, char **argv)
 {
-	struct scope s = {.source_fd = -1};
-	const struct opt input[] = {
-		{'r', "read",   OPT_STR, &s.file,   "FILE",
-		 "a capture: pcap or pcapng, plain or gzip; - is stdin" },
-		{0,   "live",   OPT_STR, &s.live,   "SERVER",
-		 "a running exchange: its data folder or control socket"},
-		{'Y', "filter", OPT_STR, &s.filter, "FILTER",
-		 "only what fits, in Wireshark's filter language"       },
-	};
-	const struct opt show[] = {
-		{0,   "sipp",      OPT_STR,  &s.sipp,         "NAME",
-		 "write one call as SIPp scenarios: NAME-caller.xml, NAME-callee.xml"                                },
-		{0,   "call",      OPT_STR,  &s.who,          "CALL",   "only the call with that number or Call-ID"  },
-		{0,   "json",      OPT_FLAG, &s.is_json,      NULL,     "any list as JSON, one object per line"      },
-		{'T', "format",    OPT_STR,  &s.format_name,  "FORMAT",
-		 "text, json, or fields (with -e)"								   },
-		{'e', "field",     OPT_LIST, &s.field_names,  "FIELD",
-		 "a field to print for each frame; may be repeated"                                                  },
-		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
-		 "list the fields that filters and -e know"                                                          },
-		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
-		{0,   "no-colour", OPT_FLAG, &s.no_colour,    NULL,     "no colours on a terminal"                   },
-		{0,   "width",     OPT_U32,  &s.width,        "N",      "columns of a ladder (80, or the terminal's)"},
-	};
-	struct opt opts[ARRAY_LEN(input) + V__N + ARRAY_LEN(show)];
-	size_t n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(input); i++)
-		opts[n++] = input[i];
-	for (size_t i = 0; i < V__N; i++)
-		opts[n++] = (struct opt){0,    view_flags[i].flag, OPT_FLAG, &s.views[i],
-					 NULL, view_flags[i].help};
-	for (size_t i = 0; i < ARRAY_LEN(show); i++)
-		opts[n++] = show[i];
+	struct scope s = {0};
+	struct flags flags = {.n = 0};
+	add_input(&flags, &s);
+	add_output(&flags, &s);
+	add_show(&flags, &s);
 	const struct opt_spec spec = {
 		.command = "scope",
 		.words = "[CALL-ID]",
-		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
-			 "WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
-			 "PPPoE), and says what happened.",
+		.about = "Reads SIP and its media out of a capture or live from an interface, on "
+			 "any "
+			 "port, over UDP, TCP and WebSocket, also inside tunnels (GRE, ERSPAN, "
+			 "VXLAN, GTP-U, MPLS, PPPoE, HEP), and says what happened. Ctrl-C ends a "
+			 "live capture and shows what was gathered.",
 		.examples = examples,
-		.opts = opts,
-		.n_opts = n,
+		.opts = flags.v,
+		.n_opts = flags.n,
 		.min_words = 0,
 		.max_words = 1,
 	};

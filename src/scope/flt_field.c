@@ -17,7 +17,7 @@
 
 /* Values of flt_field.arg, by getter. */
 enum { FR_BYTES, FR_NUMBER, FR_LEN, FR_CAP_LEN, FR_EPOCH, FR_RELATIVE };
-enum { LK_ETH, LK_SLL, LK_ARP, LK_VLAN, LK_VLAN_ID };
+enum { LK_ETH, LK_SLL, LK_ARP, LK_HEP, LK_VLAN, LK_VLAN_ID };
 enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_ID, IP_LEN, IP_TTL, IP_V6 = 0x100 };
 enum { IC_PROTO, IC_TYPE, IC_CODE, IC_V6 = 0x100 };
 enum { PT_PROTO, PT_ANY, PT_SRC, PT_DST, PT_LEN, PT_UDP = 0x100 };
@@ -104,6 +104,7 @@ GETTER(link)
 	bool is_there = f->arg == LK_ETH   ? k->is_eth
 			: f->arg == LK_SLL ? k->is_sll
 			: f->arg == LK_ARP ? k->is_arp
+			: f->arg == LK_HEP ? k->is_hep
 					   : k->n_vlans > 0;
 	if (!is_there)
 		return 0;

@@ -56,6 +56,8 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
  * named (p->msg is ignored). RTP is counted into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN
  * otherwise, and always without has_media. */
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+/* Whose media run from one address to another, as trk_media knows it; NULL: nobody's. */
+struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */

@@ -431,3 +431,9 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 		*rtp = h;
 	return RTP_RTP;
 }
+
+struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
+	return f && f->media ? f->media->call : NULL;
+}
