@@ -15,6 +15,7 @@
 #include "cmd/live.h"
 
 #include "base/limits.h"
+#include "scope/cap_pdu.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -178,39 +179,6 @@ static void write_all(struct live *l, struct str bytes)
 	}
 }
 
-static void put_be(struct buf *b, uint64_t v, unsigned n)
-{
-	for (unsigned i = n; i-- > 0;)
-		buf_chr(b, (char)(v >> (8 * i)));
-}
-
-/* A tag of an exported PDU: type, length, value padded to 4. */
-static void put_tag(struct buf *b, uint16_t type, const void *p, size_t n)
-{
-	put_be(b, type, 2);
-	put_be(b, (n + 3) & ~(size_t)3, 2);
-	buf_put(b, p, n);
-	buf_fill(b, 0, (4 - n % 4) % 4);
-}
-
-static void put_endpoint(struct buf *b, const struct addr *a, bool is_source)
-{
-	enum {
-		IPV4_SRC = 20,
-		IPV4_DST = 21,
-		IPV6_SRC = 22,
-		IPV6_DST = 23,
-		SRC_PORT = 25,
-		DST_PORT = 26
-	};
-	uint8_t port[4] = {0, 0, (uint8_t)(a->port >> 8), (uint8_t)a->port};
-	if (a->family == ADDR_V6)
-		put_tag(b, is_source ? IPV6_SRC : IPV6_DST, a->ip, 16);
-	else
-		put_tag(b, is_source ? IPV4_SRC : IPV4_DST, a->ip, 4);
-	put_tag(b, is_source ? SRC_PORT : DST_PORT, port, 4);
-}
-
 static void put_u32(struct buf *b, uint32_t v)
 {
 	buf_put(b, &v, sizeof(v));
@@ -218,16 +186,11 @@ static void put_u32(struct buf *b, uint32_t v)
 
 static void stream(struct live *l, const struct rec *r, uint64_t wall_us)
 {
-	enum { DISSECTOR = 12, PORT_TYPE = 24, PORT_TCP = 2, PORT_UDP = 3, HEAD_MAX = 256 };
-	uint8_t port_type[4] = {0, 0, 0, r->proto == TP_UDP ? PORT_UDP : PORT_TCP};
+	enum { HEAD_MAX = 256 };
 	char head[HEAD_MAX];
 	struct buf tags, b;
 	buf_init_fixed(&tags, head, sizeof(head));
-	put_tag(&tags, DISSECTOR, "sip", 3);
-	put_endpoint(&tags, &r->from, true);
-	put_endpoint(&tags, &r->to, false);
-	put_tag(&tags, PORT_TYPE, port_type, 4);
-	put_be(&tags, 0, 4);
+	cap_pdu_put(&tags, STR("sip"), &r->from, &r->to, r->proto != TP_UDP);
 	buf_init(&b);
 	put_u32(&b, (uint32_t)(wall_us / 1000000));
 	put_u32(&b, (uint32_t)(wall_us % 1000000));

@@ -75,6 +75,7 @@ int cmd_help(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is seen where it is written to */
+	signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
 	if (argc < 2) {
 		cmd_help(1, argv);
 		return EXIT_USAGE;

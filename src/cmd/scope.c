@@ -77,12 +77,15 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (word && s->who)
 		return opt_usage(spec, "--call and `%s` both name a call", word);
 	s->who = word ? word : s->who;
+	s->is_quiet = n == 0 && (s->to.path || s->to.hep_to);
+	if (s->to.path && strcmp(s->to.path, "-") == 0 && !s->is_quiet)
+		return opt_usage(spec, "-w - fills the standard output: no view besides it");
 	if (s->who && !scope_view_is_of_calls(s->view) && s->view != V_STREAMS && !s->sipp &&
-	    !s->audio)
+	    !s->audio && !(s->is_quiet && s->to.path && s->file))
 		return opt_usage(spec,
 				 "--call goes with --calls, --ladder, --why, --streams, --sipp, "
-				 "--audio");
-	if ((s->sipp || s->audio) && s->live)
+				 "--audio, and of a file with -w");
+	if ((s->sipp || s->audio) && !s->file)
 		return opt_usage(spec, "--sipp and --audio need a file (-r)");
 	if (s->sipp && s->audio)
 		return opt_usage(spec, "--sipp or --audio, one at a time");
@@ -94,7 +97,7 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (!scope_view_has(s->view, s->format))
 		return opt_usage(spec, "--%s cannot be shown as %s", view_names[s->view],
 				 formats[s->format].name);
-	if (s->view == V_LADDER && s->format > F_JSON && s->live)
+	if (s->view == V_LADDER && s->format > F_JSON && !s->file)
 		return opt_usage(spec, "%s needs a file (-r)", formats[s->format].name);
 	return -1;
 }
@@ -142,6 +145,32 @@ static int choose_fields(struct scope *s, const struct opt_spec *spec)
 	return -1;
 }
 
+/* What may go together, of input and output. */
+static int check_ways(struct scope *s, const struct opt_spec *spec)
+{
+	const struct scope_in *in = &s->in;
+	bool is_iface = in->cfg.iface && strncmp(in->cfg.iface, "hep:", 4) != 0;
+	int n_inputs = !!s->file + !!s->live + !!in->cfg.iface;
+	if (n_inputs > 1)
+		return opt_usage(spec, "one of -r, -i and --live, not several");
+	if (!n_inputs)
+		return opt_usage(spec, "which capture? -r FILE, -i INTERFACE, or --live SERVER");
+	if (!is_iface &&
+	    (in->cfg.filter || in->cfg.snaplen || in->cfg.buffer_mib || in->cfg.is_promiscuous))
+		return opt_usage(spec, "-f, -s, -B and --promiscuous go with -i INTERFACE only%s",
+				 in->cfg.filter ? "; a display filter is given with -Y" : "");
+	if (s->to.ring.n && !s->to.path)
+		return opt_usage(spec, "-b goes with -w FILE");
+	for (size_t i = 0; i < in->autostop.n; i++) {
+		struct str value, name = str_cut(str_c(in->autostop.v[i]), ':', &value);
+		uint32_t v;
+		if (!str_eq(name, STR("duration")) || !str_u32(value, &v) || !v)
+			return opt_usage(spec, "-a %s: it is duration:SECONDS", in->autostop.v[i]);
+		s->in.duration_s = v;
+	}
+	return -1;
+}
+
 static int compile_filter(struct scope *s)
 {
 	struct buf why;
@@ -165,7 +194,7 @@ bool scope_may_colour(void)
 
 static void choose_look(struct scope *s)
 {
-	bool is_tty = isatty(STDOUT_FILENO) && s->to == stdout;
+	bool is_tty = isatty(STDOUT_FILENO) && s->sink == stdout;
 	struct winsize w;
 	s->lad_opts.is_ascii = s->is_ascii;
 	s->lad_opts.is_colour = is_tty && !s->no_colour && scope_may_colour();
@@ -178,6 +207,7 @@ static void scope_fini(struct scope *s)
 {
 	flt_calls_free(s->calls);
 	trk_free(s->whole_trk);
+	scope_write_free(s);
 	if (s->book) {
 		book_free(s->book);
 	} else {
@@ -199,14 +229,15 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		scope_flush(s);
 		return EXIT_DONE;
 	}
+	if (s->in.lists)
+		return scope_list_interfaces();
 	int code = choose_format(s, spec);
 	if (code < 0)
 		code = choose_view(s, spec, word);
 	if (code < 0)
 		code = choose_fields(s, spec);
-	if (code < 0 && !s->file == !s->live)
-		code = opt_usage(spec, s->file ? "either -r or --live, not both"
-					       : "which capture? -r FILE, or --live SERVER");
+	if (code < 0)
+		code = check_ways(s, spec);
 	if (code < 0)
 		code = compile_filter(s);
 	if (code < 0 && s->sipp)
@@ -241,7 +272,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 
 int cmd_scope(int argc, char **argv)
 {
-	struct scope s = {.source_fd = -1, .to = stdout};
+	struct scope s = {.sink = stdout};
 	const struct opt opts[] = {
 #define SCOPE_FLAG(letter, name, kind, member, value, help)                                        \
 	{letter, name, OPT_##kind, &s.member, value, help},
@@ -253,12 +284,14 @@ int cmd_scope(int argc, char **argv)
 	const struct opt_spec spec = {
 		.command = "scope",
 		.words = "[CALL-ID]",
-		.about =
-			"Reads SIP and its media out of a capture, on any port, over UDP, TCP, "
-			"WebSocket, and TLS whose secrets are known, also inside tunnels (GRE, "
-			"ERSPAN, VXLAN, GTP-U, MPLS, "
-			"PPPoE), and says what happened. On a terminal, without a view: screens to "
-			"walk through calls, flows and messages (? shows the keys).",
+		.about = "Reads SIP and its media out of a capture or live from an interface, on "
+			 "any port, over UDP, TCP, "
+			 "WebSocket, and TLS whose secrets are known, also inside tunnels (GRE, "
+			 "ERSPAN, VXLAN, GTP-U, MPLS, "
+			 "PPPoE, HEP), and says what happened. Ctrl-C ends a live capture and "
+			 "shows what was "
+			 "gathered. On a terminal, without a view: screens to "
+			 "walk through calls, flows and messages (? shows the keys).",
 		.examples = examples,
 		.opts = opts,
 		.n_opts = ARRAY_LEN(opts),

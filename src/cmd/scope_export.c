@@ -12,7 +12,7 @@
 
 static int fail_write(const struct scope *s, const char *path)
 {
-	if (s->is_quiet)
+	if (s->is_screen)
 		return EXIT_FAILED;
 	fprintf(stderr,
 		"rung scope: %s: it cannot be written (no such folder, no permission, or the "
@@ -160,7 +160,7 @@ enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls
 		page_end(&page);
 		scope_flush(s);
 	}
-	if (is_page && !s->is_quiet && (page.n_without || page.n_omitted))
+	if (is_page && !s->is_screen && (page.n_without || page.n_omitted))
 		fprintf(stderr,
 			"rung scope: more than a page can hold (%u messages): of %u calls only the "
 			"verdict is in it, %u are left out; choose with -Y or --call\n",
@@ -215,20 +215,20 @@ int scope_out_open(struct scope *s)
 	if (!s->temp_path)
 		return fail_write(s, s->out_path);
 	snprintf(s->temp_path, n, "%s.tmp", s->out_path);
-	s->to = fopen(s->temp_path, "wb");
-	if (s->to)
+	s->sink = fopen(s->temp_path, "wb");
+	if (s->sink)
 		return -1;
-	s->to = stdout;
+	s->sink = stdout;
 	return fail_write(s, s->out_path);
 }
 
 int scope_out_close(struct scope *s, int code)
 {
-	if (s->to == stdout)
+	if (s->sink == stdout)
 		return code;
 	bool is_whole = !s->is_broken && (code == EXIT_DONE || cap_problem(s->cap));
-	bool ok = fclose(s->to) == 0;
-	s->to = stdout;
+	bool ok = fclose(s->sink) == 0;
+	s->sink = stdout;
 	if (ok && is_whole && rename(s->temp_path, s->out_path) == 0)
 		return code;
 	unlink(s->temp_path);

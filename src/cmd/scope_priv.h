@@ -1,10 +1,12 @@
 #pragma once
 /* `rung scope` inside: flags (scope.c), where packets come from (scope_source.c), what is shown
- * (scope_view.c) or written to files (scope_export.c), on a terminal (scope_tui.c). */
+ * (scope_view.c), written to files (scope_export.c), copied or sent on (scope_write.c), walked
+ * through on a terminal (scope_tui.c). */
 
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
 #include "scope/book.h"
+#include "scope/cap_live.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
 #include "scope/view.h"
@@ -24,9 +26,26 @@ enum format {
 	F__N
 };
 
+/* Flags of live capture and of writing; the latter's state is scope_write.c's. */
+struct scope_in {
+	struct cap_live_cfg cfg; /* cfg.iface may be "hep:udp:ADDR:PORT", too */
+	const char *hep_key;
+	struct opt_list autostop;
+	uint32_t count;
+	double duration_s; /* of autostop; 0: for ever */
+	bool lists;
+};
+struct scope_out {
+	const char *path, *hep_to;
+	struct opt_list ring;
+	uint32_t hep_agent;
+};
+
 struct scope {
 	/* flags */
 	const char *file, *keys, *live, *filter, *format_name;
+	struct scope_in in;
+	struct scope_out to;
 	struct opt_list field_names, field_settings;
 	bool views[V__N];
 	bool is_json, is_ascii, lists_fields, no_colour;
@@ -50,7 +69,8 @@ struct scope {
 	struct cap *cap;
 	struct cap_walk *walk;
 	struct book *book; /* for exports, and then it owns the three above */
-	int source_fd;     /* live: what to wait on */
+	bool is_live;      /* an exchange, an interface, agents: until stopped */
+	uint64_t n_frames; /* read so far */
 
 	/* view */
 	struct lad_item *items; /* --flow: the messages chosen */
@@ -58,22 +78,34 @@ struct scope {
 	uint32_t n_shown; /* calls so far */
 	struct vrd verdict;
 	struct buf out;
-	FILE *to;        /* where `out` goes: stdout, or what will be out_path */
+	FILE *sink;      /* where `out` goes: stdout, or what will be out_path */
 	char *temp_path; /* ... until then; NULL: stdout */
-	bool is_quiet;   /* screens are shown: nothing goes to stderr */
+	bool is_screen;  /* screens are shown: nothing goes to stderr */
 	bool is_broken;  /* nobody reads our output any more, or the disk is full */
+	bool is_quiet;   /* the list of messages was not asked for, and something is written */
+
+	struct scope_writer *writer; /* NULL: nothing is written or sent */
 };
 
-/* scope_source.c: these return -1 to go on, or the exit code. */
+/* scope_source.c: those that open return -1 to go on, or the exit code. */
+int scope_list_interfaces(void);
 int scope_open(struct scope *s);
+int scope_open_capture(struct scope *s); /* one half of it */
+int scope_make_walk(struct scope *s);    /* the other */
 /* For what needs messages or frames again: opens the capture as s->book, which then owns cap and
  * trk; nothing is read yet. */
 int scope_open_book(struct scope *s);
 /* ... and reads it to its end, marking the calls that the filter chooses. */
 int scope_read_book(struct scope *s);
+/* Whether the filter or the fields ask how calls end. */
+bool scope_is_of_whole_calls(const struct scope *s);
 /* Says on stderr what the reader of the output should know about the input; the exit code, when it
  * was `code` before. */
 int scope_report(struct scope *s, int code);
+
+/* scope_walk.c */
+void scope_catch_signals(void); /* Ctrl-C, SIGTERM: once */
+bool scope_was_signalled(void);
 /* Reads to the end, shows, reports what went wrong; the exit code. */
 int scope_walk(struct scope *s);
 
@@ -82,16 +114,19 @@ bool scope_view_needs_trk(enum view v);
 /* A view of whole calls follows them as they end; any other sums up what is there. */
 bool scope_view_is_of_calls(enum view v);
 bool scope_view_has(enum view v, enum format f);
-/* Before the first frame that is shown. */
-void scope_at_start(struct scope *s);
+/* Whether the view can do, live, with calls that are forgotten after they ended. */
+bool scope_view_forgets(enum view v);
+void scope_at_start(struct scope *s); /* before the first frame that is shown */
 void scope_on_frame(struct scope *s, const struct cap_frame *fr);
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */
 int scope_at_end(struct scope *s);
 void scope_flush(struct scope *s);
-/* Whether the filter and --call choose it. */
+/* Whether --call chooses it; whether the filter does, too. */
+bool scope_is_named(const struct scope *s, const struct trk_call *c);
 bool scope_is_chosen(const struct scope *s, const struct trk_call *c);
 /* The one call that they choose; NULL, with a sentence on stderr, when it is none or several. */
+void scope_no_such_call(const struct scope *s); /* tells so */
 struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 
 /* scope.c */
@@ -116,3 +151,12 @@ enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls
 int scope_out_open(struct scope *s);
 /* ... and gives it its name, if it is whole; the exit code. */
 int scope_out_close(struct scope *s, int code);
+
+/* scope_write.c. The first and the last return -1 to go on, or the exit code. */
+int scope_write_open(struct scope *s);
+bool scope_write_needs_trk(const struct scope *s);
+/* Each frame of the walk; fits: the filter's answer. */
+void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits);
+void scope_write_idle(struct scope *s); /* nothing comes: what was written may be read */
+int scope_write_end(struct scope *s);
+void scope_write_free(struct scope *s);

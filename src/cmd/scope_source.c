@@ -1,16 +1,66 @@
-/* Where `rung scope` gets its packets: a file, a pipe, or a running exchange's control socket; and
- * the walk over them. */
+/* Where `rung scope` gets its packets: a file, a pipe, an interface, agents of Homer, or a running
+ * exchange's control socket; and what is to be said about them. */
 #include "cmd/control.h"
 #include "cmd/scope_priv.h"
+#include "scope/cap_hep.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#define LIVE_TICK_MS 200
+int scope_list_interfaces(void)
+{
+	struct buf b, why;
+	buf_init(&b);
+	buf_init(&why);
+	enum err e = cap_interfaces(&b, &why);
+	if (e)
+		fprintf(stderr, "rung scope: " STR_FMT "\n",
+			STR_ARG(why.n ? buf_view(&why) : str_c(err_text(e))));
+	else
+		fwrite(b.p, 1, b.n, stdout);
+	buf_fini(&b);
+	buf_fini(&why);
+	return e ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int open_interface(struct scope *s, struct buf *why)
+{
+	const char *hep = strncmp(s->in.cfg.iface, "hep:", 4) == 0 ? s->in.cfg.iface + 4 : NULL;
+	enum err e = hep ? cap_open_hep(hep, s->in.hep_key, &s->cap, why)
+			 : cap_open_live(&s->in.cfg, &s->cap, why);
+	return e == OK ? -1 : e == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int open_exchange(struct scope *s, struct buf *why)
+{
+	const char *text;
+	int fd = control_ask(s->live, "live", &text);
+	if (fd < 0) {
+		buf_fmt(why, "%s", text);
+		return EXIT_UNREACHABLE;
+	}
+	return cap_open_fd(fd, &s->cap, why) ? EXIT_FAILED : -1;
+}
+
+int scope_open_capture(struct scope *s)
+{
+	struct buf why;
+	buf_init(&why);
+	int code = s->in.cfg.iface                          ? open_interface(s, &why)
+		   : s->live                                ? open_exchange(s, &why)
+		   : cap_open(s->file, &s->cap, &why) == OK ? -1
+							    : EXIT_FAILED;
+	if (code >= 0)
+		fprintf(stderr, "rung scope: %s: " STR_FMT "\n",
+			s->in.cfg.iface ? s->in.cfg.iface
+			: s->live       ? s->live
+					: s->file,
+			STR_ARG(why.n ? buf_view(&why) : str_c(err_text(ERR_NOMEM))));
+	buf_fini(&why);
+	return code;
+}
 
 /* TLS secrets: of --keys, or else of the file that the user's own programs write. */
 static int open_keys(struct scope *s)
@@ -23,31 +73,6 @@ static int open_keys(struct scope *s)
 		e == ERR_NOTFOUND ? "there is no such file"
 				  : "it cannot be read, or is no regular file");
 	return EXIT_FAILED;
-}
-
-static int open_exchange(struct scope *s, struct buf *why)
-{
-	const char *text;
-	s->source_fd = control_ask(s->live, "live", &text);
-	if (s->source_fd < 0) {
-		fprintf(stderr, "rung scope: %s: %s\n", s->live, text);
-		return EXIT_UNREACHABLE;
-	}
-	return cap_open_fd(s->source_fd, &s->cap, why) ? EXIT_FAILED : -1;
-}
-
-static int open_capture(struct scope *s)
-{
-	struct buf why;
-	buf_init(&why);
-	int code = s->live                                  ? open_exchange(s, &why)
-		   : cap_open(s->file, &s->cap, &why) == OK ? -1
-							    : EXIT_FAILED;
-	if (code == EXIT_FAILED)
-		fprintf(stderr, "rung scope: %s: " STR_FMT "\n", s->live ? s->live : s->file,
-			STR_ARG(why.n ? buf_view(&why) : str_c(err_text(ERR_NOMEM))));
-	buf_fini(&why);
-	return code;
 }
 
 static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
@@ -83,13 +108,13 @@ static int check_twice(const struct scope *s)
 	return EXIT_USAGE;
 }
 
-static int make_walk(struct scope *s)
+int scope_make_walk(struct scope *s)
 {
-	bool needs = scope_view_needs_trk(s->view) || needs_of(s);
+	bool needs = scope_view_needs_trk(s->view) || needs_of(s) || scope_write_needs_trk(s);
 	if (needs) {
-		/* live, calls are forgotten when they have ended; all else is a list of what is
-		 * there */
-		struct trk_cfg cfg = {.is_live = s->live && scope_view_is_of_calls(s->view),
+		/* live, calls are forgotten when they have ended, where the view can do with that
+		 */
+		struct trk_cfg cfg = {.is_live = s->is_live && scope_view_forgets(s->view),
 				      .has_media = !s->live,
 				      .finds_media = s->view == V_STREAMS,
 				      .report_all = true,
@@ -101,6 +126,17 @@ static int make_walk(struct scope *s)
 	if (e)
 		fprintf(stderr, "rung scope: %s\n", err_text(e));
 	return e ? EXIT_FAILED : open_keys(s);
+}
+
+int scope_open(struct scope *s)
+{
+	s->is_live = s->live || s->in.cfg.iface;
+	int code = check_twice(s);
+	if (code < 0)
+		code = scope_open_capture(s);
+	if (code < 0)
+		code = scope_write_open(s);
+	return code < 0 ? scope_make_walk(s) : code;
 }
 
 /* TLS that stayed closed; what began before the capture cannot be helped. */
@@ -119,12 +155,18 @@ static void report_tls(const struct cap_tls_counts *n)
 			n->n_suite, n->n_conns);
 }
 
-int scope_open(struct scope *s)
+static void report_counts(const struct scope *s)
 {
-	int code = check_twice(s);
-	if (code < 0)
-		code = open_capture(s);
-	return code < 0 ? make_walk(s) : code;
+	struct cap_counts c;
+	if (cap_count(s->cap, &c) && strncmp(s->in.cfg.iface, "hep:", 4) == 0)
+		fprintf(stderr, "rung scope: %llu packets of HEP, %llu refused or damaged\n",
+			(unsigned long long)c.n_received, (unsigned long long)c.n_dropped_iface);
+	else if (c.n_received || s->in.cfg.iface)
+		fprintf(stderr,
+			"rung scope: %llu packets, %llu dropped by the kernel, %llu by the "
+			"interface\n",
+			(unsigned long long)s->n_frames, (unsigned long long)c.n_dropped_kernel,
+			(unsigned long long)c.n_dropped_iface);
 }
 
 int scope_report(struct scope *s, int code)
@@ -137,12 +179,13 @@ int scope_report(struct scope *s, int code)
 			"`editcap` or `tcpdump` may convert them\n",
 			n, link);
 	report_tls(cap_walk_tls(s->walk));
+	report_counts(s);
 	const char *problem = cap_problem(s->cap);
 	if (problem && !s->live) {
 		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
 		code = code > 0 ? code : EXIT_FAILED;
 	}
-	if (ferror(s->to)) {
+	if (ferror(s->sink)) {
 		fprintf(stderr,
 			"rung scope: the output cannot be written (disk full, or the reader "
 			"has gone)\n");
@@ -151,7 +194,7 @@ int scope_report(struct scope *s, int code)
 	return code;
 }
 
-static bool is_of_whole_calls(const struct scope *s)
+bool scope_is_of_whole_calls(const struct scope *s)
 {
 	return needs_of(s) & FLT_NEEDS_CALLS;
 }
@@ -159,7 +202,7 @@ static bool is_of_whole_calls(const struct scope *s)
 static void mark_calls(void *arg, const struct cap_frame *fr)
 {
 	struct scope *s = arg;
-	if (!s->flt || is_of_whole_calls(s) || !flt_match(s->flt, fr))
+	if (!s->flt || scope_is_of_whole_calls(s) || !flt_match(s->flt, fr))
 		return;
 	for (size_t i = 0; i < fr->n_msgs; i++)
 		if (fr->msgs[i].call)
@@ -185,7 +228,7 @@ static bool mark_whole_calls(void *arg, const struct cap_frame *fr)
 int scope_open_book(struct scope *s)
 {
 	struct book_cfg cfg = {.trk.has_media = true, .on_frame = mark_calls, .arg = s};
-	int code = open_capture(s);
+	int code = scope_open_capture(s);
 	if (code >= 0)
 		return code;
 	struct cap *c = s->cap;
@@ -205,9 +248,10 @@ int scope_open_book(struct scope *s)
 
 int scope_read_book(struct scope *s)
 {
-	while (book_read(s->book, 10'000))
+	scope_catch_signals();
+	while (!scope_was_signalled() && book_read(s->book, 10'000))
 		continue;
-	if (is_of_whole_calls(s)) {
+	if (scope_is_of_whole_calls(s)) {
 		s->calls = flt_calls_new(s->trk);
 		if (!s->calls || book_frames(s->book, true, mark_whole_calls, s)) {
 			fprintf(stderr, "rung scope: the capture cannot be read a second time\n");
@@ -216,63 +260,4 @@ int scope_read_book(struct scope *s)
 	}
 	int bad = scope_report(s, -1);
 	return bad == EXIT_FAILED && !cap_problem(s->cap) ? bad : -1;
-}
-
-static uint64_t wall_us(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1'000'000 + (uint64_t)ts.tv_nsec / 1'000;
-}
-
-/* Live: lets time pass for the tracker while nothing comes. */
-static void wait_for_more(struct scope *s)
-{
-	struct pollfd p = {.fd = s->source_fd, .events = POLLIN};
-	while (cap_would_read(s->cap) && poll(&p, 1, LIVE_TICK_MS) == 0)
-		if (s->trk)
-			trk_tick(s->trk, wall_us());
-}
-
-/* The first of two walks: its tracker is kept for what it knows of the calls. */
-static int walk_ahead(struct scope *s)
-{
-	while (cap_walk_next(s->walk))
-		continue;
-	s->whole_trk = s->trk;
-	s->trk = NULL;
-	s->calls = flt_calls_new(s->whole_trk);
-	cap_walk_free(s->walk);
-	s->walk = NULL;
-	cap_close(s->cap);
-	s->cap = NULL;
-	if (!s->calls) {
-		fprintf(stderr, "rung scope: %s\n", err_text(ERR_NOMEM));
-		return EXIT_FAILED;
-	}
-	int code = open_capture(s);
-	return code < 0 ? make_walk(s) : code;
-}
-
-int scope_walk(struct scope *s)
-{
-	int code = is_of_whole_calls(s) ? walk_ahead(s) : -1;
-	if (code >= 0)
-		return code;
-	scope_at_start(s);
-	for (;;) {
-		if (s->live)
-			wait_for_more(s);
-		const struct cap_frame *fr = cap_walk_next(s->walk);
-		if (!fr || s->is_broken)
-			break;
-		if (s->calls && flt_calls_attach(s->calls, fr))
-			s->out.err = ERR_NOMEM;
-		scope_on_frame(s, fr);
-	}
-	if (s->live && s->trk)
-		trk_flush(s->trk);
-	code = scope_at_end(s);
-	scope_flush(s);
-	return scope_report(s, code);
 }

@@ -64,9 +64,9 @@ int scope_run_tui(struct scope *s)
 	int code = scope_open_book(s);
 	if (code >= 0)
 		return code;
-	s->is_quiet = true;
+	s->is_screen = true;
 	enum err e = tui_run(s->book, &o);
-	s->is_quiet = false;
+	s->is_screen = false;
 	if (e) {
 		fprintf(stderr, "rung scope: %s\n",
 			e == ERR_UNSUPPORTED

@@ -19,7 +19,7 @@ void scope_flush(struct scope *s)
 		fprintf(stderr, "rung scope: no memory for the output\n");
 		s->is_broken = true;
 	} else if (s->out.n && !s->is_broken) {
-		bool ok = fwrite(s->out.p, 1, s->out.n, s->to) == s->out.n && !fflush(s->to);
+		bool ok = fwrite(s->out.p, 1, s->out.n, s->sink) == s->out.n && !fflush(s->sink);
 		if (!ok)
 			s->is_broken = true;
 	}
@@ -28,7 +28,7 @@ void scope_flush(struct scope *s)
 
 static void flush_if_full(struct scope *s)
 {
-	if (s->live || s->out.n >= FLUSH_BYTES || s->out.err)
+	if (s->out.n >= FLUSH_BYTES || s->out.err)
 		scope_flush(s);
 }
 
@@ -36,6 +36,8 @@ static void flush_if_full(struct scope *s)
 
 static void on_message_frame(struct scope *s, const struct cap_frame *fr)
 {
+	if (s->is_quiet)
+		return;
 	if (s->format == F_FIELDS)
 		flt_columns_put(&s->out, &s->columns, fr);
 	else if (s->field_names.n)
@@ -91,7 +93,7 @@ static bool is_registration(const struct scope *s, const struct trk_call *c)
 	return c->kind == TRK_REG;
 }
 
-static void no_such_call(const struct scope *s)
+void scope_no_such_call(const struct scope *s)
 {
 	if (s->who)
 		fprintf(stderr,
@@ -102,7 +104,7 @@ static void no_such_call(const struct scope *s)
 		fprintf(stderr, "rung scope: there is no call that fits\n");
 }
 
-static bool is_named(const struct scope *s, const struct trk_call *c)
+bool scope_is_named(const struct scope *s, const struct trk_call *c)
 {
 	uint32_t no;
 	struct str who = str_c(s->who);
@@ -111,7 +113,7 @@ static bool is_named(const struct scope *s, const struct trk_call *c)
 
 bool scope_is_chosen(const struct scope *s, const struct trk_call *c)
 {
-	return (!s->flt || c->is_marked) && is_named(s, c);
+	return (!s->flt || c->is_marked) && scope_is_named(s, c);
 }
 
 static void too_many_calls(const struct scope *s, struct trk *t, bool any_kind)
@@ -140,7 +142,7 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t)
 	if (n[!any_kind])
 		too_many_calls(s, t, any_kind);
 	else
-		no_such_call(s);
+		scope_no_such_call(s);
 	return NULL;
 }
 
@@ -199,25 +201,37 @@ static void sum_up_flow(struct scope *s)
 	sheet_free(sheet);
 }
 
-static void sum_up_streams(struct scope *s)
+static void stream_head(struct scope *s)
 {
 	view_stream_head(&s->out, &s->view_opts);
-	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no) {
-		if (!scope_is_chosen(s, c))
-			continue;
-		s->n_shown++;
-		/* they are chained newest first */
-		unsigned n = 0;
-		for (const struct trk_stream *x = c->streams; x; x = x->next)
-			n++;
-		while (n--) {
-			const struct trk_stream *x = c->streams;
-			for (unsigned i = 0; i < n; i++)
-				x = x->next;
-			view_stream(&s->out, s->trk, x, &s->view_opts);
-		}
-		flush_if_full(s);
+}
+
+static void list_streams(struct scope *s, const struct trk_call *c, const struct vrd *v)
+{
+	(void)v;
+	/* they are chained newest first */
+	unsigned n = 0;
+	for (const struct trk_stream *x = c->streams; x; x = x->next)
+		n++;
+	while (n--) {
+		const struct trk_stream *x = c->streams;
+		for (unsigned i = 0; i < n; i++)
+			x = x->next;
+		view_stream(&s->out, s->trk, x, &s->view_opts);
 	}
+	flush_if_full(s);
+}
+
+static void sum_up_streams(struct scope *s)
+{
+	if (s->is_live) /* each call's were listed when it ended */
+		return;
+	stream_head(s);
+	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+		if (scope_is_chosen(s, c)) {
+			s->n_shown++;
+			list_streams(s, c, NULL);
+		}
 	if (s->flt || s->who)
 		return;
 	for (const struct trk_stream *x = trk_orphan_first(s->trk); x;
@@ -243,21 +257,23 @@ static const struct {
 	void (*on_frame)(struct scope *s, const struct cap_frame *fr); /* that fits the filter */
 	wants_fn *wants;                 /* of a view of calls: NULL: all */
 	call_fn *on_call;                /* makes it one */
-	void (*head)(struct scope *s);   /* before the first call; may be NULL */
+	void (*head)(struct scope *s);   /* before the first call or frame; may be NULL */
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
+	call_fn *on_ended;               /* of a view that sums up: what it shows of a call, live */
 	unsigned formats;                /* in which it can be shown, besides text */
 } views[V__N] = {
-	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS)},
-	[V_CALLS] = {				     on_call_frame,                     is_call,                        list_call, list_head, .formats = AS(JSON) | AS(CSV)},
-	[V_REGISTRATIONS] = {                            on_call_frame,                            is_registration,                                                list_call, list_head,
+	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS) },
+	[V_CALLS] = {          on_call_frame,                     is_call,                         list_call, list_head, .formats = AS(JSON) | AS(CSV)},
+	[V_REGISTRATIONS] = { on_call_frame,                            is_registration,                                                 list_call, list_head,
                         .formats = AS(JSON) | AS(CSV)},
-	[V_LADDER] = {              on_call_frame,                   is_named,                                  draw_call,
+	[V_LADDER] = {               on_call_frame,                   .on_call = draw_call,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID) | AS(HTML)},
-	[V_FLOW] = {								      on_flow_frame,  .sum_up = sum_up_flow,
+	[V_FLOW] = {					    on_flow_frame,.sum_up = sum_up_flow,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID)},
-	[V_STREAMS] = {					       on_call_frame,                .sum_up = sum_up_streams,                          .formats = AS(JSON)},
-	[V_STATS] = {							  on_call_frame,                .sum_up = sum_up_stats,         .formats = AS(JSON)},
-	[V_WHY] = {on_call_frame,                .on_call = explain_call,           .formats = AS(JSON)},
+	[V_STREAMS] = {                   on_call_frame,                  .on_ended = list_streams,                     .head = stream_head,
+			.sum_up = sum_up_streams, .formats = AS(JSON)},
+	[V_STATS] = {			      on_call_frame,.sum_up = sum_up_stats,.formats = AS(JSON)},
+	[V_WHY] = {						   on_call_frame,                            .on_call = explain_call,                                                 .formats = AS(JSON)},
 };
 #undef AS
 
@@ -276,23 +292,36 @@ bool scope_view_has(enum view v, enum format f)
 	return f == F_TEXT || views[v].formats & 1u << f;
 }
 
+bool scope_view_forgets(enum view v)
+{
+	return views[v].on_call || views[v].on_ended || v == V_STATS;
+}
+
 void scope_at_start(struct scope *s)
 {
-	if (s->format == F_FIELDS)
+	if (s->format == F_FIELDS && !s->is_quiet)
 		flt_columns_head(&s->out, &s->columns);
+	if (s->is_live && views[s->view].head)
+		views[s->view].head(s);
 }
 
 void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 {
-	if (!s->flt || flt_match(s->flt, fr))
+	bool fits = !s->flt || flt_match(s->flt, fr);
+	if (fits)
 		views[s->view].on_frame(s, fr);
+	if (s->writer)
+		scope_write_frame(s, fr, fits);
 }
 
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
 	if (!scope_is_chosen(s, c) || (views[s->view].wants && !views[s->view].wants(s, c)))
 		return;
-	views[s->view].on_call(s, c, v);
+	if (views[s->view].on_call)
+		views[s->view].on_call(s, c, v);
+	else if (views[s->view].on_ended)
+		views[s->view].on_ended(s, c, v);
 	s->n_shown++;
 	flush_if_full(s);
 }
@@ -310,12 +339,12 @@ static void show_calls(struct scope *s)
 
 int scope_at_end(struct scope *s)
 {
-	if (views[s->view].on_call && !s->live)
+	if (views[s->view].on_call && !s->is_live)
 		show_calls(s);
 	if (views[s->view].sum_up)
 		views[s->view].sum_up(s);
-	if (s->who && !s->n_shown) {
-		no_such_call(s);
+	if (s->who && !s->n_shown && !s->is_quiet) {
+		scope_no_such_call(s);
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;

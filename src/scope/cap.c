@@ -20,6 +20,7 @@
 #include "scope/cap_priv.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ static bool classic_next(struct cap *c, struct cap_rec *r)
 	*r = (struct cap_rec){
 		.no = ++c->no,
 		.link = c->ifaces[0].link,
+		.snaplen = c->ifaces[0].snaplen,
+		.is_ns = c->is_ns,
 		.n = n,
 		.n_wire = n_wire,
 		.at_ns = (int64_t)sec * 1'000'000'000 + (int64_t)frac * (c->is_ns ? 1 : 1'000),
@@ -153,10 +156,24 @@ static bool classic_next(struct cap *c, struct cap_rec *r)
 	return true;
 }
 
+static bool source_next(struct cap *c, struct cap_rec *r)
+{
+	const unsigned long_ms = 1'000;
+	while (!c->source->next(c->source_ctx, r)) {
+		if (c->problem[0])
+			return false;
+		c->source->wait(c->source_ctx, long_ms);
+	}
+	r->no = ++c->no;
+	return true;
+}
+
 bool cap_next(struct cap *c, struct cap_rec *r)
 {
-	if (c->problem[0])
+	if (c->problem[0] || c->is_stopped)
 		return false;
+	if (c->source)
+		return source_next(c, r);
 	return c->is_ng ? capng_next(c, r) : classic_next(c, r);
 }
 
@@ -178,6 +195,7 @@ static enum err open_classic(struct cap *c, uint32_t magic)
 	c->n_ifaces = c->cap_ifaces = 1;
 	/* the upper half may tell the length of a frame check sequence */
 	c->ifaces[0].link = (uint16_t)cap_u32(c, cap_here(c) + 20);
+	c->ifaces[0].snaplen = cap_u32(c, cap_here(c) + 16);
 	cap_skip(c, 24);
 	return OK;
 }
@@ -334,6 +352,8 @@ static bool is_plain_file(const struct cap *c)
 enum err cap_keep(struct cap *c)
 {
 	uint64_t off;
+	if (c->source)
+		return ERR_UNSUPPORTED;
 	if (is_plain_file(c))
 		return OK;
 	c->is_spooled = true;
@@ -366,20 +386,57 @@ uint64_t cap_size(const struct cap *c)
 	return c->size;
 }
 
-bool cap_would_read(const struct cap *c)
+static bool would_read(const struct cap *c)
 {
 	size_t n = c->end - c->at;
-	if (c->problem[0])
-		return false;
 	if (c->is_ng)
 		return n < 12 || n < cap_u32(c, cap_here(c) + 4);
 	return n < c->rec_hdr || n - c->rec_hdr < cap_u32(c, cap_here(c) + 8);
+}
+
+bool cap_wait(struct cap *c, unsigned ms)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	if (c->problem[0] || c->is_stopped)
+		return true;
+	if (c->source)
+		return c->source->wait(c->source_ctx, ms);
+	return c->fd < 0 || c->is_eof || !would_read(c) || poll(&p, 1, (int)ms) > 0;
+}
+
+void cap_stop(struct cap *c)
+{
+	c->is_stopped = true;
+}
+
+bool cap_count(struct cap *c, struct cap_counts *out)
+{
+	*out = (struct cap_counts){0};
+	return c->source && c->source->count(c->source_ctx, out);
+}
+
+enum err cap_open_source(const struct cap_source *source, void *ctx, struct cap **out,
+			 struct buf *why)
+{
+	struct cap *c = calloc(1, sizeof *c);
+	if (!c) {
+		buf_fmt(why, "no memory");
+		source->close(ctx);
+		return ERR_NOMEM;
+	}
+	c->fd = -1;
+	c->source = source;
+	c->source_ctx = ctx;
+	*out = c;
+	return OK;
 }
 
 void cap_close(struct cap *c)
 {
 	if (!c)
 		return;
+	if (c->source)
+		c->source->close(c->source_ctx);
 	if (c->fd >= 0)
 		close(c->fd);
 	cap_pack_free(c->pack);

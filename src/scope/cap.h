@@ -21,15 +21,23 @@ enum cap_link { /* https://www.tcpdump.org/linktypes.html, those that we open */
 };
 
 struct cap_rec {
-	uint32_t no;        /* from 1 */
-	uint16_t link;      /* enum cap_link, or another number of that registry */
-	uint32_t n;         /* bytes captured */
-	uint32_t n_wire;    /* bytes that the frame had */
-	int64_t at_ns;      /* since 1970 UTC, at most 2^62 */
-	uint64_t off;       /* of the bytes in the (unpacked) file */
-	const uint8_t *p;   /* borrowed until the next call */
-	struct str comment; /* pcapng: what people wrote to the packet, lines joined; borrowed, too
-			     */
+	uint32_t no;      /* from 1 */
+	uint16_t link;    /* enum cap_link, or another number of that registry */
+	uint32_t n;       /* bytes captured */
+	uint32_t n_wire;  /* bytes that the frame had */
+	int64_t at_ns;    /* since 1970 UTC, at most 2^62 */
+	uint64_t off;     /* of the bytes in the (unpacked) file */
+	const uint8_t *p; /* borrowed until the next call */
+	/* for whoever writes the record again */
+	uint32_t iface;      /* from 0: whose record it is */
+	uint32_t snaplen;    /* of that interface, 0 without limit */
+	bool is_ns;          /* its times are finer than µs */
+	const char *if_name; /* may be NULL; borrowed like p */
+	struct str comment;  /* pcapng: what people wrote to the packet, lines joined; borrowed */
+};
+
+struct cap_counts { /* what the sniffer counted */
+	uint64_t n_received, n_dropped_kernel, n_dropped_iface;
 };
 
 /* "-" is the standard input. On failure *why (appended to) is a sentence with what to do:
@@ -42,10 +50,9 @@ enum err cap_open_mem(struct str bytes, struct cap **out, struct buf *why);
 void cap_close(struct cap *c);
 /* The next record, or false at the end: then cap_problem tells whether it was the true one. */
 bool cap_next(struct cap *c, struct cap_rec *r);
-/* Whether cap_next would have to read first, and might wait. */
-bool cap_would_read(const struct cap *c);
 /* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory)
- * is put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
+ * is put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it;
+ * ERR_UNSUPPORTED: it is no file but live. */
 enum err cap_keep(struct cap *c);
 /* n bytes at `off` of a record that was read, of a capture that is kept. ERR_IO. */
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n);
@@ -58,6 +65,13 @@ uint64_t cap_size(const struct cap *c);
 /* TLS secrets that the capture holds (pcapng), as lines of a key log: those met since the last call
  * of this. Borrowed until the next cap_next. */
 struct str cap_secrets(struct cap *c);
+/* Waits at most ms for the next record. False: none came, or a signal did; true: cap_next does not
+ * wait (a record, or the end). A plain file is always ready. */
+bool cap_wait(struct cap *c, unsigned ms);
+/* From now on cap_next finds the end. */
+void cap_stop(struct cap *c);
+/* False where nobody counts: files. */
+bool cap_count(struct cap *c, struct cap_counts *out);
 /* What cut the reading short ("the file ends inside frame 12"), or NULL. */
 const char *cap_problem(const struct cap *c);
 /* Packets that the sniffer itself reported as lost (pcapng interface statistics). */

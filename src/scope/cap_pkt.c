@@ -18,6 +18,7 @@
  */
 #include "scope/cap_pkt.h"
 #include "scope/cap_tunnel.h"
+#include "wire/hep.h"
 
 #include <string.h>
 
@@ -34,6 +35,7 @@ enum {
 };
 
 static void on_inner(struct cap_pkt *k, struct cap_cut c, enum cap_inner what, uint16_t type);
+static bool on_hep(struct cap_pkt *k, struct cap_cut c);
 
 static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 {
@@ -65,6 +67,8 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 		on_inner(k, body, inner, 0);
 		return;
 	}
+	if (!k->is_quoted && on_hep(k, c))
+		return;
 	k->proto = CAP_UDP;
 	k->l4 = l4;
 	k->p = c.p;
@@ -353,13 +357,51 @@ static void on_loopback(struct cap_pkt *k, struct cap_cut c)
 		on_ip(k, c);
 }
 
+/* A message without headers of its own, between two addresses that were told: an inner packet, as
+ * it were. */
+static void set_pdu(struct cap_pkt *k, const struct addr *src, const struct addr *dst,
+		    struct cap_cut c)
+{
+	k->is_pdu = true;
+	k->src = *src;
+	k->dst = *dst;
+	if (k->n_ips < CAP_MAX_IPS) {
+		struct cap_ip *ip = &k->ips[k->n_ips++];
+		*ip = (struct cap_ip){.src = *src, .dst = *dst, .proto = k->proto};
+		ip->src.port = ip->dst.port = 0;
+	}
+	if (k->n_ports < CAP_MAX_IPS)
+		k->ports[k->n_ports++] =
+			(struct cap_ports){.src = src->port, .dst = dst->port, .proto = k->proto};
+	k->l4 = k->p = c.p;
+	k->n = c.n;
+}
+
+/* What an agent of Homer sends. Without addresses, packed, or with something else in it, it stays a
+ * datagram. */
+static bool on_hep(struct cap_pkt *k, struct cap_cut c)
+{
+	struct wire_hep h;
+	size_t used;
+	if (!wire_hep_starts(c.p, c.n) || wire_hep_parse(c.p, c.n, &h, &used) != OK)
+		return false;
+	k->is_hep = true;
+	bool is_known = h.type == WIRE_HEP_SIP || h.type == WIRE_HEP_RTP || h.type == WIRE_HEP_RTCP;
+	if (!is_known || h.is_packed || !h.from.family || !h.to.family || !h.payload.n)
+		return false;
+	k->proto = h.ip_proto == CAP_TCP ? CAP_TCP : CAP_UDP;
+	struct cap_cut body = {(const uint8_t *)h.payload.p, (uint32_t)h.payload.n};
+	set_pdu(k, &h.from, &h.to, body);
+	return true;
+}
+
 /* Wireshark's exported PDUs: tags {type:16 length:16 value} up to an empty one, then one message.
  * The tags name dissector, addresses and ports. [Wireshark epan/exported_pdu.h] */
 static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 {
 	enum { NAME = 12, V4_SRC = 20, V4_DST, V6_SRC, V6_DST, PORT_TYPE, SRC_PORT, DST_PORT };
 	struct addr src = {0}, dst = {0};
-	bool is_sip = false;
+	bool is_known = false;
 	while (c.n >= 4) {
 		unsigned type = cap_be16(c.p), n = cap_be16(c.p + 2);
 		const uint8_t *v = c.p + 4;
@@ -367,7 +409,9 @@ static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 		if (!type || n > c.n)
 			break;
 		if (type == NAME)
-			is_sip = n >= 3 && memcmp(v, "sip", 3) == 0;
+			is_known =
+				n >= 3 && (memcmp(v, "sip", 3) == 0 || memcmp(v, "rtp", 3) == 0 ||
+					   memcmp(v, "rtcp", 3 + (n > 3)) == 0);
 		else if ((type == V4_SRC || type == V4_DST) && n >= 4)
 			set_ip(type == V4_SRC ? &src : &dst, v, 4);
 		else if ((type == V6_SRC || type == V6_DST) && n >= 16)
@@ -378,19 +422,10 @@ static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 			*(type == SRC_PORT ? &src.port : &dst.port) = (uint16_t)cap_be32(v);
 		cap_skip(&c, n);
 	}
-	if (!is_sip || !src.family || !k->proto) {
+	if (!is_known || !src.family || !k->proto)
 		k->proto = 0;
-		return;
-	}
-	k->is_pdu = true;
-	k->src = src;
-	k->dst = dst;
-	k->n_ips = k->n_ports = 1;
-	k->ips[0] = (struct cap_ip){.src = src, .dst = dst, .proto = k->proto};
-	k->ips[0].src.port = k->ips[0].dst.port = 0;
-	k->ports[0] = (struct cap_ports){.src = src.port, .dst = dst.port, .proto = k->proto};
-	k->l4 = k->p = c.p;
-	k->n = c.n;
+	else
+		set_pdu(k, &src, &dst, c);
 }
 
 enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)

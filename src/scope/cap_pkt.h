@@ -66,6 +66,7 @@ struct cap_pkt {
 	bool is_quoted;   /* payload is quoted by an ICMP error: nobody sent it */
 	bool is_cut;      /* the capture does not hold all of it */
 	bool is_pdu;      /* payload is one whole message, whatever proto carried it */
+	bool is_hep;      /* ... or would be: an agent of Homer sent it */
 	uint8_t proto;    /* enum cap_proto of the payload, 0 when there is none that we know */
 	uint8_t icmp_type, icmp_code;
 	bool has_icmp, has_icmp6;

@@ -16,9 +16,21 @@ struct cap_iface {
 	uint8_t tsresol; /* as in if_tsresol: bit 7 = power of two */
 	int64_t offset_ns;
 	uint64_t drops;
+	char name[32]; /* cut, when longer */
+};
+
+/* Where records come from when it is no file: an interface, agents of Homer. */
+struct cap_source {
+	bool (*next)(void *ctx, struct cap_rec *r); /* false: none there now */
+	bool (*wait)(void *ctx, unsigned ms);       /* as cap_wait */
+	bool (*count)(void *ctx, struct cap_counts *out);
+	void (*close)(void *ctx);
 };
 
 struct cap {
+	const struct cap_source *source; /* NULL: a file */
+	void *source_ctx;
+	bool is_stopped;
 	int fd;
 	bool is_file;    /* regular: read by position, so that others may read it too */
 	uint64_t n_read; /* of fd */
@@ -35,10 +47,11 @@ struct cap {
 	unsigned rec_hdr; /* bytes of a classic record's header */
 	struct cap_iface *ifaces;
 	size_t n_ifaces, cap_ifaces;
-	uint64_t drops;      /* of sections that ended */
-	struct buf secrets;  /* key log lines since somebody asked */
-	bool is_told;        /* secrets: somebody did; the next ones begin anew */
-	struct buf comments; /* of the record, when it has several */
+	struct buf secrets;       /* key log lines since somebody asked */
+	bool is_told;             /* secrets: somebody did; the next ones begin anew */
+	struct buf comments;      /* of the record, when it has several */
+	uint32_t n_ifaces_before; /* in sections that ended */
+	uint64_t drops;           /* of sections that ended */
 	char problem[160];
 };
 
@@ -56,6 +69,9 @@ static inline void cap_skip(struct cap *c, size_t n)
 }
 uint16_t cap_u16(const struct cap *c, const uint8_t *p);
 uint32_t cap_u32(const struct cap *c, const uint8_t *p);
-[[gnu::format(printf, 2, 3)]] bool cap_fail(struct cap *c, const char *fmt, ...);
-
 bool capng_next(struct cap *c, struct cap_rec *r);
+
+/* Takes ctx over, also when it fails. */
+enum err cap_open_source(const struct cap_source *source, void *ctx, struct cap **out,
+			 struct buf *why);
+[[gnu::format(printf, 2, 3)]] bool cap_fail(struct cap *c, const char *fmt, ...);

@@ -6,6 +6,7 @@
  *
  *	UNKNOWN ── SIP start line ──► SIP ── framing lost ──► UNKNOWN
  *	   ├────── "GET ", "HTTP/" ─► HTTP ── Upgrade: websocket ─► WS
+ *	   ├────── "HEP3" ─► HEP (an agent of Homer: messages of other addresses)
  *	   └────── TLS record ──────► is_tls: what is inside begins as UNKNOWN again
  *
  * TLS is a filter before all that: while is_tls, a direction's bytes go to cap_tls, and what that
@@ -35,6 +36,7 @@
 #include "scope/cap_tls.h"
 #include "scope/cap_ws.h"
 #include "wire/frame.h"
+#include "wire/hep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +49,7 @@
 #define MAX_HTTP_HEAD  16'384u
 #define GAP_NS         200'000'000
 
-enum speaks { UNKNOWN, SIP, HTTP, WS };
+enum speaks { UNKNOWN, SIP, HTTP, WS, HEP };
 
 struct piece { /* a segment ahead of its time */
 	struct piece *next;
@@ -60,9 +62,10 @@ struct dir {
 	struct addr from;
 	uint8_t speaks; /* enum speaks */
 	bool has_seq, is_tls;
-	uint32_t next;  /* sequence number */
-	uint32_t acked; /* by the other side */
-	uint8_t *p;     /* bytes p[at .. n) are not consumed */
+	uint32_t next;     /* sequence number */
+	uint32_t acked;    /* by the other side */
+	uint32_t first_no; /* frame where the unit in work begins */
+	uint8_t *p;        /* bytes p[at .. n) are not consumed */
 	size_t at, n, cap;
 	struct piece *queue;
 	uint32_t n_segs, n_queued;
@@ -219,6 +222,7 @@ struct reader { /* a direction at work */
 	struct dir *d;
 	const struct addr *to;
 	const struct cap_seg *seg;
+	uint32_t no; /* frame that the bytes came in */
 };
 
 static void emit(const struct reader *r, struct str bytes, bool is_ws)
@@ -226,7 +230,10 @@ static void emit(const struct reader *r, struct str bytes, bool is_ws)
 	enum trk_transport transport = r->d->is_tls ? is_ws ? TRK_WSS : TRK_TLS
 				       : is_ws      ? TRK_WS
 						    : TRK_TCP;
-	r->t->fn(r->t->arg, bytes, &r->d->from, r->to, transport, r->seg);
+	struct cap_seg seg = *r->seg;
+	seg.first_no = r->d->first_no;
+	r->t->fn(r->t->arg, bytes, &r->d->from, r->to, transport, &seg);
+	r->d->first_no = r->no;
 }
 
 static void forget_unit(struct dir *d)
@@ -301,6 +308,10 @@ static bool read_unknown(const struct reader *r, const uint8_t *p, size_t n)
 		d->speaks = HTTP;
 		return true;
 	}
+	if (n >= 6 && wire_hep_starts(p, n)) {
+		d->speaks = HEP;
+		return true;
+	}
 	enum cap_start s = cap_sip_start(p, n);
 	if (s == CAP_YES) {
 		d->speaks = SIP;
@@ -310,6 +321,32 @@ static bool read_unknown(const struct reader *r, const uint8_t *p, size_t n)
 	if (s == CAP_NO || n > MAX_FIRST_LINE)
 		forget_unit(d);
 	return false;
+}
+
+static bool read_hep(const struct reader *r, const uint8_t *p, size_t n)
+{
+	struct dir *d = r->d;
+	struct wire_hep h;
+	size_t used;
+	enum err e = wire_hep_parse(p, n, &h, &used);
+	if (e == ERR_MORE)
+		return false;
+	if (e) {
+		d->speaks = UNKNOWN;
+		forget_unit(d);
+		return false;
+	}
+	if (h.type == WIRE_HEP_SIP && !h.is_packed && h.from.family && h.to.family &&
+	    cap_sip_start(h.payload.p, h.payload.n) == CAP_YES) {
+		struct cap_seg seg = *r->seg;
+		seg.first_no = d->first_no;
+		seg.is_hep = true;
+		r->t->fn(r->t->arg, h.payload, &h.from, &h.to,
+			 h.ip_proto == CAP_TCP ? TRK_TCP : TRK_UDP, &seg);
+	}
+	d->first_no = r->no;
+	d->at += used;
+	return true;
 }
 
 static bool read_sip(const struct reader *r, const uint8_t *p, size_t n)
@@ -405,6 +442,9 @@ static void read_units(const struct reader *r)
 		case WS:
 			go_on = read_ws(r, p, n);
 			break;
+		case HEP:
+			go_on = read_hep(r, p, n);
+			break;
 		}
 	}
 	if (d->at == d->n)
@@ -447,6 +487,8 @@ static void deliver(const struct reader *r, uint32_t seq, const uint8_t *p, uint
 	if (known >= n)
 		return;
 	d->next = seq + n;
+	if (d->at == d->n || r->no < d->first_no)
+		d->first_no = r->no;
 	if (d->is_tls)
 		feed_tls(r, p + known, n - known);
 	else
@@ -462,6 +504,7 @@ static void drain(const struct reader *r, bool is_own_seg)
 		d->n_segs--;
 		d->n_queued -= q->n;
 		struct reader own = *r;
+		own.no = q->seg.frame_no;
 		if (is_own_seg)
 			own.seg = &q->seg;
 		deliver(&own, q->seq, q->bytes, q->n);
@@ -474,7 +517,7 @@ static void drain(const struct reader *r, bool is_own_seg)
 static void skip_gap(const struct reader *r)
 {
 	struct dir *d = r->d;
-	if (d->speaks == SIP || d->speaks == HTTP)
+	if (d->speaks == SIP || d->speaks == HTTP || d->speaks == HEP)
 		d->speaks = UNKNOWN;
 	forget_unit(d);
 	if (r->c->tls)
@@ -537,7 +580,7 @@ static void give_up_gap(struct cap_tcp *t, struct conn *c, int way, const struct
 	struct dir *d = &c->d[way];
 	if (!d->queue || seg->at_ns - d->gap_ns < GAP_NS || (int32_t)(d->acked - d->queue->seq) < 0)
 		return;
-	skip_gap(&(struct reader){t, c, d, &c->d[!way].from, seg});
+	skip_gap(&(struct reader){t, c, d, &c->d[!way].from, seg, seg->frame_no});
 }
 
 void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg)
@@ -566,7 +609,7 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 	if (k->tcp_flags & CAP_TCP_ACK)
 		c->d[!way].acked = k->tcp_ack;
 	if (k->n)
-		on_data(&(struct reader){t, c, d, &c->d[!way].from, seg}, k);
+		on_data(&(struct reader){t, c, d, &c->d[!way].from, seg, seg->frame_no}, k);
 	give_up_gap(t, c, 0, seg);
 	give_up_gap(t, c, 1, seg);
 }
@@ -581,7 +624,7 @@ bool cap_tcp_flush(struct cap_tcp *t)
 			if (!d->queue)
 				continue;
 			struct cap_seg seg = d->queue->seg;
-			skip_gap(&(struct reader){t, c, d, &c->d[!way].from, &seg});
+			skip_gap(&(struct reader){t, c, d, &c->d[!way].from, &seg, seg.frame_no});
 			return true;
 		}
 	}

@@ -14,6 +14,8 @@ struct cap_tls_world;
 struct cap_seg { /* where bytes came from */
 	uint32_t frame_no;
 	int64_t at_ns;
+	uint32_t first_no; /* of a message: the frame where it begins */
+	bool is_hep;       /* of a message: an agent of Homer sent it, and told the addresses */
 };
 /* One message; bytes borrowed. from, to: of the direction it went. */
 typedef void cap_tcp_fn(void *arg, struct str bytes, const struct addr *from, const struct addr *to,

@@ -71,7 +71,7 @@ static bool room_for(struct block *b, size_t n)
 }
 
 /* Indexes bytes as the frame's next message; false when they are none. */
-static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream)
+static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
 {
 	struct cap_frame *f = &w->frame;
 	if (f->n_msgs == w->n_blocks && !more_room(w))
@@ -90,7 +90,7 @@ static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream)
 	    spool_put(w->spool, p.bytes.p, p.bytes.n, &p.file_off) == OK)
 		p.file_off |= TRK_SPOOLED;
 	struct cap_msg *cm = &f->msgs[f->n_msgs++];
-	*cm = (struct cap_msg){.pkt = p};
+	*cm = (struct cap_msg){.pkt = p, .first_no = first_no};
 	if (w->trk && trk_message(w->trk, &cm->pkt, &cm->call) == OK)
 		cm->no = cm->call ? cm->call->last_ev : 0;
 	return true;
@@ -101,6 +101,8 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 {
 	struct cap_walk *w = arg;
 	struct cap_frame *f = &w->frame;
+	if (seg->is_hep)
+		f->pkt.is_hep = true;
 	if (f->is_late) {
 		f->rec.no = seg->frame_no;
 		f->rec.at_ns = seg->at_ns;
@@ -113,7 +115,7 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 			       .to = *to,
 			       .transport = transport,
 			       .bytes = bytes};
-	add_message(w, p, transport == TRK_TCP || transport == TRK_TLS);
+	add_message(w, p, transport == TRK_TCP || transport == TRK_TLS, seg->first_no);
 }
 
 static void on_datagram(struct cap_walk *w)
@@ -126,11 +128,12 @@ static void on_datagram(struct cap_walk *w)
 		.frame_no = f->rec.no,
 		.from = k->src,
 		.to = k->dst,
-		.transport = TRK_UDP,
+		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
-		.file_off = f->is_whole ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
-	if (cap_sip_start(k->p, k->n) == CAP_YES && add_message(w, p, false))
+		.file_off =
+			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
+	if (cap_sip_start(k->p, k->n) == CAP_YES && add_message(w, p, false, 0))
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);

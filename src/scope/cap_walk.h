@@ -13,6 +13,7 @@ struct cap_msg {
 	struct trk_packet pkt;        /* pkt.msg is set */
 	struct trk_call *call;        /* with a tracker: whose it is, or NULL */
 	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
+	uint32_t first_no;            /* frame where it begins; 0: in this one */
 	const struct flt_call *whole; /* in a second walk: what became of its call (flt.h) */
 };
 

@@ -25,7 +25,14 @@ enum {
 	BLOCK_EPB = 6,
 	BLOCK_DSB = 10,
 };
-enum { OPT_END = 0, OPT_COMMENT = 1, OPT_ISB_IFDROP = 5, OPT_IF_TSRESOL = 9, OPT_IF_TSOFFSET = 14 };
+enum {
+	OPT_END = 0,
+	OPT_COMMENT = 1,
+	OPT_IF_NAME = 2,
+	OPT_ISB_IFDROP = 5,
+	OPT_IF_TSRESOL = 9,
+	OPT_IF_TSOFFSET = 14,
+};
 
 #define SECRETS_TLS 0x544c534b /* "TLSK": a key log as text */
 
@@ -95,6 +102,7 @@ static bool on_section(struct cap *c)
 				c->no);
 	c->is_swapped = order == 0x4d3c2b1a;
 	c->drops = cap_sniffer_drops(c);
+	c->n_ifaces_before += (uint32_t)c->n_ifaces;
 	c->n_ifaces = 0;
 	return true;
 }
@@ -117,6 +125,9 @@ static bool on_interface(struct cap *c, const uint8_t *p, size_t n)
 	const uint8_t *v = option(c, p + 8, n - 8, OPT_IF_TSRESOL, &len);
 	if (v && len >= 1)
 		i->tsresol = v[0];
+	v = option(c, p + 8, n - 8, OPT_IF_NAME, &len);
+	if (v)
+		str_copy(i->name, sizeof i->name, str_of((const char *)v, len));
 	v = option(c, p + 8, n - 8, OPT_IF_TSOFFSET, &len);
 	if (v && len >= 8)
 		i->offset_ns = (int64_t)(u64_at(c, v) * 1'000'000'000u);
@@ -197,6 +208,10 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 	*r = (struct cap_rec){
 		.no = ++c->no,
 		.link = i->link,
+		.iface = c->n_ifaces_before + iface,
+		.snaplen = i->snaplen,
+		.is_ns = i->tsresol > 6,
+		.if_name = i->name,
 		.n = caplen,
 		.n_wire = n_wire,
 		.at_ns = time_ns(ticks, i),

@@ -95,7 +95,7 @@ enum {
 	FR_DELTA,
 	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
 };
-enum { LK_ETH, LK_VLAN, LK_GRE, LK_ERSPAN, LK_VXLAN, LK_GTP, LK_MPLS, LK_PPPOE, LK_PPP };
+enum { LK_ETH, LK_HEP, LK_VLAN, LK_GRE, LK_ERSPAN, LK_VXLAN, LK_GTP, LK_MPLS, LK_PPPOE, LK_PPP };
 enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
 enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_HDR_LEN, IP_VERSION, IP_V6 = 0x100 };
 enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_UDP = 0x100 };

@@ -142,7 +142,7 @@ unsigned flt_get_link(const struct flt_field *f, const struct cap_frame *fr, str
 		unsigned n = headers(fr, f->arg == LK_ETH ? HD_ETH : HD_VLAN, h);
 		for (unsigned i = 0; i < n; i++, o.layer++)
 			put_proto(&o, h[i].p, f->arg == LK_ETH ? 14 : 4, h[i].n);
-	} else if (fr->pkt.layers & layers[f->arg]) {
+	} else if (f->arg == LK_HEP ? fr->pkt.is_hep : !!(fr->pkt.layers & layers[f->arg])) {
 		put_u(&o, 1);
 	}
 	return o.n;

@@ -64,6 +64,8 @@ bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to
 bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to, uint8_t pt);
 /* An ICMP error: a datagram from `from` could not be delivered to `to`. */
 void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *to);
+/* Whose media run from one address to another, as trk_media knows it; NULL: nobody's. */
+struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */

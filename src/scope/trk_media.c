@@ -457,3 +457,9 @@ bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to
 	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, from, to) : NULL;
 	return f && f->media && f->media->crypt != TRK_PLAIN;
 }
+
+struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	const struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
+	return f && f->media ? f->media->call : NULL;
+}

@@ -1,5 +1,6 @@
 /* Any bytes as a capture file: the formats, encapsulations, reassembly, tracker, verdict, ladder,
  * lists, every field of the filter. The first byte chooses what is drawn; the rest is the file. */
+#include "scope/cap_dep.h"
 #include "scope/cap_walk.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
@@ -45,6 +46,13 @@ static void all_fields(struct buf *b, const struct cap_frame *fr)
 	}
 }
 
+static void on_needed(void *arg, const struct cap_rec *r)
+{
+	uint32_t now = *(uint32_t *)arg;
+	if (r->no > now)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct flt *f;
@@ -73,10 +81,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	enum err e = cap_walk_new(c, t, &w);
 	const struct cap_frame *fr;
 	struct view_opts vo = {.is_json = p[0] & 8, .is_ascii = p[0] & 1};
+	struct cap_dep *d = cap_dep_new(p[0] & 64);
 	while (!e && (fr = cap_walk_next(w))) {
-		flt_match(f, fr);
 		if (p[0] & 64)
 			all_fields(&b, fr);
+		bool fits = flt_match(f, fr);
+		uint32_t no = fr->rec.no;
+		if (d)
+			cap_dep_frame(d, fr, fits, on_needed, &no);
 		view_messages(&b, fr, &vo);
 		view_other_frame(&b, fr, &vo);
 		buf_clear(&b);
@@ -85,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		trk_flush(t);
 	else
 		draw(&b, t, p[0]);
+	cap_dep_free(d);
 	cap_walk_free(w);
 	trk_free(t);
 	cap_close(c);

@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A call of two messages with what a peer may write to break a scenario. */

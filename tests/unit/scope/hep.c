@@ -1,0 +1,208 @@
+/* HEP inside captures, and over sockets from rung to rung. */
+#include "wire/hep.h"
+#include "fixture.h"
+#include "scope/cap_hep.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AGENT "198.51.100.1:40000"
+#define HOMER "198.51.100.2:9060"
+
+static struct addr at(const char *s)
+{
+	struct addr a = {0};
+	if (!addr_parse(str_c(s), 0, &a))
+		test_fail(__FILE__, __LINE__, "bad address %s", s);
+	return a;
+}
+
+static struct wire_hep packet_of(struct str payload)
+{
+	return (struct wire_hep){.ip_proto = 17,
+				 .type = WIRE_HEP_SIP,
+				 .from = at("192.0.2.1:5060"),
+				 .to = at("192.0.2.2:5070"),
+				 .at_us = 1'700'000'000'000'007,
+				 .agent = 5,
+				 .key = STR("secret"),
+				 .payload = payload};
+}
+
+static void put_packet(struct buf *b, struct str payload)
+{
+	struct wire_hep h = packet_of(payload);
+	enum err e = wire_hep_put(b, &h);
+	if (e)
+		b->err = e;
+}
+
+#define SEEN "192.0.2.1:5060 > 192.0.2.2:5070 "
+
+TEST(hep_in_a_datagram)
+{
+	struct buf cap, m, h;
+	buf_init(&cap);
+	buf_init(&m);
+	buf_init(&h);
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	put_packet(&h, small_request(&m, "OPTIONS", 7, ""));
+	rec_udp(&cap, 1, AGENT, HOMER, buf_view(&h));
+	buf_clear(&h);
+	buf_put(&h, "\1\x10\2\x11\x13\xc4\x13\xce\xc0\0\2\1\xc0\0\2\2", 16);
+	buf_str(&h, small_request(&m, "BYE", 8, ""));
+	rec_udp(&cap, 2, AGENT, HOMER, buf_view(&h));
+	if (m.err || h.err)
+		cap.err = ERR_NOMEM;
+	buf_fini(&m);
+	buf_fini(&h);
+	CHECK_CAPTURE(cap, "1 " SEEN "OPTIONS 7\n2 " SEEN "BYE 8\n");
+	buf_fini(&cap);
+}
+
+/* Two packets, cut at each byte. */
+TEST_NO_OOM(hep_in_a_stream)
+{
+	struct buf m, s;
+	buf_init(&m);
+	buf_init(&s);
+	put_packet(&s, small_request(&m, "OPTIONS", 7, ""));
+	size_t first = s.n;
+	put_packet(&s, small_request(&m, "BYE", 8, "a body"));
+	for (size_t i = 6; i < s.n; i++) {
+		struct buf cap;
+		buf_init(&cap);
+		pcap_begin(&cap, CAP_LINK_ETHERNET);
+		rec_tcp(&cap, 1, AGENT, HOMER, 1'000, 0, CAP_TCP_ACK, str_sub(buf_view(&s), 0, i));
+		rec_tcp(&cap, 2, AGENT, HOMER, 1'000 + (uint32_t)i, 0, CAP_TCP_ACK,
+			str_skip(buf_view(&s), i));
+		CHECK_CAPTURE(cap, i < first ? "2 " SEEN "OPTIONS 7\n2 " SEEN "BYE 8\n"
+					     : "1 " SEEN "OPTIONS 7\n2 " SEEN "BYE 8\n");
+		buf_fini(&cap);
+	}
+	buf_fini(&m);
+	buf_fini(&s);
+}
+
+/* What a frame of the capture sent on is, read by another rung. */
+struct relay {
+	struct cap *from, *in;
+	struct cap_walk *walk;
+	struct cap_hep_out *out;
+	struct buf why;
+};
+
+static bool relay_begin(struct relay *r, const struct buf *cap, const char *proto, unsigned port,
+			const char *key)
+{
+	char to[64];
+	snprintf(to, sizeof to, "%s:127.0.0.1:%u", proto, port);
+	*r = (struct relay){0};
+	buf_init(&r->why);
+	if (cap_open_hep(to, "secret", &r->in, &r->why))
+		return false;
+	struct cap_hep_to cfg = {.to = to, .key = key, .agent = 9};
+	CHECK_EQ(cap_hep_connect(&cfg, &r->out, &r->why), OK);
+	CHECK_EQ(cap_open_mem(buf_view(cap), &r->from, &r->why), OK);
+	CHECK_EQ(cap_walk_new(r->from, NULL, &r->walk), OK);
+	const struct cap_frame *fr;
+	while ((fr = cap_walk_next(r->walk)))
+		CHECK_EQ(cap_hep_frame(r->out, fr, &r->why), OK);
+	CHECK_EQ(cap_hep_n_lost(r->out), 0);
+	return true;
+}
+
+static void relay_end(struct relay *r)
+{
+	cap_walk_free(r->walk);
+	cap_close(r->from);
+	cap_hep_close(r->out);
+	cap_close(r->in);
+	buf_fini(&r->why);
+}
+
+/* Up to n messages as they arrive, in the words of `digest`, without frame numbers. */
+static void receive(struct relay *r, unsigned n, struct buf *got)
+{
+	struct cap_walk *w;
+	CHECK_EQ(cap_walk_new(r->in, NULL, &w), OK);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned tries = 10; /* a connection that comes wakes up, too */
+		while (tries && !cap_wait(r->in, 1'000))
+			tries--;
+		CHECK(tries);
+		char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX];
+		const struct cap_frame *fr = cap_walk_next(w);
+		CHECK(fr && fr->n_msgs == 1);
+		const struct trk_packet *p = &fr->msgs[0].pkt;
+		buf_fmt(got, "%lld %s > %s %.7s\n", (long long)fr->rec.at_ns,
+			addr_text(&p->from, from), addr_text(&p->to, to), p->bytes.p);
+	}
+	cap_walk_free(w);
+}
+
+static void round_trip(const char *proto, unsigned port)
+{
+	struct buf cap, m, got;
+	struct relay r;
+	buf_init(&cap);
+	buf_init(&m);
+	buf_init(&got);
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	rec_udp(&cap, 5, "192.0.2.1:5060", "192.0.2.2:5070", small_request(&m, "OPTIONS", 7, ""));
+	rec_udp(&cap, 9, "192.0.2.2:5070", "192.0.2.1:5060", small_request(&m, "MESSAGE", 1, "b"));
+	if (!relay_begin(&r, &cap, proto, port, "secret"))
+		test_skip("the port is taken");
+	receive(&r, 2, &got);
+	CHECK_STR(buf_view(&got), "5000 192.0.2.1:5060 > 192.0.2.2:5070 OPTIONS\n"
+				  "9000 192.0.2.2:5070 > 192.0.2.1:5060 MESSAGE\n");
+	relay_end(&r);
+	buf_fini(&cap);
+	buf_fini(&m);
+	buf_fini(&got);
+}
+
+TEST_NO_OOM(hep_over_udp_and_back)
+{
+	round_trip("udp", 19'061);
+}
+
+TEST_NO_OOM(hep_over_tcp_and_back)
+{
+	round_trip("tcp", 19'062);
+}
+
+TEST_NO_OOM(hep_with_a_wrong_key)
+{
+	struct buf cap, m;
+	struct relay r;
+	struct cap_counts c;
+	buf_init(&cap);
+	buf_init(&m);
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	rec_udp(&cap, 5, "192.0.2.1:5060", "192.0.2.2:5070", small_request(&m, "OPTIONS", 7, ""));
+	if (!relay_begin(&r, &cap, "udp", 19'063, "secrex"))
+		test_skip("the port is taken");
+	CHECK(!cap_wait(r.in, 2'000)); /* wakes up for the packet, and has nothing to show */
+	CHECK(cap_count(r.in, &c));
+	CHECK_EQ(c.n_received, 1);
+	CHECK_EQ(c.n_dropped_iface, 1);
+	relay_end(&r);
+	buf_fini(&cap);
+	buf_fini(&m);
+}
+
+TEST_NO_OOM(hep_addresses)
+{
+	static const char *const bad[] = {"udp", "udp:", "9060", "sctp:127.0.0.1",
+					  "udp:homer:9060"};
+	struct buf why;
+	struct cap *c;
+	buf_init(&why);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		buf_clear(&why);
+		CHECK_EQ(cap_open_hep(bad[i], NULL, &c, &why), ERR_SYNTAX);
+		CHECK(why.n > 0);
+	}
+	buf_fini(&why);
+}
