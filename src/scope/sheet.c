@@ -366,7 +366,7 @@ static enum err fill(struct sheet_maker *m, bool has_media)
 	struct sheet *s = m->s;
 	unsigned next = 0;
 	enum err e = OK;
-	s->rows = malloc((m->n + SHEET_MAX_BANDS + 1) * sizeof *s->rows);
+	s->rows = calloc(m->n + SHEET_MAX_BANDS + 1, sizeof *s->rows);
 	if (!s->rows)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < m->n; i++) { /* before media adds hosts of its own */

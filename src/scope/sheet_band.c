@@ -97,7 +97,8 @@ static int by_time(const void *a, const void *b)
 void sheet_find_bands(struct sheet_maker *m)
 {
 	struct sheet *s = m->s;
-	for (uint16_t leg = 0; leg < s->n_legs; leg++) {
+	for (size_t i = 0; i < s->n_legs; i++) {
+		uint16_t leg = (uint16_t)i;
 		const struct trk_call *c = s->legs[leg].call;
 		const struct vrd *v = s->legs[leg].v;
 		for (const struct trk_stream *x = c->streams; x; x = x->next) {
@@ -110,8 +111,8 @@ void sheet_find_bands(struct sheet_maker *m)
 			if (b)
 				add_stream(b, x);
 		}
-		for (unsigned i = 0; v && i < v->n; i++)
-			if (v->f[i].rule == VRD_ONE_WAY) {
+		for (unsigned k = 0; v && k < v->n; k++)
+			if (v->f[k].rule == VRD_ONE_WAY) {
 				add_absence(s, leg);
 				break;
 			}

@@ -33,6 +33,8 @@ check "a file that is no capture" says 1 "not a capture file" "$R" scope -r "$wo
 capture=$(find "$here/.." -name 'call-answered.pcap' | head -n 1)
 head -c 3000 "$capture" >"$work/cut.pcap"
 check "a capture that is cut off: told, and shown as far as it goes" says 1 "what was read so far is shown" "$R" scope -r "$work/cut.pcap"
+check "an output that is nothing known" says 2 ".svg, .mmd, .html" "$R" scope -r "$capture" -o "$work/x.pdf"
+check "an output that cannot be written" says 1 "cannot be written" "$R" scope -r "$capture" -o "$work/no/x.html"
 check "a mistyped field" says 2 'did you mean `sip.Method`' "$R" scope -r "$capture" -Y 'sip.Methd == "INVITE"'
 check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
 
