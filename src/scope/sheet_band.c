@@ -51,8 +51,8 @@ static struct sheet_band *band_of(struct sheet *s, uint16_t leg, uint8_t from, u
 
 static void add_stream(struct sheet_band *b, const struct trk_stream *x)
 {
-	double jitter = rtp_stats_jitter_ms(&x->stats);
-	double max_jitter = rtp_stats_max_jitter_ms(&x->stats);
+	double jitter = x->trace.jitter / 1e3;
+	double max_jitter = x->trace.max_jitter / 1e3;
 	if (x->stats.first_us < b->at_us)
 		b->at_us = x->stats.first_us;
 	if (x->stats.last_us > b->end_us)
