@@ -370,9 +370,19 @@ static void set_pdu(struct cap_pkt *k, const struct addr *src, const struct addr
 		*ip = (struct cap_ip){.src = *src, .dst = *dst, .proto = k->proto};
 		ip->src.port = ip->dst.port = 0;
 	}
-	if (k->n_ports < CAP_MAX_IPS)
-		k->ports[k->n_ports++] =
-			(struct cap_ports){.src = src->port, .dst = dst->port, .proto = k->proto};
+	if (k->n_ports < CAP_MAX_IPS) {
+		uint8_t *h = k->told;
+		h[0] = (uint8_t)(src->port >> 8);
+		h[1] = (uint8_t)src->port;
+		h[2] = (uint8_t)(dst->port >> 8);
+		h[3] = (uint8_t)dst->port;
+		k->ports[k->n_ports++] = (struct cap_ports){
+			.hdr = {h, sizeof k->told},
+			.src = src->port,
+			.dst = dst->port,
+			.proto = k->proto
+                };
+	}
 	k->l4 = k->p = c.p;
 	k->n = c.n;
 }

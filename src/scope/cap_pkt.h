@@ -76,6 +76,7 @@ struct cap_pkt {
 	struct addr src, dst; /* of the payload, with ports */
 	struct cap_ip ips[CAP_MAX_IPS];
 	struct cap_ports ports[CAP_MAX_IPS];
+	uint8_t told[8];   /* a PDU: the ports, as a header would begin */
 	const uint8_t *l4; /* the UDP or TCP header before it */
 	const uint8_t *p;  /* payload of UDP or TCP, or of the fragment; borrows the record */
 	uint32_t n;

@@ -141,8 +141,8 @@ if [ -d "$field" ]; then
 fi
 media_too() {
 	"$RUNG" scope -r "$captures/call-answered.pcap" --call 3 -w "$work/call.pcapng" &&
-		"$RUNG" scope -r "$work/call.pcapng" --streams | awk '{ print $2, $4, $5, $6, $7, $8 }' >"$work/streams.copy" &&
-		"$RUNG" scope -r "$captures/call-answered.pcap" --streams | awk '{ print $2, $4, $5, $6, $7, $8 }' | diff - "$work/streams.copy" &&
+		"$RUNG" scope -r "$work/call.pcapng" --streams | awk '{ print $3, $4, $5, $6, $7, $8 }' >"$work/streams.copy" &&
+		"$RUNG" scope -r "$captures/call-answered.pcap" --streams | awk '{ print $3, $4, $5, $6, $7, $8 }' | diff - "$work/streams.copy" &&
 		[ "$(tshark -r "$work/call.pcapng" -Y 'sip.CSeq.method == "REGISTER"' 2>/dev/null | wc -l)" = 0 ]
 }
 check "a call with its media, and nothing else" media_too

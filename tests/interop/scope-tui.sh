@@ -133,7 +133,7 @@ no_screen_for_a_pipe() {
 }
 no_file() {
 	open_scope 80 24 -r "$captures/nothing.pcap"
-	sees "no such file" && sees "exit=1"
+	sees "there is no such" && sees "exit=1"
 }
 
 check "the list of calls, a flow, a message" list_and_flow
