@@ -38,6 +38,7 @@ struct trk_cfg {
 	bool is_live;         /* forget calls after they ended and were judged */
 	bool has_media;       /* trk_media is called too: SDP is read for its addresses */
 	bool is_quick;        /* live: registrations that go well are counted, not tracked */
+	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
 	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
@@ -210,6 +211,7 @@ struct trk_call {
 	struct trk_stream *streams;
 	struct trk_media *media;
 	struct trk_codecs *codecs;
+	struct trk_leg *leg; /* what joins it to others, or NULL */
 };
 
 const struct trk_cfg *trk_cfg(const struct trk *t);

@@ -48,6 +48,7 @@ struct trk_text { /* a page; freed with its call */
 
 struct trk_media;
 struct trk_quick;
+struct trk_joins;
 struct flow;
 struct trk {
 	struct trk_cfg cfg;
@@ -66,6 +67,7 @@ struct trk {
 	uint32_t *history;
 	size_t history_cap;
 	struct trk_quick *quick; /* registrations put aside; NULL: none are */
+	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
 	struct sdp sdp; /* the body that is being read */
 	/* media */
