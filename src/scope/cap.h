@@ -42,8 +42,8 @@ void cap_close(struct cap *c);
 bool cap_next(struct cap *c, struct cap_rec *r);
 /* Whether cap_next would have to read first, and might wait. */
 bool cap_would_read(const struct cap *c);
-/* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory) is
- * put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
+/* Keeps the capture readable again: a plain file is, anything else (pipe, socket, packed, memory)
+ * is put aside unpacked as it is read. Called right after opening. ERR_IO: nowhere to put it. */
 enum err cap_keep(struct cap *c);
 /* n bytes at `off` of a record that was read, of a capture that is kept. ERR_IO. */
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n);

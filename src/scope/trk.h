@@ -57,6 +57,18 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
  * named (p->msg is ignored). RTP is counted into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN
  * otherwise, and always without has_media. */
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+struct trk_icmp { /* an error about a datagram that somebody sent */
+	uint64_t at_us;
+	uint32_t frame_no;
+	struct addr by;       /* who complains; port 0 */
+	struct addr from, to; /* of the datagram */
+	uint8_t type, code;
+	bool is_v6;
+	struct str bytes; /* what is quoted of its payload */
+};
+/* Kept with the message that it is about, or, when it is about media, with the call's last one.
+ * What is about neither is ignored. [RFC792] [RFC4443 3] */
+void trk_icmp(struct trk *t, const struct trk_icmp *p);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */
@@ -97,6 +109,12 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_BODY,     /* first line of a sipfrag or message summary */
 		     TRK_F_REFER_TO, /* URI */
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
+		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
+		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
+		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
+		     TRK_F_CUT,  /* num bytes of the body that the capture does not hold */
+		     TRK_F_TOOL, /* User-Agent of a known scanner */
+		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
 };
 struct trk_fact {
 	struct trk_fact *next; /* of the same message */
@@ -112,7 +130,17 @@ enum {
 	TRK_SD_PRIVATE = 4, /* a private address that is not the packet's source */
 	TRK_SD_VIDEO = 8,
 	TRK_SD_SECURE = 16,
-	TRK_SD_REFUSED = 32 /* no medium with a port */
+	TRK_SD_REFUSED = 32, /* no medium with a port */
+	TRK_SD_SAVP = 64,    /* the first medium must be encrypted: RTP/SAVP and its likes */
+};
+enum { TRK_VIA_RPORT = 1, TRK_VIA_PRIVATE = 2 };
+enum {
+	TRK_IC_PORT = 1, /* nobody listens there */
+	TRK_IC_HOST = 2, /* no way to that host or network */
+	TRK_IC_BAR = 4,  /* forbidden on the way */
+	TRK_IC_TTL = 8,  /* too many hops: a routing loop */
+	TRK_IC_MEDIA = 16,
+	TRK_IC_TO_CALLER = 32, /* media: the packets went to the caller */
 };
 
 enum trk_flag {
@@ -166,6 +194,7 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	char codec[16];   /* "PCMU"; empty when unknown */
 	char digits[32];  /* DTMF of RFC 4733, in order */
 	uint32_t last_event_ts, n_events;
+	uint32_t n_unseen; /* lost while nothing at all was captured */
 	uint32_t first_frame, last_frame;
 	struct rtp_stats stats;
 };

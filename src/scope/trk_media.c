@@ -27,9 +27,11 @@
 
 #define MAX_FLOWS  65'536u
 #define MAX_CODECS 12
-#define MAX_PORTS  64  /* of one call: media times candidates times hops */
-#define MAX_CAND   8   /* candidates read of one medium */
-#define NO_PT      255 /* of a stream before its first packet */
+#define MAX_PORTS  64      /* of one call: media times candidates times hops */
+#define MAX_CAND   8       /* candidates read of one medium */
+#define QUIET_US   60'000u /* three packets of one stream */
+#define MAX_GAP    3'000u  /* a minute; more is another stream */
+#define NO_PT      255     /* of a stream before its first packet */
 
 struct codec {
 	uint8_t pt;
@@ -164,6 +166,15 @@ static struct trk_media *port_of(const struct trk *t, const struct addr *a)
 {
 	struct port *p = port_find(t, a);
 	return p ? LIST_ENTRY(p->media.next, struct trk_media, of_port) : NULL;
+}
+
+struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side)
+{
+	const struct trk_media *m = t->cfg.has_media ? port_of(t, to) : NULL;
+	if (!m)
+		return NULL;
+	*side = (enum trk_side)m->side;
+	return m->call;
 }
 
 static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_call *c)
@@ -393,6 +404,27 @@ static void on_event(struct trk_stream *s, const struct rtp_hdr *h)
 	s->n_events++;
 }
 
+/* A time without any RTP: what a stream lost in it, the sniffer lost. */
+static void note_quiet(struct trk *t, uint64_t at_us)
+{
+	if (t->rtp_us && at_us > t->rtp_us + QUIET_US) {
+		t->quiet_from_us = t->rtp_us;
+		t->quiet_to_us = at_us;
+	}
+	t->rtp_us = at_us;
+}
+
+/* The packet with that number comes next in s: were those before it lost in the quiet time? */
+static void note_unseen(const struct trk *t, struct trk_stream *s, uint16_t seq, uint64_t at_us)
+{
+	uint16_t gap = (uint16_t)(seq - s->stats.max_seq - 1);
+	bool is_gap = s->stats.is_started && gap > 1 && gap < MAX_GAP;
+	if (is_gap && t->quiet_to_us && s->stats.last_us <= t->quiet_from_us &&
+	    at_us >= t->quiet_to_us &&
+	    at_us - s->stats.last_us < t->quiet_to_us - t->quiet_from_us + QUIET_US)
+		s->n_unseen += gap;
+}
+
 static void on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
 		   const struct rtp_hdr *h)
 {
@@ -402,6 +434,8 @@ static void on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
 	if (!s)
 		return;
 	t->stats.n_rtp++;
+	note_quiet(t, p->at_us);
+	note_unseen(t, s, h->seq, p->at_us);
 	s->last_frame = p->frame_no;
 	if (h->pt != s->pt) {
 		const struct codec *k = codec_of(s->call, s->side, h->pt);

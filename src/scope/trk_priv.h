@@ -74,6 +74,7 @@ struct trk {
 	struct htab ports; /* struct trk_media by address */
 	struct htab flows; /* struct flow by address pair */
 	struct link flow_ages;
+	uint64_t rtp_us, quiet_from_us, quiet_to_us; /* last RTP; last time without any */
 	uint32_t media_gen; /* moves when a port becomes known: flows are looked at again */
 };
 
@@ -126,3 +127,5 @@ void trk_media_fini(struct trk *t);
 /* The SDP in t->sdp was written by `side` of the call: its addresses become known. */
 void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side);
 void trk_media_forget(struct trk *t, struct trk_call *c);
+/* Whose media go to that address, and to which side; NULL: nobody's. */
+struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side);

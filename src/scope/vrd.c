@@ -24,11 +24,11 @@
 static const struct {
 	const char *code;
 	uint8_t severity, confidence;
-	const char *rfc, *remedy;
+	const char *rfc, *remedy, *unseen;
 } rules[VRD__N] = {
-#define VERDICT(id, code, severity, confidence, rfc, remedy)                                       \
-	{code, VRD_##severity, confidence, rfc, remedy},
-	VERDICT(NONE, "", OK, 0, "", "")
+#define VERDICT(id, code, severity, confidence, rfc, remedy, unseen)                               \
+	{code, VRD_##severity, confidence, rfc, remedy, unseen},
+	VERDICT(NONE, "", OK, 0, "", "", "")
 #include "scope/vrd.def"
 #undef VERDICT
 };
@@ -46,6 +46,11 @@ const char *vrd_rfc(enum vrd_rule r)
 const char *vrd_remedy(enum vrd_rule r)
 {
 	return rules[r].remedy;
+}
+
+const char *vrd_unseen(enum vrd_rule r)
+{
+	return rules[r].unseen;
 }
 
 const char *vrd_severity_name(enum vrd_severity s)
@@ -341,6 +346,42 @@ void vrd_say_hint(struct judge *j, struct vrd_finding *f)
 	j->hint = NULL;
 }
 
+const char *vrd_icmp_text(const struct trk_fact *k)
+{
+	return k->flags & TRK_IC_PORT   ? "nobody listens at that port"
+	       : k->flags & TRK_IC_HOST ? "that host cannot be reached"
+	       : k->flags & TRK_IC_BAR  ? "it is forbidden on the way"
+					: "it ran in a circle";
+}
+
+const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x)
+{
+	for (uint32_t i = 0; i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_fact *k =
+			e == x->req || e->copy_of == x->req->id ? trk_fact(e, TRK_F_ICMP) : NULL;
+		if (k && !(k->flags & TRK_IC_MEDIA))
+			return k;
+	}
+	return NULL;
+}
+
+void vrd_say_icmp(struct judge *j, const struct tsx *x)
+{
+	const struct trk_fact *k = vrd_icmp(j, x);
+	if (k)
+		vrd_say(j, "; %s, says " STR_FMT " (ICMP, frame %u)", vrd_icmp_text(k),
+			STR_ARG(trk_fact_text(k)), k->num);
+}
+
+bool vrd_has(const struct judge *j, enum vrd_rule rule)
+{
+	for (unsigned i = 0; i < j->v->n; i++)
+		if (j->v->f[i].rule == rule)
+			return true;
+	return false;
+}
+
 static void add_notes(struct judge *j, vrd_rule_fn *const *note)
 {
 	while (*note)
@@ -373,8 +414,16 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 		vrd_say(&j, "; the exchange says: ");
 		vrd_say_hint(&j, &v->f[0]);
 	}
-	add_notes(&j, c->kind == TRK_CALL ? vrd_call_notes : vrd_other_notes);
+	if (c->kind == TRK_CALL) {
+		add_notes(&j, vrd_drop_notes);
+		add_notes(&j, vrd_media_notes);
+		add_notes(&j, vrd_call_notes);
+	} else {
+		add_notes(&j, vrd_other_notes);
+	}
 	add_notes(&j, vrd_common_notes);
+	add_notes(&j, vrd_nat_notes);
+	add_notes(&j, vrd_capture_notes);
 	if (v->text.err)
 		return v->text.err;
 	for (unsigned i = 0; i < v->n; i++) {
@@ -459,6 +508,9 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, 
 		const char *remedy = vrd_remedy((enum vrd_rule)f->rule);
 		if (*remedy && f->severity >= VRD_NOTE)
 			buf_fmt(b, "           %s %s.\n", is_ascii ? "->" : "→", remedy);
+		const char *unseen = vrd_unseen((enum vrd_rule)f->rule);
+		if (*unseen)
+			buf_fmt(b, "           Not seen from here: %s.\n", unseen);
 	}
 }
 
@@ -484,6 +536,8 @@ void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c, 
 		buf_json(b, f->text);
 		buf_str(b, STR(",\"remedy\":"));
 		buf_json(b, str_c(vrd_remedy((enum vrd_rule)f->rule)));
+		buf_str(b, STR(",\"unseen\":"));
+		buf_json(b, str_c(vrd_unseen((enum vrd_rule)f->rule)));
 		buf_str(b, STR(",\"frames\":["));
 		for (unsigned k = 0; k < f->n_evidence; k++) {
 			const struct trk_ev *e = trk_ev(t, f->evidence[k]);

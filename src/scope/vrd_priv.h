@@ -68,11 +68,30 @@ struct tsx *vrd_tail(struct judge *j);
 /* The first final answer with that status in the caller's last attempt: whose it was. */
 const struct trk_ev *vrd_origin(struct judge *j, unsigned status);
 
-/* vrd_call.c, vrd_other.c, vrd_notes.c: each list ends with NULL. */
+bool vrd_has(const struct judge *j, enum vrd_rule rule); /* found so far */
+/* The ICMP error that answered a request, or NULL; in words; as a clause. */
+const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x);
+const char *vrd_icmp_text(const struct trk_fact *k);
+void vrd_say_icmp(struct judge *j, const struct tsx *x);
+/* Too near to the end of the capture to say "never". */
+bool vrd_is_near_end(const struct judge *j, uint64_t at_us);
+/* vrd_call.c: neither party sent the BYE */
+bool vrd_is_from_between(struct judge *j);
+struct tsx *vrd_callers_cancel(struct judge *j); /* of the last attempt, or NULL */
+/* vrd_media.c: both sides wanted to send and receive, as far as all their descriptions say. */
+bool vrd_both_ways_agreed(struct judge *j);
+/* vrd_capture.c: RTP packets that the sniffer lost, 0 where it cannot be told. */
+unsigned vrd_n_unseen(const struct judge *j);
+
+/* In the order in which they are told: each list ends with NULL. */
 extern vrd_rule_fn *const vrd_call_outcomes[];
 extern vrd_rule_fn *const vrd_other_outcomes[];
+extern vrd_rule_fn *const vrd_drop_notes[];
+extern vrd_rule_fn *const vrd_media_notes[];
 extern vrd_rule_fn *const vrd_call_notes[];
 extern vrd_rule_fn *const vrd_other_notes[];
 extern vrd_rule_fn *const vrd_common_notes[];
+extern vrd_rule_fn *const vrd_nat_notes[];
+extern vrd_rule_fn *const vrd_capture_notes[];
 
 bool vrd_auth(struct judge *j, const struct tsx *x); /* rules AUTH_* about a transaction */

@@ -690,7 +690,7 @@ TEST(printed_verdicts)
 				  "\"to\":\"1002\",\"severity\":\"note\",\"findings\":[{\"code\":"
 				  "\"call-busy\",\"severity\":\"note\",\"confidence\":100,\"rfc\":"
 				  "\"RFC3261 21.4.24\",\"text\":\"1002 is busy: 486 Busy Here "
-				  "from 192.0.2.43\",\"remedy\":\"\",\"frames\":[4]}]}"));
+				  "from 192.0.2.43\",\"remedy\":\"\",\"unseen\":\"\",\"frames\":[4]}]}"));
 	buf_fini(&b);
 	CHECK(text_ok);
 	CHECK(json_ok);
