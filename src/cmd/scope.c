@@ -92,6 +92,7 @@ static void choose_look(struct scope *s)
 	bool is_tty = isatty(STDOUT_FILENO);
 	struct winsize w;
 	s->lad_opts.is_ascii = s->is_ascii;
+	s->lad_opts.is_leg = s->is_leg;
 	s->lad_opts.is_colour = is_tty && !s->no_colour && !getenv("NO_COLOR");
 	s->lad_opts.width = (uint16_t)(s->width < 400 ? s->width : 400);
 	if (!s->width && is_tty && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col > 80)
@@ -176,6 +177,8 @@ int cmd_scope(int argc, char **argv)
 		 "a field to print for each frame; may be repeated"                                                  },
 		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
 		 "list the fields that filters and -e know"                                                          },
+		{0,   "leg",       OPT_FLAG, &s.is_leg,       NULL,
+		 "each Call-ID for itself: legs of one call are not joined"                                          },
 		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
 		{0,   "no-colour", OPT_FLAG, &s.no_colour,    NULL,     "no colours on a terminal"                   },
 		{0,   "width",     OPT_U32,  &s.width,        "N",      "columns of a ladder (80, or the terminal's)"},

@@ -22,7 +22,7 @@ struct scope {
 	const char *file, *live, *filter, *format_name;
 	struct opt_list field_names;
 	bool views[V__N];
-	bool is_json, is_ascii, lists_fields, no_colour;
+	bool is_json, is_ascii, is_leg, lists_fields, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp;

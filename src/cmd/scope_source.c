@@ -60,6 +60,7 @@ int scope_open(struct scope *s)
 		 * there */
 		struct trk_cfg cfg = {.is_live = s->live && scope_view_is_of_calls(s->view),
 				      .has_media = !s->live,
+				      .has_join = scope_view_is_of_calls(s->view) && !s->is_leg,
 				      .report_all = true,
 				      .on_verdict = on_verdict,
 				      .arg = s};

@@ -249,15 +249,16 @@ static const struct {
 	void (*head)(struct scope *s);   /* before the first call; may be NULL */
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
 	bool is_drawing;                 /* no JSON */
+	bool is_whole;                   /* one picture for all legs of a call */
 } views[V__N] = {
 	[V_MESSAGES] = {.on_frame = on_message_frame},
-	[V_CALLS] = {			    on_call_frame,                     is_call, list_call, list_head},
-	[V_REGISTRATIONS] = {                   on_call_frame,                            is_registration, list_call, list_head},
-	[V_LADDER] = {			on_call_frame,                   is_named, draw_call, .is_drawing = true},
-	[V_FLOW] = {				     on_flow_frame,                .sum_up = sum_up_flow, .is_drawing = true},
+	[V_CALLS] = {		      on_call_frame,                     is_call, list_call, list_head},
+	[V_REGISTRATIONS] = {             on_call_frame,                            is_registration, list_call, list_head},
+	[V_LADDER] = {			on_call_frame,                   is_named, draw_call, .is_drawing = true, .is_whole = true},
+	[V_FLOW] = {			       on_flow_frame,                .sum_up = sum_up_flow, .is_drawing = true},
 	[V_STREAMS] = {on_call_frame,          .sum_up = sum_up_streams},
-	[V_STATS] = {				     on_call_frame,.sum_up = sum_up_stats},
-	[V_WHY] = { on_call_frame,                .on_call = explain_call},
+	[V_STATS] = {               on_call_frame,                .sum_up = sum_up_stats},
+	[V_WHY] = {on_call_frame,                            .on_call = explain_call},
 };
 
 bool scope_view_needs_trk(enum view v)
@@ -281,24 +282,54 @@ void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 		views[s->view].on_frame(s, fr);
 }
 
+static bool is_shown(const struct scope *s, const struct trk_call *c)
+{
+	return scope_is_chosen(s, c) && (!views[s->view].wants || views[s->view].wants(s, c));
+}
+
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	if (!scope_is_chosen(s, c) || (views[s->view].wants && !views[s->view].wants(s, c)))
+	if (!is_shown(s, c))
 		return;
 	views[s->view].on_call(s, c, v);
 	s->n_shown++;
 	flush_if_full(s);
 }
 
+static void show_call(struct scope *s, const struct trk_call *c)
+{
+	if (vrd_judge(&s->verdict, s->trk, c))
+		s->out.err = ERR_NOMEM;
+	views[s->view].on_call(s, c, &s->verdict);
+	s->n_shown++;
+	flush_if_full(s);
+}
+
+/* The legs of one call together, where its first one stands; all of them where one is chosen. */
+static void show_legs(struct scope *s, const struct trk_call *first)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	unsigned n = trk_join_legs(first, legs, TRK_MAX_LEGS), chosen = 0;
+	while (chosen < n && !is_shown(s, legs[chosen]))
+		chosen++;
+	if (chosen == n)
+		return;
+	if (views[s->view].is_whole) {
+		show_call(s, s->who ? legs[chosen] : first);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		show_call(s, legs[i]);
+}
+
 static void show_calls(struct scope *s)
 {
+	trk_join_settle(s->trk);
 	if (views[s->view].head)
 		views[s->view].head(s);
-	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no) {
-		if (vrd_judge(&s->verdict, s->trk, c))
-			s->out.err = ERR_NOMEM;
-		scope_on_verdict(s, c, &s->verdict);
-	}
+	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no)
+		if (trk_join_first(c) == c)
+			show_legs(s, c);
 }
 
 int scope_at_end(struct scope *s)

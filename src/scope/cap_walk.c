@@ -128,6 +128,7 @@ static void on_datagram(struct cap_walk *w)
 		.from = k->src,
 		.to = k->dst,
 		.transport = TRK_UDP,
+		.is_cut = k->is_cut,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off = f->is_whole ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};

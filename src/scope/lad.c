@@ -12,6 +12,7 @@
  * Times are differences to the row before: that is what one looks for.
  */
 #include "scope/lad_priv.h"
+#include "scope/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ struct ladder {
 	const struct trk *t;
 	const struct lad_item *items;
 	size_t n;
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	unsigned n_legs;  /* more than one: messages say whose they are */
 	uint64_t last_us; /* of the row before */
 	bool is_begun;
 	struct band bands[MAX_BANDS];
@@ -311,6 +314,8 @@ static void draw_message(struct ladder *l, size_t i)
 	buf_init_fixed(&b, text, sizeof text);
 	trk_ev_put(&b, e);
 	put_details(&b, e);
+	if (l->n_legs > 1)
+		buf_fmt(&b, " [%u]", l->items[i].call->no);
 	uint64_t over = 0;
 	unsigned n = sends(l, i, &over);
 	if (n > 1) {
@@ -328,7 +333,9 @@ static void draw_message(struct ladder *l, size_t i)
 static void canvas_init(struct ladder *l, struct buf *b, const struct trk *t,
 			const struct lad_item *items, size_t n, const struct lad_opts *o)
 {
-	*l = (struct ladder){.t = t, .items = items, .n = n};
+	l->t = t;
+	l->items = items;
+	l->n = n;
 	l->k.b = b;
 	l->k.o = o;
 	l->k.width = o->width ? o->width : 80;
@@ -350,7 +357,7 @@ static void draw_all(struct ladder *l)
 void lad_put_items(struct buf *b, const struct trk *t, const struct lad_item *items, size_t n,
 		   const struct lad_opts *o)
 {
-	struct ladder *l = malloc(sizeof *l);
+	struct ladder *l = calloc(1, sizeof *l);
 	if (!l) {
 		b->err = ERR_NOMEM;
 		return;
@@ -406,29 +413,87 @@ static void put_verdict(struct buf *b, const struct trk_call *c, const struct vr
 	buf_fini(&text);
 }
 
+struct timed {
+	uint64_t at_us;
+	struct lad_item item;
+};
+
+static int by_at(const void *a, const void *b)
+{
+	const struct timed *x = a, *y = b;
+	if (x->at_us != y->at_us)
+		return x->at_us < y->at_us ? -1 : 1;
+	return x->item.ev < y->item.ev ? -1 : x->item.ev > y->item.ev;
+}
+
+/* The messages of all legs in order, *n of them; NULL without memory. */
+static struct lad_item *items_of(struct trk *t, const struct ladder *l, size_t *n)
+{
+	size_t total = 0;
+	*n = 0;
+	for (unsigned i = 0; i < l->n_legs; i++)
+		total += l->legs[i]->n_ev;
+	struct lad_item *items = malloc((total + 1) * sizeof *items);
+	struct timed *all = malloc((total + 1) * sizeof *all);
+	for (unsigned k = 0; items && all && k < l->n_legs; k++) {
+		uint32_t n_ids;
+		const uint32_t *ids = trk_history(t, l->legs[k], &n_ids);
+		for (uint32_t i = 0; i < n_ids; i++)
+			all[(*n)++] = (struct timed){
+				trk_ev(t, ids[i])->at_us, {l->legs[k], ids[i]}
+                        };
+	}
+	if (l->n_legs > 1 && all) /* one leg is shown as it was captured */
+		qsort(all, *n, sizeof *all, by_at);
+	for (size_t i = 0; items && i < *n; i++)
+		items[i] = all[i].item;
+	free(all);
+	if (*n == total)
+		return items;
+	free(items);
+	return NULL;
+}
+
+static void put_heads(struct buf *b, const struct ladder *l)
+{
+	for (unsigned i = 0; i < l->n_legs; i++) {
+		const struct trk_call *c = l->legs[i];
+		if (l->n_legs > 1)
+			buf_fmt(b, "[%u] ", c->no);
+		buf_str(b, STR("Call-ID "));
+		buf_plain(b, c->call_id);
+		for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));)
+			if (j->b == c) {
+				buf_str(b, STR(", "));
+				view_join(b, j, c);
+			}
+		buf_chr(b, '\n');
+	}
+}
+
 void lad_put(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	     const struct lad_opts *o)
 {
-	uint32_t n;
-	const uint32_t *ids = trk_history(t, c, &n);
-	struct lad_item *items = ids ? malloc((n + 1) * sizeof *items) : NULL;
-	struct ladder *l = malloc(sizeof *l);
-	if (!items || !l) {
+	size_t n;
+	struct lad_item *items = NULL;
+	struct ladder *l = calloc(1, sizeof *l);
+	if (l) {
+		l->legs[0] = c;
+		l->n_legs = o->is_leg ? 1 : trk_join_legs(c, l->legs, TRK_MAX_LEGS);
+		items = items_of(t, l, &n);
+	}
+	if (!items) {
 		b->err = ERR_NOMEM;
-		free(items);
 		free(l);
 		return;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		items[i] = (struct lad_item){c, ids[i]};
 	canvas_init(l, b, t, items, n, o);
-	find_bands(l, c);
+	for (unsigned i = 0; i < l->n_legs; i++)
+		find_bands(l, l->legs[i]);
 	find_absence(l, v);
 	if (v)
 		put_verdict(b, c, v, o, l->k.width);
-	buf_str(b, STR("Call-ID "));
-	buf_plain(b, c->call_id);
-	buf_chr(b, '\n');
+	put_heads(b, l);
 	draw_all(l);
 	free(items);
 	free(l);

@@ -7,6 +7,7 @@ struct lad_opts {
 	bool is_ascii;  /* no box drawing, no arrows beyond ASCII */
 	bool is_colour; /* ANSI; colour never says anything that text does not */
 	bool hide_time; /* for golden files whose times vary; also hides frame numbers */
+	bool is_leg;    /* only the call itself, not the legs that it is joined with */
 	uint16_t width; /* columns, 60 to 400; 0: 80 */
 	/* A name for a host ("caller", "proxy"), shown above its address; STR_NONE for none. May be
 	 * NULL. */
@@ -19,7 +20,8 @@ struct lad_item { /* a message to be drawn */
 	uint32_t ev; /* its id */
 };
 
-/* Appends the ladder of one call with its media. The verdict stands above it; v may be NULL. */
+/* Appends the ladder of one call, of all its legs unless is_leg, with its media. The verdict stands
+ * above it; v may be NULL. */
 void lad_put(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	     const struct lad_opts *o);
 /* One ladder of any messages in order (a filtered capture: Wireshark's flow graph), no media. */

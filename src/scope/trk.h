@@ -22,6 +22,7 @@ struct trk_packet {        /* one SIP message as it passed by */
 	uint32_t frame_no; /* of the capture, from 1; live: any rising number */
 	struct addr from, to;
 	enum trk_transport transport;
+	bool is_cut;    /* the capture does not hold all of it */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
 	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
@@ -112,7 +113,7 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
 		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
 		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
-		     TRK_F_CUT,  /* num bytes of the body that the capture does not hold */
+		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
 		     TRK_F_TOOL, /* User-Agent of a known scanner */
 		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
 };

@@ -405,6 +405,6 @@ void trk_facts(const struct trk_intake *i)
 		response_facts(i);
 	if (i->m->body.n)
 		keep_sdp(i);
-	if (i->m->has_content_length && i->m->body.n < i->m->content_length)
-		keep_number(i, TRK_F_CUT, i->m->content_length - (uint32_t)i->m->body.n);
+	if (i->p->is_cut)
+		keep_number(i, TRK_F_CUT, (uint32_t)i->p->bytes.n);
 }

@@ -24,12 +24,22 @@
 
 #include <string.h>
 
-#define MAX_SHARED 16u /* calls with one mark: more share it by accident */
-#define MIN_BASE   8u  /* of a Call-ID that another one extends */
-#define MAX_AFFIX  8u
-#define MAX_DIGITS 9u /* of a number: what is before them differs by country and trunk */
+#define MAX_SHARED  16u /* calls with one mark: more share it by accident */
+#define MIN_BASE    8u  /* of a Call-ID that another one extends */
+#define MAX_AFFIX   8u
+#define LONG_DIGITS 7u
+#define MAX_DIGITS  8u /* of a number: what is before them differs by country and trunk */
 
 /* --- what is compared ------------------------------------------------------------------------- */
+
+/* Long enough that two calls to it at one moment are rare. */
+static bool is_long(struct str user)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < user.n; i++)
+		n += user.p[i] >= '0' && user.p[i] <= '9';
+	return n >= LONG_DIGITS;
+}
 
 /* Visual separators, country and trunk prefixes aside; never 0 but for an empty user. */
 static uint32_t number_hash(struct str user)
@@ -288,7 +298,8 @@ static void look(struct trk *t, struct trk_leg *l, enum trk_mark_kind kind, uint
 	static const uint8_t sure[TRK_JOIN__N] = {[TRK_JOIN_ORIGIN] = 85,
 						  [TRK_JOIN_MEDIA] = 80,
 						  [TRK_JOIN_NUMBERS] = 70,
-						  [TRK_JOIN_DIVERSION] = 65};
+						  [TRK_JOIN_DIVERSION] = 65,
+						  [TRK_JOIN_CALLED] = 70};
 	unsigned n = 0;
 	if (!what)
 		return;
@@ -300,11 +311,12 @@ static void look(struct trk *t, struct trk_leg *l, enum trk_mark_kind kind, uint
 		if (++n > MAX_SHARED)
 			return;
 		uint64_t age = l->at_us > m->at_us ? l->at_us - m->at_us : 0;
+		bool is_numbers = kind == MARK_NUMBERS || kind == MARK_CALLED;
 		bool is_there = addr_eq(&m->host, &l->source);
 		const struct trk_leg *a = m->leg;
 		if (a->call->phase == TRK_ENDED || addr_eq(&a->source, &l->source) ||
-		    (kind == MARK_NUMBERS ? !is_there : addr_eq(&a->dest, &l->dest)) ||
-		    age > (kind == MARK_NUMBERS ? TRK_NEAR_US : TRK_ARRIVAL_US) ||
+		    (is_numbers ? !is_there : addr_eq(&a->dest, &l->dest)) ||
+		    age > (is_numbers ? TRK_NEAR_US : TRK_ARRIVAL_US) ||
 		    (!is_there && a->numbers != l->numbers))
 			continue;
 		add_cand(out, m, l, g, is_there ? sure[g] : sure[g] - 10u);
@@ -320,6 +332,10 @@ static void find_inbound(struct trk *t, struct trk_leg *l)
 	look(t, l, MARK_NUMBERS, l->numbers, TRK_JOIN_NUMBERS, &c);
 	for (unsigned k = 0; k < ARRAY_LEN(l->diverted); k++)
 		look(t, l, MARK_NUMBERS, l->diverted[k], TRK_JOIN_DIVERSION, &c);
+	/* the caller's number was changed on the way: what comes later has to agree */
+	bool is_weak = !c.n;
+	if (is_weak)
+		look(t, l, MARK_CALLED, l->called, TRK_JOIN_CALLED, &c);
 	unsigned best = 0;
 	for (unsigned i = 0; i < c.n; i++) {
 		if (trk_is_one_ring(c.v[i].a, l))
@@ -330,19 +346,22 @@ static void find_inbound(struct trk *t, struct trk_leg *l)
 	unsigned n_best = 0;
 	for (unsigned i = 0; i < c.n; i++)
 		n_best += c.v[i].confidence == best;
+	bool is_sure = n_best == 1 && !is_weak;
 	for (unsigned i = 0; i < c.n; i++)
 		if (c.v[i].confidence == best)
-			trk_join_put(t, &c.v[i], n_best == 1 ? TRK_JOIN_MADE : TRK_JOIN_OPEN);
-	if (n_best > 1)
+			trk_join_put(t, &c.v[i], is_sure ? TRK_JOIN_MADE : TRK_JOIN_OPEN);
+	if (c.n && !is_sure)
 		list_push(&t->joins->open, &l->open);
 }
 
 static void mark_arrival(const struct trk_intake *i, struct trk_leg *l)
 {
-	const uint32_t what[] = {
-		[MARK_NUMBERS] = l->numbers, [MARK_ORIGIN] = l->origin, [MARK_MEDIA] = l->media};
+	const uint32_t what[] = {[MARK_NUMBERS] = l->numbers,
+				 [MARK_ORIGIN] = l->origin,
+				 [MARK_MEDIA] = l->media,
+				 [MARK_CALLED] = l->called};
 	struct addr host = host_of(i->p, &i->p->to);
-	for (unsigned k = MARK_NUMBERS; k <= MARK_MEDIA; k++) {
+	for (unsigned k = MARK_NUMBERS; k <= MARK_CALLED; k++) {
 		struct trk_mark *m =
 			what[k] ? trk_mark_put(i->t, l, (enum trk_mark_kind)k,
 					       key_of(i->t, (enum trk_mark_kind)k, what[k]))
@@ -415,6 +434,7 @@ static void first_invite(const struct trk_intake *i, struct trk_leg *l)
 	l->at_us = i->p->at_us;
 	l->source = host_of(i->p, &i->p->from);
 	l->dest = host_of(i->p, &i->p->to);
+	l->called = is_long(c->to_user) ? to : 0;
 	l->numbers = from && to ? mix(from, to) : 0;
 	l->origin = i->e->flags & TRK_EV_SDP ? origin_hash(i->m->body) : 0;
 	l->media = media_hash(i->e);

@@ -13,31 +13,34 @@
 
 #include <stdlib.h>
 
-#define APART_MS  1'000u /* the most that one difference costs */
-#define MARGIN_MS 5u     /* nearer than this, two pairs are alike */
-#define LESS_SURE 10u    /* than where only one was possible */
+#define APART_MS    1'000u /* the most that one difference costs */
+#define MARGIN_MS   5u     /* nearer than this, two pairs are alike */
+#define TOGETHER_MS 300u
+#define LESS_SURE   10u /* than where only one was possible */
 
 struct pick {
 	struct trk_join *j;
 	uint32_t cost;
 };
 
-static uint32_t apart(uint64_t a_us, uint64_t b_us)
+static uint32_t apart(uint64_t a_us, uint64_t b_us, uint32_t most_ms)
 {
 	if (!a_us && !b_us)
 		return 0;
 	uint64_t us = a_us > b_us ? a_us - b_us : b_us - a_us;
-	return !a_us || !b_us || us > APART_MS * 1'000u ? APART_MS : (uint32_t)(us / 1'000);
+	return !a_us || !b_us || us > most_ms * 1'000ull ? most_ms : (uint32_t)(us / 1'000);
 }
 
 static uint32_t cost_of(const struct trk *t, const struct trk_join *j)
 {
 	const struct trk_call *a = j->a, *b = j->b;
 	const struct trk_ev *in = trk_ev(t, j->evidence[0]);
-	uint32_t cost = apart(a->ring_us, b->ring_us) + apart(a->answer_us, b->answer_us) +
-			apart(a->end_us, b->end_us);
+	/* a PBX may say 180 by itself, before anything rings */
+	uint32_t cost = apart(a->ring_us, b->ring_us, APART_MS / 10) +
+			apart(a->answer_us, b->answer_us, APART_MS) +
+			apart(a->end_us, b->end_us, APART_MS);
 	/* the order of arrival counts where nothing else tells: first in, first out */
-	return cost + (in ? apart(in->at_us, b->first_us) / 8 : 0);
+	return cost + (in ? apart(in->at_us, b->first_us, APART_MS) / 8 : 0);
 }
 
 static int by_cost(const void *x, const void *y)
@@ -81,6 +84,14 @@ static bool is_doubtful(const struct trk *t, const struct pick *p)
 	return false;
 }
 
+/* The called number alone says little: the two must have been answered or ended together. */
+static bool is_enough(const struct pick *p)
+{
+	const struct trk_call *b = p->j->b;
+	return p->j->ground != TRK_JOIN_CALLED ||
+	       (p->cost < TOGETHER_MS && (b->answer_us || b->end_us));
+}
+
 static void pick(struct trk *t, struct pick *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -90,7 +101,8 @@ static void pick(struct trk *t, struct pick *v, size_t n)
 		for (size_t i = 0; i < n; i++) {
 			struct trk_join *j = v[i].j;
 			if (j->state != TRK_JOIN_OPEN || has_inbound(j->b->leg) ||
-			    (!pass && has_outbound(j->a->leg)) || is_doubtful(t, &v[i]))
+			    (!pass && has_outbound(j->a->leg)) || is_doubtful(t, &v[i]) ||
+			    !is_enough(&v[i]))
 				continue;
 			j->confidence = (uint8_t)(j->confidence - LESS_SURE);
 			trk_join_make(j);

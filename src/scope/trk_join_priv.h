@@ -9,7 +9,7 @@
 #define TRK_REFER_US   32'000'000u /* 64*T1: who has not called by then, does not */
 #define TRK_MAX_OPEN   8u          /* inbound legs kept as possible for one outbound leg */
 
-enum trk_mark_kind { MARK_HEADER, MARK_NUMBERS, MARK_ORIGIN, MARK_MEDIA, MARK_REFER };
+enum trk_mark_kind { MARK_HEADER, MARK_NUMBERS, MARK_ORIGIN, MARK_MEDIA, MARK_CALLED, MARK_REFER };
 
 struct trk_leg { /* of a call: what joins it */
 	struct trk_call *call;
@@ -17,8 +17,8 @@ struct trk_leg { /* of a call: what joins it */
 	struct link as_a, as_b;   /* its joins */
 	struct link marks, open;  /* open: in trk_joins.open while it has open joins as b */
 	struct addr source, dest; /* of its first INVITE */
-	uint32_t numbers, origin, media, diverted[2]; /* hashes, 0: none */
-	uint32_t invite;                              /* id of its first INVITE */
+	uint32_t numbers, origin, media, called, diverted[2]; /* hashes, 0: none */
+	uint32_t invite;                                      /* id of its first INVITE */
 	uint64_t at_us;
 	bool is_read; /* its headers were looked at */
 };

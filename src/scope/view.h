@@ -3,6 +3,7 @@
  * with one object per line for programs. All append to a buffer. */
 
 #include "scope/cap_walk.h"
+#include "scope/trk_join.h"
 #include "scope/vrd.h"
 
 struct view_opts {
@@ -18,6 +19,8 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
 	       const struct view_opts *o);
+/* "joined to 3: Session-ID, 95 % sure", as c sees it. */
+void view_join(struct buf *b, const struct trk_join *j, const struct trk_call *c);
 void view_stream_head(struct buf *b, const struct view_opts *o);
 void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		 const struct view_opts *o);

@@ -18,6 +18,7 @@
  */
 #include "base/assert.h"
 #include "scope/vrd_priv.h"
+#include "sip/hdr.h"
 
 #include <string.h>
 
@@ -315,6 +316,26 @@ static bool say_own_warning(struct judge *j, struct str warning)
 	return true;
 }
 
+void vrd_say_reason(struct judge *j, struct str reason)
+{
+	static const struct {
+		uint8_t cause;
+		const char *text;
+	} causes[] = {
+#define Q850(cause, text) {cause, text},
+#include "scope/q850.def"
+#undef Q850
+	};
+	struct sip_reason r;
+	vrd_say(j, "Reason: " STR_FMT, STR_ARG(reason));
+	if (sip_reason_parse(reason, &r) || r.text.n || !r.has_cause ||
+	    !str_ieq(r.protocol, STR("Q.850")))
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(causes); i++)
+		if (causes[i].cause == r.cause)
+			vrd_say(j, " (%s)", causes[i].text);
+}
+
 void vrd_say_why(struct judge *j, const struct trk_ev *e)
 {
 	static const enum trk_fact_kind kinds[] = {TRK_F_REASON, TRK_F_WARNING, TRK_F_NEEDS};
@@ -322,11 +343,12 @@ void vrd_say_why(struct judge *j, const struct trk_ev *e)
 		const struct trk_fact *f = trk_fact(e, kinds[k]);
 		if (!f || (kinds[k] == TRK_F_WARNING && say_own_warning(j, trk_fact_text(f))))
 			continue;
-		vrd_say(j, "; it says %s" STR_FMT,
-			kinds[k] == TRK_F_REASON    ? "Reason: "
-			: kinds[k] == TRK_F_WARNING ? "Warning: "
-						    : "",
-			STR_ARG(trk_fact_text(f)));
+		vrd_say(j, "; it says ");
+		if (kinds[k] == TRK_F_REASON)
+			vrd_say_reason(j, trk_fact_text(f));
+		else
+			vrd_say(j, "%s" STR_FMT, kinds[k] == TRK_F_WARNING ? "Warning: " : "",
+				STR_ARG(trk_fact_text(f)));
 	}
 }
 

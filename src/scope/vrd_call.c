@@ -157,8 +157,11 @@ static bool answered(struct judge *j)
 		if (x->method != SIP_BYE || x->req->branch != c->end_branch)
 			continue;
 		const struct trk_fact *r = trk_fact(x->req, TRK_F_REASON);
-		if (r)
-			vrd_say(j, " (Reason: " STR_FMT ")", STR_ARG(trk_fact_text(r)));
+		if (r) {
+			vrd_say(j, " (");
+			vrd_say_reason(j, trk_fact_text(r));
+			vrd_say(j, ")");
+		}
 		vrd_evidence(f, x->req);
 	}
 	return true;
@@ -200,8 +203,11 @@ static bool cancelled(struct judge *j)
 		vrd_say(j, ", without any answer so far");
 	}
 	const struct trk_fact *r = trk_fact(x->req, TRK_F_REASON);
-	if (r)
-		vrd_say(j, " (Reason: " STR_FMT ")", STR_ARG(trk_fact_text(r)));
+	if (r) {
+		vrd_say(j, " (");
+		vrd_say_reason(j, trk_fact_text(r));
+		vrd_say(j, ")");
+	}
 	const struct trk_ev *e = c->status ? vrd_origin(j, c->status) : NULL;
 	if (c->status == 408 && e) {
 		vrd_say(j, "; in the end came ");

@@ -9,7 +9,9 @@
  */
 #include "scope/vrd_priv.h"
 
-#define GUESSES 5u /* refused passwords that are no typing error */
+/* Refused passwords that are no typing error, nor a phone that tries its wrong one again. */
+#define GUESSES  10u
+#define GUESS_US 5'000'000u
 
 static bool mirror(struct judge *j)
 {
@@ -46,8 +48,8 @@ static bool capture_cut(struct judge *j)
 	struct vrd_finding *f = n ? vrd_find(j, VRD_CAPTURE_CUT) : NULL;
 	if (!f)
 		return false;
-	vrd_say(j, "%u message%s lack%s the end of the body: the first %u bytes of it", n,
-		n == 1 ? "" : "s", n == 1 ? "s" : "", trk_fact(first, TRK_F_CUT)->num);
+	vrd_say(j, "%u message%s cut by the snap length, the first after %u bytes", n,
+		n == 1 ? " is" : "s are", trk_fact(first, TRK_F_CUT)->num);
 	vrd_evidence(f, first);
 	return true;
 }
@@ -121,7 +123,7 @@ static bool scanner(struct judge *j)
 static bool guessing(struct judge *j)
 {
 	unsigned n = 0;
-	const struct tsx *last = NULL;
+	const struct tsx *first = NULL, *last = NULL;
 	for (unsigned i = 0; i < j->n_tsx; i++) {
 		const struct tsx *x = &j->tsx[i];
 		const struct trk_fact *ch = x->final ? trk_fact(x->final, TRK_F_CHALLENGE) : NULL;
@@ -129,9 +131,12 @@ static bool guessing(struct judge *j)
 		    (x->final->status != 403 && (!ch || ch->flags & TRK_CH_STALE)))
 			continue;
 		n++;
+		first = first ? first : x;
 		last = x;
 	}
-	struct vrd_finding *f = n >= GUESSES ? vrd_find(j, VRD_AUTH_GUESSING) : NULL;
+	bool is_fast = n >= GUESSES &&
+		       vrd_since(first->req->at_us, last->req->at_us) < n * (uint64_t)GUESS_US;
+	struct vrd_finding *f = is_fast ? vrd_find(j, VRD_AUTH_GUESSING) : NULL;
 	if (!f)
 		return false;
 	vrd_say(j, "%u times credentials were refused that ", n);

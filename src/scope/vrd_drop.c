@@ -8,9 +8,10 @@
  */
 #include "scope/vrd_priv.h"
 
-#define SECOND  1'000'000u
-#define EARLY_S 32u /* the BYE comes min(32, a third of the interval) before the end [RFC4028 10]  \
-		     */
+#define SECOND 1'000'000u
+#define EARLY_S                                                                                    \
+	32u /* the BYE comes min(32, a third of the interval) before the end [RFC4028 10]          \
+	     */
 #define SLACK_S 5u
 #define QUIET_S 10u /* no PBX gives up sooner */
 #define FEW     50u

@@ -52,9 +52,12 @@ void vrd_say_times(struct judge *j, const struct tsx *x);     /* "at 0, 0.5, 1.5
 /* Appends Reason, Warning, "Unsupported: x" of an answer, if it has them. */
 void vrd_say_why(struct judge *j, const struct trk_ev *e);
 
-/* A 403 to a request with credentials: some servers answer a wrong password so. */
+/* A Reason header, with its Q.850 cause in words. */
+void vrd_say_reason(struct judge *j, struct str reason);
+
 /* What the exchange itself said (trk_hint): it is sure of it. Once; j->hint must be there. */
 void vrd_say_hint(struct judge *j, struct vrd_finding *f);
+/* A 403 to a request with credentials: some servers answer a wrong password so. */
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e);
 
 static inline uint64_t vrd_since(uint64_t from, uint64_t to)

@@ -301,6 +301,31 @@ TEST_NO_OOM(a_b2bua_forks)
 	play_end(&p);
 }
 
+/* A PBX put its own number in the caller's place. */
+TEST_NO_OOM(the_called_number_with_what_comes_later)
+{
+	struct play p;
+	play_begin(&p, &joining);
+	p.from = "100";
+	p.to = "+4930123456";
+	invite(&p, 0, "in", "A>P", "");
+	p.from = "+49891000";
+	p.to = "030123456";
+	invite(&p, 0.05, "out", "P>B", "");
+	NOT_JOINED("in", "out");
+	finish(&p, "in", "out", 0.4, 2);
+	p.from = "100";
+	invite(&p, 9, "in2", "A>P", "");
+	p.from = "+49891000";
+	invite(&p, 9.05, "out2", "P>B", "");
+	reply(&p, 10, "out2", "B>P", "180 Ringing");
+	reply(&p, 11, "in2", "P>A", "486 Busy"); /* not because of the other */
+	trk_join_settle(p.t);
+	JOINED("in", "out", CALLED);
+	NOT_JOINED("in2", "out2");
+	play_end(&p);
+}
+
 /* --- cause and effect ------------------------------------------------------------------------- */
 
 TEST(transfers_cause_calls)

@@ -205,7 +205,7 @@ TEST_NO_OOM(reasons_are_quoted)
 	refuse(&p, "603 Decline",
 	       "To-tag: t\r\nReason: Q.850;cause=21\r\nWarning: 399 h \"no\"\r\n");
 	VERDICT_IS(CALL_DECLINED,
-		   "after it rang for 0.9 s; it says Reason: Q.850;cause=21; it says "
+		   "after it rang for 0.9 s; it says Reason: Q.850;cause=21 (rejected); it says "
 		   "Warning: 399 h \"no\"");
 	play_end(&p);
 	/* our own codes in our own words, when they are whole */
