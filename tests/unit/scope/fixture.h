@@ -44,7 +44,9 @@ struct play {
 	uint64_t base_us;
 	unsigned n;
 	uint16_t ip_id; /* of the next messages; 0 none */
+	bool is_cut;    /* the next messages are not whole */
 	const char *call_id, *from, *to, *from_tag;
+	const char *via; /* host of the top Via, with parameters */
 };
 void play_begin(struct play *p, const struct trk_cfg *cfg);
 void play_end(struct play *p);
@@ -60,6 +62,18 @@ void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t
 /* Judges the call; *v stays valid until the next call of this. */
 const struct vrd *judge(struct play *p);
 bool has_rule(const struct vrd *v, enum vrd_rule r);
+/* Fails unless the first finding is that rule and its sentence holds the text. */
+void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *text);
+#define VERDICT_IS(rule, text) check_verdict(__LINE__, &p, VRD_##rule, text)
+#define WITH(rule)             CHECK(has_rule(&p.v, VRD_##rule))
+#define WITHOUT(rule)          CHECK(!has_rule(&p.v, VRD_##rule))
+/* A call from A through P to B, one step each: INVITE at 0 s, 180 at 0.1, 200 at 2, ACK at 2.02. */
+void setup(struct play *p);
+void ring(struct play *p);
+void answer(struct play *p);
+void ack(struct play *p);
+void bye_from_callee(struct play *p, double at);
+void refuse(struct play *p, const char *status, const char *more);
 #define SDP(ip, port)                                                                              \
 	"Content-Type: application/sdp\r\n\r\nv=0\r\no=- 1 1 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip \
 	"\r\nt=0 0\r\nm=audio " port " RTP/AVP 0 8\r\n"

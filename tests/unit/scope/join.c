@@ -68,16 +68,16 @@ TEST(joined_by_a_header)
 		const char *a, *b;
 		enum trk_ground ground;
 	} rows[] = {
-		{SESSION, SESSION, TRK_JOIN_SESSION_ID},
-		{"X-CID: 4711-abc\r\n", "X-CID: 4711-abc\r\n", TRK_JOIN_XCID},
-		{"", "X-Call-ID: leg-a\r\n", TRK_JOIN_XCID},
+		{SESSION,						    SESSION,                TRK_JOIN_SESSION_ID},
+		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abc\r\n",  TRK_JOIN_XCID      },
+		{"",							 "X-Call-ID: leg-a\r\n", TRK_JOIN_XCID      },
 		{"P-Charging-Vector: icid-value=\"ic-1234\";orig-ioi=x\r\n",
-		 "P-Charging-Vector: icid-value=ic-1234\r\n", TRK_JOIN_ICID},
-		{"", "", TRK_JOIN_NONE},
+		 "P-Charging-Vector: icid-value=ic-1234\r\n",                                        TRK_JOIN_ICID      },
+		{"",							 "",                     TRK_JOIN_NONE      },
 		{"Session-ID: 00000000000000000000000000000000\r\n",
-		 "Session-ID: 00000000000000000000000000000000\r\n", TRK_JOIN_NONE},
-		{"X-CID: 4711-abc\r\n", "X-CID: 4711-abd\r\n", TRK_JOIN_NONE},
-		{"", "X-Other: leg-a\r\n", TRK_JOIN_NONE},
+		 "Session-ID: 00000000000000000000000000000000\r\n",                                 TRK_JOIN_NONE      },
+		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abd\r\n",  TRK_JOIN_NONE      },
+		{"",							 "X-Other: leg-a\r\n",   TRK_JOIN_NONE      },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct play p;
@@ -97,13 +97,13 @@ TEST(joined_by_call_id)
 		const char *a, *b;
 		enum trk_ground ground;
 	} rows[] = {
-		{"f81d4fae7dec", "f81d4fae7dec_b2b-1", TRK_JOIN_CALL_ID},
-		{"f81d4fae7dec@h", "f81d4fae7dec-2@h", TRK_JOIN_CALL_ID},
-		{"f81d4fae7dec", "f81d4fae7dec-1@other", TRK_JOIN_CALL_ID},
-		{"f81d4fae7dec", "B2B.f81d4fae7dec", TRK_JOIN_CALL_ID},
-		{"1-4711@h", "2-4711@h", TRK_JOIN_NONE}, /* a test generator counts */
-		{"f81d4fae7dec", "f81d4fae7dec00", TRK_JOIN_NONE},
-		{"abc", "abc-1", TRK_JOIN_NONE}, /* too short to mean anything */
+		{"f81d4fae7dec",   "f81d4fae7dec_b2b-1",   TRK_JOIN_CALL_ID},
+		{"f81d4fae7dec@h", "f81d4fae7dec-2@h",     TRK_JOIN_CALL_ID},
+		{"f81d4fae7dec",   "f81d4fae7dec-1@other", TRK_JOIN_CALL_ID},
+		{"f81d4fae7dec",   "B2B.f81d4fae7dec",     TRK_JOIN_CALL_ID},
+		{"1-4711@h",       "2-4711@h",             TRK_JOIN_NONE   }, /* a test generator counts */
+		{"f81d4fae7dec",   "f81d4fae7dec00",       TRK_JOIN_NONE   },
+		{"abc",            "abc-1",                TRK_JOIN_NONE   }, /* too short to mean anything */
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct play p;
@@ -222,8 +222,7 @@ TEST_NO_OOM(diverted_calls)
 	play_begin(&p, &joining);
 	invite(&p, 0, "in", "A>P", "");
 	p.to = "1003";
-	invite(&p, 0.1, "out", "P>C",
-	       "Diversion: <sip:1002@example.com>;reason=no-answer\r\n");
+	invite(&p, 0.1, "out", "P>C", "Diversion: <sip:1002@example.com>;reason=no-answer\r\n");
 	JOINED("in", "out", DIVERSION);
 	invite(&p, 0.15, "out2", "P>B", "Diversion: <sip:1009@example.com>\r\n");
 	NOT_JOINED("in", "out2");
@@ -365,9 +364,10 @@ TEST(live_legs_go_with_their_calls)
 {
 	struct play p;
 	unsigned seen = 0;
-	play_begin(&p, &(struct trk_cfg){
-			       .is_live = true, .has_join = true, .on_verdict = count_legs,
-			       .arg = &seen});
+	play_begin(&p, &(struct trk_cfg){.is_live = true,
+					 .has_join = true,
+					 .on_verdict = count_legs,
+					 .arg = &seen});
 	invite(&p, 0.000, "in1", "A>P", SESSION);
 	invite(&p, 0.010, "in2", "C>P", "");
 	invite(&p, 0.020, "out2", "P>B", "");
