@@ -28,7 +28,7 @@
 #define MIN_BASE    8u  /* of a Call-ID that another one extends */
 #define MAX_AFFIX   8u
 #define LONG_DIGITS 7u
-#define MAX_DIGITS  8u /* of a number: what is before them differs by country and trunk */
+#define MAX_DIGITS  7u /* of a number: what is before them differs by country and trunk */
 
 /* --- what is compared ------------------------------------------------------------------------- */
 

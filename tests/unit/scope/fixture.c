@@ -118,7 +118,7 @@ struct str tcp(struct buf *b, uint16_t sport, uint16_t dport, uint32_t seq, uint
 }
 
 static void rec_ip(struct buf *cap, uint64_t at_us, const struct addr *from, const struct addr *to,
-		   uint8_t proto, struct str payload)
+		   uint8_t proto, uint16_t id, struct str payload)
 {
 	struct buf ip, frame;
 	struct addr src = *from, dst = *to;
@@ -126,7 +126,8 @@ static void rec_ip(struct buf *cap, uint64_t at_us, const struct addr *from, con
 	src.port = dst.port = 0;
 	buf_init(&ip);
 	buf_init(&frame);
-	struct str packet = ipv4(&ip, addr_text(&src, s), addr_text(&dst, d), proto, 0, 0, payload);
+	struct str packet =
+		ipv4(&ip, addr_text(&src, s), addr_text(&dst, d), proto, id, 0, payload);
 	pcap_rec(cap, at_us, eth(&frame, 0x0800, packet));
 	if (ip.err || frame.err)
 		cap->err = ERR_NOMEM;
@@ -139,7 +140,7 @@ void rec_udp(struct buf *cap, uint64_t at_us, const char *from, const char *to, 
 	struct buf b;
 	struct addr f = addr_of(from), t = addr_of(to);
 	buf_init(&b);
-	rec_ip(cap, at_us, &f, &t, CAP_UDP, udp(&b, f.port, t.port, payload));
+	rec_ip(cap, at_us, &f, &t, CAP_UDP, 0, udp(&b, f.port, t.port, payload));
 	buf_fini(&b);
 }
 
@@ -149,7 +150,7 @@ void rec_tcp(struct buf *cap, uint64_t at_us, const char *from, const char *to, 
 	struct buf b;
 	struct addr f = addr_of(from), t = addr_of(to);
 	buf_init(&b);
-	rec_ip(cap, at_us, &f, &t, CAP_TCP, tcp(&b, f.port, t.port, seq, ack, flags, payload));
+	rec_ip(cap, at_us, &f, &t, CAP_TCP, 0, tcp(&b, f.port, t.port, seq, ack, flags, payload));
 	buf_fini(&b);
 }
 
@@ -233,6 +234,18 @@ void play_end(struct play *p)
 	p->t = NULL;
 }
 
+/* The packet also into the play's capture. */
+static void record(const struct play *p, const struct trk_packet *k)
+{
+	struct buf b;
+	if (!p->cap)
+		return;
+	buf_init(&b);
+	rec_ip(p->cap, k->at_us, &k->from, &k->to, CAP_UDP, k->ip_id,
+	       udp(&b, k->from.port, k->to.port, k->bytes));
+	buf_fini(&b);
+}
+
 struct addr host(char letter)
 {
 	struct addr a = {
@@ -294,6 +307,7 @@ void msg(struct play *p, double at_s, const char *hop, const char *line, const c
 			       .is_cut = p->is_cut,
 			       .bytes = buf_view(&b)};
 	enum err e = b.err ? b.err : trk_message(p->t, &k, NULL);
+	record(p, &k);
 	buf_fini(&b);
 	CHECK_EQ(e, OK);
 }
@@ -312,6 +326,29 @@ void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t
 				       .to = addr_of(to),
 				       .bytes = str_of((const char *)bytes, sizeof bytes)};
 		trk_media(p->t, &k, NULL);
+		record(p, &k);
+	}
+}
+
+void talk(struct play *p, double at_s, unsigned n, struct gap gap)
+{
+	uint8_t bytes[RTP_HDR_MIN + 160] = {0};
+	for (unsigned i = 0; i < 2 * n; i++) {
+		unsigned k = i / 2, way = i & 1 ? TALK_TO_CALLER : TALK_TO_CALLEE;
+		if (k % 100 >= gap.at && k % 100 < gap.at + gap.n && gap.ways & way)
+			continue;
+		rtp_put(bytes, 0, k == 0, (uint16_t)(100 + k), 160 * k, way);
+		struct addr a = host('A'), b = host('B');
+		a.port = 4000;
+		b.port = 5000;
+		struct trk_packet pk = {.at_us = p->base_us + (uint64_t)(at_s * 1e6) +
+						 20'000ull * k + (i & 1) * 9'000u,
+					.frame_no = ++p->n,
+					.from = way == TALK_TO_CALLER ? b : a,
+					.to = way == TALK_TO_CALLER ? a : b,
+					.bytes = str_of((const char *)bytes, sizeof bytes)};
+		trk_media(p->t, &pk, NULL);
+		record(p, &pk);
 	}
 }
 
@@ -347,6 +384,11 @@ void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *tex
 void setup(struct play *p)
 {
 	play_begin(p, NULL);
+	dial(p);
+}
+
+void dial(struct play *p)
+{
 	msg(p, 0, "A>P", "INVITE 1 a", SDP("192.0.2.21", "4000"));
 	msg(p, 0.01, "P>A", "100 Trying 1 INVITE a", "");
 	msg(p, 0.02, "P>B", "INVITE 1 b", SDP("192.0.2.21", "4000"));

@@ -486,34 +486,11 @@ TEST_NO_OOM(one_direction_only)
 	play_end(&p);
 }
 
-/* Both directions in step, 20 ms apart; what falls between two times does not come. */
-static void rtp_both(struct play *p, unsigned n, unsigned gap_at, unsigned gap_n, bool is_both)
-{
-	uint8_t bytes[RTP_HDR_MIN + 160] = {0};
-	for (unsigned i = 0; i < 2 * n; i++) {
-		unsigned k = i / 2;
-		bool is_lost = k % 100 >= gap_at && k % 100 < gap_at + gap_n && (is_both || i & 1);
-		if (is_lost)
-			continue;
-		rtp_put(bytes, 0, k == 0, (uint16_t)(100 + k), 160 * k, 1 + (i & 1));
-		struct addr a = host('A'), b = host('B');
-		a.port = 4000;
-		b.port = 5000;
-		struct trk_packet pk = {.at_us = p->base_us + 2'100'000 + 20'000ull * k +
-						 (i & 1) * 9'000,
-					.frame_no = ++p->n,
-					.from = i & 1 ? b : a,
-					.to = i & 1 ? a : b,
-					.bytes = str_of((const char *)bytes, sizeof bytes)};
-		trk_media(p->t, &pk, NULL);
-	}
-}
-
 TEST_NO_OOM(a_sniffer_loses_packets)
 {
 	struct play p;
 	up(&p);
-	rtp_both(&p, 500, 40, 10, true);
+	talk(&p, 2.1, 500, (struct gap){40, 10, TALK_BOTH});
 	bye_from_callee(&p, 12.2);
 	VERDICT_IS(CALL_ANSWERED, "answered");
 	WITH(CAPTURE_LOST);
@@ -521,7 +498,7 @@ TEST_NO_OOM(a_sniffer_loses_packets)
 	play_end(&p);
 
 	up(&p); /* one direction alone: the network */
-	rtp_both(&p, 500, 40, 10, false);
+	talk(&p, 2.1, 500, (struct gap){40, 10, TALK_TO_CALLER});
 	bye_from_callee(&p, 12.2);
 	judge(&p);
 	WITHOUT(CAPTURE_LOST);
