@@ -19,6 +19,14 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 		}
 	if (n > 1)
 		return opt_usage(spec, "one view at a time");
+	if (s->compare && (n || s->live || s->who || s->sipp))
+		return opt_usage(spec, "--compare goes with a file (-r), and with no view");
+	if (s->with && !s->compare)
+		return opt_usage(spec, "--with goes with --compare");
+	if (s->compare) {
+		s->second = word;
+		return -1;
+	}
 	if (word && s->view != V_LADDER)
 		return opt_usage(spec, "`%s` is one word too many (a capture is given with -r)",
 				 word);
@@ -131,6 +139,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = compile_filter(s);
 	if (code < 0 && s->sipp)
 		return scope_export_sipp(s);
+	if (code < 0 && s->compare)
+		return scope_compare(s);
 	if (code < 0)
 		code = scope_open(s);
 	if (code >= 0)
@@ -144,6 +154,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
+			       "  rung scope -r monday.pcap --compare 3 --with today.pcap 7\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
@@ -177,6 +188,11 @@ int cmd_scope(int argc, char **argv)
 		 "a field to print for each frame; may be repeated"                                                  },
 		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
 		 "list the fields that filters and -e know"                                                          },
+		{0,   "compare",   OPT_STR,  &s.compare,      "CALL",
+		 "compare the call with the one whose number or Call-ID follows, or with its next "
+		 "leg"											       },
+		{0,   "with",      OPT_STR,  &s.with,         "FILE",
+		 "the capture that holds the other call of --compare"                                                },
 		{0,   "leg",       OPT_FLAG, &s.is_leg,       NULL,
 		 "each Call-ID for itself: legs of one call are not joined"                                          },
 		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
@@ -194,7 +210,7 @@ int cmd_scope(int argc, char **argv)
 		opts[n++] = show[i];
 	const struct opt_spec spec = {
 		.command = "scope",
-		.words = "[CALL-ID]",
+		.words = "[CALL]",
 		.about = "Reads SIP and its media out of a capture, on any port, over UDP, TCP and "
 			 "WebSocket, also inside tunnels (GRE, ERSPAN, VXLAN, GTP-U, MPLS, "
 			 "PPPoE), and says what happened.",

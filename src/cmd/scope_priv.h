@@ -26,6 +26,7 @@ struct scope {
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp;
+	const char *compare, *second, *with; /* two calls; the capture of the second, or NULL */
 
 	enum view view;
 	enum format format;
@@ -75,3 +76,5 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 
 /* scope_export.c: --sipp; the exit code */
 int scope_export_sipp(struct scope *s);
+/* scope_compare.c: --compare; the exit code */
+int scope_compare(struct scope *s);

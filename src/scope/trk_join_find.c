@@ -170,7 +170,8 @@ static void read_xcid(struct trk *t, struct trk_leg *l, struct str value)
 	join_header(t, l, TRK_JOIN_XCID, value);
 }
 
-/* The headers that PBXs and SBCs put the other leg's Call-ID into. */
+/* Headers by which PBXs and SBCs mark the legs of a call. Whatever its name, a header whose value
+ * is another call's Call-ID says the same. */
 static void read_private(struct trk *t, struct trk_leg *l, const struct sip_msg *m)
 {
 	static const struct str names[] = {
@@ -182,12 +183,14 @@ static void read_private(struct trk *t, struct trk_leg *l, const struct sip_msg 
 		read_xcid(t, l, sip_value(m, SIP_HDR_X_CID));
 	for (uint16_t r = m->first[SIP_HDR_OTHER]; r != SIP_ROW_NONE; r = sip_row(m, r)->next) {
 		const struct sip_row *row = sip_row(m, r);
-		struct str name = sip_row_name(m, row);
-		if ((name.p[0] | 0x20) != 'x')
-			continue;
+		struct str name = sip_row_name(m, row), value = str_trim(sip_row_value(m, row));
+		bool is_known = false;
 		for (unsigned k = 0; k < ARRAY_LEN(names); k++)
-			if (str_ieq(name, names[k]))
-				read_xcid(t, l, str_trim(sip_row_value(m, row)));
+			is_known = is_known || str_ieq(name, names[k]);
+		if (is_known)
+			read_xcid(t, l, value);
+		else if (value.n >= MIN_BASE)
+			join_call_id(t, l, value, TRK_JOIN_XCID);
 	}
 }
 

@@ -68,25 +68,25 @@ TEST(joined_by_a_header)
 		const char *a, *b;
 		enum trk_ground ground;
 	} rows[] = {
-		{SESSION,						    SESSION,                TRK_JOIN_SESSION_ID},
-		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abc\r\n",  TRK_JOIN_XCID      },
-		{"",							 "X-Call-ID: leg-a\r\n", TRK_JOIN_XCID      },
+		{SESSION,						    SESSION,                      TRK_JOIN_SESSION_ID},
+		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abc\r\n",        TRK_JOIN_XCID      },
+		{"",							 "X-Call-ID: leg-a-of-it\r\n", TRK_JOIN_XCID      },
 		{"P-Charging-Vector: icid-value=\"ic-1234\";orig-ioi=x\r\n",
-		 "P-Charging-Vector: icid-value=ic-1234\r\n",                                        TRK_JOIN_ICID      },
-		{"",							 "",                     TRK_JOIN_NONE      },
+		 "P-Charging-Vector: icid-value=ic-1234\r\n",                                              TRK_JOIN_ICID      },
+		{"",							 "",			   TRK_JOIN_NONE      },
 		{"Session-ID: 00000000000000000000000000000000\r\n",
-		 "Session-ID: 00000000000000000000000000000000\r\n",                                 TRK_JOIN_NONE      },
-		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abd\r\n",  TRK_JOIN_NONE      },
-		{"",							 "X-Other: leg-a\r\n",   TRK_JOIN_NONE      },
+		 "Session-ID: 00000000000000000000000000000000\r\n",                                       TRK_JOIN_NONE      },
+		{"X-CID: 4711-abc\r\n",                                      "X-CID: 4711-abd\r\n",        TRK_JOIN_NONE      },
+		{"",							 "X-Other: leg-a\r\n",         TRK_JOIN_NONE      },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct play p;
 		play_begin(&p, &joining);
-		invite(&p, 0, "leg-a", "A>P", rows[i].a);
+		invite(&p, 0, "leg-a-of-it", "A>P", rows[i].a);
 		p.from = "2001"; /* and nothing else agrees */
 		p.to = "2002";
 		invite(&p, 3, "leg-b", "B>C", rows[i].b);
-		check_join(__LINE__, &p, "leg-a", "leg-b", rows[i].ground);
+		check_join(__LINE__, &p, "leg-a-of-it", "leg-b", rows[i].ground);
 		play_end(&p);
 	}
 }
