@@ -247,7 +247,9 @@ static enum err compare_pair(const struct diff *d, const struct pair *p, struct 
 	struct buf label;
 	buf_init(&label);
 	put_label(&label, d, p);
-	enum err e = load(&d->x, p->x, &x);
+	enum err e = label.err;
+	if (!e)
+		e = load(&d->x, p->x, &x);
 	if (!e)
 		e = load(&d->y, p->y, &y);
 	if (!e) {

@@ -141,6 +141,8 @@ static void one_way(struct buf *b, struct str *label, const struct sip_msg *x,
 		put_values(&vx, x, r);
 		if (other)
 			put_values(&vy, y, other);
+		if (vx.err || vy.err)
+			b->err = ERR_NOMEM;
 		if (other && str_eq(buf_view(&vx), buf_view(&vy)))
 			continue;
 		put_line(b, label, other ? '~' : sign, x, r);
@@ -151,8 +153,6 @@ static void one_way(struct buf *b, struct str *label, const struct sip_msg *x,
 		}
 		buf_chr(b, '\n');
 	}
-	if (vx.err || vy.err)
-		b->err = ERR_NOMEM;
 	buf_fini(&vx);
 	buf_fini(&vy);
 }
