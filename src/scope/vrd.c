@@ -165,12 +165,15 @@ static void sort(struct judge *j)
 			on_ack(j, e);
 		else
 			on_request(j, e);
-		if (trk_fact(e, TRK_F_CHALLENGE))
-			j->last_challenge = e;
-		if (trk_fact(e, TRK_F_CREDENTIALS))
-			j->last_credentials = e;
-		if (trk_fact(e, TRK_F_HINT))
-			j->hint = e;
+		for (const struct trk_fact *f = e->facts; f; f = f->next) {
+			j->facts |= 1ull << f->kind;
+			if (f->kind == TRK_F_CHALLENGE)
+				j->last_challenge = e;
+			else if (f->kind == TRK_F_CREDENTIALS)
+				j->last_credentials = e;
+			else if (f->kind == TRK_F_HINT)
+				j->hint = e;
+		}
 	}
 	for (unsigned i = 0; j->c->branch && i < j->n_tsx; i++)
 		if (j->tsx[i].req->branch == j->c->branch && j->tsx[i].req->cseq == j->c->cseq &&
@@ -421,6 +424,7 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 	j.head = NULL;
 	j.last_challenge = j.last_credentials = j.hint = NULL;
 	j.has_ports = false;
+	j.facts = 0;
 	j.v = v;
 	j.t = t;
 	j.c = c;

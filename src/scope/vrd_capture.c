@@ -17,7 +17,7 @@ static bool mirror(struct judge *j)
 {
 	unsigned n = 0;
 	const struct trk_ev *first = NULL;
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; trk_stats(j->t)->n_duplicate && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		if (!(e->flags & TRK_EV_DUPLICATE))
 			continue;
@@ -38,7 +38,7 @@ static bool capture_cut(struct judge *j)
 {
 	const struct trk_ev *first = NULL;
 	unsigned n = 0;
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CUT) && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		if (!trk_fact(e, TRK_F_CUT))
 			continue;
@@ -59,12 +59,11 @@ static bool capture_gap(struct judge *j)
 {
 	for (unsigned a = 0; a < j->n_acks; a++) {
 		bool is_answered = false, is_asked = false;
-		for (uint32_t i = 0; i < j->n_history; i++) {
-			const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-			if (e->method != SIP_INVITE || e->cseq != j->acks[a]->cseq)
-				continue;
-			is_asked = is_asked || e->flags & TRK_EV_REQUEST;
-			is_answered = is_answered || e->status >= 200;
+		for (unsigned i = 0; i < j->n_tsx && !is_answered; i++) {
+			const struct tsx *x = &j->tsx[i];
+			bool is_its = x->method == SIP_INVITE && x->req->cseq == j->acks[a]->cseq;
+			is_asked = is_asked || is_its;
+			is_answered = is_its && x->final;
 		}
 		struct vrd_finding *f =
 			is_asked && !is_answered ? vrd_find(j, VRD_CAPTURE_GAP) : NULL;

@@ -34,7 +34,8 @@ static bool session_expired(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	const struct trk_ev *last = NULL, *granted = NULL;
-	struct tsx *bye = c->answer_us && c->ender != TRK_NO_PEER ? vrd_last(j, SIP_BYE) : NULL;
+	bool fits = vrd_has_fact(j, TRK_F_SESSION) && c->answer_us && c->ender != TRK_NO_PEER;
+	struct tsx *bye = fits ? vrd_last(j, SIP_BYE) : NULL;
 	for (uint32_t i = 0; bye && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		if (!is_refresh(e))
@@ -80,7 +81,8 @@ static uint64_t last_rtp(const struct trk_call *c, unsigned side)
 static bool rtp_timeout(struct judge *j)
 {
 	const struct trk_call *c = j->c;
-	struct tsx *bye = c->answer_us && c->ender != TRK_NO_PEER ? vrd_last(j, SIP_BYE) : NULL;
+	bool fits = c->streams && c->answer_us && c->ender != TRK_NO_PEER;
+	struct tsx *bye = fits ? vrd_last(j, SIP_BYE) : NULL;
 	for (unsigned side = 0; side < 2 && bye && vrd_both_ways_agreed(j); side++) {
 		uint64_t last = last_rtp(c, side), other = last_rtp(c, !side);
 		if (!last || last + QUIET_S * SECOND > c->end_us || other + SECOND < c->end_us)
@@ -126,7 +128,7 @@ static bool prack_missing(struct judge *j)
 {
 	const struct trk_ev *reliable = NULL;
 	unsigned n = 0;
-	if (vrd_last(j, SIP_PRACK))
+	if (!vrd_has_fact(j, TRK_F_RSEQ) || vrd_last(j, SIP_PRACK))
 		return false;
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);

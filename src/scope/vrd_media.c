@@ -142,10 +142,12 @@ static void sum_up(struct judge *j, struct agreed a[2])
 static bool srtp_on_one_side(struct judge *j)
 {
 	struct agreed a[2];
+	if (!j->c->answer_us)
+		return false;
 	sum_up(j, a);
 	bool is_odd = a[0].n && a[1].n &&
 		      ((!a[0].n_plain && !a[1].n_savp) || (!a[1].n_plain && !a[0].n_savp));
-	struct vrd_finding *f = j->c->answer_us && is_odd ? vrd_find(j, VRD_SRTP_ONE_SIDE) : NULL;
+	struct vrd_finding *f = is_odd ? vrd_find(j, VRD_SRTP_ONE_SIDE) : NULL;
 	if (!f)
 		return false;
 	unsigned savp = a[0].n_savp ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
@@ -198,21 +200,23 @@ static bool side_has_codec(struct judge *j, unsigned side, struct str name, unsi
 static bool codec_mismatch(struct judge *j)
 {
 	const struct trk_ev *has[2] = {NULL, NULL};
-	for (uint32_t i = 0; j->c->answer_us && i < j->n_history; i++) {
+	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CODECS) && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		struct str rest = trk_fact_text(f), name;
 		unsigned side = is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE, n = 0;
 		if (!f)
 			continue;
-		if (!next_codec(&rest, &name) || !trk_fact(e, TRK_F_SDP)->num)
+		const struct trk_fact *sdp = trk_fact(e, TRK_F_SDP);
+		if (!next_codec(&rest, &name) || !sdp || !sdp->num)
 			return false; /* a name that we do not know, or a medium refused */
 		has[side] = e;
 		for (rest = trk_fact_text(f); next_codec(&rest, &name);)
 			if (side_has_codec(j, !side, name, &n))
 				return false;
 	}
-	struct vrd_finding *f = has[0] && has[1] ? vrd_find(j, VRD_CODEC_MISMATCH) : NULL;
+	bool is_odd = j->c->answer_us && has[0] && has[1];
+	struct vrd_finding *f = is_odd ? vrd_find(j, VRD_CODEC_MISMATCH) : NULL;
 	if (!f)
 		return false;
 	vrd_say(j,
@@ -263,7 +267,8 @@ static uint64_t first_rtp(const struct trk_call *c, unsigned side)
 static bool audio_late(struct judge *j)
 {
 	const struct trk_call *c = j->c;
-	for (unsigned side = 0; side < 2 && c->answer_us && vrd_both_ways_agreed(j); side++) {
+	for (unsigned side = 0; side < 2 && c->answer_us && c->streams && vrd_both_ways_agreed(j);
+	     side++) {
 		uint64_t first = first_rtp(c, side), other = first_rtp(c, !side);
 		if (!first || !other || first < c->answer_us + LATE_US ||
 		    other > c->answer_us + LATE_US / 2)
@@ -285,7 +290,7 @@ static bool early_silent(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	const struct trk_ev *early = NULL;
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; c->streams && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		if (e->method != SIP_INVITE || e->cseq != c->cseq)
 			continue;
@@ -349,7 +354,7 @@ static bool rtp_elsewhere(struct judge *j)
 /* An error before the port was open, or after the call, is nobody's fault. */
 static bool media_refused(struct judge *j)
 {
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_ICMP) && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *k = trk_fact(e, TRK_F_ICMP);
 		if (!k || !(k->flags & TRK_IC_MEDIA) || (j->c->end_us && e->at_us >= j->c->end_us))

@@ -55,7 +55,7 @@ static bool private_sdp(struct judge *j)
  * no binding there. [RFC3261 18.2.2] [RFC3581 4] */
 static bool via_no_rport(struct judge *j)
 {
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_VIA) && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *k = trk_fact(e, TRK_F_VIA);
 		const struct addr *src = &j->c->peers[e->from].addr;

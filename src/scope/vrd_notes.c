@@ -191,7 +191,7 @@ static bool forked_beyond(struct judge *j)
 {
 	const struct trk_ev *last = NULL, *first = NULL;
 	unsigned n = 0, seen = 0;
-	for (uint32_t i = 0; j->head && i < j->n_history; i++) {
+	for (uint32_t i = 0; j->c->n_tags > 1 && j->head && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		bool is_its = e->method == SIP_INVITE && e->status > 100 && e->status < 300 &&
 			      e->branch == j->head->req->branch && e->cseq == j->c->cseq;

@@ -34,6 +34,7 @@ struct judge {
 	struct tsx *head; /* the caller's last attempt on its first hop, or NULL */
 	const struct trk_ev *last_challenge, *last_credentials;
 	const struct trk_ev *hint;
+	uint64_t facts;          /* bit set of the kinds that the call has: most rules need one */
 	bool has_ports;          /* two peers share an address: names need the port */
 	size_t text_at[VRD_MAX]; /* where each sentence begins in v->text */
 };
@@ -60,6 +61,10 @@ void vrd_say_hint(struct judge *j, struct vrd_finding *f);
 /* A 403 to a request with credentials: some servers answer a wrong password so. */
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e);
 
+static inline bool vrd_has_fact(const struct judge *j, enum trk_fact_kind kind)
+{
+	return j->facts >> kind & 1;
+}
 static inline uint64_t vrd_since(uint64_t from, uint64_t to)
 {
 	return to > from ? to - from : 0;
