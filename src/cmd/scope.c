@@ -71,6 +71,14 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 		}
 	if (n > 1)
 		return opt_usage(spec, "one view at a time");
+	if (s->compare && (n || s->live || s->who || s->sipp))
+		return opt_usage(spec, "--compare goes with a file (-r), and with no view");
+	if (s->with && !s->compare)
+		return opt_usage(spec, "--with goes with --compare");
+	if (s->compare) {
+		s->second = word;
+		return -1;
+	}
 	if (word && s->view != V_LADDER)
 		return opt_usage(spec, "`%s` is one word too many (a capture is given with -r)",
 				 word);
@@ -246,6 +254,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		return scope_run_tui(s);
 	if (code < 0 && s->audio)
 		return scope_export_audio(s);
+	if (code < 0 && s->compare)
+		return scope_compare(s);
 	if (code < 0)
 		code = scope_is_of_book(s) ? scope_open_book(s) : scope_open(s);
 	if (code < 0 && s->book)
@@ -267,6 +277,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
 			       "  rung scope -r lab.pcap --call 3 --audio call.wav\n"
 			       "  rung scope -r lab.pcap --streams --detail\n"
+			       "  rung scope -r monday.pcap --compare 3 --with today.pcap 7\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 

@@ -125,22 +125,49 @@ void scope_put_sheet(struct scope *s, const struct sheet *sheet)
 	}
 }
 
-/* Judges a call and hands its sheet to the page, or draws it. */
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS] = {c};
+	struct sheet_leg of[TRK_MAX_LEGS];
+	struct sheet_cfg cfg = {.book = s->book};
+	enum err e = OK;
+	unsigned n = s->is_leg ? 1 : trk_join_legs(c, legs, TRK_MAX_LEGS);
+	*out = (struct scope_sheet){.verdicts = calloc(n, sizeof *out->verdicts)};
+	if (!out->verdicts)
+		return ERR_NOMEM;
+	for (; out->n < n && !e; out->n++) {
+		vrd_init(&out->verdicts[out->n]);
+		of[out->n] = (struct sheet_leg){legs[out->n], &out->verdicts[out->n]};
+		e = vrd_judge(&out->verdicts[out->n], s->trk, legs[out->n]);
+	}
+	if (!e)
+		e = sheet_new(s->trk, of, n, &cfg, &out->sheet);
+	if (e)
+		scope_sheet_free(out);
+	return e;
+}
+
+void scope_sheet_free(struct scope_sheet *x)
+{
+	sheet_free(x->sheet);
+	for (unsigned i = 0; i < x->n; i++)
+		vrd_fini(&x->verdicts[i]);
+	free(x->verdicts);
+	*x = (struct scope_sheet){0};
+}
+
+/* Hands the call's sheet to the page, or draws it. */
 static enum err export_call(struct scope *s, const struct trk_call *c, struct page *page)
 {
-	struct sheet *sheet;
-	struct sheet_cfg cfg = {.book = s->book};
-	struct sheet_leg leg = {c, &s->verdict};
-	enum err e = vrd_judge(&s->verdict, s->trk, c);
-	if (!e)
-		e = sheet_new(s->trk, &leg, 1, &cfg, &sheet);
+	struct scope_sheet x;
+	enum err e = scope_sheet_new(s, c, &x);
 	if (e)
 		return e;
 	if (page)
-		e = page_add(page, sheet);
+		e = page_add(page, x.sheet);
 	else
-		scope_put_sheet(s, sheet);
-	sheet_free(sheet);
+		scope_put_sheet(s, x.sheet);
+	scope_sheet_free(&x);
 	s->n_shown++;
 	scope_flush(s);
 	return e;
@@ -168,17 +195,28 @@ enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls
 	return e;
 }
 
+/* Whether a ladder begins with it: the first of its legs, of which one is chosen. */
+static bool is_head_of_chosen(const struct scope *s, const struct trk_call *c)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS] = {c};
+	unsigned n = s->is_leg ? 1 : trk_join_legs(c, legs, TRK_MAX_LEGS);
+	bool is_chosen = false;
+	for (unsigned i = 0; i < n; i++)
+		is_chosen = is_chosen || scope_is_chosen(s, legs[i]);
+	return is_chosen && legs[0] == c;
+}
+
 static enum err export_chosen(struct scope *s)
 {
 	size_t n = 0;
 	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
-		n += scope_is_chosen(s, c);
+		n++;
 	const struct trk_call **calls = calloc(n + 1, sizeof(*calls));
 	if (!calls)
 		return ERR_NOMEM;
 	n = 0;
 	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
-		if (scope_is_chosen(s, c))
+		if (is_head_of_chosen(s, c))
 			calls[n++] = c;
 	enum err e = scope_export_calls(s, calls, n);
 	free(calls);

@@ -9,6 +9,7 @@
 #include "scope/cap_live.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
+#include "scope/trk_join.h"
 #include "scope/view.h"
 
 #include <stdio.h>
@@ -48,11 +49,12 @@ struct scope {
 	struct scope_out to;
 	struct opt_list field_names, field_settings;
 	bool views[V__N];
-	bool is_json, is_ascii, lists_fields, no_colour;
+	bool is_json, is_ascii, is_leg, lists_fields, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp, *out_path, *audio;
 	bool is_detailed; /* --detail: of streams */
+	const char *compare, *second, *with; /* two calls; the capture of the second, or NULL */
 
 	enum view view;
 	enum format format;
@@ -143,6 +145,14 @@ int scope_export_audio(struct scope *s);
 /* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
 bool scope_is_of_book(const struct scope *s);
 int scope_export_ladder(struct scope *s);
+/* A call's ladder with all its legs (without: --leg), and what it is made of. ERR_NOMEM, ERR_IO. */
+struct scope_sheet {
+	struct sheet *sheet;
+	struct vrd *verdicts;
+	unsigned n;
+};
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out);
+void scope_sheet_free(struct scope_sheet *x);
 /* Appends a ladder in the chosen format. */
 void scope_put_sheet(struct scope *s, const struct sheet *sheet);
 /* The calls, in the chosen format. */
@@ -160,3 +170,5 @@ void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits);
 void scope_write_idle(struct scope *s); /* nothing comes: what was written may be read */
 int scope_write_end(struct scope *s);
 void scope_write_free(struct scope *s);
+/* scope_compare.c: --compare; the exit code */
+int scope_compare(struct scope *s);

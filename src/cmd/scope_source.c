@@ -117,6 +117,7 @@ int scope_make_walk(struct scope *s)
 		struct trk_cfg cfg = {.is_live = s->is_live && scope_view_forgets(s->view),
 				      .has_media = !s->live,
 				      .finds_media = s->view == V_STREAMS,
+				      .has_join = scope_view_is_of_calls(s->view) && !s->is_leg,
 				      .report_all = true,
 				      .on_verdict = on_verdict,
 				      .arg = s};
@@ -251,6 +252,7 @@ int scope_read_book(struct scope *s)
 	scope_catch_signals();
 	while (!scope_was_signalled() && book_read(s->book, 10'000))
 		continue;
+	trk_join_settle(s->trk);
 	if (scope_is_of_whole_calls(s)) {
 		s->calls = flt_calls_new(s->trk);
 		if (!s->calls || book_frames(s->book, true, mark_whole_calls, s)) {

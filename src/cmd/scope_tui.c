@@ -21,7 +21,10 @@ bool scope_is_tui(const struct scope *s)
 static bool more(void *arg)
 {
 	struct scope *s = arg;
-	return book_read(s->book, FRAMES_AT_ONCE);
+	bool goes_on = book_read(s->book, FRAMES_AT_ONCE);
+	if (!goes_on)
+		trk_join_settle(s->trk);
+	return goes_on;
 }
 
 static bool save(void *arg, const char *path, const struct trk_call *const *calls, size_t n,

@@ -164,16 +164,16 @@ static void list_call(struct scope *s, const struct trk_call *c, const struct vr
 
 static void draw_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	struct sheet *sheet;
-	struct sheet_leg leg = {c, v};
-	enum err e = sheet_new(s->trk, &leg, 1, NULL, &sheet);
+	struct scope_sheet x;
+	(void)v;
+	enum err e = scope_sheet_new(s, c, &x);
 	if (e) {
 		s->out.err = e;
 		return;
 	}
 	buf_str(&s->out, s->n_shown && s->format == F_TEXT ? STR("\n") : STR_NONE);
-	scope_put_sheet(s, sheet);
-	sheet_free(sheet);
+	scope_put_sheet(s, x.sheet);
+	scope_sheet_free(&x);
 }
 
 static void explain_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
@@ -260,20 +260,21 @@ static const struct {
 	void (*head)(struct scope *s);   /* before the first call or frame; may be NULL */
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
 	call_fn *on_ended;               /* of a view that sums up: what it shows of a call, live */
+	bool is_whole;                   /* one picture for all legs of a call */
 	unsigned formats;                /* in which it can be shown, besides text */
 } views[V__N] = {
-	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS) },
-	[V_CALLS] = {          on_call_frame,                     is_call,                         list_call, list_head, .formats = AS(JSON) | AS(CSV)},
-	[V_REGISTRATIONS] = { on_call_frame,                            is_registration,                                                 list_call, list_head,
+	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS)},
+	[V_CALLS] = {						 on_call_frame,                     is_call,                        list_call, list_head, .formats = AS(JSON) | AS(CSV)},
+	[V_REGISTRATIONS] = {					on_call_frame,                            is_registration,                                                list_call, list_head,
                         .formats = AS(JSON) | AS(CSV)},
-	[V_LADDER] = {               on_call_frame,                   .on_call = draw_call,
+	[V_LADDER] = {              on_call_frame,                   .on_call = draw_call,                                  .is_whole = true,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID) | AS(HTML)},
-	[V_FLOW] = {					    on_flow_frame,.sum_up = sum_up_flow,
+	[V_FLOW] = {										  on_flow_frame,.sum_up = sum_up_flow,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID)},
-	[V_STREAMS] = {                   on_call_frame,                  .on_ended = list_streams,                     .head = stream_head,
+	[V_STREAMS] = {							   on_call_frame,                .on_ended = list_streams,                                      .head = stream_head,
 			.sum_up = sum_up_streams, .formats = AS(JSON)},
-	[V_STATS] = {			      on_call_frame,.sum_up = sum_up_stats,.formats = AS(JSON)},
-	[V_WHY] = {						   on_call_frame,                            .on_call = explain_call,                                                 .formats = AS(JSON)},
+	[V_STATS] = {								      on_call_frame,                .sum_up = sum_up_stats,         .formats = AS(JSON)},
+	[V_WHY] = {on_call_frame,         .on_call = explain_call,                                         .formats = AS(JSON)},
 };
 #undef AS
 
@@ -314,9 +315,14 @@ void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 		scope_write_frame(s, fr, fits);
 }
 
+static bool is_shown(const struct scope *s, const struct trk_call *c)
+{
+	return scope_is_chosen(s, c) && (!views[s->view].wants || views[s->view].wants(s, c));
+}
+
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	if (!scope_is_chosen(s, c) || (views[s->view].wants && !views[s->view].wants(s, c)))
+	if (!is_shown(s, c))
 		return;
 	if (views[s->view].on_call)
 		views[s->view].on_call(s, c, v);
@@ -326,15 +332,40 @@ void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vr
 	flush_if_full(s);
 }
 
+static void show_call(struct scope *s, const struct trk_call *c)
+{
+	if (vrd_judge(&s->verdict, s->trk, c))
+		s->out.err = ERR_NOMEM;
+	views[s->view].on_call(s, c, &s->verdict);
+	s->n_shown++;
+	flush_if_full(s);
+}
+
+/* The legs of one call together, where its first one stands; all of them where one is chosen. */
+static void show_legs(struct scope *s, const struct trk_call *first)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	unsigned n = trk_join_legs(first, legs, TRK_MAX_LEGS), chosen = 0;
+	while (chosen < n && !is_shown(s, legs[chosen]))
+		chosen++;
+	if (chosen == n)
+		return;
+	if (views[s->view].is_whole) {
+		show_call(s, s->who ? legs[chosen] : first);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		show_call(s, legs[i]);
+}
+
 static void show_calls(struct scope *s)
 {
+	trk_join_settle(s->trk);
 	if (views[s->view].head)
 		views[s->view].head(s);
-	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no) {
-		if (vrd_judge(&s->verdict, s->trk, c))
-			s->out.err = ERR_NOMEM;
-		scope_on_verdict(s, c, &s->verdict);
-	}
+	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no)
+		if (trk_join_first(c) == c)
+			show_legs(s, c);
 }
 
 int scope_at_end(struct scope *s)

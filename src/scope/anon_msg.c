@@ -10,7 +10,7 @@
 #include "scope/anon_priv.h"
 #include "sip/hdr.h"
 
-enum how { HOW_MASK, HOW_ADDR, HOW_VIA, HOW_AUTH, HOW_PARAMS, HOW_WORDS, HOW_WARNING };
+enum how { HOW_MASK, HOW_ADDR, HOW_VIA, HOW_AUTH, HOW_PARAMS, HOW_WORDS, HOW_KNOWN, HOW_WARNING };
 
 static const uint8_t hows[SIP_HDR__N] = {
 #define ANON_HEADER(id, how) [SIP_HDR_##id] = how,
@@ -198,6 +198,9 @@ static void put_one(struct anon *a, struct buf *out, enum how how, struct str v)
 		break;
 	case HOW_WORDS:
 		anon_text(a, out, v, ANON_WORDS);
+		break;
+	case HOW_KNOWN:
+		anon_text(a, out, v, ANON_KNOWN);
 		break;
 	case HOW_WARNING: /* the code says it all */
 		buf_str(out, str_sub(v, 0, v.n < 3 ? v.n : 3));

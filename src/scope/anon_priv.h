@@ -20,7 +20,8 @@ struct anon {
 
 enum anon_mode {
 	ANON_MASK,  /* every word is replaced, addresses too */
-	ANON_WORDS, /* words of the vocabulary and numbers stay */
+	ANON_KNOWN, /* words of the vocabulary stay */
+	ANON_WORDS, /* ... and numbers */
 };
 /* Appends text: addresses and words replaced, what stands between kept. Bytes beyond ASCII become
  * 'x'. */

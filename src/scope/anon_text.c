@@ -81,7 +81,7 @@ static size_t put_word(struct anon *a, struct buf *out, struct str s, enum anon_
 		return n;
 	}
 	struct str w = str_sub(s, 0, n), magic = STR("z9hG4bK");
-	if (mode == ANON_WORDS && (is_number(w) || anon_is_known(a, w))) {
+	if ((mode == ANON_WORDS && is_number(w)) || (mode != ANON_MASK && anon_is_known(a, w))) {
 		buf_str(out, w);
 	} else if (str_starts(w, magic)) { /* what a branch is known by [RFC3261 8.1.1.7] */
 		buf_str(out, magic);

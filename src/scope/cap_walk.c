@@ -129,6 +129,7 @@ static void on_datagram(struct cap_walk *w)
 		.from = k->src,
 		.to = k->dst,
 		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
+		.is_cut = k->is_cut,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
@@ -150,6 +151,23 @@ static void on_quoted(struct cap_walk *w)
 	trk_unreachable(w->trk, &p.from, &p.to);
 	if (p.bytes.n)
 		f->media = trk_media_quoted(w->trk, &p, &f->rtp);
+}
+
+static void on_icmp(const struct cap_walk *w)
+{
+	const struct cap_frame *f = &w->frame;
+	const struct cap_pkt *k = &f->pkt;
+	if (k->proto != CAP_UDP || k->n_ips < 2)
+		return;
+	trk_icmp(w->trk, &(struct trk_icmp){.at_us = (uint64_t)(f->rec.at_ns / 1'000),
+					    .frame_no = f->rec.no,
+					    .by = k->ips[k->n_ips - 2].src,
+					    .from = k->src,
+					    .to = k->dst,
+					    .type = k->icmp_type,
+					    .code = k->icmp_code,
+					    .is_v6 = k->has_icmp6,
+					    .bytes = str_of((const char *)k->p, k->n)});
 }
 
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
@@ -265,6 +283,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+	if (f->pkt.is_quoted && w->trk)
+		on_icmp(w);
 	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)
 		on_quoted(w);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)

@@ -2,6 +2,8 @@
  * originals, times are differences to the row before: that is what one looks for.
  */
 #include "scope/lad_priv.h"
+#include "scope/trk_join.h"
+#include "scope/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,14 +123,27 @@ static void put_verdict(struct buf *b, const struct trk_call *c, const struct vr
 	buf_fini(&text);
 }
 
+/* Which Call-ID, and by what it belongs to what came before it. */
+static void put_call_id(struct buf *b, const struct sheet *s, const struct trk_call *c)
+{
+	if (s->n_legs > 1)
+		buf_fmt(b, "[%u] ", c->no);
+	buf_str(b, STR("Call-ID "));
+	buf_plain(b, c->call_id);
+	for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));)
+		if (j->b == c) {
+			buf_str(b, STR(", "));
+			view_join(b, j, c);
+		}
+	buf_chr(b, '\n');
+}
+
 void lad_put_sheet(struct buf *b, const struct sheet *s, const struct lad_opts *o)
 {
 	for (size_t i = 0; i < s->n_legs; i++) {
 		if (s->legs[i].v)
 			put_verdict(b, s->legs[i].call, s->legs[i].v, o, canvas_width(o));
-		buf_str(b, STR("Call-ID "));
-		buf_plain(b, s->legs[i].call->call_id);
-		buf_chr(b, '\n');
+		put_call_id(b, s, s->legs[i].call);
 	}
 	draw(b, s, o);
 }

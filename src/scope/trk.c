@@ -24,7 +24,7 @@
  * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed.
  */
 #include "base/assert.h"
-#include "scope/trk_priv.h"
+#include "scope/trk_join_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 	vrd_init(&t->verdict);
 	bool is_quick = cfg->is_live && cfg->is_quick;
 	if (htab_init(&t->calls, 256) || trk_media_init(t) ||
-	    (is_quick && !(t->quick = trk_quick_new()))) {
+	    (is_quick && !(t->quick = trk_quick_new())) || (cfg->has_join && trk_joins_new(t))) {
 		trk_free(t);
 		return NULL;
 	}
@@ -87,6 +87,7 @@ void trk_free(struct trk *t)
 	}
 	trk_media_fini(t);
 	trk_quick_free(t->quick);
+	trk_joins_free(t);
 	for (uint32_t i = 0; i < t->n_chunks; i++)
 		free(t->chunks[i]);
 	free(t->chunks);
@@ -262,6 +263,8 @@ struct trk_call *trk_find(const struct trk *t, struct str call_id)
 static void call_free(struct trk *t, struct trk_call *c)
 {
 	trk_media_forget(t, c);
+	if (c->leg)
+		trk_join_forget(t, c);
 	rows_free(t, c);
 	list_del(&c->age);
 	htab_del(&t->calls, &c->node);
@@ -280,6 +283,8 @@ static void judge(struct trk *t, struct trk_call *c)
 	if (c->is_judged)
 		return;
 	c->is_judged = true;
+	if (c->leg)
+		trk_join_decide(t, c);
 	if (!t->cfg.on_verdict || vrd_judge(&t->verdict, t, c))
 		return;
 	if (is_worth_telling(t, c)) {

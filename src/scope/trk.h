@@ -19,6 +19,7 @@ struct trk_packet {        /* one SIP message as it passed by */
 	uint32_t frame_no; /* of the capture, from 1; live: any rising number */
 	struct addr from, to;
 	enum trk_transport transport;
+	bool is_cut;    /* the capture does not hold all of it */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
 	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
@@ -36,6 +37,7 @@ struct trk_cfg {
 	bool has_media;       /* trk_media is called too: SDP is read for its addresses */
 	bool finds_media;     /* ... and RTP is found by its looks where no SDP was seen */
 	bool is_quick;        /* live: registrations that go well are counted, not tracked */
+	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
 	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
@@ -66,6 +68,18 @@ bool trk_is_event(struct trk *t, const struct addr *from, const struct addr *to,
 void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *to);
 /* Whose media run from one address to another, as trk_media knows it; NULL: nobody's. */
 struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to);
+struct trk_icmp { /* an error about a datagram that somebody sent */
+	uint64_t at_us;
+	uint32_t frame_no;
+	struct addr by;       /* who complains; port 0 */
+	struct addr from, to; /* of the datagram */
+	uint8_t type, code;
+	bool is_v6;
+	struct str bytes; /* what is quoted of its payload */
+};
+/* Kept with the message that it is about, or, when it is about media, with the call's last one.
+ * What is about neither is ignored. [RFC792] [RFC4443 3] */
+void trk_icmp(struct trk *t, const struct trk_icmp *p);
 /* What only the exchange knows about a call ("no such user", "no binding"), kept with its last
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */
@@ -106,6 +120,12 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_BODY,     /* first line of a sipfrag or message summary */
 		     TRK_F_REFER_TO, /* URI */
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
+		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
+		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
+		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
+		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
+		     TRK_F_TOOL, /* User-Agent of a known scanner */
+		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
 };
 struct trk_fact {
 	struct trk_fact *next; /* of the same message */
@@ -121,7 +141,17 @@ enum {
 	TRK_SD_PRIVATE = 4, /* a private address that is not the packet's source */
 	TRK_SD_VIDEO = 8,
 	TRK_SD_SECURE = 16,
-	TRK_SD_REFUSED = 32 /* no medium with a port */
+	TRK_SD_REFUSED = 32, /* no medium with a port */
+	TRK_SD_SAVP = 64,    /* the first medium must be encrypted: RTP/SAVP and its likes */
+};
+enum { TRK_VIA_RPORT = 1, TRK_VIA_PRIVATE = 2 };
+enum {
+	TRK_IC_PORT = 1, /* nobody listens there */
+	TRK_IC_HOST = 2, /* no way to that host or network */
+	TRK_IC_BAR = 4,  /* forbidden on the way */
+	TRK_IC_TTL = 8,  /* too many hops: a routing loop */
+	TRK_IC_MEDIA = 16,
+	TRK_IC_TO_CALLER = 32, /* media: the packets went to the caller */
 };
 
 enum trk_flag {
@@ -211,6 +241,7 @@ struct trk_call {
 	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
 	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
 	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
+	struct trk_leg *leg;       /* what joins it to others, or NULL */
 };
 
 const struct trk_cfg *trk_cfg(const struct trk *t);

@@ -121,10 +121,65 @@ static void keep_info_digit(const struct trk_intake *i)
 		c->info_digits[n] = line.p[0];
 }
 
+/* NAT between, or a wrong address in the phone: answers go to the Via. [RFC3581 4] */
+static void keep_via(const struct trk_intake *i)
+{
+	struct addr a;
+	const struct addr *from = &i->p->from;
+	if (!addr_parse(i->m->via_host, 0, &a) || addr_ip_eq(&a, from) || addr_is_loopback(from) ||
+	    i->p->transport != TRK_UDP)
+		return;
+	struct trk_fact *f = keep(i, TRK_F_VIA, i->m->via_host);
+	if (f)
+		f->flags = (uint8_t)((i->m->via_has_rport ? TRK_VIA_RPORT : 0) |
+				     (addr_is_private(&a) ? TRK_VIA_PRIVATE : 0));
+}
+
+/* Programs that look for open exchanges, by the name that they give themselves. */
+static void keep_tool(const struct trk_intake *i)
+{
+	static const struct str tools[] = {
+		STR_INIT("friendly-scanner"),
+		STR_INIT("sipvicious"),
+		STR_INIT("sip-scan"),
+		STR_INIT("sipcli"),
+		STR_INIT("sundayddr"),
+		STR_INIT("pplsip"),
+		STR_INIT("VaxSIPUserAgent"),
+		STR_INIT("sivus"),
+		STR_INIT("smap"),
+		STR_INIT("iWar"),
+		STR_INIT("scan"),
+	};
+	struct str ua = sip_value(i->m, SIP_HDR_USER_AGENT);
+	for (unsigned k = 0; ua.n && k < ARRAY_LEN(tools); k++)
+		if (str_istarts(ua, tools[k])) {
+			keep(i, TRK_F_TOOL, ua);
+			return;
+		}
+}
+
+static void keep_number(const struct trk_intake *i, enum trk_fact_kind kind, uint32_t num)
+{
+	struct trk_fact *f = keep(i, kind, STR_NONE);
+	if (f)
+		f->num = num;
+}
+
+static void keep_session(const struct trk_intake *i)
+{
+	struct sip_session_expires x;
+	if (sip_has(i->m, SIP_HDR_SESSION_EXPIRES) &&
+	    !sip_session_expires_parse(sip_value(i->m, SIP_HDR_SESSION_EXPIRES), &x))
+		keep_number(i, TRK_F_SESSION, x.seconds);
+}
+
 static void request_facts(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
 	bool is_first_hop = i->e->branch == i->c->branch;
+	if (i->e->id == i->c->first_ev)
+		keep_tool(i);
 	if (m->method == SIP_METHOD_OTHER)
 		keep(i, TRK_F_METHOD, m->method_name);
 	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
@@ -133,9 +188,12 @@ static void request_facts(const struct trk_intake *i)
 	case SIP_INVITE:
 		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
 			keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		if (is_first_hop)
+			keep_via(i);
 		break;
 	case SIP_REGISTER:
 		keep_expires(i);
+		keep_via(i);
 		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
 		break;
 	case SIP_SUBSCRIBE:
@@ -194,8 +252,15 @@ static void response_facts(const struct trk_intake *i)
 		refusal_facts(i);
 		return;
 	}
-	if (m->status < 200)
+	if (m->status < 200) {
+		uint32_t n;
+		if (m->status > 100 && sip_has(m, SIP_HDR_RSEQ) &&
+		    str_u32(sip_value(m, SIP_HDR_RSEQ), &n))
+			keep_number(i, TRK_F_RSEQ, n);
 		return;
+	}
+	if (m->method == SIP_INVITE || m->method == SIP_UPDATE)
+		keep_session(i);
 	if (m->method == SIP_INVITE && i->c->callee == i->e->from)
 		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
 	if (m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE)
@@ -248,6 +313,8 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		flags |= first->dir & SDP_SENDONLY ? TRK_SD_SENDS : 0;
 		flags |= first->dir & SDP_RECVONLY && !first->is_hold ? TRK_SD_RECVS : 0;
 		flags |= address_flags(i, &first->conn.addr);
+		if (sdp_proto_flags((enum sdp_proto)first->proto) & SDP_PF_SECURE)
+			flags |= TRK_SD_SAVP;
 	} else if (s->n_media) {
 		flags |= TRK_SD_REFUSED;
 	}
@@ -293,6 +360,8 @@ static void glance_at_line(struct glance *g, struct str line)
 		    !g->has_port) {
 			g->has_port = true;
 			g->port = port;
+			if (str_find(rest, STR("SAVP")) != SIZE_MAX)
+				g->flags |= TRK_SD_SAVP;
 		}
 	} else if (line.p[0] == 'a' && line.p[2] != 'r') { /* most begin a=rtpmap */
 		for (unsigned k = 0; k < ARRAY_LEN(dirs); k++)
@@ -357,4 +426,6 @@ void trk_facts(const struct trk_intake *i)
 		response_facts(i);
 	if (i->m->body.n)
 		keep_sdp(i);
+	if (i->p->is_cut)
+		keep_number(i, TRK_F_CUT, (uint32_t)i->p->bytes.n);
 }

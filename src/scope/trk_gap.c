@@ -7,8 +7,9 @@
  * MIN_STREAMS, and nearly all of those that were sending. Its number is then kept, and streams that
  * took part in it look their own last gap up when they have the next, or are read.
  *
- * With two streams only, the two directions of one call, an outage between the hosts looks the
- * same; there what RTCP says must tell (trk_grade.c).
+ * With two streams only, the two directions of one call, single packets are lost together by
+ * chance; there the hole must be longer than QUIET_US. That it was not the hosts' link that was down
+ * cannot be told from here, and the verdict says so.
  *
  * Invariants: numbers in `common` rise; at most MAX_COMMON of them are kept.
  */
@@ -16,13 +17,16 @@
 
 #include <stdlib.h>
 
-#define MIN_STREAMS 3
+#define MIN_STREAMS 2
+#define QUIET_US    60'000u /* three packets of a usual stream */
 #define MAX_COMMON  65'536u
 
 static bool is_common(const struct trk_gap *g)
 {
 	uint32_t active = g->n_active > g->n_active_before ? g->n_active : g->n_active_before;
-	return g->n >= MIN_STREAMS && g->n * 10 >= active * 8;
+	bool is_pair = g->n == MIN_STREAMS;
+	return g->n >= MIN_STREAMS && g->n * 10 >= active * 8 &&
+	       (!is_pair || g->to_us > g->from_us + QUIET_US);
 }
 
 static void keep(struct trk_gap *g)

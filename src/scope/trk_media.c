@@ -131,6 +131,15 @@ static struct trk_media *port_of(const struct trk *t, const struct addr *a)
 	return p ? LIST_ENTRY(p->media.next, struct trk_media, of_port) : NULL;
 }
 
+struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side)
+{
+	const struct trk_media *m = t->cfg.has_media ? port_of(t, to) : NULL;
+	if (!m)
+		return NULL;
+	*side = (enum trk_side)m->side;
+	return m->call;
+}
+
 static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_call *c)
 {
 	struct codec v[MAX_CODECS];

@@ -83,8 +83,6 @@ enum err trk_stream_open(struct trk_stream *s, struct str packet, uint16_t seq, 
 /* trk_gap.c */
 /* A stream lost n packets between those two times. */
 void trk_gap_add(struct trk *t, struct trk_stream *s, uint64_t from_us, uint64_t to_us, uint32_t n);
-/* Packets that the stream lost in gaps of all streams. */
-uint64_t trk_gap_lost(const struct trk *t, const struct trk_stream *s);
 void trk_gap_fini(struct trk *t);
 
 /* trk_find.c: true when this packet is enough to believe the flow; those before it are then counted

@@ -22,7 +22,7 @@
  * [RFC3261 12, 13, 15, 17] [RFC6665] [RFC3515]
  */
 #include "base/assert.h"
-#include "scope/trk_priv.h"
+#include "scope/trk_join_priv.h"
 #include "sip/hdr.h"
 
 #include <stdlib.h>
@@ -396,6 +396,8 @@ static enum err take(struct trk_intake *i)
 		else
 			on_other(c, e);
 		trk_facts(i);
+		if (i->t->joins && c->kind == TRK_CALL)
+			trk_join_see(i);
 	}
 	if (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age))
 		trk_age(i->t, c, age_of(c));

@@ -48,6 +48,7 @@ struct trk_text { /* a page; freed with its call */
 
 struct trk_media;
 struct trk_quick;
+struct trk_joins;
 struct flow;
 struct trk {
 	struct trk_cfg cfg;
@@ -66,6 +67,7 @@ struct trk {
 	uint32_t *history;
 	size_t history_cap;
 	struct trk_quick *quick; /* registrations put aside; NULL: none are */
+	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
 	struct sdp sdp; /* the body that is being read */
 	/* media */
@@ -139,3 +141,5 @@ void trk_media_fini(struct trk *t);
 void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
 		     const struct addr *source);
 void trk_media_forget(struct trk *t, struct trk_call *c);
+/* Whose media go to that address, and to which side; NULL: nobody's. */
+struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side);

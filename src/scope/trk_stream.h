@@ -131,4 +131,6 @@ struct trk_figures {      /* of one stream, up to now */
 	struct mos_out out;
 };
 void trk_figures(const struct trk *t, const struct trk_stream *s, struct trk_figures *out);
+/* Packets that it lost in gaps that all streams had at once: one of the figures. */
+uint64_t trk_gap_lost(const struct trk *t, const struct trk_stream *s);
 const char *trk_ungraded_text(enum trk_ungraded u);

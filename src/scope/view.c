@@ -1,10 +1,10 @@
-/* Listings of messages and calls.
+/* Listings of messages.
  *
  * The message list is what a large capture is read with, so its lines are put together by hand, not
  * by printf: columns are padded as they are written. JSON is one object per line, so that a program
  * can begin before the list ends.
  */
-#include "scope/view.h"
+#include "scope/view_priv.h"
 
 #include "sip/hdr.h"
 
@@ -16,7 +16,7 @@ static void pad(struct buf *b, size_t from, size_t columns)
 		buf_fill(b, ' ', from + columns - b->n);
 }
 
-static void put_right(struct buf *b, uint64_t v, unsigned columns)
+void view_put_right(struct buf *b, uint64_t v, unsigned columns)
 {
 	char text[24];
 	unsigned n = 0;
@@ -29,7 +29,7 @@ static void put_right(struct buf *b, uint64_t v, unsigned columns)
 	buf_put(b, text + sizeof text - n, n);
 }
 
-static void put_zeros(struct buf *b, uint64_t v, unsigned digits)
+void view_put_zeros(struct buf *b, uint64_t v, unsigned digits)
 {
 	char text[20];
 	for (unsigned i = digits; i-- > 0; v /= 10)
@@ -40,13 +40,13 @@ static void put_zeros(struct buf *b, uint64_t v, unsigned digits)
 static void put_lead(struct buf *b, const struct cap_frame *fr, const struct addr *from,
 		     const struct addr *to, struct str proto, bool is_ascii)
 {
-	put_right(b, fr->rec.no, 6);
+	view_put_right(b, fr->rec.no, 6);
 	int64_t ns = fr->rec.at_ns - fr->first_ns;
 	uint64_t us = (uint64_t)(ns < 0 ? -ns : ns) / 1'000;
 	size_t from_at = b->n;
-	put_right(b, us / 1'000'000, 6);
+	view_put_right(b, us / 1'000'000, 6);
 	buf_chr(b, '.');
-	put_zeros(b, us % 1'000'000, 6);
+	view_put_zeros(b, us % 1'000'000, 6);
 	if (ns < 0 &&
 	    !b->err) { /* a packet from before the first: the sign goes before the digits */
 		size_t digit = from_at;
@@ -125,7 +125,7 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 	if (m->is_request) {
 		buf_plain(b, m->method_name);
 	} else {
-		put_right(b, m->status, 3);
+		view_put_right(b, m->status, 3);
 		buf_chr(b, ' ');
 		buf_plain(b, m->reason);
 	}
@@ -133,7 +133,7 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 	buf_chr(b, ' ');
 	at = b->n;
 	if (m->has_cseq) {
-		put_right(b, m->cseq, 1);
+		view_put_right(b, m->cseq, 1);
 		buf_chr(b, ' ');
 		buf_plain(b, m->method_name);
 	}
@@ -208,57 +208,5 @@ void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct vi
 	}
 	put_lead(b, fr, &from, &to, other_proto(fr), o->is_ascii);
 	other_details(b, fr);
-	buf_chr(b, '\n');
-}
-
-/* --- calls ------------------------------------------------------------------------------------ */
-
-struct str view_state(const struct trk_call *c)
-{
-	static const struct str phases[] = {STR_INIT("setup"), STR_INIT("ringing"), STR_INIT("up"),
-					    STR_INIT("ending"), STR_INIT("ended")};
-	return phases[c->phase];
-}
-
-void view_call_head(struct buf *b, const struct view_opts *o)
-{
-	if (!o->is_json)
-		buf_str(b, STR("  No       Start  State   Msgs  Who, and what came of it\n"));
-}
-
-void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,
-	       const struct view_opts *o)
-{
-	uint64_t first = trk_stats(t)->first_us;
-	uint64_t start = c->first_us > first ? c->first_us - first : 0;
-	if (o->is_json) {
-		buf_fmt(b,
-			"{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"" STR_FMT
-			"\",\"messages\":%u",
-			c->no, (unsigned long long)(c->first_us / 1'000'000),
-			(unsigned long long)(c->first_us % 1'000'000), STR_ARG(view_state(c)),
-			c->n_ev);
-		if (c->status)
-			buf_fmt(b, ",\"status\":%u", c->status);
-		if (c->answer_us)
-			buf_fmt(b, ",\"answered_after\":%.6f",
-				(double)(c->answer_us - c->first_us) / 1e6);
-		if (c->answer_us && c->end_us >= c->answer_us)
-			buf_fmt(b, ",\"talked\":%.6f", (double)(c->end_us - c->answer_us) / 1e6);
-		if (c->info_digits[0])
-			buf_fmt(b, ",\"info_dtmf\":\"%s\"", c->info_digits);
-		buf_str(b, STR(",\"verdict\":"));
-		vrd_put_json(b, t, c, v);
-		buf_str(b, STR("}\n"));
-		return;
-	}
-	put_right(b, c->no, 4);
-	put_right(b, start / 1'000'000, 8);
-	buf_chr(b, '.');
-	put_zeros(b, start / 1'000 % 1'000, 3);
-	buf_fmt(b, "  %-7.*s ", STR_ARG(view_state(c)));
-	put_right(b, c->n_ev, 4);
-	buf_str(b, STR("  "));
-	vrd_put_line(b, c, v, o->is_ascii);
 	buf_chr(b, '\n');
 }

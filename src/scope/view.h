@@ -3,6 +3,7 @@
  * with one object per line for programs. All append to a buffer. */
 
 #include "scope/cap_walk.h"
+#include "scope/trk_join.h"
 #include "scope/vrd.h"
 
 struct view_opts {
@@ -29,6 +30,8 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 /* A field of it: quoted where it must be, and no formula. */
 void view_csv_text(struct buf *b, struct str s);
 /* Figures of an RTP stream: one line, or with is_detailed a paragraph; as JSON all of them. */
+/* "joined to 3: Session-ID, 95 % sure", as c sees it. */
+void view_join(struct buf *b, const struct trk_join *j, const struct trk_call *c);
 void view_stream_head(struct buf *b, const struct view_opts *o);
 void view_stream(struct buf *b, const struct trk *t, const struct trk_stream *s,
 		 const struct view_opts *o);

@@ -18,17 +18,18 @@
  */
 #include "base/assert.h"
 #include "scope/vrd_priv.h"
+#include "sip/hdr.h"
 
 #include <string.h>
 
 static const struct {
 	const char *code;
 	uint8_t severity, confidence;
-	const char *rfc, *remedy;
+	const char *rfc, *remedy, *unseen;
 } rules[VRD__N] = {
-#define VERDICT(id, code, severity, confidence, rfc, remedy)                                       \
-	{code, VRD_##severity, confidence, rfc, remedy},
-	VERDICT(NONE, "", OK, 0, "", "")
+#define VERDICT(id, code, severity, confidence, rfc, remedy, unseen)                               \
+	{code, VRD_##severity, confidence, rfc, remedy, unseen},
+	VERDICT(NONE, "", OK, 0, "", "", "")
 #include "scope/vrd.def"
 #undef VERDICT
 };
@@ -46,6 +47,11 @@ const char *vrd_rfc(enum vrd_rule r)
 const char *vrd_remedy(enum vrd_rule r)
 {
 	return rules[r].remedy;
+}
+
+const char *vrd_unseen(enum vrd_rule r)
+{
+	return rules[r].unseen;
 }
 
 const char *vrd_severity_name(enum vrd_severity s)
@@ -159,12 +165,15 @@ static void sort(struct judge *j)
 			on_ack(j, e);
 		else
 			on_request(j, e);
-		if (trk_fact(e, TRK_F_CHALLENGE))
-			j->last_challenge = e;
-		if (trk_fact(e, TRK_F_CREDENTIALS))
-			j->last_credentials = e;
-		if (trk_fact(e, TRK_F_HINT))
-			j->hint = e;
+		for (const struct trk_fact *f = e->facts; f; f = f->next) {
+			j->facts |= 1ull << f->kind;
+			if (f->kind == TRK_F_CHALLENGE)
+				j->last_challenge = e;
+			else if (f->kind == TRK_F_CREDENTIALS)
+				j->last_credentials = e;
+			else if (f->kind == TRK_F_HINT)
+				j->hint = e;
+		}
 	}
 	for (unsigned i = 0; j->c->branch && i < j->n_tsx; i++)
 		if (j->tsx[i].req->branch == j->c->branch && j->tsx[i].req->cseq == j->c->cseq &&
@@ -310,6 +319,26 @@ static bool say_own_warning(struct judge *j, struct str warning)
 	return true;
 }
 
+void vrd_say_reason(struct judge *j, struct str reason)
+{
+	static const struct {
+		uint8_t cause;
+		const char *text;
+	} causes[] = {
+#define Q850(cause, text) {cause, text},
+#include "scope/q850.def"
+#undef Q850
+	};
+	struct sip_reason r;
+	vrd_say(j, "Reason: " STR_FMT, STR_ARG(reason));
+	if (sip_reason_parse(reason, &r) || r.text.n || !r.has_cause ||
+	    !str_ieq(r.protocol, STR("Q.850")))
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(causes); i++)
+		if (causes[i].cause == r.cause)
+			vrd_say(j, " (%s)", causes[i].text);
+}
+
 void vrd_say_why(struct judge *j, const struct trk_ev *e)
 {
 	static const enum trk_fact_kind kinds[] = {TRK_F_REASON, TRK_F_WARNING, TRK_F_NEEDS};
@@ -317,11 +346,12 @@ void vrd_say_why(struct judge *j, const struct trk_ev *e)
 		const struct trk_fact *f = trk_fact(e, kinds[k]);
 		if (!f || (kinds[k] == TRK_F_WARNING && say_own_warning(j, trk_fact_text(f))))
 			continue;
-		vrd_say(j, "; it says %s" STR_FMT,
-			kinds[k] == TRK_F_REASON    ? "Reason: "
-			: kinds[k] == TRK_F_WARNING ? "Warning: "
-						    : "",
-			STR_ARG(trk_fact_text(f)));
+		vrd_say(j, "; it says ");
+		if (kinds[k] == TRK_F_REASON)
+			vrd_say_reason(j, trk_fact_text(f));
+		else
+			vrd_say(j, "%s" STR_FMT, kinds[k] == TRK_F_WARNING ? "Warning: " : "",
+				STR_ARG(trk_fact_text(f)));
 	}
 }
 
@@ -341,6 +371,42 @@ void vrd_say_hint(struct judge *j, struct vrd_finding *f)
 	j->hint = NULL;
 }
 
+const char *vrd_icmp_text(const struct trk_fact *k)
+{
+	return k->flags & TRK_IC_PORT   ? "nobody listens at that port"
+	       : k->flags & TRK_IC_HOST ? "that host cannot be reached"
+	       : k->flags & TRK_IC_BAR  ? "it is forbidden on the way"
+					: "it ran in a circle";
+}
+
+const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x)
+{
+	for (uint32_t i = 0; i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_fact *k =
+			e == x->req || e->copy_of == x->req->id ? trk_fact(e, TRK_F_ICMP) : NULL;
+		if (k && !(k->flags & TRK_IC_MEDIA))
+			return k;
+	}
+	return NULL;
+}
+
+void vrd_say_icmp(struct judge *j, const struct tsx *x)
+{
+	const struct trk_fact *k = vrd_icmp(j, x);
+	if (k)
+		vrd_say(j, "; %s, says " STR_FMT " (ICMP, frame %u)", vrd_icmp_text(k),
+			STR_ARG(trk_fact_text(k)), k->num);
+}
+
+bool vrd_has(const struct judge *j, enum vrd_rule rule)
+{
+	for (unsigned i = 0; i < j->v->n; i++)
+		if (j->v->f[i].rule == rule)
+			return true;
+	return false;
+}
+
 static void add_notes(struct judge *j, vrd_rule_fn *const *note)
 {
 	while (*note)
@@ -358,6 +424,7 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 	j.head = NULL;
 	j.last_challenge = j.last_credentials = j.hint = NULL;
 	j.has_ports = false;
+	j.facts = 0;
 	j.v = v;
 	j.t = t;
 	j.c = c;
@@ -373,8 +440,16 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 		vrd_say(&j, "; the exchange says: ");
 		vrd_say_hint(&j, &v->f[0]);
 	}
-	add_notes(&j, c->kind == TRK_CALL ? vrd_call_notes : vrd_other_notes);
+	if (c->kind == TRK_CALL) {
+		add_notes(&j, vrd_drop_notes);
+		add_notes(&j, vrd_media_notes);
+		add_notes(&j, vrd_call_notes);
+	} else {
+		add_notes(&j, vrd_other_notes);
+	}
 	add_notes(&j, vrd_common_notes);
+	add_notes(&j, vrd_nat_notes);
+	add_notes(&j, vrd_capture_notes);
 	if (v->text.err)
 		return v->text.err;
 	for (unsigned i = 0; i < v->n; i++) {
@@ -459,6 +534,9 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, 
 		const char *remedy = vrd_remedy((enum vrd_rule)f->rule);
 		if (*remedy && f->severity >= VRD_NOTE)
 			buf_fmt(b, "           %s %s.\n", is_ascii ? "->" : "→", remedy);
+		const char *unseen = vrd_unseen((enum vrd_rule)f->rule);
+		if (*unseen)
+			buf_fmt(b, "           Not seen from here: %s.\n", unseen);
 	}
 }
 
@@ -484,6 +562,8 @@ void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c, 
 		buf_json(b, f->text);
 		buf_str(b, STR(",\"remedy\":"));
 		buf_json(b, str_c(vrd_remedy((enum vrd_rule)f->rule)));
+		buf_str(b, STR(",\"unseen\":"));
+		buf_json(b, str_c(vrd_unseen((enum vrd_rule)f->rule)));
 		buf_str(b, STR(",\"frames\":["));
 		for (unsigned k = 0; k < f->n_evidence; k++) {
 			const struct trk_ev *e = trk_ev(t, f->evidence[k]);

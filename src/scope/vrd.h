@@ -13,7 +13,7 @@ enum vrd_severity {
 
 enum vrd_rule {
 	VRD_NONE,
-#define VERDICT(id, code, severity, confidence, rfc, remedy) VRD_##id,
+#define VERDICT(id, code, severity, confidence, rfc, remedy, unseen) VRD_##id,
 #include "scope/vrd.def"
 #undef VERDICT
 	VRD__N
@@ -45,6 +45,7 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c);
 const char *vrd_code(enum vrd_rule r);   /* stable name for programs: "call-declined" */
 const char *vrd_rfc(enum vrd_rule r);    /* "RFC3261 13.3.1.4" */
 const char *vrd_remedy(enum vrd_rule r); /* what to do, or "" */
+const char *vrd_unseen(enum vrd_rule r); /* what the capture cannot tell, or "" */
 const char *vrd_severity_name(enum vrd_severity s);
 
 /* "1001 → 1002" of a call, "1001@host" of a registration. */

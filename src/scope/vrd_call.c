@@ -19,7 +19,7 @@
 
 #define NEAR_END_US 2'000'000u /* too near to the end of the capture to say "never" */
 
-static bool is_near_end(const struct judge *j, uint64_t at_us)
+bool vrd_is_near_end(const struct judge *j, uint64_t at_us)
 {
 	return vrd_since(at_us, trk_stats(j->t)->last_us) < NEAR_END_US;
 }
@@ -111,13 +111,18 @@ static bool lost_ack(struct judge *j)
 	return true;
 }
 
-static void say_ender(struct judge *j)
+bool vrd_is_from_between(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	struct tsx *tail = vrd_tail(j);
-	bool is_end = same_host(j, c->ender, c->caller) || same_host(j, c->ender, c->callee) ||
-		      (tail && same_host(j, c->ender, tail->to)) || c->n_peers <= 2;
-	if (is_end) {
+	return !same_host(j, c->ender, c->caller) && !same_host(j, c->ender, c->callee) &&
+	       !(tail && same_host(j, c->ender, tail->to)) && c->n_peers > 2;
+}
+
+static void say_ender(struct judge *j)
+{
+	const struct trk_call *c = j->c;
+	if (!vrd_is_from_between(j)) {
 		vrd_say(j, "the %s hung up", c->is_ended_by_caller ? "caller" : "callee");
 		return;
 	}
@@ -152,8 +157,11 @@ static bool answered(struct judge *j)
 		if (x->method != SIP_BYE || x->req->branch != c->end_branch)
 			continue;
 		const struct trk_fact *r = trk_fact(x->req, TRK_F_REASON);
-		if (r)
-			vrd_say(j, " (Reason: " STR_FMT ")", STR_ARG(trk_fact_text(r)));
+		if (r) {
+			vrd_say(j, " (");
+			vrd_say_reason(j, trk_fact_text(r));
+			vrd_say(j, ")");
+		}
 		vrd_evidence(f, x->req);
 	}
 	return true;
@@ -166,16 +174,22 @@ static bool challenged(struct judge *j)
 	return j->head && vrd_auth(j, j->head);
 }
 
-static bool cancelled(struct judge *j)
+struct tsx *vrd_callers_cancel(struct judge *j)
 {
-	const struct trk_call *c = j->c;
 	struct tsx *x = NULL;
 	for (unsigned i = 0; i < j->n_tsx; i++)
-		if (j->tsx[i].method == SIP_CANCEL && j->tsx[i].req->cseq == c->cseq && !x)
+		if (j->tsx[i].method == SIP_CANCEL && j->tsx[i].req->cseq == j->c->cseq && !x)
 			x = &j->tsx[i];
 	bool is_callers = x && j->head && same_host(j, x->from, j->head->from) &&
 			  same_host(j, x->to, j->head->to);
-	if (!is_callers || (c->status && c->status != 487 && c->status != 408))
+	return is_callers ? x : NULL;
+}
+
+static bool cancelled(struct judge *j)
+{
+	const struct trk_call *c = j->c;
+	struct tsx *x = vrd_callers_cancel(j);
+	if (!x || (c->status && c->status != 487 && c->status != 408))
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_CALL_CANCELLED);
 	vrd_say(j, "the caller gave up after ");
@@ -189,11 +203,10 @@ static bool cancelled(struct judge *j)
 		vrd_say(j, ", without any answer so far");
 	}
 	const struct trk_fact *r = trk_fact(x->req, TRK_F_REASON);
-	if (r)
-		vrd_say(j, " (Reason: " STR_FMT ")", STR_ARG(trk_fact_text(r)));
-	if (!c->status && !is_near_end(j, x->req->at_us)) {
-		vrd_say(j, "; the 487 that should follow was not seen");
-		f->severity = VRD_WARN;
+	if (r) {
+		vrd_say(j, " (");
+		vrd_say_reason(j, trk_fact_text(r));
+		vrd_say(j, ")");
 	}
 	const struct trk_ev *e = c->status ? vrd_origin(j, c->status) : NULL;
 	if (c->status == 408 && e) {
@@ -211,12 +224,21 @@ static bool next_hop_dead(struct judge *j)
 	struct tsx *x = j->head ? vrd_tail(j) : NULL;
 	if (!x || x->trying || x->ringing || x->final)
 		return false;
+	/* an ACK or a BYE within the dialog: there was an answer, on another way */
+	for (uint32_t i = 0; i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		if (e->flags & TRK_EV_TO_TAG && e->flags & TRK_EV_REQUEST && e->tag &&
+		    e->cseq >= x->req->cseq && !j->c->status)
+			return false;
+	}
 	bool is_reported = j->c->status == 408 || j->c->status == 504 || j->c->status == 503 ||
 			   j->c->status == 480 || j->c->status == 500;
-	if (x->n_sent < 2 && !(is_reported && x != j->head))
+	if (x->n_sent < 2 && !(is_reported && x != j->head) && !vrd_icmp(j, x))
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_CALL_NEXT_HOP_DEAD);
-	if (x->n_sent < 3 && !is_reported)
+	if (vrd_icmp(j, x))
+		f->confidence = 100;
+	else if (x->n_sent < 3 && !is_reported)
 		f->confidence = 70;
 	addr_put(&j->v->text, &j->c->peers[x->to].addr);
 	vrd_say(j, " never answered: INVITE sent %u time%s", x->n_sent, x->n_sent > 1 ? "s" : "");
@@ -225,6 +247,7 @@ static bool next_hop_dead(struct judge *j)
 		vrd_say_times(j, x);
 	}
 	vrd_evidence(f, x->req);
+	vrd_say_icmp(j, x);
 	const struct trk_ev *e = j->c->status ? vrd_origin(j, j->c->status) : NULL;
 	if (e) {
 		vrd_say(j, "; then ");
@@ -320,7 +343,7 @@ static const struct {
 	{420, 421, VRD_CALL_EXTENSION,       "a demanded extension is missing"                  },
 	{422, 422, VRD_CALL_TIMER_TOO_SMALL, "the session timer is too short for the other side"},
 	{480, 480, VRD_CALL_UNAVAILABLE,     "%s is not available"                              },
-	{481, 481, VRD_CALL_REFUSED,         "the other side does not know this dialog"         },
+	{481, 481, VRD_CALL_GONE,            "the other side does not know this dialog"         },
 	{482, 483, VRD_CALL_LOOP,            "the call went round in a circle"                  },
 	{484, 485, VRD_CALL_UNKNOWN_USER,    "the number %s is incomplete or ambiguous"         },
 	{486, 486, VRD_CALL_BUSY,            "%s is busy"                                       },

@@ -1,20 +1,12 @@
-/* What else is worth saying about a call besides how it ended: each rule here adds at most one
- * finding.
+/* What else is worth saying about a call's signalling besides how it ended: each rule here adds at
+ * most one finding.
  *
  * Retransmissions are evidence, not faults: one means that a packet or its answer was lost or late.
- * The sniffer's own doubles (mirror port) are told apart and said not to be the call's. Hold is no
- * fault either, and where a side was put on hold nobody misses its audio.
+ * Hold is no fault either.
  *
- * Media: a direction without a packet is a fault only if the other one has some; if there are none
- * at all, they may pass elsewhere.
- *
- * [RFC3261 9.1, 14, 15.1, 17] [RFC3264 5, 8.4] [RFC3515] [RFC3550 6.4.1] [RFC3581]
+ * [RFC3261 9, 14, 15.1, 16.6, 17] [RFC3264 8.4] [RFC3515]
  */
-#include "base/assert.h"
 #include "scope/vrd_priv.h"
-#include "sip/uri.h"
-
-#include <string.h>
 
 /* --- signalling ------------------------------------------------------------------------------- */
 
@@ -37,6 +29,21 @@ static bool cancel_crossed(struct judge *j)
 		return true;
 	}
 	return false;
+}
+
+static bool cancel_no_487(struct judge *j)
+{
+	const struct tsx *x = j->c->status ? NULL : vrd_callers_cancel(j);
+	if (!x || vrd_is_near_end(j, x->req->at_us))
+		return false;
+	struct vrd_finding *f = vrd_find(j, VRD_CANCEL_NO_487);
+	if (!f)
+		return false;
+	vrd_say(j, "the 487 that should follow the CANCEL was not seen in the ");
+	vrd_say_duration(j, vrd_since(x->req->at_us, trk_stats(j->t)->last_us));
+	vrd_say(j, " after it");
+	vrd_evidence(f, x->req);
+	return true;
 }
 
 /* The request that was resent most and did bring an answer in the end. */
@@ -129,7 +136,8 @@ static bool reinvite_refused(struct judge *j)
 		if (!is_change || !x->final || x->final->status < 300 || x->final->status == 401 ||
 		    x->final->status == 407)
 			continue;
-		struct vrd_finding *f = vrd_find(j, VRD_REINVITE_REFUSED);
+		bool is_glare = x->final->status == 491;
+		struct vrd_finding *f = vrd_find(j, is_glare ? VRD_GLARE : VRD_REINVITE_REFUSED);
 		if (!f)
 			return false;
 		vrd_say(j, "a change of the session asked for by ");
@@ -178,6 +186,39 @@ static bool hold(struct judge *j)
 	return true;
 }
 
+/* Forked where we do not see it: several To tags come back for one INVITE. [RFC3261 12.1] */
+static bool forked_beyond(struct judge *j)
+{
+	const struct trk_ev *last = NULL, *first = NULL;
+	unsigned n = 0, seen = 0;
+	for (uint32_t i = 0; j->c->n_tags > 1 && j->head && i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		bool is_its = e->method == SIP_INVITE && e->status > 100 && e->status < 300 &&
+			      e->branch == j->head->req->branch && e->cseq == j->c->cseq;
+		if (!is_its || !e->tag || seen >> e->tag & 1)
+			continue;
+		seen |= 1u << e->tag;
+		n++;
+		first = first ? first : e;
+		last = e;
+	}
+	struct vrd_finding *f = n > 1 ? vrd_find(j, VRD_FORKED) : NULL;
+	if (!f)
+		return false;
+	vrd_say(j, "%u phones were called behind ", n);
+	vrd_say_peer(j, j->head->to);
+	vrd_say(j, " (as many To tags came back)");
+	const struct trk_ev *won = j->c->answer_us ? vrd_origin(j, j->c->status) : NULL;
+	if (won)
+		vrd_say(j, ", the %s of them answered",
+			won->tag == first->tag  ? "first"
+			: won->tag == last->tag ? "last"
+						: "middle");
+	vrd_evidence(f, first);
+	vrd_evidence(f, won ? won : last);
+	return true;
+}
+
 static bool forked(struct judge *j)
 {
 	const struct trk_call *c = j->c;
@@ -211,7 +252,7 @@ static bool forked(struct judge *j)
 		vrd_evidence(f, x->req);
 		return true;
 	}
-	return false;
+	return forked_beyond(j);
 }
 
 /* The last status line of the NOTIFYs that report on a REFER. */
@@ -262,160 +303,8 @@ static bool transfer(struct judge *j)
 	return false;
 }
 
-static bool mirror(struct judge *j)
-{
-	unsigned n = 0;
-	const struct trk_ev *first = NULL;
-	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		if (!(e->flags & TRK_EV_DUPLICATE))
-			continue;
-		n++;
-		if (!first)
-			first = e;
-	}
-	struct vrd_finding *f = n ? vrd_find(j, VRD_MIRROR) : NULL;
-	if (!f)
-		return false;
-	vrd_say(j, "the capture holds %u of its %u messages twice", n, j->n_history - n);
-	vrd_evidence(f, trk_ev(j->t, first->copy_of));
-	vrd_evidence(f, first);
-	return true;
-}
-
-/* --- addresses -------------------------------------------------------------------------------- */
-
-static bool private_contact(struct judge *j)
-{
-	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		const struct trk_fact *k = trk_fact(e, TRK_F_CONTACT);
-		const struct addr *src = &j->c->peers[e->from].addr;
-		struct sip_uri u;
-		if (!k || (e->status >= 300 && e->status < 400) ||
-		    sip_uri_parse(trk_fact_text(k), &u) || !u.is_ip || !addr_is_private(&u.ip) ||
-		    addr_is_private(src) || addr_is_loopback(src))
-			continue;
-		struct vrd_finding *f = vrd_find(j, VRD_PRIVATE_CONTACT);
-		if (!f)
-			return false;
-		vrd_say(j,
-			"the Contact names the private address " STR_FMT ", the packet came from ",
-			STR_ARG(u.host));
-		addr_put_ip(&j->v->text, src);
-		vrd_evidence(f, e);
-		return true;
-	}
-	return false;
-}
-
-static bool private_sdp(struct judge *j)
-{
-	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		const struct trk_fact *s = trk_fact(e, TRK_F_SDP);
-		if (!s || !(s->flags & TRK_SD_PRIVATE))
-			continue;
-		struct vrd_finding *f = vrd_find(j, VRD_PRIVATE_SDP);
-		if (!f)
-			return false;
-		vrd_say_peer(j, e->from);
-		vrd_say(j, " asks for its audio at the private address " STR_FMT,
-			STR_ARG(trk_fact_text(s)));
-		vrd_evidence(f, e);
-		return true;
-	}
-	return false;
-}
-
-/* --- media ------------------------------------------------------------------------------------ */
-
-/* Packets received by each side. */
-static void count_rtp(const struct trk_call *c, uint64_t n[2])
-{
-	n[0] = n[1] = 0;
-	for (const struct trk_stream *s = c->streams; s; s = s->next)
-		n[s->side] += s->stats.received;
-}
-
-/* Whether both sides wanted to send and receive, as far as their last descriptions say. */
-static bool both_ways_agreed(struct judge *j)
-{
-	unsigned both = TRK_SD_SENDS | TRK_SD_RECVS, n = 0;
-	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_fact *f = trk_fact(trk_ev(j->t, j->history[i]), TRK_F_SDP);
-		if (!f)
-			continue;
-		if ((f->flags & both) != both || f->flags & TRK_SD_REFUSED)
-			return false;
-		n++;
-	}
-	return n >= 2;
-}
-
-static bool one_way(struct judge *j)
-{
-	const struct trk_call *c = j->c;
-	uint64_t n[2];
-	count_rtp(c, n);
-	uint64_t end = c->end_us ? c->end_us : trk_stats(j->t)->last_us;
-	if (!trk_cfg(j->t)->has_media || !c->answer_us || vrd_since(c->answer_us, end) < 1'000'000)
-		return false;
-	if (!n[0] && !n[1]) {
-		if (!trk_stats(j->t)->n_rtp || !both_ways_agreed(j))
-			return false;
-		if (vrd_find(j, VRD_NO_RTP))
-			vrd_say(j, "no RTP of this call was seen, in neither direction");
-		return true;
-	}
-	if ((n[0] && n[1]) || n[0] + n[1] < 20 || !both_ways_agreed(j))
-		return false;
-	struct vrd_finding *f = vrd_find(j, VRD_ONE_WAY);
-	if (!f)
-		return false;
-	bool to_caller = !n[TRK_SIDE_CALLER];
-	unsigned long long both = n[0] + n[1];
-	vrd_say(j, "one-way audio: no RTP to the %s was seen, while %llu packets went to the %s",
-		to_caller ? "caller" : "callee", both, to_caller ? "callee" : "caller");
-	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		const struct trk_fact *s = trk_fact(e, TRK_F_SDP);
-		bool by_caller = !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
-		if (!s || by_caller != to_caller)
-			continue;
-		vrd_say(j, "; it asked for it at " STR_FMT ":%u%s", STR_ARG(trk_fact_text(s)),
-			s->num, s->flags & TRK_SD_PRIVATE ? ", a private address" : "");
-		vrd_evidence(f, e);
-		break;
-	}
-	return true;
-}
-
-static bool rtp_loss(struct judge *j)
-{
-	const struct trk_stream *worst = NULL;
-	double most = 0.01;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
-		uint64_t expected = rtp_stats_expected(&s->stats);
-		int64_t lost = rtp_stats_lost(&s->stats);
-		if (s->stats.received < 50 || lost <= 0 || (double)lost / (double)expected < most)
-			continue;
-		most = (double)lost / (double)expected;
-		worst = s;
-	}
-	struct vrd_finding *f = worst ? vrd_find(j, VRD_RTP_LOSS) : NULL;
-	if (!f)
-		return false;
-	vrd_say(j,
-		"of the RTP to the %s %.1f %% was lost before it got here (%lld of %llu packets)",
-		worst->side == TRK_SIDE_CALLER ? "caller" : "callee", most * 100,
-		(long long)rtp_stats_lost(&worst->stats),
-		(unsigned long long)rtp_stats_expected(&worst->stats));
-	return true;
-}
-
 vrd_rule_fn *const vrd_call_notes[] = {
-	cancel_crossed,   bye_unanswered, one_way, rtp_loss, private_sdp,
-	reinvite_refused, transfer,       hold,    forked,   NULL,
+	cancel_crossed, cancel_no_487, bye_unanswered, reinvite_refused,
+	transfer,       hold,          forked,         NULL,
 };
-vrd_rule_fn *const vrd_common_notes[] = {resent, final_resent, private_contact, mirror, NULL};
+vrd_rule_fn *const vrd_common_notes[] = {resent, final_resent, NULL};

@@ -122,15 +122,19 @@ static bool unanswered(struct judge *j)
 	struct tsx *x = j->head ? vrd_tail(j) : NULL;
 	if (!x || j->c->status >= 200)
 		return false;
-	bool is_dead = x->n_sent > 1 && !x->trying && !x->final;
+	bool is_dead = (x->n_sent > 1 || vrd_icmp(j, x)) && !x->trying && !x->final;
 	struct vrd_finding *f = vrd_find(j, is_dead ? VRD_REQ_NO_ANSWER : VRD_REQ_UNFINISHED);
-	if (x->n_sent < 4)
+	if (vrd_icmp(j, x))
+		f->confidence = 100;
+	else if (x->n_sent < 4)
 		f->confidence = 70;
 	addr_put(&j->v->text, &j->c->peers[x->to].addr);
 	if (is_dead) {
-		vrd_say(j, " never answered: " STR_FMT " sent %u times, ", STR_ARG(method_of(x)),
-			x->n_sent);
-		vrd_say_times(j, x);
+		vrd_say(j, " never answered: " STR_FMT " sent %u time%s", STR_ARG(method_of(x)),
+			x->n_sent, x->n_sent > 1 ? "s, " : "");
+		if (x->n_sent > 1)
+			vrd_say_times(j, x);
+		vrd_say_icmp(j, x);
 	} else {
 		vrd_say(j, " has not answered the " STR_FMT " so far", STR_ARG(method_of(x)));
 	}

@@ -34,6 +34,7 @@ struct judge {
 	struct tsx *head; /* the caller's last attempt on its first hop, or NULL */
 	const struct trk_ev *last_challenge, *last_credentials;
 	const struct trk_ev *hint;
+	uint64_t facts;          /* bit set of the kinds that the call has: most rules need one */
 	bool has_ports;          /* two peers share an address: names need the port */
 	size_t text_at[VRD_MAX]; /* where each sentence begins in v->text */
 };
@@ -52,11 +53,18 @@ void vrd_say_times(struct judge *j, const struct tsx *x);     /* "at 0, 0.5, 1.5
 /* Appends Reason, Warning, "Unsupported: x" of an answer, if it has them. */
 void vrd_say_why(struct judge *j, const struct trk_ev *e);
 
-/* A 403 to a request with credentials: some servers answer a wrong password so. */
+/* A Reason header, with its Q.850 cause in words. */
+void vrd_say_reason(struct judge *j, struct str reason);
+
 /* What the exchange itself said (trk_hint): it is sure of it. Once; j->hint must be there. */
 void vrd_say_hint(struct judge *j, struct vrd_finding *f);
+/* A 403 to a request with credentials: some servers answer a wrong password so. */
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e);
 
+static inline bool vrd_has_fact(const struct judge *j, enum trk_fact_kind kind)
+{
+	return j->facts >> kind & 1;
+}
 static inline uint64_t vrd_since(uint64_t from, uint64_t to)
 {
 	return to > from ? to - from : 0;
@@ -68,11 +76,30 @@ struct tsx *vrd_tail(struct judge *j);
 /* The first final answer with that status in the caller's last attempt: whose it was. */
 const struct trk_ev *vrd_origin(struct judge *j, unsigned status);
 
-/* vrd_call.c, vrd_other.c, vrd_notes.c: each list ends with NULL. */
+bool vrd_has(const struct judge *j, enum vrd_rule rule); /* found so far */
+/* The ICMP error that answered a request, or NULL; in words; as a clause. */
+const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x);
+const char *vrd_icmp_text(const struct trk_fact *k);
+void vrd_say_icmp(struct judge *j, const struct tsx *x);
+/* Too near to the end of the capture to say "never". */
+bool vrd_is_near_end(const struct judge *j, uint64_t at_us);
+/* vrd_call.c: neither party sent the BYE */
+bool vrd_is_from_between(struct judge *j);
+struct tsx *vrd_callers_cancel(struct judge *j); /* of the last attempt, or NULL */
+/* vrd_media.c: both sides wanted to send and receive, as far as all their descriptions say. */
+bool vrd_both_ways_agreed(struct judge *j);
+/* vrd_capture.c: RTP packets that the sniffer lost, 0 where it cannot be told. */
+unsigned vrd_n_unseen(const struct judge *j);
+
+/* In the order in which they are told: each list ends with NULL. */
 extern vrd_rule_fn *const vrd_call_outcomes[];
 extern vrd_rule_fn *const vrd_other_outcomes[];
+extern vrd_rule_fn *const vrd_drop_notes[];
+extern vrd_rule_fn *const vrd_media_notes[];
 extern vrd_rule_fn *const vrd_call_notes[];
 extern vrd_rule_fn *const vrd_other_notes[];
 extern vrd_rule_fn *const vrd_common_notes[];
+extern vrd_rule_fn *const vrd_nat_notes[];
+extern vrd_rule_fn *const vrd_capture_notes[];
 
 bool vrd_auth(struct judge *j, const struct tsx *x); /* rules AUTH_* about a transaction */

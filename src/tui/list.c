@@ -9,6 +9,7 @@
  */
 #include "tui/tui_priv.h"
 
+#include "scope/trk_join.h"
 #include "scope/view.h"
 
 #include <stdlib.h>
@@ -362,6 +363,13 @@ static void compare(struct tui *u, const struct list *l)
 	buf_fini(&texts[1]);
 }
 
+/* The whole call: all legs of the current one. */
+static void show_legs(struct tui *u, const struct trk_call *c)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	tui_push(u, flow_new(u, legs, trk_join_legs(c, legs, TRK_MAX_LEGS)));
+}
+
 static void show_flow(struct tui *u, const struct list *l)
 {
 	const struct trk_call *calls[MAX_CHOSEN];
@@ -393,8 +401,12 @@ static bool on_key(struct tui *u, struct screen *s, int key)
 	case '\r':
 	case '\n':
 	case KEY_ENTER:
-	case 'x':
 		show_flow(u, l);
+		return true;
+	case 'x':
+	case KEY_F(4):
+		if (c)
+			show_legs(u, c);
 		return true;
 	case ' ':
 		toggle_mark(l);
@@ -456,6 +468,7 @@ static const struct screen_ops ops = {
 	.keys = "Enter flow  Space mark  / filter  v why  s save  t all  q quit  ? all keys",
 	.help = "List of calls\n"
 		"  Enter    the flow of the marked calls, or of this one\n"
+		"  x F4     the flow of all legs of this call\n"
 		"  Space    mark a call;  u F5  unmark all\n"
 		"  / F3 F7  filter, in Wireshark's language, applied as it is typed\n"
 		"  v        what happened and why\n"

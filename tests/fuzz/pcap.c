@@ -4,6 +4,7 @@
 #include "scope/cap_walk.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
+#include "scope/trk_diff.h"
 #include "scope/view.h"
 
 #include <stdlib.h>
@@ -27,6 +28,11 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 		enum err e = vrd_judge(&v, t, c);
 		view_call(b, t, c, &v, &vo);
 		lad_put(b, t, c, e ? NULL : &v, &o);
+		/* what is joined may be broken, and what is not, joined by hand */
+		struct trk_call *x = trk_find(t, c->call_id);
+		if (x && c->next_no && !trk_join_break(t, x, c->next_no) &&
+		    trk_join_add(t, x, c->next_no) == OK && !trk_join_next(x, NULL))
+			abort();
 		for (const struct trk_stream *s = c->streams; s; s = s->next)
 			view_stream(b, t, s, &vo);
 		buf_clear(b);
@@ -53,6 +59,29 @@ static void on_needed(void *arg, const struct cap_rec *r)
 		abort();
 }
 
+/* Each call compared with the next one, from bytes that are read again. */
+static void compare(struct cap *c, struct buf *b)
+{
+	struct book_cfg cfg = {
+		.trk = {.has_media = true, .has_join = true}
+        };
+	struct book *k;
+	if (book_new(c, &cfg, &k))
+		return;
+	while (book_read(k, 1'000))
+		continue;
+	trk_join_settle(book_trk(k));
+	unsigned n = 0;
+	for (struct trk_call *x = trk_first(book_trk(k)); x && x->next_no && n < 4;
+	     x = x->next_no, n++) {
+		struct diff_call a = {k, x, NULL}, z = {k, x->next_no, NULL};
+		if (trk_diff(b, &a, &z, &(struct diff_opts){.is_legs = n & 1}) == ERR_NOMEM)
+			b->err = ERR_NOMEM;
+		buf_clear(b);
+	}
+	book_free(k);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct flt *f;
@@ -69,9 +98,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		buf_fini(&b);
 		return 0;
 	}
+	if (p[0] >> 4 == 15) {
+		compare(c, &b);
+		buf_fini(&b);
+		return 0;
+	}
 	bool is_live = p[0] & 16;
 	struct trk_cfg cfg = {.is_live = is_live,
 			      .has_media = true,
+			      .has_join = p[0] & 64,
 			      .report_all = true,
 			      .max_calls = p[0] & 32 ? 2 : 0,
 			      .on_verdict = on_verdict,
@@ -93,10 +128,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		view_other_frame(&b, fr, &vo);
 		buf_clear(&b);
 	}
-	if (is_live)
+	if (is_live) {
 		trk_flush(t);
-	else
+	} else {
+		trk_join_settle(t);
 		draw(&b, t, p[0]);
+	}
 	cap_dep_free(d);
 	cap_walk_free(w);
 	trk_free(t);

@@ -118,7 +118,7 @@ struct str tcp(struct buf *b, uint16_t sport, uint16_t dport, uint32_t seq, uint
 }
 
 static void rec_ip(struct buf *cap, uint64_t at_us, const struct addr *from, const struct addr *to,
-		   uint8_t proto, struct str payload)
+		   uint8_t proto, uint16_t id, struct str payload)
 {
 	struct buf ip, frame;
 	struct addr src = *from, dst = *to;
@@ -126,7 +126,8 @@ static void rec_ip(struct buf *cap, uint64_t at_us, const struct addr *from, con
 	src.port = dst.port = 0;
 	buf_init(&ip);
 	buf_init(&frame);
-	struct str packet = ipv4(&ip, addr_text(&src, s), addr_text(&dst, d), proto, 0, 0, payload);
+	struct str packet =
+		ipv4(&ip, addr_text(&src, s), addr_text(&dst, d), proto, id, 0, payload);
 	pcap_rec(cap, at_us, eth(&frame, 0x0800, packet));
 	if (ip.err || frame.err)
 		cap->err = ERR_NOMEM;
@@ -139,7 +140,7 @@ void rec_udp(struct buf *cap, uint64_t at_us, const char *from, const char *to, 
 	struct buf b;
 	struct addr f = addr_of(from), t = addr_of(to);
 	buf_init(&b);
-	rec_ip(cap, at_us, &f, &t, CAP_UDP, udp(&b, f.port, t.port, payload));
+	rec_ip(cap, at_us, &f, &t, CAP_UDP, 0, udp(&b, f.port, t.port, payload));
 	buf_fini(&b);
 }
 
@@ -149,7 +150,7 @@ void rec_tcp(struct buf *cap, uint64_t at_us, const char *from, const char *to, 
 	struct buf b;
 	struct addr f = addr_of(from), t = addr_of(to);
 	buf_init(&b);
-	rec_ip(cap, at_us, &f, &t, CAP_TCP, tcp(&b, f.port, t.port, seq, ack, flags, payload));
+	rec_ip(cap, at_us, &f, &t, CAP_TCP, 0, tcp(&b, f.port, t.port, seq, ack, flags, payload));
 	buf_fini(&b);
 }
 
@@ -219,7 +220,8 @@ void play_begin(struct play *p, const struct trk_cfg *cfg)
 			   .call_id = "call-1",
 			   .from = "1001",
 			   .to = "1002",
-			   .from_tag = "f"};
+			   .from_tag = "f",
+			   .via = "h"};
 	p->t = trk_new(cfg ? cfg : &in_file);
 	CHECK(p->t);
 	vrd_init(&p->v);
@@ -230,6 +232,18 @@ void play_end(struct play *p)
 	vrd_fini(&p->v);
 	trk_free(p->t);
 	p->t = NULL;
+}
+
+/* The packet also into the play's capture. */
+static void record(const struct play *p, const struct trk_packet *k)
+{
+	struct buf b;
+	if (!p->cap)
+		return;
+	buf_init(&b);
+	rec_ip(p->cap, k->at_us, &k->from, &k->to, CAP_UDP, k->ip_id,
+	       udp(&b, k->from.port, k->to.port, k->bytes));
+	buf_fini(&b);
 }
 
 struct addr host(char letter)
@@ -271,10 +285,10 @@ static void compose(struct play *p, struct buf *b, const char *line, const char 
 		tag = str_trim(tag);
 	}
 	buf_fmt(b,
-		"Via: SIP/2.0/UDP h;branch=z9hG4bK%s\r\nFrom: <sip:%s@example.com>;tag=%s\r\n"
+		"Via: SIP/2.0/UDP %s;branch=z9hG4bK%s\r\nFrom: <sip:%s@example.com>;tag=%s\r\n"
 		"To: <sip:%s@example.com>%s" STR_FMT "\r\nCall-ID: %s\r\nCSeq: %s %s\r\n",
-		branch, p->from, p->from_tag, p->to, tag.n ? ";tag=" : "", STR_ARG(tag), p->call_id,
-		cseq, method);
+		p->via, branch, p->from, p->from_tag, p->to, tag.n ? ";tag=" : "", STR_ARG(tag),
+		p->call_id, cseq, method);
 	buf_str(b, rest);
 	if (str_find(rest, STR("\r\n\r\n")) == SIZE_MAX)
 		buf_str(b, STR("\r\n"));
@@ -290,8 +304,10 @@ void msg(struct play *p, double at_s, const char *hop, const char *line, const c
 			       .from = host(hop[0]),
 			       .to = host(hop[2]),
 			       .ip_id = p->ip_id,
+			       .is_cut = p->is_cut,
 			       .bytes = buf_view(&b)};
 	enum err e = b.err ? b.err : trk_message(p->t, &k, NULL);
+	record(p, &k);
 	buf_fini(&b);
 	CHECK_EQ(e, OK);
 }
@@ -310,6 +326,29 @@ void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t
 				       .to = addr_of(to),
 				       .bytes = str_of((const char *)bytes, sizeof bytes)};
 		trk_media(p->t, &k, NULL);
+		record(p, &k);
+	}
+}
+
+void talk(struct play *p, double at_s, unsigned n, struct gap gap)
+{
+	uint8_t bytes[RTP_HDR_MIN + 160] = {0};
+	for (unsigned i = 0; i < 2 * n; i++) {
+		unsigned k = i / 2, way = i & 1 ? TALK_TO_CALLER : TALK_TO_CALLEE;
+		if (k % 100 >= gap.at && k % 100 < gap.at + gap.n && gap.ways & way)
+			continue;
+		rtp_put(bytes, 0, k == 0, (uint16_t)(100 + k), 160 * k, way);
+		struct addr a = host('A'), b = host('B');
+		a.port = 4000;
+		b.port = 5000;
+		struct trk_packet pk = {.at_us = p->base_us + (uint64_t)(at_s * 1e6) +
+						 20'000ull * k + (i & 1) * 9'000u,
+					.frame_no = ++p->n,
+					.from = way == TALK_TO_CALLER ? b : a,
+					.to = way == TALK_TO_CALLER ? a : b,
+					.bytes = str_of((const char *)bytes, sizeof bytes)};
+		trk_media(p->t, &pk, NULL);
+		record(p, &pk);
 	}
 }
 
@@ -328,4 +367,71 @@ bool has_rule(const struct vrd *v, enum vrd_rule r)
 		if (v->f[i].rule == r)
 			return true;
 	return false;
+}
+
+/* --- a call from A through P to B ---------------------------------------------------------------
+ */
+
+void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *text)
+{
+	const struct vrd *v = judge(p);
+	char got[300];
+	str_copy(got, sizeof got, v->f[0].text);
+	if (v->f[0].rule != rule || strstr(got, text) == NULL)
+		test_fail(__FILE__, line, "%s: %s", vrd_code((enum vrd_rule)v->f[0].rule), got);
+}
+
+void setup(struct play *p)
+{
+	play_begin(p, NULL);
+	dial(p);
+}
+
+void dial(struct play *p)
+{
+	msg(p, 0, "A>P", "INVITE 1 a", SDP("192.0.2.21", "4000"));
+	msg(p, 0.01, "P>A", "100 Trying 1 INVITE a", "");
+	msg(p, 0.02, "P>B", "INVITE 1 b", SDP("192.0.2.21", "4000"));
+}
+
+void ring(struct play *p)
+{
+	msg(p, 0.10, "B>P", "180 Ringing 1 INVITE b", "To-tag: t\r\n");
+	msg(p, 0.11, "P>A", "180 Ringing 1 INVITE a", "To-tag: t\r\n");
+}
+
+void answer(struct play *p)
+{
+	msg(p, 2.00, "B>P", "200 OK 1 INVITE b",
+	    "To-tag: t\r\nContact: <sip:1002@192.0.2.43>\r\n" SDP("192.0.2.43", "5000"));
+	msg(p, 2.01, "P>A", "200 OK 1 INVITE a", "To-tag: t\r\n" SDP("192.0.2.43", "5000"));
+}
+
+void ack(struct play *p)
+{
+	msg(p, 2.02, "A>P", "ACK 1 c", "To-tag: t\r\n");
+	msg(p, 2.03, "P>B", "ACK 1 d", "To-tag: t\r\n");
+}
+
+void bye_from_callee(struct play *p, double at)
+{
+	const char *tag = p->from_tag;
+	p->from_tag = "t"; /* the callee's */
+	msg(p, at, "B>P", "BYE 1 x", "To-tag: f\r\n");
+	msg(p, at + 0.01, "P>A", "BYE 1 y", "To-tag: f\r\n");
+	msg(p, at + 0.02, "A>P", "200 OK 1 BYE y", "To-tag: f\r\n");
+	msg(p, at + 0.03, "P>B", "200 OK 1 BYE x", "To-tag: f\r\n");
+	p->from_tag = tag;
+}
+
+void refuse(struct play *p, const char *status, const char *more)
+{
+	char line[80];
+	strcpy(line, status);
+	strcat(line, " 1 INVITE b");
+	msg(p, 1, "B>P", line, more);
+	msg(p, 1.01, "P>B", "ACK 1 b", "To-tag: t\r\n");
+	line[strlen(line) - 1] = 'a';
+	msg(p, 1.02, "P>A", line, more);
+	msg(p, 1.03, "A>P", "ACK 1 a", "To-tag: t\r\n");
 }

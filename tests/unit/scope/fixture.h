@@ -44,7 +44,10 @@ struct play {
 	uint64_t base_us;
 	unsigned n;
 	uint16_t ip_id; /* of the next messages; 0 none */
+	bool is_cut;    /* the next messages are not whole */
 	const char *call_id, *from, *to, *from_tag;
+	const char *via; /* host of the top Via, with parameters */
+	struct buf *cap; /* also written there as a capture; NULL: not */
 };
 void play_begin(struct play *p, const struct trk_cfg *cfg);
 void play_end(struct play *p);
@@ -57,9 +60,29 @@ void msg(struct play *p, double at_s, const char *hop, const char *line, const c
 /* n packets of RTP from one address to another, 20 ms apart; `lost_every` n-th is left out. */
 void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t ssrc, unsigned n,
 	 unsigned lost_every);
+/* Audio between A, port 4000, and B, port 5000, n packets each way, in the order of time. Of each
+ * hundred those from `at` on are missing, `n` of them, in the ways that are named. */
+enum { TALK_TO_CALLEE = 1, TALK_TO_CALLER = 2, TALK_BOTH = 3 };
+struct gap {
+	unsigned at, n, ways;
+};
+void talk(struct play *p, double at_s, unsigned n, struct gap gap);
 /* Judges the call; *v stays valid until the next call of this. */
 const struct vrd *judge(struct play *p);
 bool has_rule(const struct vrd *v, enum vrd_rule r);
+/* Fails unless the first finding is that rule and its sentence holds the text. */
+void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *text);
+#define VERDICT_IS(rule, text) check_verdict(__LINE__, &p, VRD_##rule, text)
+#define WITH(rule)             CHECK(has_rule(&p.v, VRD_##rule))
+#define WITHOUT(rule)          CHECK(!has_rule(&p.v, VRD_##rule))
+/* A call from A through P to B, one step each: INVITE at 0 s, 180 at 0.1, 200 at 2, ACK at 2.02. */
+void setup(struct play *p); /* play_begin, and dial */
+void dial(struct play *p);
+void ring(struct play *p);
+void answer(struct play *p);
+void ack(struct play *p);
+void bye_from_callee(struct play *p, double at);
+void refuse(struct play *p, const char *status, const char *more);
 #define SDP(ip, port)                                                                              \
 	"Content-Type: application/sdp\r\n\r\nv=0\r\no=- 1 1 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip \
 	"\r\nt=0 0\r\nm=audio " port " RTP/AVP 0 8\r\n"

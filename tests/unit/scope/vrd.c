@@ -3,68 +3,6 @@
 
 #include <string.h>
 
-static void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *text)
-{
-	const struct vrd *v = judge(p);
-	char got[300];
-	str_copy(got, sizeof got, v->f[0].text);
-	if (v->f[0].rule != rule || strstr(got, text) == NULL)
-		test_fail(__FILE__, line, "%s: %s", vrd_code((enum vrd_rule)v->f[0].rule), got);
-}
-#define VERDICT_IS(rule, text) check_verdict(__LINE__, &p, VRD_##rule, text)
-#define WITH(rule)             CHECK(has_rule(&p.v, VRD_##rule))
-#define WITHOUT(rule)          CHECK(!has_rule(&p.v, VRD_##rule))
-
-static void setup(struct play *p)
-{
-	play_begin(p, NULL);
-	msg(p, 0, "A>P", "INVITE 1 a", SDP("192.0.2.21", "4000"));
-	msg(p, 0.01, "P>A", "100 Trying 1 INVITE a", "");
-	msg(p, 0.02, "P>B", "INVITE 1 b", SDP("192.0.2.21", "4000"));
-}
-
-static void ring(struct play *p)
-{
-	msg(p, 0.10, "B>P", "180 Ringing 1 INVITE b", "To-tag: t\r\n");
-	msg(p, 0.11, "P>A", "180 Ringing 1 INVITE a", "To-tag: t\r\n");
-}
-
-static void answer(struct play *p)
-{
-	msg(p, 2.00, "B>P", "200 OK 1 INVITE b",
-	    "To-tag: t\r\nContact: <sip:1002@192.0.2.43>\r\n" SDP("192.0.2.43", "5000"));
-	msg(p, 2.01, "P>A", "200 OK 1 INVITE a", "To-tag: t\r\n" SDP("192.0.2.43", "5000"));
-}
-
-static void ack(struct play *p)
-{
-	msg(p, 2.02, "A>P", "ACK 1 c", "To-tag: t\r\n");
-	msg(p, 2.03, "P>B", "ACK 1 d", "To-tag: t\r\n");
-}
-
-static void bye_from_callee(struct play *p, double at)
-{
-	const char *tag = p->from_tag;
-	p->from_tag = "t"; /* the callee's */
-	msg(p, at, "B>P", "BYE 1 x", "To-tag: f\r\n");
-	msg(p, at + 0.01, "P>A", "BYE 1 y", "To-tag: f\r\n");
-	msg(p, at + 0.02, "A>P", "200 OK 1 BYE y", "To-tag: f\r\n");
-	msg(p, at + 0.03, "P>B", "200 OK 1 BYE x", "To-tag: f\r\n");
-	p->from_tag = tag;
-}
-
-static void refuse(struct play *p, const char *status, const char *more)
-{
-	char line[80];
-	strcpy(line, status);
-	strcat(line, " 1 INVITE b");
-	msg(p, 1, "B>P", line, more);
-	msg(p, 1.01, "P>B", "ACK 1 b", "To-tag: t\r\n");
-	line[strlen(line) - 1] = 'a';
-	msg(p, 1.02, "P>A", line, more);
-	msg(p, 1.03, "A>P", "ACK 1 a", "To-tag: t\r\n");
-}
-
 /* --- answered --------------------------------------------------------------------------------- */
 
 TEST(answered_and_hung_up)
@@ -205,7 +143,7 @@ TEST_NO_OOM(reasons_are_quoted)
 	refuse(&p, "603 Decline",
 	       "To-tag: t\r\nReason: Q.850;cause=21\r\nWarning: 399 h \"no\"\r\n");
 	VERDICT_IS(CALL_DECLINED,
-		   "after it rang for 0.9 s; it says Reason: Q.850;cause=21; it says "
+		   "after it rang for 0.9 s; it says Reason: Q.850;cause=21 (rejected); it says "
 		   "Warning: 399 h \"no\"");
 	play_end(&p);
 	/* our own codes in our own words, when they are whole */
@@ -684,13 +622,14 @@ TEST(printed_verdicts)
 					 "           frame 4; call-busy; [RFC3261 21.4.24]\n"));
 	buf_clear(&b);
 	vrd_put_json(&b, p.t, c, v);
-	bool json_ok = !b.err &&
-		       str_eq(buf_view(&b),
-			      STR("{\"kind\":\"call\",\"call_id\":\"call-1\",\"from\":\"1001\","
-				  "\"to\":\"1002\",\"severity\":\"note\",\"findings\":[{\"code\":"
-				  "\"call-busy\",\"severity\":\"note\",\"confidence\":100,\"rfc\":"
-				  "\"RFC3261 21.4.24\",\"text\":\"1002 is busy: 486 Busy Here "
-				  "from 192.0.2.43\",\"remedy\":\"\",\"frames\":[4]}]}"));
+	bool json_ok =
+		!b.err &&
+		str_eq(buf_view(&b),
+		       STR("{\"kind\":\"call\",\"call_id\":\"call-1\",\"from\":\"1001\","
+			   "\"to\":\"1002\",\"severity\":\"note\",\"findings\":[{\"code\":"
+			   "\"call-busy\",\"severity\":\"note\",\"confidence\":100,\"rfc\":"
+			   "\"RFC3261 21.4.24\",\"text\":\"1002 is busy: 486 Busy Here "
+			   "from 192.0.2.43\",\"remedy\":\"\",\"unseen\":\"\",\"frames\":[4]}]}"));
 	buf_fini(&b);
 	CHECK(text_ok);
 	CHECK(json_ok);

@@ -1,0 +1,12 @@
+#pragma once
+/* Two messages compared. */
+
+#include "scope/trk_diff.h"
+
+/* Appends a line for each header that differs; `label` stands before the first one. From and To are
+ * told once, of the first pair. */
+void diff_headers(struct buf *b, struct str label, const struct sip_msg *x, const struct sip_msg *y,
+		  bool is_first);
+/* The same for their descriptions; appends nothing where neither has one. ERR_NOMEM. */
+enum err diff_sdp(struct buf *b, struct str label, const struct sip_msg *x,
+		  const struct sip_msg *y);
