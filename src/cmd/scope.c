@@ -109,14 +109,18 @@ static void scope_fini(struct scope *s)
 	}
 	flt_free(s->flt);
 	free(s->items);
+	lint_free(s->lint);
 	vrd_fini(&s->verdict);
 	buf_fini(&s->out);
 }
 
 static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 {
-	if (s->lists_fields) {
-		flt_fields_put(&s->out);
+	if (s->lists_fields || s->lists_rules) {
+		if (s->lists_fields)
+			flt_fields_put(&s->out);
+		else
+			lint_put_rules(&s->out, s->is_json);
 		scope_flush(s);
 		return EXIT_DONE;
 	}
@@ -143,6 +147,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --ladder 3\n"
 			       "  rung scope -r lab.pcap --why --json\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
+			       "  rung scope -r lab.pcap --lint -Y 'ip.src == 192.0.2.21'\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 
@@ -176,6 +181,7 @@ int cmd_scope(int argc, char **argv)
 		 "a field to print for each frame; may be repeated"                                                  },
 		{0,   "fields",    OPT_FLAG, &s.lists_fields, NULL,
 		 "list the fields that filters and -e know"                                                          },
+		{0,   "rules",     OPT_FLAG, &s.lists_rules,  NULL,     "list what --lint looks for"                 },
 		{0,   "ascii",     OPT_FLAG, &s.is_ascii,     NULL,     "plain characters only"                      },
 		{0,   "no-colour", OPT_FLAG, &s.no_colour,    NULL,     "no colours on a terminal"                   },
 		{0,   "width",     OPT_U32,  &s.width,        "N",      "columns of a ladder (80, or the terminal's)"},

@@ -7,6 +7,7 @@
 #include "scope/book.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
+#include "scope/lint.h"
 #include "scope/view.h"
 
 enum view {
@@ -22,7 +23,7 @@ struct scope {
 	const char *file, *live, *filter, *format_name;
 	struct opt_list field_names;
 	bool views[V__N];
-	bool is_json, is_ascii, lists_fields, no_colour;
+	bool is_json, is_ascii, lists_fields, lists_rules, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp;
@@ -46,6 +47,7 @@ struct scope {
 	size_t n_items, items_cap;
 	uint32_t n_shown; /* calls so far */
 	struct vrd verdict;
+	struct lint *lint; /* --lint: made with the first frame */
 	struct buf out;
 	bool is_broken; /* nobody reads our output any more, or the disk is full */
 };

@@ -237,6 +237,26 @@ static void sum_up_stats(struct scope *s)
 	view_stats(&s->out, s->trk, &s->view_opts);
 }
 
+/* Dialogs need all of their messages, also those that the filter leaves out. */
+static void on_lint_frame(struct scope *s, const struct cap_frame *fr)
+{
+	bool is_shown = fr->n_msgs && (!s->flt || flt_match(s->flt, fr));
+	if (!s->lint)
+		s->lint = lint_new(&(struct lint_cfg){0});
+	for (size_t i = 0; i < fr->n_msgs; i++)
+		if (!s->lint || lint_message(s->lint, &fr->msgs[i].pkt, is_shown) == ERR_NOMEM)
+			s->out.err = ERR_NOMEM;
+}
+
+static void sum_up_lint(struct scope *s)
+{
+	struct lint_look look = {s->lad_opts.is_ascii, s->lad_opts.is_colour};
+	if (s->lint && s->view_opts.is_json)
+		lint_put_json(&s->out, s->lint);
+	else if (s->lint)
+		lint_put_text(&s->out, s->lint, &look);
+}
+
 /* --- the views -------------------------------------------------------------------------------- */
 
 typedef bool wants_fn(const struct scope *s, const struct trk_call *c);
@@ -249,20 +269,22 @@ static const struct {
 	void (*head)(struct scope *s);   /* before the first call; may be NULL */
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
 	bool is_drawing;                 /* no JSON */
+	bool sees_all;                   /* on_frame gets those too that do not fit */
 } views[V__N] = {
 	[V_MESSAGES] = {.on_frame = on_message_frame},
-	[V_CALLS] = {			    on_call_frame,                     is_call, list_call, list_head},
-	[V_REGISTRATIONS] = {                   on_call_frame,                            is_registration, list_call, list_head},
-	[V_LADDER] = {			on_call_frame,                   is_named, draw_call, .is_drawing = true},
-	[V_FLOW] = {				     on_flow_frame,                .sum_up = sum_up_flow, .is_drawing = true},
-	[V_STREAMS] = {on_call_frame,          .sum_up = sum_up_streams},
-	[V_STATS] = {				     on_call_frame,.sum_up = sum_up_stats},
-	[V_WHY] = { on_call_frame,                .on_call = explain_call},
+	[V_CALLS] = {		       on_call_frame,				       is_call, list_call, list_head},
+	[V_REGISTRATIONS] = {				on_call_frame,										   is_registration, list_call, list_head},
+	[V_LADDER] = {              on_call_frame,is_named, draw_call, .is_drawing = true},
+	[V_FLOW] = { on_flow_frame,									 .sum_up = sum_up_flow, .is_drawing = true},
+	[V_STREAMS] = {				     on_call_frame,.sum_up = sum_up_streams},
+	[V_STATS] = { on_call_frame,                                  .sum_up = sum_up_stats},
+	[V_WHY] = {on_call_frame,                                 .on_call = explain_call},
+	[V_LINT] = {		       on_lint_frame,           .sum_up = sum_up_lint, .sees_all = true},
 };
 
 bool scope_view_needs_trk(enum view v)
 {
-	return v != V_MESSAGES;
+	return v != V_MESSAGES && v != V_LINT;
 }
 
 bool scope_view_is_of_calls(enum view v)
@@ -277,7 +299,7 @@ bool scope_view_has_json(enum view v)
 
 void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 {
-	if (!s->flt || flt_match(s->flt, fr))
+	if (views[s->view].sees_all || !s->flt || flt_match(s->flt, fr))
 		views[s->view].on_frame(s, fr);
 }
 

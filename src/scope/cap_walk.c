@@ -129,6 +129,7 @@ static void on_datagram(struct cap_walk *w)
 		.to = k->dst,
 		.transport = TRK_UDP,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
+		.is_cut = k->is_cut,
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off = f->is_whole ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
 	if (cap_sip_start(k->p, k->n) == CAP_YES && add_message(w, p, false))
