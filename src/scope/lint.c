@@ -1,17 +1,19 @@
 /* The engine of the lint: whose message it is, whether it was seen before, and the counts.
  *
  * Whose fault is it? A message is judged twice: what its author wrote (rules AUTHOR), and what the
- * host did that sent it over this hop (rules SENDER). Both are the same peer unless a proxy passed it
- * on. A request was passed on when it has more than one Via; a response, when the same one (by tags,
- * CSeq, status) came by from another host before. What was judged on an earlier hop is not judged
- * again; what is only seen behind a proxy is held against a card of its own, "behind" that address.
+ * host did that sent it over this hop (rules SENDER). Both are the same peer unless a proxy passed
+ * it on. A request was passed on when it has more than one Via; a response, when the same one (by
+ * tags, CSeq, status) came by from another host before. What was judged on an earlier hop is not
+ * judged again; what is only seen behind a proxy is held against a card of its own, "behind" that
+ * address.
  *
- * A peer is an address and what it calls itself (User-Agent, Server). Messages without either belong
- * to whoever last spoke from that address and port; a card that has no name yet takes the first one.
+ * A peer is an address and what it calls itself (User-Agent, Server). Messages without either
+ * belong to whoever last spoke from that address and port; a card that has no name yet takes the
+ * first one.
  *
- * Copies. A message with the bytes of an earlier one on the same hop is a retransmission, or the same
- * packet seen twice; both are counted and only their timing is looked at. Each call remembers its
- * last 16 messages by hash.
+ * Copies. A message with the bytes of an earlier one on the same hop is a retransmission, or the
+ * same packet seen twice; both are counted and only their timing is looked at. Each call remembers
+ * its last 16 messages by hash.
  *
  * Invariants:
  * 1. Memory is bounded by peers and rules, and by the calls under watch; never by messages.
@@ -40,9 +42,9 @@ static const struct {
 	const char *code, *rfc, *wrong, *right;
 	uint8_t severity, whose;
 } rules[LINT__N] = {
-	[LINT_NONE] = {"none", "", "", "", LINT_NOTE, LINT_OF_SENDER},
 #define LINT(id, code, severity, whose, rfc, wrong, right)                                         \
-	[LINT_##id] = {code, rfc, wrong, right, LINT_##severity, LINT_OF_##whose},
+	{code, rfc, wrong, right, LINT_##severity, LINT_OF_##whose},
+	LINT(NONE, "", NOTE, SENDER, "", "", "")
 #include "scope/lint.def"
 #undef LINT
 };
@@ -264,12 +266,9 @@ static struct lint_call *call_of(struct lint *l, struct str call_id)
 /* What a message keeps on its way: for a request its top Via changes, its tags do not. */
 static uint32_t key_of(const struct sip_msg *m)
 {
-	uint32_t part[6] = {m->is_request,
-			    m->is_request ? 0 : m->status,
-			    m->cseq,
-			    lint_hash(m->from_tag),
-			    lint_hash(m->to_tag),
-			    lint_hash(m->method_name)};
+	uint32_t part[6] = {
+		m->is_request,          m->is_request ? 0 : m->status, m->cseq,
+		lint_hash(m->from_tag), lint_hash(m->to_tag),          lint_hash(m->method_name)};
 	return lint_hash(str_of((const char *)part, sizeof part));
 }
 
@@ -277,16 +276,16 @@ static uint32_t key_of(const struct sip_msg *m)
 static void on_copy(struct lint_at *a, struct lint_seen *s)
 {
 	uint64_t gap = a->p->at_us > s->last_us ? a->p->at_us - s->last_us : 0;
-	bool is_dup = a->p->ip_id && a->p->ip_id == s->ip_id ? gap < SAME_PACKET_US
-							      : gap < MIRROR_US;
+	bool is_dup =
+		a->p->ip_id && a->p->ip_id == s->ip_id ? gap < SAME_PACKET_US : gap < MIRROR_US;
 	if (is_dup)
 		return;
 	struct lint_peer *p = lint_peer_at(a->l, &a->p->from, STR_NONE);
 	a->author = a->sender = p;
 	if (p && a->is_shown)
 		p->n_copies++;
-	bool is_even = s->is_resent && gap > s->gap_us - s->gap_us / 8 &&
-		       gap < s->gap_us + s->gap_us / 8;
+	bool is_even =
+		s->is_resent && gap > s->gap_us - s->gap_us / 8 && gap < s->gap_us + s->gap_us / 8;
 	s->n_even = is_even ? (uint8_t)(s->n_even < 200 ? s->n_even + 1 : 200) : 0;
 	bool is_first = !s->is_resent;
 	s->is_resent = true;

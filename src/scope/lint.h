@@ -1,7 +1,8 @@
 #pragma once
-/* The lint: each message, transaction and dialog held against the RFCs. What is found is counted per
- * peer and rule, with the first few examples, so memory follows the peers and never the messages.
- * Rules are rows of lint.def. Packets in, counts out: the same engine serves a file and a live tap.
+/* The lint: each message, transaction and dialog held against the RFCs. What is found is counted
+ * per peer and rule, with the first few examples, so memory follows the peers and never the
+ * messages. Rules are rows of lint.def. Packets in, counts out: the same engine serves a file and a
+ * live tap.
  *
  * What cannot be known is not held against anybody: a dialog that began before the capture, a
  * message that the capture lost, copies, and what a proxy only passes on bring no finding. */
@@ -92,7 +93,8 @@ struct lint_look {
 };
 /* Score card and findings of each peer. */
 void lint_put_text(struct buf *b, const struct lint *l, const struct lint_look *o);
-/* The same, one JSON object per line: {"peer":...} cards, each followed by its {"rule":...} lines. */
+/* The same, one JSON object per line: {"peer":...} cards, each followed by its {"rule":...} lines.
+ */
 void lint_put_json(struct buf *b, const struct lint *l);
 /* All rules, a line each. */
 void lint_put_rules(struct buf *b, bool is_json);

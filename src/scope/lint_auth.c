@@ -1,10 +1,10 @@
 /* Challenges and credentials: what is quoted and what not, what must be there, how it goes from one
- * request to the next. The parser of sip/auth.h reads all that phones write; here it is held against
- * the RFCs.
+ * request to the next. The parser of sip/auth.h reads all that phones write; here it is held
+ * against the RFCs.
  *
  * What a client does over several requests is remembered per sender in its call (struct lint_side),
- * and only for the first credentials of a request: those of further proxies are rare. ACK and CANCEL
- * repeat the credentials of the INVITE and are left alone. [RFC3261 22.1]
+ * and only for the first credentials of a request: those of further proxies are rare. ACK and
+ * CANCEL repeat the credentials of the INVITE and are left alone. [RFC3261 22.1]
  *
  * [RFC3261 22] [RFC7616 3.3, 3.4] [RFC8760]
  */
@@ -137,7 +137,7 @@ static void check_qop(struct lint_at *a, const struct sip_credentials *c, struct
 /* The client itself writes the URI that it sends to; behind a proxy it may be another. */
 static void check_digest_uri(struct lint_at *a, const struct sip_credentials *c)
 {
-	if (a->n_vias != 1 || str_eq(c->uri, a->m->ruri))
+	if (a->n_vias != 1 || a->method == SIP_ACK || str_eq(c->uri, a->m->ruri))
 		return;
 	uint32_t have = lint_uri_hash(c->uri), want = lint_uri_hash(a->m->ruri);
 	if (have && want && have != want)
@@ -182,7 +182,8 @@ void lint_check_auth(struct lint_at *a)
 	}
 }
 
-/* --- from one request to the next ---------------------------------------------------------------- */
+/* --- from one request to the next ----------------------------------------------------------------
+ */
 
 static bool first_credentials(const struct lint_at *a, struct sip_credentials *c)
 {

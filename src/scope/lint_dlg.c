@@ -1,8 +1,8 @@
 /* Dialogs: sequence numbers, route sets, what an answer brings, the event of a subscription.
  *
- * What one end did is kept per sender, tags and purpose (struct lint_side), the last eight of a call.
- * A route set is only known to those who saw it made: the client whose INVITE with a single Via we
- * saw, and the server whose Contact is the address that its answer came from.
+ * What one end did is kept per sender, tags and purpose (struct lint_side), the last eight of a
+ * call. A route set is only known to those who saw it made: the client whose INVITE with a single
+ * Via we saw, and the server whose Contact is the address that its answer came from.
  *
  * Packets overtake each other: a lower CSeq is a fault only when the higher one is a second old.
  *
@@ -42,7 +42,8 @@ static struct lint_side *side_get(struct lint_call *c, uint32_t key)
 	return s;
 }
 
-/* --- requests ------------------------------------------------------------------------------------- */
+/* --- requests
+ * ------------------------------------------------------------------------------------- */
 
 static void check_cseq(struct lint_at *a, struct lint_side *s)
 {
@@ -72,8 +73,7 @@ static void check_routes(struct lint_at *a, const struct lint_side *s)
 static void check_register(struct lint_at *a)
 {
 	const struct sip_msg *m = a->m;
-	struct lint_side *s =
-		side_get(a->c, side_key(FOR_REGISTER, a->from, STR_NONE, STR_NONE));
+	struct lint_side *s = side_get(a->c, side_key(FOR_REGISTER, a->from, STR_NONE, STR_NONE));
 	bool is_late = a->p->at_us > s->at_us + REORDER_US;
 	if (s->cseq && is_late && m->cseq <= s->cseq)
 		lint_hit_fmt(a, LINT_CSEQ_REGISTER, lint_at_hdr(a, SIP_HDR_CSEQ),
@@ -122,7 +122,8 @@ void lint_check_dialog(struct lint_at *a)
 	check_routes(a, s);
 }
 
-/* --- answers -------------------------------------------------------------------------------------- */
+/* --- answers
+ * -------------------------------------------------------------------------------------- */
 
 static void check_record_route(struct lint_at *a, const struct lint_tsx *x)
 {
@@ -147,8 +148,8 @@ static void learn_routes(struct lint_at *a, const struct lint_tsx *x)
 	if (!n || n > MAX_ROUTES || is_strict || !m->to_tag.n)
 		return;
 	if (x->is_direct) {
-		struct lint_side *s = side_get(
-			a->c, side_key(FOR_DIALOG, x->from, m->from_tag, m->to_tag));
+		struct lint_side *s =
+			side_get(a->c, side_key(FOR_DIALOG, x->from, m->from_tag, m->to_tag));
 		for (unsigned i = 0; i < n; i++)
 			s->route[i] = uris[n - 1 - i];
 		s->n_route = (uint8_t)n;
@@ -159,8 +160,7 @@ static void learn_routes(struct lint_at *a, const struct lint_tsx *x)
 	if (!v.n || sip_addr_parse(v, &k) != OK || k.uri_err != OK || a->is_forwarded ||
 	    !lint_is_sender(a, &k.uri) || k.uri.port != a->p->from.port)
 		return;
-	struct lint_side *s =
-		side_get(a->c, side_key(FOR_DIALOG, a->from, m->to_tag, m->from_tag));
+	struct lint_side *s = side_get(a->c, side_key(FOR_DIALOG, a->from, m->to_tag, m->from_tag));
 	memcpy(s->route, uris, sizeof uris);
 	s->n_route = (uint8_t)n;
 	s->has_route = true;
@@ -201,8 +201,8 @@ void lint_learn_answer(struct lint_at *a)
 			 (a->method == SIP_SUBSCRIBE && a->is_2xx);
 	if (is_dialog && m->to_tag.n && !x->has_to_tag)
 		check_record_route(a, x);
-	bool is_answer = a->method == SIP_INVITE || a->method == SIP_UPDATE ||
-			 a->method == SIP_PRACK;
+	bool is_answer =
+		a->method == SIP_INVITE || a->method == SIP_UPDATE || a->method == SIP_PRACK;
 	if (is_answer && m->status < 300 && x->has_offer && x->offer && a->sdp)
 		lint_check_answer(a, x->offer);
 	if (a->method == SIP_INVITE && a->is_2xx)

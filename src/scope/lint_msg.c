@@ -1,9 +1,9 @@
-/* What a message must have, and what it must not, whatever its values say: the findings of the index
- * pass under the lint's own names and severities, then presence by method.
+/* What a message must have, and what it must not, whatever its values say: the findings of the
+ * index pass under the lint's own names and severities, then presence by method.
  *
- * A response copies Via, From, To, Call-ID and CSeq from the request, so what is wrong with those is
- * not held against the one that answers. A frame that the capture holds only in part says nothing
- * about its body.
+ * A response copies Via, From, To, Call-ID and CSeq from the request, so what is wrong with those
+ * is not held against the one that answers. A frame that the capture holds only in part says
+ * nothing about its body.
  *
  * [RFC3261 7, 8.1, 9.1, 10.2, 13.2.1, 18.1.1, 20] [RFC3428] [RFC5626 4.2]
  */
@@ -107,24 +107,25 @@ static void check_body(struct lint_at *a)
 		lint_hit(a, LINT_BOUNDARY, type);
 }
 
-/* --- headers of the wrong kind ----------------------------------------------------------------- */
+/* --- headers of the wrong kind -----------------------------------------------------------------
+ */
 
 static void check_category(struct lint_at *a)
 {
-	static const enum sip_hdr_id in_request[] = {SIP_HDR_MAX_FORWARDS, SIP_HDR_ROUTE,
-						     SIP_HDR_AUTHORIZATION,
-						     SIP_HDR_PROXY_AUTHORIZATION,
-						     SIP_HDR_PROXY_REQUIRE, SIP_HDR_PRIORITY};
+	static const enum sip_hdr_id in_request[] = {
+		SIP_HDR_MAX_FORWARDS,        SIP_HDR_ROUTE,         SIP_HDR_AUTHORIZATION,
+		SIP_HDR_PROXY_AUTHORIZATION, SIP_HDR_PROXY_REQUIRE, SIP_HDR_PRIORITY};
 	static const enum sip_hdr_id in_response[] = {
 		SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE, SIP_HDR_AUTHENTICATION_INFO,
-		SIP_HDR_UNSUPPORTED,	  SIP_HDR_MIN_EXPIRES,	      SIP_HDR_SERVER};
+		SIP_HDR_UNSUPPORTED,      SIP_HDR_MIN_EXPIRES,        SIP_HDR_SERVER};
 	const enum sip_hdr_id *ids = a->m->is_request ? in_response : in_request;
 	for (unsigned i = 0; i < ARRAY_LEN(in_request); i++)
 		if (sip_has(a->m, ids[i]))
 			lint_hit(a, LINT_CATEGORY, sip_value(a->m, ids[i]));
 }
 
-/* --- requests by method ------------------------------------------------------------------------ */
+/* --- requests by method ------------------------------------------------------------------------
+ */
 
 static void check_allow(struct lint_at *a)
 {

@@ -1,5 +1,5 @@
-/* Who is who: an address and what it calls itself. A card without a name takes the first one that it
- * hears; where a card of that name is there already, the two become one and the empty one is not
+/* Who is who: an address and what it calls itself. A card without a name takes the first one that
+ * it hears; where a card of that name is there already, the two become one and the empty one is not
  * shown. Both tables are bounded: beyond, peers share one card, and addresses are looked up by name
  * alone. */
 #include "base/assert.h"
@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t peer_hash(const struct lint *l, const struct addr *ip, struct str agent, bool behind)
+static uint64_t peer_hash(const struct lint *l, const struct addr *ip, struct str agent,
+			  bool behind)
 {
 	struct addr bare = *ip;
 	bare.port = 0;
@@ -66,7 +67,8 @@ static struct lint_peer *peer_get(struct lint *l, const struct addr *ip, struct 
 
 /* A card that had no name gets one, unless another bears it already: then that takes it over, and
  * the empty one is not shown. */
-static void peer_name(struct lint *l, struct lint_peer *p, struct lint_peer *other, struct str agent)
+static void peer_name(struct lint *l, struct lint_peer *p, struct lint_peer *other,
+		      struct str agent)
 {
 	if (!other) {
 		htab_del(&l->peers, &p->node);
@@ -145,8 +147,10 @@ struct lint_peer *lint_peer_at(struct lint *l, const struct addr *a, struct str 
 
 static struct str agent_of(const struct lint_at *a)
 {
-	static const enum sip_hdr_id ids[2][2] = {{SIP_HDR_SERVER, SIP_HDR_USER_AGENT},
-						  {SIP_HDR_USER_AGENT, SIP_HDR_SERVER}};
+	static const enum sip_hdr_id ids[2][2] = {
+		{SIP_HDR_SERVER,     SIP_HDR_USER_AGENT},
+                {SIP_HDR_USER_AGENT, SIP_HDR_SERVER    }
+        };
 	struct str s = STR_NONE;
 	for (unsigned i = 0; i < 2 && !s.n; i++)
 		s = sip_value(a->m, ids[a->m->is_request][i]);

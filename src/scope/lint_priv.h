@@ -15,7 +15,7 @@
 #define MAX_MEDIA  4  /* of an offer; larger ones are not compared */
 #define MAX_FMTS   14
 
-struct lint_seen { /* a message that came by */
+struct lint_seen {       /* a message that came by */
 	uint32_t hash;   /* of bytes, sender, receiver */
 	uint32_t key;    /* of what stays the same from hop to hop */
 	uint32_t sender; /* hash of the address */
@@ -55,19 +55,19 @@ struct lint_tsx {
 	uint32_t rr[MAX_ROUTES];
 	uint32_t tags[MAX_TAGS]; /* Supported and Require */
 	uint32_t expires, session_expires;
-	uint32_t final_tag;                        /* To tag of the first final response */
-	uint32_t direct_tag, direct_contact;       /* of a response whose Contact is its sender */
-	uint32_t target;                           /* Contact of the 2xx */
-	bool is_strict, has_ok_sdp;                /* of the 2xx: a route without lr; a body */
+	uint32_t final_tag;                  /* To tag of the first final response */
+	uint32_t direct_tag, direct_contact; /* of a response whose Contact is its sender */
+	uint32_t target;                     /* Contact of the 2xx */
+	bool is_strict, has_ok_sdp;          /* of the 2xx: a route without lr; a body */
 	uint32_t rseq, rseq_tag;
 	uint64_t first_us;
 	struct lint_sdp *offer; /* of the request; owned */
 };
 
-struct lint_side {       /* one end that sends requests in a call, on one hop */
-	uint32_t key;    /* address and tag */
-	uint32_t cseq;   /* highest */
-	uint64_t at_us;  /* when that was */
+struct lint_side {      /* one end that sends requests in a call, on one hop */
+	uint32_t key;   /* address and tag */
+	uint32_t cseq;  /* highest */
+	uint64_t at_us; /* when that was */
 	uint32_t nonce, nc, nc_cseq, response;
 	uint32_t route[MAX_ROUTES]; /* its route set */
 	uint8_t n_route;
@@ -116,8 +116,8 @@ struct lint_at {
 	struct lint *l;
 	const struct trk_packet *p;
 	const struct sip_msg *m;
-	struct lint_call *c;   /* NULL: no Call-ID, or no memory */
-	struct lint_tsx *tsx;  /* responses: the request on this hop, if it was seen */
+	struct lint_call *c;  /* NULL: no Call-ID, or no memory */
+	struct lint_tsx *tsx; /* responses: the request on this hop, if it was seen */
 	struct lint_peer *author, *sender;
 	bool is_shown;
 	bool is_passed; /* seen before on another hop: its author has been judged */

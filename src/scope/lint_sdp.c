@@ -80,7 +80,8 @@ static void check_media(struct lint_at *a, const struct sdp *s)
 	}
 }
 
-/* --- versions ------------------------------------------------------------------------------------- */
+/* --- versions
+ * ------------------------------------------------------------------------------------- */
 
 /* The description without its o= line. */
 static uint32_t body_hash(const struct sdp *s)
@@ -100,7 +101,7 @@ static void check_version(struct lint_at *a, const struct sdp *s)
 	if (!s->origin.user.p || !s->origin.id || !s->origin.version || a->is_forwarded)
 		return;
 	uint32_t part[4] = {lint_hash(s->origin.user), lint_hash(s->origin.id_text),
-			    lint_hash(s->origin.host), lint_addr_hash(&a->p->from, false)};
+			    lint_hash(s->origin.host), a->from};
 	struct lint_origin now = {.key = lint_hash(str_of((const char *)part, sizeof part)),
 				  .body = body_hash(s),
 				  .version = s->origin.version};
@@ -141,7 +142,8 @@ void lint_check_sdp(struct lint_at *a)
 		check_version(a, a->sdp);
 }
 
-/* --- offers ------------------------------------------------------------------------------------------ */
+/* --- offers
+ * ------------------------------------------------------------------------------------------ */
 
 static void media_of(const struct sdp *s, unsigned i, struct lint_media *out)
 {
@@ -160,8 +162,9 @@ static void media_of(const struct sdp *s, unsigned i, struct lint_media *out)
 		struct buf b;
 		buf_init_fixed(&b, name, sizeof name);
 		for (size_t k = 0; k < f.name.n && k < 32; k++)
-			buf_chr(&b, (char)(f.name.p[k] >= 'A' && f.name.p[k] <= 'Z' ? f.name.p[k] | 32
-										    : f.name.p[k]));
+			buf_chr(&b,
+				(char)(f.name.p[k] >= 'A' && f.name.p[k] <= 'Z' ? f.name.p[k] | 32
+										: f.name.p[k]));
 		uint32_t codec = lint_hash(buf_view(&b)) ^ f.clock;
 		out->fmts[out->n_fmts++] = (struct lint_fmt){f.pt, codec};
 	}

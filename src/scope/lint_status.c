@@ -149,7 +149,8 @@ void lint_check_response(struct lint_at *a)
 		need(a, LINT_CONTACT_1XX, has(a, SIP_HDR_CONTACT));
 }
 
-/* --- events and transfer ----------------------------------------------------------------------- */
+/* --- events and transfer -----------------------------------------------------------------------
+ */
 
 static void check_refer_body(struct lint_at *a)
 {
@@ -187,8 +188,8 @@ void lint_check_events(struct lint_at *a)
 {
 	if (!a->m->is_request)
 		return;
-	bool needs_event = a->method == SIP_SUBSCRIBE || a->method == SIP_NOTIFY ||
-			   a->method == SIP_PUBLISH;
+	bool needs_event =
+		a->method == SIP_SUBSCRIBE || a->method == SIP_NOTIFY || a->method == SIP_PUBLISH;
 	if (needs_event && !has(a, SIP_HDR_EVENT))
 		lint_hit(a, LINT_EVENT_MISSING, STR_NONE);
 	if (a->method == SIP_SUBSCRIBE)
@@ -199,7 +200,8 @@ void lint_check_events(struct lint_at *a)
 		lint_hit(a, LINT_REFER_TO, lint_at_hdr(a, SIP_HDR_REFER_TO));
 }
 
-/* --- reliable provisional responses, session timers -------------------------------------------- */
+/* --- reliable provisional responses, session timers --------------------------------------------
+ */
 
 static void check_reliable(struct lint_at *a)
 {
@@ -250,8 +252,7 @@ void lint_check_timers(struct lint_at *a)
 	} else if (a->is_2xx) {
 		if (!se.has_refresher)
 			lint_hit(a, LINT_SE_REFRESHER, v);
-		else if (se.is_uac_refresher &&
-			 !sip_has_token(m, SIP_HDR_REQUIRE, STR("timer")))
+		else if (se.is_uac_refresher && !sip_has_token(m, SIP_HDR_REQUIRE, STR("timer")))
 			lint_hit(a, LINT_SE_REQUIRE, v);
 		if (a->tsx && a->tsx->session_expires && se.seconds > a->tsx->session_expires)
 			lint_hit_fmt(a, LINT_SE_LONGER, v, "%u s were asked for",

@@ -1,11 +1,13 @@
-/* Transactions on one hop: what a response copies from its request, what ACK and CANCEL copy from the
- * INVITE, branches, resending.
+/* Transactions on one hop: what a response copies from its request, what ACK and CANCEL copy from
+ * the INVITE, branches, resending.
  *
- * The last requests of a call are remembered (struct lint_tsx), texts as hashes. A response finds its
- * request by branch and method: a branch names one hop, so the comparison is between two messages
- * that passed the same wire. Where a client used a branch twice nothing is compared any more.
+ * The last requests of a call are remembered (struct lint_tsx), texts as hashes. A response finds
+ * its request by branch and method: a branch names one hop, so the comparison is between two
+ * messages that passed the same wire. Where a client used a branch twice nothing is compared any
+ * more.
  *
- * Lost packets make intervals longer, never shorter or equal: only too short or even ones are faults.
+ * Lost packets make intervals longer, never shorter or equal: only too short or even ones are
+ * faults.
  *
  * [RFC3261 8.1.1.7, 8.2.6, 9.1, 16.6, 17.1.1, 18.2.1] [RFC3262 3] [RFC3581 4]
  */
@@ -15,12 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EARLY_US  400'000u   /* T1 is 500 ms; leave room for a clock that is off */
-#define T2_NEAR   3'500'000u /* at T2, 4 s, intervals of other requests stay even */
+#define EARLY_US 400'000u   /* T1 is 500 ms; leave room for a clock that is off */
+#define T2_NEAR  3'500'000u /* at T2, 4 s, intervals of other requests stay even */
 
 static const struct str cookie = STR_INIT("z9hG4bK");
 
-/* --- hashes ------------------------------------------------------------------------------------- */
+/* --- hashes -------------------------------------------------------------------------------------
+ */
 
 static void put_lower(struct buf *b, struct str s)
 {
@@ -102,7 +105,8 @@ static uint32_t tag_hash(struct str tag)
 	return tag.n ? lint_hash(tag) : 0;
 }
 
-/* --- finding -------------------------------------------------------------------------------------- */
+/* --- finding
+ * -------------------------------------------------------------------------------------- */
 
 struct lint_tsx *lint_tsx_find(struct lint_at *a, uint8_t method, uint32_t branch, bool is_reply)
 {
@@ -130,7 +134,8 @@ struct lint_tsx *lint_invite_of(struct lint_at *a)
 	return found;
 }
 
-/* --- requests ------------------------------------------------------------------------------------- */
+/* --- requests
+ * ------------------------------------------------------------------------------------- */
 
 static void keep_tags(struct lint_at *a, struct lint_tsx *x)
 {
@@ -162,7 +167,8 @@ static void keep_numbers(struct lint_at *a, struct lint_tsx *x)
 	struct str c = lint_at_hdr(a, SIP_HDR_CONTACT), e;
 	if (a->method == SIP_REGISTER && c.n && sip_addr_parse(c, &k) == OK && !k.is_star) {
 		n = x->expires;
-		bool is_set = sip_param(k.params, STR("expires"), &e) && sip_seconds_parse(e, &n) == OK;
+		bool is_set =
+			sip_param(k.params, STR("expires"), &e) && sip_seconds_parse(e, &n) == OK;
 		x->has_contact_expiry = (is_set || x->expires != UINT32_MAX) && n > 0;
 	}
 }
@@ -234,9 +240,8 @@ static void check_cancel(struct lint_at *a)
 		lint_hit_fmt(a, LINT_CANCEL_CSEQ, sip_value(m, SIP_HDR_CSEQ), "the INVITE has %u",
 			     x->cseq);
 	uint32_t routes = sip_has(m, SIP_HDR_ROUTE) ? lint_hash(sip_value(m, SIP_HDR_ROUTE)) : 0;
-	struct str where = x->ruri != lint_hash(m->ruri)	    ? m->ruri
-			   : x->to_uri != uri_of(a, SIP_HDR_TO) ||
-					   x->to_tag != tag_hash(m->to_tag)
+	struct str where = x->ruri != lint_hash(m->ruri) ? m->ruri
+			   : x->to_uri != uri_of(a, SIP_HDR_TO) || x->to_tag != tag_hash(m->to_tag)
 				   ? lint_at_hdr(a, SIP_HDR_TO)
 			   : x->from_tag != tag_hash(m->from_tag) ? lint_at_hdr(a, SIP_HDR_FROM)
 			   : x->routes != routes && x->n_routes
@@ -263,8 +268,8 @@ static void check_forwarding(struct lint_at *a)
 	struct lint_tsx *x = lint_tsx_find(a, a->method, lint_hash(second.branch), true);
 	if (x && x->cseq == m->cseq && x->has_max_forwards && x->to != a->to &&
 	    m->max_forwards >= x->max_forwards)
-		lint_hit_fmt(a, LINT_MF_KEPT, sip_value(m, SIP_HDR_MAX_FORWARDS),
-			     "it came with %u", x->max_forwards);
+		lint_hit_fmt(a, LINT_MF_KEPT, sip_value(m, SIP_HDR_MAX_FORWARDS), "it came with %u",
+			     x->max_forwards);
 }
 
 static void check_reuse(struct lint_at *a, struct lint_tsx *now)
@@ -298,7 +303,8 @@ void lint_check_request(struct lint_at *a)
 		check_reuse(a, x);
 }
 
-/* --- responses -------------------------------------------------------------------------------------- */
+/* --- responses
+ * -------------------------------------------------------------------------------------- */
 
 static void check_copies(struct lint_at *a, const struct lint_tsx *x)
 {
@@ -377,9 +383,9 @@ static void check_tag(struct lint_at *a, struct lint_tsx *x)
 void lint_check_reply(struct lint_at *a)
 {
 	const struct sip_msg *m = a->m;
-	struct lint_tsx *x = m->via_branch.n ? lint_tsx_find(a, a->method, lint_hash(m->via_branch),
-							     true)
-					     : NULL;
+	struct lint_tsx *x = m->via_branch.n
+				     ? lint_tsx_find(a, a->method, lint_hash(m->via_branch), true)
+				     : NULL;
 	if (!x || x->is_reused)
 		return;
 	a->tsx = x;
@@ -398,7 +404,8 @@ void lint_check_reply(struct lint_at *a)
 	}
 }
 
-/* --- ACK ---------------------------------------------------------------------------------------------- */
+/* --- ACK
+ * ---------------------------------------------------------------------------------------------- */
 
 static void check_failure_ack(struct lint_at *a, const struct lint_tsx *x)
 {

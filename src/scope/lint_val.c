@@ -13,7 +13,8 @@
 
 #include <string.h>
 
-/* --- URIs --------------------------------------------------------------------------------------- */
+/* --- URIs ---------------------------------------------------------------------------------------
+ */
 
 static void check_uri(struct lint_at *a, const struct sip_uri *u)
 {
@@ -61,7 +62,8 @@ static bool check_addr(struct lint_at *a, struct str v, enum lint_rule bad, stru
 	}
 	if (k->is_star)
 		return true;
-	if (!k->has_brackets && ((k->uri_err == OK && k->uri.headers.n) || has_uri_params(k->params)))
+	if (!k->has_brackets &&
+	    ((k->uri_err == OK && k->uri.headers.n) || has_uri_params(k->params)))
 		lint_hit(a, LINT_URI_UNBRACKETED, v);
 	if (k->params.n && has_twice(k->params))
 		lint_hit(a, LINT_PARAM_TWICE, v);
@@ -115,8 +117,11 @@ static void check_route(struct lint_at *a, struct str v)
 
 static void check_via(struct lint_at *a, struct str v)
 {
-	static const char *const names[] = {[TRK_UDP] = "UDP", [TRK_TCP] = "TCP",
-					    [TRK_TLS] = "TCP", [TRK_WS] = "WS", [TRK_WSS] = "WS"};
+	static const char *const names[] = {[TRK_UDP] = "UDP",
+					    [TRK_TCP] = "TCP",
+					    [TRK_TLS] = "TCP",
+					    [TRK_WS] = "WS",
+					    [TRK_WSS] = "WS"};
 	struct sip_via via;
 	if (!a->m->is_request)
 		return;
@@ -126,7 +131,7 @@ static void check_via(struct lint_at *a, struct str v)
 	}
 	if (v.p != a->m->via.p)
 		return;
-	if (!str_ieq(via.proto, STR("SIP/2.0")))
+	if (!str_istarts(via.proto, STR("SIP")) || !str_ends(via.proto, STR("2.0")))
 		lint_hit(a, LINT_VIA_PROTOCOL, v);
 	if (has_twice(via.params))
 		lint_hit(a, LINT_PARAM_TWICE, v);
@@ -138,7 +143,8 @@ static void check_via(struct lint_at *a, struct str v)
 			     STR_ARG(trk_transport_name(a->p->transport)));
 }
 
-/* --- other values -------------------------------------------------------------------------------- */
+/* --- other values --------------------------------------------------------------------------------
+ */
 
 static void check_seconds(struct lint_at *a, struct str v)
 {
@@ -282,7 +288,8 @@ static void check_session_id(struct lint_at *a, struct str v)
 		lint_hit(a, LINT_SESSION_ID_BAD, v);
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table -----------------------------------------------------------------------------------
+ */
 
 typedef void check_fn(struct lint_at *a, struct str value);
 static check_fn *const checks[SIP_HDR__N] = {

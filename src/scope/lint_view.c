@@ -145,7 +145,8 @@ void lint_put_text(struct buf *b, const struct lint *l, const struct lint_look *
 	}
 }
 
-/* --- JSON --------------------------------------------------------------------------------------- */
+/* --- JSON ---------------------------------------------------------------------------------------
+ */
 
 static void json_who(struct buf *b, const struct lint_peer *p)
 {
