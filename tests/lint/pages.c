@@ -1,10 +1,11 @@
-/* The lint's pages: each rule of scope/lint.def is shown to fire, and shown not to fire on a message
- * that comes near and is right. TAP, one test per page, and a last one that every rule has both.
+/* The lint's pages: each rule of scope/lint.def is shown to fire, and shown not to fire on a
+ * message that comes near and is right. TAP, one test per page, and a last one that every rule has
+ * both.
  *
  *   pages FOLDER
  *
- * messages.md holds the messages to start from, as ```base NAME blocks. A page is prose and cases; a
- * case is one or several ```sip blocks and a ```findings block that ends it.
+ * messages.md holds the messages to start from, as ```base NAME blocks. A page is prose and cases;
+ * a case is one or several ```sip blocks and a ```findings block that ends it.
  *
  *   ```sip A>B 0.5 invite [tcp|ws|cut|NAME=N]
  *
@@ -12,8 +13,8 @@
  * lines of the block: "= line" replaces the start line; "Name: value" replaces all headers of that
  * name, or is added at the end; "Name: -" takes them out; "+ line" adds a line as it is. After an
  * empty line follows another body; a body "-" is none. Content-Length is worked out unless a line
- * says it. \xHH is a byte, and a backslash at the end of a line keeps its CRLF out. Base `raw` is an
- * empty message: all lines follow. `cut`: the capture does not hold all of it; `id=N`: the IP
+ * says it. \xHH is a byte, and a backslash at the end of a line keeps its CRLF out. Base `raw` is
+ * an empty message: all lines follow. `cut`: the capture does not hold all of it; `id=N`: the IP
  * identification.
  *
  * The findings block lists "FRAME code" for all that must be found, nothing else may be, and
@@ -53,7 +54,8 @@ static void free_file(struct str s)
 	free((char *)(uintptr_t)s.p);
 }
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages ------------------------------------------------------------------------------------
+ */
 
 static struct str take_block(struct str *page)
 {
@@ -176,8 +178,8 @@ static void make(struct buf *out, struct str base, struct str edits, bool is_raw
 		d.body = str_eq(body, STR("-\n")) ? STR_NONE : body;
 	while (more.n) {
 		struct str line = str_cut(more, '\n', &more);
-		has_length |= str_istarts(line, STR("Content-Length:")) ||
-			      str_starts(line, STR("+ l:"));
+		has_length |=
+			str_istarts(line, STR("Content-Length:")) || str_starts(line, STR("+ l:"));
 		edit(&d, line);
 	}
 	struct buf b;
@@ -195,7 +197,8 @@ static void make(struct buf *out, struct str base, struct str edits, bool is_raw
 	buf_fini(&b);
 }
 
-/* --- cases ---------------------------------------------------------------------------------------- */
+/* --- cases
+ * ---------------------------------------------------------------------------------------- */
 
 static struct addr host(char letter)
 {
