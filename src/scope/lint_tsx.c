@@ -173,6 +173,19 @@ static void keep_numbers(struct lint_at *a, struct lint_tsx *x)
 	}
 }
 
+/* A name, or another address than the source. But behind a NAT the server sees another source than
+ * we do, perhaps just the one that a clever client has put into its Via. [RFC3261 18.2.1] */
+static bool needs_received(const struct lint_at *a, struct str host)
+{
+	const struct addr *from = &a->p->from;
+	struct addr sent_by = {0};
+	if (!addr_parse(host, 0, &sent_by))
+		return true;
+	bool is_shared =
+		from->family == ADDR_V4 && from->ip[0] == 100 && (from->ip[1] & 0xc0) == 64;
+	return !addr_ip_eq(&sent_by, from) && !addr_is_private(from) && !is_shared;
+}
+
 static struct lint_tsx *tsx_new(struct lint_at *a)
 {
 	const struct sip_msg *m = a->m;
@@ -201,9 +214,7 @@ static struct lint_tsx *tsx_new(struct lint_at *a)
 			       .ruri = lint_hash(m->ruri),
 			       .first_us = a->p->at_us};
 	x->vias = via_hash(a, &top, &second);
-	struct addr sent_by = {0};
-	bool is_ip = top.branch.p && addr_parse(top.host, 0, &sent_by);
-	x->needs_received = top.branch.p && (!is_ip || !addr_ip_eq(&sent_by, &a->p->from));
+	x->needs_received = top.branch.p && needs_received(a, top.host);
 	uint32_t uris[MAX_ROUTES];
 	unsigned n = lint_uris(a, SIP_HDR_ROUTE, uris, NULL);
 	x->n_routes = (uint8_t)(n < 255 ? n : 255);
