@@ -131,10 +131,17 @@ static void check_allow(struct lint_at *a)
 {
 	static const struct str must[] = {STR_INIT("INVITE"), STR_INIT("ACK"), STR_INIT("BYE"),
 					  STR_INIT("CANCEL")};
+	struct sip_iter it = {0, 0};
+	struct str v;
+	unsigned missing = (1u << ARRAY_LEN(must)) - 1;
 	if (!sip_has(a->m, SIP_HDR_ALLOW))
 		return;
+	while (sip_each(a->m, SIP_HDR_ALLOW, &it, &v))
+		for (unsigned i = 0; i < ARRAY_LEN(must); i++)
+			if (str_ieq(v, must[i]))
+				missing &= ~(1u << i);
 	for (unsigned i = 0; i < ARRAY_LEN(must); i++)
-		if (!sip_has_token(a->m, SIP_HDR_ALLOW, must[i]))
+		if (missing & 1u << i)
 			lint_hit_fmt(a, LINT_ALLOW_PART, sip_value(a->m, SIP_HDR_ALLOW),
 				     STR_FMT " is missing", STR_ARG(must[i]));
 }
@@ -142,7 +149,7 @@ static void check_allow(struct lint_at *a)
 static void check_invite(struct lint_at *a)
 {
 	const struct sip_msg *m = a->m;
-	if (!m->is_request && !a->is_2xx)
+	if (a->is_passed || (!m->is_request && !a->is_2xx))
 		return;
 	check_allow(a);
 	if (!m->is_request || m->to_tag.n)

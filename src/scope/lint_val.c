@@ -354,22 +354,30 @@ static void check_identities(struct lint_at *a)
 		lint_hit(a, LINT_PAI_MANY, sip_value(a->m, SIP_HDR_P_ASSERTED_IDENTITY));
 }
 
+static void check_header(struct lint_at *a, enum sip_hdr_id id)
+{
+	struct sip_iter it = {0, 0};
+	struct str v;
+	if (!(sip_hdr_flags(id) & SIP_HF_LIST)) {
+		checks[id](a, sip_value(a->m, id));
+		return;
+	}
+	while (sip_each(a->m, id, &it, &v))
+		checks[id](a, v);
+}
+
 void lint_check_values(struct lint_at *a)
 {
 	const struct sip_msg *m = a->m;
 	struct sip_uri u;
-	for (unsigned id = 1; id < SIP_HDR__N; id++) {
-		if (m->first[id] == SIP_ROW_NONE || !checks[id])
-			continue;
-		struct sip_iter it = {0, 0};
-		struct str v;
-		if (!(sip_hdr_flags((enum sip_hdr_id)id) & SIP_HF_LIST)) {
-			checks[id](a, sip_value(m, (enum sip_hdr_id)id));
-			continue;
-		}
-		while (sip_each(m, (enum sip_hdr_id)id, &it, &v))
-			checks[id](a, v);
+	for (unsigned i = 0; i < m->n_rows; i++) {
+		enum sip_hdr_id id = (enum sip_hdr_id)sip_row(m, i)->id;
+		/* what is passed on has been read; only its new Via is the sender's */
+		if (m->first[id] == i && checks[id] && (!a->is_passed || id == SIP_HDR_VIA))
+			check_header(a, id);
 	}
+	if (a->is_passed)
+		return;
 	if (sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
 		check_identities(a);
 	if (m->is_request && sip_uri_parse(m->ruri, &u) == OK)
