@@ -226,14 +226,18 @@ static void scope_fini(struct scope *s)
 	flt_free(s->flt);
 	free(s->items);
 	free(s->temp_path);
+	lint_free(s->lint);
 	vrd_fini(&s->verdict);
 	buf_fini(&s->out);
 }
 
 static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 {
-	if (s->lists_fields) {
-		flt_fields_put(&s->out);
+	if (s->lists_fields || s->lists_rules) {
+		if (s->lists_fields)
+			flt_fields_put(&s->out);
+		else
+			lint_put_rules(&s->out, s->is_json);
 		scope_flush(s);
 		return EXIT_DONE;
 	}
@@ -278,6 +282,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --call 3 --audio call.wav\n"
 			       "  rung scope -r lab.pcap --streams --detail\n"
 			       "  rung scope -r monday.pcap --compare 3 --with today.pcap 7\n"
+			       "  rung scope -r lab.pcap --lint -Y 'ip.src == 192.0.2.21'\n"
 			       "  rung scope -r lab.pcap -Y 'sip.Status-Code >= 400' -T fields -e "
 			       "frame.number -e sip.Call-ID\n";
 

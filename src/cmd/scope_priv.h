@@ -9,6 +9,7 @@
 #include "scope/cap_live.h"
 #include "scope/flt.h"
 #include "scope/lad.h"
+#include "scope/lint.h"
 #include "scope/trk_join.h"
 #include "scope/view.h"
 
@@ -49,11 +50,11 @@ struct scope {
 	struct scope_out to;
 	struct opt_list field_names, field_settings;
 	bool views[V__N];
-	bool is_json, is_ascii, is_leg, lists_fields, no_colour;
+	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp, *out_path, *audio;
-	bool is_detailed; /* --detail: of streams */
+	bool is_detailed;                    /* --detail: of streams */
 	const char *compare, *second, *with; /* two calls; the capture of the second, or NULL */
 
 	enum view view;
@@ -79,6 +80,7 @@ struct scope {
 	size_t n_items, items_cap;
 	uint32_t n_shown; /* calls so far */
 	struct vrd verdict;
+	struct lint *lint; /* --lint: made with the first frame */
 	struct buf out;
 	FILE *sink;      /* where `out` goes: stdout, or what will be out_path */
 	char *temp_path; /* ... until then; NULL: stdout */

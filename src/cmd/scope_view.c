@@ -246,6 +246,26 @@ static void sum_up_stats(struct scope *s)
 	view_stats(&s->out, s->trk, &s->view_opts);
 }
 
+/* Dialogs need all of their messages, also those that the filter leaves out. */
+static void on_lint_frame(struct scope *s, const struct cap_frame *fr)
+{
+	bool is_shown = fr->n_msgs && (!s->flt || flt_match(s->flt, fr));
+	if (!s->lint)
+		s->lint = lint_new(&(struct lint_cfg){0});
+	for (size_t i = 0; i < fr->n_msgs; i++)
+		if (!s->lint || lint_message(s->lint, &fr->msgs[i].pkt, is_shown) == ERR_NOMEM)
+			s->out.err = ERR_NOMEM;
+}
+
+static void sum_up_lint(struct scope *s)
+{
+	struct lint_look look = {s->lad_opts.is_ascii, s->lad_opts.is_colour};
+	if (s->lint && s->view_opts.is_json)
+		lint_put_json(&s->out, s->lint);
+	else if (s->lint)
+		lint_put_text(&s->out, s->lint, &look);
+}
+
 /* --- the views -------------------------------------------------------------------------------- */
 
 #define AS(format) (1u << F_##format)
@@ -261,26 +281,31 @@ static const struct {
 	void (*sum_up)(struct scope *s); /* after the last frame; may be NULL */
 	call_fn *on_ended;               /* of a view that sums up: what it shows of a call, live */
 	bool is_whole;                   /* one picture for all legs of a call */
+	bool sees_all;                   /* on_frame gets those too that do not fit */
 	unsigned formats;                /* in which it can be shown, besides text */
 } views[V__N] = {
 	[V_MESSAGES] = {.on_frame = on_message_frame, .formats = AS(JSON) | AS(FIELDS)},
-	[V_CALLS] = {						 on_call_frame,                     is_call,                        list_call, list_head, .formats = AS(JSON) | AS(CSV)},
-	[V_REGISTRATIONS] = {					on_call_frame,                            is_registration,                                                list_call, list_head,
+	[V_CALLS] = {			      on_call_frame,						is_call,                                          list_call, list_head, .formats = AS(JSON) | AS(CSV)},
+	[V_REGISTRATIONS] = { on_call_frame,							     is_registration,                        list_call, list_head,
                         .formats = AS(JSON) | AS(CSV)},
-	[V_LADDER] = {              on_call_frame,                   .on_call = draw_call,                                  .is_whole = true,
+	[V_LADDER] = {                     on_call_frame,															       .on_call = draw_call,             .is_whole = true,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID) | AS(HTML)},
-	[V_FLOW] = {										  on_flow_frame,.sum_up = sum_up_flow,
+	[V_FLOW] = {on_flow_frame,												      .sum_up = sum_up_flow,
 			.formats = AS(JSON) | AS(SVG) | AS(MERMAID)},
-	[V_STREAMS] = {							   on_call_frame,                .on_ended = list_streams,                                      .head = stream_head,
+	[V_STREAMS] = {						   on_call_frame,													       .on_ended = list_streams,              .head = stream_head,
 			.sum_up = sum_up_streams, .formats = AS(JSON)},
-	[V_STATS] = {								      on_call_frame,                .sum_up = sum_up_stats,         .formats = AS(JSON)},
-	[V_WHY] = {on_call_frame,         .on_call = explain_call,                                         .formats = AS(JSON)},
+	[V_STATS] = {								      on_call_frame,													       .sum_up = sum_up_stats,           .formats = AS(JSON)},
+	[V_WHY] = {on_call_frame,.on_call = explain_call,              .formats = AS(JSON)},
+	[V_LINT] = {			      .on_frame = on_lint_frame,
+			.sum_up = sum_up_lint,
+			.sees_all = true,
+			.formats = AS(JSON)},
 };
 #undef AS
 
 bool scope_view_needs_trk(enum view v)
 {
-	return v != V_MESSAGES;
+	return v != V_MESSAGES && v != V_LINT;
 }
 
 bool scope_view_is_of_calls(enum view v)
@@ -309,7 +334,7 @@ void scope_at_start(struct scope *s)
 void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 {
 	bool fits = !s->flt || flt_match(s->flt, fr);
-	if (fits)
+	if (fits || views[s->view].sees_all)
 		views[s->view].on_frame(s, fr);
 	if (s->writer)
 		scope_write_frame(s, fr, fits);

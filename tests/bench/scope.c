@@ -1,10 +1,12 @@
 /* What the live scope costs the exchange's scope thread: each message of a loaded exchange is
  * indexed, tracked, and at the end of its call judged. 14 messages make a proxied call, 4 a
  * registration with digest; 2,000 calls are open at once, as at 500 calls/s of 4 s. And what a
- * media packet of a capture costs, at 40 and at 2,000 streams. */
+ * media packet of a capture costs, at 40 and at 2,000 streams; and what the lint costs for each
+ * message of those calls. */
 
 #include "base/assert.h"
 #include "bench.h"
+#include "scope/lint.h"
 #include "scope/trk.h"
 #include "scope/vrd.h"
 
@@ -67,6 +69,7 @@ struct text {
 
 struct tracking {
 	struct trk *t;
+	struct lint *l; /* instead of t */
 	const struct text *texts;
 	unsigned n_steps, n_open;
 	uint64_t now_us, first; /* number of the oldest open call */
@@ -112,7 +115,7 @@ static void one_message(struct tracking *k, uint64_t call, unsigned step)
 			       .from = x.from,
 			       .to = x.to,
 			       .bytes = str_of(x.bytes, x.n)};
-	enum err e = trk_message(k->t, &p, NULL);
+	enum err e = k->l ? lint_message(k->l, &p, true) : trk_message(k->t, &p, NULL);
 	ASSERT(e == OK);
 }
 
@@ -160,6 +163,22 @@ static void bench_track(const char *name, const struct step *steps, unsigned n_s
 		.name = name, .fn = track, .arg = &k, .budget_ns = budget, .ops = 1});
 	bench_note("  calls in memory", "", trk_n_live(k.t), 0);
 	trk_free(k.t);
+	free(k.at);
+}
+
+static void bench_lint(const char *name, const struct step *steps, unsigned n_steps, double budget)
+{
+	static struct text texts[CALL_STEPS];
+	struct tracking k = {.texts = texts, .n_steps = n_steps, .n_open = OPEN_CALLS, .first = 1};
+	k.l = lint_new(&(struct lint_cfg){0});
+	k.at = calloc(OPEN_CALLS, sizeof(*k.at));
+	ASSERT(k.l && k.at);
+	k.now_us = 1'700'000'000'000'000;
+	for (unsigned i = 0; i < n_steps; i++)
+		compose(&texts[i], &steps[i]);
+	bench_run(&(struct bench){
+		.name = name, .fn = track, .arg = &k, .budget_ns = budget, .ops = 1});
+	lint_free(k.l);
 	free(k.at);
 }
 
@@ -224,6 +243,7 @@ void bench_main(void)
 {
 	bench_track("track: message of a call", call_steps, CALL_STEPS, 1'000);
 	bench_track("track: message of a registration", reg_steps, REG_STEPS, 1'000);
+	bench_lint("lint: message of a call, with its index", call_steps, CALL_STEPS, 2'000);
 	bench_media("media: packet of 40 streams", 40, 80);
 	bench_media("media: packet of 2,000 streams", 2'000, 80);
 }
