@@ -131,7 +131,6 @@ static void on_datagram(struct cap_walk *w)
 		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
 		.is_cut = k->is_cut,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
-		.is_cut = k->is_cut,
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
 			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};

@@ -21,7 +21,6 @@ struct trk_packet {        /* one SIP message as it passed by */
 	enum trk_transport transport;
 	bool is_cut;    /* the capture does not hold all of it */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
-	bool is_cut;    /* the capture does not hold all of it */
 	struct str bytes;
 	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
 	uint64_t file_off;         /* where to read the message again, see TRK_SPOOLED; 0 live */
