@@ -304,10 +304,10 @@ static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
 	struct str msg;
 	switch (cap_ws_next(&d->ws, p, n, &used, &msg)) {
 	case CAP_WS_MESSAGE:
-		if (cap_sip_start(msg.p, msg.n) == CAP_YES)
-			emit(r, msg, TRK_WS);
+		emit(r, cap_sip_start(msg.p, msg.n) == CAP_YES ? msg : STR_NONE, TRK_WS);
 		break;
 	case CAP_WS_SKIP:
+		emit(r, STR_NONE, TRK_WS);
 		break;
 	case CAP_WS_MORE:
 		return false;

@@ -11,7 +11,8 @@ struct cap_seg { /* where bytes came from */
 	uint32_t frame_no;
 	int64_t at_ns;
 };
-/* One message; bytes borrowed. from, to: of the direction it went. */
+/* One message; bytes borrowed. from, to: of the direction it went. Without bytes: a WebSocket frame
+ * that completes no SIP message. */
 typedef void cap_tcp_fn(void *arg, struct str bytes, const struct addr *from, const struct addr *to,
 			enum trk_transport transport, const struct cap_seg *seg);
 

@@ -103,6 +103,8 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 	struct cap_frame *f = &w->frame;
 	if (transport == TRK_WS)
 		f->is_ws = true;
+	if (!bytes.n)
+		return;
 	if (f->is_late) {
 		f->rec.no = seg->frame_no;
 		f->rec.at_ns = seg->at_ns;

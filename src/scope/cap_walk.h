@@ -23,7 +23,7 @@ struct cap_frame {
 	struct trk *trk;     /* the walk's, or NULL */
 	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
 	struct rtp_hdr rtp;  /* media RTP_RTP */
-	bool is_ws;          /* the messages came in WebSocket frames */
+	bool is_ws;          /* WebSocket frames end here, with messages or not */
 	bool is_whole;       /* pkt is a datagram that was put together from fragments */
 	bool is_late;        /* no frame of its own: messages found behind a gap at the end */
 	int64_t first_ns;    /* time of the first frame */
