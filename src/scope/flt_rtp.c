@@ -100,7 +100,7 @@ unsigned flt_get_rtp_ext(const struct flt_field *f, const struct cap_frame *fr, 
 			break;
 		unsigned id = is_short ? p[0] >> 4 : p[0];
 		unsigned n = is_short ? (p[0] & 15u) + 1 : p[1];
-		if ((is_short && id == 15) || end - p < (ptrdiff_t)(n_hdr + n))
+		if ((is_short && id == 15) || (size_t)(end - p) < n_hdr + n)
 			break;
 		if (f->arg == RX_ID)
 			put_u(&o, id);
