@@ -17,7 +17,8 @@ struct cap_seg { /* where bytes came from */
 	uint32_t first_no; /* of a message: the frame where it begins */
 	bool is_hep;       /* of a message: an agent of Homer sent it, and told the addresses */
 };
-/* One message; bytes borrowed. from, to: of the direction it went. */
+/* One message; bytes borrowed. from, to: of the direction it went. Without bytes: a WebSocket frame
+ * that completes no SIP message. */
 typedef void cap_tcp_fn(void *arg, struct str bytes, const struct addr *from, const struct addr *to,
 			enum trk_transport transport, const struct cap_seg *seg);
 

@@ -8,7 +8,7 @@
  *
  * Invariants: by_no[n] is the call number n or NULL; its strings live in the arena.
  */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/arena.h"
 #include "scope/trk.h"

@@ -9,6 +9,7 @@
  * several pieces, `&` over bytes; the recursion is as deep as the parser allowed; a pattern may
  * take a bounded number of steps.
  */
+#include "base/assert.h"
 #include "scope/flt_priv.h"
 
 #include <string.h>
@@ -50,6 +51,7 @@ static bool locate(const struct flt_span *s, size_t n, size_t *at, size_t *len)
 static bool slice(struct flt *f, const struct flt_span *spans, struct str s, struct str *out)
 {
 	size_t at = 0, len = 0, total = 0;
+	ASSERT(spans); /* the lexer gives one at least */
 	for (const struct flt_span *p = spans; p; p = p->next) {
 		if (!locate(p, s.n, &at, &len))
 			return false;

@@ -13,7 +13,7 @@
  * checked first, 8 SDP, 9 a call.
  */
 #include "base/assert.h"
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 #include "scope/flt_priv.h"
 #include "sip/tables.h"
 

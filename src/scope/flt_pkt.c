@@ -419,9 +419,10 @@ unsigned flt_get_tls(const struct flt_field *f, const struct cap_frame *fr, stru
 unsigned flt_get_ws(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 1};
-	const uint8_t *p = fr->pkt.p, *end = p + fr->pkt.n;
-	if (!fr->is_ws || (fr->tls && f->arg != WS_PROTO)) /* what was in TLS is not kept */
+	if (!fr->is_ws || !fr->pkt.n ||
+	    (fr->tls && f->arg != WS_PROTO)) /* what was in TLS is not kept */
 		return 0;
+	const uint8_t *p = fr->pkt.p, *end = p + fr->pkt.n;
 	if (f->arg == WS_PROTO)
 		put_proto(&o, p, fr->pkt.n, fr->pkt.n);
 	while (f->arg != WS_PROTO && end - p >= 2) {

@@ -5,7 +5,7 @@
  * be in packets of several types: its values are in the order of the packets.
  * [RFC3550 5.1, 6] [RFC4733 2.3] [RFC8285 4] [RFC4585 6]
  */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/assert.h"
 #include "rtp/rtcp.h"
@@ -100,7 +100,7 @@ unsigned flt_get_rtp_ext(const struct flt_field *f, const struct cap_frame *fr, 
 			break;
 		unsigned id = is_short ? p[0] >> 4 : p[0];
 		unsigned n = is_short ? (p[0] & 15u) + 1 : p[1];
-		if ((is_short && id == 15) || end - p < (ptrdiff_t)(n_hdr + n))
+		if ((is_short && id == 15) || (size_t)(end - p) < n_hdr + n)
 			break;
 		if (f->arg == RX_ID)
 			put_u(&o, id);
@@ -333,6 +333,16 @@ static void rtcp_app(const struct flt_field *f, const struct rtcp_pkt *p, struct
 		put_s(o, str_skip(p->body, 8));
 }
 
+/* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
+ * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
+static bool is_encrypted(const struct cap_frame *fr)
+{
+	enum { INDEX = 4, TAG = 10 };
+	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
+		return false;
+	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
+}
+
 unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
@@ -340,7 +350,7 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 	size_t at = 0;
 	if (fr->media != RTP_RTCP)
 		return 0;
-	bool is_secure = fr->trk && trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst);
+	bool is_secure = is_encrypted(fr);
 	while (!rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
 		o.layer++;
 		/* of SRTCP only the first eight bytes can be read [RFC3711 3.4] */

@@ -8,7 +8,7 @@
  * G.711 PCMU"), and so do we; of a=rtpmap and a=fmtp it gives the number. [RFC8866 5] [RFC3551 6]
  * [RFC4568 9.1] [RFC8839 5.1]
  */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/assert.h"
 #include "sip/hdr.h"

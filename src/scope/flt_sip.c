@@ -9,7 +9,7 @@
  *
  * Strings borrow the message. [RFC3261 7, 20, 25]
  */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/assert.h"
 #include "sip/hdr.h"

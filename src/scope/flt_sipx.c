@@ -5,7 +5,7 @@
  * Values are as they are written, quotes included where Wireshark keeps them.
  * [RFC3261 20.7, 20.27, 20.44] [RFC7616] [RFC3326] [RFC7989] [RFC3329] [RFC7315]
  */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/assert.h"
 #include "sip/hdr.h"

@@ -1,6 +1,6 @@
 /* Fields of STUN. It is known by its cookie and its lengths, on any UDP port, so that no tracker is
  * needed. [RFC8489 5, 14] [RFC8445 16.1] */
-#include "scope/flt_get.h"
+#include "scope/flt_args.h"
 
 #include "base/assert.h"
 #include "rtp/stun.h"

@@ -120,6 +120,7 @@ static bool check_call(struct flt_parser *p, struct flt_term *t, const struct fu
 			return false;
 		}
 	}
+	ASSERT(t->a);
 	t->type = type_of_call(f->kind, t->a);
 	return true;
 }

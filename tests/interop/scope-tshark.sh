@@ -32,9 +32,9 @@ command -v tshark >/dev/null || { echo "1..0 # SKIP tshark is not installed"; ex
 mapfile -t differences < <(grep -v -e '^#' -e '^$' "$here/scope-differences.tsv")
 declare -A used=()
 known() { # capture, filter or field: whether a difference is expected
-	local i file what why
+	local i file what
 	for i in "${!differences[@]}"; do
-		IFS=$'\t' read -r file what why <<<"${differences[i]}"
+		IFS=$'\t' read -r file what _ <<<"${differences[i]}"
 		# shellcheck disable=SC2053 # patterns they are
 		if [[ $1 == $file && $2 == $what ]]; then
 			used[$i]=1
