@@ -73,6 +73,9 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 		return opt_usage(spec, "one view at a time");
 	if (s->compare && (n || s->live || s->who || s->sipp))
 		return opt_usage(spec, "--compare goes with a file (-r), and with no view");
+	if (s->anonymizes && (!s->to.path || !s->file || n || s->to.ring.n))
+		return opt_usage(spec,
+				 "--anonymize goes with -r FILE and -w FILE, and with no view");
 	if (s->with && !s->compare)
 		return opt_usage(spec, "--with goes with --compare");
 	if (s->compare) {
@@ -252,6 +255,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = check_ways(s, spec);
 	if (code < 0)
 		code = compile_filter(s);
+	if (code < 0 && s->anonymizes)
+		return scope_anonymize(s);
 	if (code < 0 && s->sipp)
 		return scope_export_sipp(s);
 	if (code < 0 && scope_is_tui(s))
@@ -279,6 +284,7 @@ static const char examples[] = "  rung scope -r lab.pcap -Y 'ip.addr == 192.0.2.
 			       "  rung scope -r lab.pcap --call 3 -o ticket.svg\n"
 			       "  rung scope -r lab.pcap -o ticket.html\n"
 			       "  rung scope -r lab.pcap --call 3 --sipp busy\n"
+			       "  rung scope -r lab.pcap --call 3 -w public.pcapng --anonymize\n"
 			       "  rung scope -r lab.pcap --call 3 --audio call.wav\n"
 			       "  rung scope -r lab.pcap --streams --detail\n"
 			       "  rung scope -r monday.pcap --compare 3 --with today.pcap 7\n"

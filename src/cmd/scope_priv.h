@@ -50,7 +50,7 @@ struct scope {
 	struct scope_out to;
 	struct opt_list field_names, field_settings;
 	bool views[V__N];
-	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour;
+	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour, anonymizes;
 	uint32_t width;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp, *out_path, *audio;
@@ -172,5 +172,8 @@ void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits);
 void scope_write_idle(struct scope *s); /* nothing comes: what was written may be read */
 int scope_write_end(struct scope *s);
 void scope_write_free(struct scope *s);
+/* scope_anonymize.c: -w with --anonymize; the exit code */
+int scope_anonymize(struct scope *s);
+
 /* scope_compare.c: --compare; the exit code */
 int scope_compare(struct scope *s);
