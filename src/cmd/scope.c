@@ -305,7 +305,7 @@ int cmd_scope(int argc, char **argv)
 	};
 	const struct opt_spec spec = {
 		.command = "scope",
-		.words = "[CALL-ID]",
+		.words = "[CALL]",
 		.about = "Reads SIP and its media out of a capture or live from an interface, on "
 			 "any port, over UDP, TCP, "
 			 "WebSocket, and TLS whose secrets are known, also inside tunnels (GRE, "

@@ -228,7 +228,11 @@ static bool mark_whole_calls(void *arg, const struct cap_frame *fr)
 
 int scope_open_book(struct scope *s)
 {
-	struct book_cfg cfg = {.trk.has_media = true, .on_frame = mark_calls, .arg = s};
+	struct book_cfg cfg = {
+		.trk = {.has_media = true, .has_join = !s->is_leg},
+		.on_frame = mark_calls,
+		.arg = s,
+	};
 	int code = scope_open_capture(s);
 	if (code >= 0)
 		return code;

@@ -27,10 +27,27 @@ static bool more(void *arg)
 	return goes_on;
 }
 
-static bool save(void *arg, const char *path, const struct trk_call *const *calls, size_t n,
+/* Of legs that are exported as one call the first one chosen; returns how many are left. */
+static size_t whole_calls(const struct trk_call **whole, const struct trk_call *const *calls,
+			  size_t n)
+{
+	size_t n_whole = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+		while (k < n_whole && trk_join_first(whole[k]) != trk_join_first(calls[i]))
+			k++;
+		if (k == n_whole)
+			whole[n_whole++] = calls[i];
+	}
+	return n_whole;
+}
+
+static bool save(void *arg, const char *path, const struct trk_call *const *chosen, size_t n_chosen,
 		 struct buf *why)
 {
 	struct scope *s = arg;
+	const struct trk_call *calls[TUI_MAX_CHOSEN];
+	size_t n = whole_calls(calls, chosen, n_chosen);
 	s->format = scope_format_of_path(path);
 	if (s->format == F__N || !scope_view_has(V_LADDER, s->format)) {
 		buf_fmt(why, "%s: its end must say what it shall be: .txt .json .svg .mmd .html",

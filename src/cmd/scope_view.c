@@ -126,13 +126,21 @@ static void too_many_calls(const struct scope *s, struct trk *t, bool any_kind)
 	fprintf(stderr, n == 20 ? " ... (`--calls` lists them)\n" : " (`--calls` lists them)\n");
 }
 
+/* Legs of one call, in a view that shows them as one. */
+static bool is_drawn_with(const struct scope *s, const struct trk_call *c,
+			  const struct trk_call *other)
+{
+	return other && s->view == V_LADDER && trk_join_first(c) == trk_join_first(other);
+}
+
 struct trk_call *scope_the_call(struct scope *s, struct trk *t)
 {
 	struct trk_call *found[2] = {NULL, NULL}; /* of any kind; a call */
 	unsigned n[2] = {0, 0};
 	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
 		for (int is_call = 0; is_call < 2; is_call++)
-			if (scope_is_chosen(s, c) && (!is_call || c->kind == TRK_CALL)) {
+			if (scope_is_chosen(s, c) && (!is_call || c->kind == TRK_CALL) &&
+			    !is_drawn_with(s, c, found[is_call])) {
 				found[is_call] = c;
 				n[is_call]++;
 			}

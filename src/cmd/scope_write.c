@@ -24,8 +24,14 @@ struct scope_writer {
 	struct cap_hep_out *hep;
 	struct cap_dep *dep;
 	bool is_two_pass, has_failed;
-	uint8_t *marks; /* two passes: bit n: frame n is written */
-	size_t n_marks; /* bytes */
+	uint8_t *marks;               /* two passes: bit n: frame n is written */
+	size_t n_marks;               /* bytes */
+	struct remark {               /* what the verdict says of a frame */
+		uint32_t frame_no, n; /* n: of text */
+		size_t at;
+	} * remarks; /* by frame */
+	size_t n_remarks, remarks_cap;
+	struct buf remark_text;
 };
 
 static void fail(struct scope *s, const char *what, struct buf *why)
@@ -137,12 +143,12 @@ static void mark(struct scope *s, uint32_t no)
 	w->marks[at] |= (uint8_t)(1 << no % 8);
 }
 
-static void write_rec(struct scope *s, const struct cap_rec *r)
+static void write_rec(struct scope *s, const struct cap_rec *r, struct str comment)
 {
 	struct scope_writer *w = s->writer;
 	struct buf why;
 	buf_init(&why);
-	if (!w->has_failed && cap_ring_rec(w->ring, r, STR_NONE, &why))
+	if (!w->has_failed && cap_ring_rec(w->ring, r, comment, &why))
 		fail(s, s->to.path, &why);
 	buf_fini(&why);
 }
@@ -152,7 +158,7 @@ static void take(struct scope *s, const struct cap_rec *r)
 	if (s->writer->is_two_pass)
 		mark(s, r->no);
 	else if (r->p)
-		write_rec(s, r);
+		write_rec(s, r, STR_NONE);
 }
 
 static void take_earlier(void *arg, const struct cap_rec *r)
@@ -204,18 +210,91 @@ void scope_write_idle(struct scope *s)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+/* Remembers a finding for each frame of its evidence. */
+static bool add_remark(struct scope_writer *w, uint32_t frame_no, const struct vrd_finding *f)
+{
+	if (w->n_remarks == w->remarks_cap) {
+		size_t cap = w->remarks_cap ? 2 * w->remarks_cap : 32;
+		struct remark *p = realloc(w->remarks, cap * sizeof *p);
+		if (!p)
+			return false;
+		w->remarks = p;
+		w->remarks_cap = cap;
+	}
+	size_t at = w->remark_text.n;
+	buf_fmt(&w->remark_text, "rung: " STR_FMT " (%s)", STR_ARG(f->text),
+		vrd_code((enum vrd_rule)f->rule));
+	w->remarks[w->n_remarks++] =
+		(struct remark){frame_no, (uint32_t)(w->remark_text.n - at), at};
+	return w->remark_text.err == OK;
+}
+
+static int by_frame(const void *a, const void *b)
+{
+	const struct remark *x = a, *y = b;
+	if (x->frame_no != y->frame_no)
+		return x->frame_no < y->frame_no ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* What the verdict on the call (--call) says, at the frames that prove it. */
+static void judge_call(struct scope *s)
+{
+	struct scope_writer *w = s->writer;
+	bool ok = true;
+	for (struct trk_call *c = s->who ? trk_first(s->trk) : NULL; c; c = c->next_no) {
+		if (!scope_is_named(s, c) || vrd_judge(&s->verdict, s->trk, c))
+			continue;
+		for (unsigned i = 0; i < s->verdict.n; i++)
+			for (unsigned k = 0; k < s->verdict.f[i].n_evidence; k++) {
+				const struct trk_ev *e =
+					trk_ev(s->trk, s->verdict.f[i].evidence[k]);
+				ok = ok && e && add_remark(w, e->frame_no, &s->verdict.f[i]);
+			}
+	}
+	if (ok && w->n_remarks)
+		qsort(w->remarks, w->n_remarks, sizeof *w->remarks, by_frame);
+	else
+		w->n_remarks = 0;
+}
+
+/* The remarks on a frame, a line each, behind what others wrote to it; *at goes along with the
+ * frames. */
+static struct str remarks_on(struct scope_writer *w, const struct cap_rec *r, size_t *at,
+			     struct buf *mem)
+{
+	buf_clear(mem);
+	while (*at < w->n_remarks && w->remarks[*at].frame_no < r->no)
+		++*at;
+	for (; *at < w->n_remarks && w->remarks[*at].frame_no == r->no; ++*at) {
+		if (!mem->n && r->comment.n) {
+			buf_str(mem, r->comment);
+			buf_chr(mem, '\n');
+		}
+		if (mem->n && mem->p[mem->n - 1] != '\n')
+			buf_chr(mem, '\n');
+		buf_put(mem, w->remark_text.p + w->remarks[*at].at, w->remarks[*at].n);
+	}
+	return mem->err ? STR_NONE : buf_view(mem);
+}
+
 static void copy_marked(struct scope *s, struct buf *why)
 {
 	struct scope_writer *w = s->writer;
 	struct cap *again;
 	struct cap_rec r = {0};
+	struct buf text;
+	size_t at = 0;
 	if (cap_again(s->cap, &again, why)) {
 		fail(s, "the capture cannot be read again", why);
 		return;
 	}
+	judge_call(s);
+	buf_init(&text);
 	while (!w->has_failed && r.no / 8 < w->n_marks && cap_next(again, &r))
 		if (r.no / 8 < w->n_marks && w->marks[r.no / 8] & 1 << r.no % 8)
-			write_rec(s, &r);
+			write_rec(s, &r, remarks_on(w, &r, &at, &text));
+	buf_fini(&text);
 	cap_close(again);
 }
 
@@ -266,5 +345,7 @@ void scope_write_free(struct scope *s)
 	cap_hep_close(w->hep);
 	cap_dep_free(w->dep);
 	free(w->marks);
+	free(w->remarks);
+	buf_fini(&w->remark_text);
 	free(w);
 }

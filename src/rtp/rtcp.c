@@ -117,16 +117,23 @@ bool rtcp_sdes_item(const struct rtcp_pkt *p, size_t *at, uint8_t *item, struct 
 
 enum err rtcp_sdes_find(const struct rtcp_pkt *p, uint32_t ssrc, uint8_t item, struct str *out)
 {
-	size_t at = 0;
+	size_t at = 0, item_at;
 	uint32_t whose;
 	uint8_t kind;
 	struct str text;
-	for (unsigned chunk = 0; chunk < p->count && rtcp_sdes_chunk(p, &at, &whose); chunk++)
-		while (rtcp_sdes_item(p, &at, &kind, &text))
+	if (p->type != RTCP_SDES)
+		return ERR_NOTFOUND;
+	for (unsigned chunk = 0; chunk < p->count; chunk++) {
+		if (!rtcp_sdes_chunk(p, &at, &whose))
+			return ERR_SYNTAX;
+		while (item_at = at, rtcp_sdes_item(p, &at, &kind, &text))
 			if (whose == ssrc && kind == item) {
 				*out = text;
 				return OK;
 			}
+		if (item_at < p->body.n && bytes(p->body)[item_at]) /* no end of the chunk */
+			return ERR_SYNTAX;
+	}
 	return ERR_NOTFOUND;
 }
 

@@ -78,7 +78,7 @@ static bool capture_gap(struct judge *j)
 	return false;
 }
 
-unsigned vrd_n_unseen(const struct judge *j)
+static unsigned n_unseen(const struct judge *j)
 {
 	unsigned n_streams = 0, n = 0;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
@@ -91,7 +91,7 @@ unsigned vrd_n_unseen(const struct judge *j)
 
 static bool capture_lost(struct judge *j)
 {
-	unsigned n = vrd_n_unseen(j);
+	unsigned n = n_unseen(j);
 	uint64_t lost = 0;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next)
 		lost += rtp_stats_lost(&s->stats);

@@ -93,12 +93,13 @@ static bool rtp_loss(struct judge *j)
 {
 	const struct trk_stream *worst = NULL;
 	double most = 0.01;
-	bool is_sniffers = vrd_n_unseen(j) > 0;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
-		uint64_t expected = rtp_stats_expected(&s->stats);
-		int64_t lost = (int64_t)rtp_stats_lost(&s->stats) -
-			       (is_sniffers ? (int64_t)trk_gap_lost(j->t, s) : 0);
-		if (s->stats.received < 50 || lost <= 0 || (double)lost / (double)expected < most)
+		struct trk_figures k;
+		uint64_t expected = rtp_stats_expected(&s->stats), lost = rtp_stats_lost(&s->stats);
+		if (s->stats.received < FEW || !lost || (double)lost / (double)expected < most)
+			continue;
+		trk_figures(j->t, s, &k);
+		if (k.is_sniffer_lost) /* how much of it the network lost cannot be told */
 			continue;
 		most = (double)lost / (double)expected;
 		worst = s;
@@ -107,9 +108,8 @@ static bool rtp_loss(struct judge *j)
 	if (!f)
 		return false;
 	vrd_say(j,
-		"of the RTP to the %s %.1f %% was lost before it got here (%lld of %llu packets)",
-		worst->side == TRK_SIDE_CALLER ? "caller" : "callee", most * 100,
-		(long long)(most * (double)rtp_stats_expected(&worst->stats) + 0.5),
+		"of the RTP to the %s %.1f %% was lost before it got here (%llu of %llu packets)",
+		name_of(worst->side), most * 100, (unsigned long long)rtp_stats_lost(&worst->stats),
 		(unsigned long long)rtp_stats_expected(&worst->stats));
 	return true;
 }

@@ -89,7 +89,6 @@ struct tsx *vrd_callers_cancel(struct judge *j); /* of the last attempt, or NULL
 /* vrd_media.c: both sides wanted to send and receive, as far as all their descriptions say. */
 bool vrd_both_ways_agreed(struct judge *j);
 /* vrd_capture.c: RTP packets that the sniffer lost, 0 where it cannot be told. */
-unsigned vrd_n_unseen(const struct judge *j);
 
 /* In the order in which they are told: each list ends with NULL. */
 extern vrd_rule_fn *const vrd_call_outcomes[];

@@ -262,16 +262,14 @@ static size_t chosen(const struct list *l, const struct trk_call **out, size_t m
 	return n;
 }
 
-#define MAX_CHOSEN 64
-
 static void on_save(struct tui *u, struct str path, bool is_taken)
 {
 	struct list *l = list_of(u);
-	const struct trk_call *calls[MAX_CHOSEN];
+	const struct trk_call *calls[TUI_MAX_CHOSEN];
 	char name[512];
 	if (!is_taken || !path.n || !str_copy(name, sizeof name, path))
 		return;
-	size_t n = chosen(l, calls, MAX_CHOSEN);
+	size_t n = chosen(l, calls, TUI_MAX_CHOSEN);
 	struct buf why;
 	buf_init(&why);
 	if (u->o->save(u->o->arg, name, calls, n, &why))
@@ -291,9 +289,9 @@ static void show_verdict(struct tui *u, const struct trk_call *c)
 
 static void show_streams(struct tui *u, const struct list *l)
 {
-	const struct trk_call *calls[MAX_CHOSEN];
+	const struct trk_call *calls[TUI_MAX_CHOSEN];
 	const struct view_opts o = {.is_ascii = u->is_ascii};
-	size_t n = chosen(l, calls, MAX_CHOSEN);
+	size_t n = chosen(l, calls, TUI_MAX_CHOSEN);
 	buf_clear(&u->text);
 	view_stream_head(&u->text, &o);
 	for (size_t i = 0; i < n; i++)
@@ -332,8 +330,8 @@ static void put_raw(struct tui *u, const struct trk_call *c, struct buf *b)
 
 static void show_raw(struct tui *u, const struct list *l)
 {
-	const struct trk_call *calls[MAX_CHOSEN];
-	size_t n = chosen(l, calls, MAX_CHOSEN);
+	const struct trk_call *calls[TUI_MAX_CHOSEN];
+	size_t n = chosen(l, calls, TUI_MAX_CHOSEN);
 	buf_clear(&u->text);
 	for (size_t i = 0; i < n; i++)
 		put_raw(u, calls[i], &u->text);
@@ -372,8 +370,8 @@ static void show_legs(struct tui *u, const struct trk_call *c)
 
 static void show_flow(struct tui *u, const struct list *l)
 {
-	const struct trk_call *calls[MAX_CHOSEN];
-	size_t n = chosen(l, calls, MAX_CHOSEN);
+	const struct trk_call *calls[TUI_MAX_CHOSEN];
+	size_t n = chosen(l, calls, TUI_MAX_CHOSEN);
 	if (n)
 		tui_push(u, flow_new(u, calls, n));
 }

@@ -4,6 +4,8 @@
 
 #include "scope/book.h"
 
+#define TUI_MAX_CHOSEN 64 /* calls that are shown or saved together */
+
 struct tui_opts {
 	const char *title;  /* the capture's name, for the first line */
 	const char *filter; /* to begin with; NULL none. It must compile. */
@@ -11,8 +13,8 @@ struct tui_opts {
 	/* Reads on what has come, without waiting; false at the end. Called between keys. */
 	bool (*more)(void *arg);
 	bool is_live; /* more comes with time: the list follows */
-	/* Writes the calls to a file whose name tells the format, and *why says what went wrong or
-	 * what was written; false: it failed. */
+	/* Writes the calls, at most TUI_MAX_CHOSEN, to a file whose name tells the format, and *why
+	 * says what went wrong or what was written; false: it failed. */
 	bool (*save)(void *arg, const char *path, const struct trk_call *const *calls, size_t n,
 		     struct buf *why);
 	void *arg;

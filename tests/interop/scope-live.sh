@@ -146,6 +146,11 @@ media_too() {
 		[ "$(tshark -r "$work/call.pcapng" -Y 'sip.CSeq.method == "REGISTER"' 2>/dev/null | wc -l)" = 0 ]
 }
 check "a call with its media, and nothing else" media_too
+remarks() {
+	"$RUNG" scope -r "$captures/call-busy-486.pcap" --call 3 -w "$work/busy.pcapng" &&
+		tshark -r "$work/busy.pcapng" -Y 'frame.comment contains "call-busy" && sip.Status-Code == 486' 2>/dev/null | grep -q .
+}
+check "the verdict stands as a comment at the frame that proves it" remarks
 check "never over the capture that is read" fails_with 2 "another name" "$RUNG" scope -r "$work/call.pcapng" -w "$work/call.pcapng"
 
 # --- HEP ---

@@ -111,6 +111,29 @@ resized() {
 	keys q
 	sees "2 calls"
 }
+legs() { # a B2BUA's two calls are one
+	open_scope 80 24 -r "$captures/made-b2bua.pcap"
+	sees "6 calls" || return 1
+	keys Home Enter
+	sees "100 Trying" && sees_not "192.0.2.43" || return 1
+	keys q x
+	sees "192.0.2.43" || return 1
+	keys q Home Space Space s
+	types "$work/whole.svg"
+	keys Enter
+	sees "1 call written to" && grep -q "192.0.2.43" "$work/whole.svg" || return 1
+	keys q
+	sees "exit=0"
+}
+whole_call() { # the same for files
+	local capture=$captures/made-b2bua.pcap one='sip.Call-ID == "in-1@a" || sip.Call-ID == "out-1@p"' form
+	for form in svg mmd html json; do
+		"$RUNG" scope -r "$capture" -Y "$one" --ladder -o "$work/whole.$form" && grep -q "192.0.2.43" "$work/whole.$form" || return 1
+		"$RUNG" scope -r "$capture" --leg --call 1 --ladder -o "$work/leg.$form" || return 1
+		! grep -q "192.0.2.43" "$work/leg.$form" || return 1
+	done
+	[ "$(wc -l <"$work/whole.json")" = 1 ] && "$RUNG" scope -r "$capture" --compare 1 | grep -q "^B  call 2"
+}
 leaves() {
 	keys q
 	sees "exit=0" && main_screen
@@ -148,6 +171,8 @@ check "two calls compared" two_calls
 check "saved, or told why not" save
 check "resized to wide and to tiny" resized
 check "the terminal is given back" leaves
+check "the legs of one call on a key, and in one drawing" legs
+check "the legs of one call in files, or each for itself" whole_call
 check "plain characters" plain
 check "the terminal is given back after a crash" survives_a_crash
 check "no screens for a pipe" no_screen_for_a_pipe
