@@ -65,7 +65,7 @@ secrets_of() { # capture
 }
 
 frames_of() { # capture filter: numbers, a line each
-	"$RUNG" scope -r "$1" "${our_keys[@]}" -Y "$2" -T fields -e frame.number 2>&1
+	"$RUNG" scope -r "$1" "${our_keys[@]}" -Y "$2" -T fields -e frame.number 2>"$work/said" || cat "$work/said"
 }
 
 # One filter: whether tshark's frames ($3, with commas) are ours.
@@ -110,21 +110,28 @@ compare_filters() { # capture name
 	return $bad
 }
 
-compare_fields() { # capture name field ...: one line per frame, each field compared apart
-	local file=$1 name=$2 options=() f bad=0 i=2 their_keys our_keys
+# One tshark says all fields of all frames; ours are asked in parts, since -e may be repeated 64 times.
+ask_fields() { # capture: $work/t: number, fields of messages, fields of frames
+	local options=() f their_keys our_keys
+	secrets_of "$1"
+	for f in "${messages[@]}" "${frames[@]}"; do options+=(-e "$f"); done
+	tshark -r "$1" "${their_keys[@]}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
+}
+
+compare_fields() { # capture name first-column field ...: one line per frame, each field compared apart
+	local file=$1 name=$2 column=$3 options=() f bad=0 i=2 their_keys our_keys
 	secrets_of "$file"
-	shift 2
+	shift 3
 	for f; do options+=(-e "$f"); done
-	tshark -r "$file" "${their_keys[@]}" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
-	"$RUNG" scope -r "$file" "${our_keys[@]}" -Y "${filter_of_fields-frame}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
-	cmp -s "$work/t" "$work/r" && return 0
+	"$RUNG" scope -r "$file" "${our_keys[@]}" -Y frame -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
+	cmp -s <(cut -f "1,$column-$((column + $# - 1))" "$work/t") "$work/r" && return 0
 	for f; do
-		if ! cmp -s <(cut -f "1,$i" "$work/t") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
+		if ! cmp -s <(cut -f "1,$column" "$work/t") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
 			echo "# $f"
-			diff <(cut -f "1,$i" "$work/t") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
+			diff <(cut -f "1,$column" "$work/t") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
 			bad=1
 		fi
-		i=$((i + 1))
+		column=$((column + 1)) i=$((i + 1))
 	done
 	return $bad
 }
@@ -178,11 +185,13 @@ fi
 
 for file in "${captures[@]}"; do
 	name=$(basename "$file")
-	filter_of_fields=sip compare_fields "$file" "$name" "${messages[@]:0:60}"
-	bad=$?
-	filter_of_fields=sip compare_fields "$file" "$name" "${messages[@]:60}"
-	result $((bad + $?)) "messages of $name"
-	compare_fields "$file" "$name" "${frames[@]}"
+	ask_fields "$file"
+	bad=0
+	for ((i = 0; i < ${#messages[@]}; i += 60)); do
+		compare_fields "$file" "$name" $((i + 2)) "${messages[@]:i:60}" || bad=1
+	done
+	result $bad "messages of $name"
+	compare_fields "$file" "$name" $((${#messages[@]} + 2)) "${frames[@]}"
 	result $? "frames of $name"
 	compare_streams "$file" "$name"
 	result $? "streams of $name"
