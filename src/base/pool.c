@@ -282,6 +282,16 @@ void *pool_find(const struct pool *p, obj_id id)
 	return h->is_live && h->gen == ((uint32_t)(id >> 24) & GEN_MASK) ? h + 1 : NULL;
 }
 
+uint32_t pool_slot(const void *obj)
+{
+	return head_of(obj)->slot;
+}
+
+void *pool_at(const struct pool *p, uint32_t slot)
+{
+	return head_in(p, &p->chunks[slot >> p->chunk_bits], slot & (per_chunk(p) - 1)) + 1;
+}
+
 void *pool_next(const struct pool *p, uint32_t *cursor)
 {
 	for (uint32_t at; (at = *cursor >> p->chunk_bits) < p->n_chunks;) {

@@ -28,6 +28,10 @@ void pool_put(struct pool *p, void *obj); /* its ids are stale from now on */
 obj_id pool_id(const struct pool *p, const void *obj);
 void *pool_find(const struct pool *p,
 		obj_id id); /* NULL when stale, of another kind or another shard */
+/* The place of a live object, below n_chunks << chunk_bits, and what lives there: for those who
+ * know that it does. */
+uint32_t pool_slot(const void *obj);
+void *pool_at(const struct pool *p, uint32_t slot);
 /* Iteration over live objects: *cursor starts at 0; NULL at the end. The current one may be put
  * back. */
 void *pool_next(const struct pool *p, uint32_t *cursor);

@@ -37,7 +37,7 @@ static bool is_wanted(const struct job *j, const struct cap_frame *fr)
 	if (!j->s->flt && !j->s->who)
 		return true;
 	for (size_t i = 0; i < fr->n_msgs; i++)
-		if (is_chosen(j, fr->msgs[i].pkt.msg->call_id))
+		if (is_chosen(j, cap_index(fr, i)->call_id))
 			return true;
 	const struct trk_call *c = fr->stream ? fr->stream->call : NULL;
 	if (!c && fr->media == RTP_RTCP)

@@ -121,6 +121,8 @@ bool scope_view_has(enum view v, enum format f);
 /* Whether the view can do, live, with calls that are forgotten after they ended. */
 bool scope_view_forgets(enum view v);
 void scope_at_start(struct scope *s); /* before the first frame that is shown */
+/* Kinds of calls that the view never shows: trk_cfg.skips. */
+uint8_t scope_view_skips(enum view v);
 void scope_on_frame(struct scope *s, const struct cap_frame *fr);
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */

@@ -108,6 +108,13 @@ static int check_twice(const struct scope *s)
 	return EXIT_USAGE;
 }
 
+/* Kinds of calls that nobody will ask about. */
+static uint8_t skips(const struct scope *s)
+{
+	bool may_ask = needs_of(s) & FLT_NEEDS_CALLS || scope_write_needs_trk(s) || s->is_live;
+	return may_ask ? 0 : scope_view_skips(s->view);
+}
+
 int scope_make_walk(struct scope *s)
 {
 	bool needs = scope_view_needs_trk(s->view) || needs_of(s) || scope_write_needs_trk(s);
@@ -117,6 +124,7 @@ int scope_make_walk(struct scope *s)
 		struct trk_cfg cfg = {.is_live = s->is_live && scope_view_forgets(s->view),
 				      .has_media = !s->live,
 				      .finds_media = s->view == V_STREAMS,
+				      .skips = skips(s),
 				      .has_join = scope_view_is_of_calls(s->view) && !s->is_leg,
 				      .report_all = true,
 				      .on_verdict = on_verdict,
@@ -124,6 +132,8 @@ int scope_make_walk(struct scope *s)
 		s->trk = trk_new(&cfg);
 	}
 	enum err e = needs && !s->trk ? ERR_NOMEM : cap_walk_new(s->cap, s->trk, &s->walk);
+	if (!e)
+		cap_walk_brief(s->walk);
 	if (e)
 		fprintf(stderr, "rung scope: %s\n", err_text(e));
 	return e ? EXIT_FAILED : open_keys(s);

@@ -316,6 +316,14 @@ bool scope_view_needs_trk(enum view v)
 	return v != V_MESSAGES && v != V_LINT;
 }
 
+uint8_t scope_view_skips(enum view v)
+{
+	return v == V_CALLS           ? 0xff & ~(1u << TRK_CALL)
+	       : v == V_REGISTRATIONS ? 0xff & ~(1u << TRK_REG)
+	       : v == V_STATS         ? 0xff
+				      : 0;
+}
+
 bool scope_view_is_of_calls(enum view v)
 {
 	return views[v].on_call;

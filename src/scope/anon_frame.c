@@ -232,14 +232,14 @@ static void ws_head(struct buf *b, size_t n)
 
 #define MAX_PAYLOAD 65'000u
 
-static void on_message(struct anon *a, const struct cap_frame *fr, const struct trk_packet *p,
-		       emit_fn *fn, void *arg)
+static void on_message(struct anon *a, const struct cap_frame *fr, size_t i, emit_fn *fn, void *arg)
 {
+	const struct trk_packet *p = &fr->msgs[i].pkt;
 	bool is_udp = p->transport == TRK_UDP;
 	struct packet k = packet_of(a, &p->from, &p->to, is_udp ? CAP_UDP : CAP_TCP);
 	k.ip_id = p->ip_id;
 	buf_clear(&a->payload);
-	anon_message(a, &a->payload, p->msg);
+	anon_message(a, &a->payload, cap_index(fr, i));
 	struct str text = buf_view(&a->payload);
 	if (is_udp) {
 		if (!fr->is_whole && fr->rec.n_wire > fr->rec.n)
@@ -366,7 +366,7 @@ static bool on_icmp(struct anon *a, const struct cap_frame *fr, emit_fn *fn, voi
 void anon_frame(struct anon *a, const struct cap_frame *fr, emit_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < fr->n_msgs; i++)
-		on_message(a, fr, &fr->msgs[i].pkt, fn, arg);
+		on_message(a, fr, i, fn, arg);
 	if (!fr->n_msgs && !on_media(a, fr, fn, arg) && !on_icmp(a, fr, fn, arg))
 		a->n_left_out++;
 }

@@ -11,22 +11,12 @@
  * bytes. The second walk makes the same messages in the same order, so that theirs and the
  * tracker's numbers are matched by going along both.
  */
-#include "scope/book.h"
+#include "scope/book_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define LIVE_SPOOL (256u << 20)
-
-struct book {
-	struct cap *cap;
-	struct trk *trk;
-	struct cap_walk *walk;
-	struct spool spool;
-	struct book_cfg cfg;
-	void *block; /* of the message that was read again */
-	size_t block_cap;
-};
 
 enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out)
 {
@@ -49,6 +39,8 @@ enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out)
 		return e;
 	}
 	cap_walk_spool(b->walk, &b->spool, cfg->is_live);
+	if (!cfg->is_live)
+		cap_walk_brief(b->walk);
 	*out = b;
 	return OK;
 }
@@ -62,6 +54,11 @@ void book_free(struct book *b)
 	cap_close(b->cap);
 	spool_fini(&b->spool);
 	free(b->block);
+	free(b->hops);
+	free(b->whats);
+	free(b->plain);
+	free(b->reps);
+	free(b->slots);
 	free(b);
 }
 
@@ -138,24 +135,18 @@ enum err book_msg(struct book *b, uint32_t id, const struct sip_msg **out)
 
 /* --- once more -------------------------------------------------------------------------------- */
 
-struct again { /* a second walk */
-	struct cap *cap;
-	struct trk *trk;
-	struct cap_walk *walk;
-};
-
-static void again_end(struct again *a)
+void book_again_end(struct book_walk *a)
 {
 	cap_walk_free(a->walk);
 	trk_free(a->trk);
 	cap_close(a->cap);
 }
 
-static enum err again_begin(const struct book *b, bool has_media, struct again *a)
+enum err book_again(const struct book *b, bool has_media, struct book_walk *a)
 {
 	struct trk_cfg cfg = {.has_media = true};
 	struct buf why;
-	*a = (struct again){0};
+	*a = (struct book_walk){0};
 	if (b->cfg.is_live)
 		return ERR_UNSUPPORTED;
 	buf_init(&why);
@@ -168,82 +159,21 @@ static enum err again_begin(const struct book *b, bool has_media, struct again *
 	if (!e)
 		cap_walk_share_keys(a->walk, b->walk);
 	if (e)
-		again_end(a);
+		book_again_end(a);
 	return e;
 }
 
 enum err book_frames(struct book *b, bool has_media,
 		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg)
 {
-	struct again a;
-	enum err e = again_begin(b, has_media, &a);
+	struct book_walk a;
+	enum err e = book_again(b, has_media, &a);
 	if (e)
 		return e;
 	const struct cap_frame *fr;
 	do
 		fr = cap_walk_next(a.walk);
 	while (fr && fn(arg, fr));
-	again_end(&a);
-	return OK;
-}
-
-struct ids {
-	uint32_t *v;
-	size_t n, cap;
-};
-
-static bool ids_add(struct ids *l, uint32_t id)
-{
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 256;
-		uint32_t *v = realloc(l->v, cap * sizeof *v);
-		if (!v)
-			return false;
-		l->v = v;
-		l->cap = cap;
-	}
-	l->v[l->n++] = id;
-	return true;
-}
-
-/* The tracker's number of a message of the second walk, *next being the least it may have; 0: the
- * tracker did not keep it. */
-static uint32_t id_of(const struct book *b, const struct trk_packet *p, uint32_t *next)
-{
-	const struct trk_ev *e = trk_ev(b->trk, *next);
-	return e && e->frame_no == p->frame_no && e->n_bytes == p->bytes.n ? (*next)++ : 0;
-}
-
-enum err book_filter(struct book *b, struct flt *f, uint32_t **out, size_t *n)
-{
-	struct again a;
-	struct ids l = {0};
-	uint32_t next = 1;
-	struct flt_calls *calls = NULL;
-	if (flt_needs(f) & FLT_NEEDS_CALLS && !(calls = flt_calls_new(b->trk)))
-		return ERR_NOMEM;
-	enum err e = again_begin(b, flt_needs(f) & ~(unsigned)FLT_NEEDS_CALLS, &a);
-	if (e) {
-		flt_calls_free(calls);
-		return e;
-	}
-	for (const struct cap_frame *fr; !e && (fr = cap_walk_next(a.walk));) {
-		if (calls && (e = flt_calls_attach(calls, fr)))
-			break;
-		bool fits = fr->n_msgs && flt_match(f, fr);
-		for (size_t i = 0; i < fr->n_msgs && !e; i++) {
-			uint32_t id = id_of(b, &fr->msgs[i].pkt, &next);
-			if (fits && id && !ids_add(&l, id))
-				e = ERR_NOMEM;
-		}
-	}
-	again_end(&a);
-	flt_calls_free(calls);
-	if (e) {
-		free(l.v);
-		return e;
-	}
-	*out = l.v;
-	*n = l.n;
+	book_again_end(&a);
 	return OK;
 }

@@ -360,6 +360,11 @@ enum err cap_keep(struct cap *c)
 	return spool_put(&c->spool, c->block, c->end, &off);
 }
 
+bool cap_is_kept(const struct cap *c)
+{
+	return c->is_spooled || is_plain_file(c);
+}
+
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n)
 {
 	if (c->is_spooled)

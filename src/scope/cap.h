@@ -56,6 +56,8 @@ bool cap_next(struct cap *c, struct cap_rec *r);
 enum err cap_keep(struct cap *c);
 /* n bytes at `off` of a record that was read, of a capture that is kept. ERR_IO. */
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n);
+/* Whether it can be: cap_keep was called, or was not needed. */
+bool cap_is_kept(const struct cap *c);
 /* A second reader from the beginning, over what has been read of a capture that is kept. It may
  * outlive c. */
 enum err cap_again(const struct cap *c, struct cap **out, struct buf *why);

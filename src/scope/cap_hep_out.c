@@ -162,7 +162,7 @@ enum err cap_hep_frame(struct cap_hep_out *o, const struct cap_frame *fr, struct
 			.agent = o->cfg.agent,
 			.vlan = fr->pkt.n_vlans ? fr->pkt.vlans[fr->pkt.n_vlans - 1] : 0,
 			.key = str_c(o->cfg.key),
-			.correlation = sip_value(p->msg, SIP_HDR_CALL_ID),
+			.correlation = sip_value(cap_index(fr, i), SIP_HDR_CALL_ID),
 			.payload = p->bytes,
 		};
 		buf_clear(&o->packet);

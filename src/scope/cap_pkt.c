@@ -441,7 +441,12 @@ static void on_pdu(struct cap_pkt *k, struct cap_cut c)
 enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 {
 	struct cap_cut c = {r->p, r->n};
-	*out = (struct cap_pkt){.is_cut = r->n < r->n_wire};
+	/* arrays are as long as their counts say: clearing them, too, takes as long as decoding */
+	const size_t from = offsetof(struct cap_pkt, icmp), to = offsetof(struct cap_pkt, ips);
+	memset((char *)out + from, 0, to - from);
+	out->l4 = out->p = NULL;
+	out->n = 0;
+	out->is_cut = r->n < r->n_wire;
 	switch (r->link) {
 	case CAP_LINK_ETHERNET:
 		out->is_eth = true;

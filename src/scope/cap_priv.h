@@ -6,7 +6,7 @@
 #include "scope/spool.h"
 
 #define CAP_BLOCK                                                                                  \
-	(512u << 10) /* stays in the L2 cache: three times faster than mmap (measured)             \
+	(128u << 10) /* stays in the L2 cache: three times faster than mmap (measured)             \
 		      */
 #define CAP_MAX_RECORD (16u << 20) /* a longer record is a corrupt length */
 

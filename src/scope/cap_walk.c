@@ -13,6 +13,7 @@
  */
 #include "scope/cap_walk.h"
 
+#include "base/assert.h"
 #include "scope/cap_frag.h"
 #include "scope/cap_tcp.h"
 
@@ -33,7 +34,9 @@ struct cap_walk {
 	size_t n_blocks; /* also the room in frame.msgs */
 	struct cap_frame frame;
 	struct spool *spool; /* may be NULL */
-	bool spools_all;
+	bool spools_all, is_brief;
+	char *again; /* a message that was read again */
+	size_t again_cap;
 	bool is_started, is_over;
 	uint32_t n_unknown;
 	uint16_t unknown_link;
@@ -52,6 +55,9 @@ static bool more_room(struct cap_walk *w)
 		return false;
 	w->frame.msgs = m;
 	w->n_blocks = n;
+	for (size_t i = 0; i < w->frame.n_msgs; i++)
+		if (m[i].pkt.skim)
+			m[i].pkt.skim = &m[i].skim;
 	return true;
 }
 
@@ -70,6 +76,16 @@ static bool room_for(struct block *b, size_t n)
 	return true;
 }
 
+static void to_tracker(struct cap_walk *w, struct cap_msg *m)
+{
+	struct trk_packet *p = &m->pkt;
+	if (w->spool && (w->spools_all || !p->file_off) &&
+	    spool_put(w->spool, p->bytes.p, p->bytes.n, &p->file_off) == OK)
+		p->file_off |= TRK_SPOOLED;
+	if (w->trk && trk_message(w->trk, p, &m->call) == OK)
+		m->no = m->call ? m->call->last_ev : 0;
+}
+
 /* Indexes bytes as the frame's next message; false when they are none. */
 static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
 {
@@ -79,21 +95,66 @@ static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream,
 	struct block *b = &w->blocks[f->n_msgs];
 	if (!room_for(b, p.bytes.n))
 		return false;
-	struct sip_msg *m = sip_msg_init(b->mem, b->cap);
-	memcpy(m->bytes, p.bytes.p, p.bytes.n);
-	size_t used;
-	if (sip_msg_index(m, p.bytes.n, is_stream, &used) != OK)
-		return false;
-	p.bytes = str_of(m->bytes, m->n_bytes);
-	p.msg = m;
-	if (w->spool && (w->spools_all || !p.file_off) &&
-	    spool_put(w->spool, p.bytes.p, p.bytes.n, &p.file_off) == OK)
-		p.file_off |= TRK_SPOOLED;
-	struct cap_msg *cm = &f->msgs[f->n_msgs++];
-	*cm = (struct cap_msg){.pkt = p, .first_no = first_no};
-	if (w->trk && trk_message(w->trk, &cm->pkt, &cm->call) == OK)
-		cm->no = cm->call ? cm->call->last_ev : 0;
+	struct cap_msg *cm = &f->msgs[f->n_msgs];
+	cm->pkt = p; /* the skim is not cleared: that would take as long as filling it */
+	cm->call = NULL;
+	cm->whole = NULL;
+	cm->no = 0;
+	cm->first_no = first_no;
+	if (w->is_brief && !is_stream && sip_skim(p.bytes, p.bytes.p + p.bytes.n, &cm->skim)) {
+		cm->pkt.skim = &cm->skim;
+	} else {
+		struct sip_msg *m = sip_msg_init(b->mem, b->cap);
+		memcpy(m->bytes, p.bytes.p, p.bytes.n);
+		size_t used;
+		if (sip_msg_index(m, p.bytes.n, is_stream, &used) != OK)
+			return false;
+		cm->pkt.bytes = str_of(m->bytes, m->n_bytes);
+		cm->pkt.msg = m;
+	}
+	f->n_msgs++;
+	to_tracker(w, cm);
 	return true;
+}
+
+void cap_walk_brief(struct cap_walk *w)
+{
+	w->is_brief = true;
+}
+
+/* There was room when the message was added, and the skim knows that it is one. */
+const struct sip_msg *cap_index(const struct cap_frame *fr, size_t i)
+{
+	struct trk_packet *p = &fr->msgs[i].pkt;
+	if (!p->msg) {
+		struct block *b = &fr->walk->blocks[i];
+		struct sip_msg *m = sip_msg_init(b->mem, b->cap);
+		memcpy(m->bytes, p->bytes.p, p->bytes.n);
+		size_t used;
+		enum err e = sip_msg_index(m, p->bytes.n, false, &used);
+		ASSERT(e == OK || e == ERR_LIMIT);
+		p->msg = m;
+	}
+	return p->msg;
+}
+
+/* The tracker asks for a message again. */
+static bool reread(void *arg, const struct trk_ev *e, struct str *bytes)
+{
+	struct cap_walk *w = arg;
+	uint64_t off = e->file_off & ~TRK_SPOOLED;
+	if (e->n_bytes > w->again_cap) {
+		char *p = realloc(w->again, e->n_bytes);
+		if (!p)
+			return false;
+		w->again = p;
+		w->again_cap = e->n_bytes;
+	}
+	enum err err = !(e->file_off & TRK_SPOOLED) ? cap_reread(w->cap, off, w->again, e->n_bytes)
+		       : w->spool                   ? spool_get(w->spool, off, w->again, e->n_bytes)
+						    : ERR_NOTFOUND;
+	*bytes = str_of(w->again, e->n_bytes);
+	return err == OK;
 }
 
 static void on_stream(void *arg, struct str bytes, const struct addr *from, const struct addr *to,
@@ -130,6 +191,8 @@ static void on_datagram(struct cap_walk *w)
 		.to = k->dst,
 		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
 		.is_cut = k->is_cut,
+		.is_plain = k->proto == CAP_UDP && k->n_ips == 1 && k->n_ports == 1 &&
+			    !f->is_whole && !k->is_pdu,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
@@ -177,12 +240,15 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 		return ERR_NOMEM;
 	w->cap = c;
 	w->trk = w->frame.trk = trk;
+	w->frame.walk = w;
 	w->frags = cap_frags_new();
 	w->tcp = cap_tcp_new(on_stream, w);
 	if (!w->frags || !w->tcp) {
 		cap_walk_free(w);
 		return ERR_NOMEM;
 	}
+	if (trk && !trk_cfg(trk)->is_live && cap_is_kept(c))
+		trk_reader(trk, reread, w);
 	*out = w;
 	return OK;
 }
@@ -197,12 +263,15 @@ void cap_walk_free(struct cap_walk *w)
 {
 	if (!w)
 		return;
+	if (w->trk && !trk_cfg(w->trk)->is_live)
+		trk_reader(w->trk, NULL, NULL);
 	cap_frags_free(w->frags);
 	cap_tcp_free(w->tcp);
 	for (size_t i = 0; i < w->n_blocks; i++)
 		free(w->blocks[i].mem);
 	free(w->blocks);
 	free(w->frame.msgs);
+	free(w->again);
 	free(w);
 }
 

@@ -10,7 +10,8 @@
 
 struct flt_call;
 struct cap_msg {
-	struct trk_packet pkt;        /* pkt.msg is set */
+	struct trk_packet pkt; /* pkt.msg is set, or of a brief walk, perhaps, pkt.skim */
+	struct sip_skim skim;
 	struct trk_call *call;        /* with a tracker: whose it is, or NULL */
 	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
 	uint32_t first_no;            /* frame where it begins; 0: in this one */
@@ -32,6 +33,7 @@ struct cap_frame {
 	bool is_late;     /* no frame of its own: messages found behind a gap at the end */
 	int64_t first_ns; /* time of the first frame */
 	int64_t last_ns;  /* time of the frame before, or of itself when it is the first */
+	struct cap_walk *walk;
 };
 
 struct cap_walk;
@@ -40,6 +42,10 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out);
 /* From now on messages that do not lie in the capture in one piece (of TCP, of fragments) are put
  * into the spool, which must outlive the walk; with is_all every message is (live). */
 void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
+/* From now on a message may be only skimmed: then pkt.msg is NULL until cap_index was asked. */
+void cap_walk_brief(struct cap_walk *w);
+/* The index of a frame's i-th message. */
+const struct sip_msg *cap_index(const struct cap_frame *fr, size_t i);
 void cap_walk_free(struct cap_walk *w);
 /* The next frame, also those without SIP. NULL at the end. */
 const struct cap_frame *cap_walk_next(struct cap_walk *w);

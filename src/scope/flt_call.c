@@ -114,7 +114,8 @@ enum err flt_calls_attach(struct flt_calls *k, const struct cap_frame *fr)
 {
 	for (size_t i = 0; i < fr->n_msgs; i++) {
 		struct cap_msg *m = &fr->msgs[i];
-		const struct trk_call *c = trk_find(k->trk, m->pkt.msg->call_id);
+		const struct trk_call *c =
+			trk_find(k->trk, m->pkt.skim ? m->pkt.skim->call_id : m->pkt.msg->call_id);
 		m->whole = c ? judge(k, c) : NULL;
 		if (c && !m->whole)
 			return ERR_NOMEM;
@@ -180,9 +181,9 @@ static void parties(const struct flt_field *f, const struct flt_call *k, struct 
 {
 	const struct trk_call *c = k->c;
 	if (f->arg == CL_FROM || f->arg == CL_USER)
-		put_new(o, c->from_user);
+		put_new(o, trk_user(c->from));
 	if (f->arg == CL_TO || f->arg == CL_USER)
-		put_new(o, c->to_user);
+		put_new(o, trk_user(c->to));
 	for (unsigned i = 0; f->arg == CL_HOST && i < k->n_hosts; i++)
 		put_s(o, k->hosts[i]);
 	for (unsigned i = 0; f->arg == CL_TRANSPORT && i < c->n_peers; i++)
@@ -259,8 +260,8 @@ unsigned flt_get_resend(const struct flt_field *f, const struct cap_frame *fr, s
 		bool is_copy = e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
 		if (f->arg == RS_RESEND)
 			put_u(&o, is_copy);
-		else if (is_copy && trk_ev(fr->trk, e->copy_of))
-			put_u(&o, trk_ev(fr->trk, e->copy_of)->frame_no);
+		else if (is_copy && trk_ev(fr->trk, trk_copy_of(e)))
+			put_u(&o, trk_ev(fr->trk, trk_copy_of(e))->frame_no);
 	}
 	return o.n;
 }

@@ -493,12 +493,17 @@ static bool eval(struct flt *f, const struct flt_node *n)
 	return false;
 }
 
-bool flt_match_from(struct flt *f, flt_source_fn *get, void *arg)
+bool flt_node_match_from(struct flt *f, const struct flt_node *n, flt_source_fn *get, void *arg)
 {
 	arena_reset(&f->scratch);
 	f->get = get;
 	f->get_arg = arg;
-	return eval(f, f->root);
+	return eval(f, n);
+}
+
+bool flt_match_from(struct flt *f, flt_source_fn *get, void *arg)
+{
+	return flt_node_match_from(f, f->root, get, arg);
 }
 
 struct frame_ref {

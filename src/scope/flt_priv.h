@@ -195,5 +195,12 @@ bool flt_lit_ip(struct str s, uint8_t type, uint8_t ip[16], uint8_t *bits);
 /* flt_val.c: a value as text, as string() and -T fields give it. */
 void flt_put(struct buf *b, uint8_t type, uint8_t base, uint8_t width, const struct flt_val *v);
 
+/* flt_eval.c: flt_match_from of a part of the filter. */
+bool flt_node_match_from(struct flt *f, const struct flt_node *n, flt_source_fn *get, void *arg);
+static inline const struct flt_node *flt_root(const struct flt *f)
+{
+	return f->root;
+}
+
 /* flt_eval.c: the bytes of a value; of an address those in *v itself. */
 struct str flt_bytes(uint8_t type, const struct flt_val *v);

@@ -242,7 +242,7 @@ static unsigned walk(const struct flt_field *f, const struct cap_frame *fr, stru
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs; i++) {
-		const struct sip_msg *m = fr->msgs[i].pkt.msg;
+		const struct sip_msg *m = cap_index(fr, i);
 		struct str body;
 		if (!m->body.n || !sip_body_find(m, STR("application"), STR("sdp"), &body))
 			continue;

@@ -17,7 +17,7 @@
 static const struct sip_msg *message(const struct cap_frame *fr, size_t i, struct outlet *o)
 {
 	o->layer = (uint8_t)(i < 254 ? i + 1 : 255);
-	return fr->msgs[i].pkt.msg;
+	return cap_index(fr, i);
 }
 
 static struct str start_line(const struct sip_msg *m)
@@ -109,11 +109,45 @@ static void sip_value_of(const struct flt_field *f, const struct sip_msg *m, str
 	}
 }
 
+/* What needs no index; false: it is needed. */
+static bool skim_value_of(const struct flt_field *f, const struct trk_packet *p, struct outlet *o)
+{
+	const struct sip_skim *k = p->skim;
+	switch (f->arg) {
+	case SP_BYTES:
+		put_proto(o, p->bytes.p, p->bytes.n, p->bytes.n);
+		return true;
+	case SP_METHOD:
+		if (k->is_request)
+			put_s(o, k->method_name);
+		return true;
+	case SP_STATUS:
+		if (!k->is_request)
+			put_u(o, k->status);
+		return true;
+	case SP_RURI:
+		if (k->is_request)
+			put_s(o, k->ruri);
+		return true;
+	case SP_CSEQ_SEQ:
+		put_u(o, k->cseq);
+		return true;
+	case SP_CSEQ_METHOD:
+		put_s(o, k->method_name);
+		return true;
+	default:
+		return false;
+	}
+}
+
 unsigned flt_get_sip(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++)
-		sip_value_of(f, message(fr, i, &o), &o);
+	for (size_t i = 0; i < fr->n_msgs; i++) {
+		o.layer = (uint8_t)(i < 254 ? i + 1 : 255);
+		if (!fr->msgs[i].pkt.skim || !skim_value_of(f, &fr->msgs[i].pkt, &o))
+			sip_value_of(f, message(fr, i, &o), &o);
+	}
 	return o.n;
 }
 

@@ -83,7 +83,7 @@ unsigned flt_get_auth(const struct flt_field *f, const struct cap_frame *fr, str
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs; i++) {
-		const struct sip_msg *m = fr->msgs[i].pkt.msg;
+		const struct sip_msg *m = cap_index(fr, i);
 		o.layer++;
 		for (unsigned k = 0; k < m->n_rows; k++) {
 			const struct sip_row *r = sip_row(m, k);
@@ -133,7 +133,7 @@ unsigned flt_get_reason(const struct flt_field *f, const struct cap_frame *fr, s
 		struct sip_iter it = {0};
 		struct str v;
 		o.layer++;
-		while (sip_each(fr->msgs[i].pkt.msg, SIP_HDR_REASON, &it, &v))
+		while (sip_each(cap_index(fr, i), SIP_HDR_REASON, &it, &v))
 			reason(f, v, &o);
 	}
 	return o.n;
@@ -176,7 +176,7 @@ unsigned flt_get_value(const struct flt_field *f, const struct cap_frame *fr, st
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs; i++) {
-		const struct sip_msg *m = fr->msgs[i].pkt.msg;
+		const struct sip_msg *m = cap_index(fr, i);
 		o.layer++;
 		for (unsigned row = m->first[params[f->arg].id]; row != SIP_ROW_NONE;
 		     row = sip_row(m, row)->next)
@@ -190,7 +190,7 @@ unsigned flt_get_session(const struct flt_field *f, const struct cap_frame *fr, 
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs; i++) {
-		struct str value, v = sip_value(fr->msgs[i].pkt.msg, SIP_HDR_SESSION_ID);
+		struct str value, v = sip_value(cap_index(fr, i), SIP_HDR_SESSION_ID);
 		o.layer++;
 		struct str id = item(&v, ';');
 		if (f->arg == SE_LOCAL && id.n)
@@ -242,7 +242,7 @@ unsigned flt_get_sec(const struct flt_field *f, const struct cap_frame *fr, stru
 		for (unsigned k = 0; k < ARRAY_LEN(ids); k++) {
 			struct sip_iter it = {0};
 			struct str v;
-			while (sip_each(fr->msgs[i].pkt.msg, ids[k], &it, &v))
+			while (sip_each(cap_index(fr, i), ids[k], &it, &v))
 				security(f, v, &o);
 		}
 	}

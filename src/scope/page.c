@@ -96,7 +96,7 @@ void page_begin(struct page *p, struct buf *b, struct book *book, struct str tit
 static enum err put_message(struct page *p, struct buf *b, const struct sheet_row *r)
 {
 	struct str bytes;
-	enum err e = r->ev ? book_bytes(p->book, r->ev->id, &bytes) : ERR_NOTFOUND;
+	enum err e = r->ev ? book_bytes(p->book, trk_ev_id(r->ev), &bytes) : ERR_NOTFOUND;
 	if (e == ERR_NOTFOUND) {
 		buf_str(b, STR("null"));
 		return OK;

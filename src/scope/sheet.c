@@ -126,7 +126,7 @@ static enum err make_diags(struct sheet_maker *m, struct sheet_row *r)
 {
 	const struct sip_msg *msg;
 	struct buf *b = &m->s->text;
-	enum err e = book_msg(m->cfg->book, r->ev->id, &msg);
+	enum err e = book_msg(m->cfg->book, trk_ev_id(r->ev), &msg);
 	if (e == ERR_NOTFOUND) /* live, and gone */
 		return OK;
 	if (e)
@@ -200,7 +200,7 @@ void sheet_put_marks(struct buf *b, const struct sheet *s, const struct sheet_ro
 	size_t at = b->n;
 	if (r->marks & SHEET_RETRANS && r->original) {
 		const struct sheet_row *o = &s->rows[r->original - 1];
-		buf_fmt(b, "sent again, %u of %u; ", r->ev->n_resent + 1u, o->n_sends);
+		buf_fmt(b, "sent again, %u of %u; ", trk_n_resent(r->ev) + 1u, o->n_sends);
 		if (r->expected_us)
 			buf_fmt(b, "expected at %.3f s, ", (double)r->expected_us / 1e6);
 		buf_fmt(b, "seen at %.3f s; ", (double)r->delta_us / 1e6);
@@ -268,8 +268,8 @@ static void bind_copy(struct sheet *s, struct sheet_row *r, const struct place *
 		return;
 	o->n_sends++;
 	o->span_us = r->delta_us;
-	if (r->call->peers[r->ev->from].transport == TRK_UDP && r->ev->n_resent < 32)
-		r->expected_us = resend_due_us(r->ev, r->ev->n_resent);
+	if (r->call->peers[r->ev->from].transport == TRK_UDP && trk_n_resent(r->ev) < 32)
+		r->expected_us = resend_due_us(r->ev, trk_n_resent(r->ev));
 }
 
 /* Finds the original of every copy. */
@@ -281,13 +281,13 @@ static enum err bind_copies(struct sheet *s)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < s->n_rows; i++)
 		if (s->rows[i].ev)
-			places[n++] = (struct place){s->rows[i].ev->id, (uint32_t)i};
+			places[n++] = (struct place){trk_ev_id(s->rows[i].ev), (uint32_t)i};
 	qsort(places, n, sizeof *places, by_id);
 	for (size_t i = 0; i < s->n_rows; i++) {
 		struct sheet_row *r = &s->rows[i];
-		if (!r->ev || !r->ev->copy_of)
+		if (!r->ev || !trk_copy_of(r->ev))
 			continue;
-		struct place want = {r->ev->copy_of, 0};
+		struct place want = {trk_copy_of(r->ev), 0};
 		const struct place *p = bsearch(&want, places, n, sizeof *places, by_id);
 		if (p)
 			bind_copy(s, r, p);
@@ -340,7 +340,7 @@ static void mark_evidence(struct sheet_row *r, const struct vrd *v)
 {
 	for (unsigned i = 0; v && i < v->n; i++)
 		for (unsigned k = 0; k < v->f[i].n_evidence; k++)
-			if (v->f[i].evidence[k] == r->ev->id)
+			if (v->f[i].evidence[k] == trk_ev_id(r->ev))
 				r->findings |= (uint16_t)(1u << i);
 }
 

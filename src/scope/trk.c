@@ -1,8 +1,4 @@
-/* The tracker: memory, tables, the life of a call.
- *
- *	calls    hash by Call-ID ─► struct trk_call (pool)
- *	rows     one struct trk_ev per message, 64 bytes, in chunks; a call chains its own by `prev`
- *	texts    pages of 240 bytes per call: its names, and the facts of its messages
+/* The tracker: the life of a call. Its memory is in trk_mem.c.
  *
  * A file keeps everything; rows are then numbered like the messages. A live tracker forgets: each
  * call is in one list per age class, the one with the earliest deadline first, and trk_tick takes
@@ -47,8 +43,7 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 		t->cfg.max_calls = 1'000'000;
 	uint32_t max = cfg->is_live ? t->cfg.max_calls : UINT32_MAX;
 	pool_init(&t->call_pool, sizeof(struct trk_call), max, 1, 0);
-	t->text_page = cfg->is_live ? TEXT_PAGE_LIVE : TEXT_PAGE_FILE;
-	pool_init(&t->text_pool, sizeof(struct trk_text) + t->text_page, UINT32_MAX, 2, 0);
+	pool_init(&t->text_pool, sizeof(struct trk_text) + TEXT_PAGE, UINT32_MAX, 2, 0);
 	for (int i = 0; i < AGE__N; i++)
 		list_init(&t->ages[i]);
 	vrd_init(&t->verdict);
@@ -61,20 +56,6 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 	return t;
 }
 
-static void text_free(struct trk *t, struct trk_call *c)
-{
-	while (c->text) {
-		struct trk_text *x = c->text;
-		c->text = x->next;
-		if (x->is_heap)
-			free(x);
-		else
-			pool_put(&t->text_pool, x);
-	}
-	if (c->peers != c->first_peers)
-		free(c->peers);
-}
-
 void trk_free(struct trk *t)
 {
 	if (!t)
@@ -83,157 +64,20 @@ void trk_free(struct trk *t)
 	struct trk_call *c;
 	while ((c = pool_next(&t->call_pool, &cursor))) {
 		trk_media_forget(t, c);
-		text_free(t, c);
+		trk_text_free(t, c);
 	}
+	for (c = t->first_no; c; c = c->next_no)
+		trk_media_forget(t, c);
 	trk_media_fini(t);
 	trk_quick_free(t->quick);
 	trk_joins_free(t);
-	for (uint32_t i = 0; i < t->n_chunks; i++)
-		free(t->chunks[i]);
-	free(t->chunks);
-	free(t->history);
+	trk_mem_fini(t);
 	free(t->block);
 	vrd_fini(&t->verdict);
 	htab_fini(&t->calls);
 	pool_fini(&t->call_pool);
 	pool_fini(&t->text_pool);
 	free(t);
-}
-
-/* --- rows ----------------------------------------------------------------------------------- */
-
-struct trk_ev *trk_row(const struct trk *t, uint32_t id)
-{
-	return &t->chunks[(id - 1) / EV_CHUNK][(id - 1) % EV_CHUNK];
-}
-
-static bool more_rows(struct trk *t)
-{
-	if (t->n_chunks == t->chunks_cap) {
-		uint32_t cap = t->chunks_cap ? 2 * t->chunks_cap : 16;
-		struct trk_ev **a = realloc(t->chunks, cap * sizeof(*a));
-		if (!a)
-			return false;
-		t->chunks = a;
-		t->chunks_cap = cap;
-	}
-	struct trk_ev *chunk = aligned_alloc(64, EV_CHUNK * sizeof *chunk);
-	if (!chunk)
-		return false;
-	memset(chunk, 0, EV_CHUNK * sizeof *chunk); /* a row without id is nobody's */
-	t->chunks[t->n_chunks++] = chunk;
-	return true;
-}
-
-uint32_t trk_row_new(struct trk *t, const struct trk_call *c)
-{
-	uint32_t group = t->cfg.is_live ? ROW_GROUP : 1, id = c->last_ev + 1;
-	if (c->last_ev % group == 0) {
-		if (t->free_row) {
-			id = t->free_row;
-			uint32_t next = trk_row(t, id)->prev;
-			t->free_row = next ? (next - 1) / group * group + 1 : 0;
-		} else {
-			if (t->n_rows == t->n_chunks * EV_CHUNK && !more_rows(t))
-				return 0;
-			id = t->n_rows + 1;
-			t->n_rows += group;
-		}
-	}
-	*trk_row(t, id) = (struct trk_ev){.id = id};
-	return id;
-}
-
-/* The call's chain of rows becomes the front of the free one, newest group first: nothing is
- * touched but the oldest row. (first_ev begins a group, and the first row of each later group leads
- * to the group before.) */
-static void rows_free(struct trk *t, struct trk_call *c)
-{
-	if (!c->last_ev)
-		return;
-	trk_row(t, c->first_ev)->prev = t->free_row;
-	t->free_row = (c->last_ev - 1) / ROW_GROUP * ROW_GROUP + 1;
-}
-
-const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
-{
-	return id && id <= t->n_rows && trk_row(t, id)->id == id ? trk_row(t, id) : NULL;
-}
-
-const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
-{
-	if (t->history_cap < c->n_ev) {
-		size_t cap = t->history_cap ? t->history_cap : 64;
-		while (cap < c->n_ev)
-			cap *= 2;
-		uint32_t *a = realloc(t->history, cap * sizeof *a);
-		if (!a) {
-			*n = 0;
-			return NULL;
-		}
-		t->history = a;
-		t->history_cap = cap;
-	}
-	*n = c->n_ev;
-	uint32_t at = c->n_ev;
-	for (uint32_t id = c->last_ev; id; id = trk_row(t, id)->prev)
-		t->history[--at] = id;
-	ASSERT(at == 0);
-	return t->history;
-}
-
-/* --- texts ---------------------------------------------------------------------------------- */
-
-void *trk_alloc(struct trk *t, struct trk_call *c, size_t n)
-{
-	n = (n + 7) & ~(size_t)7;
-	struct trk_text *x = c->text;
-	if (!x || (size_t)(x->cap - x->used) < n) {
-		bool is_heap = n > t->text_page;
-		x = is_heap ? malloc(sizeof *x + n) : pool_get(&t->text_pool);
-		if (!x)
-			return NULL;
-		x->used = 0;
-		x->cap = (uint16_t)(is_heap ? n : t->text_page);
-		x->is_heap = is_heap;
-		x->next = c->text;
-		c->text = x;
-	}
-	void *p = x->bytes + x->used;
-	x->used = (uint16_t)(x->used + n);
-	return p;
-}
-
-struct str trk_text_keep(struct trk *t, struct trk_call *c, struct str s)
-{
-	s = str_sub(s, 0, MAX_CALL_ID);
-	char *p = s.n ? trk_alloc(t, c, s.n) : NULL;
-	if (!p)
-		return STR_NONE;
-	memcpy(p, s.p, s.n);
-	return str_of(p, s.n);
-}
-
-struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
-			      enum trk_fact_kind kind, struct str text)
-{
-	text = str_sub(text, 0, MAX_TEXT);
-	struct trk_fact *f = trk_alloc(t, c, sizeof *f + text.n);
-	if (!f)
-		return NULL;
-	*f = (struct trk_fact){.next = e->facts, .kind = kind, .n = (uint16_t)text.n};
-	if (text.n)
-		memcpy(f->text, text.p, text.n);
-	e->facts = f;
-	return f;
-}
-
-const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
-{
-	const struct trk_fact *f = e->facts;
-	while (f && f->kind != kind)
-		f = f->next;
-	return f;
 }
 
 /* --- calls ---------------------------------------------------------------------------------- */
@@ -247,6 +91,8 @@ uint64_t trk_call_hash(const struct trk *t, struct str call_id)
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash)
 {
 	call_id = str_sub(call_id, 0, MAX_CALL_ID);
+	if (!t->cfg.is_live)
+		return trk_place_find(t, call_id, hash);
 	for (struct hnode *n = htab_first(&t->calls, hash); n; n = htab_next(n)) {
 		struct trk_call *c = CONTAINER_OF(n, struct trk_call, node);
 		if (str_eq(c->call_id, call_id))
@@ -265,10 +111,10 @@ static void call_free(struct trk *t, struct trk_call *c)
 	trk_media_forget(t, c);
 	if (c->leg)
 		trk_join_forget(t, c);
-	rows_free(t, c);
+	trk_rows_free(t, c);
 	list_del(&c->age);
 	htab_del(&t->calls, &c->node);
-	text_free(t, c);
+	trk_text_free(t, c);
 	pool_put(&t->call_pool, c);
 }
 
@@ -307,38 +153,68 @@ static void make_room(struct trk *t)
 		}
 }
 
-struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
+/* In a file a call ends before what only a live one has. */
+static struct trk_call *call_alloc(struct trk *t)
 {
-	if (t->cfg.is_live && t->call_pool.n_used >= t->cfg.max_calls)
-		make_room(t);
-	struct trk_call *c = pool_get(&t->call_pool);
-	if (!c)
-		return NULL;
-	list_init(&c->age);
-	c->peers = c->first_peers;
-	c->peers_cap = ARRAY_LEN(c->first_peers);
-	c->caller = c->callee = c->ender = TRK_NO_PEER;
-	call_id = str_sub(call_id, 0, MAX_CALL_ID);
-	if (call_id.n <= sizeof c->id_mem) { /* beside the node, to be compared without a miss */
-		memcpy(c->id_mem, call_id.p, call_id.n);
-		c->call_id = str_of(c->id_mem, call_id.n);
-	} else {
-		c->call_id = trk_text_keep(t, c, call_id);
-	}
-	if (!c->call_id.n) {
-		text_free(t, c);
-		pool_put(&t->call_pool, c);
-		return NULL;
-	}
-	htab_add(&t->calls, &c->node, hash);
-	c->no = ++t->n_calls;
-	if (t->cfg.is_live)
+	if (t->cfg.is_live) {
+		struct trk_call *c = pool_get(&t->call_pool);
+		if (c) {
+			list_init(&c->age);
+			c->peers = c->first_peers;
+			c->peers_cap = ARRAY_LEN(c->first_peers);
+		}
 		return c;
+	}
+	return trk_place_new(t);
+}
+
+static bool keep_call_id(struct trk *t, struct trk_call *c, struct str call_id)
+{
+	char *p = c->id_mem; /* beside the node, to be compared without a miss */
+	if (!t->cfg.is_live || call_id.n > sizeof c->id_mem)
+		p = trk_alloc(t, c, call_id.n, 1);
+	if (!p || !call_id.n)
+		return false;
+	memcpy(p, call_id.p, call_id.n);
+	c->call_id = str_of(p, call_id.n);
+	return true;
+}
+
+/* A row tells its call by the number, or live, where calls go, by the place in the pool. */
+static bool number_call(struct trk *t, struct trk_call *c, uint64_t hash)
+{
+	if (t->cfg.is_live) {
+		c->no = ++t->n_calls;
+		c->place = pool_slot(c);
+		htab_add(&t->calls, &c->node, hash);
+		return true;
+	}
+	if (!trk_place_take(t, c, hash))
+		return false;
+	t->n_calls++;
 	if (t->last_no)
 		t->last_no->next_no = c;
 	else
 		t->first_no = c;
 	t->last_no = c;
+	return true;
+}
+
+struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
+{
+	if (t->cfg.is_live && t->call_pool.n_used >= t->cfg.max_calls)
+		make_room(t);
+	struct trk_call *c = call_alloc(t);
+	if (!c)
+		return NULL;
+	c->caller = c->callee = c->ender = TRK_NO_PEER;
+	if (!keep_call_id(t, c, str_sub(call_id, 0, MAX_CALL_ID)) || !number_call(t, c, hash)) {
+		if (t->cfg.is_live) {
+			trk_text_free(t, c);
+			pool_put(&t->call_pool, c);
+		}
+		return NULL;
+	}
 	return c;
 }
 
@@ -422,6 +298,11 @@ struct trk_call *trk_first(const struct trk *t)
 const struct trk_stats *trk_stats(const struct trk *t)
 {
 	return &t->stats;
+}
+
+uint32_t trk_n_rows(const struct trk *t)
+{
+	return t->n_rows;
 }
 
 uint32_t trk_n_live(const struct trk *t)

@@ -4,11 +4,13 @@
  * call that ended is judged, reported and forgotten. One thread per tracker; no clock of its own:
  * time is what the packets say. [RFC3261 12, 17] [RFC6665] */
 
+#include "scope/trk_ev.h"
 #include "scope/trk_stream.h"
-#include "sip/msg.h"
+#include "sip/skim.h"
 
 struct trk;
 struct trk_call;
+struct trk_ev;
 struct vrd;
 
 enum trk_transport { TRK_UDP, TRK_TCP, TRK_TLS, TRK_WS, TRK_WSS };
@@ -20,10 +22,12 @@ struct trk_packet {        /* one SIP message as it passed by */
 	struct addr from, to;
 	enum trk_transport transport;
 	bool is_cut;    /* the capture does not hold all of it */
+	bool is_plain;  /* its frame is one IP header, one of UDP, and this message */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
-	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
-	uint64_t file_off;         /* where to read the message again, see TRK_SPOOLED; 0 live */
+	const struct sip_msg *msg;   /* the index of bytes when the caller has it, else NULL */
+	const struct sip_skim *skim; /* or what was read of them without one; may be NULL */
+	uint64_t file_off;           /* where to read the message again, see TRK_SPOOLED; 0 live */
 };
 #define TRK_SPOOLED                                                                                \
 	(1ull << 47) /* in a file_off: it is an offset in the spool, not in the capture            \
@@ -33,9 +37,12 @@ typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_cal
 			    const struct vrd *v);
 
 struct trk_cfg {
-	bool is_live;         /* forget calls after they ended and were judged */
-	bool has_media;       /* trk_media is called too: SDP is read for its addresses */
-	bool finds_media;     /* ... and RTP is found by its looks where no SDP was seen */
+	bool is_live;     /* forget calls after they ended and were judged */
+	bool has_media;   /* trk_media is called too: SDP is read for its addresses */
+	bool finds_media; /* ... and RTP is found by its looks where no SDP was seen */
+	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
+	 * them, so that no facts are kept. */
+	uint8_t skips;
 	bool is_quick;        /* live: registrations that go well are counted, not tracked */
 	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
@@ -84,6 +91,10 @@ void trk_icmp(struct trk *t, const struct trk_icmp *p);
  * message and quoted by the verdict. `code` is the exchange's own. Ignored when the Call-ID is
  * unknown. */
 void trk_hint(struct trk *t, struct str call_id, struct str code, struct str text);
+/* File: how the bytes of a message are read again, borrowed until the next call; false: they are
+ * not there. With it SDP costs no memory before the first media packet is seen. */
+typedef bool trk_read_fn(void *arg, const struct trk_ev *e, struct str *bytes);
+void trk_reader(struct trk *t, trk_read_fn *fn, void *arg);
 /* Live: judges and forgets what is due. Call it at least every second, also in silence. */
 void trk_tick(struct trk *t, uint64_t now_us);
 /* Live: judges and reports everything that is still there (the end of the tap). */
@@ -100,91 +111,6 @@ enum trk_phase {
 	TRK_ENDED,
 };
 
-enum trk_fact_kind {               /* what is kept of a message besides its row, where it matters */
-		     TRK_F_PHRASE, /* reason phrase, when it differs from the standard one */
-		     TRK_F_METHOD, /* a method outside the table */
-		     TRK_F_REASON, /* Reason header, whole [RFC3326] */
-		     TRK_F_WARNING, /* Warning header, whole */
-		     TRK_F_NEEDS, /* "Name: value" of Unsupported, Min-Expires, Min-SE, Retry-After
-				     ... */
-		     TRK_F_CONTACT,     /* URI of the first Contact */
-		     TRK_F_CHALLENGE,   /* text realm, num hash of the nonce, flags TRK_CH_* */
-		     TRK_F_CREDENTIALS, /* text username, num hash of the nonce */
-		     TRK_F_EXPIRES,     /* num seconds asked or granted */
-		     TRK_F_SDP, /* text connection address, num port of the first medium, TRK_SD_*
-				 */
-		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium */
-		     TRK_F_OFFER,    /* live: the caller's SDP body, instead of its codecs */
-		     TRK_F_EVENT,    /* Event package */
-		     TRK_F_STATE,    /* Subscription-State, whole */
-		     TRK_F_BODY,     /* first line of a sipfrag or message summary */
-		     TRK_F_REFER_TO, /* URI */
-		     TRK_F_HINT,     /* of trk_hint: "code: text" */
-		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
-		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
-		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
-		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
-		     TRK_F_TOOL, /* User-Agent of a known scanner */
-		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
-};
-struct trk_fact {
-	struct trk_fact *next; /* of the same message */
-	uint8_t kind, flags;
-	uint16_t n; /* of text */
-	uint32_t num;
-	char text[];
-};
-enum { TRK_CH_STALE = 1, TRK_CH_PROXY = 2 };
-enum {
-	TRK_SD_SENDS = 1,   /* the writer says it sends */
-	TRK_SD_RECVS = 2,   /* ... and receives */
-	TRK_SD_PRIVATE = 4, /* a private address that is not the packet's source */
-	TRK_SD_VIDEO = 8,
-	TRK_SD_SECURE = 16,
-	TRK_SD_REFUSED = 32, /* no medium with a port */
-	TRK_SD_SAVP = 64,    /* the first medium must be encrypted: RTP/SAVP and its likes */
-};
-enum { TRK_VIA_RPORT = 1, TRK_VIA_PRIVATE = 2 };
-enum {
-	TRK_IC_PORT = 1, /* nobody listens there */
-	TRK_IC_HOST = 2, /* no way to that host or network */
-	TRK_IC_BAR = 4,  /* forbidden on the way */
-	TRK_IC_TTL = 8,  /* too many hops: a routing loop */
-	TRK_IC_MEDIA = 16,
-	TRK_IC_TO_CALLER = 32, /* media: the packets went to the caller */
-};
-
-enum trk_flag {
-	TRK_EV_REQUEST = 1,
-	TRK_EV_RETRANS = 2,   /* the same bytes on the same hop, again */
-	TRK_EV_DUPLICATE = 4, /* the capture saw one packet twice */
-	TRK_EV_SDP = 8,
-	TRK_EV_TO_TAG = 16,
-	TRK_EV_AUTH = 32,    /* carries credentials */
-	TRK_EV_ROUTED = 64,  /* carries Record-Route */
-	TRK_EV_CALLER = 128, /* From tag is the caller's: the request comes from its side */
-};
-
-struct trk_ev { /* one message: a row of the index, 64 bytes */
-	uint64_t at_us;
-	uint64_t file_off : 48; /* 128 TB will do; TRK_SPOOLED */
-	uint64_t ip_id : 16;
-	struct trk_fact *facts;
-	uint32_t id;   /* from 1; in a file the number of the message */
-	uint32_t prev; /* id of the call's message before, 0 none */
-	uint32_t frame_no, n_bytes;
-	uint32_t cseq;
-	uint32_t branch;  /* hash of the top Via's branch */
-	uint32_t hash;    /* of bytes and hop */
-	uint16_t status;  /* 0: a request */
-	uint8_t method;   /* enum sip_method; of CSeq in a response */
-	uint8_t flags;    /* enum trk_flag */
-	uint8_t from, to; /* peers of the call */
-	uint8_t tag;      /* of To: 0 none, else 1, 2 ... in order of appearance (forks) */
-	uint8_t n_resent; /* RETRANS: which resend of its original this is, 1 ... 255 */
-	uint32_t copy_of; /* RETRANS, DUPLICATE: id of the original */
-};
-
 struct trk_peer { /* one end of a hop */
 	struct addr addr;
 	uint8_t transport; /* enum trk_transport */
@@ -194,46 +120,21 @@ struct trk_peer { /* one end of a hop */
 
 enum trk_side { TRK_SIDE_CALLER, TRK_SIDE_CALLEE };
 
-/* Everything seen under one Call-ID. What every message touches stands first, together. */
-struct trk_call {
-	struct hnode node;
-	struct str call_id;
-	char id_mem[40];     /* the Call-ID itself, unless it is longer */
-	uint8_t kind, phase; /* enum trk_kind, trk_phase */
-	uint8_t age_class;
-	uint8_t n_peers, peers_cap, n_tags, recent_at;
-	uint8_t caller;     /* peer that sent the first request */
-	uint8_t callee;     /* peer that sent the first 2xx, else the first other final response */
-	uint8_t ender;      /* peer that sent the first BYE */
-	uint8_t method;     /* of the caller's last request */
-	uint8_t sdp_dir[2]; /* direction of the last body, per side: TRK_SD_SENDS, TRK_SD_RECVS */
-	bool is_ended_by_caller; /* the BYE came from the caller's side */
-	bool is_taken;           /* callee sent a 2xx */
-	bool is_reported, is_judged;
-	bool is_explained; /* trk_hint told why the present request failed */
-	bool is_marked;    /* the tracker's user may set it: chosen by a filter */
-	bool is_mid;       /* begun before the capture */
-	bool is_cut;       /* more peers than we keep: the rest is lumped together */
-	uint16_t status;   /* final one towards the caller, 0 none */
-	uint32_t first_ev, last_ev, n_ev;
-	uint32_t cseq, branch; /* of the caller's pending request */
-	uint32_t end_branch;   /* of the first BYE */
-	uint32_t from_tag;     /* hash */
-	uint32_t no;           /* of the call, from 1 */
-	uint64_t first_us, last_us;
-	struct link age;     /* live: its class's list, oldest first */
-	uint64_t due_us;     /* live: when it is judged or forgotten */
-	uint32_t recent[16]; /* hashes of the last different messages: finds resent ones */
-	struct trk_peer *peers, first_peers[3];
-	uint32_t tags[6];                    /* hashes of To tags */
-	uint32_t sdp_hash[2];                /* of the last body, per side */
-	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
-	struct trk_text *text;
-	struct str from_user, to_user; /* of the first request */
-	struct str from_host, to_host;
-	struct trk_call *next_no;   /* file: the next in order of appearance */
-	struct trk_stream *streams; /* newest first */
-	uint16_t n_streams;
+struct trk_name { /* a text, or what a From or To names; kept once, in a file for all calls */
+	uint32_t hash;
+	uint16_t n, split; /* user: text[0 .. split), host: the rest */
+	char text[];
+};
+static inline struct str trk_user(const struct trk_name *x)
+{
+	return x ? (struct str){x->text, x->split} : STR_NONE;
+}
+static inline struct str trk_host(const struct trk_name *x)
+{
+	return x ? (struct str){x->text + x->split, (size_t)x->n - x->split} : STR_NONE;
+}
+
+struct trk_av { /* what is known of a call's media besides its streams */
 	struct trk_media *media;
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
@@ -241,14 +142,74 @@ struct trk_call {
 	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
 	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
 	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
-	struct trk_leg *leg;       /* what joins it to others, or NULL */
+	uint16_t n_streams;
 };
 
+/* Everything seen under one Call-ID. What every message touches stands together, live or not. */
+struct trk_call {
+	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
+	const struct trk_name *from, *to;    /* of the first request */
+	struct trk_fact *facts;              /* of all its messages, the latest first */
+	struct trk_call *next_no;            /* file: the next in order of appearance */
+	struct trk_stream *streams;          /* newest first */
+	struct trk_av *av;                   /* NULL: nothing is known of its media; see trk_av */
+	struct trk_leg *leg;                 /* what joins it to others, or NULL */
+	uint32_t end_branch;                 /* of the first BYE */
+	uint32_t sdp_hash[2];                /* of the last body, per side */
+	uint32_t no;                         /* of the call, from 1 */
+	/* what every message touches */
+	struct str call_id;
+	uint64_t seen; /* two bits for each hash of a message: tells most new ones from resent */
+	uint8_t kind, phase; /* enum trk_kind, trk_phase */
+	uint8_t age_class;
+	uint8_t n_peers, peers_cap, n_tags;
+	uint8_t caller;     /* peer that sent the first request */
+	uint8_t callee;     /* peer that sent the first 2xx, else the first other final response */
+	uint8_t ender;      /* peer that sent the first BYE */
+	uint8_t method;     /* of the caller's last request */
+	uint8_t sdp_dir[2]; /* direction of the last body, per side: TRK_SD_SENDS, TRK_SD_RECVS */
+	uint16_t status;    /* final one towards the caller, 0 none */
+	bool is_ended_by_caller : 1; /* the BYE came from the caller's side */
+	bool is_taken : 1;           /* callee sent a 2xx */
+	bool is_reported : 1, is_judged : 1;
+	bool is_explained : 1; /* trk_hint told why the present request failed */
+	bool is_marked : 1;    /* the tracker's user may set it: chosen by a filter */
+	bool is_mid : 1;       /* begun before the capture */
+	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
+	uint16_t tags[6];      /* hashes of To tags */
+	uint32_t first_ev, last_ev, n_ev;
+	uint32_t cseq, branch; /* of the caller's pending request */
+	uint32_t from_tag;     /* hash */
+	uint32_t fact_kinds;   /* bits: what facts has, so that most questions need no look */
+	uint64_t first_us, last_us;
+	const struct trk_peer *peers;
+	/* Live only; a call of a file ends here. */
+	struct hnode node;
+	uint32_t place;  /* in the tracker's pool */
+	char id_mem[40]; /* the Call-ID itself, unless it is longer */
+	struct link age; /* its class's list, oldest first */
+	uint64_t due_us; /* when it is judged or forgotten */
+	struct trk_text *text;
+	struct trk_peer first_peers[3];
+};
+
+const struct trk_av *trk_av(const struct trk_call *c); /* never NULL */
 const struct trk_cfg *trk_cfg(const struct trk *t);
 struct trk_call *trk_find(const struct trk *t, struct str call_id);
 struct trk_call *trk_first(const struct trk *t); /* file: in order of appearance; next_no goes on */
 /* The message with that id, of a call that is in memory; NULL for 0. */
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id);
+/* The number of a row, from 1; in a file that of the message. */
+uint32_t trk_ev_id(const struct trk_ev *e);
+/* Of a resent message or a duplicate: id of the original; 0 of any other. */
+static inline uint32_t trk_copy_of(const struct trk_ev *e)
+{
+	return e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE) ? e->hash_copy : 0;
+}
+/* RETRANS: which resend of its original this is, from 1. */
+unsigned trk_n_resent(const struct trk_ev *e);
+/* Whose message it is. */
+struct trk_call *trk_call_of(const struct trk_ev *e);
 /* The call's messages in order, as ids. The array is the tracker's and valid until the next call of
  * this. */
 const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n);
@@ -272,4 +233,5 @@ struct trk_stats {
 	uint64_t first_us, last_us;
 };
 const struct trk_stats *trk_stats(const struct trk *t);
+uint32_t trk_n_rows(const struct trk *t); /* file: messages kept: ids 1 .. n */
 uint32_t trk_n_live(const struct trk *t); /* calls in memory */

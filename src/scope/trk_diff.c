@@ -92,7 +92,7 @@ static bool read_steps(struct side *s, const struct diff_call *of, bool is_hop, 
 			s->is_cut = true;
 			break;
 		}
-		s->v[s->n++] = (struct step){e->id, key_of(t, e, first, is_hop)};
+		s->v[s->n++] = (struct step){trk_ev_id(e), key_of(t, e, first, is_hop)};
 	}
 	return ids;
 }

@@ -12,7 +12,7 @@
  * [RFC3261 8.1.3, 10.2, 20, 22] [RFC3264] [RFC3326] [RFC3515] [RFC6665]
  */
 #include "base/assert.h"
-#include "scope/trk_priv.h"
+#include "scope/trk_shape.h"
 #include "sip/auth.h"
 #include "sip/hdr.h"
 
@@ -107,18 +107,19 @@ static void keep_body_line(const struct trk_intake *i)
  * A proxy's copy has the same CSeq from the same side. */
 static void keep_info_digit(const struct trk_intake *i)
 {
-	struct trk_call *c = i->c;
 	uint32_t which = i->m->cseq << 1 | !!(i->e->flags & TRK_EV_CALLER);
 	struct str type = sip_value(i->m, SIP_HDR_CONTENT_TYPE);
-	if (!str_istarts(type, STR("application/dtmf")) || c->info_seen == which)
+	struct trk_av *av =
+		str_istarts(type, STR("application/dtmf")) ? trk_av_get(i->t, i->c) : NULL;
+	if (!av || av->info_seen == which)
 		return;
-	c->info_seen = which;
+	av->info_seen = which;
 	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
 	if (str_istarts(line, STR("signal")))
 		line = str_trim(str_skip(str_trim(str_skip(line, 6)), 1)); /* the '=' */
-	size_t n = str_c(c->info_digits).n;
-	if (line.n && rtp_event_of_digit(line.p[0]) >= 0 && n < sizeof c->info_digits - 1)
-		c->info_digits[n] = line.p[0];
+	size_t n = str_c(av->info_digits).n;
+	if (line.n && rtp_event_of_digit(line.p[0]) >= 0 && n < sizeof av->info_digits - 1)
+		av->info_digits[n] = line.p[0];
 }
 
 /* NAT between, or a wrong address in the phone: answers go to the Via. [RFC3581 4] */
@@ -151,7 +152,7 @@ static void keep_tool(const struct trk_intake *i)
 		STR_INIT("iWar"),
 		STR_INIT("scan"),
 	};
-	struct str ua = sip_value(i->m, SIP_HDR_USER_AGENT);
+	struct str ua = i->k->user_agent;
 	for (unsigned k = 0; ua.n && k < ARRAY_LEN(tools); k++)
 		if (str_istarts(ua, tools[k])) {
 			keep(i, TRK_F_TOOL, ua);
@@ -178,8 +179,6 @@ static void request_facts(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
 	bool is_first_hop = i->e->branch == i->c->branch;
-	if (i->e->id == i->c->first_ev)
-		keep_tool(i);
 	if (m->method == SIP_METHOD_OTHER)
 		keep(i, TRK_F_METHOD, m->method_name);
 	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
@@ -246,8 +245,6 @@ static void refusal_facts(const struct trk_intake *i)
 static void response_facts(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
-	if (!str_eq(m->reason, sip_status_reason(m->status)))
-		keep(i, TRK_F_PHRASE, m->reason);
 	if (m->status >= 300) {
 		refusal_facts(i);
 		return;
@@ -284,19 +281,32 @@ static void keep_description(const struct trk_intake *i, enum trk_side side, str
 			     unsigned flags, unsigned port)
 {
 	i->c->sdp_dir[side] = (uint8_t)(flags & BOTH_WAYS);
-	struct trk_fact *f = keep(i, TRK_F_SDP, host);
+	struct trk_fact *f = trk_skips(i) ? NULL : keep(i, TRK_F_SDP, host);
 	if (!f)
 		return;
 	f->flags = (uint8_t)flags;
 	f->num = port;
 }
 
+/* A body like one that was parsed; its ports are learnt later. */
+static bool keep_alike(const struct trk_intake *i, enum trk_side side, const struct trk_look *look)
+{
+	const struct trk_shape *s = trk_shape_find(i->t, look);
+	if (!s || !trk_sdp_wait(i))
+		return false;
+	keep_description(i, side, look->host, s->flags | address_flags(i, &look->addr), look->port);
+	keep(i, TRK_F_CODECS, trk_user(s->formats));
+	return true;
+}
+
 static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str body)
 {
 	struct sdp *s = &i->t->sdp;
 	const struct sdp_media *first = NULL;
+	struct trk_look look;
 	unsigned flags = 0;
-	if (sdp_parse(body, s))
+	bool has_shape = !i->t->cfg.is_live && trk_shape_look(i->t, i->c, body, &look);
+	if ((has_shape && keep_alike(i, side, &look)) || sdp_parse(body, s))
 		return;
 	for (unsigned k = 0; k < s->n_media; k++) {
 		const struct sdp_media *m = &s->media[k];
@@ -326,8 +336,12 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		buf_init_fixed(&b, mem, sizeof mem);
 		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
 		keep(i, TRK_F_CODECS, buf_view(&b));
+		if (has_shape)
+			trk_shape_keep(i->t, &look, flags & ~(unsigned)TRK_SD_PRIVATE,
+				       trk_name_keep(i->t, i->c, buf_view(&b), STR_NONE));
 	}
-	trk_media_learn(i->t, i->c, side, &i->p->from);
+	if (!trk_sdp_wait(i))
+		trk_media_learn(i->t, i->c, side, &i->p->from);
 }
 
 struct glance { /* what stands out in a body */
@@ -396,14 +410,20 @@ static void glance_at_sdp(const struct trk_intake *i, enum trk_side side, struct
 		keep(i, TRK_F_OFFER, body);
 }
 
-static void keep_sdp(const struct trk_intake *i)
+static bool find_sdp(struct trk_intake *i, struct str *body)
+{
+	*body = i->k->body;
+	return i->k->is_sdp ||
+	       (trk_need_index(i) && sip_body_find(i->m, STR("application"), STR("sdp"), body));
+}
+
+static void keep_sdp(struct trk_intake *i)
 {
 	struct str body;
-	if (!sip_body_find(i->m, STR("application"), STR("sdp"), &body) || !body.n)
+	if (!find_sdp(i, &body) || !body.n)
 		return;
 	i->e->flags |= TRK_EV_SDP;
-	bool by_caller = !(i->e->flags & TRK_EV_REQUEST) != !!(i->e->flags & TRK_EV_CALLER);
-	enum trk_side side = by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+	enum trk_side side = trk_side_of(i->e);
 	uint32_t h = trk_hash32(body);
 	if (i->c->sdp_hash[side] == h) { /* the next hop, or a refresh: only hold is worth a fact */
 		if (i->c->sdp_dir[side] != BOTH_WAYS)
@@ -412,20 +432,61 @@ static void keep_sdp(const struct trk_intake *i)
 	}
 	i->c->sdp_hash[side] = h;
 	i->c->sdp_dir[side] = BOTH_WAYS;
+	if (trk_skips(i) && trk_sdp_wait(i))
+		return;
 	if (!i->t->cfg.has_media)
 		glance_at_sdp(i, side, body);
 	else
 		parse_sdp(i, side, body);
 }
 
-void trk_facts(const struct trk_intake *i)
+/* Whether facts may be found that the skim does not tell of. */
+static bool has_more(const struct trk_intake *i)
 {
-	if (i->m->is_request)
-		request_facts(i);
-	else
-		response_facts(i);
-	if (i->m->body.n)
+	const struct sip_skim *k = i->k;
+	bool is_of_invite = k->method == SIP_INVITE;
+	if (!k->is_request && k->status < 200)
+		return k->status > 100 && k->has_rseq;
+	if (!k->is_request)
+		return k->status >= 300 || k->method == SIP_REGISTER ||
+		       k->method == SIP_SUBSCRIBE || (is_of_invite && i->c->callee == i->e->from) ||
+		       ((is_of_invite || k->method == SIP_UPDATE) && k->has_session);
+	if (i->e->branch == i->c->branch && (k->method == SIP_INVITE || k->has_auth))
+		return true;
+	switch (k->method) {
+	case SIP_ACK:
+	case SIP_OPTIONS:
+	case SIP_PRACK:
+	case SIP_UPDATE:
+	case SIP_MESSAGE:
+		return false;
+	case SIP_INFO:
+		return k->body.n && !k->is_sdp;
+	case SIP_INVITE:
+		return i->e->flags & TRK_EV_TO_TAG;
+	case SIP_BYE:
+	case SIP_CANCEL:
+		return k->has_reason;
+	default:
+		return true;
+	}
+}
+
+void trk_facts(struct trk_intake *i)
+{
+	if (!trk_skips(i) && !i->k->is_request && i->k->reason.n &&
+	    !str_eq(i->k->reason, sip_status_reason(i->k->status)))
+		keep(i, TRK_F_PHRASE, i->k->reason);
+	if (!trk_skips(i) && i->k->is_request && trk_ev_id(i->e) == i->c->first_ev)
+		keep_tool(i);
+	if (!trk_skips(i) && has_more(i) && trk_need_index(i)) {
+		if (i->m->is_request)
+			request_facts(i);
+		else
+			response_facts(i);
+	}
+	if (i->k->body.n)
 		keep_sdp(i);
-	if (i->p->is_cut)
+	if (i->p->is_cut && !trk_skips(i))
 		keep_number(i, TRK_F_CUT, (uint32_t)i->p->bytes.n);
 }

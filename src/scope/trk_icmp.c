@@ -42,8 +42,9 @@ static void keep(struct trk *t, struct trk_call *c, struct trk_ev *e, const stru
 		 unsigned flags)
 {
 	char mem[ADDR_TEXT_MAX];
-	for (const struct trk_fact *f = e->facts; f; f = f->next)
-		if (f->kind == TRK_F_ICMP && f->flags == flags)
+	uint32_t id = trk_ev_id(e);
+	for (const struct trk_fact *f = c->facts; f; f = f->next)
+		if (f->ev == id && f->kind == TRK_F_ICMP && f->flags == flags)
 			return; /* once says it */
 	struct trk_fact *f = trk_fact_add(t, c, e, TRK_F_ICMP, str_c(addr_text(&p->by, mem)));
 	if (!f)
@@ -60,6 +61,7 @@ void trk_icmp(struct trk *t, const struct trk_icmp *p)
 	struct trk_call *c;
 	if (!what)
 		return;
+	trk_sdp_catch_up(t);
 	if ((c = trk_media_find(t, &p->to, &side)) && c->last_ev) {
 		what |= TRK_IC_MEDIA | (side == TRK_SIDE_CALLER ? TRK_IC_TO_CALLER : 0u);
 		keep(t, c, trk_row(t, c->last_ev), p, what);

@@ -85,6 +85,7 @@ void trk_joins_free(struct trk *t)
 	if (!t->joins)
 		return;
 	htab_fini(&t->joins->marks);
+	free(t->joins->heads);
 	pool_fini(&t->joins->mark_pool);
 	pool_fini(&t->joins->leg_pool);
 	pool_fini(&t->joins->join_pool);

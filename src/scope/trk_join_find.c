@@ -125,12 +125,29 @@ static void join_call_id(struct trk *t, struct trk_leg *l, struct str id, enum t
 		join_same(t, a, l, g, c->first_ev);
 }
 
+static void join_heads(struct trk *t, struct trk_leg *l, enum trk_ground g, uint64_t hash)
+{
+	uint32_t cursor = 0, ev;
+	struct trk_call *c;
+	for (unsigned n = 1; trk_head_next(t, hash, &cursor, &c, &ev); n++) {
+		struct trk_leg *a = n == MAX_SHARED ? NULL : trk_leg_get(t, c);
+		if (!a)
+			return;
+		join_same(t, a, l, g, ev);
+	}
+	trk_head_put(t, hash, l->call, l->invite);
+}
+
 static void join_header(struct trk *t, struct trk_leg *l, enum trk_ground g, struct str value)
 {
 	if (value.n < 4)
 		return;
-	uint64_t h = htab_hash_nocase(t->cfg.hash_key, value.p, value.n) ^ g;
+	uint64_t h = htab_hash_nocase(t->cfg.hash_key, value.p, value.n) ^ (uint64_t)g << 8;
 	unsigned n = 0;
+	if (!t->cfg.is_live) {
+		join_heads(t, l, g, h);
+		return;
+	}
 	for (struct hnode *k = htab_first(&t->joins->marks, h); k; k = htab_next(k)) {
 		struct trk_mark *m = CONTAINER_OF(k, struct trk_mark, node);
 		if (m->kind != MARK_HEADER || m->ground != g)
@@ -262,7 +279,7 @@ static uint32_t user_hash(struct str value)
 static void read_diversion(struct trk_leg *l, const struct sip_msg *m)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_DIVERSION, SIP_HDR_HISTORY_INFO};
-	uint32_t from = number_hash(l->call->from_user);
+	uint32_t from = number_hash(trk_user(l->call->from));
 	for (unsigned k = 0; k < ARRAY_LEN(ids); k++) {
 		struct sip_iter it = {0};
 		struct str v;
@@ -372,7 +389,7 @@ static void mark_arrival(const struct trk_intake *i, struct trk_leg *l)
 		if (!m)
 			continue;
 		m->host = host;
-		m->ev = i->e->id;
+		m->ev = trk_ev_id(i->e);
 	}
 }
 
@@ -385,20 +402,22 @@ static uint32_t refer_what(const struct trk_packet *p, const struct addr *who, u
 	return user ? mix(user, trk_hash32(str_of((const char *)h.ip, sizeof h.ip)) ^ h.port) : 0;
 }
 
-static void mark_refer(const struct trk_intake *i)
+static void mark_refer(struct trk_intake *i)
 {
+	if (!trk_need_index(i))
+		return;
 	uint32_t what = refer_what(i->p, &i->p->to, user_hash(sip_value(i->m, SIP_HDR_REFER_TO)));
 	struct trk_leg *l = what ? trk_leg_get(i->t, i->c) : NULL;
 	struct trk_mark *m =
 		l ? trk_mark_put(i->t, l, MARK_REFER, key_of(i->t, MARK_REFER, what)) : NULL;
 	if (m)
-		m->ev = i->e->id;
+		m->ev = trk_ev_id(i->e);
 }
 
 static void find_refer(const struct trk_intake *i, struct trk_leg *l)
 {
 	struct trk *t = i->t;
-	uint32_t what = refer_what(i->p, &i->p->from, number_hash(i->c->to_user));
+	uint32_t what = refer_what(i->p, &i->p->from, number_hash(trk_user(i->c->to)));
 	struct trk_mark *found = NULL;
 	if (!what)
 		return;
@@ -428,18 +447,20 @@ static void grow_old(struct trk *t, struct link *marks, uint64_t us)
 	}
 }
 
-static void first_invite(const struct trk_intake *i, struct trk_leg *l)
+static void first_invite(struct trk_intake *i, struct trk_leg *l)
 {
+	if (!trk_need_index(i))
+		return;
 	const struct trk_call *c = i->c;
-	uint32_t from = number_hash(c->from_user), to = number_hash(c->to_user);
+	uint32_t from = number_hash(trk_user(c->from)), to = number_hash(trk_user(c->to));
 	l->is_read = true;
-	l->invite = i->e->id;
+	l->invite = trk_ev_id(i->e);
 	l->at_us = i->p->at_us;
 	l->source = host_of(i->p, &i->p->from);
 	l->dest = host_of(i->p, &i->p->to);
-	l->called = is_long(c->to_user) ? to : 0;
+	l->called = is_long(trk_user(c->to)) ? to : 0;
 	l->numbers = from && to ? mix(from, to) : 0;
-	l->origin = i->e->flags & TRK_EV_SDP ? origin_hash(i->m->body) : 0;
+	l->origin = i->e->flags & TRK_EV_SDP ? origin_hash(i->k->body) : 0;
 	l->media = media_hash(i->e);
 	read_diversion(l, i->m);
 	read_replaces(i->t, l, i->m);
@@ -451,18 +472,18 @@ static void first_invite(const struct trk_intake *i, struct trk_leg *l)
 	find_inbound(i->t, l);
 }
 
-void trk_join_see(const struct trk_intake *i)
+void trk_join_see(struct trk_intake *i)
 {
 	struct trk *t = i->t;
-	if (!i->m->is_request || (i->m->method != SIP_INVITE && i->m->method != SIP_REFER))
+	if (!i->k->is_request || (i->k->method != SIP_INVITE && i->k->method != SIP_REFER))
 		return;
 	grow_old(t, &t->joins->arrivals, TRK_ARRIVAL_US);
 	grow_old(t, &t->joins->refers, TRK_REFER_US);
-	if (i->m->method == SIP_REFER) {
+	if (i->k->method == SIP_REFER) {
 		mark_refer(i);
 		return;
 	}
-	if (i->m->to_tag.n)
+	if (i->k->to_tag.n)
 		return;
 	/* a leg that went idle was read: only another try makes it one again */
 	struct trk_leg *l = trk_leg_get(t, i->c);

@@ -38,6 +38,8 @@ struct trk_joins {
 	struct pool mark_pool, leg_pool, join_pool;
 	struct link arrivals, refers; /* marks that grow old, the oldest first */
 	struct link open;             /* legs with open joins */
+	struct trk_head *heads;       /* file: a hash table of what headers said */
+	uint32_t n_heads, heads_cap;
 };
 
 struct trk_pair { /* what a join is made of */
@@ -64,8 +66,13 @@ void trk_mark_del(struct trk *t, struct trk_mark *m);
 /* A call goes: its leg, joins and marks with it. */
 void trk_join_forget(struct trk *t, struct trk_call *c);
 
+/* trk_join_head.c: in a file, in place of marks of headers. Cursor: 0, then left alone. */
+void trk_head_put(struct trk *t, uint64_t hash, const struct trk_call *c, uint32_t ev);
+bool trk_head_next(const struct trk *t, uint64_t hash, uint32_t *cursor, struct trk_call **c,
+		   uint32_t *ev);
+
 /* trk_join_find.c: a message of a call that is no copy */
-void trk_join_see(const struct trk_intake *i);
+void trk_join_see(struct trk_intake *i);
 
 /* trk_join_pick.c: live, a call is over: its open joins are decided */
 void trk_join_decide(struct trk *t, struct trk_call *c);

@@ -22,7 +22,7 @@
 static bool has_key(const struct trk_call *c, const struct trk_key *k)
 {
 	unsigned n = 0;
-	for (const struct trk_key *x = c->keys; x; x = x->next, n++)
+	for (const struct trk_key *x = trk_av(c)->keys; x; x = x->next, n++)
 		if (x->side == k->side && x->suite == k->suite &&
 		    !memcmp(x->bytes, k->bytes, sizeof k->bytes))
 			return true;
@@ -77,8 +77,8 @@ static void learn_key(struct trk_call *c, enum trk_side side, struct str line)
 	if (!x)
 		return;
 	*x = k;
-	x->next = c->keys;
-	c->keys = x;
+	x->next = c->av->keys;
+	c->av->keys = x;
 }
 
 void trk_keys_learn(struct trk *t, struct trk_call *c, enum trk_side side, unsigned i)
@@ -91,9 +91,10 @@ void trk_keys_learn(struct trk *t, struct trk_call *c, enum trk_side side, unsig
 
 void trk_keys_forget(struct trk_call *c)
 {
-	while (c->keys) {
-		struct trk_key *k = c->keys;
-		c->keys = k->next;
+	struct trk_av *av = c->av;
+	while (av && av->keys) {
+		struct trk_key *k = av->keys;
+		av->keys = k->next;
 		memset(k, 0, sizeof *k);
 		free(k);
 	}

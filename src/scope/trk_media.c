@@ -75,9 +75,10 @@ static void media_free(struct trk *t, struct trk_media *m)
 
 void trk_media_forget(struct trk *t, struct trk_call *c)
 {
-	while (c->media) {
-		struct trk_media *m = c->media;
-		c->media = m->next;
+	struct trk_av *av = c->av;
+	while (av && av->media) {
+		struct trk_media *m = av->media;
+		av->media = m->next;
 		LIST_EACH (&m->flows, l) {
 			struct flow *f = LIST_ENTRY(l, struct flow, of);
 			list_del(&f->of);
@@ -87,9 +88,9 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 		}
 		media_free(t, m);
 	}
-	while (c->codecs) {
-		struct trk_codecs *k = c->codecs;
-		c->codecs = k->next;
+	while (av && av->codecs) {
+		struct trk_codecs *k = av->codecs;
+		av->codecs = k->next;
 		free(k);
 	}
 	trk_keys_forget(c);
@@ -140,7 +141,7 @@ struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum
 	return m->call;
 }
 
-static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_call *c)
+static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_av *av)
 {
 	struct codec v[MAX_CODECS];
 	struct sdp_fmt f;
@@ -158,8 +159,8 @@ static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, str
 		return NULL;
 	k->n = n;
 	memcpy(k->v, v, n * sizeof v[0]);
-	k->next = c->codecs;
-	c->codecs = k;
+	k->next = av->codecs;
+	av->codecs = k;
 	return k;
 }
 
@@ -192,8 +193,8 @@ static struct trk_media *media_new(struct trk *t, struct trk_call *c, enum trk_s
 	m->side = (uint8_t)side;
 	list_init(&m->flows);
 	list_add_after(&m->port->media, &m->of_port);
-	m->next = c->media;
-	c->media = m;
+	m->next = c->av->media;
+	c->av->media = m;
 	return m;
 }
 
@@ -209,7 +210,7 @@ static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d
 {
 	if (!a->family || !a->port || addr_is_any(a))
 		return;
-	struct trk_media *m = c->media;
+	struct trk_media *m = c->av->media;
 	unsigned n = 0;
 	for (; m && !(addr_eq(&m->port->addr, a) && m->side == d->side); m = m->next)
 		n++;
@@ -290,13 +291,13 @@ void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
 	for (unsigned i = 0; i < t->sdp.n_media; i++) {
 		const struct sdp_media *m = &t->sdp.media[i];
 		bool is_rtp = sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP;
-		if (!m->port || (!is_rtp && !is_udptl(m)))
+		if (!m->port || (!is_rtp && !is_udptl(m)) || !trk_av_get(t, c))
 			continue;
 		struct medium d = {.side = side,
 				   .type = m->type,
 				   .crypt = (uint8_t)crypt_of(m),
 				   .is_t38 = !is_rtp,
-				   .codecs = is_rtp ? read_codecs(&t->sdp, i, c) : NULL};
+				   .codecs = is_rtp ? read_codecs(&t->sdp, i, c->av) : NULL};
 		learn_medium(t, c, i, &d);
 		learn_guess(t, c, m, &d, source);
 		if (m->has_crypto)
@@ -417,7 +418,7 @@ static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_pac
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
 {
 	t->media_stream = NULL;
-	if (!t->cfg.has_media)
+	if (!t->cfg.has_media || !trk_sdp_is_needed(t, p->bytes))
 		return RTP_UNKNOWN;
 	t->n_datagrams++;
 	struct flow *f = flow_of(t, &p->from, &p->to);
@@ -449,7 +450,8 @@ void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *
 	if (f->last[0])
 		f->last[0]->n_unreachable++;
 	if (f->media)
-		f->media->call->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
+		f->media->call->av
+			->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
 }
 
 enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)

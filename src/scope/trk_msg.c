@@ -11,8 +11,8 @@
  *
  * Seen before? A message with the bytes of an earlier one on the same hop is a retransmission, and
  * if even the IP packet is the same (identification, or without it a few milliseconds), the sniffer
- * saw one packet twice. The hashes of the last 16 different messages stand in the call, one cache
- * line; only a hit looks at the rows.
+ * saw one packet twice. The call has a bit for each hash that it has seen, so that most messages
+ * are known to be new without a look at the rows before.
  *
  * Invariants:
  * 1. Copies change no state and leave no facts.
@@ -28,7 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COPY_ROWS      64u         /* so many messages back it is looked for */
 #define COPY_WINDOW_US 64'000'000u /* 128*T1: later it is not a retransmission */
+#define MAX_BYTES      0x7f'ffffu  /* of a message; what is longer is cut */
 #define SAME_PACKET_US 2'000'000u  /* one IP packet, seen twice */
 #define MIRROR_US      3'000u      /* without an identification: no timer is that fast */
 
@@ -45,12 +47,15 @@ static uint64_t hash_bytes(struct str s, uint64_t h)
 {
 	const uint64_t k1 = 0x9e3779b97f4a7c15u, k2 = 0xd1b54a32d192ed03u;
 	h ^= s.n;
-	while (s.n >= 16) {
+	uint64_t g = h;
+	while (s.n >= 32) { /* two chains, so that one waits while the other multiplies */
 		h = trk_fold(load(s.p, 8) ^ k1, load(s.p + 8, 8) ^ h);
-		s.p += 16;
-		s.n -= 16;
+		g = trk_fold(load(s.p + 16, 8) ^ k2, load(s.p + 24, 8) ^ g);
+		s.p += 32;
+		s.n -= 32;
 	}
-	if (s.n >= 8) {
+	h += g << 1;
+	while (s.n >= 8) {
 		h = trk_fold(load(s.p, 8) ^ k2, h ^ k1);
 		s.p += 8;
 		s.n -= 8;
@@ -66,7 +71,66 @@ uint32_t trk_hash32(struct str s)
 
 /* --- the row ---------------------------------------------------------------------------------- */
 
-static uint8_t peer_of(struct trk_call *c, const struct addr *a, enum trk_transport transport)
+static bool more_peers(struct trk_call *c)
+{
+	unsigned cap = c->peers_cap < 8 ? 8 : TRK_MAX_PEERS;
+	bool is_own = c->peers == c->first_peers;
+	struct trk_peer *p = realloc(is_own ? NULL : (void *)(uintptr_t)c->peers, cap * sizeof *p);
+	if (!p)
+		return false;
+	if (is_own)
+		memcpy(p, c->first_peers, sizeof c->first_peers);
+	c->peers = p;
+	c->peers_cap = (uint8_t)cap;
+	return true;
+}
+
+/* In a file pairs are kept once: a phone registers at the same exchange again and again. Longer
+ * lists are the call's; what is outgrown is not given back, but most calls have three. */
+static bool add_peer_in_file(struct trk *t, struct trk_call *c, const struct trk_peer *peer)
+{
+	struct trk_peer pair[2];
+	unsigned n = c->n_peers, cap = n < 3 ? 3 : n < 8 ? 8 : TRK_MAX_PEERS;
+	if (n < 2) {
+		if (n)
+			pair[0] = c->peers[0];
+		memcpy(&pair[n], peer, sizeof *peer);
+		struct str bytes = str_of((const char *)pair, (n + 1) * sizeof *peer);
+		const struct trk_name *x = trk_name_keep(t, c, bytes, STR_NONE);
+		if (!x)
+			return false;
+		c->peers = (const struct trk_peer *)(const void *)x->text;
+		return true;
+	}
+	if (n >= c->peers_cap) {
+		struct trk_peer *p = trk_heap(t, cap * sizeof *p, _Alignof(struct trk_peer));
+		if (!p)
+			return false;
+		memcpy(p, c->peers, n * sizeof *p);
+		c->peers = p;
+		c->peers_cap = (uint8_t)cap;
+	}
+	memcpy((struct trk_peer *)(uintptr_t)c->peers + n, peer, sizeof *peer);
+	return true;
+}
+
+static bool add_peer(struct trk *t, struct trk_call *c, const struct addr *a,
+		     enum trk_transport transport)
+{
+	struct trk_peer peer;
+	memset(&peer, 0, sizeof peer); /* it may be compared byte for byte */
+	peer.addr = *a;
+	peer.transport = (uint8_t)transport;
+	if (!t->cfg.is_live)
+		return add_peer_in_file(t, c, &peer);
+	if (c->n_peers == c->peers_cap && !more_peers(c))
+		return false;
+	memcpy((struct trk_peer *)(uintptr_t)c->peers + c->n_peers, &peer, sizeof peer);
+	return true;
+}
+
+static uint8_t peer_of(struct trk *t, struct trk_call *c, const struct addr *a,
+		       enum trk_transport transport)
 {
 	for (unsigned i = 0; i < c->n_peers; i++)
 		if (addr_eq(&c->peers[i].addr, a))
@@ -75,20 +139,10 @@ static uint8_t peer_of(struct trk_call *c, const struct addr *a, enum trk_transp
 		c->is_cut = true;
 		return TRK_MAX_PEERS - 1;
 	}
-	if (c->n_peers == c->peers_cap) {
-		uint8_t cap = (uint8_t)(c->peers_cap < 8 ? 8 : TRK_MAX_PEERS);
-		struct trk_peer *old = c->peers == c->first_peers ? NULL : c->peers;
-		struct trk_peer *p = realloc(old, cap * sizeof *p);
-		if (!p) {
-			c->is_cut = true;
-			return (uint8_t)(c->n_peers - 1);
-		}
-		if (!old)
-			memcpy(p, c->first_peers, sizeof c->first_peers);
-		c->peers = p;
-		c->peers_cap = cap;
+	if (!add_peer(t, c, a, transport)) {
+		c->is_cut = true;
+		return (uint8_t)(c->n_peers ? c->n_peers - 1 : 0);
 	}
-	c->peers[c->n_peers] = (struct trk_peer){*a, (uint8_t)transport};
 	return c->n_peers++;
 }
 
@@ -96,7 +150,7 @@ static uint8_t tag_of(struct trk_call *c, struct str tag)
 {
 	if (!tag.n)
 		return 0;
-	uint32_t h = trk_hash32(tag);
+	uint16_t h = (uint16_t)trk_hash32(tag);
 	unsigned i = 0;
 	while (i < c->n_tags && c->tags[i] != h)
 		i++;
@@ -108,93 +162,92 @@ static uint8_t tag_of(struct trk_call *c, struct str tag)
 	return (uint8_t)(i + 1);
 }
 
-/* Whether e repeats an earlier row; fills copy_of, n_resent and the flag. */
-static bool find_original(struct trk_intake *i)
+/* Whether e repeats an earlier row; fills the original and the flag. */
+static void find_original(struct trk_intake *i)
 {
 	struct trk_ev *e = i->e;
-	unsigned hit = 0;
-	while (hit < ARRAY_LEN(i->c->recent) && i->c->recent[hit] != e->hash)
-		hit++;
-	if (hit == ARRAY_LEN(i->c->recent))
-		return false;
-	for (uint32_t id = e->prev; id; id = trk_row(i->t, id)->prev) {
+	uint64_t bits = 1ull << (e->hash_copy & 63) | 1ull << (e->hash_copy >> 6 & 63);
+	unsigned n_left = COPY_ROWS;
+	if ((i->c->seen & bits) != bits) {
+		i->c->seen |= bits;
+		return;
+	}
+	for (uint32_t id = e->prev; id && n_left--; id = trk_row(i->t, id)->prev) {
 		const struct trk_ev *o = trk_row(i->t, id); /* the latest copy, or the original */
 		uint64_t gap = e->at_us > o->at_us ? e->at_us - o->at_us : 0;
 		if (gap > COPY_WINDOW_US)
-			return false;
-		if (o->hash != e->hash || o->from != e->from || o->to != e->to ||
+			return;
+		uint32_t copy_of = trk_copy_of(o);
+		uint32_t hash = copy_of ? trk_row(i->t, copy_of)->hash_copy : o->hash_copy;
+		if (hash != e->hash_copy || o->from != e->from || o->to != e->to ||
 		    o->n_bytes != e->n_bytes || o->cseq != e->cseq)
 			continue;
 		bool is_dup = !i->t->cfg.is_live &&
 			      (e->ip_id && o->ip_id ? e->ip_id == o->ip_id && gap < SAME_PACKET_US
 						    : gap < MIRROR_US);
-		e->copy_of = o->copy_of ? o->copy_of : o->id;
-		e->n_resent = o->n_resent;
+		e->hash_copy = copy_of ? copy_of : id;
 		e->flags |= is_dup ? TRK_EV_DUPLICATE : TRK_EV_RETRANS;
 		if (is_dup)
 			i->t->stats.n_duplicate++;
-		else {
+		else
 			i->t->stats.n_retrans++;
-			if (e->n_resent < 255)
-				e->n_resent++;
-		}
-		return true;
+		return;
 	}
-	return false;
 }
 
 static uint8_t flags_of(const struct trk_intake *i)
 {
-	const struct sip_msg *m = i->m;
+	const struct sip_skim *k = i->k;
 	unsigned f = 0;
-	if (m->is_request)
+	if (k->is_request)
 		f |= TRK_EV_REQUEST;
-	if (m->to_tag.n)
+	if (k->to_tag.n)
 		f |= TRK_EV_TO_TAG;
-	if (sip_has(m, SIP_HDR_RECORD_ROUTE))
+	if (k->is_routed)
 		f |= TRK_EV_ROUTED;
-	if (sip_has(m, SIP_HDR_AUTHORIZATION) || sip_has(m, SIP_HDR_PROXY_AUTHORIZATION))
+	if (k->has_auth)
 		f |= TRK_EV_AUTH;
-	if (trk_hash32(m->from_tag) == i->c->from_tag)
+	if (trk_hash32(k->from_tag) == i->c->from_tag)
 		f |= TRK_EV_CALLER;
 	return (uint8_t)f;
 }
 
 /* Never 0. A client of RFC 2543 may give no branch; then its address has to do. */
-static uint32_t branch_of(const struct sip_msg *m)
+static uint32_t branch_of(const struct trk_intake *i)
 {
-	return (m->via_branch.n ? trk_hash32(m->via_branch)
-				: trk_hash32(m->via_host) ^ m->via_port) |
+	return (i->k->via_branch.n ? trk_hash32(i->k->via_branch)
+				   : trk_hash32(i->m->via_host) ^ i->m->via_port) |
 	       1;
 }
 
 static bool add_row(struct trk_intake *i)
 {
-	uint32_t id = trk_row_new(i->t, i->c);
-	if (!id)
-		return false;
-	const struct sip_msg *m = i->m;
+	const struct sip_skim *m = i->k;
 	const struct trk_packet *p = i->p;
 	struct trk_call *c = i->c;
+	uint8_t from = peer_of(i->t, c, &p->from, p->transport);
+	uint8_t to = peer_of(i->t, c, &p->to, p->transport);
+	uint32_t id = c->n_peers ? trk_row_new(i->t, c) : 0;
+	if (!id)
+		return false;
 	struct trk_ev *e = i->e = trk_row(i->t, id);
 	e->at_us = p->at_us;
 	e->file_off = p->file_off & 0xffff'ffff'ffffu;
 	e->ip_id = p->ip_id;
 	e->frame_no = p->frame_no;
-	e->n_bytes = (uint32_t)p->bytes.n;
+	e->n_bytes = p->bytes.n < MAX_BYTES ? p->bytes.n : MAX_BYTES;
 	e->cseq = m->cseq;
-	e->branch = branch_of(m);
-	e->status = m->is_request ? 0 : m->status;
+	e->branch = branch_of(i);
+	e->status = m->is_request ? 0 : m->status & 1023u;
 	e->method = m->method;
-	e->from = peer_of(c, &p->from, p->transport);
-	e->to = peer_of(c, &p->to, p->transport);
+	e->from = from & 63u;
+	e->to = to & 63u;
 	e->flags = flags_of(i);
 	e->tag = tag_of(c, m->to_tag);
-	uint64_t h = hash_bytes(p->bytes, (uint64_t)e->from << 8 | e->to);
-	e->hash = (uint32_t)(h ^ h >> 32);
+	e->hash_copy = i->hash;
 	e->prev = c->last_ev;
-	if (!find_original(i))
-		c->recent[c->recent_at++ % ARRAY_LEN(c->recent)] = e->hash;
+	e->is_plain = p->is_plain && p->skim;
+	find_original(i);
 	c->last_ev = id;
 	if (!c->n_ev++) {
 		c->first_ev = id;
@@ -335,49 +388,51 @@ static enum trk_kind kind_of(enum sip_method m)
 	}
 }
 
-static void name_party(const struct trk_intake *i, enum sip_hdr_id id, struct str *user,
-		       struct str *host)
+static const struct trk_name *name_party(const struct trk_intake *i, struct str value)
 {
 	struct sip_addr a;
-	if (sip_addr_parse(sip_value(i->m, id), &a) || a.uri_err == ERR_SYNTAX)
-		return;
-	*user = trk_text_keep(i->t, i->c, a.uri.user);
-	*host = trk_text_keep(i->t, i->c, a.uri.host);
+	if (trk_skips(i) || sip_addr_parse(value, &a) || a.uri_err == ERR_SYNTAX)
+		return NULL;
+	return trk_name_keep(i->t, i->c, a.uri.user, a.uri.host);
 }
 
 static void first_message(struct trk_intake *i)
 {
 	struct trk_call *c = i->c;
-	const struct sip_msg *m = i->m;
+	const struct sip_skim *m = i->k;
 	c->kind = kind_of((enum sip_method)m->method);
 	bool is_opening =
 		m->is_request && !m->to_tag.n && m->method != SIP_CANCEL && m->method != SIP_ACK;
 	c->is_mid = !is_opening;
 	i->t->stats.n_calls[c->kind]++;
 	c->from_tag = trk_hash32(m->from_tag);
-	name_party(i, SIP_HDR_FROM, &c->from_user, &c->from_host);
-	name_party(i, SIP_HDR_TO, &c->to_user, &c->to_host);
+	c->from = name_party(i, i->k->from);
+	c->to = name_party(i, i->k->to);
 }
 
 /* A dialog may begin with something else than its INVITE: an OPTIONS probe under one Call-ID. */
 static void promote(struct trk_intake *i)
 {
 	struct trk_call *c = i->c;
-	if (i->m->method != SIP_INVITE || !i->m->is_request || c->kind == TRK_CALL)
+	if (i->k->method != SIP_INVITE || !i->k->is_request || c->kind == TRK_CALL)
 		return;
 	i->t->stats.n_calls[c->kind]--;
 	c->kind = TRK_CALL;
 	i->t->stats.n_calls[c->kind]++;
-	c->from_tag = trk_hash32(i->m->from_tag);
+	c->from_tag = trk_hash32(i->k->from_tag);
 	c->branch = 0;
 }
 
 static enum err take(struct trk_intake *i)
 {
-	uint64_t hash = trk_call_hash(i->t, i->m->call_id);
-	struct trk_call *c = i->c = trk_call_find(i->t, i->m->call_id, hash);
+	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
+	if (!i->t->cfg.is_live)
+		trk_place_expect(i->t, hash);
+	uint64_t bytes = hash_bytes(i->p->bytes, 0); /* meanwhile the call's place comes */
+	i->hash = (uint32_t)(bytes ^ bytes >> 32);
+	struct trk_call *c = i->c = trk_call_find(i->t, i->k->call_id, hash);
 	if (!c) {
-		c = i->c = trk_call_new(i->t, i->m->call_id, hash);
+		c = i->c = trk_call_new(i->t, i->k->call_id, hash);
 		if (!c)
 			return ERR_NOMEM;
 		first_message(i);
@@ -399,12 +454,13 @@ static enum err take(struct trk_intake *i)
 		if (i->t->joins && c->kind == TRK_CALL)
 			trk_join_see(i);
 	}
-	if (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age))
+	if (i->t->cfg.is_live &&
+	    (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age)))
 		trk_age(i->t, c, age_of(c));
 	return OK;
 }
 
-static void count(struct trk *t, const struct sip_msg *m, const struct trk_packet *p)
+static void count(struct trk *t, const struct sip_skim *m, const struct trk_packet *p)
 {
 	struct trk_stats *s = &t->stats;
 	if (!s->n_messages++)
@@ -417,8 +473,7 @@ static void count(struct trk *t, const struct sip_msg *m, const struct trk_packe
 		s->n_statuses[m->status]++;
 }
 
-/* Indexes bytes in the tracker's own block. */
-static const struct sip_msg *index_bytes(struct trk *t, struct str bytes)
+const struct sip_msg *trk_index(struct trk *t, struct str bytes)
 {
 	size_t want = sip_msg_block_size(bytes.n);
 	if (want > t->block_cap) {
@@ -447,15 +502,27 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
 	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
 }
 
+bool trk_need_index(struct trk_intake *i)
+{
+	if (!i->m)
+		i->m = trk_index(i->t, i->p->bytes);
+	return i->m;
+}
+
 enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call)
 {
-	struct trk_intake i = {.t = t, .p = p, .m = p->msg ? p->msg : index_bytes(t, p->bytes)};
-	if (!i.m) {
+	struct trk_intake i = {.t = t, .p = p, .m = p->msg, .k = p->skim};
+	struct sip_skim skim;
+	if (!i.k && !trk_need_index(&i)) {
 		t->stats.n_not_sip++;
 		return ERR_SYNTAX;
 	}
-	count(t, i.m, p);
-	if (!i.m->call_id.n) {
+	if (!i.k) {
+		sip_skim_of(i.m, &skim);
+		i.k = &skim;
+	}
+	count(t, i.k, p);
+	if (!i.k->call_id.n) {
 		t->stats.n_without_call_id++;
 		return OK;
 	}

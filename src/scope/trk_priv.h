@@ -21,13 +21,10 @@ enum age_class {
  * eighth longer than they must be. */
 extern const uint64_t trk_age_us[AGE__N];
 
-/* Bytes of texts and facts in one page of a call. Live calls keep their offer, and must not go to
- * malloc for it; in a file memory counts more. */
-#define TEXT_PAGE_LIVE 496u
-#define TEXT_PAGE_FILE 240u
+/* Bytes of texts and facts in one page of a live call, which keeps its offer there. */
+#define TEXT_PAGE 496u
 /* Rows that a live call takes at once, side by side: the judge reads them when they are cold. */
 #define ROW_GROUP   4u
-#define EV_CHUNK    256u
 #define MAX_TEXT    1'000u /* longer texts are cut: enough for any sentence */
 #define MAX_CALL_ID 1'024u /* longer ones are cut, and compared so */
 
@@ -46,6 +43,11 @@ struct trk_text { /* a page; freed with its call */
 	_Alignas(8) char bytes[];
 };
 
+struct trk_shape { /* of SDP, see trk_shape.c */
+	const struct trk_name *name, *formats;
+	unsigned flags; /* TRK_SD_* */
+};
+
 struct trk_media;
 struct trk_quick;
 struct trk_joins;
@@ -55,11 +57,19 @@ struct trk {
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;
-	uint16_t text_page; /* bytes */
 	struct trk_call *first_no, *last_no;
 	uint32_t n_calls; /* ever */
-	struct trk_ev **chunks;
+	/* memory, trk_mem.c */
+	struct trk_chunk **chunks;
 	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */
+	struct heap_block *heap;                         /* file */
+	char *heap_at, *heap_end;
+	char **places; /* file: calls by their place, in chunks */
+	uint32_t n_places, n_place_chunks, places_cap;
+	struct trk_slot *slots;        /* file: a hash table of places */
+	uint32_t slots_cap;            /* a power of two */
+	const struct trk_name **names; /* file: a hash table */
+	uint32_t n_names, names_cap;   /* cap: a power of two */
 	struct link ages[AGE__N];
 	uint64_t now_us;
 	void *block; /* where a message is indexed that comes without an index */
@@ -70,9 +80,15 @@ struct trk {
 	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
 	struct sdp sdp; /* the body that is being read */
+	struct trk_shape shapes[64];
+	unsigned n_shapes;
 	/* media */
-	struct htab ports; /* struct trk_media by address */
-	struct htab flows; /* struct flow by address pair */
+	trk_read_fn *read; /* NULL: nothing can be read again */
+	void *read_arg;
+	uint32_t first_unlearnt, last_unlearnt; /* ids: where rows with is_unlearnt are; 0: none */
+	bool has_met_media;                     /* nothing waits any more */
+	struct htab ports;                      /* struct trk_media by address */
+	struct htab flows;                      /* struct flow by address pair */
 	struct link flow_ages;
 	uint32_t n_datagrams;
 	uint64_t n_capture_lost;
@@ -90,37 +106,79 @@ struct trk {
 	} gap;
 };
 
-/* trk.c */
+/* trk_mem.c */
 struct trk_ev *trk_row(const struct trk *t, uint32_t id);
 /* The next row of a call, or 0 without memory. */
 uint32_t trk_row_new(struct trk *t, const struct trk_call *c);
-void *trk_alloc(struct trk *t, struct trk_call *c, size_t n); /* 8-aligned, of the call's texts */
-struct str trk_text_keep(struct trk *t, struct trk_call *c, struct str s);
+void trk_rows_free(struct trk *t, struct trk_call *c); /* live */
+/* Memory that is freed with the call, or with the tracker of a file. */
+void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align);
+void *trk_heap(struct trk *t, size_t n, size_t align); /* file; align up to 8 */
+void trk_text_free(struct trk *t, struct trk_call *c); /* live */
+/* File: the next call, by whose place rows tell it, not taken yet; then taken, and found by its
+ * Call-ID. */
+struct trk_call *trk_place_new(struct trk *t);
+bool trk_place_take(struct trk *t, struct trk_call *c, uint64_t hash);
+/* It will be looked for: brings the place into the cache. */
+void trk_place_expect(const struct trk *t, uint64_t hash);
+struct trk_call *trk_place_at(const struct trk *t, uint32_t place);
+struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash);
+struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
+/* NULL without memory. */
+const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str user,
+				     struct str host);
+/* Adds a fact to a message of the call. */
+struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
+			      enum trk_fact_kind kind, struct str text);
+void trk_mem_fini(struct trk *t);
+
+/* trk.c */
 struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash);
 uint64_t trk_call_hash(const struct trk *t, struct str call_id);
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash);
 /* Puts the call into a class, at its end. */
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
-/* Adds a fact to a message of the call. */
-struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
-			      enum trk_fact_kind kind, struct str text);
-
 /* trk_msg.c */
 struct trk_intake { /* a message being taken in */
 	struct trk *t;
 	const struct trk_packet *p;
-	const struct sip_msg *m;
+	const struct sip_skim *k;
+	uint32_t hash;           /* of the bytes */
+	const struct sip_msg *m; /* NULL until its rows are needed: trk_need_index */
 	struct trk_call *c;
 	struct trk_ev *e;
 };
+/* False: the message cannot be indexed for want of memory. */
+bool trk_need_index(struct trk_intake *i);
 /* For telling strings apart, never for trust. */
 uint32_t trk_hash32(struct str s);
 
 /* trk_fact.c: keeps what is worth it of a message that is no copy. */
-void trk_facts(const struct trk_intake *i);
+void trk_facts(struct trk_intake *i);
+
+static inline bool trk_skips(const struct trk_intake *i)
+{
+	return i->t->cfg.skips >> i->c->kind & 1;
+}
+/* Whose side wrote a message. */
+static inline enum trk_side trk_side_of(const struct trk_ev *e)
+{
+	bool by_caller = !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
+	return by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+}
+
+/* trk_late.c: a message's addresses may be learnt later, because its bytes can be read again. */
+bool trk_sdp_wait(const struct trk_intake *i);
+/* Learns what waits. */
+void trk_sdp_catch_up(struct trk *t);
+/* Before media tables are looked at for a datagram: false when it is nothing that a table tells of,
+ * or there is none. */
+bool trk_sdp_is_needed(struct trk *t, struct str datagram);
 
 /* trk_msg.c: trk_message without the clock and without putting aside */
 enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **call);
+/* Indexed in the tracker's own block until the next one; NULL: no SIP, or no memory. */
+const struct sip_msg *trk_index(struct trk *t, struct str bytes);
 
 /* trk_quick.c */
 struct trk_quick *trk_quick_new(void); /* NULL without memory */

@@ -42,7 +42,7 @@ static void on_sender(const struct reading *r, const struct rtcp_pkt *k)
 	struct trk_rtcp *x = about(r, sr.ssrc, true);
 	if (!x) {
 		if (r->c && !trk_stream_find(r->t, r->c, sr.ssrc, &r->p->from, true))
-			r->c->unseen_sent[r->side] = sr.packets;
+			r->c->av->unseen_sent[r->side] = sr.packets;
 		return;
 	}
 	x->n_sr++;

@@ -105,7 +105,7 @@ struct trk_stream *trk_stream_find(const struct trk *t, const struct trk_call *c
 static const struct codec *codec_of(const struct trk_call *c, uint8_t side, uint8_t pt)
 {
 	for (int pass = 0; c && pass < 2; pass++)
-		for (const struct trk_media *m = c->media; m; m = m->next)
+		for (const struct trk_media *m = trk_av(c)->media; m; m = m->next)
 			for (unsigned i = 0;
 			     m->codecs && i < m->codecs->n && (m->side == side) == !pass; i++)
 				if (m->codecs->v[i].pt == pt)
@@ -165,7 +165,7 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 	struct trk_call *c = m ? m->call : NULL;
 	if (!c && t->cfg.is_live && t->n_orphans >= MAX_LIVE)
 		orphan_drop(t);
-	if (c ? c->n_streams >= MAX_OF_CALL : t->n_orphans >= MAX_ORPHANS)
+	if (c ? c->av->n_streams >= MAX_OF_CALL : t->n_orphans >= MAX_ORPHANS)
 		return NULL;
 	struct trk_stream *s = calloc(1, sizeof *s);
 	if (!s)
@@ -188,7 +188,7 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 		s->found = m->is_guess ? TRK_BY_NAT : TRK_BY_SDP;
 		s->next = c->streams;
 		c->streams = s;
-		c->n_streams++;
+		c->av->n_streams++;
 	} else {
 		list_push(&t->orphans, &s->orphan);
 		t->n_orphans++;
@@ -246,7 +246,7 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 	struct trk_call *c = f->media->call;
 	for (unsigned i = FLOW_STREAMS; i-- > 0;) {
 		struct trk_stream *s = f->last[i];
-		if (!s || s->call || c->n_streams >= MAX_OF_CALL)
+		if (!s || s->call || c->av->n_streams >= MAX_OF_CALL)
 			continue;
 		htab_del(&t->streams, &s->node);
 		list_del(&s->orphan);
@@ -258,7 +258,7 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 		s->pt = NO_PT; /* what its payload types mean is known now */
 		s->next = c->streams;
 		c->streams = s;
-		c->n_streams++;
+		c->av->n_streams++;
 		htab_add(&t->streams, &s->node, hash_stream(t, c, s->ssrc));
 	}
 }
@@ -432,7 +432,7 @@ enum err trk_stream_open(struct trk_stream *s, struct str packet, uint16_t seq, 
 		return ERR_NOMEM;
 	/* the packet may be opened before it was counted, or after */
 	uint32_t roc = s->stats.is_started ? trk_stream_ext_seq(s, seq) >> 16 : 0;
-	return cap_srtp_open(s->srtp, s->call->keys, !s->side, packet, roc, out, n);
+	return cap_srtp_open(s->srtp, trk_av(s->call)->keys, !s->side, packet, roc, out, n);
 }
 
 /* --- for readers ------------------------------------------------------------------------------ */

@@ -94,9 +94,10 @@ static void json_user(struct buf *b, const char *name, const struct sip_msg *m, 
 		json_field(b, name, a.uri.user);
 }
 
-static void message_json(struct buf *b, const struct cap_frame *fr, const struct trk_packet *p)
+static void message_json(struct buf *b, const struct cap_frame *fr, size_t i)
 {
-	const struct sip_msg *m = p->msg;
+	const struct trk_packet *p = &fr->msgs[i].pkt;
+	const struct sip_msg *m = cap_index(fr, i);
 	json_lead(b, fr, &p->from, &p->to, trk_transport_name(p->transport));
 	if (m->is_request) {
 		json_field(b, "method", m->method_name);
@@ -119,7 +120,12 @@ static void message_json(struct buf *b, const struct cap_frame *fr, const struct
 static void message_text(struct buf *b, const struct cap_frame *fr, const struct trk_packet *p,
 			 bool is_ascii)
 {
-	const struct sip_msg *m = p->msg;
+	struct sip_skim skim;
+	const struct sip_skim *m = p->skim;
+	if (!m) {
+		sip_skim_of(p->msg, &skim);
+		m = &skim;
+	}
 	put_lead(b, fr, &p->from, &p->to, trk_transport_name(p->transport), is_ascii);
 	size_t at = b->n;
 	if (m->is_request) {
@@ -147,7 +153,7 @@ void view_messages(struct buf *b, const struct cap_frame *fr, const struct view_
 {
 	for (size_t i = 0; i < fr->n_msgs; i++)
 		if (o->is_json)
-			message_json(b, fr, &fr->msgs[i].pkt);
+			message_json(b, fr, i);
 		else
 			message_text(b, fr, &fr->msgs[i].pkt, o->is_ascii);
 }

@@ -118,7 +118,7 @@ static void put_call_data(struct buf *b, const struct trk_call *c, const struct 
 	put_count(b, "updates", i->n_update);
 	put_count(b, "pracks", i->n_prack);
 	put_count(b, "infos", i->n_info);
-	put_text(b, "info_dtmf", str_c(c->info_digits));
+	put_text(b, "info_dtmf", str_c(trk_av(c)->info_digits));
 	put_count(b, "refers", i->n_refer);
 	put_text(b, "refer_to", i->refer_to);
 	put_text(b, "refer_result", i->refer_result);

@@ -67,8 +67,8 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 {
 	buf_fmt(b, "%u," STR_FMT ",", c->no, STR_ARG(trk_kind_name((enum trk_kind)c->kind)));
 	view_put_time(b, c->first_us);
-	put_party(b, c->from_user, c->from_host);
-	put_party(b, c->to_user, c->to_host);
+	put_party(b, trk_user(c->from), trk_host(c->from));
+	put_party(b, trk_user(c->to), trk_host(c->to));
 	buf_fmt(b, "," STR_FMT ",", STR_ARG(view_state(c)));
 	if (c->status)
 		buf_fmt(b, "%u", c->status);

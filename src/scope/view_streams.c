@@ -59,8 +59,8 @@ static void json_identity(struct buf *b, const struct trk_stream *s)
 			kinds[s->media], s->call->no,
 			s->side == TRK_SIDE_CALLER ? "caller" : "callee");
 		buf_json(b, s->call->call_id);
-		if (s->call->info_digits[0])
-			buf_fmt(b, ",\"info_dtmf\":\"%s\"", s->call->info_digits);
+		if (trk_av(s->call)->info_digits[0])
+			buf_fmt(b, ",\"info_dtmf\":\"%s\"", trk_av(s->call)->info_digits);
 	}
 	if (s->after_ssrc)
 		buf_fmt(b, ",\"after_ssrc\":\"0x%08x\"", s->after_ssrc);
@@ -264,8 +264,8 @@ static void detail_timing(struct buf *b, const struct trk_stream *s, const struc
 	if (s->n_unreachable)
 		buf_fmt(b, ", %u times ICMP unreachable", s->n_unreachable);
 	buf_chr(b, '\n');
-	if (s->call && s->call->info_digits[0])
-		buf_fmt(b, "  DTMF    in INFO requests of the call: %s\n", s->call->info_digits);
+	if (s->call && trk_av(s->call)->info_digits[0])
+		buf_fmt(b, "  DTMF    in INFO requests of the call: %s\n", trk_av(s->call)->info_digits);
 	if (!s->n_digits)
 		return;
 	buf_str(b, STR("  DTMF    "));

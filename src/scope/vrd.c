@@ -165,7 +165,10 @@ static void sort(struct judge *j)
 			on_ack(j, e);
 		else
 			on_request(j, e);
-		for (const struct trk_fact *f = e->facts; f; f = f->next) {
+		uint32_t id = trk_ev_id(e);
+		for (const struct trk_fact *f = e->has_facts ? j->c->facts : NULL; f; f = f->next) {
+			if (f->ev != id)
+				continue;
 			j->facts |= 1ull << f->kind;
 			if (f->kind == TRK_F_CHALLENGE)
 				j->last_challenge = e;
@@ -241,13 +244,14 @@ void vrd_evidence(struct vrd_finding *f, const struct trk_ev *e)
 	if (!e || f->n_evidence == VRD_MAX_EVIDENCE)
 		return;
 	unsigned at = f->n_evidence;
+	uint32_t id = trk_ev_id(e);
 	for (unsigned i = 0; i < f->n_evidence; i++)
-		if (f->evidence[i] == e->id)
+		if (f->evidence[i] == id)
 			return;
-	while (at > 0 && f->evidence[at - 1] > e->id)
+	while (at > 0 && f->evidence[at - 1] > id)
 		at--;
-	memmove(f->evidence + at + 1, f->evidence + at, (f->n_evidence - at) * sizeof(e->id));
-	f->evidence[at] = e->id;
+	memmove(f->evidence + at + 1, f->evidence + at, (f->n_evidence - at) * sizeof id);
+	f->evidence[at] = id;
 	f->n_evidence++;
 }
 
@@ -293,7 +297,7 @@ void vrd_say_times(struct judge *j, const struct tsx *x)
 	vrd_say(j, "at ");
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		if (e != x->req && e->copy_of != x->req->id)
+		if (e != x->req && trk_copy_of(e) != trk_ev_id(x->req))
 			continue;
 		if (e->flags & TRK_EV_DUPLICATE)
 			continue;
@@ -383,8 +387,9 @@ const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		const struct trk_fact *k =
-			e == x->req || e->copy_of == x->req->id ? trk_fact(e, TRK_F_ICMP) : NULL;
+		const struct trk_fact *k = e == x->req || trk_copy_of(e) == trk_ev_id(x->req)
+						   ? trk_fact(e, TRK_F_ICMP)
+						   : NULL;
 		if (k && !(k->flags & TRK_IC_MEDIA))
 			return k;
 	}
@@ -471,14 +476,14 @@ static struct str party(struct str user, struct str host)
 void vrd_put_parties(struct buf *b, const struct trk_call *c, bool is_ascii)
 {
 	if (c->kind == TRK_REG) {
-		buf_plain(b, party(c->to_user, STR_NONE));
+		buf_plain(b, party(trk_user(c->to), STR_NONE));
 		buf_chr(b, '@');
-		buf_plain(b, c->to_host);
+		buf_plain(b, trk_host(c->to));
 		return;
 	}
-	buf_plain(b, party(c->from_user, c->from_host));
+	buf_plain(b, party(trk_user(c->from), trk_host(c->from)));
 	buf_str(b, is_ascii ? STR(" -> ") : STR(" → "));
-	buf_plain(b, party(c->to_user, c->to_host));
+	buf_plain(b, party(trk_user(c->to), trk_host(c->to)));
 }
 
 void vrd_put_line(struct buf *b, const struct trk_call *c, const struct vrd *v, bool is_ascii)
@@ -547,9 +552,9 @@ void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c, 
 	buf_str(b, STR(",\"call_id\":"));
 	buf_json(b, c->call_id);
 	buf_str(b, STR(",\"from\":"));
-	buf_json(b, party(c->from_user, c->from_host));
+	buf_json(b, party(trk_user(c->from), trk_host(c->from)));
 	buf_str(b, STR(",\"to\":"));
-	buf_json(b, party(c->to_user, c->to_host));
+	buf_json(b, party(trk_user(c->to), trk_host(c->to)));
 	buf_fmt(b, ",\"severity\":\"%s\",\"findings\":[", vrd_severity_name(v->worst));
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct vrd_finding *f = &v->f[i];

@@ -34,8 +34,8 @@ static bool same_host(const struct judge *j, uint8_t a, uint8_t b)
 
 static struct str called(const struct judge *j)
 {
-	return j->c->to_user.n   ? j->c->to_user
-	       : j->c->to_host.n ? j->c->to_host
+	return trk_user(j->c->to).n   ? trk_user(j->c->to)
+	       : trk_host(j->c->to).n ? trk_host(j->c->to)
 				 : STR("the callee");
 }
 

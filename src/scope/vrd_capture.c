@@ -29,7 +29,7 @@ static bool mirror(struct judge *j)
 	if (!f)
 		return false;
 	vrd_say(j, "the capture holds %u of its %u messages twice", n, j->n_history - n);
-	vrd_evidence(f, trk_ev(j->t, first->copy_of));
+	vrd_evidence(f, trk_ev(j->t, trk_copy_of(first)));
 	vrd_evidence(f, first);
 	return true;
 }

@@ -136,7 +136,7 @@ static bool prack_missing(struct judge *j)
 			continue;
 		if (!reliable && trk_fact(e, TRK_F_RSEQ))
 			reliable = e;
-		n += reliable && (e == reliable || e->copy_of == reliable->id);
+		n += reliable && (e == reliable || trk_copy_of(e) == trk_ev_id(reliable));
 	}
 	if (!reliable || (n < 2 && vrd_is_near_end(j, reliable->at_us)))
 		return false;

@@ -26,7 +26,7 @@ static struct str method_of(const struct tsx *x)
 static const struct trk_ev *challenge_before(struct judge *j, const struct trk_ev *req)
 {
 	const struct trk_ev *found = NULL;
-	for (uint32_t i = 0; i < j->n_history && j->history[i] != req->id; i++) {
+	for (uint32_t i = 0; i < j->n_history && j->history[i] != trk_ev_id(req); i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		if (trk_fact(e, TRK_F_CHALLENGE))
 			found = e;

@@ -184,7 +184,7 @@ static void put_details(struct tui *u, const struct flow *f, size_t i, struct bu
 		buf_chr(b, '\n');
 		return;
 	}
-	if (book_bytes(u->book, r->ev->id, &bytes) == OK)
+	if (book_bytes(u->book, trk_ev_id(r->ev), &bytes) == OK)
 		buf_str(b, bytes);
 	else
 		buf_str(b, STR("(the message is no longer kept)\n"));

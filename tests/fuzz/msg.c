@@ -8,12 +8,14 @@
  *  3. a splice without edits gives the bytes of the message;
  *  4. a response to a request that would be accepted is a response that would be accepted, with the
  *     same Call-ID, CSeq and top branch;
- *  5. removing the values of a list one by one leaves none. */
+ *  5. removing the values of a list one by one leaves none;
+ *  6. the skim and the index agree. */
 
 #include "base/assert.h"
 #include "sip/auth.h"
 #include "sip/edit.h"
 #include "sip/out.h"
+#include "sip/skim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -236,8 +238,34 @@ static void try_message(const uint8_t *data, size_t size, bool is_stream)
 	free(block);
 }
 
+/* What is skimmed is a message, and the index says the same of it. */
+static void try_skim(const uint8_t *data, size_t size)
+{
+	struct sip_skim a, b;
+	enum err e;
+	struct str bytes = str_of((const char *)data, size);
+	if (!sip_skim(bytes, bytes.p + size, &a))
+		return;
+	struct sip_msg *m = sip_msg_from(bytes, &e);
+	if (!m)
+		return;
+	ASSERT(e == OK && m->n_bytes == size);
+	sip_skim_of(m, &b);
+	ASSERT(a.is_request == b.is_request && a.is_routed == b.is_routed &&
+	       a.has_auth == b.has_auth && (a.has_reason || !b.has_reason) &&
+	       (a.has_rseq || !b.has_rseq) && (a.has_session || !b.has_session) &&
+	       a.method == b.method && a.status == b.status && a.cseq == b.cseq && b.has_cseq);
+	ASSERT(str_eq(a.method_name, b.method_name) && str_eq(a.ruri, b.ruri) &&
+	       str_eq(a.reason, b.reason) && str_eq(a.via_branch, b.via_branch) &&
+	       str_eq(a.from_tag, b.from_tag) && str_eq(a.to_tag, b.to_tag) &&
+	       str_eq(a.call_id, b.call_id) && str_eq(a.from, b.from) && str_eq(a.to, b.to) &&
+	       str_eq(a.body, b.body) && str_eq(a.user_agent, b.user_agent));
+	sip_msg_free(m);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	try_skim(data, size);
 	try_message(data, size, false);
 	try_message(data, size, true);
 	return 0;

@@ -184,14 +184,14 @@ TEST_NO_OOM(many_sources_are_bounded)
 		f.ssrc = i + 1;
 		send_seq(&f, 1.1, 1, 1);
 	}
-	CHECK_EQ(call_of(&p)->n_streams, 256);
+	CHECK_EQ(trk_av(call_of(&p))->n_streams, 256);
 	CHECK_EQ(trk_stats(p.t)->n_rtp, 5'000);
 	/* four sources take turns on one path: no search */
 	for (unsigned i = 0; i < 400; i++) {
 		f.ssrc = i % 4 + 1;
 		send_seq(&f, 1.2 + i * 0.001, (uint16_t)(2 + i / 4), 1);
 	}
-	CHECK_EQ(call_of(&p)->n_streams, 256);
+	CHECK_EQ(trk_av(call_of(&p))->n_streams, 256);
 	play_end(&p);
 }
 
@@ -277,7 +277,7 @@ TEST(digits_of_events_and_of_info)
 	msg(&p, 3.01, "P>B", "INFO 2 j", five); /* the proxy's copy */
 	msg(&p, 3.5, "A>P", "INFO 3 k", "Content-Type: application/dtmf\r\n\r\n#");
 	msg(&p, 3.6, "A>P", "INFO 4 l", "Content-Type: text/plain\r\n\r\n7");
-	CHECK(strcmp(call_of(&p)->info_digits, "5#") == 0);
+	CHECK(strcmp(trk_av(call_of(&p))->info_digits, "5#") == 0);
 	play_end(&p);
 }
 
@@ -321,8 +321,8 @@ TEST_NO_OOM(icmp_counts_against_the_receiver)
 	send_row(&x, 1.1, 1, 10);
 	trk_unreachable(p.t, &from, &to);
 	trk_unreachable(p.t, &from, &to);
-	CHECK_EQ(call_of(&p)->n_unreachable[TRK_SIDE_CALLER], 2);
-	CHECK_EQ(call_of(&p)->n_unreachable[TRK_SIDE_CALLEE], 0);
+	CHECK_EQ(trk_av(call_of(&p))->n_unreachable[TRK_SIDE_CALLER], 2);
+	CHECK_EQ(trk_av(call_of(&p))->n_unreachable[TRK_SIDE_CALLEE], 0);
 	CHECK_EQ(call_of(&p)->streams->n_unreachable, 2);
 	play_end(&p);
 }
@@ -372,10 +372,10 @@ TEST_NO_OOM(what_rtcp_says)
 	CHECK(r->n_sr == 1 && r->sr_packets == 100 && r->n_reports == 1 && r->lost == 3);
 	CHECK(r->jitter == 80 && r->max_fraction == 64 && r->has_voip && r->voip.mos_lq == 41);
 	CHECK(r->round_trip_us > 39'900 && r->round_trip_us < 40'100);
-	CHECK(!call_of(&p)->unseen_sent[TRK_SIDE_CALLEE]);
+	CHECK(!trk_av(call_of(&p))->unseen_sent[TRK_SIDE_CALLEE]);
 	sr = (struct rtcp_sr){.ssrc = 55, .packets = 777}; /* of a stream that did not pass here */
 	report(&p, 3.8, "192.0.2.43:5001", "192.0.2.21:4001", &sr, NULL, NULL);
-	CHECK_EQ(call_of(&p)->unseen_sent[TRK_SIDE_CALLER], 777);
+	CHECK_EQ(trk_av(call_of(&p))->unseen_sent[TRK_SIDE_CALLER], 777);
 	trk_figures(p.t, s, &f);
 	CHECK(f.is_delay_known && fabs(f.one_way_ms - 20) < 0.1);
 	CHECK(fabs(f.in.delay_ms - (20 + 60 + 40)) < 0.1);

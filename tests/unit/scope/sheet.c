@@ -79,7 +79,7 @@ TEST(evidence_is_marked_in_its_rows)
 		for (unsigned k = 0; k < v->f[i].n_evidence; k++) {
 			unsigned n = 0;
 			for (size_t r = 0; r < s->n_rows; r++)
-				n += s->rows[r].ev->id == v->f[i].evidence[k] &&
+				n += trk_ev_id(s->rows[r].ev) == v->f[i].evidence[k] &&
 				     s->rows[r].findings & 1u << i;
 			CHECK_EQ(n, 1);
 		}

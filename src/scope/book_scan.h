@@ -1,0 +1,9 @@
+#pragma once
+/* Where a text stands in an opened file. Seen only by book_find.c. */
+
+#include "scope/book_priv.h"
+
+/* Sets the bit of each of the first n rows in whose message the text stands (is_of_frame: or in the
+ * bytes before it, back to the message before); of messages that lie in the file, in order. Others
+ * are left alone. ERR_IO, ERR_NOMEM. */
+enum err book_scan(struct book *b, struct str text, bool is_of_frame, uint32_t n, uint64_t *rows);
