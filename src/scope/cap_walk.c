@@ -5,9 +5,9 @@
  *	                            │   └─ else: media, when the tracker knows the port
  *	                            └─ TCP ─► cap_tcp (TLS, WebSocket) ─► messages completed by it
  *
- * SIP is known by its start line, never by a port. What an ICMP error quotes is no message. Each
- * message is copied once, into a block where it is indexed; blocks are kept and used again for
- * every frame, so that a long walk does not allocate.
+ * SIP is known by its start line, never by a port. What an ICMP error quotes nobody sent: filters
+ * see it, nothing else does. Each message is copied once, into a block where it is indexed; blocks
+ *are kept and used again for every frame, so that a long walk does not allocate.
  *
  * Invariants: a frame's messages are valid until the next frame; blocks[i] belongs to msgs[i].
  */
@@ -86,8 +86,9 @@ static void to_tracker(struct cap_walk *w, struct cap_msg *m)
 		m->no = m->call ? m->call->last_ev : 0;
 }
 
-/* Indexes bytes as the frame's next message; false when they are none. */
-static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
+/* Indexes bytes behind the frame's messages; false when they are none. */
+static bool index_message(struct cap_walk *w, struct trk_packet p, bool is_stream,
+			  uint32_t first_no)
 {
 	struct cap_frame *f = &w->frame;
 	if (f->n_msgs == w->n_blocks && !more_room(w))
@@ -112,8 +113,14 @@ static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream,
 		cm->pkt.bytes = str_of(m->bytes, m->n_bytes);
 		cm->pkt.msg = m;
 	}
-	f->n_msgs++;
-	to_tracker(w, cm);
+	return true;
+}
+
+static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
+{
+	if (!index_message(w, p, is_stream, first_no))
+		return false;
+	to_tracker(w, &w->frame.msgs[w->frame.n_msgs++]);
 	return true;
 }
 
@@ -204,15 +211,20 @@ static void on_datagram(struct cap_walk *w)
 	f->stream = w->trk ? trk_media_stream(w->trk) : NULL;
 }
 
-/* What an ICMP error says about media; nobody sent it, nobody counts it. */
+/* What an ICMP error quotes: nobody sent it, nobody counts it. */
 static void on_quoted(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	struct trk_packet p = {.from = f->pkt.src,
 			       .to = f->pkt.dst,
+			       .frame_no = f->rec.no,
+			       .is_cut = true,
 			       .bytes = str_of((const char *)f->pkt.p, f->pkt.n)};
+	f->n_quoted = cap_sip_start(f->pkt.p, f->pkt.n) == CAP_YES && index_message(w, p, false, 0);
+	if (!w->trk)
+		return;
 	trk_unreachable(w->trk, &p.from, &p.to);
-	if (p.bytes.n)
+	if (p.bytes.n && !f->n_quoted)
 		f->media = trk_media_quoted(w->trk, &p, &f->rtp);
 }
 
@@ -329,7 +341,7 @@ static const struct cap_frame *late_frame(struct cap_walk *w)
 const struct cap_frame *cap_walk_next(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
-	f->n_msgs = 0;
+	f->n_msgs = f->n_quoted = 0;
 	f->media = RTP_UNKNOWN;
 	f->tls = NULL;
 	f->stream = NULL;
@@ -354,7 +366,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
 	if (f->pkt.is_quoted && w->trk)
 		on_icmp(w);
-	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)
+	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP)
 		on_quoted(w);
 	if (f->pkt.is_quoted || f->pkt.is_fragment)
 		return f;

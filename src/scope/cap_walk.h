@@ -23,6 +23,7 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
+	size_t n_quoted; /* instead of messages: what an ICMP error quotes; for filters only */
 	struct trk *trk;                /* the walk's, or NULL */
 	enum rtp_kind media;            /* with a tracker: what a UDP payload on a media port is */
 	struct rtp_hdr rtp;             /* media RTP_RTP */

@@ -241,7 +241,7 @@ static unsigned walk(const struct flt_field *f, const struct cap_frame *fr, stru
 		     bool is_whole)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
 		struct str body;
 		if (!m->body.n || !sip_body_find(m, STR("application"), STR("sdp"), &body))

@@ -143,7 +143,7 @@ static bool skim_value_of(const struct flt_field *f, const struct trk_packet *p,
 unsigned flt_get_sip(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		o.layer = (uint8_t)(i < 254 ? i + 1 : 255);
 		if (!fr->msgs[i].pkt.skim || !skim_value_of(f, &fr->msgs[i].pkt, &o))
 			sip_value_of(f, message(fr, i, &o), &o);
@@ -156,7 +156,7 @@ unsigned flt_get_sip(const struct flt_field *f, const struct cap_frame *fr, stru
 unsigned flt_get_header(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = message(fr, i, &o);
 		for (unsigned row = m->first[f->arg]; row != SIP_ROW_NONE;
 		     row = sip_row(m, row)->next)
@@ -169,7 +169,7 @@ unsigned flt_get_header(const struct flt_field *f, const struct cap_frame *fr, s
 unsigned flt_get_hdr_num(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = message(fr, i, &o);
 		struct str v = sip_value(m, (enum sip_hdr_id)f->arg);
 		size_t n = 0;
@@ -294,7 +294,7 @@ unsigned flt_get_uri(const struct flt_field *f, const struct cap_frame *fr, stru
 {
 	struct outlet o = {out, 0, 0};
 	unsigned id = f->arg & 0xff, part = f->arg >> 8;
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = message(fr, i, &o);
 		struct sip_uri u;
 		if (id == (FLT_BOTH(TAG) & 0xff))
@@ -354,7 +354,7 @@ static void via_part(const struct flt_field *f, const struct sip_via *via, struc
 unsigned flt_get_via(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = message(fr, i, &o);
 		struct sip_iter it = {0};
 		struct str v;

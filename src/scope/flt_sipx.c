@@ -82,7 +82,7 @@ static struct str whole_line(const struct sip_msg *m, const struct sip_row *r)
 unsigned flt_get_auth(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
 		o.layer++;
 		for (unsigned k = 0; k < m->n_rows; k++) {
@@ -129,7 +129,7 @@ static void reason(const struct flt_field *f, struct str v, struct outlet *o)
 unsigned flt_get_reason(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		struct sip_iter it = {0};
 		struct str v;
 		o.layer++;
@@ -175,7 +175,7 @@ static void param_of(const struct flt_field *f, struct str v, struct outlet *o)
 unsigned flt_get_value(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
 		o.layer++;
 		for (unsigned row = m->first[params[f->arg].id]; row != SIP_ROW_NONE;
@@ -189,7 +189,7 @@ unsigned flt_get_value(const struct flt_field *f, const struct cap_frame *fr, st
 unsigned flt_get_session(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		struct str value, v = sip_value(cap_index(fr, i), SIP_HDR_SESSION_ID);
 		o.layer++;
 		struct str id = item(&v, ';');
@@ -237,7 +237,7 @@ unsigned flt_get_sec(const struct flt_field *f, const struct cap_frame *fr, stru
 	static const enum sip_hdr_id ids[] = {SIP_HDR_SECURITY_CLIENT, SIP_HDR_SECURITY_SERVER,
 					      SIP_HDR_SECURITY_VERIFY};
 	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		o.layer++;
 		for (unsigned k = 0; k < ARRAY_LEN(ids); k++) {
 			struct sip_iter it = {0};

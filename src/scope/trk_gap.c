@@ -8,8 +8,8 @@
  * took part in it look their own last gap up when they have the next, or are read.
  *
  * With two streams only, the two directions of one call, single packets are lost together by
- * chance; there the hole must be longer than QUIET_US. That it was not the hosts' link that was down
- * cannot be told from here, and the verdict says so.
+ * chance; there the hole must be longer than QUIET_US. That it was not the hosts' link that was
+ * down cannot be told from here, and the verdict says so.
  *
  * Invariants: numbers in `common` rise; at most MAX_COMMON of them are kept.
  */

@@ -181,8 +181,16 @@ static void other_details(struct buf *b, const struct cap_frame *fr)
 {
 	const struct cap_pkt *k = &fr->pkt;
 	if (k->has_icmp || k->has_icmp6) {
-		buf_fmt(b, "type %u code %u%s", k->icmp_type, k->icmp_code,
-			k->is_quoted ? ", about a packet that it quotes" : "");
+		buf_fmt(b, "type %u code %u", k->icmp_type, k->icmp_code);
+		if (k->is_quoted && k->n_ips > 1) {
+			buf_fmt(b, ", about %s%s from ", fr->n_quoted ? "SIP over " : "",
+				k->proto == CAP_UDP   ? "UDP"
+				: k->proto == CAP_TCP ? "TCP"
+						      : "IP");
+			addr_put(b, &k->src);
+			buf_str(b, STR(" to "));
+			addr_put(b, &k->dst);
+		}
 	} else if (k->is_fragment) {
 		buf_fmt(b, "fragment, offset %u", k->frag.off);
 	} else if (fr->media == RTP_RTP) {

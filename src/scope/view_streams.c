@@ -265,7 +265,8 @@ static void detail_timing(struct buf *b, const struct trk_stream *s, const struc
 		buf_fmt(b, ", %u times ICMP unreachable", s->n_unreachable);
 	buf_chr(b, '\n');
 	if (s->call && trk_av(s->call)->info_digits[0])
-		buf_fmt(b, "  DTMF    in INFO requests of the call: %s\n", trk_av(s->call)->info_digits);
+		buf_fmt(b, "  DTMF    in INFO requests of the call: %s\n",
+			trk_av(s->call)->info_digits);
 	if (!s->n_digits)
 		return;
 	buf_str(b, STR("  DTMF    "));

@@ -36,7 +36,7 @@ static struct str called(const struct judge *j)
 {
 	return trk_user(j->c->to).n   ? trk_user(j->c->to)
 	       : trk_host(j->c->to).n ? trk_host(j->c->to)
-				 : STR("the callee");
+				      : STR("the callee");
 }
 
 /* --- answered --------------------------------------------------------------------------------- */
