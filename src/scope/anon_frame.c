@@ -4,12 +4,12 @@
  * or RTCP packet field by field. Ethernet addresses are made of the new IP addresses. Every packet
  * has true lengths and checksums; one that the sniffer had cut says again how long it was.
  *
- *	UDP   a packet for each message, with the old IP identification (it tells a mirror port's
- *copy) TCP   a segment for each message; each direction counts its own sequence numbers from 1 WS
- *the same, in a WebSocket frame without a mask [RFC6455 5.2] RTP   header kept, extension zeroed,
- *payload silenced; a telephone event becomes the digit 0 RTCP  figures kept; names, reasons, APP
- *data and what cannot be read overwritten ICMP  the error with the headers that it quotes, without
- *what stood behind them
+ *	UDP   a packet for each message; its IP identification stays, which tells a mirror port
+ *	TCP   a segment for each message; each direction counts its own sequence numbers
+ *	WS    the same, in a WebSocket frame without a mask [RFC6455 5.2]
+ *	RTP   header kept, extension zeroed, payload silenced; an event becomes the digit 0
+ *	RTCP  figures kept; names, reasons, APP data and what cannot be read overwritten
+ *	ICMP  the error with the headers that it quotes, and the SIP behind them
  */
 #include "scope/anon_priv.h"
 
@@ -347,17 +347,23 @@ static bool on_icmp(struct anon *a, const struct cap_frame *fr, emit_fn *fn, voi
 	struct packet k =
 		packet_of(a, &d->ips[0].src, &d->ips[0].dst, is_v6 ? CAP_ICMP6 : CAP_ICMP);
 	struct packet q = packet_of(a, &d->src, &d->dst, d->proto);
-	size_t quoted = (q.from.family == ADDR_V4 ? 20 : 40) + 8;
+	buf_clear(&a->payload);
+	if (fr->n_quoted)
+		anon_message(a, &a->payload, cap_index(fr, 0));
+	struct str text = str_sub(buf_view(&a->payload), 0, MAX_PAYLOAD);
+	size_t quoted = (q.from.family == ADDR_V4 ? 20 : 40) + 8 + text.n;
 	begin(a, &k, 8 + quoted);
 	size_t at = a->frame.n;
 	buf_chr(&a->frame, (char)d->icmp_type);
 	buf_chr(&a->frame, (char)d->icmp_code);
 	be16(&a->frame, 0);
 	be32(&a->frame, 0);
-	put_ip(&a->frame, &q, 8);
+	put_ip(&a->frame, &q, 8 + text.n);
 	be16(&a->frame, q.from.port);
 	be16(&a->frame, q.to.port);
-	be32(&a->frame, d->proto == CAP_UDP ? 8u << 16 : 0); /* length, or sequence number */
+	be32(&a->frame, /* length, or sequence number */
+	     d->proto == CAP_UDP ? (uint32_t)(8 + text.n) << 16 : 0);
+	buf_str(&a->frame, text);
 	put_checksum(&a->frame, &k, at, 2, is_v6);
 	end(a, &k, fr, fn, arg);
 	return true;
