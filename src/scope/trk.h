@@ -113,7 +113,8 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_EXPIRES,     /* num seconds asked or granted */
 		     TRK_F_SDP, /* text connection address, num port of the first medium, TRK_SD_*
 				 */
-		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium */
+		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium; num its ptime
+					in ms, flags its maxptime in 10 ms; 0 not given */
 		     TRK_F_OFFER,    /* live: the caller's SDP body, instead of its codecs */
 		     TRK_F_EVENT,    /* Event package */
 		     TRK_F_STATE,    /* Subscription-State, whole */
@@ -126,6 +127,9 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
 		     TRK_F_TOOL, /* User-Agent of a known scanner */
 		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
+		     TRK_F_TAGS, /* of a 481: "From tag x, To tag y" */
+		     TRK_F_LOOP, /* of a 482, 483: hosts of the Vias that come again and again, in
+				    order of travel; num how many Vias there are */
 };
 struct trk_fact {
 	struct trk_fact *next; /* of the same message */

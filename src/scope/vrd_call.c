@@ -366,6 +366,22 @@ static void say_called(struct judge *j, const char *text)
 	vrd_say(j, "%.*s" STR_FMT "%s", (int)(at - text), text, STR_ARG(called(j)), at + 2);
 }
 
+static void say_loop(struct judge *j, const struct trk_ev *e)
+{
+	const struct trk_fact *k = trk_fact(e, TRK_F_LOOP);
+	if (!k)
+		return;
+	if (k->n)
+		vrd_say(j, "; its %u Via lines name again and again: " STR_FMT, k->num,
+			STR_ARG(trk_fact_text(k)));
+	else
+		vrd_say(j,
+			"; its %u Via lines name no host twice: it began with a small "
+			"Max-Forwards, "
+			"or a server between writes no Via",
+			k->num);
+}
+
 static bool refused(struct judge *j)
 {
 	const struct trk_call *c = j->c;
@@ -389,6 +405,8 @@ static bool refused(struct judge *j)
 			vrd_say_duration(j, vrd_since(c->ring_us, c->end_us));
 		}
 		vrd_say_why(j, e);
+		vrd_say_tags(j, e);
+		say_loop(j, e);
 		vrd_say_credentials(j, e);
 		vrd_evidence(f, e);
 		return true;

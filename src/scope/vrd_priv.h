@@ -58,6 +58,8 @@ void vrd_say_reason(struct judge *j, struct str reason);
 
 /* What the exchange itself said (trk_hint): it is sure of it. Once; j->hint must be there. */
 void vrd_say_hint(struct judge *j, struct vrd_finding *f);
+/* Of a 481: which tags were asked for, and whether the call has them. */
+void vrd_say_tags(struct judge *j, const struct trk_ev *e);
 /* A 403 to a request with credentials: some servers answer a wrong password so. */
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e);
 
