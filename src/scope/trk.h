@@ -150,6 +150,11 @@ enum {
 };
 enum { TRK_VIA_RPORT = 1, TRK_VIA_PRIVATE = 2 };
 enum {
+	TRK_DT_HELLO = 1,  /* a handshake */
+	TRK_DT_SECRET = 2, /* records that are encrypted: the sender has finished */
+	TRK_DT_ALERT = 4   /* a fatal one, in clear */
+};
+enum {
 	TRK_IC_PORT = 1, /* nobody listens there */
 	TRK_IC_HOST = 2, /* no way to that host or network */
 	TRK_IC_BAR = 4,  /* forbidden on the way */
@@ -243,6 +248,7 @@ struct trk_call {
 	struct trk_key *keys;
 	uint32_t unseen_sent[2]; /* packets that SRs tell of, in streams that were not seen here */
 	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
+	uint8_t dtls[2], dtls_alert; /* what came to a side: TRK_DT_*; of the last fatal alert */
 	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
 	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
 	struct trk_leg *leg;       /* what joins it to others, or NULL */

@@ -469,6 +469,8 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 	add_notes(&j, vrd_common_notes);
 	add_notes(&j, vrd_nat_notes);
 	add_notes(&j, vrd_capture_notes);
+	if (c->kind == TRK_CALL)
+		add_notes(&j, vrd_quality_notes);
 	if (v->text.err)
 		return v->text.err;
 	for (unsigned i = 0; i < v->n; i++) {

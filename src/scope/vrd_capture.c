@@ -89,13 +89,45 @@ static unsigned n_unseen(const struct judge *j)
 	return n_streams > 1 ? n : 0;
 }
 
+/* Without such holes, what else tells of the capture's own losses: the receiver had packets that
+ * are not here, or the file counts what was dropped. */
+static bool capture_says(struct judge *j, uint64_t lost)
+{
+	const struct trk_stream *most = NULL;
+	uint64_t n = 0;
+	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+		struct trk_figures k;
+		trk_figures(j->t, s, &k);
+		if (k.may_be_ours > n) {
+			n = k.may_be_ours;
+			most = s;
+		}
+	}
+	struct vrd_finding *f = most && lost ? vrd_find(j, VRD_CAPTURE_LOST) : NULL;
+	if (!f)
+		return false;
+	vrd_say(j,
+		"%llu RTP packets of this call are not here; of those to the %s up to %llu may be "
+		"the capture's own loss: ",
+		(unsigned long long)lost, vrd_side_name(most->side), (unsigned long long)n);
+	uint64_t dropped = trk_capture_dropped(j->t);
+	if (dropped)
+		vrd_say(j, "it says itself that it dropped %llu frames",
+			(unsigned long long)dropped);
+	else
+		vrd_say(j, "the receiver reports fewer losses");
+	return true;
+}
+
 static bool capture_lost(struct judge *j)
 {
 	unsigned n = n_unseen(j);
 	uint64_t lost = 0;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next)
 		lost += rtp_stats_lost(&s->stats);
-	struct vrd_finding *f = n ? vrd_find(j, VRD_CAPTURE_LOST) : NULL;
+	if (!n)
+		return capture_says(j, lost);
+	struct vrd_finding *f = vrd_find(j, VRD_CAPTURE_LOST);
 	if (!f)
 		return false;
 	vrd_say(j,
