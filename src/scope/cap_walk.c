@@ -70,6 +70,37 @@ static bool room_for(struct block *b, size_t n)
 	return true;
 }
 
+/* Of a request that came in pieces and not whole, the tracker gets the first one: the call would
+ * not be there at all without it. It is told after a second, or before another message of its
+ * call. */
+static void tell_pieces(struct cap_walk *w, int64_t now_ns, struct str call_id)
+{
+	enum { UDP_HEAD = 8 };
+	struct cap_piece k;
+	while (w->trk && cap_frags_lost(w->frags, now_ns, call_id, &k)) {
+		if (k.n <= UDP_HEAD || cap_sip_start(k.p + UDP_HEAD, k.n - UDP_HEAD) != CAP_YES)
+			continue;
+		struct trk_packet p = {.at_us = (uint64_t)(k.at_ns / 1'000),
+				       .at_ns = (uint16_t)(k.at_ns % 1'000),
+				       .frame_no = k.frame_no,
+				       .from = k.src,
+				       .to = k.dst,
+				       .is_cut = true,
+				       .is_piece = true,
+				       .ip_id = (uint16_t)(k.src.family == ADDR_V4 ? k.id : 0),
+				       .bytes =
+					       str_of((const char *)k.p + UDP_HEAD, k.n - UDP_HEAD),
+				       .file_off = k.off ? k.off + UDP_HEAD : 0};
+		p.from.port = (uint16_t)(k.p[0] << 8 | k.p[1]);
+		p.to.port = (uint16_t)(k.p[2] << 8 | k.p[3]);
+		if (w->spool && (w->spools_all || !p.file_off) &&
+		    spool_put(w->spool, p.bytes.p, p.bytes.n, &p.file_off) == OK)
+			p.file_off |= TRK_SPOOLED;
+		if (trk_message(w->trk, &p, NULL) != OK)
+			break; /* no memory: counted as lost */
+	}
+}
+
 /* Indexes bytes as the frame's next message; false when they are none. */
 static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
 {
@@ -89,6 +120,7 @@ static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream,
 	if (w->spool && (w->spools_all || !p.file_off) &&
 	    spool_put(w->spool, p.bytes.p, p.bytes.n, &p.file_off) == OK)
 		p.file_off |= TRK_SPOOLED;
+	tell_pieces(w, f->rec.at_ns, m->call_id);
 	struct cap_msg *cm = &f->msgs[f->n_msgs++];
 	*cm = (struct cap_msg){.pkt = p, .first_no = first_no};
 	if (w->trk && trk_message(w->trk, &cm->pkt, &cm->call) == OK)
@@ -130,6 +162,7 @@ static void on_datagram(struct cap_walk *w)
 		.to = k->dst,
 		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
 		.is_cut = k->is_cut,
+		.is_whole = f->is_whole,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
@@ -269,6 +302,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
+		tell_pieces(w, INT64_MAX, STR_NONE);
 		if (w->trk)
 			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
 		w->is_over = true;
@@ -282,7 +316,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (cap_pkt_decode(&f->rec, &f->pkt) != OK && !w->n_unknown++)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
-		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
+	tell_pieces(w, f->rec.at_ns, STR_NONE);
 	if (f->pkt.is_quoted && w->trk)
 		on_icmp(w);
 	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP && w->trk)

@@ -20,6 +20,8 @@ struct trk_packet {        /* one SIP message as it passed by */
 	struct addr from, to;
 	enum trk_transport transport;
 	bool is_cut;    /* the capture does not hold all of it */
+	bool is_piece;  /* ... but the first piece of a datagram that came in fragments */
+	bool is_whole;  /* put together from fragments */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
 	const struct sip_msg *msg; /* the index of bytes when the caller has it, else NULL */
@@ -123,13 +125,15 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
 		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
 		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
-		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
-		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
-		     TRK_F_TOOL, /* User-Agent of a known scanner */
-		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
-		     TRK_F_TAGS, /* of a 481: "From tag x, To tag y" */
-		     TRK_F_LOOP, /* of a 482, 483: hosts of the Vias that come again and again, in
-				    order of travel; num how many Vias there are */
+		     TRK_F_VIA,   /* text: a top Via that is not the packet's source, TRK_VIA_* */
+		     TRK_F_CUT,   /* the capture does not hold all of it: num bytes that it has;
+				     flags TRK_CUT_PIECE: the first fragment */
+		     TRK_F_TOOL,  /* User-Agent of a known scanner */
+		     TRK_F_ICMP,  /* text: who sent the error; num its frame, flags TRK_IC_* */
+		     TRK_F_TAGS,  /* of a 481: "From tag x, To tag y" */
+		     TRK_F_LOOP,  /* of a 482, 483: hosts of the Vias that come again and again, in
+				     order of travel; num how many Vias there are */
+		     TRK_F_FLOOD, /* num calls that its sender began in this second so far */
 };
 struct trk_fact {
 	struct trk_fact *next; /* of the same message */
@@ -139,6 +143,7 @@ struct trk_fact {
 	char text[];
 };
 enum { TRK_CH_STALE = 1, TRK_CH_PROXY = 2 };
+enum { TRK_CUT_PIECE = 1 };
 enum {
 	TRK_SD_SENDS = 1,   /* the writer says it sends */
 	TRK_SD_RECVS = 2,   /* ... and receives */
@@ -247,11 +252,11 @@ struct trk_call {
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
 	uint32_t unseen_sent[2]; /* packets that SRs tell of, in streams that were not seen here */
-	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
+	uint32_t n_unreachable[2];   /* ICMP errors about media, per side that should receive it */
 	uint8_t dtls[2], dtls_alert; /* what came to a side: TRK_DT_*; of the last fatal alert */
-	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
-	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
-	struct trk_leg *leg;       /* what joins it to others, or NULL */
+	uint32_t info_seen;          /* CSeq and side of the last INFO with a digit */
+	char info_digits[32];        /* DTMF in INFO requests [RFC6086], in order */
+	struct trk_leg *leg;         /* what joins it to others, or NULL */
 };
 
 const struct trk_cfg *trk_cfg(const struct trk *t);
@@ -276,6 +281,7 @@ struct str trk_transport_name(enum trk_transport t);
 struct trk_stats {
 	uint64_t n_messages, n_not_sip, n_without_call_id, n_lost; /* lost: no memory for them */
 	uint64_t n_retrans, n_duplicate, n_bytes, n_rtp;
+	uint64_t n_whole; /* messages put together from fragments */
 	uint64_t n_calls[TRK__KINDS];
 	uint64_t n_requests[SIP_METHOD__N]; /* by enum sip_method */
 	uint64_t n_statuses[700];

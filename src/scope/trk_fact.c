@@ -479,6 +479,11 @@ void trk_facts(const struct trk_intake *i)
 		response_facts(i);
 	if (i->m->body.n)
 		keep_sdp(i);
-	if (i->p->is_cut)
-		keep_number(i, TRK_F_CUT, (uint32_t)i->p->bytes.n);
+	if (i->p->is_cut) {
+		struct trk_fact *f = keep(i, TRK_F_CUT, STR_NONE);
+		if (f) {
+			f->num = (uint32_t)i->p->bytes.n;
+			f->flags = i->p->is_piece ? TRK_CUT_PIECE : 0;
+		}
+	}
 }

@@ -50,8 +50,14 @@ struct trk_media;
 struct trk_quick;
 struct trk_joins;
 struct flow;
+#define TRK_SOURCES 256u /* sources whose new calls are counted: a power of two */
+struct trk_source {
+	uint32_t who, second, n; /* who: hash of address and From */
+};
+
 struct trk {
 	struct trk_cfg cfg;
+	struct trk_source sources[TRK_SOURCES];
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;

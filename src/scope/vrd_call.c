@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_UDP     1'300u     /* larger requests have to go over TCP [RFC3261 18.1.1] */
 #define NEAR_END_US 2'000'000u /* too near to the end of the capture to say "never" */
 
 bool vrd_is_near_end(const struct judge *j, uint64_t at_us)
@@ -247,6 +248,11 @@ static bool next_hop_dead(struct judge *j)
 		vrd_say_times(j, x);
 	}
 	vrd_evidence(f, x->req);
+	if (x->req->n_bytes > MAX_UDP && j->c->peers[x->to].transport == TRK_UDP)
+		vrd_say(j,
+			"; with its %u bytes it goes in pieces over UDP, which many a firewall "
+			"drops",
+			x->req->n_bytes);
 	vrd_say_icmp(j, x);
 	const struct trk_ev *e = j->c->status ? vrd_origin(j, j->c->status) : NULL;
 	if (e) {

@@ -82,6 +82,12 @@ static bool one_way(struct judge *j)
 		vrd_evidence(f, e);
 		break;
 	}
+	unsigned silent = to_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+	if (c->unseen_sent[silent])
+		vrd_say(j, "; its sender says by RTCP that it sent %u packets",
+			c->unseen_sent[silent]);
+	if (c->n_unreachable[silent])
+		vrd_say(j, "; %u ICMP errors say that they were refused", c->n_unreachable[silent]);
 	return true;
 }
 
