@@ -139,6 +139,10 @@ void trk_quick_release(struct trk *t, struct str call_id);
 void trk_quick_tick(struct trk *t, uint64_t now_us);
 void trk_quick_flush(struct trk *t);
 
+/* trk_join_rtp.c: an RTP packet of a call's stream, one of its first */
+#define TRK_HEAR 64 /* packets */
+void trk_join_hear(struct trk *t, struct trk_stream *s, uint64_t at_us, struct str payload);
+
 /* trk_media.c */
 enum err trk_media_init(struct trk *t);
 void trk_media_fini(struct trk *t);

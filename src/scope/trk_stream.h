@@ -78,6 +78,9 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	uint16_t digit_ms[TRK_MAX_DIGITS];
 	uint8_t n_digits;
 	uint32_t last_event_ts;
+	uint8_t n_heard,
+		n_same; /* trk_join_rtp.c: packets looked at; in a row as in stream same_no */
+	uint32_t same_no;
 	struct trk_rtcp *rtcp; /* NULL: RTCP said nothing */
 	struct cap_srtp *srtp; /* its decryption, where it was needed */
 };
