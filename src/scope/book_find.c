@@ -409,6 +409,8 @@ static enum err look_all(struct finding *x, struct set *s, bool *is_open)
 static uint32_t id_of(const struct book *b, const struct trk_packet *p, uint32_t *next)
 {
 	const struct trk_ev *e = trk_ev(b->trk, *next);
+	while (e && e->frame_no < p->frame_no) /* a piece: no frame's message */
+		e = trk_ev(b->trk, ++*next);
 	return e && e->frame_no == p->frame_no && e->n_bytes == p->bytes.n ? (*next)++ : 0;
 }
 

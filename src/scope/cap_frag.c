@@ -8,6 +8,9 @@
  * Overlaps: in IPv4 the bytes that came first stay; in IPv6 overlapping pieces that differ make the
  * datagram worthless. [RFC5722 3] Equal ones are duplicates of the sniffer.
  *
+ * What did not become whole within a second is told once by its first piece: a request of which
+ * only half arrives is never answered. [RFC3261 18.1.1]
+ *
  * Invariants: n_units counts the set bits; a datagram is dropped 30 s after its first piece
  * [RFC791 3.2: the sender's time to live bounds it too], or when MAX_OPEN newer ones are open.
  *
@@ -21,12 +24,18 @@
 #define MAX_OPEN 64
 #define MAX_SIZE 65'535u
 #define LIFE_NS  30'000'000'000
+#define PATIENCE 1'000'000'000 /* ns: pieces follow each other within milliseconds */
 
 struct datagram {
 	struct addr src, dst;
 	uint32_t id;
 	uint8_t proto;
 	bool is_used, is_spoilt;
+	bool is_told;  /* its first piece was given out as all that there is */
+	uint32_t head; /* bytes of the first piece, 0 while that is missing */
+	uint32_t head_frame;
+	int64_t head_ns;
+	uint64_t head_off;
 	int64_t first_ns;
 	uint32_t total; /* bytes; 0 while the last piece is missing */
 	uint32_t n_units, cap;
@@ -36,6 +45,7 @@ struct datagram {
 
 struct cap_frags {
 	struct datagram *open[MAX_OPEN]; /* made when first needed, then used again */
+	int64_t due_ns;                  /* nothing is to be told before, 0: nothing at all */
 };
 
 struct cap_frags *cap_frags_new(void)
@@ -124,19 +134,69 @@ static void store(struct datagram *d, const struct cap_pkt *k)
 	}
 }
 
-bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, int64_t at_ns)
+/* A TCP segment is sent again by TCP: only UDP is worth telling. */
+static void note_head(struct cap_frags *f, struct datagram *d, const struct cap_pkt *k,
+		      const struct cap_rec *r)
+{
+	if (k->frag.off || d->head || k->proto != CAP_UDP)
+		return;
+	d->head = k->n;
+	d->head_frame = r->no;
+	d->head_ns = r->at_ns;
+	d->head_off = r->off ? r->off + (uint64_t)(k->p - r->p) : 0;
+	if (!f->due_ns)
+		f->due_ns = r->at_ns + PATIENCE;
+}
+
+static bool is_due(const struct datagram *d, int64_t now_ns, struct str text)
+{
+	return now_ns - d->head_ns >= PATIENCE ||
+	       (text.n && str_find(str_of((const char *)d->bytes, d->head), text) != SIZE_MAX);
+}
+
+bool cap_frags_lost(struct cap_frags *f, int64_t now_ns, struct str text, struct cap_piece *out)
+{
+	if (!f->due_ns || (now_ns < f->due_ns && !text.n))
+		return false;
+	f->due_ns = 0;
+	for (size_t i = 0; i < MAX_OPEN && f->open[i]; i++) {
+		struct datagram *d = f->open[i];
+		if (!d->is_used || !d->head || d->is_told)
+			continue;
+		if (!is_due(d, now_ns, text)) {
+			if (!f->due_ns || d->head_ns + PATIENCE < f->due_ns)
+				f->due_ns = d->head_ns + PATIENCE;
+			continue;
+		}
+		d->is_told = true;
+		f->due_ns = now_ns; /* there may be more */
+		*out = (struct cap_piece){.src = d->src,
+					  .dst = d->dst,
+					  .id = d->id,
+					  .frame_no = d->head_frame,
+					  .n = d->head,
+					  .at_ns = d->head_ns,
+					  .off = d->head_off,
+					  .p = d->bytes};
+		return true;
+	}
+	return false;
+}
+
+bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec *r)
 {
 	uint32_t end = k->frag.off + k->n;
 	if (!k->n || end > MAX_SIZE || !k->n_ips)
 		return false;
 	if (!k->frag.is_last && k->n % 8)
 		return false; /* cut by the snap length: its datagram can never be whole */
-	struct datagram *d = find(f, k, at_ns);
+	struct datagram *d = find(f, k, r->at_ns);
 	if (!d || !reserve(d, end))
 		return false;
 	if (k->frag.is_last && !d->total)
 		d->total = end;
 	store(d, k);
+	note_head(f, d, k, r);
 	if (!d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8)
 		return false;
 	d->is_used = false;

@@ -76,12 +76,47 @@ static bool room_for(struct block *b, size_t n)
 	return true;
 }
 
-static void to_tracker(struct cap_walk *w, struct cap_msg *m)
+static void put_aside(struct cap_walk *w, struct trk_packet *p)
 {
-	struct trk_packet *p = &m->pkt;
 	if (w->spool && (w->spools_all || !p->file_off) &&
 	    spool_put(w->spool, p->bytes.p, p->bytes.n, &p->file_off) == OK)
 		p->file_off |= TRK_SPOOLED;
+}
+
+/* Of a request that came in pieces and not whole, the tracker gets the first one: the call would
+ * not be there at all without it. It is told after a second, or before another message of its
+ * call. */
+static void tell_pieces(struct cap_walk *w, int64_t now_ns, struct str call_id)
+{
+	enum { UDP_HEAD = 8 };
+	struct cap_piece k;
+	while (w->trk && cap_frags_lost(w->frags, now_ns, call_id, &k)) {
+		if (k.n <= UDP_HEAD || cap_sip_start(k.p + UDP_HEAD, k.n - UDP_HEAD) != CAP_YES)
+			continue;
+		struct trk_packet p = {.at_us = (uint64_t)(k.at_ns / 1'000),
+				       .at_ns = (uint16_t)(k.at_ns % 1'000),
+				       .frame_no = k.frame_no,
+				       .from = k.src,
+				       .to = k.dst,
+				       .is_cut = true,
+				       .is_piece = true,
+				       .ip_id = (uint16_t)(k.src.family == ADDR_V4 ? k.id : 0),
+				       .bytes =
+					       str_of((const char *)k.p + UDP_HEAD, k.n - UDP_HEAD),
+				       .file_off = k.off ? k.off + UDP_HEAD : 0};
+		p.from.port = (uint16_t)(k.p[0] << 8 | k.p[1]);
+		p.to.port = (uint16_t)(k.p[2] << 8 | k.p[3]);
+		put_aside(w, &p);
+		if (trk_message(w->trk, &p, NULL) != OK)
+			break; /* no memory: counted as lost */
+	}
+}
+
+static void to_tracker(struct cap_walk *w, struct cap_msg *m)
+{
+	struct trk_packet *p = &m->pkt;
+	put_aside(w, p);
+	tell_pieces(w, w->frame.rec.at_ns, p->msg ? p->msg->call_id : p->skim->call_id);
 	if (w->trk && trk_message(w->trk, p, &m->call) == OK)
 		m->no = m->call ? m->call->last_ev : 0;
 }
@@ -198,6 +233,7 @@ static void on_datagram(struct cap_walk *w)
 		.to = k->dst,
 		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
 		.is_cut = k->is_cut,
+		.is_whole = f->is_whole,
 		.is_plain = k->proto == CAP_UDP && k->n_ips == 1 && k->n_ports == 1 &&
 			    !f->is_whole && !k->is_pdu,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
@@ -350,6 +386,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
+		tell_pieces(w, INT64_MAX, STR_NONE);
 		if (w->trk)
 			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
 		w->is_over = true;
@@ -363,7 +400,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (cap_pkt_decode(&f->rec, &f->pkt) != OK && !w->n_unknown++)
 		w->unknown_link = f->rec.link;
 	if (f->pkt.is_fragment)
-		f->is_whole = cap_frags_add(w->frags, &f->pkt, f->rec.at_ns);
+		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
+	tell_pieces(w, f->rec.at_ns, STR_NONE);
 	if (f->pkt.is_quoted && w->trk)
 		on_icmp(w);
 	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP)

@@ -22,6 +22,8 @@ struct trk_packet {        /* one SIP message as it passed by */
 	struct addr from, to;
 	enum trk_transport transport;
 	bool is_cut;    /* the capture does not hold all of it */
+	bool is_piece;  /* ... but the first piece of a datagram that came in fragments */
+	bool is_whole;  /* put together from fragments */
 	bool is_plain;  /* its frame is one IP header, one of UDP, and this message */
 	uint16_t ip_id; /* IPv4 identification, 0 when unknown: tells a mirror port's duplicate */
 	struct str bytes;
@@ -139,9 +141,10 @@ struct trk_av { /* what is known of a call's media besides its streams */
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
 	uint32_t unseen_sent[2]; /* packets that SRs tell of, in streams that were not seen here */
-	uint32_t n_unreachable[2]; /* ICMP errors about media, per side that should receive it */
-	uint32_t info_seen;        /* CSeq and side of the last INFO with a digit */
-	char info_digits[32];      /* DTMF in INFO requests [RFC6086], in order */
+	uint32_t n_unreachable[2];   /* ICMP errors about media, per side that should receive it */
+	uint8_t dtls[2], dtls_alert; /* what came to a side: TRK_DT_*; of the last fatal alert */
+	uint32_t info_seen;          /* CSeq and side of the last INFO with a digit */
+	char info_digits[32];        /* DTMF in INFO requests [RFC6086], in order */
 	uint16_t n_streams;
 };
 
@@ -227,6 +230,7 @@ struct str trk_transport_name(enum trk_transport t);
 struct trk_stats {
 	uint64_t n_messages, n_not_sip, n_without_call_id, n_lost; /* lost: no memory for them */
 	uint64_t n_retrans, n_duplicate, n_bytes, n_rtp;
+	uint64_t n_whole; /* messages put together from fragments */
 	uint64_t n_calls[TRK__KINDS];
 	uint64_t n_requests[SIP_METHOD__N]; /* by enum sip_method */
 	uint64_t n_statuses[700];

@@ -17,7 +17,8 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_EXPIRES,     /* num seconds asked or granted */
 		     TRK_F_SDP, /* text connection address, num port of the first medium, TRK_SD_*
 				 */
-		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium */
+		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium; num its ptime
+					in ms, flags its maxptime in 10 ms; 0 not given */
 		     TRK_F_OFFER,    /* live: the caller's SDP body, instead of its codecs */
 		     TRK_F_EVENT,    /* Event package */
 		     TRK_F_STATE,    /* Subscription-State, whole */
@@ -26,10 +27,15 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
 		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */
 		     TRK_F_RSEQ,     /* num RSeq: a reliable provisional answer [RFC3262] */
-		     TRK_F_VIA,  /* text: a top Via that is not the packet's source, TRK_VIA_* */
-		     TRK_F_CUT,  /* the capture does not hold all of it: num bytes that it has */
-		     TRK_F_TOOL, /* User-Agent of a known scanner */
-		     TRK_F_ICMP, /* text: who sent the error; num its frame, flags TRK_IC_* */
+		     TRK_F_VIA,   /* text: a top Via that is not the packet's source, TRK_VIA_* */
+		     TRK_F_CUT,   /* the capture does not hold all of it: num bytes that it has;
+				     flags TRK_CUT_PIECE: the first fragment */
+		     TRK_F_TOOL,  /* User-Agent of a known scanner */
+		     TRK_F_ICMP,  /* text: who sent the error; num its frame, flags TRK_IC_* */
+		     TRK_F_TAGS,  /* of a 481: "From tag x, To tag y" */
+		     TRK_F_LOOP,  /* of a 482, 483: hosts of the Vias that come again and again, in
+				     order of travel; num how many Vias there are */
+		     TRK_F_FLOOD, /* num calls that its sender began in this second so far */
 };
 struct trk_fact {              /* 28 bytes: there are five per dialog */
 	struct trk_fact *next; /* of the same call, older */
@@ -40,6 +46,7 @@ struct trk_fact {              /* 28 bytes: there are five per dialog */
 	uint8_t kind, flags;
 } __attribute__((packed, aligned(4)));
 enum { TRK_CH_STALE = 1, TRK_CH_PROXY = 2 };
+enum { TRK_CUT_PIECE = 1 };
 enum {
 	TRK_SD_SENDS = 1,   /* the writer says it sends */
 	TRK_SD_RECVS = 2,   /* ... and receives */
@@ -50,6 +57,11 @@ enum {
 	TRK_SD_SAVP = 64,    /* the first medium must be encrypted: RTP/SAVP and its likes */
 };
 enum { TRK_VIA_RPORT = 1, TRK_VIA_PRIVATE = 2 };
+enum {
+	TRK_DT_HELLO = 1,  /* a handshake */
+	TRK_DT_SECRET = 2, /* records that are encrypted: the sender has finished */
+	TRK_DT_ALERT = 4   /* a fatal one, in clear */
+};
 enum {
 	TRK_IC_PORT = 1, /* nobody listens there */
 	TRK_IC_HOST = 2, /* no way to that host or network */

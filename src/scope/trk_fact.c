@@ -18,6 +18,9 @@
 
 #include <string.h>
 
+#define MAX_VIAS 80 /* Max-Forwards is 70 */
+#define MAX_HOST 60
+
 static struct trk_fact *keep(const struct trk_intake *i, enum trk_fact_kind kind, struct str text)
 {
 	return trk_fact_add(i->t, i->c, i->e, kind, text);
@@ -220,6 +223,47 @@ static void request_facts(const struct trk_intake *i)
 	}
 }
 
+/* Which dialog was asked for. [RFC3261 12.2.2] */
+static void keep_tags(const struct trk_intake *i)
+{
+	char mem[256];
+	struct buf b;
+	if (!i->m->to_tag.n)
+		return;
+	buf_init_fixed(&b, mem, sizeof mem);
+	buf_fmt(&b, "From tag " STR_FMT ", To tag " STR_FMT,
+		STR_ARG(str_sub(i->m->from_tag, 0, 100)), STR_ARG(str_sub(i->m->to_tag, 0, 100)));
+	keep(i, TRK_F_TAGS, buf_view(&b));
+}
+
+/* A host and port that is in the Vias again names the circle: what lies between the two. An answer
+ * has the Vias of its request, the last hop's first. [RFC3261 8.1.3.3, 16.3] */
+static void keep_loop(const struct trk_intake *i)
+{
+	struct sip_via via[MAX_VIAS];
+	struct sip_iter it = {0};
+	struct str v;
+	unsigned n = 0, period = 1;
+	while (n < MAX_VIAS && sip_each(i->m, SIP_HDR_VIA, &it, &v))
+		if (!sip_via_parse(v, &via[n]))
+			n++;
+	while (period < n &&
+	       !(str_ieq(via[0].host, via[period].host) && via[0].port == via[period].port))
+		period++;
+	char mem[400];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof mem);
+	for (unsigned k = period < n ? period : 0; k-- > 0;) {
+		buf_fmt(&b, "%s" STR_FMT, b.n ? ", " : "",
+			STR_ARG(str_sub(via[k].host, 0, MAX_HOST)));
+		if (via[k].port)
+			buf_fmt(&b, ":%u", via[k].port);
+	}
+	struct trk_fact *f = n ? keep(i, TRK_F_LOOP, buf_view(&b)) : NULL;
+	if (f)
+		f->num = n;
+}
+
 static void refusal_facts(const struct trk_intake *i)
 {
 	static const enum sip_hdr_id needs[] = {SIP_HDR_UNSUPPORTED, SIP_HDR_MIN_EXPIRES,
@@ -232,6 +276,10 @@ static void refusal_facts(const struct trk_intake *i)
 	keep_header(i, TRK_F_WARNING, SIP_HDR_WARNING);
 	for (unsigned k = 0; k < ARRAY_LEN(needs); k++)
 		keep_named(i, needs[k]);
+	if (i->m->status == 481)
+		keep_tags(i);
+	if (i->m->status == 482 || i->m->status == 483)
+		keep_loop(i);
 	if (i->m->status == 405)
 		keep_named(i, SIP_HDR_ALLOW);
 	if (i->m->status == 415 || i->m->status == 406)
@@ -335,7 +383,12 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		struct buf b;
 		buf_init_fixed(&b, mem, sizeof mem);
 		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
-		keep(i, TRK_F_CODECS, buf_view(&b));
+		struct trk_fact *f = keep(i, TRK_F_CODECS, buf_view(&b));
+		if (f && first) {
+			f->num = first->ptime_ms;
+			f->flags = (uint8_t)(first->maxptime_ms < 2'550 ? first->maxptime_ms / 10
+									: 255);
+		}
 		if (has_shape)
 			trk_shape_keep(i->t, &look, flags & ~(unsigned)TRK_SD_PRIVATE,
 				       trk_name_keep(i->t, i->c, buf_view(&b), STR_NONE));
@@ -487,6 +540,11 @@ void trk_facts(struct trk_intake *i)
 	}
 	if (i->k->body.n)
 		keep_sdp(i);
-	if (i->p->is_cut && !trk_skips(i))
-		keep_number(i, TRK_F_CUT, (uint32_t)i->p->bytes.n);
+	if (i->p->is_cut && !trk_skips(i)) {
+		struct trk_fact *f = keep(i, TRK_F_CUT, STR_NONE);
+		if (f) {
+			f->num = (uint32_t)i->p->bytes.n;
+			f->flags = i->p->is_piece ? TRK_CUT_PIECE : 0;
+		}
+	}
 }

@@ -41,6 +41,18 @@ static bool receiver_had_more(const struct trk_stream *s, uint64_t lost)
 	return lost >= theirs + behind + MIN_UNSEEN;
 }
 
+/* Of the losses counted here: how many the network may not have to answer for. */
+static uint64_t may_be_ours(const struct trk *t, const struct trk_stream *s,
+			    const struct trk_figures *f)
+{
+	uint64_t n = f->sniffer_lost + t->n_capture_lost;
+	if (receiver_had_more(s, f->lost)) {
+		uint64_t theirs = s->rtcp->lost > 0 ? (uint64_t)s->rtcp->lost : 0;
+		n = n > f->lost - theirs ? n : f->lost - theirs;
+	}
+	return n < f->lost ? n : f->lost;
+}
+
 static double round_trip_ms(const struct trk_stream *s)
 {
 	double ms = 0;
@@ -121,6 +133,7 @@ void trk_figures(const struct trk *t, const struct trk_stream *s, struct trk_fig
 		f->silence = (double)(s->n_silent + s->n_cn) / (s->n_measured + s->n_cn);
 	f->is_sniffer_lost = f->sniffer_lost > 0 || receiver_had_more(s, f->lost) ||
 			     (f->lost && t->n_capture_lost);
+	f->may_be_ours = may_be_ours(t, s, f);
 	take_timing(s, f);
 	grade(s, f);
 }
@@ -128,6 +141,11 @@ void trk_figures(const struct trk *t, const struct trk_stream *s, struct trk_fig
 void trk_capture_lost(struct trk *t, uint64_t n)
 {
 	t->n_capture_lost = n;
+}
+
+uint64_t trk_capture_dropped(const struct trk *t)
+{
+	return t->n_capture_lost;
 }
 
 const char *trk_ungraded_text(enum trk_ungraded u)

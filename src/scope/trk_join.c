@@ -89,6 +89,7 @@ void trk_joins_free(struct trk *t)
 	pool_fini(&t->joins->mark_pool);
 	pool_fini(&t->joins->leg_pool);
 	pool_fini(&t->joins->join_pool);
+	free(t->joins->prints);
 	free(t->joins);
 }
 
@@ -310,6 +311,8 @@ bool trk_join_put(struct trk *t, const struct trk_pair *p, enum trk_join_state s
 void trk_join_forget(struct trk *t, struct trk_call *c)
 {
 	struct trk_leg *l = c->leg;
+	if (c->streams)
+		trk_join_unhear(t);
 	if (!l)
 		return;
 	while (!list_is_empty(&l->marks))

@@ -40,6 +40,15 @@ struct trk_joins {
 	struct link open;             /* legs with open joins */
 	struct trk_head *heads;       /* file: a hash table of what headers said */
 	uint32_t n_heads, heads_cap;
+	struct trk_print *prints;  /* buckets of four; NULL: no audio was heard */
+	uint64_t heard_us, cut_us; /* time of the last print; those up to cut_us are void */
+};
+
+#define TRK_PRINTS 2'048u
+struct trk_print { /* of one payload that came by */
+	uint64_t hash, at_us;
+	struct trk_stream *stream;
+	bool is_shared; /* two streams brought it to one host: it tells nothing */
 };
 
 struct trk_pair { /* what a join is made of */
@@ -73,6 +82,9 @@ bool trk_head_next(const struct trk *t, uint64_t hash, uint32_t *cursor, struct 
 
 /* trk_join_find.c: a message of a call that is no copy */
 void trk_join_see(struct trk_intake *i);
+
+/* trk_join_rtp.c: a call with streams goes: no print may name them any more */
+void trk_join_unhear(struct trk *t);
 
 /* trk_join_pick.c: live, a call is over: its open joins are decided */
 void trk_join_decide(struct trk *t, struct trk_call *c);

@@ -415,6 +415,32 @@ static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_pac
 	return RTP_RTCP;
 }
 
+/* What the records of a datagram tell: type, version, epoch (2), number (6), length (2), content.
+ * [RFC6347 4.1] A byte from 32 to 63 begins an encrypted one of DTLS 1.3. [RFC9147 4] */
+static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
+{
+	enum { HEAD = 13, ALERT = 21, HANDSHAKE = 22, APPLICATION = 23, UNIFIED = 32, FATAL = 2 };
+	struct trk_call *c = f->media->call;
+	uint8_t *to = &c->av->dtls[f->is_to_media ? f->media->side : !f->media->side];
+	while (n > HEAD) {
+		size_t len = (size_t)p[11] << 8 | p[12];
+		if (p[0] >= UNIFIED || p[3] || p[4] || p[0] == APPLICATION) {
+			*to |= TRK_DT_SECRET;
+			return;
+		}
+		if (p[0] == HANDSHAKE)
+			*to |= TRK_DT_HELLO;
+		if (p[0] == ALERT && n >= HEAD + 2 && p[HEAD] == FATAL) {
+			*to |= TRK_DT_ALERT;
+			c->av->dtls_alert = p[HEAD + 1];
+		}
+		if (len > n - HEAD)
+			return;
+		p += HEAD + len;
+		n -= HEAD + len;
+	}
+}
+
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
 {
 	t->media_stream = NULL;
@@ -430,6 +456,8 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 		return on_rtp(t, f, p, rtp);
 	if (kind == RTP_RTCP)
 		return on_rtcp(t, f, p);
+	if (kind == RTP_DTLS && f->media)
+		on_dtls(f, b, p->bytes.n);
 	if (is_t38(f, b, p->bytes.n)) {
 		t->media_stream = trk_stream_add_t38(t, f, p, (uint16_t)(b[0] << 8 | b[1]));
 		return RTP_T38;

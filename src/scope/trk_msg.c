@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLOOD          100u        /* calls of one caller in a second */
 #define COPY_ROWS      64u         /* so many messages back it is looked for */
 #define COPY_WINDOW_US 64'000'000u /* 128*T1: later it is not a retransmission */
 #define MAX_BYTES      0x7f'ffffu  /* of a message; what is longer is cut */
@@ -423,6 +424,19 @@ static void promote(struct trk_intake *i)
 	c->branch = 0;
 }
 
+/* How many calls a host begins in a second with one From: a flood, a phone gone wild, a load test.
+ * Sources that share a place forget each other; a flood finds its place again at once. */
+static bool is_flood(struct trk *t, const struct trk_packet *p, const struct trk_call *c)
+{
+	uint32_t who = trk_hash32(str_of((const char *)p->from.ip, sizeof p->from.ip)) * 31u +
+		       trk_hash32(trk_user(c->from));
+	uint32_t second = (uint32_t)(p->at_us / 1'000'000);
+	struct trk_source *s = &t->sources[(who ^ who >> 16) % TRK_SOURCES];
+	if (s->who != who || s->second != second)
+		*s = (struct trk_source){.who = who, .second = second};
+	return ++s->n == FLOOD;
+}
+
 static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
@@ -431,6 +445,7 @@ static enum err take(struct trk_intake *i)
 	uint64_t bytes = hash_bytes(i->p->bytes, 0); /* meanwhile the call's place comes */
 	i->hash = (uint32_t)(bytes ^ bytes >> 32);
 	struct trk_call *c = i->c = trk_call_find(i->t, i->k->call_id, hash);
+	bool is_new = !c;
 	if (!c) {
 		c = i->c = trk_call_new(i->t, i->k->call_id, hash);
 		if (!c)
@@ -451,6 +466,11 @@ static enum err take(struct trk_intake *i)
 		else
 			on_other(c, e);
 		trk_facts(i);
+		struct trk_fact *f = is_new && i->k->is_request && is_flood(i->t, i->p, c)
+					     ? trk_fact_add(i->t, c, e, TRK_F_FLOOD, STR_NONE)
+					     : NULL;
+		if (f)
+			f->num = FLOOD;
 		if (i->t->joins && c->kind == TRK_CALL)
 			trk_join_see(i);
 	}
@@ -465,8 +485,10 @@ static void count(struct trk *t, const struct sip_skim *m, const struct trk_pack
 	struct trk_stats *s = &t->stats;
 	if (!s->n_messages++)
 		s->first_us = p->at_us;
-	s->last_us = p->at_us;
+	if (p->at_us > s->last_us) /* pieces are told late */
+		s->last_us = p->at_us;
 	s->n_bytes += p->bytes.n;
+	s->n_whole += p->is_whole;
 	if (m->is_request)
 		s->n_requests[m->method]++;
 	else if (m->status < ARRAY_LEN(s->n_statuses))

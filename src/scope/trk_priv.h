@@ -52,8 +52,14 @@ struct trk_media;
 struct trk_quick;
 struct trk_joins;
 struct flow;
+#define TRK_SOURCES 256u /* sources whose new calls are counted: a power of two */
+struct trk_source {
+	uint32_t who, second, n; /* who: hash of address and From */
+};
+
 struct trk {
 	struct trk_cfg cfg;
+	struct trk_source sources[TRK_SOURCES];
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;
@@ -190,6 +196,10 @@ bool trk_quick_take(struct trk *t, const struct trk_packet *p);
 void trk_quick_release(struct trk *t, struct str call_id);
 void trk_quick_tick(struct trk *t, uint64_t now_us);
 void trk_quick_flush(struct trk *t);
+
+/* trk_join_rtp.c: an RTP packet of a call's stream, one of its first */
+#define TRK_HEAR 64 /* packets */
+void trk_join_hear(struct trk *t, struct trk_stream *s, uint64_t at_us, struct str payload);
 
 /* trk_media.c */
 enum err trk_media_init(struct trk *t);

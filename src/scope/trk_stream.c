@@ -398,6 +398,8 @@ struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct tr
 	if (s->level && h->pt == s->pt)
 		measure_silence(s, h->payload);
 	add_figures(t, s, p, h, flags);
+	if (t->joins && s->n_heard < TRK_HEAR && s->call && !flags)
+		trk_join_hear(t, s, p->at_us, h->payload);
 	return s;
 }
 

@@ -78,6 +78,9 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	uint16_t digit_ms[TRK_MAX_DIGITS];
 	uint8_t n_digits;
 	uint32_t last_event_ts;
+	uint8_t n_heard,
+		n_same; /* trk_join_rtp.c: packets looked at; in a row as in stream same_no */
+	uint32_t same_no;
 	struct trk_rtcp *rtcp; /* NULL: RTCP said nothing */
 	struct cap_srtp *srtp; /* its decryption, where it was needed */
 };
@@ -89,6 +92,7 @@ struct trk_stream *trk_orphan_next(const struct trk *t, const struct trk_stream 
 struct trk_stream *trk_media_stream(const struct trk *t);
 /* The capture itself says that it lost n frames: then no loss is laid to the network's charge. */
 void trk_capture_lost(struct trk *t, uint64_t n);
+uint64_t trk_capture_dropped(const struct trk *t);
 /* Extended sequence number of a packet that the stream has counted: its upper half is the roll-over
  * count since the stream began. */
 uint32_t trk_stream_ext_seq(const struct trk_stream *s, uint16_t seq);
@@ -123,6 +127,7 @@ struct trk_figures {      /* of one stream, up to now */
 	uint32_t discarded; /* too late for a buffer of RTP_BUFFER_MS */
 	bool is_sniffer_lost;
 	uint64_t sniffer_lost;
+	uint64_t may_be_ours; /* of those lost: the most that the capture itself may have lost */
 	/* the E-model */
 	enum trk_ungraded ungraded;
 	bool is_delay_known; /* by RTCP; else assumed */

@@ -359,6 +359,25 @@ void vrd_say_why(struct judge *j, const struct trk_ev *e)
 	}
 }
 
+void vrd_say_tags(struct judge *j, const struct trk_ev *e)
+{
+	const struct trk_fact *k = trk_fact(e, TRK_F_TAGS);
+	bool is_told = false;
+	if (!k)
+		return;
+	vrd_say(j, "; it was asked for " STR_FMT, STR_ARG(trk_fact_text(k)));
+	/* the caller has the other tag from the answers to its INVITE */
+	for (uint32_t i = 0; i < j->n_history; i++) {
+		const struct trk_ev *x = trk_ev(j->t, j->history[i]);
+		bool is_answer = x->method == SIP_INVITE && x->status > 100 && x->tag;
+		if (is_answer && x->tag == e->tag && trk_ev_id(x) < trk_ev_id(e))
+			return;
+		is_told = is_told || (is_answer && trk_ev_id(x) < trk_ev_id(e));
+	}
+	if (is_told && e->flags & TRK_EV_CALLER)
+		vrd_say(j, ": no answer to the INVITE gave that To tag");
+}
+
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e)
 {
 	if (e->status == 403 && j->head && j->head->req->flags & TRK_EV_AUTH)
@@ -455,6 +474,8 @@ enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c)
 	add_notes(&j, vrd_common_notes);
 	add_notes(&j, vrd_nat_notes);
 	add_notes(&j, vrd_capture_notes);
+	if (c->kind == TRK_CALL)
+		add_notes(&j, vrd_quality_notes);
 	if (v->text.err)
 		return v->text.err;
 	for (unsigned i = 0; i < v->n; i++) {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_UDP     1'300u     /* larger requests have to go over TCP [RFC3261 18.1.1] */
 #define NEAR_END_US 2'000'000u /* too near to the end of the capture to say "never" */
 
 bool vrd_is_near_end(const struct judge *j, uint64_t at_us)
@@ -247,6 +248,11 @@ static bool next_hop_dead(struct judge *j)
 		vrd_say_times(j, x);
 	}
 	vrd_evidence(f, x->req);
+	if (x->req->n_bytes > MAX_UDP && j->c->peers[x->to].transport == TRK_UDP)
+		vrd_say(j,
+			"; with its %u bytes it goes in pieces over UDP, which many a firewall "
+			"drops",
+			x->req->n_bytes);
 	vrd_say_icmp(j, x);
 	const struct trk_ev *e = j->c->status ? vrd_origin(j, j->c->status) : NULL;
 	if (e) {
@@ -366,6 +372,22 @@ static void say_called(struct judge *j, const char *text)
 	vrd_say(j, "%.*s" STR_FMT "%s", (int)(at - text), text, STR_ARG(called(j)), at + 2);
 }
 
+static void say_loop(struct judge *j, const struct trk_ev *e)
+{
+	const struct trk_fact *k = trk_fact(e, TRK_F_LOOP);
+	if (!k)
+		return;
+	if (k->n)
+		vrd_say(j, "; its %u Via lines name again and again: " STR_FMT, k->num,
+			STR_ARG(trk_fact_text(k)));
+	else
+		vrd_say(j,
+			"; its %u Via lines name no host twice: it began with a small "
+			"Max-Forwards, "
+			"or a server between writes no Via",
+			k->num);
+}
+
 static bool refused(struct judge *j)
 {
 	const struct trk_call *c = j->c;
@@ -389,6 +411,8 @@ static bool refused(struct judge *j)
 			vrd_say_duration(j, vrd_since(c->ring_us, c->end_us));
 		}
 		vrd_say_why(j, e);
+		vrd_say_tags(j, e);
+		say_loop(j, e);
 		vrd_say_credentials(j, e);
 		vrd_evidence(f, e);
 		return true;

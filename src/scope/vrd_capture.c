@@ -34,13 +34,65 @@ static bool mirror(struct judge *j)
 	return true;
 }
 
+static bool is_piece(const struct trk_ev *e)
+{
+	const struct trk_fact *k = trk_fact(e, TRK_F_CUT);
+	return k && k->flags & TRK_CUT_PIECE;
+}
+
+/* Of a request too large for one packet only the first piece is here. Was it answered, then it
+ * arrived whole, and the capture lacks the rest: a filter on a port does that, for later pieces
+ * have none. Was it not, then the rest may have been dropped on the way. [RFC3261 18.1.1] */
+static bool pieces(struct judge *j)
+{
+	const struct trk_ev *first = NULL;
+	const struct tsx *dead = NULL;
+	unsigned n = 0;
+	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CUT) && i < j->n_history; i++) {
+		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		if (!is_piece(e))
+			continue;
+		n++;
+		first = first ? first : e;
+	}
+	for (unsigned i = 0; n && i < j->n_tsx; i++) {
+		const struct tsx *x = &j->tsx[i];
+		if (is_piece(x->req) && !x->trying && !x->ringing && !x->final && x->n_sent > 1)
+			dead = x;
+	}
+	struct vrd_finding *f =
+		n ? vrd_find(j, dead ? VRD_FRAGMENT_LOST : VRD_CAPTURE_FRAGMENT) : NULL;
+	if (!f)
+		return false;
+	if (!dead) {
+		vrd_say(j,
+			"of %u message%s only the first piece is here: the others were not "
+			"captured",
+			n, n == 1 ? "" : "s");
+		vrd_evidence(f, first);
+		return true;
+	}
+	/* the capture has other datagrams whole, so no filter hides later pieces */
+	f->confidence = trk_stats(j->t)->n_whole ? 85 : 60;
+	vrd_say(j, "the ");
+	trk_ev_put(&j->v->text, dead->req);
+	vrd_say(j, " to ");
+	vrd_say_peer(j, dead->to);
+	vrd_say(j,
+		" was too large for one packet, and of its %u tries only the first piece came past "
+		"here (%u bytes): the rest was dropped on the way",
+		dead->n_sent, trk_fact(dead->req, TRK_F_CUT)->num);
+	vrd_evidence(f, dead->req);
+	return true;
+}
+
 static bool capture_cut(struct judge *j)
 {
 	const struct trk_ev *first = NULL;
 	unsigned n = 0;
 	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CUT) && i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
-		if (!trk_fact(e, TRK_F_CUT))
+		if (!trk_fact(e, TRK_F_CUT) || is_piece(e))
 			continue;
 		n++;
 		first = first ? first : e;
@@ -89,13 +141,45 @@ static unsigned n_unseen(const struct judge *j)
 	return n_streams > 1 ? n : 0;
 }
 
+/* Without such holes, what else tells of the capture's own losses: the receiver had packets that
+ * are not here, or the file counts what was dropped. */
+static bool capture_says(struct judge *j, uint64_t lost)
+{
+	const struct trk_stream *most = NULL;
+	uint64_t n = 0;
+	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+		struct trk_figures k;
+		trk_figures(j->t, s, &k);
+		if (k.may_be_ours > n) {
+			n = k.may_be_ours;
+			most = s;
+		}
+	}
+	struct vrd_finding *f = most && lost ? vrd_find(j, VRD_CAPTURE_LOST) : NULL;
+	if (!f)
+		return false;
+	vrd_say(j,
+		"%llu RTP packets of this call are not here; of those to the %s up to %llu may be "
+		"the capture's own loss: ",
+		(unsigned long long)lost, vrd_side_name(most->side), (unsigned long long)n);
+	uint64_t dropped = trk_capture_dropped(j->t);
+	if (dropped)
+		vrd_say(j, "it says itself that it dropped %llu frames",
+			(unsigned long long)dropped);
+	else
+		vrd_say(j, "the receiver reports fewer losses");
+	return true;
+}
+
 static bool capture_lost(struct judge *j)
 {
 	unsigned n = n_unseen(j);
 	uint64_t lost = 0;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next)
 		lost += rtp_stats_lost(&s->stats);
-	struct vrd_finding *f = n ? vrd_find(j, VRD_CAPTURE_LOST) : NULL;
+	if (!n)
+		return capture_says(j, lost);
+	struct vrd_finding *f = vrd_find(j, VRD_CAPTURE_LOST);
 	if (!f)
 		return false;
 	vrd_say(j,
@@ -116,6 +200,22 @@ static bool scanner(struct judge *j)
 		return false;
 	addr_put_ip(&j->v->text, &j->c->peers[e->from].addr);
 	vrd_say(j, " is a scanner: it calls itself " STR_FMT, STR_ARG(trk_fact_text(k)));
+	vrd_evidence(f, e);
+	return true;
+}
+
+static bool flood(struct judge *j)
+{
+	const struct trk_ev *e = trk_ev(j->t, j->c->first_ev);
+	const struct trk_fact *k = e ? trk_fact(e, TRK_F_FLOOD) : NULL;
+	struct vrd_finding *f = k ? vrd_find(j, VRD_FLOOD) : NULL;
+	if (!f)
+		return false;
+	addr_put_ip(&j->v->text, &j->c->peers[e->from].addr);
+	vrd_say(j,
+		" sent %u new requests like this within one second, all from \"" STR_FMT
+		"\": a flood, a phone gone wild, or a load test",
+		k->num, STR_ARG(trk_user(j->c->from)));
 	vrd_evidence(f, e);
 	return true;
 }
@@ -178,5 +278,6 @@ static bool digest_leak(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_capture_notes[] = {
-	mirror, capture_cut, capture_gap, capture_lost, scanner, guessing, digest_leak, NULL,
+	mirror,  pieces, capture_cut, capture_gap, capture_lost,
+	scanner, flood,  guessing,    digest_leak, NULL,
 };

@@ -78,6 +78,42 @@ static uint64_t last_rtp(const struct trk_call *c, unsigned side)
 	return n < FEW ? 0 : last;
 }
 
+/* NATs and firewalls forget a way after a round time. */
+static void say_if_round(struct judge *j, uint64_t from_us, uint64_t to_us)
+{
+	uint64_t us = vrd_since(from_us, to_us),
+		 beat = (us + SECOND) / (ROUND_S * (uint64_t)SECOND);
+	uint64_t at = beat * ROUND_S * SECOND, off = us > at ? us - at : at - us;
+	if (beat && off <= SECOND)
+		vrd_say(j,
+			"; it had run for %u s, a round time, as NATs and firewalls have for their "
+			"time-outs",
+			(unsigned)(beat * ROUND_S));
+}
+
+/* Neither direction has anything left, and then a host between ends the call. */
+static bool both_quiet(struct judge *j)
+{
+	const struct trk_call *c = j->c;
+	uint64_t a = last_rtp(c, 0), b = last_rtp(c, 1), last = a > b ? a : b;
+	struct tsx *bye = vrd_last(j, SIP_BYE);
+	bool is_said = says(bye->req, "rtp") || says(bye->req, "media");
+	if (!a || !b || last + QUIET_S * SECOND > c->end_us ||
+	    !(is_said || vrd_is_from_between(j)) || !vrd_both_ways_agreed(j))
+		return false;
+	struct vrd_finding *f = vrd_find(j, VRD_RTP_TIMEOUT);
+	if (!f)
+		return false;
+	f->confidence = is_said ? 95 : 75;
+	vrd_say(j, "for ");
+	vrd_say_duration(j, vrd_since(last, c->end_us));
+	vrd_say(j, " no audio came in either direction, then ");
+	vrd_say_peer(j, c->ender);
+	vrd_say(j, " ended the call");
+	vrd_evidence(f, bye->req);
+	return true;
+}
+
 static bool rtp_timeout(struct judge *j)
 {
 	const struct trk_call *c = j->c;
@@ -96,10 +132,11 @@ static bool rtp_timeout(struct judge *j)
 			side == TRK_SIDE_CALLER ? "caller" : "callee");
 		vrd_say_duration(j, vrd_since(last, c->end_us));
 		vrd_say(j, " before the BYE, the other direction went on to the end");
+		say_if_round(j, c->answer_us, last);
 		vrd_evidence(f, bye->req);
 		return true;
 	}
-	return false;
+	return bye && both_quiet(j);
 }
 
 static bool dropped_at_timer(struct judge *j)

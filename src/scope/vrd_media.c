@@ -16,14 +16,10 @@
 
 #define LATE_US   1'000'000u /* a word */
 #define FEW       50         /* packets that say nothing yet: a second */
+#define BURSTS    1.5        /* burst ratio [ITU-T G.107]: no longer as chance has it */
 #define MANY_ICMP 50u        /* frames after the stream began: no port that was late to open */
 
-static bool is_by_caller(const struct trk_ev *e)
-{
-	return !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
-}
-
-static const char *name_of(unsigned side)
+const char *vrd_side_name(unsigned side)
 {
 	return side == TRK_SIDE_CALLER ? "caller" : "callee";
 }
@@ -86,12 +82,21 @@ static bool one_way(struct judge *j)
 		vrd_evidence(f, e);
 		break;
 	}
+	unsigned silent = to_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
+	const struct trk_av *av = trk_av(c);
+	if (av->unseen_sent[silent])
+		vrd_say(j, "; its sender says by RTCP that it sent %u packets",
+			av->unseen_sent[silent]);
+	if (av->n_unreachable[silent])
+		vrd_say(j, "; %u ICMP errors say that they were refused",
+			av->n_unreachable[silent]);
 	return true;
 }
 
 static bool rtp_loss(struct judge *j)
 {
 	const struct trk_stream *worst = NULL;
+	struct trk_figures w = {0};
 	double most = 0.01;
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
 		struct trk_figures k;
@@ -99,18 +104,31 @@ static bool rtp_loss(struct judge *j)
 		if (s->stats.received < FEW || !lost || (double)lost / (double)expected < most)
 			continue;
 		trk_figures(j->t, s, &k);
-		if (k.is_sniffer_lost) /* how much of it the network lost cannot be told */
+		double sure = (double)(lost - k.may_be_ours) / (double)expected;
+		if (sure < most)
 			continue;
-		most = (double)lost / (double)expected;
+		most = sure;
 		worst = s;
+		w = k;
 	}
 	struct vrd_finding *f = worst ? vrd_find(j, VRD_RTP_LOSS) : NULL;
 	if (!f)
 		return false;
-	vrd_say(j,
-		"of the RTP to the %s %.1f %% was lost before it got here (%llu of %llu packets)",
-		name_of(worst->side), most * 100, (unsigned long long)rtp_stats_lost(&worst->stats),
-		(unsigned long long)rtp_stats_expected(&worst->stats));
+	unsigned long long n = w.lost, expected = w.expected, ours = w.may_be_ours;
+	vrd_say(j, "of the RTP to the %s %.1f %% %s (%llu of %llu packets%s",
+		vrd_side_name(worst->side), w.lost_percent,
+		ours ? "is missing here" : "was lost before it got here", n, expected,
+		w.spread.burst_r > BURSTS ? "" : ")");
+	if (w.spread.burst_r > BURSTS)
+		vrd_say(j, ", in bursts of up to %u)", w.spread.longest);
+	if (ours) {
+		vrd_say(j,
+			"; up to %.1f %% (%llu packets) may be the capture's own loss, the rest "
+			"was "
+			"lost on the way",
+			(double)ours * 100 / (double)expected, ours);
+		f->confidence = 80;
+	}
 	return true;
 }
 
@@ -127,7 +145,7 @@ static void sum_up(struct judge *j, struct agreed a[2])
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_SDP);
-		struct agreed *side = &a[is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE];
+		struct agreed *side = &a[vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE];
 		if (!f || !f->num)
 			continue;
 		if (!side->n++)
@@ -154,7 +172,7 @@ static bool srtp_on_one_side(struct judge *j)
 	vrd_say(j,
 		"the %s wants its media encrypted (RTP/SAVP), the %s describes them in clear: "
 		"they will not hear each other",
-		name_of(savp), name_of(!savp));
+		vrd_side_name(savp), vrd_side_name(!savp));
 	vrd_evidence(f, a[0].first);
 	vrd_evidence(f, a[1].first);
 	return true;
@@ -189,7 +207,7 @@ static bool side_has_codec(struct judge *j, unsigned side, struct str name, unsi
 	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
-		if (!f || is_by_caller(e) != (side == TRK_SIDE_CALLER))
+		if (!f || vrd_is_by_caller(e) != (side == TRK_SIDE_CALLER))
 			continue;
 		(*n)++;
 		has = has || has_codec(trk_fact_text(f), name);
@@ -204,7 +222,7 @@ static bool codec_mismatch(struct judge *j)
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		struct str rest = trk_fact_text(f), name;
-		unsigned side = is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE, n = 0;
+		unsigned side = vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE, n = 0;
 		if (!f)
 			continue;
 		const struct trk_fact *sdp = trk_fact(e, TRK_F_SDP);
@@ -244,7 +262,7 @@ static bool codec_not_agreed(struct judge *j)
 		vrd_say(j,
 			"the RTP to the %s is " STR_FMT " (payload type %u), which neither side's "
 			"description has",
-			name_of(s->side), STR_ARG(name), s->pt);
+			vrd_side_name(s->side), STR_ARG(name), s->pt);
 		vrd_evidence(f, vrd_origin(j, j->c->status));
 		return true;
 	}
@@ -276,7 +294,7 @@ static bool audio_late(struct judge *j)
 		struct vrd_finding *f = vrd_find(j, VRD_AUDIO_LATE);
 		if (!f)
 			return false;
-		vrd_say(j, "the first audio to the %s came ", name_of(side));
+		vrd_say(j, "the first audio to the %s came ", vrd_side_name(side));
 		vrd_say_duration(j, vrd_since(c->answer_us, first));
 		vrd_say(j, " after the answer: the first words are missing");
 		vrd_evidence(f, vrd_origin(j, c->status));
@@ -321,7 +339,7 @@ static bool is_described(struct judge *j, unsigned side, const struct addr *a)
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_SDP);
 		struct addr k;
-		if (!f || is_by_caller(e) != (side == TRK_SIDE_CALLER))
+		if (!f || vrd_is_by_caller(e) != (side == TRK_SIDE_CALLER))
 			continue;
 		/* a name, or keys of DTLS: ICE finds its own way */
 		if (!addr_parse(trk_fact_text(f), 0, &k) || addr_ip_eq(&k, a) ||
@@ -341,7 +359,7 @@ static bool rtp_elsewhere(struct judge *j)
 		struct vrd_finding *f = vrd_find(j, VRD_RTP_ELSEWHERE);
 		if (!f)
 			return false;
-		vrd_say(j, "the %s's RTP comes from ", name_of(!s->side));
+		vrd_say(j, "the %s's RTP comes from ", vrd_side_name(!s->side));
 		addr_put_ip(&j->v->text, &s->from);
 		vrd_say(j, ", which none of its descriptions names");
 		return true;
@@ -370,7 +388,7 @@ static bool media_refused(struct judge *j)
 		if (!f)
 			return false;
 		vrd_say(j, "the RTP to the %s is refused: %s, says " STR_FMT " (ICMP, frame %u)",
-			name_of(side), vrd_icmp_text(k), STR_ARG(trk_fact_text(k)), k->num);
+			vrd_side_name(side), vrd_icmp_text(k), STR_ARG(trk_fact_text(k)), k->num);
 		vrd_evidence(f, e);
 		return true;
 	}

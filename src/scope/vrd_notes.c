@@ -8,6 +8,8 @@
  */
 #include "scope/vrd_priv.h"
 
+#define GLARE_CALLER_US 2'100'000u
+
 /* --- signalling ------------------------------------------------------------------------------- */
 
 static bool cancel_crossed(struct judge *j)
@@ -118,6 +120,7 @@ static bool bye_unanswered(struct judge *j)
 	if (x->final) {
 		vrd_say(j, " was answered ");
 		vrd_say_answer(j, x->final);
+		vrd_say_tags(j, x->final);
 	} else {
 		vrd_say(j, " was never answered (sent %u time%s)", x->n_sent,
 			x->n_sent == 1 ? "" : "s");
@@ -125,6 +128,29 @@ static bool bye_unanswered(struct judge *j)
 	vrd_evidence(f, x->req);
 	vrd_evidence(f, x->final);
 	return true;
+}
+
+/* The side that made the Call-ID waits 2.1 to 4 s, the other one up to 2 s. [RFC3261 14.1] */
+static void say_who_waits(struct judge *j, struct vrd_finding *f, const struct tsx *x)
+{
+	bool is_caller = x->req->flags & TRK_EV_CALLER;
+	const struct tsx *again = NULL;
+	for (const struct tsx *y = x + 1; y < j->tsx + j->n_tsx && !again; y++)
+		if (y->method == x->method && y->from == x->from && y->req->cseq > x->req->cseq &&
+		    y->req->at_us >= x->final->at_us)
+			again = y;
+	vrd_say(j, "; the caller, who made the call, has to wait 2.1 to 4 s before it tries again, "
+		   "the callee up to 2 s");
+	if (!again) {
+		vrd_say(j, "; the %s did not try again", is_caller ? "caller" : "callee");
+		return;
+	}
+	uint64_t us = vrd_since(x->final->at_us, again->req->at_us);
+	vrd_say(j, "; the %s tried again after ", is_caller ? "caller" : "callee");
+	vrd_say_duration(j, us);
+	if (is_caller && us < GLARE_CALLER_US)
+		vrd_say(j, ", too early");
+	vrd_evidence(f, again->req);
 }
 
 static bool reinvite_refused(struct judge *j)
@@ -145,6 +171,9 @@ static bool reinvite_refused(struct judge *j)
 		vrd_say(j, " was refused: ");
 		vrd_say_answer(j, x->final);
 		vrd_say_why(j, x->final);
+		vrd_say_tags(j, x->final);
+		if (is_glare)
+			say_who_waits(j, f, x);
 		vrd_evidence(f, x->req);
 		vrd_evidence(f, x->final);
 		return true;

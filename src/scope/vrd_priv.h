@@ -58,6 +58,8 @@ void vrd_say_reason(struct judge *j, struct str reason);
 
 /* What the exchange itself said (trk_hint): it is sure of it. Once; j->hint must be there. */
 void vrd_say_hint(struct judge *j, struct vrd_finding *f);
+/* Of a 481: which tags were asked for, and whether the call has them. */
+void vrd_say_tags(struct judge *j, const struct trk_ev *e);
 /* A 403 to a request with credentials: some servers answer a wrong password so. */
 void vrd_say_credentials(struct judge *j, const struct trk_ev *e);
 
@@ -88,13 +90,19 @@ bool vrd_is_from_between(struct judge *j);
 struct tsx *vrd_callers_cancel(struct judge *j); /* of the last attempt, or NULL */
 /* vrd_media.c: both sides wanted to send and receive, as far as all their descriptions say. */
 bool vrd_both_ways_agreed(struct judge *j);
-/* vrd_capture.c: RTP packets that the sniffer lost, 0 where it cannot be told. */
+const char *vrd_side_name(unsigned side); /* "caller", "callee" */
+/* Whether the caller's side wrote what the message carries. */
+static inline bool vrd_is_by_caller(const struct trk_ev *e)
+{
+	return !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
+}
 
 /* In the order in which they are told: each list ends with NULL. */
 extern vrd_rule_fn *const vrd_call_outcomes[];
 extern vrd_rule_fn *const vrd_other_outcomes[];
 extern vrd_rule_fn *const vrd_drop_notes[];
 extern vrd_rule_fn *const vrd_media_notes[];
+extern vrd_rule_fn *const vrd_quality_notes[];
 extern vrd_rule_fn *const vrd_call_notes[];
 extern vrd_rule_fn *const vrd_other_notes[];
 extern vrd_rule_fn *const vrd_common_notes[];

@@ -73,6 +73,8 @@ TEST(joined_by_a_header)
 		{"",							 "X-Call-ID: leg-a-of-it\r\n", TRK_JOIN_XCID      },
 		{"P-Charging-Vector: icid-value=\"ic-1234\";orig-ioi=x\r\n",
 		 "P-Charging-Vector: icid-value=ic-1234\r\n",                                              TRK_JOIN_ICID      },
+		{"P-Charging-Vector: icid-value=\"ic-1234\"\r\n",
+		 "P-Charging-Vector: icid-value=\"ic-1235\"\r\n",                                          TRK_JOIN_NONE      },
 		{"",							 "",			   TRK_JOIN_NONE      },
 		{"Session-ID: 00000000000000000000000000000000\r\n",
 		 "Session-ID: 00000000000000000000000000000000\r\n",                                       TRK_JOIN_NONE      },
@@ -326,6 +328,99 @@ TEST_NO_OOM(the_called_number_with_what_comes_later)
 }
 
 /* --- cause and effect ------------------------------------------------------------------------- */
+
+/* --- what is heard ---------------------------------------------------------------------------- */
+
+struct voice {
+	const char *from, *to;
+	unsigned seed; /* 0: silence */
+	uint32_t ssrc;
+	double late_s;
+};
+
+/* 30 packets of each voice, in the order of time. */
+static void voices(struct play *p, double at_s, const struct voice *v, size_t n)
+{
+	uint8_t bytes[RTP_HDR_MIN + 160];
+	for (unsigned i = 0; i < 30; i++)
+		for (size_t k = 0; k < n; k++) {
+			unsigned x = v[k].seed * 7'919 + i;
+			rtp_put(bytes, 0, i == 0, (uint16_t)(100 * v[k].ssrc + i), 160 * i,
+				v[k].ssrc);
+			for (size_t b = RTP_HDR_MIN; b < sizeof bytes; b++) {
+				x = x * 1'103'515'245u + 12'345u;
+				bytes[b] = (uint8_t)(v[k].seed ? x >> 16 : 0xff);
+			}
+			struct trk_packet pk = {.at_us = p->base_us +
+							 (uint64_t)((at_s + v[k].late_s) * 1e6) +
+							 20'000ull * i,
+						.frame_no = ++p->n,
+						.bytes = str_of((const char *)bytes, sizeof bytes)};
+			CHECK(addr_parse(str_c(v[k].from), 0, &pk.from) &&
+			      addr_parse(str_c(v[k].to), 0, &pk.to));
+			trk_media(p->t, &pk, NULL);
+		}
+}
+
+#define IN    "192.0.2.21:4000", "192.0.2.57:7000"
+#define IN_2  "192.0.2.65:4002", "192.0.2.57:7004"
+#define OUT   "192.0.2.57:7002", "192.0.2.43:5000"
+#define OTHER "192.0.2.99:7002", "192.0.2.43:5000"
+
+/* A B2BUA that changes every identifier, and takes its time. */
+TEST_NO_OOM(joined_by_what_is_heard)
+{
+	static const struct {
+		struct voice v[3];
+		size_t n;
+		enum trk_ground ground;
+	} rows[] = {
+		{{{IN, 1, 1, 0}, {OUT, 1, 2, 0.003}},                      2, TRK_JOIN_PAYLOAD},
+		{{{IN, 1, 1, 0}, {OUT, 5, 2, 0.003}},                      2, TRK_JOIN_NONE   },
+		{{{IN, 0, 1, 0}, {OUT, 0, 2, 0.003}},                      2, TRK_JOIN_NONE   },
+		{{{IN, 1, 1, 0}, {OUT, 1, 2, 0.5}},                        2, TRK_JOIN_NONE   },
+		{{{IN, 1, 1, 0}, {OTHER, 1, 2, 0.003}},                    2, TRK_JOIN_NONE   },
+ /* two phones play one file: whose is it? */
+		{{{IN, 1, 1, 0}, {IN_2, 1, 3, 0.001}, {OUT, 1, 2, 0.003}}, 3, TRK_JOIN_NONE   },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct play p;
+		play_begin(&p, &joining);
+		invite(&p, 0, "in", "A>P", SDP("192.0.2.21", "4000"));
+		p.from = "3001";
+		p.to = "3002";
+		invite(&p, 0.1, "in-2", "C>P", SDP("192.0.2.65", "4002"));
+		p.from = "2001";
+		p.to = "2002";
+		invite(&p, 5, "out", "P>B", SDP("192.0.2.57", "7002"));
+		voices(&p, 8, rows[i].v, rows[i].n);
+		check_join(__LINE__, &p, "in", "out", rows[i].ground);
+		NOT_JOINED("in", "in-2");
+		NOT_JOINED("in-2", "out");
+		play_end(&p);
+	}
+}
+
+/* Two calls through one host at one moment have nothing else in common. */
+TEST_NO_OOM(strangers_at_one_host_stay_strangers)
+{
+	struct play p;
+	play_begin(&p, &joining);
+	p.from = "1001";
+	p.to = "4711";
+	invite(&p, 0, "one", "A>P", SDP("192.0.2.21", "4000"));
+	p.from = "1002";
+	p.to = "4712";
+	invite(&p, 0.05, "two", "P>B", SDP("192.0.2.43", "5000"));
+	p.from = "1003";
+	p.to = "4711"; /* the same number, long before the other answers */
+	invite(&p, 0.1, "three", "P>C", SDP("192.0.2.65", "6000"));
+	trk_join_settle(p.t);
+	NOT_JOINED("one", "two");
+	NOT_JOINED("one", "three");
+	NOT_JOINED("two", "three");
+	play_end(&p);
+}
 
 TEST(transfers_cause_calls)
 {
