@@ -41,12 +41,15 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 	vrd_fini(&v);
 }
 
-static void all_fields(struct buf *b, const struct cap_frame *fr)
+/* An eighth of the fields in each frame: other ones in the next, so that all are reached and none
+ * costs what all of them do. */
+static void some_fields(struct buf *b, const struct cap_frame *fr)
 {
 	const struct flt_field *field;
 	struct flt_columns c = {
 		.fields = &field, .n = 1, .separator = ' ', .aggregator = ',', .occurrence = 'a'};
-	for (size_t i = 0; (field = flt_field_at(i)); i++) {
+	size_t i = (fr->rec.no + fr->rec.n) % 8;
+	for (; (field = flt_field_at(i)); i += 8) {
 		flt_columns_put(b, &c, fr);
 		buf_clear(b);
 	}
@@ -119,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct cap_dep *d = cap_dep_new(p[0] & 64);
 	while (!e && (fr = cap_walk_next(w))) {
 		if (p[0] & 64)
-			all_fields(&b, fr);
+			some_fields(&b, fr);
 		bool fits = flt_match(f, fr);
 		uint32_t no = fr->rec.no;
 		if (d)
