@@ -229,7 +229,7 @@ static bool mark_whole_calls(void *arg, const struct cap_frame *fr)
 	if (!flt_match(s->flt, fr))
 		return true;
 	for (size_t i = 0; i < fr->n_msgs; i++) {
-		struct trk_call *c = trk_find(s->trk, fr->msgs[i].pkt.msg->call_id);
+		struct trk_call *c = trk_find(s->trk, cap_index(fr, i)->call_id);
 		if (c)
 			c->is_marked = true;
 	}

@@ -116,6 +116,7 @@ enum trk_phase {
 struct trk_peer { /* one end of a hop */
 	struct addr addr;
 	uint8_t transport; /* enum trk_transport */
+	uint8_t zero;      /* no hole: lists of peers are compared byte for byte */
 };
 #define TRK_NO_PEER   255
 #define TRK_MAX_PEERS 64

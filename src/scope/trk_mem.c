@@ -22,26 +22,15 @@
 #include <string.h>
 
 #define CHUNK_BYTES (16u << 10)
-#define EV_CHUNK    340u /* rows of a chunk; a multiple of ROW_GROUP */
-#define EV_BLOCK    16u  /* chunks allocated at once */
+#define EV_BLOCK    16u /* chunks allocated at once */
 #define HEAP_BLOCK  (256u << 10)
 #define CALL_CHUNK  512u
 
-struct trk_chunk {
-	struct trk *t;
-	uint32_t first; /* id */
-	struct trk_ev rows[EV_CHUNK];
-};
 _Static_assert(sizeof(struct trk_ev) == 48, "rows are what memory goes to");
 _Static_assert(sizeof(struct trk_chunk) <= CHUNK_BYTES, "a chunk is found by its alignment");
 _Static_assert(SIP_METHOD__N <= 32 && TRK_MAX_PEERS <= 64, "bits of struct trk_ev");
 
 /* --- rows ------------------------------------------------------------------------------------- */
-
-struct trk_ev *trk_row(const struct trk *t, uint32_t id)
-{
-	return &t->chunks[(id - 1) / EV_CHUNK]->rows[(id - 1) % EV_CHUNK];
-}
 
 static const struct trk_chunk *chunk_of(const struct trk_ev *e)
 {
@@ -149,7 +138,8 @@ void trk_rows_free(struct trk *t, struct trk_call *c)
 
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
 {
-	return id && id <= t->n_rows && trk_row(t, id)->branch ? trk_row(t, id) : NULL;
+	const struct trk_ev *e = id && id <= t->n_rows ? trk_row(t, id) : NULL;
+	return e && e->branch ? e : NULL;
 }
 
 const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)

@@ -86,22 +86,26 @@ static bool more_peers(struct trk_call *c)
 	return true;
 }
 
-/* In a file pairs are kept once: a phone registers at the same exchange again and again. Longer
- * lists are the call's; what is outgrown is not given back, but most calls have three. */
+/* In a file pairs are kept once: a phone registers at the same exchange again and again. */
+static bool keep_pair(struct trk *t, struct trk_call *c, const struct trk_peer *pair, unsigned n)
+{
+	struct str bytes = str_of((const char *)pair, n * sizeof *pair);
+	const struct trk_name *x = trk_name_keep(t, c, bytes, STR_NONE);
+	if (x)
+		c->peers = (const struct trk_peer *)(const void *)x->text;
+	return x;
+}
+
+/* Longer lists are the call's; what is outgrown is not given back, but most calls have three. */
 static bool add_peer_in_file(struct trk *t, struct trk_call *c, const struct trk_peer *peer)
 {
-	struct trk_peer pair[2];
 	unsigned n = c->n_peers, cap = n < 3 ? 3 : n < 8 ? 8 : TRK_MAX_PEERS;
 	if (n < 2) {
+		struct trk_peer pair[2];
 		if (n)
 			pair[0] = c->peers[0];
-		memcpy(&pair[n], peer, sizeof *peer);
-		struct str bytes = str_of((const char *)pair, (n + 1) * sizeof *peer);
-		const struct trk_name *x = trk_name_keep(t, c, bytes, STR_NONE);
-		if (!x)
-			return false;
-		c->peers = (const struct trk_peer *)(const void *)x->text;
-		return true;
+		pair[n] = *peer;
+		return keep_pair(t, c, pair, n + 1);
 	}
 	if (n >= c->peers_cap) {
 		struct trk_peer *p = trk_heap(t, cap * sizeof *p, _Alignof(struct trk_peer));
@@ -115,18 +119,28 @@ static bool add_peer_in_file(struct trk *t, struct trk_call *c, const struct trk
 	return true;
 }
 
+static struct trk_peer peer(const struct addr *a, enum trk_transport transport)
+{
+	return (struct trk_peer){*a, (uint8_t)transport, 0};
+}
+
+/* Both ends of a call's first message at once. */
+static void first_peers(struct trk *t, struct trk_call *c, const struct trk_packet *p)
+{
+	struct trk_peer pair[2] = {peer(&p->from, p->transport), peer(&p->to, p->transport)};
+	if (!addr_eq(&p->from, &p->to) && keep_pair(t, c, pair, 2))
+		c->n_peers = 2;
+}
+
 static bool add_peer(struct trk *t, struct trk_call *c, const struct addr *a,
 		     enum trk_transport transport)
 {
-	struct trk_peer peer;
-	memset(&peer, 0, sizeof peer); /* it may be compared byte for byte */
-	peer.addr = *a;
-	peer.transport = (uint8_t)transport;
+	struct trk_peer x = peer(a, transport);
 	if (!t->cfg.is_live)
-		return add_peer_in_file(t, c, &peer);
+		return add_peer_in_file(t, c, &x);
 	if (c->n_peers == c->peers_cap && !more_peers(c))
 		return false;
-	memcpy((struct trk_peer *)(uintptr_t)c->peers + c->n_peers, &peer, sizeof peer);
+	memcpy((struct trk_peer *)(uintptr_t)c->peers + c->n_peers, &x, sizeof x);
 	return true;
 }
 
@@ -226,6 +240,8 @@ static bool add_row(struct trk_intake *i)
 	const struct sip_skim *m = i->k;
 	const struct trk_packet *p = i->p;
 	struct trk_call *c = i->c;
+	if (!c->n_peers && !i->t->cfg.is_live)
+		first_peers(i->t, c, p);
 	uint8_t from = peer_of(i->t, c, &p->from, p->transport);
 	uint8_t to = peer_of(i->t, c, &p->to, p->transport);
 	uint32_t id = c->n_peers ? trk_row_new(i->t, c) : 0;

@@ -113,7 +113,16 @@ struct trk {
 };
 
 /* trk_mem.c */
-struct trk_ev *trk_row(const struct trk *t, uint32_t id);
+#define EV_CHUNK 340u /* rows of a chunk; a multiple of ROW_GROUP */
+struct trk_chunk {
+	struct trk *t;
+	uint32_t first; /* id */
+	struct trk_ev rows[EV_CHUNK];
+};
+static inline struct trk_ev *trk_row(const struct trk *t, uint32_t id)
+{
+	return &t->chunks[(id - 1) / EV_CHUNK]->rows[(id - 1) % EV_CHUNK];
+}
 /* The next row of a call, or 0 without memory. */
 uint32_t trk_row_new(struct trk *t, const struct trk_call *c);
 void trk_rows_free(struct trk *t, struct trk_call *c); /* live */
