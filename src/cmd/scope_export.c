@@ -178,9 +178,8 @@ enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls
 	struct page page;
 	bool is_page = s->format == F_HTML;
 	enum err e = OK;
-	const char *slash = strrchr(s->file, '/');
 	if (is_page)
-		page_begin(&page, &s->out, s->book, str_c(slash ? slash + 1 : s->file));
+		page_begin(&page, &s->out, s->book, str_c(scope_source_name(s)));
 	for (size_t i = 0; i < n && !e && !s->is_broken; i++)
 		e = export_call(s, calls[i], is_page ? &page : NULL);
 	if (is_page && !e) {

@@ -71,9 +71,10 @@ struct scope {
 	struct flt_calls *calls; /* ... and its calls */
 	struct cap *cap;
 	struct cap_walk *walk;
-	struct book *book; /* for exports, and then it owns the three above */
-	bool is_live;      /* an exchange, an interface, agents: until stopped */
-	uint64_t n_frames; /* read so far */
+	struct book *book;       /* for exports, and then it owns the three above */
+	bool is_live;            /* an exchange, an interface, agents: until stopped */
+	uint64_t n_frames;       /* read so far */
+	struct scope_rate *rate; /* live screens */
 
 	/* view */
 	struct lad_item *items; /* --flow: the messages chosen */
@@ -94,8 +95,9 @@ struct scope {
 /* scope_source.c: those that open return -1 to go on, or the exit code. */
 int scope_list_interfaces(void);
 int scope_open(struct scope *s);
-int scope_open_capture(struct scope *s); /* one half of it */
-int scope_make_walk(struct scope *s);    /* the other */
+const char *scope_source_name(const struct scope *s); /* the file without its folder, "lo" */
+int scope_open_capture(struct scope *s);              /* one half of it */
+int scope_make_walk(struct scope *s);                 /* the other */
 /* For what needs messages or frames again: opens the capture as s->book, which then owns cap and
  * trk; nothing is read yet. */
 int scope_open_book(struct scope *s);
@@ -136,6 +138,7 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 /* scope.c */
 enum format scope_format_of_path(const char *path); /* F__N: none */
 bool scope_may_colour(void);
+void scope_choose_look(struct scope *s); /* of a ladder as text, for the sink that is open */
 
 /* scope_tui.c */
 bool scope_is_tui(const struct scope *s);

@@ -43,6 +43,10 @@ void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
 void cap_walk_free(struct cap_walk *w);
 /* The next frame, also those without SIP. NULL at the end. */
 const struct cap_frame *cap_walk_next(struct cap_walk *w);
+/* What a frame that is not at hand would tell of its ends: filters ask for them. proto: CAP_UDP,
+ * CAP_TCP; hdr: room for its header, which the frame borrows. */
+void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct addr *to,
+		    uint8_t proto, uint8_t hdr[20]);
 /* A key log file [draft-ietf-tls-keylogfile] for TLS, besides what the capture holds itself; it is
  * looked at again while it grows. ERR_NOTFOUND, ERR_IO. */
 enum err cap_walk_keys(struct cap_walk *w, const char *path);

@@ -21,7 +21,8 @@
  * 1. Live: every call is in exactly one age list, and each list is in order of deadline.
  * 2. A freed call's rows, texts and media ports are freed with it; nothing else points to them.
  * 3. Steady state: all memory comes from pools and is given back to them.
- * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed.
+ * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed, unless
+ *    its user holds it.
  */
 #include "base/assert.h"
 #include "scope/trk_join_priv.h"
@@ -260,8 +261,34 @@ struct trk_call *trk_find(const struct trk *t, struct str call_id)
 	return trk_call_find(t, call_id, trk_call_hash(t, call_id));
 }
 
+static void list_in(struct trk *t, struct trk_call *c)
+{
+	c->prev_no = t->last_no;
+	if (t->last_no)
+		t->last_no->next_no = c;
+	else
+		t->first_no = c;
+	t->last_no = c;
+}
+
+static void list_out(struct trk *t, struct trk_call *c)
+{
+	if (!t->cfg.is_listed)
+		return;
+	if (c->prev_no)
+		c->prev_no->next_no = c->next_no;
+	else
+		t->first_no = c->next_no;
+	if (c->next_no)
+		c->next_no->prev_no = c->prev_no;
+	else
+		t->last_no = c->prev_no;
+}
+
 static void call_free(struct trk *t, struct trk_call *c)
 {
+	t->n_forgotten++;
+	list_out(t, c);
 	trk_media_forget(t, c);
 	if (c->leg)
 		trk_join_forget(t, c);
@@ -297,14 +324,17 @@ static void make_room(struct trk *t)
 {
 	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,
 					       AGE_REQUEST, AGE_SETUP,  AGE_TALK};
-	for (unsigned i = 0; i < ARRAY_LEN(order); i++)
-		if (!list_is_empty(&t->ages[order[i]])) {
-			struct trk_call *c =
-				LIST_ENTRY(t->ages[order[i]].next, struct trk_call, age);
-			judge(t, c);
-			call_free(t, c);
-			return;
-		}
+	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
+		struct link *head = &t->ages[order[i]], *at = head->next;
+		while (at != head && LIST_ENTRY(at, struct trk_call, age)->n_held)
+			at = at->next;
+		if (at == head)
+			continue;
+		struct trk_call *c = LIST_ENTRY(at, struct trk_call, age);
+		judge(t, c);
+		call_free(t, c);
+		return;
+	}
 }
 
 struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
@@ -332,14 +362,15 @@ struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
 	}
 	htab_add(&t->calls, &c->node, hash);
 	c->no = ++t->n_calls;
-	if (t->cfg.is_live)
-		return c;
-	if (t->last_no)
-		t->last_no->next_no = c;
-	else
-		t->first_no = c;
-	t->last_no = c;
+	if (!t->cfg.is_live || t->cfg.is_listed)
+		list_in(t, c);
 	return c;
+}
+
+static uint64_t age_us(const struct trk *t, enum age_class cls)
+{
+	return cls == AGE_LINGER && t->cfg.keep_s ? t->cfg.keep_s * (uint64_t)SECOND
+						  : trk_age_us[cls];
 }
 
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
@@ -347,12 +378,13 @@ void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
 	if (!t->cfg.is_live)
 		return;
 	/* moving costs the neighbours' cache lines, so it is not done for every message */
-	bool is_fresh = c->due_us > t->now_us + trk_age_us[to] - trk_age_us[to] / 8;
+	uint64_t us = age_us(t, to);
+	bool is_fresh = c->due_us > t->now_us + us - us / 8;
 	if (c->age_class == to && is_fresh && !list_is_empty(&c->age))
 		return;
 	list_del(&c->age);
 	c->age_class = to;
-	c->due_us = t->now_us + trk_age_us[to];
+	c->due_us = t->now_us + us;
 	list_push(&t->ages[to], &c->age);
 }
 
@@ -368,7 +400,7 @@ void trk_tick(struct trk *t, uint64_t now_us)
 			struct trk_call *c = LIST_ENTRY(head->next, struct trk_call, age);
 			if (c->due_us > t->now_us)
 				break;
-			if (cls == AGE_LINGER) {
+			if (cls == AGE_LINGER && !c->n_held) {
 				call_free(t, c);
 				continue;
 			}
@@ -419,9 +451,30 @@ struct trk_call *trk_first(const struct trk *t)
 	return t->first_no;
 }
 
+struct trk_call *trk_last(const struct trk *t)
+{
+	return t->last_no;
+}
+
 const struct trk_stats *trk_stats(const struct trk *t)
 {
 	return &t->stats;
+}
+
+void trk_hold(struct trk *t, const struct trk_call *c, bool is_held)
+{
+	struct trk_call *own = trk_find(t, c->call_id);
+	if (own != c)
+		return;
+	if (is_held)
+		own->n_held++;
+	else if (own->n_held)
+		own->n_held--;
+}
+
+uint64_t trk_n_forgotten(const struct trk *t)
+{
+	return t->n_forgotten;
 }
 
 uint32_t trk_n_live(const struct trk *t)

@@ -40,6 +40,8 @@ struct trk_cfg {
 	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
+	bool is_listed;       /* live: trk_first and next_no lead through the calls, too */
+	uint32_t keep_s;      /* live: how long a call is kept after it was judged; 0: 5 s */
 	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	void *arg;
@@ -214,6 +216,8 @@ struct trk_call {
 	bool is_marked;    /* the tracker's user may set it: chosen by a filter */
 	bool is_mid;       /* begun before the capture */
 	bool is_cut;       /* more peers than we keep: the rest is lumped together */
+	bool is_fitting;   /* the tracker's user may set it, as is_marked */
+	uint16_t n_held;   /* live: see trk_hold */
 	uint16_t status;   /* final one towards the caller, 0 none */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */
@@ -231,7 +235,8 @@ struct trk_call {
 	struct trk_text *text;
 	struct str from_user, to_user; /* of the first request */
 	struct str from_host, to_host;
-	struct trk_call *next_no;   /* file: the next in order of appearance */
+	struct trk_call *next_no; /* the next in order of appearance; live with is_listed */
+	struct trk_call *prev_no;
 	struct trk_stream *streams; /* newest first */
 	uint16_t n_streams;
 	struct trk_media *media;
@@ -246,7 +251,9 @@ struct trk_call {
 
 const struct trk_cfg *trk_cfg(const struct trk *t);
 struct trk_call *trk_find(const struct trk *t, struct str call_id);
-struct trk_call *trk_first(const struct trk *t); /* file: in order of appearance; next_no goes on */
+/* In order of appearance; next_no goes on. Live: NULL without is_listed. */
+struct trk_call *trk_first(const struct trk *t);
+struct trk_call *trk_last(const struct trk *t); /* prev_no leads back */
 /* The message with that id, of a call that is in memory; NULL for 0. */
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id);
 /* The call's messages in order, as ids. The array is the tracker's and valid until the next call of
@@ -273,3 +280,8 @@ struct trk_stats {
 };
 const struct trk_stats *trk_stats(const struct trk *t);
 uint32_t trk_n_live(const struct trk *t); /* calls in memory */
+/* Live: a held call is not forgotten; each hold is let go once. Nothing happens when there is no
+ * such call any more. */
+void trk_hold(struct trk *t, const struct trk_call *c, bool is_held);
+/* Live: calls forgotten so far. Who keeps pointers to calls drops them when it has moved. */
+uint64_t trk_n_forgotten(const struct trk *t);

@@ -58,6 +58,7 @@ struct trk {
 	uint16_t text_page; /* bytes */
 	struct trk_call *first_no, *last_no;
 	uint32_t n_calls; /* ever */
+	uint64_t n_forgotten;
 	struct trk_ev **chunks;
 	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */
 	struct link ages[AGE__N];
