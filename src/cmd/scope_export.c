@@ -125,7 +125,8 @@ void scope_put_sheet(struct scope *s, const struct sheet *sheet)
 	}
 }
 
-enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out)
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, const struct vrd *v,
+			 struct scope_sheet *out)
 {
 	const struct trk_call *legs[TRK_MAX_LEGS] = {c};
 	struct sheet_leg of[TRK_MAX_LEGS];
@@ -136,9 +137,12 @@ enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope
 	if (!out->verdicts)
 		return ERR_NOMEM;
 	for (; out->n < n && !e; out->n++) {
+		bool is_known = v && legs[out->n] == c;
 		vrd_init(&out->verdicts[out->n]);
-		of[out->n] = (struct sheet_leg){legs[out->n], &out->verdicts[out->n]};
-		e = vrd_judge(&out->verdicts[out->n], s->trk, legs[out->n]);
+		of[out->n] =
+			(struct sheet_leg){legs[out->n], is_known ? v : &out->verdicts[out->n]};
+		if (!is_known)
+			e = vrd_judge(&out->verdicts[out->n], s->trk, legs[out->n]);
 	}
 	if (!e)
 		e = sheet_new(s->trk, of, n, &cfg, &out->sheet);
@@ -160,7 +164,7 @@ void scope_sheet_free(struct scope_sheet *x)
 static enum err export_call(struct scope *s, const struct trk_call *c, struct page *page)
 {
 	struct scope_sheet x;
-	enum err e = scope_sheet_new(s, c, &x);
+	enum err e = scope_sheet_new(s, c, NULL, &x);
 	if (e)
 		return e;
 	if (page)

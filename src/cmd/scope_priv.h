@@ -150,13 +150,15 @@ int scope_export_audio(struct scope *s);
 /* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
 bool scope_is_of_book(const struct scope *s);
 int scope_export_ladder(struct scope *s);
-/* A call's ladder with all its legs (without: --leg), and what it is made of. ERR_NOMEM, ERR_IO. */
+/* A call's ladder with all its legs (without: --leg), and what it is made of; v: the verdict on c
+ * where it is known, to outlive the sheet, or NULL. ERR_NOMEM, ERR_IO. */
 struct scope_sheet {
 	struct sheet *sheet;
 	struct vrd *verdicts;
 	unsigned n;
 };
-enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out);
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, const struct vrd *v,
+			 struct scope_sheet *out);
 void scope_sheet_free(struct scope_sheet *x);
 /* Appends a ladder in the chosen format. */
 void scope_put_sheet(struct scope *s, const struct sheet *sheet);

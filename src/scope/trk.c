@@ -414,12 +414,13 @@ void trk_flush(struct trk *t)
 {
 	if (t->quick)
 		trk_quick_flush(t);
+	/* all are judged before the first is freed: legs are shown together */
 	for (int cls = 0; cls < AGE__N; cls++)
-		while (!list_is_empty(&t->ages[cls])) {
-			struct trk_call *c = LIST_ENTRY(t->ages[cls].next, struct trk_call, age);
-			judge(t, c);
-			call_free(t, c);
-		}
+		for (struct link *k = t->ages[cls].next; k != &t->ages[cls]; k = k->next)
+			judge(t, LIST_ENTRY(k, struct trk_call, age));
+	for (int cls = 0; cls < AGE__N; cls++)
+		while (!list_is_empty(&t->ages[cls]))
+			call_free(t, LIST_ENTRY(t->ages[cls].next, struct trk_call, age));
 }
 
 void trk_hint(struct trk *t, struct str call_id, struct str code, struct str text)

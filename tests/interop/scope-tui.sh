@@ -144,7 +144,12 @@ plain() {
 	sees "1 calls" || return 1
 	keys Enter
 	sees "|<" && sees "->" || return 1
-	! screen | LC_ALL=C grep -q '[^ -~]'
+	! screen | LC_ALL=C grep -q '[^ -~]' || return 1
+	keys q s # what is saved looks as what -o writes
+	types "$work/plain.txt"
+	keys Enter
+	sees "1 call written" || return 1
+	"$RUNG" scope -r "$captures/call-busy-486.pcap" --ascii --ladder -o "$work/plain-o.txt" && cmp "$work/plain.txt" "$work/plain-o.txt"
 }
 takes_lines() { main_screen && screen | grep -q '^ icanon' && screen | grep -q '^ echo'; }
 survives() { # signal
