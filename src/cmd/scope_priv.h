@@ -1,7 +1,7 @@
 #pragma once
 /* `rung scope` inside: flags (scope.c), where packets come from (scope_source.c), what is shown
- * (scope_view.c), written to files (scope_export.c), copied or sent on (scope_write.c), walked
- * through on a terminal (scope_tui.c). */
+ * (scope_view.c), written to files (scope_export.c, scope_sound.c), copied or sent on
+ * (scope_write.c), walked through on a terminal (scope_tui.c). */
 
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
@@ -162,6 +162,15 @@ enum err scope_sheet_new(struct scope *s, const struct trk_call *c, const struct
 void scope_sheet_free(struct scope_sheet *x);
 /* Appends a ladder in the chosen format. */
 void scope_put_sheet(struct scope *s, const struct sheet *sheet);
+/* scope_sound.c: the sound of a page. ERR_NOMEM, ERR_IO. */
+struct scope_sounds;
+struct page_sound;
+enum err scope_sounds_new(struct scope *s, const struct trk_call *const *calls, size_t n,
+			  struct scope_sounds **out);
+void scope_sounds_free(struct scope_sounds *k);
+/* Of one ladder, asked for once: at most 2 * TRK_MAX_LEGS of them, borrowed until the next call. */
+enum err scope_sounds_of(struct scope_sounds *k, const struct sheet *sheet, struct page_sound *out,
+			 size_t *n);
 /* The calls, in the chosen format. */
 enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls, size_t n);
 /* -o: opens the file; -1 to go on, or the exit code. */
