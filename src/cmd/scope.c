@@ -203,7 +203,7 @@ bool scope_may_colour(void)
 	return !getenv("NO_COLOR");
 }
 
-static void choose_look(struct scope *s)
+void scope_choose_look(struct scope *s)
 {
 	bool is_tty = isatty(STDOUT_FILENO) && s->sink == stdout;
 	struct winsize w;
@@ -273,7 +273,7 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = scope_out_open(s);
 	if (code >= 0)
 		return code;
-	choose_look(s);
+	scope_choose_look(s);
 	return scope_out_close(s, s->book ? scope_export_ladder(s) : scope_walk(s));
 }
 
@@ -313,7 +313,8 @@ int cmd_scope(int argc, char **argv)
 			 "PPPoE, HEP), and says what happened. Ctrl-C ends a live capture and "
 			 "shows what was "
 			 "gathered. On a terminal, without a view: screens to "
-			 "walk through calls, flows and messages (? shows the keys).",
+			 "walk through calls, flows and messages, of a file or live "
+			 "(? shows the keys).",
 		.examples = examples,
 		.opts = opts,
 		.n_opts = ARRAY_LEN(opts),

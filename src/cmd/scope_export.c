@@ -125,7 +125,8 @@ void scope_put_sheet(struct scope *s, const struct sheet *sheet)
 	}
 }
 
-enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out)
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, const struct vrd *v,
+			 struct scope_sheet *out)
 {
 	const struct trk_call *legs[TRK_MAX_LEGS] = {c};
 	struct sheet_leg of[TRK_MAX_LEGS];
@@ -136,9 +137,12 @@ enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope
 	if (!out->verdicts)
 		return ERR_NOMEM;
 	for (; out->n < n && !e; out->n++) {
+		bool is_known = v && legs[out->n] == c;
 		vrd_init(&out->verdicts[out->n]);
-		of[out->n] = (struct sheet_leg){legs[out->n], &out->verdicts[out->n]};
-		e = vrd_judge(&out->verdicts[out->n], s->trk, legs[out->n]);
+		of[out->n] =
+			(struct sheet_leg){legs[out->n], is_known ? v : &out->verdicts[out->n]};
+		if (!is_known)
+			e = vrd_judge(&out->verdicts[out->n], s->trk, legs[out->n]);
 	}
 	if (!e)
 		e = sheet_new(s->trk, of, n, &cfg, &out->sheet);
@@ -157,15 +161,20 @@ void scope_sheet_free(struct scope_sheet *x)
 }
 
 /* Hands the call's sheet to the page, or draws it. */
-static enum err export_call(struct scope *s, const struct trk_call *c, struct page *page)
+static enum err export_call(struct scope *s, const struct trk_call *c, struct page *page,
+			    struct scope_sounds *sounds)
 {
+	struct page_sound heard[2 * TRK_MAX_LEGS];
+	size_t n_heard = 0;
 	struct scope_sheet x;
-	enum err e = scope_sheet_new(s, c, &x);
+	enum err e = scope_sheet_new(s, c, NULL, &x);
 	if (e)
 		return e;
 	if (page)
-		e = page_add(page, x.sheet);
-	else
+		e = scope_sounds_of(sounds, x.sheet, heard, &n_heard);
+	if (page && !e)
+		e = page_add_audio(page, x.sheet, heard, n_heard);
+	if (!page)
 		scope_put_sheet(s, x.sheet);
 	scope_sheet_free(&x);
 	s->n_shown++;
@@ -177,17 +186,18 @@ enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls
 {
 	struct page page;
 	bool is_page = s->format == F_HTML;
-	enum err e = OK;
-	const char *slash = strrchr(s->file, '/');
-	if (is_page)
-		page_begin(&page, &s->out, s->book, str_c(slash ? slash + 1 : s->file));
+	struct scope_sounds *sounds = NULL;
+	enum err e = is_page ? scope_sounds_new(s, calls, n, &sounds) : OK;
+	if (is_page && !e)
+		page_begin(&page, &s->out, s->book, str_c(scope_source_name(s)));
 	for (size_t i = 0; i < n && !e && !s->is_broken; i++)
-		e = export_call(s, calls[i], is_page ? &page : NULL);
+		e = export_call(s, calls[i], is_page ? &page : NULL, sounds);
 	if (is_page && !e) {
 		page_end(&page);
 		scope_flush(s);
 	}
-	if (is_page && !s->is_screen && (page.n_without || page.n_omitted))
+	scope_sounds_free(sounds);
+	if (is_page && !e && !s->is_screen && (page.n_without || page.n_omitted))
 		fprintf(stderr,
 			"rung scope: more than a page can hold (%u messages): of %u calls only the "
 			"verdict is in it, %u are left out; choose with -Y or --call\n",

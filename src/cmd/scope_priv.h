@@ -1,7 +1,7 @@
 #pragma once
 /* `rung scope` inside: flags (scope.c), where packets come from (scope_source.c), what is shown
- * (scope_view.c), written to files (scope_export.c), copied or sent on (scope_write.c), walked
- * through on a terminal (scope_tui.c). */
+ * (scope_view.c), written to files (scope_export.c, scope_sound.c), copied or sent on
+ * (scope_write.c), walked through on a terminal (scope_tui.c). */
 
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
@@ -71,9 +71,10 @@ struct scope {
 	struct flt_calls *calls; /* ... and its calls */
 	struct cap *cap;
 	struct cap_walk *walk;
-	struct book *book; /* for exports, and then it owns the three above */
-	bool is_live;      /* an exchange, an interface, agents: until stopped */
-	uint64_t n_frames; /* read so far */
+	struct book *book;       /* for exports, and then it owns the three above */
+	bool is_live;            /* an exchange, an interface, agents: until stopped */
+	uint64_t n_frames;       /* read so far */
+	struct scope_rate *rate; /* live screens */
 
 	/* view */
 	struct lad_item *items; /* --flow: the messages chosen */
@@ -94,8 +95,9 @@ struct scope {
 /* scope_source.c: those that open return -1 to go on, or the exit code. */
 int scope_list_interfaces(void);
 int scope_open(struct scope *s);
-int scope_open_capture(struct scope *s); /* one half of it */
-int scope_make_walk(struct scope *s);    /* the other */
+const char *scope_source_name(const struct scope *s); /* the file without its folder, "lo" */
+int scope_open_capture(struct scope *s);              /* one half of it */
+int scope_make_walk(struct scope *s);                 /* the other */
 /* For what needs messages or frames again: opens the capture as s->book, which then owns cap and
  * trk; nothing is read yet. */
 int scope_open_book(struct scope *s);
@@ -138,6 +140,7 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t);
 /* scope.c */
 enum format scope_format_of_path(const char *path); /* F__N: none */
 bool scope_may_colour(void);
+void scope_choose_look(struct scope *s); /* of a ladder as text, for the sink that is open */
 
 /* scope_tui.c */
 bool scope_is_tui(const struct scope *s);
@@ -149,16 +152,27 @@ int scope_export_audio(struct scope *s);
 /* Whether the ladder in this format is made of an opened book: by scope_export_ladder. */
 bool scope_is_of_book(const struct scope *s);
 int scope_export_ladder(struct scope *s);
-/* A call's ladder with all its legs (without: --leg), and what it is made of. ERR_NOMEM, ERR_IO. */
+/* A call's ladder with all its legs (without: --leg), and what it is made of; v: the verdict on c
+ * where it is known, to outlive the sheet, or NULL. ERR_NOMEM, ERR_IO. */
 struct scope_sheet {
 	struct sheet *sheet;
 	struct vrd *verdicts;
 	unsigned n;
 };
-enum err scope_sheet_new(struct scope *s, const struct trk_call *c, struct scope_sheet *out);
+enum err scope_sheet_new(struct scope *s, const struct trk_call *c, const struct vrd *v,
+			 struct scope_sheet *out);
 void scope_sheet_free(struct scope_sheet *x);
 /* Appends a ladder in the chosen format. */
 void scope_put_sheet(struct scope *s, const struct sheet *sheet);
+/* scope_sound.c: the sound of a page. ERR_NOMEM, ERR_IO. */
+struct scope_sounds;
+struct page_sound;
+enum err scope_sounds_new(struct scope *s, const struct trk_call *const *calls, size_t n,
+			  struct scope_sounds **out);
+void scope_sounds_free(struct scope_sounds *k);
+/* Of one ladder, asked for once: at most 2 * TRK_MAX_LEGS of them, borrowed until the next call. */
+enum err scope_sounds_of(struct scope_sounds *k, const struct sheet *sheet, struct page_sound *out,
+			 size_t *n);
 /* The calls, in the chosen format. */
 enum err scope_export_calls(struct scope *s, const struct trk_call *const *calls, size_t n);
 /* -o: opens the file; -1 to go on, or the exit code. */

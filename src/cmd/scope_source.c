@@ -9,6 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* What live screens keep: calls that go on, and those that ended in the last ten minutes; beyond so
+ * many the one silent longest gives way, ended ones first. */
+#define LIVE_MAX_CALLS 50'000u
+#define LIVE_KEEP_S    600u
+
 int scope_list_interfaces(void)
 {
 	struct buf b, why;
@@ -42,6 +47,13 @@ static int open_exchange(struct scope *s, struct buf *why)
 		return EXIT_UNREACHABLE;
 	}
 	return cap_open_fd(fd, &s->cap, why) ? EXIT_FAILED : -1;
+}
+
+const char *scope_source_name(const struct scope *s)
+{
+	const char *name = s->in.cfg.iface ? s->in.cfg.iface : s->live ? s->live : s->file;
+	const char *slash = s->file ? strrchr(s->file, '/') : NULL;
+	return slash ? slash + 1 : name;
 }
 
 int scope_open_capture(struct scope *s)
@@ -213,7 +225,7 @@ bool scope_is_of_whole_calls(const struct scope *s)
 static void mark_calls(void *arg, const struct cap_frame *fr)
 {
 	struct scope *s = arg;
-	if (!s->flt || scope_is_of_whole_calls(s) || !flt_match(s->flt, fr))
+	if (!s->flt || s->is_screen || scope_is_of_whole_calls(s) || !flt_match(s->flt, fr))
 		return;
 	for (size_t i = 0; i < fr->n_msgs; i++)
 		if (fr->msgs[i].call)
@@ -239,7 +251,12 @@ static bool mark_whole_calls(void *arg, const struct cap_frame *fr)
 int scope_open_book(struct scope *s)
 {
 	struct book_cfg cfg = {
-		.trk = {.has_media = true, .has_join = !s->is_leg},
+		.is_live = s->live || s->in.cfg.iface,
+		.trk = {.has_media = !s->live,
+			.has_join = !s->is_leg,
+			.is_listed = true,
+			.max_calls = LIVE_MAX_CALLS,
+			.keep_s = LIVE_KEEP_S},
 		.on_frame = mark_calls,
 		.arg = s,
 	};

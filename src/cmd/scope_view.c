@@ -173,8 +173,7 @@ static void list_call(struct scope *s, const struct trk_call *c, const struct vr
 static void draw_call(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
 	struct scope_sheet x;
-	(void)v;
-	enum err e = scope_sheet_new(s, c, &x);
+	enum err e = scope_sheet_new(s, c, v, &x);
 	if (e) {
 		s->out.err = e;
 		return;
@@ -361,9 +360,29 @@ static bool is_shown(const struct scope *s, const struct trk_call *c)
 	return scope_is_chosen(s, c) && (!views[s->view].wants || views[s->view].wants(s, c));
 }
 
+/* Live: a picture of all legs is drawn once, when the last of them was judged; those that ended
+ * before are held for it. */
+static bool is_to_wait(const struct scope *s, const struct trk_call *c)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	unsigned n = trk_join_legs(c, legs, TRK_MAX_LEGS), n_judged = 0, n_shown = 0;
+	if (!views[s->view].is_whole || s->is_leg)
+		return !is_shown(s, c);
+	for (unsigned i = 0; i < n; i++) {
+		n_judged += legs[i]->is_judged;
+		n_shown += is_shown(s, legs[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (n_judged == n && legs[i]->n_held)
+			trk_hold(s->trk, legs[i], false);
+	if (n_judged < n && !c->n_held)
+		trk_hold(s->trk, c, true);
+	return n_judged < n || !n_shown;
+}
+
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
-	if (!is_shown(s, c))
+	if (is_to_wait(s, c))
 		return;
 	if (views[s->view].on_call)
 		views[s->view].on_call(s, c, v);

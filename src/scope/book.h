@@ -9,7 +9,7 @@
 struct book;
 
 struct book_cfg {
-	bool is_live; /* memory follows the calls that are alive; bytes only of the last 256 MB */
+	bool is_live; /* memory follows the calls that are kept; bytes only of the last 256 MB */
 	struct trk_cfg trk; /* is_live is set from the above */
 	/* Every frame as it is read, before book_read returns; may be NULL. */
 	void (*on_frame)(void *arg, const struct cap_frame *fr);
@@ -21,8 +21,9 @@ struct book_cfg {
 enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out);
 void book_free(struct book *b);
 /* Reads on, at most max_frames; false at the end (cap_problem tells whether it was the true one).
- */
+ * Live: only what is there, without waiting. */
 bool book_read(struct book *b, unsigned max_frames);
+uint32_t book_n_frames(const struct book *b); /* read so far */
 struct cap *book_cap(const struct book *b);
 struct cap_walk *book_walk(const struct book *b);
 struct trk *book_trk(const struct book *b);
@@ -38,3 +39,9 @@ enum err book_filter(struct book *b, struct flt *f, uint32_t **ids, size_t *n);
  * to stop. With has_media frames are told to be RTP, as then. Not live. */
 enum err book_frames(struct book *b, bool has_media,
 		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg);
+/* From now on sets is_fitting of each call with a message that fits, those that are kept already
+ * included as far as their bytes are; of them filters know addresses and SIP, no other layer. f
+ * (NULL: none, and nothing fits) is borrowed until the next call of this. Live, with
+ * trk_cfg.is_listed. ERR_UNSUPPORTED: it asks how calls end, which is not known yet; ERR_IO,
+ * ERR_NOMEM. */
+enum err book_watch(struct book *b, struct flt *f);

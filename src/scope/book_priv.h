@@ -12,6 +12,8 @@ struct book {
 	struct book_cfg cfg;
 	void *block; /* of the message that was read again */
 	size_t block_cap;
+	struct flt *watch; /* of book_watch; NULL none */
+	uint32_t n_frames;
 	/* columns for filters, made when the first is asked: of rows 1 .. n_cols */
 	uint32_t *hops;  /* which pair of addresses */
 	uint16_t *whats; /* status, method */

@@ -409,6 +409,13 @@ bool cap_wait(struct cap *c, unsigned ms)
 	return c->fd < 0 || c->is_eof || !would_read(c) || poll(&p, 1, (int)ms) > 0;
 }
 
+int cap_fd(const struct cap *c)
+{
+	if (c->source)
+		return c->source->fd ? c->source->fd(c->source_ctx) : -1;
+	return c->fd;
+}
+
 void cap_stop(struct cap *c)
 {
 	c->is_stopped = true;

@@ -70,6 +70,9 @@ struct str cap_secrets(struct cap *c);
 /* Waits at most ms for the next record. False: none came, or a signal did; true: cap_next does not
  * wait (a record, or the end). A plain file is always ready. */
 bool cap_wait(struct cap *c, unsigned ms);
+/* A descriptor that is readable when cap_wait may find something, to wait for it together with
+ * others; -1: there is none, and it must be looked at again and again. */
+int cap_fd(const struct cap *c);
 /* From now on cap_next finds the end. */
 void cap_stop(struct cap *c);
 /* False where nobody counts: files. */

@@ -267,7 +267,8 @@ static void hep_close(void *ctx)
 	free(h);
 }
 
-static const struct cap_source source = {hep_next, hep_wait, hep_count, hep_close};
+static const struct cap_source source = {
+	.next = hep_next, .wait = hep_wait, .count = hep_count, .close = hep_close};
 
 enum err cap_open_hep(const char *at, const char *key, struct cap **out, struct buf *why)
 {

@@ -100,7 +100,13 @@ static void live_close(void *ctx)
 	free(l);
 }
 
-static const struct cap_source source = {live_next, live_wait, live_count, live_close};
+static int live_fd(void *ctx)
+{
+	const struct live *l = ctx;
+	return pcap_get_selectable_fd(l->p);
+}
+
+static const struct cap_source source = {live_next, live_wait, live_count, live_close, live_fd};
 
 /* --- opening --------------------------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@ struct cap_source {
 	bool (*wait)(void *ctx, unsigned ms);       /* as cap_wait */
 	bool (*count)(void *ctx, struct cap_counts *out);
 	void (*close)(void *ctx);
+	int (*fd)(void *ctx); /* as cap_fd; may be NULL */
 };
 
 struct cap {

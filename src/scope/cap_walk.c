@@ -38,6 +38,7 @@ struct cap_walk {
 	char *again; /* a message that was read again */
 	size_t again_cap;
 	bool is_started, is_over;
+	uint8_t late_hdr[20]; /* of TCP, for frames that are none */
 	uint32_t n_unknown;
 	uint16_t unknown_link;
 };
@@ -355,6 +356,39 @@ static void on_segment(struct cap_walk *w)
 	f->is_ws = cap_tcp_saw_ws(w->tcp);
 }
 
+void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct addr *to,
+		    uint8_t proto, uint8_t hdr[20])
+{
+	bool is_udp = proto == CAP_UDP;
+	unsigned n_hdr = is_udp ? 8 : 20, n_udp = 8;
+	for (size_t i = 0; i < f->n_msgs && is_udp; i++)
+		n_udp += (unsigned)f->msgs[i].pkt.bytes.n;
+	memset(hdr, 0, 20);
+	hdr[0] = (uint8_t)(from->port >> 8);
+	hdr[1] = (uint8_t)from->port;
+	hdr[2] = (uint8_t)(to->port >> 8);
+	hdr[3] = (uint8_t)to->port;
+	if (is_udp) {
+		hdr[4] = (uint8_t)(n_udp >> 8);
+		hdr[5] = (uint8_t)n_udp;
+	} else {
+		hdr[12] = 5 << 4; /* words of the header [RFC9293 3.1] */
+	}
+
+	f->pkt.src = *from;
+	f->pkt.dst = *to;
+	f->pkt.n_ips = f->pkt.n_ports = 1;
+	f->pkt.ips[0] = (struct cap_ip){.src = *from, .dst = *to, .proto = proto};
+	f->pkt.ips[0].src.port = f->pkt.ips[0].dst.port = 0;
+	f->pkt.ports[0] = (struct cap_ports){
+		.hdr = {hdr, n_hdr},
+		.src = from->port,
+		.dst = to->port,
+		.n = (uint16_t)(is_udp ? n_udp : 0),
+		.proto = proto
+        };
+}
+
 static const struct cap_frame *late_frame(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
@@ -366,11 +400,7 @@ static const struct cap_frame *late_frame(struct cap_walk *w)
 	if (!f->n_msgs)
 		return NULL;
 	f->is_ws = cap_tcp_saw_ws(w->tcp);
-	f->pkt.n_ips = f->pkt.n_ports = 1;
-	f->pkt.ips[0] = (struct cap_ip){.src = f->pkt.src, .dst = f->pkt.dst, .proto = CAP_TCP};
-	f->pkt.ips[0].src.port = f->pkt.ips[0].dst.port = 0;
-	f->pkt.ports[0] = (struct cap_ports){
-		.src = f->pkt.src.port, .dst = f->pkt.dst.port, .proto = CAP_TCP};
+	cap_frame_ends(f, &f->pkt.src, &f->pkt.dst, CAP_TCP, w->late_hdr);
 	return f;
 }
 

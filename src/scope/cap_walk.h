@@ -23,10 +23,10 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
-	size_t n_quoted; /* instead of messages: what an ICMP error quotes; for filters only */
-	struct trk *trk;                /* the walk's, or NULL */
-	enum rtp_kind media;            /* with a tracker: what a UDP payload on a media port is */
-	struct rtp_hdr rtp;             /* media RTP_RTP */
+	size_t n_quoted;     /* instead of messages: what an ICMP error quotes; for filters only */
+	struct trk *trk;     /* the walk's, or NULL */
+	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
+	struct rtp_hdr rtp;  /* media RTP_RTP */
 	struct trk_stream *stream;      /* media RTP_RTP, RTP_T38: whose packet it is, or NULL */
 	const struct cap_tls_seen *tls; /* NULL: the segment completed no TLS record */
 	bool is_ws;                     /* it completed a WebSocket frame */
@@ -50,6 +50,10 @@ const struct sip_msg *cap_index(const struct cap_frame *fr, size_t i);
 void cap_walk_free(struct cap_walk *w);
 /* The next frame, also those without SIP. NULL at the end. */
 const struct cap_frame *cap_walk_next(struct cap_walk *w);
+/* What a frame that is not at hand would tell of its ends: filters ask for them. proto: CAP_UDP,
+ * CAP_TCP; hdr: room for its header, which the frame borrows. */
+void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct addr *to,
+		    uint8_t proto, uint8_t hdr[20]);
 /* A key log file [draft-ietf-tls-keylogfile] for TLS, besides what the capture holds itself; it is
  * looked at again while it grows. ERR_NOTFOUND, ERR_IO. */
 enum err cap_walk_keys(struct cap_walk *w, const char *path);

@@ -10,7 +10,8 @@
  *	 without, omitted, limit}
  *
  * `ladder` is what lad_json.c says, `text` the messages of its rows (null for media; {base64} where
- * they are not UTF-8), `audio` WAV in base64.
+ * they are not UTF-8), `audio` a list of {call, side, codec, seconds, wav?, problem?}, its WAV in
+ * base64.
  */
 #include "scope/page.h"
 
@@ -116,7 +117,30 @@ static enum err put_message(struct page *p, struct buf *b, const struct sheet_ro
 	return OK;
 }
 
-static enum err put_ladder(struct page *p, struct buf *b, const struct sheet *s, struct str wav)
+static void put_sounds(struct buf *b, const struct page_sound *v, size_t n)
+{
+	buf_str(b, STR(",\"audio\":["));
+	for (size_t i = 0; i < n; i++) {
+		buf_fmt(b,
+			"%s{\"call\":%u,\"side\":\"%s\",\"seconds\":%.3f,\"codec\":", i ? "," : "",
+			v[i].no, v[i].is_caller ? "caller" : "callee", v[i].seconds);
+		buf_json(b, v[i].codec);
+		if (v[i].problem) {
+			buf_str(b, STR(",\"problem\":"));
+			buf_json(b, str_c(v[i].problem));
+		}
+		if (v[i].wav.n) {
+			buf_str(b, STR(",\"wav\":\""));
+			b64_put(b, v[i].wav.p, v[i].wav.n);
+			buf_chr(b, '"');
+		}
+		buf_chr(b, '}');
+	}
+	buf_chr(b, ']');
+}
+
+static enum err put_ladder(struct page *p, struct buf *b, const struct sheet *s,
+			   const struct page_sound *v, size_t n)
 {
 	enum err e = OK;
 	buf_str(b, STR("{\"ladder\":"));
@@ -127,16 +151,13 @@ static enum err put_ladder(struct page *p, struct buf *b, const struct sheet *s,
 		e = put_message(p, b, &s->rows[i]);
 	}
 	buf_chr(b, ']');
-	if (wav.n) {
-		buf_str(b, STR(",\"audio\":\""));
-		b64_put(b, wav.p, wav.n);
-		buf_chr(b, '"');
-	}
+	if (n)
+		put_sounds(b, v, n);
 	buf_chr(b, '}');
 	return e;
 }
 
-enum err page_add_audio(struct page *p, const struct sheet *s, struct str wav)
+enum err page_add_audio(struct page *p, const struct sheet *s, const struct page_sound *v, size_t n)
 {
 	bool is_full = p->n_messages + s->n_rows > PAGE_MAX_MESSAGES || p->n_bytes > PAGE_MAX_BYTES;
 	struct buf text;
@@ -148,7 +169,7 @@ enum err page_add_audio(struct page *p, const struct sheet *s, struct str wav)
 	buf_init(&text);
 	buf_str(&text, p->n_calls++ ? STR(",\n") : STR("\n"));
 	if (!is_full) {
-		e = put_ladder(p, &text, s, wav);
+		e = put_ladder(p, &text, s, v, n);
 	} else {
 		p->n_without++;
 		buf_str(&text, STR("{\"call\":"));
@@ -164,7 +185,7 @@ enum err page_add_audio(struct page *p, const struct sheet *s, struct str wav)
 
 enum err page_add(struct page *p, const struct sheet *s)
 {
-	return page_add_audio(p, s, STR_NONE);
+	return page_add_audio(p, s, NULL, 0);
 }
 
 void page_end(struct page *p)

@@ -17,10 +17,20 @@ struct page {
 	uint64_t n_bytes;
 };
 
+struct page_sound {     /* one direction of a leg's audio */
+	uint32_t no;    /* of the leg */
+	bool is_caller; /* what the caller said */
+	struct str codec;
+	double seconds;
+	struct str wav;      /* a WAV file of PCM; empty: see problem */
+	const char *problem; /* why there is none, or what is missing in it; NULL: nothing */
+};
+
 /* `title` is the capture's name, shown as text. */
 void page_begin(struct page *p, struct buf *b, struct book *book, struct str title);
 /* Adds what is on the sheet. ERR_NOMEM; ERR_IO: the capture cannot be read any more. */
 enum err page_add(struct page *p, const struct sheet *s);
-/* The same with the call's sound: a WAV file, which every browser plays when it is PCM or G.711. */
-enum err page_add_audio(struct page *p, const struct sheet *s, struct str wav);
+/* The same with the call's sound, a player for each direction. */
+enum err page_add_audio(struct page *p, const struct sheet *s, const struct page_sound *v,
+			size_t n);
 void page_end(struct page *p);

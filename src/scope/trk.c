@@ -17,7 +17,8 @@
  * 1. Live: every call is in exactly one age list, and each list is in order of deadline.
  * 2. A freed call's rows, texts and media ports are freed with it; nothing else points to them.
  * 3. Steady state: all memory comes from pools and is given back to them.
- * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed.
+ * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed, unless
+ *    its user holds it.
  */
 #include "base/assert.h"
 #include "scope/trk_join_priv.h"
@@ -106,8 +107,35 @@ struct trk_call *trk_find(const struct trk *t, struct str call_id)
 	return trk_call_find(t, call_id, trk_call_hash(t, call_id));
 }
 
+static void list_in(struct trk *t, struct trk_call *c)
+{
+	if (t->cfg.is_live)
+		c->prev_no = t->last_no;
+	if (t->last_no)
+		t->last_no->next_no = c;
+	else
+		t->first_no = c;
+	t->last_no = c;
+}
+
+static void list_out(struct trk *t, struct trk_call *c)
+{
+	if (!t->cfg.is_listed)
+		return;
+	if (c->prev_no)
+		c->prev_no->next_no = c->next_no;
+	else
+		t->first_no = c->next_no;
+	if (c->next_no)
+		c->next_no->prev_no = c->prev_no;
+	else
+		t->last_no = c->prev_no;
+}
+
 static void call_free(struct trk *t, struct trk_call *c)
 {
+	t->n_forgotten++;
+	list_out(t, c);
 	trk_media_forget(t, c);
 	if (c->leg)
 		trk_join_forget(t, c);
@@ -143,14 +171,17 @@ static void make_room(struct trk *t)
 {
 	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,
 					       AGE_REQUEST, AGE_SETUP,  AGE_TALK};
-	for (unsigned i = 0; i < ARRAY_LEN(order); i++)
-		if (!list_is_empty(&t->ages[order[i]])) {
-			struct trk_call *c =
-				LIST_ENTRY(t->ages[order[i]].next, struct trk_call, age);
-			judge(t, c);
-			call_free(t, c);
-			return;
-		}
+	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
+		struct link *head = &t->ages[order[i]], *at = head->next;
+		while (at != head && LIST_ENTRY(at, struct trk_call, age)->n_held)
+			at = at->next;
+		if (at == head)
+			continue;
+		struct trk_call *c = LIST_ENTRY(at, struct trk_call, age);
+		judge(t, c);
+		call_free(t, c);
+		return;
+	}
 }
 
 /* In a file a call ends before what only a live one has. */
@@ -187,16 +218,14 @@ static bool number_call(struct trk *t, struct trk_call *c, uint64_t hash)
 		c->no = ++t->n_calls;
 		c->place = pool_slot(c);
 		htab_add(&t->calls, &c->node, hash);
+		if (t->cfg.is_listed)
+			list_in(t, c);
 		return true;
 	}
 	if (!trk_place_take(t, c, hash))
 		return false;
 	t->n_calls++;
-	if (t->last_no)
-		t->last_no->next_no = c;
-	else
-		t->first_no = c;
-	t->last_no = c;
+	list_in(t, c);
 	return true;
 }
 
@@ -218,17 +247,24 @@ struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
 	return c;
 }
 
+static uint64_t age_us(const struct trk *t, enum age_class cls)
+{
+	return cls == AGE_LINGER && t->cfg.keep_s ? t->cfg.keep_s * (uint64_t)SECOND
+						  : trk_age_us[cls];
+}
+
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
 {
 	if (!t->cfg.is_live)
 		return;
 	/* moving costs the neighbours' cache lines, so it is not done for every message */
-	bool is_fresh = c->due_us > t->now_us + trk_age_us[to] - trk_age_us[to] / 8;
+	uint64_t us = age_us(t, to);
+	bool is_fresh = c->due_us > t->now_us + us - us / 8;
 	if (c->age_class == to && is_fresh && !list_is_empty(&c->age))
 		return;
 	list_del(&c->age);
 	c->age_class = to;
-	c->due_us = t->now_us + trk_age_us[to];
+	c->due_us = t->now_us + us;
 	list_push(&t->ages[to], &c->age);
 }
 
@@ -244,7 +280,7 @@ void trk_tick(struct trk *t, uint64_t now_us)
 			struct trk_call *c = LIST_ENTRY(head->next, struct trk_call, age);
 			if (c->due_us > t->now_us)
 				break;
-			if (cls == AGE_LINGER) {
+			if (cls == AGE_LINGER && !c->n_held) {
 				call_free(t, c);
 				continue;
 			}
@@ -258,12 +294,13 @@ void trk_flush(struct trk *t)
 {
 	if (t->quick)
 		trk_quick_flush(t);
+	/* all are judged before the first is freed: legs are shown together */
 	for (int cls = 0; cls < AGE__N; cls++)
-		while (!list_is_empty(&t->ages[cls])) {
-			struct trk_call *c = LIST_ENTRY(t->ages[cls].next, struct trk_call, age);
-			judge(t, c);
-			call_free(t, c);
-		}
+		for (struct link *k = t->ages[cls].next; k != &t->ages[cls]; k = k->next)
+			judge(t, LIST_ENTRY(k, struct trk_call, age));
+	for (int cls = 0; cls < AGE__N; cls++)
+		while (!list_is_empty(&t->ages[cls]))
+			call_free(t, LIST_ENTRY(t->ages[cls].next, struct trk_call, age));
 }
 
 void trk_hint(struct trk *t, struct str call_id, struct str code, struct str text)
@@ -295,6 +332,16 @@ struct trk_call *trk_first(const struct trk *t)
 	return t->first_no;
 }
 
+struct trk_call *trk_last(const struct trk *t)
+{
+	return t->last_no;
+}
+
+struct trk_call *trk_before(const struct trk *t, const struct trk_call *c)
+{
+	return t->cfg.is_live ? c->prev_no : c->no > 1 ? trk_place_at(t, c->no - 2) : NULL;
+}
+
 const struct trk_stats *trk_stats(const struct trk *t)
 {
 	return &t->stats;
@@ -303,6 +350,22 @@ const struct trk_stats *trk_stats(const struct trk *t)
 uint32_t trk_n_rows(const struct trk *t)
 {
 	return t->n_rows;
+}
+
+void trk_hold(struct trk *t, const struct trk_call *c, bool is_held)
+{
+	struct trk_call *own = trk_find(t, c->call_id);
+	if (own != c)
+		return;
+	if (is_held)
+		own->n_held++;
+	else if (own->n_held)
+		own->n_held--;
+}
+
+uint64_t trk_n_forgotten(const struct trk *t)
+{
+	return t->n_forgotten;
 }
 
 uint32_t trk_n_live(const struct trk *t)

@@ -49,6 +49,8 @@ struct trk_cfg {
 	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
+	bool is_listed;       /* live: trk_first and next_no lead through the calls, too */
+	uint32_t keep_s;      /* live: how long a call is kept after it was judged; 0: 5 s */
 	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	void *arg;
@@ -178,6 +180,7 @@ struct trk_call {
 	bool is_reported : 1, is_judged : 1;
 	bool is_explained : 1; /* trk_hint told why the present request failed */
 	bool is_marked : 1;    /* the tracker's user may set it: chosen by a filter */
+	bool is_fitting : 1;   /* ... and this: as a filter that is watched says */
 	bool is_mid : 1;       /* begun before the capture */
 	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
 	uint16_t tags[6];      /* hashes of To tags */
@@ -194,13 +197,18 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
+	struct trk_call *prev_no; /* see trk_before */
+	uint16_t n_held;          /* see trk_hold */
 	struct trk_peer first_peers[3];
 };
 
 const struct trk_av *trk_av(const struct trk_call *c); /* never NULL */
 const struct trk_cfg *trk_cfg(const struct trk *t);
 struct trk_call *trk_find(const struct trk *t, struct str call_id);
-struct trk_call *trk_first(const struct trk *t); /* file: in order of appearance; next_no goes on */
+/* In order of appearance; next_no goes on. Live: NULL without is_listed. */
+struct trk_call *trk_first(const struct trk *t);
+struct trk_call *trk_last(const struct trk *t);
+struct trk_call *trk_before(const struct trk *t, const struct trk_call *c); /* NULL: the first */
 /* The message with that id, of a call that is in memory; NULL for 0. */
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id);
 /* The number of a row, from 1; in a file that of the message. */
@@ -240,3 +248,8 @@ struct trk_stats {
 const struct trk_stats *trk_stats(const struct trk *t);
 uint32_t trk_n_rows(const struct trk *t); /* file: messages kept: ids 1 .. n */
 uint32_t trk_n_live(const struct trk *t); /* calls in memory */
+/* Live: a held call is not forgotten; each hold is let go once. Nothing happens when there is no
+ * such call any more. */
+void trk_hold(struct trk *t, const struct trk_call *c, bool is_held);
+/* Live: calls forgotten so far. Who keeps pointers to calls drops them when it has moved. */
+uint64_t trk_n_forgotten(const struct trk *t);

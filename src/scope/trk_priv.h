@@ -65,6 +65,7 @@ struct trk {
 	struct pool call_pool, text_pool;
 	struct trk_call *first_no, *last_no;
 	uint32_t n_calls; /* ever */
+	uint64_t n_forgotten;
 	/* memory, trk_mem.c */
 	struct trk_chunk **chunks;
 	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */

@@ -337,7 +337,7 @@ static void put_le(uint8_t *p, uint32_t v, unsigned bytes)
 		p[i] = (uint8_t)v;
 }
 
-static void head(uint8_t h[WAV_HEAD], uint32_t rate, uint32_t bytes)
+static void head(uint8_t h[WAV_HEAD], unsigned channels, uint32_t rate, uint32_t bytes)
 {
 	memset(h, 0, WAV_HEAD);
 	memcpy(h, "RIFF", 4);
@@ -345,31 +345,29 @@ static void head(uint8_t h[WAV_HEAD], uint32_t rate, uint32_t bytes)
 	memcpy(h + 8, "WAVEfmt ", 8);
 	put_le(h + 16, 16, 4);
 	put_le(h + 20, 1, 2); /* linear */
-	put_le(h + 22, 2, 2);
+	put_le(h + 22, channels, 2);
 	put_le(h + 24, rate, 4);
-	put_le(h + 28, rate * 4, 4);
-	put_le(h + 32, 4, 2);
+	put_le(h + 28, rate * 2 * channels, 4);
+	put_le(h + 32, 2 * channels, 2);
 	put_le(h + 34, 16, 2);
 	memcpy(h + 36, "data", 4);
 	put_le(h + 40, bytes, 4);
 }
 
-enum err wav_put(struct wav *w, wav_write_fn *write, void *arg)
+/* The tracks as channels of a file. */
+static enum err put_file(struct wav *w, const struct track *const *sides, unsigned channels,
+			 uint32_t rate, uint64_t length, wav_write_fn *write, void *arg)
 {
 	uint8_t out[CHUNK * 4];
-	uint32_t rate = wav_rate(w);
-	uint64_t length = wav_length(w);
+	const struct kernel *k[2] = {NULL, NULL};
 	if (!length)
 		return ERR_NOTFOUND;
 	if (length > MAX_BYTES / 4)
 		return ERR_LIMIT;
-	head(out, rate, (uint32_t)length * 4);
+	head(out, channels, rate, (uint32_t)length * 2 * channels);
 	if (!write(arg, out, WAV_HEAD))
 		return ERR_IO;
-	/* what the caller said is what the callee received */
-	const struct track *sides[] = {&w->tracks[TRK_SIDE_CALLEE], &w->tracks[TRK_SIDE_CALLER]};
-	const struct kernel *k[2] = {NULL, NULL};
-	for (int c = 0; c < 2; c++) /* at most one is not at the rate of the file */
+	for (unsigned c = 0; c < channels; c++) /* at most one is not at the rate of the file */
 		if (sides[c]->rate && sides[c]->rate != rate) {
 			if (!kernel_make(&w->kernel, sides[c]->rate, rate))
 				return ERR_NOMEM;
@@ -377,13 +375,30 @@ enum err wav_put(struct wav *w, wav_write_fn *write, void *arg)
 		}
 	for (uint64_t at = 0; at < length; at += CHUNK) {
 		unsigned n = (unsigned)(length - at < CHUNK ? length - at : CHUNK);
+		uint8_t *p = out;
 		for (unsigned i = 0; i < n; i++)
-			for (int c = 0; c < 2; c++) {
+			for (unsigned c = 0; c < channels; c++, p += 2) {
 				int16_t v = resample(k[c], sides[c]->v, sides[c]->n, at + i);
-				put_le(out + 4 * i + 2 * c, (uint16_t)v, 2);
+				put_le(p, (uint16_t)v, 2);
 			}
-		if (!write(arg, out, 4 * n))
+		if (!write(arg, out, (size_t)(p - out)))
 			return ERR_IO;
 	}
 	return OK;
+}
+
+enum err wav_put(struct wav *w, wav_write_fn *write, void *arg)
+{
+	/* what the caller said is what the callee received */
+	const struct track *sides[] = {&w->tracks[TRK_SIDE_CALLEE], &w->tracks[TRK_SIDE_CALLER]};
+	return put_file(w, sides, 2, wav_rate(w), wav_length(w), write, arg);
+}
+
+enum err wav_put_side(struct wav *w, enum trk_side receiver, uint32_t max_rate, wav_write_fn *write,
+		      void *arg)
+{
+	const struct track *t = &w->tracks[receiver];
+	uint32_t rate = t->rate < max_rate ? t->rate : max_rate;
+	uint64_t length = t->rate ? (uint64_t)t->n * rate / t->rate : 0;
+	return put_file(w, &t, 1, rate, length, write, arg);
 }

@@ -29,3 +29,7 @@ typedef bool wav_write_fn(void *arg, const void *p, size_t n);
  * the caller said (the callee received), right what the callee said. Each packet stands where its
  * timestamp says. ERR_NOTFOUND: no audio. ERR_IO: write said no. */
 enum err wav_put(struct wav *w, wav_write_fn *write, void *arg);
+/* The same of one direction alone: one channel, on the same time line as the other direction, at no
+ * more than max_rate samples per second. */
+enum err wav_put_side(struct wav *w, enum trk_side receiver, uint32_t max_rate, wav_write_fn *write,
+		      void *arg);

@@ -3,8 +3,13 @@
  *
  * Where the lanes would be too close for a label, a row is one line of words instead of a drawing.
  * A label that is too long for its arrow is cut there; the message beside it has it whole.
+ *
+ * Live, the calls are held as long as they are shown, and the sheet is made anew when a message
+ * came, or when media went on for a second; a cursor on the last row stays on the last row.
  */
 #include "tui/tui_priv.h"
+
+#include "scope/trk_join.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +22,17 @@
 
 struct flow {
 	struct screen s;
-	struct sheet *sheet;
-	struct vrd *verdicts; /* of the legs */
-	struct sheet_leg legs[MAX_LEGS];
+	struct trk *trk;
+	struct drawn {
+		struct sheet *sheet;
+		struct vrd *verdicts; /* of the legs that there were when it was made */
+		size_t n;
+	} d;
+	const struct trk_call *legs[MAX_LEGS];
 	size_t n_legs;
+	bool is_whole; /* all legs of one call */
+	uint32_t n_ev; /* live: messages of the legs, when the sheet was made */
+	uint64_t made_us;
 	struct scroll sc;
 	size_t mark;     /* a row chosen to be compared; SIZE_MAX none */
 	size_t pane_top; /* first line of the message shown */
@@ -37,7 +49,7 @@ struct layout {                                   /* of the terminal */
 static struct layout lay_out(const struct tui *u, const struct flow *f)
 {
 	struct layout l = {.head = 3, .rows = u->rows - 5, .cols = u->cols};
-	unsigned n = f->sheet->n_lanes;
+	unsigned n = f->d.sheet->n_lanes;
 	if (!f->hides_pane && u->cols >= WIDE) {
 		l.cols = u->cols * 11 / 20;
 		l.pane_x = l.cols + 1;
@@ -57,16 +69,99 @@ static struct layout lay_out(const struct tui *u, const struct flow *f)
 	return l;
 }
 
+/* --- making the sheet ------------------------------------------------------------------------- */
+
+static void drop(struct drawn *d)
+{
+	sheet_free(d->sheet);
+	for (size_t i = 0; d->verdicts && i < d->n; i++)
+		vrd_fini(&d->verdicts[i]);
+	free(d->verdicts);
+}
+
+static uint32_t count_messages(const struct flow *f)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < f->n_legs; i++)
+		n += f->legs[i]->n_ev;
+	return n;
+}
+
+/* What was drawn before stays when there is no memory. */
+static enum err make(struct tui *u, struct flow *f)
+{
+	struct sheet_cfg cfg = {.book = u->book};
+	struct sheet_leg legs[MAX_LEGS];
+	struct drawn d = {.n = f->n_legs, .verdicts = calloc(f->n_legs + 1, sizeof *d.verdicts)};
+	enum err e = d.verdicts ? OK : ERR_NOMEM;
+	for (size_t i = 0; d.verdicts && i < d.n; i++)
+		vrd_init(&d.verdicts[i]);
+	for (size_t i = 0; !e && i < d.n; i++) {
+		legs[i] = (struct sheet_leg){f->legs[i], &d.verdicts[i]};
+		e = vrd_judge(&d.verdicts[i], u->trk, f->legs[i]);
+	}
+	if (!e)
+		e = sheet_new(u->trk, legs, d.n, &cfg, &d.sheet);
+	if (e) {
+		drop(&d);
+		return e;
+	}
+	drop(&f->d);
+	f->d = d;
+	f->sc.n = d.sheet->n_rows;
+	f->n_ev = count_messages(f);
+	f->made_us = trk_stats(u->trk)->last_us;
+	return OK;
+}
+
+static void add_leg(struct flow *f, const struct trk_call *c)
+{
+	size_t i = 0;
+	while (i < f->n_legs && f->legs[i] != c)
+		i++;
+	if (i < f->n_legs || f->n_legs == MAX_LEGS)
+		return;
+	trk_hold(f->trk, c, true);
+	f->legs[f->n_legs++] = c;
+}
+
+static void add_joined(struct flow *f)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	unsigned n = trk_join_legs(f->legs[0], legs, TRK_MAX_LEGS);
+	for (unsigned i = 0; i < n; i++)
+		add_leg(f, legs[i]);
+}
+
+/* Live: brings the sheet up to date. */
+static void renew(struct tui *u, struct flow *f)
+{
+	const uint64_t media_us = 1'000'000;
+	size_t n_before = f->n_legs;
+	if (!u->o->is_live)
+		return;
+	if (f->is_whole)
+		add_joined(f);
+	bool is_old = trk_stats(u->trk)->last_us >= f->made_us + media_us;
+	if (!is_old && f->n_legs == n_before && f->n_ev == count_messages(f))
+		return;
+	bool is_at_end = f->sc.at + 1 >= f->sc.n;
+	if (make(u, f))
+		tui_complain(u, "no memory to bring this flow up to date");
+	else if (is_at_end && f->sc.n)
+		f->sc.at = f->sc.n - 1;
+}
+
 /* --- drawing ---------------------------------------------------------------------------------- */
 
 static void draw_heads(const struct tui *u, const struct flow *f, const struct layout *l)
 {
 	term_line(u, 1, 0, l->cols, STR_NONE, LOOK_PLAIN);
-	for (unsigned i = 0; i < f->sheet->n_lanes && !l->is_narrow; i++) {
+	for (unsigned i = 0; i < f->d.sheet->n_lanes && !l->is_narrow; i++) {
 		struct buf b;
 		char mem[80];
 		buf_init_fixed(&b, mem, sizeof mem);
-		sheet_put_host(&b, &f->sheet->lanes[i]);
+		sheet_put_host(&b, &f->d.sheet->lanes[i]);
 		int w = (int)b.n, x = l->lane_x[i] - w / 2;
 		if (x + w > l->cols)
 			x = l->cols - w;
@@ -92,7 +187,7 @@ static char mark_of(const struct flow *f, const struct sheet_row *r, size_t i)
 
 static void put_gutter(struct buf *b, const struct flow *f, const struct sheet_row *r, size_t i)
 {
-	uint64_t us = r->at_us > f->sheet->first_us ? r->at_us - f->sheet->first_us : 0;
+	uint64_t us = r->at_us > f->d.sheet->first_us ? r->at_us - f->d.sheet->first_us : 0;
 	buf_fmt(b, "%4llu.%03llu %6u%c ", (unsigned long long)(us / 1'000'000),
 		(unsigned long long)(us / 1'000 % 1'000),
 		r->ev ? r->ev->frame_no : r->band->first_frame, mark_of(f, r, i));
@@ -101,7 +196,7 @@ static void put_gutter(struct buf *b, const struct flow *f, const struct sheet_r
 static void put_label(const struct tui *u, struct buf *b, const struct flow *f,
 		      const struct sheet_row *r)
 {
-	sheet_put_row(b, f->sheet, r, u->is_ascii ? SHEET_ASCII : 0);
+	sheet_put_row(b, f->d.sheet, r, u->is_ascii ? SHEET_ASCII : 0);
 	buf_mask(b, 0, false);
 }
 
@@ -120,9 +215,9 @@ static void draw_words(struct tui *u, const struct flow *f, const struct layout 
 	buf_init(&b);
 	put_label(u, &b, f, r);
 	buf_str(&b, STR("   "));
-	sheet_put_host(&b, &f->sheet->lanes[r->from]);
+	sheet_put_host(&b, &f->d.sheet->lanes[r->from]);
 	buf_fmt(&b, " %s ", term_sign(u, "→", "->"));
-	sheet_put_host(&b, &f->sheet->lanes[r->to]);
+	sheet_put_host(&b, &f->d.sheet->lanes[r->to]);
 	term_line(u, y, GUTTER, l->cols - GUTTER, buf_view(&b), look);
 	buf_fini(&b);
 }
@@ -155,7 +250,7 @@ static void draw_arrow(struct tui *u, const struct flow *f, const struct layout 
 
 static void draw_row(struct tui *u, const struct flow *f, const struct layout *l, size_t i, int y)
 {
-	const struct sheet_row *r = &f->sheet->rows[i];
+	const struct sheet_row *r = &f->d.sheet->rows[i];
 	bool is_at = i == f->sc.at;
 	enum tui_look look = is_at ? LOOK_CURSOR : term_look_of((enum sheet_tone)r->tone);
 	struct buf b;
@@ -168,7 +263,7 @@ static void draw_row(struct tui *u, const struct flow *f, const struct layout *l
 		return;
 	}
 	term_line(u, y, GUTTER, l->cols - GUTTER, STR_NONE, is_at ? LOOK_CURSOR : LOOK_PLAIN);
-	for (unsigned k = 0; k < f->sheet->n_lanes; k++)
+	for (unsigned k = 0; k < f->d.sheet->n_lanes; k++)
 		term_put(u, y, l->lane_x[k], 1, str_c(term_sign(u, "│", "|")),
 			 is_at ? LOOK_CURSOR : LOOK_DIM);
 	draw_arrow(u, f, l, r, y, look);
@@ -177,10 +272,10 @@ static void draw_row(struct tui *u, const struct flow *f, const struct layout *l
 /* What is to be read about a row: its marks, what is against an RFC, the bytes. */
 static void put_details(struct tui *u, const struct flow *f, size_t i, struct buf *b)
 {
-	const struct sheet_row *r = &f->sheet->rows[i];
+	const struct sheet_row *r = &f->d.sheet->rows[i];
 	struct str bytes;
 	if (r->band) {
-		sheet_put_row(b, f->sheet, r, u->is_ascii ? SHEET_ASCII : 0);
+		sheet_put_row(b, f->d.sheet, r, u->is_ascii ? SHEET_ASCII : 0);
 		buf_chr(b, '\n');
 		return;
 	}
@@ -192,20 +287,20 @@ static void put_details(struct tui *u, const struct flow *f, size_t i, struct bu
 
 static void put_remarks(const struct flow *f, size_t i, struct buf *b)
 {
-	const struct sheet_row *r = &f->sheet->rows[i];
-	sheet_put_marks(b, f->sheet, r);
+	const struct sheet_row *r = &f->d.sheet->rows[i];
+	sheet_put_marks(b, f->d.sheet, r);
 	for (unsigned k = 0; k < VRD_MAX; k++)
-		if (r->findings & 1u << k && r->leg < f->n_legs) {
+		if (r->findings & 1u << k && r->leg < f->d.n) {
 			if (b->n)
 				buf_str(b, STR("; "));
-			buf_str(b, f->verdicts[r->leg].f[k].text);
+			buf_str(b, f->d.verdicts[r->leg].f[k].text);
 		}
 	buf_mask(b, 0, false);
 }
 
 static void draw_pane(struct tui *u, struct flow *f, const struct layout *l)
 {
-	if (!l->pane_rows || f->sc.at >= f->sheet->n_rows)
+	if (!l->pane_rows || f->sc.at >= f->d.sheet->n_rows)
 		return;
 	for (int y = l->pane_y; l->pane_x && y < l->pane_y + l->pane_rows; y++)
 		term_put(u, y, l->pane_x - 1, 1, str_c(term_sign(u, "│", "|")), LOOK_DIM);
@@ -222,10 +317,11 @@ static void draw_pane(struct tui *u, struct flow *f, const struct layout *l)
 static void draw(struct tui *u, struct screen *s)
 {
 	struct flow *f = (struct flow *)s;
+	renew(u, f);
 	struct layout l = lay_out(u, f);
 	scroll_fit(&f->sc, l.rows);
 	buf_clear(&u->text);
-	vrd_put_line(&u->text, f->legs[0].call, &f->verdicts[0], u->is_ascii);
+	vrd_put_line(&u->text, f->legs[0], &f->d.verdicts[0], u->is_ascii);
 	if (f->n_legs > 1)
 		buf_fmt(&u->text, "  (and %zu more)", f->n_legs - 1);
 	term_line(u, 0, 0, u->cols, buf_view(&u->text), LOOK_HEAD);
@@ -243,13 +339,13 @@ static void draw(struct tui *u, struct screen *s)
 
 static void title_of(const struct flow *f, size_t i, char out[80])
 {
-	const struct sheet_row *r = &f->sheet->rows[i];
+	const struct sheet_row *r = &f->d.sheet->rows[i];
 	struct buf b;
 	buf_init_fixed(&b, out, 79);
 	buf_fmt(&b, "frame %u, ", r->ev ? r->ev->frame_no : r->band->first_frame);
-	sheet_put_host(&b, &f->sheet->lanes[r->from]);
+	sheet_put_host(&b, &f->d.sheet->lanes[r->from]);
 	buf_str(&b, STR(" > "));
-	sheet_put_host(&b, &f->sheet->lanes[r->to]);
+	sheet_put_host(&b, &f->d.sheet->lanes[r->to]);
 	out[b.n] = '\0';
 }
 
@@ -291,10 +387,10 @@ static void on_mark(struct tui *u, struct flow *f)
 
 static void next_evidence(struct tui *u, struct flow *f, bool is_back)
 {
-	size_t n = f->sheet->n_rows;
+	size_t n = f->d.sheet->n_rows;
 	for (size_t k = 1; k <= n; k++) {
 		size_t i = (f->sc.at + (is_back ? n - k % n : k)) % n;
-		if (f->sheet->rows[i].findings) {
+		if (f->d.sheet->rows[i].findings) {
 			f->sc.at = i;
 			return;
 		}
@@ -305,10 +401,10 @@ static void next_evidence(struct tui *u, struct flow *f, bool is_back)
 static void show_verdicts(struct tui *u, const struct flow *f)
 {
 	buf_clear(&u->text);
-	for (size_t i = 0; i < f->n_legs; i++) {
+	for (size_t i = 0; i < f->d.n; i++) {
 		if (i)
 			buf_chr(&u->text, '\n');
-		vrd_put_text(&u->text, u->trk, f->legs[i].call, &f->verdicts[i], u->is_ascii);
+		vrd_put_text(&u->text, u->trk, f->legs[i], &f->d.verdicts[i], u->is_ascii);
 	}
 	tui_push(u, pager_new(STR("What happened, and why"), buf_view(&u->text)));
 }
@@ -357,10 +453,9 @@ static bool on_key(struct tui *u, struct screen *s, int key)
 static void flow_free(struct screen *s)
 {
 	struct flow *f = (struct flow *)s;
-	sheet_free(f->sheet);
-	for (size_t i = 0; f->verdicts && i < f->n_legs; i++)
-		vrd_fini(&f->verdicts[i]);
-	free(f->verdicts);
+	for (size_t i = 0; i < f->n_legs; i++)
+		trk_hold(f->trk, f->legs[i], false);
+	drop(&f->d);
 	free(f);
 }
 
@@ -379,28 +474,32 @@ static const struct screen_ops ops = {
 		"  ! against an RFC, > chosen to be compared\n",
 };
 
-struct screen *flow_new(struct tui *u, const struct trk_call *const *calls, size_t n)
+static struct screen *begin(struct tui *u, const struct trk_call *const *calls, size_t n,
+			    bool is_whole)
 {
 	struct flow *f = calloc(1, sizeof *f);
 	if (!f)
 		return NULL;
 	f->s.ops = &ops;
+	f->trk = u->trk;
 	f->mark = SIZE_MAX;
-	f->n_legs = n < MAX_LEGS ? n : MAX_LEGS;
-	f->verdicts = calloc(f->n_legs, sizeof *f->verdicts);
-	enum err e = f->verdicts ? OK : ERR_NOMEM;
-	for (size_t i = 0; !e && i < f->n_legs; i++) {
-		vrd_init(&f->verdicts[i]);
-		f->legs[i] = (struct sheet_leg){calls[i], &f->verdicts[i]};
-		e = vrd_judge(&f->verdicts[i], u->trk, calls[i]);
-	}
-	struct sheet_cfg cfg = {.book = u->book};
-	if (!e)
-		e = sheet_new(u->trk, f->legs, f->n_legs, &cfg, &f->sheet);
-	if (e) {
+	f->is_whole = is_whole;
+	for (size_t i = 0; i < n; i++)
+		add_leg(f, calls[i]);
+	if (make(u, f)) {
 		flow_free(&f->s);
 		return NULL;
 	}
-	f->sc.n = f->sheet->n_rows;
 	return &f->s;
+}
+
+struct screen *flow_new(struct tui *u, const struct trk_call *const *calls, size_t n)
+{
+	return begin(u, calls, n, false);
+}
+
+struct screen *flow_new_whole(struct tui *u, const struct trk_call *c)
+{
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	return begin(u, legs, trk_join_legs(c, legs, TRK_MAX_LEGS), true);
 }

@@ -5,6 +5,10 @@
  * fits when one of its messages does. New calls are appended as the capture is read; with a filter
  * the list is made anew when more was read.
  *
+ * Live, the tracker forgets calls (trk.h), and filters look at messages as they come (book_watch):
+ * the list is made anew whenever something came or went, before anybody looks at its rows. Marked
+ * calls are held. While the list pauses, calls that came later stay out of it; nothing is lost.
+ *
  * The verdict of a row is worked out when the row is drawn.
  */
 #include "tui/tui_priv.h"
@@ -21,7 +25,11 @@ struct list {
 	struct trk_call **rows;
 	size_t cap;
 	struct trk_call *last; /* the last one looked at */
-	uint64_t n_messages;   /* that were read when the filter was applied */
+	uint32_t at_no;        /* number of the call under the cursor */
+	uint32_t last_no;      /* pausing: of the last call that is shown */
+	uint64_t n_messages;   /* that were read when the filter was applied; live: the list made */
+	uint64_t n_forgotten;  /* live: calls, when the list was made */
+	struct flt *watch;     /* live: the filter */
 	bool shows_all;        /* registrations and the rest too */
 	bool has_filter;
 	uint8_t *hits;  /* a bit for each message that fits */
@@ -59,6 +67,8 @@ static bool fits(const struct tui *u, const struct list *l, const struct trk_cal
 		return false;
 	if (!l->has_filter)
 		return true;
+	if (l->watch)
+		return c->is_fitting;
 	for (uint32_t id = c->last_ev; id; id = trk_ev(u->trk, id)->prev)
 		if (is_hit(l, id))
 			return true;
@@ -69,22 +79,39 @@ static bool fits(const struct tui *u, const struct list *l, const struct trk_cal
 static void follow(struct tui *u, struct list *l)
 {
 	struct trk_call *c = l->last ? l->last->next_no : trk_first(u->trk);
-	for (; c; c = c->next_no) {
+	for (; c && (!u->is_paused || c->no <= l->last_no); c = c->next_no) {
 		if (fits(u, l, c) && !add_row(l, c))
 			u->err = ERR_NOMEM;
 		l->last = c;
 	}
 }
 
+/* The cursor stays on its call, or on the one that takes its place. */
 static void make_anew(struct tui *u, struct list *l)
 {
-	const struct trk_call *at = l->sc.at < l->sc.n ? l->rows[l->sc.at] : NULL;
+	size_t i = 0;
 	l->sc.n = 0;
 	l->last = NULL;
+	l->n_forgotten = trk_n_forgotten(u->trk);
 	follow(u, l);
-	for (size_t i = 0; at && i < l->sc.n; i++)
-		if (l->rows[i] == at)
-			l->sc.at = i;
+	while (i + 1 < l->sc.n && l->rows[i]->no < l->at_no)
+		i++;
+	l->sc.at = i;
+}
+
+/* Before rows are looked at: what came, and what is gone. */
+static void renew(struct tui *u, struct list *l)
+{
+	uint64_t n = trk_stats(u->trk)->n_messages;
+	bool is_at_end = !l->sc.n || l->sc.at + 1 == l->sc.n;
+	if (!u->o->is_live) {
+		follow(u, l);
+	} else if (n != l->n_messages || l->n_forgotten != trk_n_forgotten(u->trk)) {
+		make_anew(u, l);
+		l->n_messages = n;
+		if (is_at_end && l->sc.n)
+			l->sc.at = l->sc.n - 1;
+	}
 }
 
 /* --- the filter ------------------------------------------------------------------------------- */
@@ -95,6 +122,27 @@ static void drop_filter(struct list *l)
 	l->hits = NULL;
 	l->n_hits = 0;
 	l->has_filter = false;
+	flt_free(l->watch);
+	l->watch = NULL;
+}
+
+/* Takes f, also on failure. */
+static void watch(struct tui *u, struct list *l, struct flt *f)
+{
+	enum err e = book_watch(u->book, f);
+	if (e) {
+		tui_complain(u, "the filter cannot be applied: %s",
+			     e == ERR_UNSUPPORTED ? "how calls end is not known while they go on"
+						  : err_text(e));
+		flt_free(f);
+		e = book_watch(u->book, l->watch);
+		l->has_filter = l->watch && !e;
+	} else {
+		drop_filter(l);
+		l->watch = f;
+		l->has_filter = true;
+	}
+	make_anew(u, l);
 }
 
 static void apply(struct tui *u, struct list *l, struct flt *f)
@@ -124,10 +172,13 @@ static void on_filter_typed(struct tui *u, struct str text)
 	struct flt *f;
 	buf_clear(&l->why);
 	if (!str_trim(text).n) {
+		if (u->o->is_live && book_watch(u->book, NULL))
+			u->err = ERR_NOMEM;
 		drop_filter(l);
 		make_anew(u, l);
-	} else if (flt_compile(text, &f, &l->why) == OK) {
-		buf_clear(&l->why);
+	} else if (flt_compile(text, &f, &l->why) == OK && u->o->is_live) {
+		watch(u, l, f);
+	} else if (!l->why.n) {
 		apply(u, l, f);
 		flt_free(f);
 	}
@@ -181,6 +232,20 @@ static void draw_row(struct tui *u, struct list *l, size_t i, int y)
 	term_line(u, y, 0, u->cols, buf_view(&u->text), is_at ? LOOK_CURSOR : look_of(&u->verdict));
 }
 
+static void put_live(const struct tui *u, const struct list *l, struct buf *b)
+{
+	buf_str(b, u->is_reading ? STR("  live") : STR("  ended"));
+	if (u->is_reading && u->o->state)
+		u->o->state(u->o->arg, b);
+	if (!u->is_paused)
+		return;
+	unsigned n = 0;
+	for (const struct trk_call *c = trk_last(u->trk); c && c->no > l->last_no;
+	     c = trk_before(u->trk, c))
+		n += fits(u, l, c);
+	buf_fmt(b, "  pausing, %u more (p goes on)", n);
+}
+
 static void draw_title(const struct tui *u, const struct list *l)
 {
 	struct buf b;
@@ -191,8 +256,8 @@ static void draw_title(const struct tui *u, const struct list *l)
 	if (l->has_filter)
 		buf_fmt(&b, " that fit %.200s", u->prompt.is_open ? "what is typed" : u->filter);
 	uint64_t size = cap_size(book_cap(u->book)), read = cap_n_read(book_cap(u->book));
-	if (u->o->is_live && u->is_reading)
-		buf_str(&b, STR("  live"));
+	if (u->o->is_live)
+		put_live(u, l, &b);
 	else if (u->is_reading && size)
 		buf_fmt(&b, "  reading %u %%", (unsigned)(read * 100 / size));
 	term_line(u, 0, 0, u->cols, buf_view(&b), LOOK_HEAD);
@@ -211,24 +276,24 @@ static void put_remark(struct tui *u, const struct list *l)
 static void draw(struct tui *u, struct screen *s)
 {
 	struct list *l = (struct list *)s;
-	bool is_at_end = l->sc.n && l->sc.at + 1 == l->sc.n;
-	follow(u, l);
-	if (l->has_filter && !u->prompt.is_open && !u->is_reading &&
+	bool is_to_apply = u->o->is_live ? !l->watch : !u->is_reading;
+	if (l->has_filter && !u->prompt.is_open && is_to_apply &&
 	    l->n_messages != trk_stats(u->trk)->n_messages)
 		on_filter_typed(u, str_c(u->filter));
-	if (u->o->is_live && is_at_end)
-		l->sc.at = l->sc.n - 1;
+	renew(u, l);
 	scroll_fit(&l->sc, body_rows(u));
+	l->at_no = l->sc.n ? l->rows[l->sc.at]->no : 0;
 	draw_title(u, l);
 	term_line(u, 1, 0, u->cols,
 		  STR("    No      Start State   Msgs   Who, and what came of it"), LOOK_DIM);
 	for (int y = 0; y < body_rows(u) && l->sc.top + (size_t)y < l->sc.n; y++)
 		draw_row(u, l, l->sc.top + (size_t)y, 2 + y);
-	if (!l->sc.n && !u->is_reading)
+	if (!l->sc.n && (!u->is_reading || u->o->is_live))
 		term_put(u, 3, 2, u->cols,
-			 l->has_filter ? STR("no call fits the filter (/ changes it)")
-				       : STR("no call in this capture (t shows registrations and "
-					     "all else)"),
+			 l->has_filter   ? STR("no call fits the filter (/ changes it)")
+			 : u->o->is_live ? STR("no call yet (t shows registrations and all else)")
+					 : STR("no call in this capture (t shows registrations and "
+					       "all else)"),
 			 LOOK_NOTE);
 	if (l->why.n && u->prompt.is_open) { /* where, and what was expected */
 		struct str rest = buf_view(&l->why);
@@ -361,13 +426,6 @@ static void compare(struct tui *u, const struct list *l)
 	buf_fini(&texts[1]);
 }
 
-/* The whole call: all legs of the current one. */
-static void show_legs(struct tui *u, const struct trk_call *c)
-{
-	const struct trk_call *legs[TRK_MAX_LEGS];
-	tui_push(u, flow_new(u, legs, trk_join_legs(c, legs, TRK_MAX_LEGS)));
-}
-
 static void show_flow(struct tui *u, const struct list *l)
 {
 	const struct trk_call *calls[TUI_MAX_CHOSEN];
@@ -376,19 +434,34 @@ static void show_flow(struct tui *u, const struct list *l)
 		tui_push(u, flow_new(u, calls, n));
 }
 
-static void toggle_mark(struct list *l)
+static void set_mark(struct tui *u, struct trk_call *c, bool is_on)
+{
+	if (c->is_marked != is_on)
+		trk_hold(u->trk, c, is_on);
+	c->is_marked = is_on;
+}
+
+static void toggle_mark(struct tui *u, struct list *l)
 {
 	if (l->sc.at >= l->sc.n)
 		return;
-	l->rows[l->sc.at]->is_marked = !l->rows[l->sc.at]->is_marked;
+	set_mark(u, l->rows[l->sc.at], !l->rows[l->sc.at]->is_marked);
 	if (l->sc.at + 1 < l->sc.n)
 		l->sc.at++;
 }
 
-static void unmark_all(struct list *l)
+static void unmark_all(struct tui *u, struct list *l)
 {
 	for (size_t i = 0; i < l->sc.n; i++)
-		l->rows[i]->is_marked = false;
+		set_mark(u, l->rows[i], false);
+}
+
+static void toggle_pause(struct tui *u, struct list *l)
+{
+	const struct trk_call *last = trk_last(u->trk);
+	u->is_paused = !u->is_paused;
+	l->last_no = last ? last->no : 0;
+	make_anew(u, l);
 }
 
 static bool on_key(struct tui *u, struct screen *s, int key)
@@ -404,10 +477,10 @@ static bool on_key(struct tui *u, struct screen *s, int key)
 	case 'x':
 	case KEY_F(4):
 		if (c)
-			show_legs(u, c);
+			tui_push(u, flow_new_whole(u, c));
 		return true;
 	case ' ':
-		toggle_mark(l);
+		toggle_mark(u, l);
 		return true;
 	case '/':
 	case KEY_F(3):
@@ -417,16 +490,21 @@ static bool on_key(struct tui *u, struct screen *s, int key)
 	case KEY_F(2):
 	case 's':
 		prompt_open(u,
-			    "Save the marked calls (or this one) as .pcapng .html .svg .txt ...: ",
+			    "Save the marked calls (or this one) as .html .svg .mmd .json .txt: ",
 			    "", NULL, on_save);
 		return true;
 	case KEY_F(5):
 	case 'u':
-		unmark_all(l);
+		unmark_all(u, l);
 		return true;
 	case KEY_F(6):
 	case 'r':
 		show_raw(u, l);
+		return true;
+	case 'p':
+		if (!u->o->is_live)
+			return false;
+		toggle_pause(u, l);
 		return true;
 	case 't':
 		l->shows_all = !l->shows_all;
@@ -476,6 +554,7 @@ static const struct screen_ops ops = {
 		"  d        compare two marked calls\n"
 		"  t        show registrations and all else, too\n"
 		"  s F2     save to a file; its name tells the format\n"
+		"  p        live: the list pauses, or goes on; nothing is lost meanwhile\n"
 		"  The sign before a call: ! something is wrong, X it failed, * marked\n",
 };
 

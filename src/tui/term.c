@@ -13,10 +13,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP};
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
+			    SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+static struct termios before; /* how the terminal takes lines */
 
 /* Only what a handler may do: the sequences are those of every terminal that ncurses runs on today:
  * leave the second screen, show the cursor, no mouse, plain attributes. */
@@ -26,6 +29,7 @@ static void on_fatal(int sig)
 		"\033[?1049l\033[?25h\033[?1000l\033[?1002l\033[?1006l\033[0m\r\n";
 	ssize_t put = write(STDOUT_FILENO, reset, sizeof reset - 1);
 	(void)put;
+	tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	raise(sig); /* once more, and now it ends us: SA_RESETHAND */
 }
 
@@ -60,6 +64,17 @@ static void init_looks(struct tui *u)
 		init_pair((short)pairs[i].look, pairs[i].colour, -1);
 }
 
+/* Ctrl-C is a key like others: it leaves in order. */
+static void unsignal_ctrl_c(void)
+{
+	struct termios now;
+	if (tcgetattr(STDIN_FILENO, &now))
+		return;
+	now.c_cc[VINTR] = _POSIX_VDISABLE;
+	if (!tcsetattr(STDIN_FILENO, TCSANOW, &now))
+		def_prog_mode();
+}
+
 enum err term_begin(struct tui *u)
 {
 	setlocale(LC_CTYPE, "");
@@ -67,13 +82,14 @@ enum err term_begin(struct tui *u)
 	u->is_ascii = u->o->is_ascii || !is_utf8;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return ERR_UNSUPPORTED;
-	SCREEN *s = newterm(NULL, stdout, stdin);
+	SCREEN *s = tcgetattr(STDIN_FILENO, &before) ? NULL : newterm(NULL, stdout, stdin);
 	if (!s)
 		return ERR_UNSUPPORTED;
 	set_term(s);
 	cbreak();
 	noecho();
 	nonl();
+	unsignal_ctrl_c();
 	keypad(stdscr, TRUE);
 	set_escdelay(25);
 	curs_set(0);

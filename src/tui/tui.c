@@ -1,8 +1,8 @@
 /* The loop: draw the topmost screen, take a key, read on.
  *
- * While the capture is still being read, or is live, keys are waited for only for a moment and
- * reading goes on in between, so that the first screen is there before the file is at its end.
- * Screens never wait.
+ * While the capture is still being read, reading goes on between keys, so that the first screen is
+ * there before the file is at its end. Live, keys and packets are waited for together
+ * (tui_opts.more does it), and what has come is drawn ten times a second. Screens never wait.
  *
  * Lines of the terminal: title; the screen; status or prompt; keys.
  */
@@ -10,8 +10,6 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
-
-#define LIVE_WAIT_MS 100
 
 void tui_say(struct tui *u, const char *fmt, ...)
 {
@@ -113,11 +111,11 @@ static void loop(struct tui *u)
 {
 	while (!u->is_done) {
 		draw(u);
-		timeout(u->is_reading ? u->o->is_live ? LIVE_WAIT_MS : 0 : -1);
+		timeout(u->is_reading ? 0 : -1);
 		int key = getch();
 		if (key != ERR)
 			on_key(u, key);
-		if (u->is_reading && !u->is_done)
+		else if (u->is_reading)
 			u->is_reading = u->o->more(u->o->arg);
 	}
 }

@@ -47,8 +47,9 @@ struct tui {
 	struct vrd verdict;
 	struct buf text; /* scratch */
 	enum err err;
-	/* the filter of the list, see list.c */
+	/* of the list, see list.c */
 	char filter[512];
+	bool is_paused;
 };
 
 /* tui.c */
@@ -115,6 +116,8 @@ const struct trk_call *list_current(const struct screen *s);
 
 /* flow.c: the calls' ladder. NULL without memory. */
 struct screen *flow_new(struct tui *u, const struct trk_call *const *calls, size_t n);
+/* The same of all legs that a call has, or gets while it is shown. */
+struct screen *flow_new_whole(struct tui *u, const struct trk_call *c);
 
 /* diff.c: two texts side by side, the first difference first. */
 struct screen *diff_new(struct str left_title, struct str left, struct str right_title,

@@ -85,3 +85,21 @@ export function many(path, n) {
 	list.sort((x, y) => x[0] - y[0]);
 	write(path, list);
 }
+
+// Half an hour in which both talk now and then: too much sound for a page.
+export function long_talk(path) {
+	const to = "<sip:1002@x>;tag=t", a = ["192.0.2.21", 4000], b = ["192.0.2.43", 5000], list = [];
+	list.push([0, A, B, sip("INVITE sip:1002@x SIP/2.0", 1, "1 INVITE", sdp(...a))], [1, B, A, sip("SIP/2.0 200 OK", 1, "1 INVITE", { ...sdp(...b), to })],
+		[1.01, A, B, sip("ACK sip:1002@x SIP/2.0", 2, "1 ACK", { to })]);
+	for (let k = 0; k < 1800; k++)
+		for (const [from, at, ssrc] of [[a, b, 77], [b, a, 78]]) {
+			const rtp = Buffer.alloc(172, 0xff);
+			rtp.writeUInt16BE(0x8000, 0);
+			rtp.writeUInt16BE(100 + k, 2);
+			rtp.writeUInt32BE(8000 * k, 4);
+			rtp.writeUInt32BE(ssrc, 8);
+			list.push([2 + k, from, at, rtp]);
+		}
+	list.push([1810, A, B, sip("BYE sip:1002@x SIP/2.0", 5, "2 BYE", { to })], [1810.1, B, A, sip("SIP/2.0 200 OK", 5, "2 BYE", { to })]);
+	write(path, list);
+}

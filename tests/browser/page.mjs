@@ -23,6 +23,7 @@ function scope(capture, out, ...more) {
 
 captures.one_way(WORK + "/one-way.pcap");
 captures.hostile(WORK + "/hostile.pcap");
+captures.long_talk(WORK + "/long.pcap");
 captures.many(WORK + "/many.pcap", 1430);
 const browser = await Browser.start(process.env.CHROMIUM || "chromium", WORK + "/profile");
 
@@ -91,6 +92,42 @@ test("the mouse: a message, its tabs, the fold", async () => {
 			check((await text(p, "#detail .tab")).includes(what), "tab " + n);
 		}
 	});
+});
+
+// Sound: a player for each direction, as long as the call's audio, out of the page itself.
+const captures_dir = new URL("../data/captures/", import.meta.url).pathname;
+const durations = (p) => p.eval(`Promise.all(Array.from(document.querySelectorAll("audio"), (a) => new Promise((done) => {
+	a.preload = "metadata"; a.onloadedmetadata = () => done(a.duration); a.onerror = () => done(-1); a.load(); })))`);
+for (const [capture, codec] of [["call-answered", "PCMU"], ["call-pcma", "PCMA"], ["call-g722", "G722"], ["call-opus", "opus"], ["call-srtp-sdes", "PCM"]])
+	test(`sound of ${capture}`, async () => {
+		const url = `file://${WORK}/${capture}.html`;
+		execFileSync(RUNG, ["scope", "-r", `${captures_dir}${capture}.pcap`, "-Y", "sip.CSeq.method == \"INVITE\"", "-o", `${WORK}/${capture}.html`]);
+		const streams = execFileSync(RUNG, ["scope", "-r", `${captures_dir}${capture}.pcap`, "--streams", "--json"]).toString().trim().split("\n").map(JSON.parse);
+		const longest = Math.max(...streams.map((s) => s.duration_s));
+		const p = await browser.open(url);
+		const got = await durations(p);
+		same(got.length, 2, "players");
+		check(got.every((d) => d > 1 && Math.abs(d - longest) < 1), `durations ${got} of ${longest} s`);
+		check((await text(p, "#verdict")).includes(codec), "the codec is named");
+		same(p.requests.filter((u) => u !== url && !u.startsWith("data:audio/wav;base64,")), [], "requests");
+		same(p.errors, [], "console");
+		await p.close();
+	});
+
+test("sound that cannot be had is told", async () => {
+	execFileSync(RUNG, ["scope", "-r", `${captures_dir}call-jssip-ws-dtls.pcap`, "-o", `${WORK}/dtls.html`]);
+	await page(`file://${WORK}/dtls.html`, {}, async (p) => {
+		same(await count(p, "audio"), 0, "players");
+		check(await p.eval("document.documentElement.outerHTML.includes('key agreed on by DTLS')"), "why there are none");
+	});
+});
+
+test("sound that is more than a page holds is left out, and told", async () => {
+	await page(scope("long", "long.html"), {}, async (p) => {
+		same(await count(p, "audio"), 0, "players");
+		check((await text(p, "#verdict")).includes("left out: a page holds 24 MB of sound"), "why there are none");
+	});
+	check(readFileSync(WORK + "/long.html").length < 1_000_000, "the page's size");
 });
 
 test("what peers wrote is text and runs nowhere", async () => {

@@ -177,6 +177,19 @@ dissects() { [ "$(tshark -r "$work/hep.pcapng" -Y sip 2>/dev/null | wc -l)" = "$
 round_trip udp "$A:9063" secret 0 >/dev/null
 check "Wireshark reads what was received" dissects
 
+whole_ladders() { # live, the legs of one call are drawn together and once, as of a file
+	start hep_pid hep "$RUNG" scope -i "hep:udp:$A:9066" --ladder
+	sleep 0.7
+	"$RUNG" scope -r "$captures/made-b2bua.pcap" --hep-to "udp:$A:9066" || return 1
+	sleep 1.5
+	stop_child "$hep_pid" INT
+	grep -cE '^ +[0-9.]+ +.* INVITE' "$work/hep.log" >"$work/live.n"
+	"$RUNG" scope -r "$captures/made-b2bua.pcap" --ladder | grep -cE '^ +[0-9.]+ +.* INVITE' >"$work/file.n"
+	echo "INVITEs drawn, of the file and live:" && cat "$work/file.n" "$work/live.n"
+	[ "$(cat "$work/file.n")" -gt 2 ] && cmp "$work/file.n" "$work/live.n"
+}
+check "the legs of one call are drawn once, live" whole_ladders
+
 captured_hep() { # the agent's own packets, captured
 	scope_start seen -w "$work/seen.pcapng"
 	"$RUNG" scope -r "$captures/call-transfer-blind.pcap" --hep-to "udp:$A:9064"

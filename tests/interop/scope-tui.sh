@@ -14,9 +14,10 @@ sees() { wait_for 10 has "$1" || { echo "not seen: $1"; screen | grep .; return 
 sees_not() { wait_for 10 has_not "$1" || { echo "still seen: $1"; screen | grep .; return 1; }; }
 keys() { term send-keys "$@"; }
 types() { term send-keys -l "$1"; }
+# The pane's shell tells the exit code and whether the terminal takes lines again; WRAP runs it with other rights, say.
 open_scope() { # columns, lines, flags ...; when it ends the shell tells its exit code
 	term kill-server 2>/dev/null && wait_for 5 eval '! term has-session 2>/dev/null'
-	term new-session -d -x "$1" -y "$2" "$(printf '%q ' "$RUNG" scope "${@:3}"); echo exit=\$?; exec sleep 60"
+	term new-session -d -x "$1" -y "$2" "$(printf '%q ' ${WRAP-} "$RUNG" scope "${@:3}"); echo exit=\$?; stty -a | grep -oE ' -?(icanon|echo) '; exec sleep 60"
 }
 pid_of_scope() { pgrep -P "$(term display-message -p '#{pane_pid}')" -f 'rung scope'; }
 main_screen() { [ "$(term display-message -p '#{alternate_on}')" = 0 ]; }
@@ -143,13 +144,176 @@ plain() {
 	sees "1 calls" || return 1
 	keys Enter
 	sees "|<" && sees "->" || return 1
-	! screen | LC_ALL=C grep -q '[^ -~]'
+	! screen | LC_ALL=C grep -q '[^ -~]' || return 1
+	keys q s # what is saved looks as what -o writes
+	types "$work/plain.txt"
+	keys Enter
+	sees "1 call written" || return 1
+	"$RUNG" scope -r "$captures/call-busy-486.pcap" --ascii --ladder -o "$work/plain-o.txt" && cmp "$work/plain.txt" "$work/plain-o.txt"
 }
-survives_a_crash() {
+takes_lines() { main_screen && screen | grep -q '^ icanon' && screen | grep -q '^ echo'; }
+survives() { # signal
 	open_scope 80 24 -r "$captures/call-busy-486.pcap"
 	sees "1 calls" || return 1
-	kill -SEGV "$(pid_of_scope)" || return 1
-	wait_for 10 main_screen && sees "exit="
+	kill -"$1" "$(pid_of_scope)" || return 1
+	wait_for 10 takes_lines && sees "exit="
+}
+ctrl_c_leaves() {
+	open_scope 80 24 -r "$captures/call-busy-486.pcap"
+	sees "1 calls" || return 1
+	keys C-c
+	sees "exit=0" && wait_for 5 takes_lines
+}
+plain_by_locale() {
+	open_scope 80 24 -r "$captures/call-busy-486.pcap"
+	term kill-server
+	wait_for 5 eval '! term has-session 2>/dev/null'
+	term new-session -d -x 80 -y 24 "LC_ALL=C $(printf '%q ' "$RUNG" scope -r "$captures/call-busy-486.pcap"); exec sleep 60"
+	sees "1 calls" || return 1
+	keys Enter
+	sees "|<" && sees "->" || return 1
+	! screen | LC_ALL=C grep -q '[^ -~]'
+}
+tiny() {
+	local size
+	open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
+	sees "2 calls" || return 1
+	for size in "20 6" "5 3" "1 1" "2 40" "200 2"; do
+		term resize-window -x "${size% *}" -y "${size#* }"
+		keys Enter
+		sleep 0.1
+		keys Down Enter v
+		sleep 0.1
+		keys q q /
+		types "sip"
+		sleep 0.1
+		keys Escape
+		pid_of_scope >/dev/null || { echo "gone at $size"; return 1; }
+		keys q
+		sleep 0.1
+		pid_of_scope >/dev/null || open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
+		wait_for 5 pid_of_scope >/dev/null || return 1
+	done
+	term resize-window -x 80 -y 24
+	sees "2 calls"
+}
+mouse() {
+	open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
+	sees "2 calls" || return 1
+	types "$(printf '\033[M %%$')" # button 1 at column 5, line 4: the second call
+	keys Enter
+	sees "1001 → 1003" && sees "INVITE sip:1003" || return 1
+	types "$(printf '\033[Ma%%%%')" # the wheel, downwards: three rows on
+	sees "Proxy-Authorization" && has_not "2 calls" # the same INVITE, with credentials
+}
+writes_and_compares() { # these are no screens, on a terminal either
+	open_scope 80 24 -r "$captures/made-b2bua.pcap" -w "$work/copy.pcapng"
+	sees "exit=0" && [ -s "$work/copy.pcapng" ] || return 1
+	open_scope 80 24 -r "$captures/made-b2bua.pcap" --compare 1
+	sees "exit=0"
+}
+
+# --- live ---
+
+can_capture() { "$RUNG" scope -i lo -c 1 -a duration:1 --stats >"$work/try.log" 2>&1; }
+call_by_sipp() { # caller's address, callee's: one call of half a second
+	start uas_pid uas sipp -sn uas -i "$2" -p 5060 -m 1 -nostdin
+	sleep 0.3
+	timeout 20 sipp -sn uac -i "$1" -p 5060 -m 1 -d 500 -nostdin "$2:5060" >"$work/uac.log" 2>&1 </dev/null
+	stop_child "$uas_pid"
+	return 0
+}
+live_call() {
+	open_scope 120 30 -i lo -f "net $NET.0/24"
+	sees "live" && sees "packets/s" && sees "0 dropped" && sees "no call yet" || return 1
+	call_by_sipp "$NET.1" "$NET.2"
+	sees "sipp → service" && sees "1 calls" && sees "the caller hung up" || return 1
+	keys Enter
+	sees "100 Trying" || sees "180 Ringing" || return 1
+	sees "│INVITE sip:service@$NET.2" || return 1 # the message, from what was put aside
+	keys G
+	sees "200 OK"
+}
+live_flow_follows() {
+	open_scope 120 40 -i lo -f "net $NET.0/24"
+	sees "no call yet" || return 1
+	start uas_pid uas sipp -sn uas -i "$NET.4" -p 5060 -m 1 -nostdin
+	sleep 0.3
+	start uac_pid uac sipp -sn uac -i "$NET.3" -p 5060 -m 1 -d 4000 -nostdin "$NET.4:5060"
+	sees "sipp → service" || return 1
+	keys Enter
+	sees "ACK" && has_not "BYE" || return 1
+	sees "BYE" || return 1 # in the flow that is open
+	stop_child "$uac_pid"
+	stop_child "$uas_pid"
+	keys q
+	sees "1 calls"
+}
+live_filter() {
+	keys /
+	types 'sip.to.user == "nobody"'
+	sees_not "sipp → service" && sees "no call fits" || return 1
+	keys C-u
+	types 'sip.to.user == "service" && ip.src == '"$NET.3"
+	sees "sipp → service" || return 1
+	keys Enter
+	call_by_sipp "$NET.5" "$NET.6"
+	call_by_sipp "$NET.3" "$NET.6"
+	sees "2 calls that fit" || return 1
+	keys / C-u Enter
+	sees "3 calls"
+}
+live_pause() {
+	keys p
+	sees "pausing, 0 more" || return 1
+	call_by_sipp "$NET.7" "$NET.8"
+	sees "pausing, 1 more" && sees "3 calls" || return 1
+	keys p
+	sees "4 calls"
+}
+live_save() {
+	keys s
+	types "$work/live.html"
+	keys Enter
+	sees "1 call written to" && grep -q "INVITE sip:service" "$work/live.html" || return 1
+	keys s
+	types "$work/live.txt"
+	keys Enter
+	sees "live.txt" && grep -q "BYE" "$work/live.txt"
+}
+live_killed() {
+	kill -TERM "$(pid_of_scope)" || return 1
+	wait_for 10 takes_lines && sees "exit=143"
+}
+live_leaves() {
+	open_scope 80 24 -i lo -f "net $NET.0/24"
+	sees "no call yet" || return 1
+	keys q
+	sees "exit=0" && sees "dropped by the kernel" && wait_for 5 takes_lines
+}
+live_stops_itself() {
+	open_scope 80 24 -i lo -f "net $NET.0/24" -a duration:1
+	sees "ended" && keys q && sees "exit=0"
+}
+no_right() { # says so, and opens no screen
+	WRAP="setpriv --bounding-set=-net_raw --inh-caps=-net_raw --ambient-caps=-net_raw" open_scope 100 24 -i lo
+	sees "CAP_NET_RAW" && sees "exit=1" && main_screen
+}
+live_exchange() {
+	server_start || return 1
+	open_scope 120 30 --live "$work/data"
+	sees "live" && sees "no call yet" || return 1
+	start callee_pid callee "$RUNG" answer --from "sip:1002@$SERVER" --password secret1002 --bind "$CALLEE" --calls 1
+	wait_for 10 grep -qi regist "$work/callee.log"
+	timeout 20 "$RUNG" call 1002 --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" --hangup-after 1 >"$work/caller.log" 2>&1 </dev/null
+	sees "1001 → 1002" || { cat "$work/caller.log" "$work/callee.log"; return 1; }
+	keys Enter
+	sees "│INVITE sip:1002@" || return 1
+	stop_child "$callee_pid"
+	keys q
+	server_stop
+	sees "ended" || return 1 # the exchange is gone, what was seen stays
+	sees "1001 → 1002" && keys q && sees "exit=0"
 }
 no_screen_for_a_pipe() {
 	"$RUNG" scope -r "$captures/call-busy-486.pcap" | grep -q INVITE
@@ -174,7 +338,27 @@ check "the terminal is given back" leaves
 check "the legs of one call on a key, and in one drawing" legs
 check "the legs of one call in files, or each for itself" whole_call
 check "plain characters" plain
-check "the terminal is given back after a crash" survives_a_crash
+check "plain characters where the locale has no others" plain_by_locale
+check "smaller than anything can be shown in" tiny
+check "a mouse chooses" mouse
+check "the terminal is given back after a crash" survives SEGV
+check "... when it is told to end" survives TERM
+check "... and by Ctrl-C" ctrl_c_leaves
+check "no screens where something is written or compared" writes_and_compares
 check "no screens for a pipe" no_screen_for_a_pipe
 check "a file that is not there" no_file
+if can_capture; then
+	check "live: a call appears, its flow with the message beside it" live_call
+	check "live: a flow goes on while it is open" live_flow_follows
+	check "live: a filter looks at what is kept and at what comes" live_filter
+	check "live: a pause loses nothing" live_pause
+	check "live: saved" live_save
+	check "live: told to end, it gives the terminal back" live_killed
+	check "live: left, it tells the counters" live_leaves
+	check "live: stops after its time" live_stops_itself
+	check "live: without the right it says so, before any screen" no_right
+else
+	echo "# no right to capture here: nothing live is tested"
+fi
+check "live from an exchange" live_exchange
 finish

@@ -36,6 +36,22 @@ function finding_block(entry, f, n, jump) {
 	return block;
 }
 
+// What one side of a leg said: a player, and what is missing in it.
+function sound_block(entry, a) {
+	const block = make("figure", "sound"), leg = entry.ladder.calls.find((c) => c.call === a.call);
+	const who = leg ? (a.side === "caller" ? leg.verdict.from : leg.verdict.to) : "";
+	const said = "What the " + a.side + " said (" + who + "): " + (a.codec || "codec unknown") + (a.wav ? ", " + seconds(a.seconds, 1) + " s" : "");
+	block.append(make("figcaption", "why", plain(said) + (a.problem ? " · " + a.problem : "")));
+	if (!a.wav) return block;
+	const sound = document.createElement("audio");
+	sound.controls = true;
+	sound.preload = "none";
+	sound.src = "data:audio/wav;base64," + a.wav;
+	sound.setAttribute("aria-label", plain(said));
+	block.append(sound);
+	return block;
+}
+
 function show_verdict(into, shown, is_by_call, jump) {
 	into.replaceChildren();
 	for (const entry of shown) {
@@ -45,13 +61,6 @@ function show_verdict(into, shown, is_by_call, jump) {
 		into.append(title);
 		entry.verdict.findings.forEach((f, n) => into.append(finding_block(entry, f, n, jump)));
 		into.append(make("p", "callid", new Date(entry.call.start * 1000).toISOString().replace("T", " ") + " · " + entry.verdict.kind + " · Call-ID " + entry.verdict.call_id));
-		if (entry.audio) {
-			const sound = document.createElement("audio");
-			sound.controls = true;
-			sound.preload = "none";
-			sound.src = "data:audio/wav;base64," + entry.audio;
-			sound.setAttribute("aria-label", "What was said in the call");
-			into.append(sound);
-		}
+		for (const a of entry.audio || []) into.append(sound_block(entry, a));
 	}
 }

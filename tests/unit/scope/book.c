@@ -157,6 +157,52 @@ TEST(a_filter_names_messages)
 	buf_fini(&why);
 }
 
+/* Live: what is kept is looked at once, what comes then as it comes. */
+TEST_NO_OOM(a_filter_watches_live)
+{
+	for (unsigned before = 0; before < 2; before++) {
+		struct buf file, why;
+		struct cap *c;
+		struct book *b;
+		struct flt *f, *g;
+		struct book_cfg cfg = {
+			.is_live = true, .trk = {.is_listed = true, .keep_s = 60}
+                };
+		unsigned n_fitting = 0, n_calls = 0;
+		buf_init(&file);
+		buf_init(&why);
+		read_file("call-transfer-blind.pcap", &file);
+		CHECK_EQ(cap_open_mem(buf_view(&file), &c, &why), OK);
+		CHECK_EQ(book_new(c, &cfg, &b), OK);
+		CHECK_EQ(flt_compile(STR("sip.Method == \"REFER\" && udp.dstport == 5060"), &f,
+				     &why),
+			 OK);
+		CHECK_EQ(flt_compile(STR("call.code == 200"), &g, &why), OK);
+		CHECK_EQ(book_watch(b, g), ERR_UNSUPPORTED);
+		if (before)
+			CHECK_EQ(book_watch(b, f), OK);
+		while (book_read(b, 1'000))
+			continue;
+		CHECK(book_n_frames(b) > 100);
+		if (!before)
+			CHECK_EQ(book_watch(b, f), OK);
+		for (struct trk_call *x = trk_first(book_trk(b)); x; x = x->next_no) {
+			n_calls++;
+			n_fitting += x->is_fitting;
+		}
+		CHECK(n_calls > 2);
+		CHECK_EQ(n_fitting, 1);
+		CHECK_EQ(book_watch(b, NULL), OK);
+		for (struct trk_call *x = trk_first(book_trk(b)); x; x = x->next_no)
+			CHECK(!x->is_fitting);
+		flt_free(f);
+		flt_free(g);
+		book_free(b);
+		buf_fini(&file);
+		buf_fini(&why);
+	}
+}
+
 TEST_NO_OOM(a_ring_forgets_the_oldest)
 {
 	struct spool s;

@@ -34,7 +34,9 @@ static enum err put_page(struct buf *b, struct book *book, struct page *page)
 		if (!e)
 			e = sheet_new(book_trk(book), &leg, 1, &cfg, &s);
 		if (!e) {
-			e = page_add_audio(page, s, STR("RIFF"));
+			struct page_sound v = {
+				.no = c->no, .codec = STR("PCMU"), .wav = STR("RIFF")};
+			e = page_add_audio(page, s, &v, 1);
 			sheet_free(s);
 		}
 	}
@@ -86,7 +88,7 @@ TEST_NO_OOM(nothing_ends_the_data)
 	CHECK_EQ(count(html, STR("\\u2028")), 1 + count(html, STR("\\u2028-\\u202e")));
 	CHECK_EQ(count(html, STR("{\"base64\":\"T1BUSU9O")), 1); /* not UTF-8: its bytes */
 	CHECK_EQ(count(html, STR("<title>&#60;lab&#62; &#38; &#34;co&#34;.pcap")), 1);
-	CHECK_EQ(count(html, STR("\"audio\":\"UklGRg==\"")), 2);
+	CHECK_EQ(count(html, STR("\"wav\":\"UklGRg==\"")), 2);
 	CHECK_EQ(page.n_calls, 2);
 	CHECK_EQ(page.n_messages, 2);
 	book_free(book);

@@ -360,6 +360,51 @@ TEST_NO_OOM(live_memory_is_bounded)
 	play_end(&p);
 }
 
+TEST_NO_OOM(live_calls_are_kept_as_long_as_asked)
+{
+	struct play p;
+	play_begin(&p, &(struct trk_cfg){.is_live = true, .is_listed = true, .keep_s = 60});
+	call_until_answer(&p);
+	hang_up(&p, 10);
+	p.call_id = "other";
+	msg(&p, 11, "A>P", "INVITE 1 x", "");
+	struct trk_call *other = the_call(&p);
+	CHECK(trk_first(p.t)->next_no == other && trk_last(p.t) == other);
+	tick(&p, 12);
+	tick(&p, 69);
+	CHECK_EQ(trk_n_live(p.t), 2);
+	tick(&p, 80);
+	CHECK_EQ(trk_n_forgotten(p.t), 1);
+	CHECK(trk_first(p.t) == other && !other->prev_no && !other->next_no);
+	play_end(&p);
+}
+
+TEST_NO_OOM(live_calls_that_are_held_stay)
+{
+	struct play p;
+	play_begin(&p, &(struct trk_cfg){.is_live = true, .is_listed = true, .max_calls = 2});
+	call_until_answer(&p);
+	struct trk_call *held = the_call(&p);
+	trk_hold(p.t, held, true);
+	trk_hold(p.t, held, true);
+	hang_up(&p, 10);
+	tick(&p, 12);
+	tick(&p, 100);
+	p.call_id = "second";
+	msg(&p, 101, "A>P", "INVITE 1 x", "");
+	p.call_id = "third";
+	msg(&p, 102, "A>P", "INVITE 1 y", "");
+	CHECK(trk_first(p.t) == held);
+	CHECK_EQ(trk_n_forgotten(p.t), 1); /* the second gave way */
+	trk_hold(p.t, held, false);
+	tick(&p, 200);
+	CHECK(trk_first(p.t) == held);
+	trk_hold(p.t, held, false);
+	tick(&p, 300);
+	CHECK(trk_first(p.t) != held);
+	play_end(&p);
+}
+
 /* The steady state allocates nothing: everything comes back to the pools. */
 TEST_NO_OOM(live_steady_state_has_no_malloc)
 {
