@@ -137,7 +137,9 @@ int scope_make_walk(struct scope *s)
 				      .has_media = !s->live,
 				      .finds_media = s->view == V_STREAMS,
 				      .skips = skips(s),
-				      .has_join = scope_view_is_of_calls(s->view) && !s->is_leg,
+				      .has_join = (scope_view_is_of_calls(s->view) ||
+						   scope_is_of_whole_calls(s)) &&
+						  !s->is_leg,
 				      .report_all = true,
 				      .on_verdict = on_verdict,
 				      .arg = s};

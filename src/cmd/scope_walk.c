@@ -139,6 +139,7 @@ static int walk_ahead(struct scope *s)
 		continue;
 	s->whole_trk = s->trk;
 	s->trk = NULL;
+	trk_join_settle(s->whole_trk);
 	s->calls = flt_calls_new(s->whole_trk);
 	cap_walk_free(s->walk);
 	s->walk = NULL;

@@ -32,6 +32,7 @@ struct cap_rec {
 	uint32_t iface;      /* from 0: whose record it is */
 	uint32_t snaplen;    /* of that interface, 0 without limit */
 	bool is_ns;          /* its times are finer than µs */
+	bool is_ng;          /* of a pcapng: iface is its own word */
 	const char *if_name; /* may be NULL; borrowed like p */
 	struct str comment;  /* pcapng: what people wrote to the packet, lines joined; borrowed */
 };

@@ -11,7 +11,8 @@
 #include "scope/flt_args.h"
 
 #include "base/arena.h"
-#include "scope/trk.h"
+#include "scope/trk_info.h"
+#include "scope/trk_join.h"
 #include "scope/view.h"
 #include "scope/vrd.h"
 
@@ -24,6 +25,10 @@ struct flt_call {
 	enum vrd_severity worst;
 	uint8_t n_rules, n_hosts;
 	uint8_t rules[VRD_MAX];
+	uint8_t ended_by; /* enum trk_ended_by */
+	bool has_mos, has_jitter, has_lost;
+	double mos, jitter_ms, lost_percent; /* of the worst stream */
+	struct str reason;                   /* borrows the call's */
 	struct str hosts[MAX_HOSTS];
 };
 
@@ -87,6 +92,30 @@ static bool add_host(struct flt_calls *k, struct flt_call *f, const struct addr 
 	return f->hosts[f->n_hosts++].n > 0;
 }
 
+/* Of each figure the worst that a stream has. What the capture may have lost itself is no loss. */
+static void grade(const struct trk *t, struct flt_call *f)
+{
+	for (const struct trk_stream *s = f->c->streams; s; s = s->next) {
+		struct trk_figures k;
+		trk_figures(t, s, &k);
+		if (k.ungraded == TRK_GRADED && (!f->has_mos || k.out.mos < f->mos)) {
+			f->has_mos = true;
+			f->mos = k.out.mos;
+		}
+		if (k.has_jitter && (!f->has_jitter || k.jitter_ms > f->jitter_ms)) {
+			f->has_jitter = true;
+			f->jitter_ms = k.jitter_ms;
+		}
+		double lost =
+			k.expected ? 100.0 * (double)(k.lost - k.may_be_ours) / (double)k.expected
+				   : 0;
+		if (k.expected && (!f->has_lost || lost > f->lost_percent)) {
+			f->has_lost = true;
+			f->lost_percent = lost;
+		}
+	}
+}
+
 static struct flt_call *judge(struct flt_calls *k, const struct trk_call *c)
 {
 	if (!room_for(k, c->no))
@@ -107,6 +136,11 @@ static struct flt_call *judge(struct flt_calls *k, const struct trk_call *c)
 		free(f);
 		return NULL;
 	}
+	struct trk_info info;
+	trk_info(k->trk, c, &info);
+	f->ended_by = info.ended_by;
+	f->reason = info.reason;
+	grade(k->trk, f);
 	return k->by_no[c->no] = f;
 }
 
@@ -177,6 +211,29 @@ static void media(const struct flt_field *f, const struct trk_call *c, struct ou
 		put_u(o, n);
 }
 
+static void put_f(struct outlet *o, bool is_known, double f)
+{
+	struct flt_val *v = is_known ? flt_out(o) : NULL;
+	if (v)
+		v->f = f;
+}
+
+static void ending(const struct flt_field *f, const struct flt_call *k, struct outlet *o)
+{
+	static const struct str who[] = {
+		[TRK_END_CALLER] = STR_INIT("caller"),
+		[TRK_END_CALLEE] = STR_INIT("callee"),
+		[TRK_END_BETWEEN] = STR_INIT("between"),
+	};
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	if (f->arg == CL_LEGS)
+		put_u(o, trk_join_legs(k->c, legs, TRK_MAX_LEGS));
+	else if (f->arg == CL_REASON && k->reason.n)
+		put_s(o, k->reason);
+	else if (f->arg == CL_HANGUP && k->ended_by != TRK_END_NONE)
+		put_s(o, who[k->ended_by]);
+}
+
 static void parties(const struct flt_field *f, const struct flt_call *k, struct outlet *o)
 {
 	const struct trk_call *c = k->c;
@@ -230,6 +287,20 @@ static void call_value(const struct flt_field *f, const struct flt_call *k, stru
 	case CL_PDD:
 	case CL_RING:
 		times(f, c, o);
+		break;
+	case CL_MOS:
+		put_f(o, k->has_mos, k->mos);
+		break;
+	case CL_JITTER:
+		put_f(o, k->has_jitter, k->jitter_ms);
+		break;
+	case CL_LOST:
+		put_f(o, k->has_lost, k->lost_percent);
+		break;
+	case CL_LEGS:
+	case CL_HANGUP:
+	case CL_REASON:
+		ending(f, k, o);
 		break;
 	default:
 		parties(f, k, o);

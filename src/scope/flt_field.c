@@ -75,6 +75,7 @@ enum {
 #define T_BYTES FLT_BYTES, 0, FLT_DEC
 #define T_TIME  FLT_TIME, 0, FLT_DEC
 #define T_DATE  FLT_DATE, 0, FLT_LOCAL
+#define T_REAL  FLT_REAL, 8, FLT_DEC
 #define T_UTC   FLT_DATE, 0, FLT_UTC
 
 static const struct flt_field fields[] = {

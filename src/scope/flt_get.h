@@ -95,6 +95,9 @@ enum {
 	FR_EPOCH,
 	FR_RELATIVE,
 	FR_DELTA,
+	FR_IFACE,
+	FR_IFACE_NAME,
+	FR_COMMENT,
 	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
 };
 enum { LK_ETH, LK_HEP, LK_VLAN, LK_GRE, LK_ERSPAN, LK_VXLAN, LK_GTP, LK_MPLS, LK_PPPOE, LK_PPP };

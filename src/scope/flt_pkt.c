@@ -37,6 +37,18 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 	case FR_DELTA:
 		put_i(&o, r->at_ns - fr->last_ns);
 		break;
+	case FR_IFACE:
+		if (r->is_ng)
+			put_u(&o, r->iface);
+		break;
+	case FR_IFACE_NAME: /* as Wireshark says where the capture does not */
+		if (r->is_ng)
+			put_s(&o, r->if_name && *r->if_name ? str_c(r->if_name) : STR("unknown"));
+		break;
+	case FR_COMMENT:
+		if (r->comment.n)
+			put_s(&o, r->comment);
+		break;
 	case FR_ZERO:
 		put_u(&o, 0);
 		break;

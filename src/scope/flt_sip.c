@@ -196,10 +196,29 @@ static struct str port_text(const struct sip_uri *u)
 	return str_of(p, n);
 }
 
+/* Up to the next semicolon that is not inside quotes. [RFC3261 25.1] */
+static struct str cut_param(struct str params, struct str *rest)
+{
+	bool is_quoted = false;
+	for (size_t i = 0; i < params.n; i++) {
+		char c = params.p[i];
+		if (c == '\\' && is_quoted)
+			i++;
+		else if (c == '"')
+			is_quoted = !is_quoted;
+		else if (c == ';' && !is_quoted) {
+			*rest = str_skip(params, i + 1);
+			return str_sub(params, 0, i);
+		}
+	}
+	*rest = STR_NONE;
+	return params;
+}
+
 static void put_params(struct str params, struct outlet *o)
 {
 	while (params.n) {
-		struct str one = str_trim(str_cut(params, ';', &params));
+		struct str one = str_trim(cut_param(params, &params));
 		if (one.n)
 			put_s(o, one);
 	}

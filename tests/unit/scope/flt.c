@@ -428,6 +428,8 @@ TEST_NO_OOM(what_became_of_a_call)
 	CALLS("call.kind == \"call\" && call.user == \"1002\"", "1");
 	CALLS("call.host == \"192.0.2.57\" && call.transport == \"UDP\"", "1");
 	CALLS("call.verdict && call.severity && call.messages == 1", "13");
+	CALLS("call.legs == 1 && call.no == 1", "1");
+	CALLS("call.hangup || call.reason || call.mos < 3 || call.jitter > 1 || call.lost > 1", "");
 	CALLS("sip && !call.no", "bd"); /* in the first walk nothing is known */
 }
 

@@ -34,9 +34,9 @@ static enum err put_page(struct buf *b, struct book *book, struct page *page)
 		if (!e)
 			e = sheet_new(book_trk(book), &leg, 1, &cfg, &s);
 		if (!e) {
-			struct page_sound v = {
+			struct page_sound sound = {
 				.no = c->no, .codec = STR("PCMU"), .wav = STR("RIFF")};
-			e = page_add_audio(page, s, &v, 1);
+			e = page_add_audio(page, s, &sound, 1);
 			sheet_free(s);
 		}
 	}
