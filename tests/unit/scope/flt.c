@@ -10,7 +10,7 @@ static const char invite[] =
 	"Via: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKdef;received=192.0.2.9\r\n"
 	"From: \"Alice\" <sip:1001@example.com>;tag=ft\r\nTo: <sip:1002@example.com>\r\n"
 	"Call-ID: abc@192.0.2.21\r\nCSeq: 17 INVITE\r\nMax-Forwards: 70\r\n"
-	"Contact: <sip:1001@192.0.2.21:5062>\r\nUser-Agent: rung/0.1\r\n"
+	"Contact: <sip:1001@192.0.2.21:5062>;received=\"sip:h;lr\";q=1\r\nUser-Agent: rung/0.1\r\n"
 	"Proxy-Authorization: Digest username=\"1001\", realm=\"lab\"\r\n"
 	"Content-Type: application/sdp\r\nContent-Length: 88\r\n\r\n"
 	"v=0\r\no=- 1 1 IN IP4 192.0.2.21\r\ns=-\r\nc=IN IP4 192.0.2.99\r\nt=0 0\r\n"
@@ -161,6 +161,10 @@ TEST_NO_OOM(text)
 	FITS("sip.Via.branch == \"z9hG4bKdef\"", "1");
 	FITS("sip.Via.received", "1");
 	FITS("sip.r-uri.port == \"5070\"", "1");
+	FITS("sip.contact.parameter == \"received=\\\"sip:h;lr\\\"\" && "
+	     "sip.contact.parameter == \"q=1\" && sip.contact.parameter != \"lr\\\"\"",
+	     "1");
+	FITS("!frame.interface_id && !frame.interface_name && !frame.comment", "123");
 	FITS("sip.contact.host == \"192.0.2.21\" && sip.contact.port == \"5062\"", "1");
 	FITS("sip.auth.username == \"\\\"1001\\\"\"", "1");
 	FITS("sip.Status-Line contains \"Busy\"", "3");
