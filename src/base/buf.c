@@ -152,22 +152,6 @@ void buf_drop(struct buf *b, size_t n)
 	b->n -= n;
 }
 
-void buf_mask(struct buf *b, size_t from, bool keep_lines)
-{
-	if (b->err)
-		return;
-	for (size_t i = from; i < b->n; i++) {
-		unsigned char c = (unsigned char)b->p[i],
-			      next = i + 1 < b->n ? (unsigned char)b->p[i + 1] : 0;
-		bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
-		bool is_line = c == '\n' || c == '\t' || (c == '\r' && next == '\n');
-		if (is_c1)
-			b->p[i + 1] = '?';
-		if (is_c1 || ((c < ' ' || c == 0x7f) && !(keep_lines && is_line)))
-			b->p[i] = '?';
-	}
-}
-
 void buf_plain(struct buf *b, struct str s)
 {
 	size_t from = b->n;
@@ -219,6 +203,34 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 		return rows[r].len;
 	}
 	return 0;
+}
+
+/* What moves a terminal or turns the direction of writing (so that a reader takes one text for
+ * another): C0, DEL, C1 [ECMA-48], and the explicit directions [UAX 9]. */
+static bool is_control(const unsigned char *p, size_t n)
+{
+	if (n == 1)
+		return p[0] < ' ' || p[0] == 0x7f;
+	if (n == 2)
+		return p[0] == 0xc2 && p[1] < 0xa0;
+	return n == 3 && p[0] == 0xe2 &&
+	       ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+void buf_mask(struct buf *b, size_t from, bool keep_lines)
+{
+	if (b->err)
+		return;
+	for (size_t i = from, n; i < b->n; i += n) {
+		unsigned char *p = (unsigned char *)b->p + i;
+		bool is_line =
+			*p == '\n' || *p == '\t' || (*p == '\r' && i + 1 < b->n && p[1] == '\n');
+		size_t whole = *p < 0x80 ? 1 : utf8_len(p, b->n - i);
+		n = whole ? whole : 1;
+		if (!whole || (is_control(p, n) && !(keep_lines && is_line)))
+			memset(p, '?', n);
+	}
 }
 
 static void json_escape(struct buf *b, unsigned char c)

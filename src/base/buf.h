@@ -48,8 +48,9 @@ void buf_vfmt(struct buf *b, const char *fmt, va_list ap);
 void buf_drop(struct buf *b, size_t n);   /* removes the first n bytes */
 struct str buf_view(const struct buf *b); /* borrowed until the next change */
 char *buf_cstr(struct buf *b);            /* adds a NUL (not counted); NULL after an error */
-/* Makes what stands from `from` on safe for a terminal: control characters (also those of Unicode's
- * C1) become '?'. keep_lines: but line ends and tabs stay. */
+/* Makes what stands from `from` on safe for a terminal: control characters (also C1 and those that
+ * turn the direction of writing) and what is not UTF-8 become '?'. keep_lines: but line ends and
+ * tabs stay. */
 void buf_mask(struct buf *b, size_t from, bool keep_lines);
 /* Appends s, masked, as part of a line: for whatever came from outside. */
 void buf_plain(struct buf *b, struct str s);
