@@ -76,6 +76,16 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (s->anonymizes && (!s->to.path || !s->file || n || s->to.ring.n))
 		return opt_usage(spec,
 				 "--anonymize goes with -r FILE and -w FILE, and with no view");
+	if ((s->joins.n || s->splits.n) && (!s->file || s->is_leg))
+		return opt_usage(spec,
+				 "--join and --split go with a file (-r), and not with --leg");
+	for (size_t i = 0; i < s->joins.n + s->splits.n; i++) {
+		const char *pair = i < s->joins.n ? s->joins.v[i] : s->splits.v[i - s->joins.n];
+		if (!strchr(pair, ','))
+			return opt_usage(spec, "`%s`: two calls with a comma between them", pair);
+	}
+	if (s->compare && s->format != F_TEXT && s->format != F_JSON)
+		return opt_usage(spec, "--compare is shown as text or as JSON");
 	if (s->with && !s->compare)
 		return opt_usage(spec, "--with goes with --compare");
 	if (s->compare) {

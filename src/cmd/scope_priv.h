@@ -48,7 +48,7 @@ struct scope {
 	const char *file, *keys, *live, *filter, *format_name;
 	struct scope_in in;
 	struct scope_out to;
-	struct opt_list field_names, field_settings;
+	struct opt_list field_names, field_settings, joins, splits;
 	bool views[V__N];
 	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour, anonymizes;
 	uint32_t width;
@@ -83,11 +83,12 @@ struct scope {
 	struct vrd verdict;
 	struct lint *lint; /* --lint: made with the first frame */
 	struct buf out;
-	FILE *sink;      /* where `out` goes: stdout, or what will be out_path */
-	char *temp_path; /* ... until then; NULL: stdout */
-	bool is_screen;  /* screens are shown: nothing goes to stderr */
-	bool is_broken;  /* nobody reads our output any more, or the disk is full */
-	bool is_quiet;   /* the list of messages was not asked for, and something is written */
+	FILE *sink;        /* where `out` goes: stdout, or what will be out_path */
+	char *temp_path;   /* ... until then; NULL: stdout */
+	bool is_screen;    /* screens are shown: nothing goes to stderr */
+	bool is_broken;    /* nobody reads our output any more, or the disk is full */
+	bool is_unsettled; /* screens: --join or --split named what is not there */
+	bool is_quiet;     /* the list of messages was not asked for, and something is written */
 
 	struct scope_writer *writer; /* NULL: nothing is written or sent */
 };
@@ -101,6 +102,9 @@ int scope_make_walk(struct scope *s);                 /* the other */
 /* For what needs messages or frames again: opens the capture as s->book, which then owns cap and
  * trk; nothing is read yet. */
 int scope_open_book(struct scope *s);
+/* A file that was read: settles which calls are legs of one, --join and --split included; -1 to go
+ * on, or the exit code. */
+int scope_settle(struct scope *s);
 /* ... and reads it to its end, marking the calls that the filter chooses. */
 int scope_read_book(struct scope *s);
 /* Whether the filter or the fields ask how calls end. */

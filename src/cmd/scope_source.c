@@ -280,12 +280,54 @@ int scope_open_book(struct scope *s)
 	return open_keys(s);
 }
 
+static struct trk_call *call_named(const struct scope *s, struct str name)
+{
+	uint32_t no = 0;
+	bool is_no = str_u32(name, &no);
+	for (struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+		if (str_eq(c->call_id, name) || (is_no && c->no == no))
+			return c;
+	if (!s->is_screen)
+		fprintf(stderr, "rung scope: no call has the Call-ID or number `" STR_FMT "`\n",
+			STR_ARG(name));
+	return NULL;
+}
+
+static bool by_hand(struct scope *s, const char *pair, bool is_join)
+{
+	struct str second, first = str_cut(str_c(pair), ',', &second);
+	struct trk_call *a = call_named(s, first), *b = a ? call_named(s, second) : NULL;
+	if (!b)
+		return false;
+	bool ok = is_join ? trk_join_add(s->trk, a, b) == OK : trk_join_break(s->trk, a, b);
+	if (!ok && !s->is_screen)
+		fprintf(stderr,
+			is_join ? "rung scope: --join %s: they cannot be joined (one and the same, "
+				  "or too many legs)\n"
+				: "rung scope: --split %s: no join leads from one to the other\n",
+			pair);
+	return ok;
+}
+
+int scope_settle(struct scope *s)
+{
+	bool ok = true;
+	trk_join_settle(s->trk);
+	for (size_t i = 0; i < s->splits.n && ok; i++)
+		ok = by_hand(s, s->splits.v[i], false);
+	for (size_t i = 0; i < s->joins.n && ok; i++)
+		ok = by_hand(s, s->joins.v[i], true);
+	return ok ? -1 : EXIT_FAILED;
+}
+
 int scope_read_book(struct scope *s)
 {
 	scope_catch_signals();
 	while (!scope_was_signalled() && book_read(s->book, 10'000))
 		continue;
-	trk_join_settle(s->trk);
+	int unsettled = scope_settle(s);
+	if (unsettled >= 0)
+		return unsettled;
 	if (scope_is_of_whole_calls(s)) {
 		s->calls = flt_calls_new(s->trk);
 		if (!s->calls || book_frames(s->book, true, mark_whole_calls, s)) {

@@ -40,8 +40,8 @@ static bool more(void *arg)
 {
 	struct scope *s = arg;
 	bool goes_on = book_read(s->book, FRAMES_AT_ONCE);
-	if (!goes_on)
-		trk_join_settle(s->trk);
+	if (!goes_on && scope_settle(s) >= 0)
+		s->is_unsettled = true; /* told when the screens are left */
 	return goes_on;
 }
 
@@ -186,5 +186,7 @@ int scope_run_tui(struct scope *s)
 				: err_text(e));
 		return EXIT_FAILED;
 	}
+	if (s->is_unsettled)
+		return scope_settle(s);
 	return scope_report(s, EXIT_DONE);
 }

@@ -420,7 +420,6 @@ static void show_legs(struct scope *s, const struct trk_call *first)
 
 static void show_calls(struct scope *s)
 {
-	trk_join_settle(s->trk);
 	if (views[s->view].head)
 		views[s->view].head(s);
 	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no)
@@ -430,8 +429,12 @@ static void show_calls(struct scope *s)
 
 int scope_at_end(struct scope *s)
 {
-	if (views[s->view].on_call && !s->is_live)
+	if (views[s->view].on_call && !s->is_live) {
+		int code = scope_settle(s);
+		if (code >= 0)
+			return code;
 		show_calls(s);
+	}
 	if (views[s->view].sum_up)
 		views[s->view].sum_up(s);
 	if (s->who && !s->n_shown && !s->is_quiet) {

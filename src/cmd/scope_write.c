@@ -8,6 +8,10 @@
  * needed are held for a while, and stand before the frame that needs them with their own times.
  *
  * Without a filter every frame is written as it comes.
+ *
+ * TLS can be read by those who have its secrets, so they go into the file (pcapng): those of the
+ * connections of which something is written, and no others. A message that came over TLS brings all
+ * packets of its connection with it, because none of them can be opened without those before.
  */
 #include "cmd/scope_priv.h"
 #include "scope/cap_dep.h"
@@ -24,14 +28,24 @@ struct scope_writer {
 	struct cap_hep_out *hep;
 	struct cap_dep *dep;
 	bool is_two_pass, has_failed;
-	uint8_t *marks;               /* two passes: bit n: frame n is written */
-	size_t n_marks;               /* bytes */
+	struct bits {
+		uint8_t *v;
+		size_t n; /* bytes */
+	} marks,          /* two passes: bit n: frame n is written */
+		conns,    /* ... TLS connection n is written, all of it */
+		asked;    /* ... something of connection n is: its secrets are */
+	uint64_t *told;   /* of connection n: the random (its beginning) told last, 0 none */
+	size_t n_told;
+	bool has_told;
+	struct buf secrets;           /* two passes */
 	struct remark {               /* what the verdict says of a frame */
 		uint32_t frame_no, n; /* n: of text */
 		size_t at;
 	} * remarks; /* by frame */
 	size_t n_remarks, remarks_cap;
 	struct buf remark_text;
+	size_t at_remark; /* the first that is not behind the copy */
+	struct buf text;  /* scratch: the remarks on a frame */
 };
 
 static void fail(struct scope *s, const char *what, struct buf *why)
@@ -123,24 +137,82 @@ bool scope_write_needs_trk(const struct scope *s)
 
 /* --- frames ---------------------------------------------------------------------------------- */
 
-static void mark(struct scope *s, uint32_t no)
+static bool has(const struct bits *b, uint32_t no)
 {
-	struct scope_writer *w = s->writer;
+	return no / 8 < b->n && b->v[no / 8] & 1 << no % 8;
+}
+
+static void mark(struct scope *s, struct bits *b, uint32_t no)
+{
 	size_t at = no / 8;
-	if (at >= w->n_marks) {
-		size_t n = (at | 4'095) + 1 + w->n_marks / 2;
-		uint8_t *p = realloc(w->marks, n);
+	if (at >= b->n) {
+		size_t n = (at | 4'095) + 1 + b->n / 2;
+		uint8_t *p = realloc(b->v, n);
 		if (!p) {
 			fprintf(stderr, "rung scope: no memory for the frames that are written\n");
-			w->has_failed = true;
+			s->writer->has_failed = true;
 			cap_stop(s->cap);
 			return;
 		}
-		memset(p + w->n_marks, 0, n - w->n_marks);
-		w->marks = p;
-		w->n_marks = n;
+		memset(p + b->n, 0, n - b->n);
+		b->v = p;
+		b->n = n;
 	}
-	w->marks[at] |= (uint8_t)(1 << no % 8);
+	b->v[at] |= (uint8_t)(1 << no % 8);
+}
+
+/* Whether the secrets of that connection and random were told before; a connection that negotiates
+ * anew has another random. [RFC5246 7.4.1.1] */
+static bool is_told(struct scope_writer *w, const struct cap_frame *fr)
+{
+	uint64_t random;
+	memcpy(&random, fr->tls_random, sizeof random);
+	if (fr->conn_no >= w->n_told) {
+		size_t n = fr->conn_no + 64 + w->n_told / 2;
+		uint64_t *p = realloc(w->told, n * sizeof *p);
+		if (!p)
+			return true;
+		memset(p + w->n_told, 0, (n - w->n_told) * sizeof *p);
+		w->told = p;
+		w->n_told = n;
+	}
+	return w->told[fr->conn_no] == random;
+}
+
+/* The secrets of the frame's connection, as soon as they are known. */
+static void put_secrets(struct scope *s, const struct cap_frame *fr)
+{
+	struct scope_writer *w = s->writer;
+	struct buf text, why;
+	if (!fr->tls_random || is_told(w, fr))
+		return;
+	buf_init(&text);
+	buf_init(&why);
+	cap_walk_put_secrets(s->walk, fr->tls_random, &text);
+	if (text.n)
+		memcpy(&w->told[fr->conn_no], fr->tls_random, sizeof *w->told);
+	w->has_told = w->has_told || text.n;
+	if (w->is_two_pass)
+		buf_str(&w->secrets, buf_view(&text));
+	else if (text.n && !w->has_failed &&
+		 cap_ring_secrets(w->ring, CAP_SECRETS_TLS, buf_view(&text), &why))
+		fail(s, s->to.path, &why);
+	buf_fini(&text);
+	buf_fini(&why);
+}
+
+static void take_secrets(struct scope *s, const struct cap_frame *fr)
+{
+	struct scope_writer *w = s->writer;
+	if (!fr->tls_random)
+		return;
+	if (!w->is_two_pass) {
+		put_secrets(s, fr);
+		return;
+	}
+	mark(s, &w->asked, fr->conn_no);
+	if (fr->n_msgs)
+		mark(s, &w->conns, fr->conn_no);
 }
 
 static void write_rec(struct scope *s, const struct cap_rec *r, struct str comment)
@@ -156,7 +228,7 @@ static void write_rec(struct scope *s, const struct cap_rec *r, struct str comme
 static void take(struct scope *s, const struct cap_rec *r)
 {
 	if (s->writer->is_two_pass)
-		mark(s, r->no);
+		mark(s, &s->writer->marks, r->no);
 	else if (r->p)
 		write_rec(s, r, STR_NONE);
 }
@@ -186,8 +258,10 @@ void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits)
 		cap_dep_frame(w->dep, fr, fits, take_earlier, s);
 	if (!fits)
 		return;
-	if (w->ring)
+	if (w->ring) {
+		take_secrets(s, fr);
 		take(s, &fr->rec);
+	}
 	if (w->hep && fr->n_msgs && !w->has_failed) {
 		struct buf why;
 		buf_init(&why);
@@ -278,24 +352,72 @@ static struct str remarks_on(struct scope_writer *w, const struct cap_rec *r, si
 	return mem->err ? STR_NONE : buf_view(mem);
 }
 
+static void copy_frames(struct scope *s, struct cap *again)
+{
+	struct scope_writer *w = s->writer;
+	struct cap_rec r = {0};
+	while (!w->has_failed && r.no / 8 < w->marks.n && cap_next(again, &r))
+		if (has(&w->marks, r.no))
+			write_rec(s, &r, remarks_on(w, &r, &w->at_remark, &w->text));
+}
+
+static void gather_secrets(struct scope *s, const struct cap_frame *fr)
+{
+	if (has(&s->writer->asked, fr->conn_no))
+		put_secrets(s, fr);
+}
+
+static void copy_frame(struct scope *s, const struct cap_frame *fr)
+{
+	struct scope_writer *w = s->writer;
+	if (has(&w->marks, fr->rec.no) || has(&w->conns, fr->conn_no)) {
+		write_rec(s, &fr->rec, remarks_on(w, &fr->rec, &w->at_remark, &w->text));
+	}
+}
+
+/* Whose a segment is, only a walk can tell: one more for each of the two. */
+static void walk_again(struct scope *s, void (*fn)(struct scope *s, const struct cap_frame *fr))
+{
+	struct scope_writer *w = s->writer;
+	const struct cap_frame *fr;
+	struct cap_walk *walk = NULL;
+	struct cap *again = NULL;
+	struct buf why;
+	buf_init(&why);
+	if (cap_again(s->cap, &again, &why) || cap_walk_new(again, NULL, &walk)) {
+		buf_clear(&why);
+		buf_fmt(&why, "the capture cannot be read again");
+		fail(s, s->to.path, &why);
+	} else {
+		cap_walk_share_keys(walk, s->walk);
+		while (!w->has_failed && (fr = cap_walk_next(walk)) && !fr->is_late)
+			fn(s, fr);
+	}
+	buf_fini(&why);
+	cap_walk_free(walk);
+	cap_close(again);
+}
+
 static void copy_marked(struct scope *s, struct buf *why)
 {
 	struct scope_writer *w = s->writer;
 	struct cap *again;
-	struct cap_rec r = {0};
-	struct buf text;
-	size_t at = 0;
-	if (cap_again(s->cap, &again, why)) {
-		fail(s, "the capture cannot be read again", why);
+	judge_call(s);
+	if (w->asked.n)
+		walk_again(s, gather_secrets);
+	if (!w->has_failed && w->secrets.n &&
+	    cap_ring_secrets(w->ring, CAP_SECRETS_TLS, buf_view(&w->secrets), why)) {
+		fail(s, s->to.path, why);
 		return;
 	}
-	judge_call(s);
-	buf_init(&text);
-	while (!w->has_failed && r.no / 8 < w->n_marks && cap_next(again, &r))
-		if (r.no / 8 < w->n_marks && w->marks[r.no / 8] & 1 << r.no % 8)
-			write_rec(s, &r, remarks_on(w, &r, &at, &text));
-	buf_fini(&text);
-	cap_close(again);
+	if (w->conns.n) {
+		walk_again(s, copy_frame);
+	} else if (cap_again(s->cap, &again, why)) {
+		fail(s, "the capture cannot be read again", why);
+	} else {
+		copy_frames(s, again);
+		cap_close(again);
+	}
 }
 
 int scope_write_end(struct scope *s)
@@ -318,6 +440,11 @@ int scope_write_end(struct scope *s)
 		else
 			fprintf(stderr, "rung scope: %llu of %llu frames written to %s\n",
 				(unsigned long long)n, (unsigned long long)s->n_frames, s->to.path);
+		if (w->has_told && cap_format_of(str_c(s->to.path)) == CAP_FORMAT_PCAP)
+			fprintf(stderr,
+				"rung scope: %s: pcap has no place for the TLS secrets that are "
+				"needed to read it: write a .pcapng\n",
+				s->to.path);
 		w->ring = NULL;
 		w->has_failed = w->has_failed || (s->who && !n);
 	}
@@ -344,7 +471,12 @@ void scope_write_free(struct scope *s)
 	buf_fini(&why);
 	cap_hep_close(w->hep);
 	cap_dep_free(w->dep);
-	free(w->marks);
+	free(w->marks.v);
+	free(w->conns.v);
+	free(w->asked.v);
+	free(w->told);
+	buf_fini(&w->text);
+	buf_fini(&w->secrets);
 	free(w->remarks);
 	buf_fini(&w->remark_text);
 	free(w);

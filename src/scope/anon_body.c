@@ -32,6 +32,15 @@ static bool is_private(struct str name)
 	return false;
 }
 
+/* Whether each word of the name is one of the protocol: of others nobody knows what they tell. */
+static bool is_known_name(const struct anon *a, struct str name)
+{
+	while (name.n)
+		if (!anon_is_known(a, str_cut(name, '-', &name)))
+			return false;
+	return true;
+}
+
 static void put_attribute(struct anon *a, struct buf *out, struct str line)
 {
 	struct str name = str_skip(line, 2), value;
@@ -53,7 +62,10 @@ static void put_attribute(struct anon *a, struct buf *out, struct str line)
 		anon_text(a, out, str_skip(value, key + 7), ANON_MASK);
 		return;
 	}
-	anon_text(a, out, value, is_private(name) ? ANON_MASK : ANON_WORDS);
+	if (is_private(name) || !is_known_name(a, name))
+		anon_text(a, out, value, ANON_MASK);
+	else /* candidates have priorities, which are long */
+		anon_text(a, out, value, str_ieq(name, STR("candidate")) ? ANON_WORDS : ANON_SHORT);
 }
 
 static void put_sdp_line(struct anon *a, struct buf *out, struct str line)
@@ -65,10 +77,10 @@ static void put_sdp_line(struct anon *a, struct buf *out, struct str line)
 	}
 	buf_str(out, str_sub(line, 0, 2));
 	struct str value = str_skip(line, 2);
-	if (type == 'o') { /* the name; what identifies the session is a number */
-		size_t blank = str_chr(value, ' ');
-		anon_text(a, out, str_sub(value, 0, blank), ANON_MASK);
-		value = blank == SIZE_MAX ? STR_NONE : str_skip(value, blank);
+	for (int i = 0; type == 'o' && i < 2; i++) { /* name and session; its version stays */
+		struct str rest, one = str_cut(value, ' ', &rest);
+		anon_text(a, out, str_sub(value, 0, one.n + (one.n < value.n)), ANON_MASK);
+		value = rest;
 	}
 	if (type == 'a')
 		put_attribute(a, out, line);

@@ -169,6 +169,8 @@ static void end(struct anon *a, const struct packet *k, const struct cap_frame *
 	}
 	struct cap_rec r = fr->rec;
 	r.link = CAP_LINK_ETHERNET;
+	r.if_name = NULL; /* what people called it, and what they wrote to the packet */
+	r.comment = STR_NONE;
 	r.p = (const uint8_t *)a->frame.p;
 	r.n = (uint32_t)a->frame.n;
 	r.n_wire = r.n + k->missing;

@@ -21,6 +21,7 @@ struct anon {
 enum anon_mode {
 	ANON_MASK,  /* every word is replaced, addresses too */
 	ANON_KNOWN, /* words of the vocabulary stay */
+	ANON_SHORT, /* ... and numbers that are too short to be somebody's */
 	ANON_WORDS, /* ... and numbers */
 };
 /* Appends text: addresses and words replaced, what stands between kept. Bytes beyond ASCII become

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define MAX_SHORT 6 /* digits: clock rates, bit rates */
+
 static bool is_word_byte(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -81,7 +83,9 @@ static size_t put_word(struct anon *a, struct buf *out, struct str s, enum anon_
 		return n;
 	}
 	struct str w = str_sub(s, 0, n), magic = STR("z9hG4bK");
-	if ((mode == ANON_WORDS && is_number(w)) || (mode != ANON_MASK && anon_is_known(a, w))) {
+	bool is_kept =
+		is_number(w) && (mode == ANON_WORDS || (mode == ANON_SHORT && w.n <= MAX_SHORT));
+	if (is_kept || (mode != ANON_MASK && anon_is_known(a, w))) {
 		buf_str(out, w);
 	} else if (str_starts(w, magic)) { /* what a branch is known by [RFC3261 8.1.1.7] */
 		buf_str(out, magic);

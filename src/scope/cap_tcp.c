@@ -79,6 +79,7 @@ struct conn {
 	struct link lru;
 	struct dir d[2];
 	struct cap_tls *tls; /* once a direction spoke it */
+	uint32_t no;
 };
 
 struct cap_tcp {
@@ -88,6 +89,9 @@ struct cap_tcp {
 	void *arg;
 	struct cap_tls_world tls;
 	bool saw_ws;
+	uint32_t n_conns;            /* ever */
+	uint32_t last_no;            /* connection of the last segment */
+	const struct cap_tls *last;  /* ... and its TLS, NULL none */
 	struct cap_tls_log *own_log; /* NULL: tls.log is somebody else's */
 };
 
@@ -206,6 +210,7 @@ static struct conn *conn_get(struct cap_tcp *t, const struct cap_pkt *k, int *wa
 		cap_ws_init(&c->d[i].ws);
 		dir_reset(&c->d[i]);
 	}
+	c->no = ++t->n_conns;
 	c->d[0].from = k->src;
 	c->d[1].from = k->dst;
 	*way = 0;
@@ -588,9 +593,12 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 	int way = 0;
 	t->tls.seen = (struct cap_tls_seen){0};
 	t->saw_ws = false;
+	t->last = NULL;
+	t->last_no = 0;
 	struct conn *c = conn_get(t, k, &way);
 	if (!c)
 		return;
+	t->last_no = c->no;
 	if (k->tcp_flags & CAP_TCP_RST) {
 		conn_free(t, c);
 		return;
@@ -601,6 +609,8 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 		if (!d->has_seq || d->next - (k->tcp_seq + 1) > MAX_UNIT) {
 			if (d->has_seq)
 				begin_anew(c, d);
+			if (d->has_seq && !(k->tcp_flags & CAP_TCP_ACK))
+				t->last_no = c->no = ++t->n_conns;
 			d->has_seq = true;
 			d->next = k->tcp_seq + 1;
 		}
@@ -612,6 +622,17 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 		on_data(&(struct reader){t, c, d, &c->d[!way].from, seg, seg->frame_no}, k);
 	give_up_gap(t, c, 0, seg);
 	give_up_gap(t, c, 1, seg);
+	t->last = c->tls;
+}
+
+uint32_t cap_tcp_no(const struct cap_tcp *t)
+{
+	return t->last_no;
+}
+
+const uint8_t *cap_tcp_random(const struct cap_tcp *t)
+{
+	return t->last ? cap_tls_random(t->last) : NULL;
 }
 
 bool cap_tcp_flush(struct cap_tcp *t)

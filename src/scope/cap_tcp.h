@@ -36,5 +36,9 @@ bool cap_tcp_flush(struct cap_tcp *t);
 struct cap_tls_world *cap_tcp_tls(struct cap_tcp *t);
 /* Another log in its place, which must outlive t. Before the first segment. */
 void cap_tcp_share_log(struct cap_tcp *t, struct cap_tls_log *log);
+/* The connection of the last segment: a number, the same in every walk over the same frames, 0 when
+ * it is none that is known; and the random of its TLS client, or NULL. */
+uint32_t cap_tcp_no(const struct cap_tcp *t);
+const uint8_t *cap_tcp_random(const struct cap_tcp *t);
 /* Whether the last segment completed a WebSocket frame. */
 bool cap_tcp_saw_ws(const struct cap_tcp *t);

@@ -70,6 +70,11 @@ void cap_tls_free(struct cap_tls *t)
 	free(t);
 }
 
+const uint8_t *cap_tls_random(const struct cap_tls *t)
+{
+	return t->has_client ? t->randoms[0] : NULL;
+}
+
 struct cursor {
 	const uint8_t *p;
 	size_t n;

@@ -99,6 +99,29 @@ struct str cap_tls_log_find(const struct cap_tls_log *l, enum cap_tls_label labe
 	return STR_NONE;
 }
 
+static void put_hex(struct buf *b, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_fmt(b, "%02x", p[i]);
+}
+
+void cap_tls_log_put(const struct cap_tls_log *l, const uint8_t random[CAP_TLS_RANDOM],
+		     struct buf *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+		struct str s = cap_tls_log_find(l, (enum cap_tls_label)labels[i].label,
+						labels[i].is_server, random);
+		if (!s.n)
+			continue;
+		buf_str(b, labels[i].name);
+		buf_chr(b, ' ');
+		put_hex(b, random, CAP_TLS_RANDOM);
+		buf_chr(b, ' ');
+		put_hex(b, (const uint8_t *)s.p, s.n);
+		buf_chr(b, '\n');
+	}
+}
+
 static int nibble(char c)
 {
 	return c >= '0' && c <= '9'   ? c - '0'

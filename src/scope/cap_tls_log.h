@@ -2,8 +2,7 @@
 /* TLS secrets by the client's random, as browsers, phones and libraries write them into the file
  * that SSLKEYLOGFILE names (draft-ietf-tls-keylogfile). */
 
-#include "base/err.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 struct cap_tls_log;
 
@@ -30,3 +29,6 @@ uint32_t cap_tls_log_version(const struct cap_tls_log *l);
  * two. Borrowed from the log, for its life. */
 struct str cap_tls_log_find(const struct cap_tls_log *l, enum cap_tls_label label, bool is_server,
 			    const uint8_t random[CAP_TLS_RANDOM]);
+/* Appends the lines of a key log that name the random; nothing where there are none. */
+void cap_tls_log_put(const struct cap_tls_log *l, const uint8_t random[CAP_TLS_RANDOM],
+		     struct buf *b);

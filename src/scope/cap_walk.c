@@ -334,6 +334,11 @@ void cap_walk_share_keys(struct cap_walk *w, struct cap_walk *with)
 	cap_tcp_share_log(w->tcp, cap_tcp_tls(with->tcp)->log);
 }
 
+void cap_walk_put_secrets(const struct cap_walk *w, const uint8_t *random, struct buf *b)
+{
+	cap_tls_log_put(cap_tcp_tls(w->tcp)->log, random, b);
+}
+
 const struct cap_tls_counts *cap_walk_tls(const struct cap_walk *w)
 {
 	return &cap_tcp_tls(w->tcp)->counts;
@@ -354,6 +359,8 @@ static void on_segment(struct cap_walk *w)
 	const struct cap_tls_seen *seen = &cap_tcp_tls(w->tcp)->seen;
 	f->tls = seen->is_there ? seen : NULL;
 	f->is_ws = cap_tcp_saw_ws(w->tcp);
+	f->conn_no = cap_tcp_no(w->tcp);
+	f->tls_random = cap_tcp_random(w->tcp);
 }
 
 void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct addr *to,
@@ -412,6 +419,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->tls = NULL;
 	f->stream = NULL;
 	f->is_ws = f->is_whole = false;
+	f->conn_no = 0;
+	f->tls_random = NULL;
 	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
 		return late_frame(w);

@@ -29,6 +29,8 @@ struct cap_frame {
 	struct rtp_hdr rtp;  /* media RTP_RTP */
 	struct trk_stream *stream;      /* media RTP_RTP, RTP_T38: whose packet it is, or NULL */
 	const struct cap_tls_seen *tls; /* NULL: the segment completed no TLS record */
+	uint32_t conn_no;               /* TCP: see cap_tcp_no */
+	const uint8_t *tls_random;      /* TLS: the client's random where it is known, or NULL */
 	bool is_ws;                     /* it completed a WebSocket frame */
 	bool is_whole;                  /* pkt is a datagram that was put together from fragments */
 	bool is_late;     /* no frame of its own: messages found behind a gap at the end */
@@ -59,6 +61,9 @@ void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct a
 enum err cap_walk_keys(struct cap_walk *w, const char *path);
 /* The secrets that another walk found, of the same or another capture; it must outlive this one. */
 void cap_walk_share_keys(struct cap_walk *w, struct cap_walk *with);
+/* Appends the secrets that are known of a connection (cap_frame.tls_random), as lines of a key log.
+ */
+void cap_walk_put_secrets(const struct cap_walk *w, const uint8_t *random, struct buf *b);
 /* How many TLS connections there were, and how many could not be read. */
 const struct cap_tls_counts *cap_walk_tls(const struct cap_walk *w);
 /* Link types that were met and not understood: the first one and the number of frames. */

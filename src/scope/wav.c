@@ -185,7 +185,7 @@ static bool kernel_make(struct kernel *k, uint32_t from, uint32_t to)
 	unsigned reach = (unsigned)(TAPS / cut);
 	if ((uint64_t)reach * (to / step) > MAX_KERNEL)
 		return false;
-	float *v = malloc(sizeof(*v) * 2 * reach * (to / step));
+	float *v = calloc((size_t)2 * reach * (to / step), sizeof(*v));
 	if (!v)
 		return false;
 	free(k->v);

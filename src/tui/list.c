@@ -426,6 +426,44 @@ static void compare(struct tui *u, const struct list *l)
 	buf_fini(&texts[1]);
 }
 
+/* The marked calls become legs of one. */
+static void join_marked(struct tui *u, struct list *l)
+{
+	struct trk_call *first = NULL;
+	unsigned n = 0;
+	for (size_t i = 0; i < l->sc.n; i++) {
+		if (!l->rows[i]->is_marked)
+			continue;
+		if (!first)
+			first = l->rows[i];
+		else if (trk_join_add(u->trk, first, l->rows[i]) == OK)
+			n++;
+	}
+	if (n)
+		tui_say(u, "%u calls are one now, by hand (x shows it)", n + 1);
+	else
+		tui_complain(u, "mark the calls that are one with Space first");
+}
+
+/* No join is left from the marked calls, or the current one, to any other. */
+static void split_marked(struct tui *u, struct list *l)
+{
+	unsigned n = 0, n_marked = 0;
+	for (size_t i = 0; i < l->sc.n; i++)
+		n_marked += l->rows[i]->is_marked;
+	for (size_t i = 0; i < l->sc.n; i++) {
+		struct trk_call *c = l->rows[i];
+		const struct trk_join *j;
+		while ((n_marked ? c->is_marked : i == l->sc.at) && (j = trk_join_next(c, NULL)) &&
+		       trk_join_break(u->trk, j->a, j->b))
+			n++;
+	}
+	if (n)
+		tui_say(u, "%u %s broken", n, n == 1 ? "join" : "joins");
+	else
+		tui_complain(u, "these calls are joined with no other");
+}
+
 static void show_flow(struct tui *u, const struct list *l)
 {
 	const struct trk_call *calls[TUI_MAX_CHOSEN];
@@ -510,6 +548,12 @@ static bool on_key(struct tui *u, struct screen *s, int key)
 		l->shows_all = !l->shows_all;
 		make_anew(u, l);
 		return true;
+	case 'J':
+		join_marked(u, l);
+		return true;
+	case 'S':
+		split_marked(u, l);
+		return true;
 	case 'i':
 		show_stats(u);
 		return true;
@@ -552,6 +596,8 @@ static const struct screen_ops ops = {
 		"  m        RTP streams\n"
 		"  i        statistics of the capture\n"
 		"  d        compare two marked calls\n"
+		"  J        the marked calls are legs of one call: join them\n"
+		"  S        they, or this one, are not: break their joins\n"
 		"  t        show registrations and all else, too\n"
 		"  s F2     save to a file; its name tells the format\n"
 		"  p        live: the list pauses, or goes on; nothing is lost meanwhile\n"

@@ -126,6 +126,25 @@ legs() { # a B2BUA's two calls are one
 	keys q
 	sees "exit=0"
 }
+by_hand() { # legs joined and broken, on keys and by flags
+	local capture=$captures/made-b2bua.pcap
+	open_scope 80 24 -r "$capture"
+	sees "6 calls" || return 1
+	keys Home S
+	sees "1 join broken" || return 1
+	keys x
+	sees "100 Trying" && sees_not "192.0.2.43" || return 1
+	keys q Home Space Space J
+	sees "2 calls are one now, by hand" || return 1
+	keys u Home x
+	sees "192.0.2.43" || return 1
+	keys q q
+	sees "exit=0" || return 1
+	"$RUNG" scope -r "$capture" --split 1,2 --ladder 1 >"$work/split.txt" && ! grep -q "192.0.2.43" "$work/split.txt" || return 1
+	"$RUNG" scope -r "$capture" --split 1,2 --join in-1@a,3 --ladder 1 | grep -q "joined to 1: by hand" || return 1
+	"$RUNG" scope -r "$capture" --join 1,99 --ladder 1 2>&1 | grep -q 'no call has the Call-ID or number `99`' || return 1
+	! "$RUNG" scope -r "$capture" --split 1,3 --calls >"$work/none.txt" 2>&1 && grep -q "no join leads" "$work/none.txt"
+}
 whole_call() { # the same for files
 	local capture=$captures/made-b2bua.pcap one='sip.Call-ID == "in-1@a" || sip.Call-ID == "out-1@p"' form
 	for form in svg mmd html json; do
@@ -205,6 +224,23 @@ mouse() {
 	sees "1001 → 1003" && sees "INVITE sip:1003" || return 1
 	types "$(printf '\033[Ma%%%%')" # the wheel, downwards: three rows on
 	sees "Proxy-Authorization" && has_not "2 calls" # the same INVITE, with credentials
+}
+compare_json() { # one object, on the standard output and in a file
+	"$RUNG" scope -r "$captures/call-transfer-blind.pcap" --compare 4 5 --json >"$work/diff.json" || return 1
+	"$RUNG" scope -r "$captures/call-transfer-blind.pcap" --compare 4 5 -o "$work/file.json" && cmp "$work/diff.json" "$work/file.json" || return 1
+	"$RUNG" scope -r "$captures/call-transfer-blind.pcap" --compare 4 5 >"$work/diff.txt" || return 1
+	! "$RUNG" scope -r "$captures/call-transfer-blind.pcap" --compare 4 5 -o "$work/x.svg" 2>/dev/null || return 1
+	python3 - "$work/diff.json" "$work/diff.txt" <<-'PY'
+		import json, sys
+		d, text = json.load(open(sys.argv[1])), open(sys.argv[2]).read()
+		at = d["first_divergence"]
+		both = [m for m in d["messages"] if m["a"] and m["b"]]
+		assert (d["a"]["call"], d["b"]["call"]) == (4, 5) and d["a"]["verdict"]["findings"]
+		assert all(m["a"] and m["b"] for m in d["messages"][:at]) and not (d["messages"][at]["a"] and d["messages"][at]["b"])
+		assert sum(len(m["headers"]) for m in both) == text.count("\n    ~ ") + text.count("\n    - ") + text.count("\n    + ")
+		assert all("a" in h or "b" in h for m in both for h in m["headers"])
+		assert len(d["messages"]) == len(text.split("\nMessages\n")[1].split("\n\n")[0].splitlines()) - 1
+	PY
 }
 writes_and_compares() { # these are no screens, on a terminal either
 	open_scope 80 24 -r "$captures/made-b2bua.pcap" -w "$work/copy.pcapng"
@@ -336,6 +372,8 @@ check "saved, or told why not" save
 check "resized to wide and to tiny" resized
 check "the terminal is given back" leaves
 check "the legs of one call on a key, and in one drawing" legs
+check "legs joined and broken by hand" by_hand
+check "a comparison as JSON" compare_json
 check "the legs of one call in files, or each for itself" whole_call
 check "plain characters" plain
 check "plain characters where the locale has no others" plain_by_locale
