@@ -52,14 +52,16 @@ int scope_compare(struct scope *s)
 		return code;
 	struct diff_call x = {s->book, scope_the_call(s, s->trk), s->with ? s->file : NULL}, y;
 	code = x.call ? find_second(s, &with, &x, &y) : EXIT_FAILED;
-	if (code < 0) {
+	bool is_open = code < 0 && (code = scope_out_open(s)) < 0;
+	if (is_open) {
 		bool is_one = !s->with && trk_join_first(x.call) == trk_join_first(y.call);
-		struct diff_opts o = {.is_ascii = s->is_ascii, .is_legs = is_one};
+		struct diff_opts o = {
+			.is_ascii = s->is_ascii, .is_legs = is_one, .is_json = s->format == F_JSON};
 		enum err e = trk_diff(&s->out, &x, &y, &o);
 		if (e)
 			fprintf(stderr, "rung scope: %s\n", err_text(e));
 		scope_flush(s);
-		code = e ? EXIT_FAILED : EXIT_DONE;
+		code = scope_out_close(s, e ? EXIT_FAILED : EXIT_DONE);
 	}
 	book_free(with.book);
 	return code;

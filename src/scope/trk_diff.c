@@ -25,7 +25,7 @@ struct step {
 
 struct side {
 	const struct diff_call *of;
-	const struct trk *t;
+	struct trk *t;
 	struct step v[DIFF_MAX];
 	unsigned n;
 	bool is_cut;
@@ -309,6 +309,100 @@ static enum err put_details(struct buf *b, const struct diff *d)
 	return e;
 }
 
+/* --- as JSON ---------------------------------------------------------------------------------- */
+
+static enum err json_call(struct buf *b, const struct side *s)
+{
+	struct vrd v;
+	vrd_init(&v);
+	enum err e = vrd_judge(&v, s->t, s->of->call);
+	buf_fmt(b, "{\"call\":%u,\"file\":", s->of->call->no);
+	if (s->of->file)
+		buf_json(b, str_c(s->of->file));
+	else
+		buf_str(b, STR("null"));
+	buf_str(b, STR(",\"verdict\":"));
+	if (!e)
+		vrd_put_json(b, s->t, s->of->call, &v);
+	else
+		buf_str(b, STR("null"));
+	buf_fmt(b, ",\"is_cut\":%s}", s->is_cut ? "true" : "false");
+	vrd_fini(&v);
+	return e;
+}
+
+static void json_step(struct buf *b, char letter, const struct side *s, unsigned i)
+{
+	if (i == UINT16_MAX) {
+		buf_fmt(b, ",\"%c\":null", letter);
+		return;
+	}
+	const struct trk_ev *e = ev_of(s, i);
+	uint64_t first = s->of->call->first_us;
+	buf_fmt(b, ",\"%c\":{\"frame\":%u,\"after\":%.6f,\"from\":\"", letter, e->frame_no,
+		(double)(e->at_us > first ? e->at_us - first : 0) / 1e6);
+	addr_put(b, &s->of->call->peers[e->from].addr);
+	buf_str(b, STR("\"}"));
+}
+
+static enum err json_pair(struct buf *b, const struct diff *d, const struct pair *p)
+{
+	struct sip_msg *x = NULL, *y = NULL;
+	struct buf text;
+	bool is_both = p->x != UINT16_MAX && p->y != UINT16_MAX;
+	enum err e = OK;
+	buf_init(&text);
+	trk_ev_put(&text, p->x != UINT16_MAX ? ev_of(&d->x, p->x) : ev_of(&d->y, p->y));
+	buf_str(b, STR("{\"message\":"));
+	buf_json(b, buf_view(&text));
+	json_step(b, 'a', &d->x, p->x);
+	json_step(b, 'b', &d->y, p->y);
+	buf_clear(&text);
+	if (is_both)
+		e = load(&d->x, p->x, &x);
+	if (is_both && !e)
+		e = load(&d->y, p->y, &y);
+	if (x && y) {
+		diff_headers_json(&text, x, y, p == d->pairs);
+		buf_fmt(b, ",\"headers\":[" STR_FMT "]", STR_ARG(buf_view(&text)));
+		e = diff_sdp(b, STR_NONE, x, y);
+	}
+	buf_chr(b, '}');
+	if (text.err)
+		b->err = text.err;
+	buf_fini(&text);
+	sip_msg_free(x);
+	sip_msg_free(y);
+	return e == ERR_NOTFOUND ? OK : e;
+}
+
+/* {a, b: the calls with their verdicts, first_divergence: number of the first of `messages` that is
+ * not in both, or null, messages: [{message, a, b: {frame, after, from} or null, headers: [{header,
+ * a?, b?}], sdp?: {a: [...], b: [...]}}]} */
+static enum err put_json(struct buf *b, const struct diff *d)
+{
+	unsigned i = 0;
+	buf_str(b, STR("{\"a\":"));
+	enum err e = json_call(b, &d->x);
+	buf_str(b, STR(",\"b\":"));
+	if (!e)
+		e = json_call(b, &d->y);
+	while (i < d->n_pairs && d->pairs[i].x != UINT16_MAX && d->pairs[i].y != UINT16_MAX)
+		i++;
+	buf_str(b, STR(",\"first_divergence\":"));
+	if (i < d->n_pairs)
+		buf_u64(b, i);
+	else
+		buf_str(b, STR("null"));
+	buf_str(b, STR(",\"messages\":["));
+	for (i = 0; i < d->n_pairs && !e; i++) {
+		buf_str(b, i ? STR(",\n") : STR("\n"));
+		e = json_pair(b, d, &d->pairs[i]);
+	}
+	buf_str(b, STR("]}\n"));
+	return e;
+}
+
 enum err trk_diff(struct buf *b, const struct diff_call *x, const struct diff_call *y,
 		  const struct diff_opts *o)
 {
@@ -320,6 +414,11 @@ enum err trk_diff(struct buf *b, const struct diff_call *x, const struct diff_ca
 		return ERR_NOMEM;
 	}
 	align(d);
+	if (o->is_json) {
+		enum err failed = put_json(b, d);
+		free(d);
+		return failed ? failed : b->err;
+	}
 	enum err e = put_verdict(b, 'A', &d->x, o);
 	if (!e)
 		e = put_verdict(b, 'B', &d->y, o);

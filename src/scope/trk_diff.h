@@ -11,6 +11,7 @@ struct diff_call {
 };
 struct diff_opts {
 	bool is_ascii;
+	bool is_json; /* one object, see trk_diff.c */
 	bool is_legs; /* two legs of one call: only what each exchanged with its neighbour */
 };
 

@@ -122,7 +122,25 @@ static void put_line(struct buf *b, struct str *label, char sign, const struct s
 	buf_str(b, STR(": "));
 }
 
-/* Headers of x, compared with y's; or only those that y has not. */
+static void json_header(struct buf *b, char sign, struct str name, const struct buf *x,
+			const struct buf *y)
+{
+	bool is_in_a = sign != '+', is_in_b = sign != '-';
+	buf_str(b, b->n ? STR(",") : STR_NONE);
+	buf_str(b, STR("{\"header\":"));
+	buf_json(b, name);
+	if (is_in_a) {
+		buf_str(b, STR(",\"a\":"));
+		buf_json(b, buf_view(x));
+	}
+	if (is_in_b) {
+		buf_str(b, STR(",\"b\":"));
+		buf_json(b, buf_view(is_in_a ? y : x));
+	}
+	buf_chr(b, '}');
+}
+
+/* Headers of x, compared with y's; or only those that y has not. label NULL: as JSON. */
 static void one_way(struct buf *b, struct str *label, const struct sip_msg *x,
 		    const struct sip_msg *y, char sign, bool is_first)
 {
@@ -145,6 +163,13 @@ static void one_way(struct buf *b, struct str *label, const struct sip_msg *x,
 			b->err = ERR_NOMEM;
 		if (other && str_eq(buf_view(&vx), buf_view(&vy)))
 			continue;
+		if (!label) {
+			json_header(b, other ? '~' : sign,
+				    r->id == SIP_HDR_OTHER ? sip_row_name(x, r)
+							   : sip_hdr_name((enum sip_hdr_id)r->id),
+				    &vx, &vy);
+			continue;
+		}
 		put_line(b, label, other ? '~' : sign, x, r);
 		buf_plain(b, buf_view(&vx));
 		if (other) {
@@ -162,6 +187,13 @@ void diff_headers(struct buf *b, struct str label, const struct sip_msg *x, cons
 {
 	one_way(b, &label, x, y, '-', is_first);
 	one_way(b, &label, y, x, '+', is_first);
+}
+
+void diff_headers_json(struct buf *b, const struct sip_msg *x, const struct sip_msg *y,
+		       bool is_first)
+{
+	one_way(b, NULL, x, y, '-', is_first);
+	one_way(b, NULL, y, x, '+', is_first);
 }
 
 /* --- SDP -------------------------------------------------------------------------------------- */
@@ -211,6 +243,16 @@ static void put_side(struct buf *b, char letter, struct str text)
 	}
 }
 
+static void json_side(struct buf *b, struct str text)
+{
+	buf_chr(b, '[');
+	for (bool is_first = true; text.n; is_first = false) {
+		buf_str(b, is_first ? STR_NONE : STR(","));
+		buf_json(b, str_cut(text, '\n', &text));
+	}
+	buf_chr(b, ']');
+}
+
 enum err diff_sdp(struct buf *b, struct str label, const struct sip_msg *x, const struct sip_msg *y)
 {
 	struct sdp *s = malloc(sizeof *s);
@@ -221,7 +263,14 @@ enum err diff_sdp(struct buf *b, struct str label, const struct sip_msg *x, cons
 	buf_init(&vy);
 	describe(&vx, s, x);
 	describe(&vy, s, y);
-	if (!str_eq(buf_view(&vx), buf_view(&vy))) {
+	bool is_same = str_eq(buf_view(&vx), buf_view(&vy));
+	if (!is_same && !label.n) {
+		buf_str(b, STR(",\"sdp\":{\"a\":"));
+		json_side(b, buf_view(&vx));
+		buf_str(b, STR(",\"b\":"));
+		json_side(b, buf_view(&vy));
+		buf_chr(b, '}');
+	} else if (!is_same) {
 		buf_str(b, STR("  "));
 		buf_plain(b, label);
 		buf_chr(b, '\n');

@@ -168,7 +168,7 @@ plain() {
 	types "$work/plain.txt"
 	keys Enter
 	sees "1 call written" || return 1
-	"$RUNG" scope -r "$captures/call-busy-486.pcap" --ascii --ladder -o "$work/plain-o.txt" && cmp "$work/plain.txt" "$work/plain-o.txt"
+	"$RUNG" scope -r "$captures/call-busy-486.pcap" --ascii --ladder 3 -o "$work/plain-o.txt" && cmp "$work/plain.txt" "$work/plain-o.txt"
 }
 takes_lines() { main_screen && screen | grep -q '^ icanon' && screen | grep -q '^ echo'; }
 survives() { # signal
