@@ -8,6 +8,9 @@
  * Overlaps: in IPv4 the bytes that came first stay; in IPv6 overlapping pieces that differ make the
  * datagram worthless. [RFC5722 3] Equal ones are duplicates of the sniffer.
  *
+ * A piece that reaches beyond the end which the last one told makes the datagram worthless, too:
+ * otherwise its bits would stand for bytes below the end that never came.
+ *
  * Invariants: n_units counts the set bits; a datagram is dropped 30 s after its first piece
  * [RFC791 3.2: the sender's time to live bounds it too], or when MAX_OPEN newer ones are open.
  *
@@ -29,6 +32,7 @@ struct datagram {
 	bool is_used, is_spoilt;
 	int64_t first_ns;
 	uint32_t total; /* bytes; 0 while the last piece is missing */
+	uint32_t end;   /* of the piece that reaches farthest */
 	uint32_t n_units, cap;
 	uint8_t *bytes;
 	uint64_t have[(MAX_SIZE + 7) / 8 / 64 + 1];
@@ -136,6 +140,10 @@ bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, int64_t at_ns)
 		return false;
 	if (k->frag.is_last && !d->total)
 		d->total = end;
+	if (end > d->end)
+		d->end = end;
+	if (d->total && d->end > d->total)
+		d->is_spoilt = true;
 	store(d, k);
 	if (!d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8)
 		return false;

@@ -70,6 +70,14 @@ void cap_tls_free(struct cap_tls *t)
 	free(t);
 }
 
+size_t cap_tls_n_bytes(const struct cap_tls *t)
+{
+	size_t n = sizeof *t;
+	for (int i = 0; i < 2; i++)
+		n += t->d[i].rec.cap + t->d[i].hand.cap;
+	return n;
+}
+
 struct cursor {
 	const uint8_t *p;
 	size_t n;

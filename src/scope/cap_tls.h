@@ -34,6 +34,8 @@ void cap_tls_world_fini(struct cap_tls_world *w);
 
 struct cap_tls *cap_tls_new(struct cap_tls_world *w); /* NULL without memory */
 void cap_tls_free(struct cap_tls *t);
+/* Bytes of memory that it holds, roughly. */
+size_t cap_tls_n_bytes(const struct cap_tls *t);
 /* The next bytes of a direction; the first ones begin at a record. False: out of step, the rest is
  * dropped and the next call must begin at a record again. */
 bool cap_tls_feed(struct cap_tls *t, int way, const uint8_t *p, size_t n, cap_tls_fn *fn,

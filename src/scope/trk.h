@@ -40,7 +40,6 @@ struct trk_cfg {
 	bool has_join;        /* legs of one call are joined, see trk_join.h */
 	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
-	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	void *arg;
 };
@@ -229,6 +228,7 @@ struct trk_call {
 	uint32_t sdp_hash[2];                /* of the last body, per side */
 	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
 	struct trk_text *text;
+	uint32_t n_bytes; /* of its rows, texts, codecs */
 	struct str from_user, to_user; /* of the first request */
 	struct str from_host, to_host;
 	struct trk_call *next_no;   /* file: the next in order of appearance */

@@ -30,6 +30,7 @@
 
 #define COPY_WINDOW_US 64'000'000u /* 128*T1: later it is not a retransmission */
 #define SAME_PACKET_US 2'000'000u  /* one IP packet, seen twice */
+#define MAX_BACK       4'096u      /* rows looked at for an original: only floods have more */
 #define MIRROR_US      3'000u      /* without an identification: no timer is that fast */
 
 /* --- hashes: cheap, for telling apart, never for trust ---------------------------------------- */
@@ -41,9 +42,9 @@ static uint64_t load(const char *p, size_t n)
 	return v;
 }
 
-static uint64_t hash_bytes(struct str s, uint64_t h)
+static uint64_t hash_bytes(struct str s, uint64_t k1, uint64_t h)
 {
-	const uint64_t k1 = 0x9e3779b97f4a7c15u, k2 = 0xd1b54a32d192ed03u;
+	const uint64_t k2 = 0xd1b54a32d192ed03u;
 	h ^= s.n;
 	while (s.n >= 16) {
 		h = trk_fold(load(s.p, 8) ^ k1, load(s.p + 8, 8) ^ h);
@@ -60,7 +61,7 @@ static uint64_t hash_bytes(struct str s, uint64_t h)
 
 uint32_t trk_hash32(struct str s)
 {
-	uint64_t h = s.n ? hash_bytes(s, 0) : 0;
+	uint64_t h = s.n ? hash_bytes(s, 0x9e3779b97f4a7c15u, 0) : 0;
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -112,12 +113,12 @@ static uint8_t tag_of(struct trk_call *c, struct str tag)
 static bool find_original(struct trk_intake *i)
 {
 	struct trk_ev *e = i->e;
-	unsigned hit = 0;
+	unsigned hit = 0, left = MAX_BACK;
 	while (hit < ARRAY_LEN(i->c->recent) && i->c->recent[hit] != e->hash)
 		hit++;
 	if (hit == ARRAY_LEN(i->c->recent))
 		return false;
-	for (uint32_t id = e->prev; id; id = trk_row(i->t, id)->prev) {
+	for (uint32_t id = e->prev; id && left--; id = trk_row(i->t, id)->prev) {
 		const struct trk_ev *o = trk_row(i->t, id); /* the latest copy, or the original */
 		uint64_t gap = e->at_us > o->at_us ? e->at_us - o->at_us : 0;
 		if (gap > COPY_WINDOW_US)
@@ -190,12 +191,15 @@ static bool add_row(struct trk_intake *i)
 	e->to = peer_of(c, &p->to, p->transport);
 	e->flags = flags_of(i);
 	e->tag = tag_of(c, m->to_tag);
-	uint64_t h = hash_bytes(p->bytes, (uint64_t)e->from << 8 | e->to);
+	uint64_t k =
+		load((const char *)i->t->hash_key, sizeof k); /* nobody shall make many alike */
+	uint64_t h = hash_bytes(p->bytes, k, (uint64_t)e->from << 8 | e->to);
 	e->hash = (uint32_t)(h ^ h >> 32);
 	e->prev = c->last_ev;
 	if (!find_original(i))
 		c->recent[c->recent_at++ % ARRAY_LEN(c->recent)] = e->hash;
 	c->last_ev = id;
+	trk_weigh(i->t, c, sizeof *e);
 	if (!c->n_ev++) {
 		c->first_ev = id;
 		c->first_us = p->at_us;
@@ -375,7 +379,8 @@ static void promote(struct trk_intake *i)
 static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->m->call_id);
-	struct trk_call *c = i->c = trk_call_find(i->t, i->m->call_id, hash);
+	struct trk_call *c = trk_call_find(i->t, i->m->call_id, hash);
+	i->c = c = c ? trk_call_part(i->t, c) : NULL;
 	if (!c) {
 		c = i->c = trk_call_new(i->t, i->m->call_id, hash);
 		if (!c)
