@@ -34,6 +34,9 @@ uint64_t env_now_us(const struct env *e);
 uint64_t env_wall_us(const struct env *e);
 void env_random(struct env *e, void *p, size_t n);
 uint64_t env_random_u64(struct env *e);
+/* The same from the system, without a world: keys of hash tables, where a simulation need not
+ * repeat itself but nobody outside may know them. */
+void env_entropy(void *p, size_t n);
 
 /* ENV_REUSEPORT lets each shard bind the same address. Port 0 picks one; env_local tells which.
  * ERR_NET with *why set (a static phrase such as "address already in use") when the address cannot

@@ -46,7 +46,7 @@ static uint64_t os_wall_us(const struct env *e)
 	return (uint64_t)t.tv_sec * 1'000'000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void draw(void *p, size_t n)
+void env_entropy(void *p, size_t n)
 {
 	for (size_t got = 0; got < n;) {
 		ssize_t k = getrandom((char *)p + got, n - got, 0);
@@ -61,11 +61,11 @@ static void os_random(struct env *env, void *p, size_t n)
 {
 	struct os_env *e = os_of(env);
 	if (n > sizeof(e->random)) {
-		draw(p, n);
+		env_entropy(p, n);
 		return;
 	}
 	if (e->n_random < n) {
-		draw(e->random, sizeof(e->random));
+		env_entropy(e->random, sizeof(e->random));
 		e->n_random = sizeof(e->random);
 	}
 	uint8_t *from = e->random + sizeof(e->random) - e->n_random;

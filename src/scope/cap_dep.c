@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "event/env.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct part {
 
 struct cap_dep {
 	struct htab parts;
+	uint8_t hash_key[16];
 	struct link lru; /* longest silence first */
 	bool keeps_bytes;
 	size_t n_bytes;
@@ -55,6 +57,7 @@ struct cap_dep *cap_dep_new(bool keeps_bytes)
 		free(d);
 		return NULL;
 	}
+	env_entropy(d->hash_key, sizeof d->hash_key);
 	d->keeps_bytes = keeps_bytes;
 	list_init(&d->lru);
 	return d;
@@ -100,9 +103,8 @@ static bool same_key(const struct key *a, const struct key *b)
 
 static struct part *part_get(struct cap_dep *d, const struct key *k, bool makes)
 {
-	static const uint8_t key[16] = "rung frames kept";
-	uint64_t hash =
-		addr_hash(key, &k->from) * 3 + addr_hash(key, &k->to) + k->id * 0x9e3779b97f4a7c15u;
+	uint64_t hash = addr_hash(d->hash_key, &k->from) * 3 + addr_hash(d->hash_key, &k->to) +
+			k->id * 0x9e3779b97f4a7c15u;
 	for (struct hnode *n = htab_first(&d->parts, hash); n; n = htab_next(n)) {
 		struct part *t = CONTAINER_OF(n, struct part, node);
 		if (same_key(&t->key, k)) {

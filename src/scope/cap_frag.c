@@ -11,6 +11,9 @@
  * What did not become whole within a second is told once by its first piece: a request of which
  * only half arrives is never answered. [RFC3261 18.1.1]
  *
+ * A piece that reaches beyond the end which the last one told makes the datagram worthless, too:
+ * otherwise its bits would stand for bytes below the end that never came.
+ *
  * Invariants: n_units counts the set bits; a datagram is dropped 30 s after its first piece
  * [RFC791 3.2: the sender's time to live bounds it too], or when MAX_OPEN newer ones are open.
  *
@@ -38,6 +41,7 @@ struct datagram {
 	uint64_t head_off;
 	int64_t first_ns;
 	uint32_t total; /* bytes; 0 while the last piece is missing */
+	uint32_t end;   /* of the piece that reaches farthest */
 	uint32_t n_units, cap;
 	uint8_t *bytes;
 	uint64_t have[(MAX_SIZE + 7) / 8 / 64 + 1];
@@ -195,6 +199,10 @@ bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec 
 		return false;
 	if (k->frag.is_last && !d->total)
 		d->total = end;
+	if (end > d->end)
+		d->end = end;
+	if (d->total && d->end > d->total)
+		d->is_spoilt = true;
 	store(d, k);
 	note_head(f, d, k, r);
 	if (!d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8)

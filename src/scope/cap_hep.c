@@ -6,7 +6,9 @@
  *
  * The sockets are read only in wait(), and only while the queue is empty: what the reader does not
  * take waits in the kernel, where it is dropped by the datagram, and TCP slows its sender. A turn
- *of env_poll reads at most BURST datagrams or BURST reads a socket, so the queue is bounded, too.
+ * of env_poll reads at most BURST datagrams or BURST reads a socket; as little of it may unpack to
+ * much, nothing is read any more, and what was read is dropped and counted, while MAX_QUEUE bytes
+ * wait.
  *
  * Invariants: queue[at .. n) holds whole items; a record borrows the queue until the next wait().
  */
@@ -26,6 +28,7 @@
 #define BURST       64
 #define MAX_CONNS   256
 #define MAX_PAYLOAD (1u << 20) /* after unpacking */
+#define MAX_QUEUE   (32u << 20)
 
 struct item { /* its bytes follow, padded to 8 */
 	int64_t at_ns;
@@ -120,7 +123,11 @@ static void on_packet(struct hep_in *h, struct wire_hep *p)
 		return;
 	}
 	struct str dissector = dissector_of(p);
-	if (dissector.n)
+	if (!dissector.n)
+		return;
+	if (h->queue.n > MAX_QUEUE)
+		h->counts.n_dropped_iface++;
+	else
 		push(h, p, dissector);
 }
 
@@ -130,7 +137,7 @@ static void on_datagrams(void *arg, unsigned events)
 	struct env_rx rx;
 	struct env_icmp icmp;
 	(void)events;
-	for (unsigned i = 0; i < BURST; i++) {
+	for (unsigned i = 0; i < BURST && h->queue.n <= MAX_QUEUE; i++) {
 		enum err e = env_recv(h->sock, h->datagram, sizeof h->datagram, &rx);
 		if (e == ERR_NET) {
 			while (env_icmp_next(h->sock, &icmp) == OK)
@@ -180,7 +187,7 @@ static void on_conn(void *arg, unsigned events)
 	struct conn *c = arg;
 	enum err e = OK;
 	(void)events;
-	for (unsigned i = 0; i < BURST && e == OK; i++) {
+	for (unsigned i = 0; i < BURST && e == OK && c->h->queue.n <= MAX_QUEUE; i++) {
 		size_t n = 0;
 		e = buf_reserve(&c->in, 16'384);
 		if (e == OK)

@@ -24,7 +24,7 @@
  * 1. Each byte is looked at once per direction: what was delivered is never delivered again.
  * 2. The queue is sorted by sequence number; its first segment begins after `next`.
  * 3. Memory: at most MAX_CONNS connections, MAX_UNIT bytes in work and MAX_QUEUED waiting per
- *    direction; the connection silent longest makes room.
+ *    direction, MAX_BYTES in all; the connection silent longest makes room.
  * 4. A message belongs to the segment whose arrival completed it.
  *
  * [RFC9293 3.4, 3.10] [RFC3261 18.3] [RFC7118]
@@ -33,6 +33,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "event/env.h"
 #include "scope/cap_tls.h"
 #include "scope/cap_ws.h"
 #include "wire/frame.h"
@@ -45,6 +46,7 @@
 #define MAX_UNIT       (1u << 20)
 #define MAX_QUEUED     (256u << 10)
 #define MAX_SEGS       64u
+#define MAX_BYTES      (512u << 20)
 #define MAX_FIRST_LINE 8'192u
 #define MAX_HTTP_HEAD  16'384u
 #define GAP_NS         200'000'000
@@ -80,14 +82,17 @@ struct conn {
 	struct dir d[2];
 	struct cap_tls *tls; /* once a direction spoke it */
 	uint32_t no;
+	size_t n_bytes;      /* that it holds, when it was looked at last */
 };
 
 struct cap_tcp {
 	struct htab conns;
+	uint8_t hash_key[16];
 	struct link lru; /* longest silence first */
 	cap_tcp_fn *fn;
 	void *arg;
 	struct cap_tls_world tls;
+	size_t n_bytes; /* of all connections */
 	bool saw_ws;
 	uint32_t n_conns;            /* ever */
 	uint32_t last_no;            /* connection of the last segment */
@@ -128,6 +133,7 @@ static void conn_free(struct cap_tcp *t, struct conn *c)
 		free(c->d[i].p);
 	}
 	cap_tls_free(c->tls);
+	t->n_bytes -= c->n_bytes;
 	list_del(&c->lru);
 	htab_del(&t->conns, &c->node);
 	free(c);
@@ -144,6 +150,7 @@ struct cap_tcp *cap_tcp_new(cap_tcp_fn *fn, void *arg)
 		free(t);
 		return NULL;
 	}
+	env_entropy(t->hash_key, sizeof t->hash_key);
 	list_init(&t->lru);
 	t->fn = fn;
 	t->arg = arg;
@@ -179,16 +186,15 @@ bool cap_tcp_saw_ws(const struct cap_tcp *t)
 	return t->saw_ws;
 }
 
-/* The same for both directions. The key is fixed: a capture is analyzed by whoever has it. */
-static uint64_t conn_hash(const struct addr *a, const struct addr *b)
+/* The same for both directions. */
+static uint64_t conn_hash(const struct cap_tcp *t, const struct addr *a, const struct addr *b)
 {
-	static const uint8_t key[16] = "rung tcp capture";
-	return addr_hash(key, a) + addr_hash(key, b);
+	return addr_hash(t->hash_key, a) + addr_hash(t->hash_key, b);
 }
 
 static struct conn *conn_get(struct cap_tcp *t, const struct cap_pkt *k, int *way)
 {
-	uint64_t hash = conn_hash(&k->src, &k->dst);
+	uint64_t hash = conn_hash(t, &k->src, &k->dst);
 	for (struct hnode *n = htab_first(&t->conns, hash); n; n = htab_next(n)) {
 		struct conn *c = CONTAINER_OF(n, struct conn, node);
 		for (*way = 0; *way < 2; ++*way)
@@ -588,6 +594,18 @@ static void give_up_gap(struct cap_tcp *t, struct conn *c, int way, const struct
 	skip_gap(&(struct reader){t, c, d, &c->d[!way].from, seg, seg->frame_no});
 }
 
+/* What a connection holds has changed; the others make room for it. */
+static void weigh(struct cap_tcp *t, struct conn *c)
+{
+	size_t n = c->tls ? cap_tls_n_bytes(c->tls) : 0;
+	for (int i = 0; i < 2; i++)
+		n += c->d[i].cap + c->d[i].n_queued + c->d[i].ws.joined.cap;
+	t->n_bytes += n - c->n_bytes;
+	c->n_bytes = n;
+	while (t->n_bytes > MAX_BYTES && t->lru.next != &c->lru)
+		conn_free(t, LIST_ENTRY(t->lru.next, struct conn, lru));
+}
+
 void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg)
 {
 	int way = 0;
@@ -623,6 +641,7 @@ void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_se
 	give_up_gap(t, c, 0, seg);
 	give_up_gap(t, c, 1, seg);
 	t->last = c->tls;
+	weigh(t, c);
 }
 
 uint32_t cap_tcp_no(const struct cap_tcp *t)

@@ -75,6 +75,14 @@ const uint8_t *cap_tls_random(const struct cap_tls *t)
 	return t->has_client ? t->randoms[0] : NULL;
 }
 
+size_t cap_tls_n_bytes(const struct cap_tls *t)
+{
+	size_t n = sizeof *t;
+	for (int i = 0; i < 2; i++)
+		n += t->d[i].rec.cap + t->d[i].hand.cap;
+	return n;
+}
+
 struct cursor {
 	const uint8_t *p;
 	size_t n;

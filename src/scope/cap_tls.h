@@ -36,6 +36,8 @@ struct cap_tls *cap_tls_new(struct cap_tls_world *w); /* NULL without memory */
 void cap_tls_free(struct cap_tls *t);
 /* The client's random, by which its secrets are known; NULL while its hello was not seen. */
 const uint8_t *cap_tls_random(const struct cap_tls *t);
+/* Bytes of memory that it holds, roughly. */
+size_t cap_tls_n_bytes(const struct cap_tls *t);
 /* The next bytes of a direction; the first ones begin at a record. False: out of step, the rest is
  * dropped and the next call must begin at a record again. */
 bool cap_tls_feed(struct cap_tls *t, int way, const uint8_t *p, size_t n, cap_tls_fn *fn,

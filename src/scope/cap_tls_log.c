@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/hash.h"
+#include "event/env.h"
 #include "scope/cap_tls_key.h"
 
 #include <fcntl.h>
@@ -24,7 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_BYTES (64u << 10)
+#define READ_BYTES  (64u << 10)
+#define MAX_SECRETS (1u << 20) /* further ones are not kept: 150 MB */
 
 struct secret {
 	struct hnode node;
@@ -35,6 +37,7 @@ struct secret {
 
 struct cap_tls_log {
 	struct htab table;
+	uint8_t hash_key[16];
 	struct arena mem;
 	uint32_t version;
 	int fd;       /* of the followed file, or -1 */
@@ -63,6 +66,7 @@ struct cap_tls_log *cap_tls_log_new(void)
 		free(l);
 		return NULL;
 	}
+	env_entropy(l->hash_key, sizeof l->hash_key);
 	arena_init(&l->mem);
 	l->fd = -1;
 	return l;
@@ -80,16 +84,16 @@ void cap_tls_log_free(struct cap_tls_log *l)
 }
 
 /* A random is its own hash, but whose it is decides who can make it collide. */
-static uint64_t hash_of(enum cap_tls_label label, bool is_server, const uint8_t *random)
+static uint64_t hash_of(const struct cap_tls_log *l, enum cap_tls_label label, bool is_server,
+			const uint8_t *random)
 {
-	static const uint8_t key[16] = "rung key log 000";
-	return htab_hash(key, random, CAP_TLS_RANDOM) + (uint64_t)label * 2 + is_server;
+	return htab_hash(l->hash_key, random, CAP_TLS_RANDOM) + (uint64_t)label * 2 + is_server;
 }
 
 struct str cap_tls_log_find(const struct cap_tls_log *l, enum cap_tls_label label, bool is_server,
 			    const uint8_t random[CAP_TLS_RANDOM])
 {
-	uint64_t hash = hash_of(label, is_server, random);
+	uint64_t hash = hash_of(l, label, is_server, random);
 	for (struct hnode *n = htab_first(&l->table, hash); n; n = htab_next(n)) {
 		const struct secret *s = CONTAINER_OF(n, struct secret, node);
 		if (s->label == label && s->is_server == is_server &&
@@ -157,7 +161,7 @@ static void add_line(struct cap_tls_log *l, struct str line)
 		size_t n = unhex(str_trim(value), bytes, sizeof bytes);
 		/* a secret of TLS 1.3 is as long as the suite's hash */
 		if (unhex(id, random, sizeof random) != sizeof random || (n != 48 && n != 32) ||
-		    (label == CAP_TLS_MASTER && n != 48) ||
+		    (label == CAP_TLS_MASTER && n != 48) || l->table.n >= MAX_SECRETS ||
 		    cap_tls_log_find(l, label, is_server, random).n)
 			return;
 		struct secret *s = arena_alloc(&l->mem, sizeof *s + n);
@@ -168,7 +172,7 @@ static void add_line(struct cap_tls_log *l, struct str line)
 		s->n = (uint8_t)n;
 		memcpy(s->random, random, sizeof random);
 		memcpy(s->bytes, bytes, n);
-		htab_add(&l->table, &s->node, hash_of(label, is_server, random));
+		htab_add(&l->table, &s->node, hash_of(l, label, is_server, random));
 		l->version++;
 		return;
 	}

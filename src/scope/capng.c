@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_IFACES 4'096 /* dumpcap makes a handful; thousands are a damaged file */
+#define MAX_SECRETS (64u << 20) /* bytes that nobody has asked for yet */
+#define MAX_IFACES  4'096       /* dumpcap makes a handful; thousands are a damaged file */
 
 enum {
 	BLOCK_SHB = 0x0a0d0d0a,
@@ -155,6 +156,8 @@ static bool on_secrets(struct cap *c, const uint8_t *p, size_t n)
 	if (c->is_told)
 		buf_clear(&c->secrets);
 	c->is_told = false;
+	if (c->secrets.n + len > MAX_SECRETS) /* of a packed file a few bytes may make many */
+		return cap_fail(c, "after frame %u: more secrets than any capture has", c->no);
 	buf_put(&c->secrets, p + 8, len);
 	buf_chr(&c->secrets, '\n');
 	return true;

@@ -26,6 +26,7 @@
 #include "scope/lint.h"
 
 #include "base/assert.h"
+#include "event/env.h"
 #include "scope/lint_priv.h"
 #include "scope/trk_priv.h"
 
@@ -240,7 +241,7 @@ static void call_drop(struct lint *l, struct lint_call *c)
 
 static struct lint_call *call_of(struct lint *l, struct str call_id)
 {
-	uint64_t hash = htab_hash(l->cfg.hash_key, call_id.p, call_id.n);
+	uint64_t hash = htab_hash(l->hash_key, call_id.p, call_id.n);
 	uint32_t id = lint_hash(call_id);
 	for (struct hnode *n = htab_first(&l->calls, hash); n; n = htab_next(n)) {
 		struct lint_call *c = CONTAINER_OF(n, struct lint_call, node);
@@ -408,6 +409,7 @@ struct lint *lint_new(const struct lint_cfg *cfg)
 	if (!l)
 		return NULL;
 	l->cfg = *cfg;
+	env_entropy(l->hash_key, sizeof l->hash_key);
 	l->cfg.max_peers = cfg->max_peers ? cfg->max_peers : 1'024;
 	l->cfg.max_calls = cfg->max_calls ? cfg->max_calls : 8'192;
 	list_init(&l->ages);

@@ -13,8 +13,8 @@ static uint64_t peer_hash(const struct lint *l, const struct addr *ip, struct st
 {
 	struct addr bare = *ip;
 	bare.port = 0;
-	return htab_hash(l->cfg.hash_key, agent.p ? agent.p : "", agent.n) ^
-	       addr_hash(l->cfg.hash_key, &bare) ^ behind;
+	return htab_hash(l->hash_key, agent.p ? agent.p : "", agent.n) ^
+	       addr_hash(l->hash_key, &bare) ^ behind;
 }
 
 static struct lint_peer *peer_find(const struct lint *l, const struct addr *ip, struct str agent,
@@ -101,7 +101,7 @@ static void peer_name(struct lint *l, struct lint_peer *p, struct lint_peer *oth
 
 static struct lint_self *self_find(const struct lint *l, const struct addr *a)
 {
-	struct hnode *n = htab_first(&l->selves, addr_hash(l->cfg.hash_key, a));
+	struct hnode *n = htab_first(&l->selves, addr_hash(l->hash_key, a));
 	for (; n; n = htab_next(n)) {
 		struct lint_self *s = CONTAINER_OF(n, struct lint_self, node);
 		if (addr_eq(&s->addr, a))
@@ -120,7 +120,7 @@ static struct lint_self *self_get(struct lint *l, const struct addr *a)
 		return NULL;
 	s->addr = *a;
 	l->n_selves++;
-	htab_add(&l->selves, &s->node, addr_hash(l->cfg.hash_key, a));
+	htab_add(&l->selves, &s->node, addr_hash(l->hash_key, a));
 	return s;
 }
 

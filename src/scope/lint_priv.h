@@ -100,6 +100,7 @@ struct lint_self {
 
 struct lint {
 	struct lint_cfg cfg;
+	uint8_t hash_key[16]; /* against chosen Call-IDs and addresses */
 	struct htab peers, selves, calls;
 	uint32_t n_peers, n_selves;
 	struct lint_peer *first, *last, *rest;

@@ -50,19 +50,23 @@ static void put_html(struct buf *b, struct str s)
 /* JSON that may stand inside a script element: what is escaped can only be inside a string. */
 static void put_data(struct buf *b, struct str json)
 {
+	size_t done = 0; /* what stands before it is written */
 	for (size_t i = 0; i < json.n; i++) {
-		char c = json.p[i];
-		struct str rest = str_skip(json, i);
-		bool is_separator = str_starts(rest, STR("\xe2\x80\xa8")) ||
-				    str_starts(rest, STR("\xe2\x80\xa9"));
-		if (c == '<' || c == '>' || c == '&')
-			buf_fmt(b, "\\u%04x", c);
-		else if (is_separator)
-			buf_fmt(b, "\\u20%02x", (unsigned char)json.p[i + 2] - 0x80);
+		uint8_t c = (uint8_t)json.p[i];
+		bool is_separator = c == 0xe2 && json.n - i >= 3 &&
+				    (uint8_t)json.p[i + 1] == 0x80 &&
+				    ((uint8_t)json.p[i + 2] & 0xfe) == 0xa8;
+		if (c != '<' && c != '>' && c != '&' && !is_separator)
+			continue;
+		buf_put(b, json.p + done, i - done);
+		if (is_separator)
+			buf_fmt(b, "\\u20%02x", (uint8_t)json.p[i + 2] - 0x80);
 		else
-			buf_chr(b, c);
+			buf_fmt(b, "\\u%04x", c);
 		i += is_separator ? 2 : 0;
+		done = i + 1;
 	}
+	buf_put(b, json.p + done, json.n - done);
 }
 
 void page_begin(struct page *p, struct buf *b, struct book *book, struct str title)

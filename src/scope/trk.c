@@ -17,16 +17,21 @@
  * 1. Live: every call is in exactly one age list, and each list is in order of deadline.
  * 2. A freed call's rows, texts and media ports are freed with it; nothing else points to them.
  * 3. Steady state: all memory comes from pools and is given back to them.
- * 4. Memory is bounded by max_calls: beyond it the call silent longest is judged and freed, unless
- *    its user holds it.
+ * 4. Memory is bounded, live: beyond max_calls, or MAX_LIVE_BYTES of rows, texts and codecs, the
+ *    call silent longest is judged and freed, unless its user holds it; one that goes on and on is
+ *    judged, and begins anew as one that was met in its middle.
  */
 #include "base/assert.h"
+#include "event/env.h"
 #include "scope/trk_join_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SECOND 1'000'000u
+#define SECOND         1'000'000u
+#define MAX_LIVE_BYTES (2ull << 30)
+#define MAX_CALL_ROWS  10'000u
+#define MAX_CALL_BYTES (2u << 20)
 
 const uint64_t trk_age_us[AGE__N] = {
 	[AGE_SETUP] = 210ull * SECOND, [AGE_REQUEST] = 38ull * SECOND,
@@ -40,6 +45,7 @@ struct trk *trk_new(const struct trk_cfg *cfg)
 	if (!t)
 		return NULL;
 	t->cfg = *cfg;
+	env_entropy(t->hash_key, sizeof t->hash_key);
 	if (!t->cfg.max_calls)
 		t->cfg.max_calls = 1'000'000;
 	uint32_t max = cfg->is_live ? t->cfg.max_calls : UINT32_MAX;
@@ -86,7 +92,7 @@ void trk_free(struct trk *t)
 uint64_t trk_call_hash(const struct trk *t, struct str call_id)
 {
 	call_id = str_sub(call_id, 0, MAX_CALL_ID);
-	return htab_hash(t->cfg.hash_key, call_id.p, call_id.n);
+	return htab_hash(t->hash_key, call_id.p, call_id.n);
 }
 
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash)
@@ -167,7 +173,7 @@ static void judge(struct trk *t, struct trk_call *c)
 	}
 }
 
-static void make_room(struct trk *t)
+static bool make_room(struct trk *t)
 {
 	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,
 					       AGE_REQUEST, AGE_SETUP,  AGE_TALK};
@@ -180,8 +186,19 @@ static void make_room(struct trk *t)
 		struct trk_call *c = LIST_ENTRY(at, struct trk_call, age);
 		judge(t, c);
 		call_free(t, c);
-		return;
+		return true;
 	}
+	return false;
+}
+
+struct trk_call *trk_call_part(struct trk *t, struct trk_call *c)
+{
+	if (!t->cfg.is_live || c->n_held ||
+	    (c->n_ev < MAX_CALL_ROWS && c->n_bytes < MAX_CALL_BYTES))
+		return c;
+	judge(t, c);
+	call_free(t, c);
+	return NULL;
 }
 
 /* In a file a call ends before what only a live one has. */
@@ -231,8 +248,10 @@ static bool number_call(struct trk *t, struct trk_call *c, uint64_t hash)
 
 struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash)
 {
-	if (t->cfg.is_live && t->call_pool.n_used >= t->cfg.max_calls)
-		make_room(t);
+	while (t->cfg.is_live &&
+	       (t->call_pool.n_used >= t->cfg.max_calls || t->n_bytes > MAX_LIVE_BYTES))
+		if (!make_room(t))
+			break;
 	struct trk_call *c = call_alloc(t);
 	if (!c)
 		return NULL;

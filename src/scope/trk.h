@@ -51,7 +51,6 @@ struct trk_cfg {
 	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
 	bool is_listed;       /* live: trk_first and next_no lead through the calls, too */
 	uint32_t keep_s;      /* live: how long a call is kept after it was judged; 0: 5 s */
-	uint8_t hash_key[16]; /* live: random, against chosen Call-IDs */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	void *arg;
 };
@@ -197,6 +196,7 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
+	uint32_t n_bytes; /* of its rows, texts, codecs */
 	struct trk_call *prev_no; /* see trk_before */
 	uint16_t n_held;          /* see trk_hold */
 	struct trk_peer first_peers[3];

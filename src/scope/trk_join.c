@@ -16,6 +16,8 @@
  * 2. A join is in the lists of two legs; a mark in one leg's and in the table, and those that grow
  *    old in the list of their age. They are freed with the leg, the leg with its call.
  * 3. A leg without marks and joins is freed: in a file only joined calls cost memory.
+ * 4. At most MAX_ALIKE marks have one hash, and a leg is the inbound one of at most MAX_JOINS, so
+ *    that no look-up costs more the more calls there are.
  *
  * [RFC3891] [RFC3515] [RFC7989]
  */
@@ -24,6 +26,9 @@
 #include "base/assert.h"
 
 #include <stdlib.h>
+
+#define MAX_ALIKE 64u  /* marks with the same hash */
+#define MAX_JOINS 128u /* in which a leg is the inbound one; more is no call, but an attack */
 
 static const struct {
 	const char *code, *name, *rfc;
@@ -120,6 +125,32 @@ static void leg_free_if_idle(struct trk *t, struct trk_leg *l)
 	pool_put(&t->joins->leg_pool, l);
 }
 
+static void mark_free(struct trk *t, struct trk_mark *m)
+{
+	htab_del(&t->joins->marks, &m->node);
+	list_del(&m->age);
+	list_del(&m->of_leg);
+	pool_put(&t->joins->mark_pool, m);
+}
+
+void trk_mark_del(struct trk *t, struct trk_mark *m)
+{
+	struct trk_leg *l = m->leg;
+	mark_free(t, m);
+	leg_free_if_idle(t, l);
+}
+
+/* Anybody may send what has one mark in common: the oldest of them goes. The one put last stays. */
+static void keep_few(struct trk *t, uint64_t hash)
+{
+	struct hnode *first = htab_first(&t->joins->marks, hash);
+	unsigned n = 0;
+	for (struct hnode *k = first; k; k = htab_next(k))
+		n++;
+	if (n > MAX_ALIKE)
+		trk_mark_del(t, CONTAINER_OF(first, struct trk_mark, node));
+}
+
 struct trk_mark *trk_mark_put(struct trk *t, struct trk_leg *l, enum trk_mark_kind kind,
 			      uint64_t hash)
 {
@@ -136,22 +167,8 @@ struct trk_mark *trk_mark_put(struct trk *t, struct trk_leg *l, enum trk_mark_ki
 		list_push(&t->joins->refers, &m->age);
 	else if (kind != MARK_HEADER)
 		list_push(&t->joins->arrivals, &m->age);
+	keep_few(t, hash);
 	return m;
-}
-
-static void mark_free(struct trk *t, struct trk_mark *m)
-{
-	htab_del(&t->joins->marks, &m->node);
-	list_del(&m->age);
-	list_del(&m->of_leg);
-	pool_put(&t->joins->mark_pool, m);
-}
-
-void trk_mark_del(struct trk *t, struct trk_mark *m)
-{
-	struct trk_leg *l = m->leg;
-	mark_free(t, m);
-	leg_free_if_idle(t, l);
 }
 
 /* --- rings ------------------------------------------------------------------------------------ */
@@ -217,19 +234,25 @@ static void ring_again(struct trk_leg *l)
 
 /* --- joins ------------------------------------------------------------------------------------ */
 
-static struct trk_join *join_find(const struct trk_leg *a, const struct trk_leg *b)
+/* The join that lies in both lists: looked for in both at once, for one may be long. */
+static struct trk_join *join_among(const struct trk_leg *a, const struct trk_leg *b)
 {
-	LIST_EACH (&a->as_a, k) {
-		struct trk_join *j = LIST_ENTRY(k, struct trk_join, of_a);
-		if (j->b == b->call)
-			return j;
-	}
-	LIST_EACH (&a->as_b, k) {
-		struct trk_join *j = LIST_ENTRY(k, struct trk_join, of_b);
-		if (j->a == b->call)
-			return j;
+	const struct link *ka = a->as_a.next, *kb = b->as_b.next;
+	for (; ka != &a->as_a && kb != &b->as_b; ka = ka->next, kb = kb->next) {
+		const struct trk_join *x = LIST_ENTRY(ka, const struct trk_join, of_a);
+		const struct trk_join *y = LIST_ENTRY(kb, const struct trk_join, of_b);
+		if (x->b == b->call)
+			return (struct trk_join *)(uintptr_t)x;
+		if (y->a == a->call)
+			return (struct trk_join *)(uintptr_t)y;
 	}
 	return NULL;
+}
+
+static struct trk_join *join_find(const struct trk_leg *a, const struct trk_leg *b)
+{
+	struct trk_join *j = join_among(a, b);
+	return j ? j : join_among(b, a);
 }
 
 static struct trk_join *join_new(struct trk *t, const struct trk_pair *p)
@@ -247,6 +270,7 @@ static struct trk_join *join_new(struct trk *t, const struct trk_pair *p)
 		.evidence = {p->ev_a, p->ev_b}
         };
 	list_push(&p->a->as_a, &j->of_a);
+	p->a->n_as_a++;
 	list_push(&p->b->as_b, &j->of_b);
 	return j;
 }
@@ -268,6 +292,7 @@ void trk_join_drop(struct trk *t, struct trk_join *j)
 	struct trk_leg *a = j->a->leg, *b = j->b->leg;
 	list_del(&j->of_a);
 	list_del(&j->of_b);
+	a->n_as_a--;
 	pool_put(&t->joins->join_pool, j);
 	if (was_union)
 		ring_again(a);
@@ -300,7 +325,7 @@ bool trk_join_put(struct trk *t, const struct trk_pair *p, enum trk_join_state s
 		return false;
 	if (j) {
 		strengthen(j, p);
-	} else if (!(j = join_new(t, p))) {
+	} else if (p->a->n_as_a >= MAX_JOINS || !(j = join_new(t, p))) {
 		return false;
 	}
 	if (state == TRK_JOIN_MADE && j->state == TRK_JOIN_OPEN)

@@ -72,7 +72,7 @@ static uint32_t mix(uint32_t a, uint32_t b)
 static uint64_t key_of(const struct trk *t, enum trk_mark_kind kind, uint32_t what)
 {
 	uint64_t k[2];
-	memcpy(k, t->cfg.hash_key, sizeof k);
+	memcpy(k, t->hash_key, sizeof k);
 	return trk_fold(k[0] ^ what ^ (uint64_t)kind << 40, k[1] ^ 0xa0761d6478bd642fu);
 }
 
@@ -142,7 +142,7 @@ static void join_header(struct trk *t, struct trk_leg *l, enum trk_ground g, str
 {
 	if (value.n < 4)
 		return;
-	uint64_t h = htab_hash_nocase(t->cfg.hash_key, value.p, value.n) ^ (uint64_t)g << 8;
+	uint64_t h = htab_hash_nocase(t->hash_key, value.p, value.n) ^ (uint64_t)g << 8;
 	unsigned n = 0;
 	if (!t->cfg.is_live) {
 		join_heads(t, l, g, h);

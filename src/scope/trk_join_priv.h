@@ -20,6 +20,7 @@ struct trk_leg { /* of a call: what joins it */
 	uint32_t numbers, origin, media, called, diverted[2]; /* hashes, 0: none */
 	uint32_t invite;                                      /* id of its first INVITE */
 	uint64_t at_us;
+	uint32_t n_as_a;
 	bool is_read; /* its headers were looked at */
 };
 

@@ -101,7 +101,7 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 static uint64_t hash_addr(const struct trk *t, const struct addr *a)
 {
 	uint64_t k[2], w[2];
-	memcpy(k, t->cfg.hash_key, sizeof k);
+	memcpy(k, t->hash_key, sizeof k);
 	memcpy(w, a->ip, sizeof w);
 	return trk_fold(w[0] ^ k[0] ^ 0x9e3779b97f4a7c15u,
 			w[1] ^ k[1] ^ 0xd1b54a32d192ed03u ^ (uint64_t)a->port << 40);
@@ -141,8 +141,9 @@ struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum
 	return m->call;
 }
 
-static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, struct trk_av *av)
+static const struct trk_codecs *read_codecs(struct trk *t, unsigned i, struct trk_call *c)
 {
+	const struct sdp *s = &t->sdp;
 	struct codec v[MAX_CODECS];
 	struct sdp_fmt f;
 	unsigned at = 0, n = 0;
@@ -159,8 +160,9 @@ static const struct trk_codecs *read_codecs(const struct sdp *s, unsigned i, str
 		return NULL;
 	k->n = n;
 	memcpy(k->v, v, n * sizeof v[0]);
-	k->next = av->codecs;
-	av->codecs = k;
+	k->next = c->av->codecs;
+	c->av->codecs = k;
+	trk_weigh(t, c, sizeof *k + n * sizeof v[0]);
 	return k;
 }
 
@@ -297,7 +299,7 @@ void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
 				   .type = m->type,
 				   .crypt = (uint8_t)crypt_of(m),
 				   .is_t38 = !is_rtp,
-				   .codecs = is_rtp ? read_codecs(&t->sdp, i, c->av) : NULL};
+				   .codecs = is_rtp ? read_codecs(t, i, c) : NULL};
 		learn_medium(t, c, i, &d);
 		learn_guess(t, c, m, &d, source);
 		if (m->has_crypto)

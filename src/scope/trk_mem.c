@@ -190,6 +190,14 @@ void *trk_heap(struct trk *t, size_t n, size_t align)
 	return p;
 }
 
+void trk_weigh(struct trk *t, struct trk_call *c, size_t n)
+{
+	if (!t->cfg.is_live)
+		return;
+	c->n_bytes += (uint32_t)n;
+	t->n_bytes += n;
+}
+
 void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align)
 {
 	if (!t->cfg.is_live)
@@ -205,6 +213,7 @@ void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align)
 		x->is_heap = is_heap;
 		x->next = c->text;
 		c->text = x;
+		trk_weigh(t, c, sizeof *x + x->cap);
 		at = 0;
 	}
 	x->used = (uint16_t)(at + n);
@@ -213,6 +222,7 @@ void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align)
 
 void trk_text_free(struct trk *t, struct trk_call *c)
 {
+	t->n_bytes -= c->n_bytes;
 	while (c->text) {
 		struct trk_text *x = c->text;
 		c->text = x->next;

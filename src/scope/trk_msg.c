@@ -44,9 +44,9 @@ static uint64_t load(const char *p, size_t n)
 	return v;
 }
 
-static uint64_t hash_bytes(struct str s, uint64_t h)
+static uint64_t hash_bytes(struct str s, uint64_t k1, uint64_t h)
 {
-	const uint64_t k1 = 0x9e3779b97f4a7c15u, k2 = 0xd1b54a32d192ed03u;
+	const uint64_t k2 = 0xd1b54a32d192ed03u;
 	h ^= s.n;
 	uint64_t g = h;
 	while (s.n >= 32) { /* two chains, so that one waits while the other multiplies */
@@ -66,7 +66,7 @@ static uint64_t hash_bytes(struct str s, uint64_t h)
 
 uint32_t trk_hash32(struct str s)
 {
-	uint64_t h = s.n ? hash_bytes(s, 0) : 0;
+	uint64_t h = s.n ? hash_bytes(s, 0x9e3779b97f4a7c15u, 0) : 0;
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -266,6 +266,7 @@ static bool add_row(struct trk_intake *i)
 	e->is_plain = p->is_plain && p->skim;
 	find_original(i);
 	c->last_ev = id;
+	trk_weigh(i->t, c, sizeof *e);
 	if (!c->n_ev++) {
 		c->first_ev = id;
 		c->first_us = p->at_us;
@@ -458,9 +459,11 @@ static enum err take(struct trk_intake *i)
 	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
 	if (!i->t->cfg.is_live)
 		trk_place_expect(i->t, hash);
-	uint64_t bytes = hash_bytes(i->p->bytes, 0); /* meanwhile the call's place comes */
+	/* keyed, so that nobody makes many alike; meanwhile the call's place comes */
+	uint64_t bytes = hash_bytes(i->p->bytes, load((const char *)i->t->hash_key, 8), 0);
 	i->hash = (uint32_t)(bytes ^ bytes >> 32);
-	struct trk_call *c = i->c = trk_call_find(i->t, i->k->call_id, hash);
+	struct trk_call *c = trk_call_find(i->t, i->k->call_id, hash);
+	i->c = c = c ? trk_call_part(i->t, c) : NULL;
 	bool is_new = !c;
 	if (!c) {
 		c = i->c = trk_call_new(i->t, i->k->call_id, hash);

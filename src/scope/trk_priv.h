@@ -60,11 +60,13 @@ struct trk_source {
 struct trk {
 	struct trk_cfg cfg;
 	struct trk_source sources[TRK_SOURCES];
+	uint8_t hash_key[16]; /* against chosen Call-IDs, addresses, SSRCs */
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;
 	struct trk_call *first_no, *last_no;
 	uint32_t n_calls; /* ever */
+	uint64_t n_bytes; /* live: of rows, texts, codecs */
 	uint64_t n_forgotten;
 	/* memory, trk_mem.c */
 	struct trk_chunk **chunks;
@@ -100,7 +102,8 @@ struct trk {
 	uint32_t n_datagrams;
 	uint64_t n_capture_lost;
 	uint32_t media_gen;  /* moves when a port becomes known: flows are looked at again */
-	struct htab streams; /* by owner and SSRC */
+	struct htab streams; /* by owner and SSRC; nobody's by addresses and SSRC */
+	struct htab ssrcs;   /* nobody's streams by SSRC alone: who sends RTCP may use other ports */
 	struct link orphans;
 	struct trk_stream *media_stream;
 	uint32_t n_streams, n_orphans;
@@ -152,6 +155,10 @@ void trk_mem_fini(struct trk *t);
 struct trk_call *trk_call_new(struct trk *t, struct str call_id, uint64_t hash);
 uint64_t trk_call_hash(const struct trk *t, struct str call_id);
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash);
+/* Live: adds to what the call and all calls hold: rows, texts, codecs. */
+void trk_weigh(struct trk *t, struct trk_call *c, size_t n);
+/* Live: a call that holds too much is judged and forgotten; then NULL, else c. */
+struct trk_call *trk_call_part(struct trk *t, struct trk_call *c);
 /* Puts the call into a class, at its end. */
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
 /* trk_msg.c */

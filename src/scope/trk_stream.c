@@ -1,7 +1,8 @@
 /* Streams: one SSRC received by one side of a call, and the figures that each of its packets adds
  * to.
  *
- *	streams   hash by owner (call or nobody) and SSRC ─► struct trk_stream
+ *	streams   hash by owner and SSRC ─► struct trk_stream; of nobody's by addresses and SSRC,
+ *	          for a generator may use one SSRC in all of its calls
  *	flow      its last few streams: what a packet looks at first
  *
  * When addresses change in mid-call (ICE, a phone that moved) the stream goes on: its numbers go on
@@ -14,8 +15,9 @@
  *
  * Invariants:
  * 1. A stream is in the table; in its call's list or among the orphans, never both.
- * 2. At most MAX_OF_CALL streams of a call, MAX_ORPHANS of nobody (live MAX_LIVE, the oldest goes);
- *    packets of further ones are counted in all only. A stream's memory does not grow.
+ * 2. At most MAX_OF_CALL streams of a call, MAX_ORPHANS of nobody (live MAX_LIVE, the oldest goes,
+ *and MAX_ALL_LIVE in all); packets of further ones are counted in all only. A stream's memory does
+ *not grow.
  *
  * [RFC3550 5, 8] [RFC3389] [RFC4733] [RFC8839]
  */
@@ -25,26 +27,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_OF_CALL 256
-#define MAX_ORPHANS 65'536u
-#define MAX_LIVE    4'096u
-#define NO_PT       255   /* of a stream before its first packet */
-#define MAX_AHEAD   1'000 /* a new path goes on where the old one stopped */
-#define EVENT_CLOCK 8'000
-#define DYNAMIC_PT  96
-#define MAX_EVENT   16
+#define MAX_OF_CALL  256
+#define MAX_ORPHANS  65'536u
+#define MAX_LIVE     4'096u
+#define MAX_ALL_LIVE 262'144u /* of calls and of nobody */
+#define MAX_SAME     256u     /* streams of nobody's with one SSRC, among which RTCP looks */
+#define NO_PT        255      /* of a stream before its first packet */
+#define MAX_AHEAD    1'000    /* a new path goes on where the old one stopped */
+#define EVENT_CLOCK  8'000
+#define DYNAMIC_PT   96
+#define MAX_EVENT    16
 
 enum { LEVEL_NONE, LEVEL_ULAW, LEVEL_ALAW };
 
 enum err trk_streams_init(struct trk *t)
 {
 	list_init(&t->orphans);
-	return htab_init(&t->streams, 64);
+	enum err e = htab_init(&t->streams, 64);
+	return e ? e : htab_init(&t->ssrcs, 64);
+}
+
+static void remove_from_tables(struct trk *t, struct trk_stream *s)
+{
+	htab_del(&t->streams, &s->node);
+	if (!s->call)
+		htab_del(&t->ssrcs, &s->by_ssrc);
 }
 
 static void stream_free(struct trk *t, struct trk_stream *s)
 {
-	htab_del(&t->streams, &s->node);
+	remove_from_tables(t, s);
 	list_del(&s->orphan);
 	cap_srtp_free(s->srtp);
 	free(s->rtcp);
@@ -57,6 +69,7 @@ void trk_streams_fini(struct trk *t)
 		stream_free(t, LIST_ENTRY(t->orphans.next, struct trk_stream, orphan));
 	trk_gap_fini(t);
 	htab_fini(&t->streams);
+	htab_fini(&t->ssrcs);
 }
 
 void trk_streams_forget(struct trk *t, struct trk_call *c)
@@ -69,11 +82,26 @@ void trk_streams_forget(struct trk *t, struct trk_call *c)
 	t->media_stream = NULL;
 }
 
-static uint64_t hash_stream(const struct trk *t, const struct trk_call *c, uint32_t ssrc)
+static uint64_t hash_ssrc(const struct trk *t, uint64_t owner, uint32_t ssrc)
 {
 	uint64_t k;
-	memcpy(&k, t->cfg.hash_key, sizeof k);
-	return trk_fold((uintptr_t)c ^ k ^ 0x9e3779b97f4a7c15u, ssrc ^ 0xd1b54a32d192ed03u);
+	memcpy(&k, t->hash_key, sizeof k);
+	return trk_fold(owner ^ k ^ 0x9e3779b97f4a7c15u, ssrc ^ 0xd1b54a32d192ed03u);
+}
+
+static uint64_t hash_stream(const struct trk *t, const struct trk_call *c, const struct addr *from,
+			    const struct addr *to, uint32_t ssrc)
+{
+	uint64_t owner =
+		c ? (uintptr_t)c : addr_hash(t->hash_key, from) + 3 * addr_hash(t->hash_key, to);
+	return hash_ssrc(t, owner, ssrc);
+}
+
+static void put_into_tables(struct trk *t, struct trk_stream *s)
+{
+	htab_add(&t->streams, &s->node, hash_stream(t, s->call, &s->from, &s->to, s->ssrc));
+	if (!s->call)
+		htab_add(&t->ssrcs, &s->by_ssrc, hash_ssrc(t, 0, s->ssrc));
 }
 
 static struct trk_stream *stream_next(struct hnode *n, const struct trk_call *c, uint32_t ssrc)
@@ -86,11 +114,30 @@ static struct trk_stream *stream_next(struct hnode *n, const struct trk_call *c,
 	return NULL;
 }
 
+static struct trk_stream *find_orphan(const struct trk *t, uint32_t ssrc, const struct addr *end,
+				      bool is_sender)
+{
+	struct trk_stream *any = NULL;
+	unsigned left = MAX_SAME;
+	struct hnode *n = htab_first(&t->ssrcs, hash_ssrc(t, 0, ssrc));
+	for (; n && left--; n = htab_next(n)) {
+		struct trk_stream *s = CONTAINER_OF(n, struct trk_stream, by_ssrc);
+		if (s->ssrc != ssrc)
+			continue;
+		if (addr_ip_eq(is_sender ? &s->from : &s->to, end))
+			return s;
+		any = s;
+	}
+	return any;
+}
+
 struct trk_stream *trk_stream_find(const struct trk *t, const struct trk_call *c, uint32_t ssrc,
 				   const struct addr *end, bool is_sender)
 {
 	struct trk_stream *any = NULL, *s;
-	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, ssrc));
+	if (!c)
+		return find_orphan(t, ssrc, end, is_sender);
+	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, end, end, ssrc));
 	for (; (s = stream_next(n, c, ssrc)); n = htab_next(&s->node)) {
 		if (addr_ip_eq(is_sender ? &s->from : &s->to, end))
 			return s;
@@ -167,6 +214,8 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 		orphan_drop(t);
 	if (c ? c->av->n_streams >= MAX_OF_CALL : t->n_orphans >= MAX_ORPHANS)
 		return NULL;
+	if (t->cfg.is_live && t->streams.n >= MAX_ALL_LIVE)
+		return NULL;
 	struct trk_stream *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
@@ -193,7 +242,7 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 		list_push(&t->orphans, &s->orphan);
 		t->n_orphans++;
 	}
-	htab_add(&t->streams, &s->node, hash_stream(t, c, ssrc));
+	put_into_tables(t, s);
 	return s;
 }
 
@@ -203,7 +252,7 @@ static struct trk_stream *stream_of(struct trk *t, struct flow *f, const struct 
 	struct trk_call *c = f->media ? f->media->call : NULL;
 	uint8_t side = !c ? 0 : f->is_to_media ? f->media->side : !f->media->side;
 	struct trk_stream *s, *moved = NULL;
-	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, ssrc));
+	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, &p->from, &p->to, ssrc));
 	for (; (s = stream_next(n, c, ssrc)); n = htab_next(&s->node)) {
 		if (addr_eq(&s->from, &p->from) && addr_eq(&s->to, &p->to) && s->side == side)
 			return s;
@@ -248,7 +297,7 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 		struct trk_stream *s = f->last[i];
 		if (!s || s->call || c->av->n_streams >= MAX_OF_CALL)
 			continue;
-		htab_del(&t->streams, &s->node);
+		remove_from_tables(t, s);
 		list_del(&s->orphan);
 		t->n_orphans--;
 		s->call = c;
@@ -259,7 +308,7 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 		s->next = c->streams;
 		c->streams = s;
 		c->av->n_streams++;
-		htab_add(&t->streams, &s->node, hash_stream(t, c, s->ssrc));
+		put_into_tables(t, s);
 	}
 }
 

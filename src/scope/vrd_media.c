@@ -191,38 +191,56 @@ static bool next_codec(struct str *rest, struct str *name)
 	return false;
 }
 
-static bool has_codec(struct str list, struct str name)
+/* The names in all descriptions of a side, each once. A side that lists more than there is room for
+ * has every codec, as far as we say: a call may hold any number of descriptions. */
+struct names {
+	struct str v[64];
+	unsigned n, n_descriptions;
+	bool is_full;
+};
+
+static bool has_codec(const struct names *l, struct str name)
 {
-	struct str k;
-	while (next_codec(&list, &k))
-		if (str_ieq(k, name))
+	for (unsigned i = 0; i < l->n; i++)
+		if (str_ieq(l->v[i], name))
 			return true;
-	return false;
+	return l->is_full;
 }
 
-/* Whether a side has the codec in any of its descriptions; *n counts them. */
-static bool side_has_codec(struct judge *j, unsigned side, struct str name, unsigned *n)
+static void side_codecs(struct judge *j, unsigned side, struct names *out)
 {
-	bool has = false;
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	out->n = out->n_descriptions = 0;
+	out->is_full = false;
+	for (uint32_t i = 0; i < j->n_history && !out->is_full; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
+		struct str rest = trk_fact_text(f), name;
 		if (!f || vrd_is_by_caller(e) != (side == TRK_SIDE_CALLER))
 			continue;
-		(*n)++;
-		has = has || has_codec(trk_fact_text(f), name);
+		out->n_descriptions++;
+		while (next_codec(&rest, &name))
+			if (has_codec(out, name))
+				continue;
+			else if (out->n < ARRAY_LEN(out->v))
+				out->v[out->n++] = name;
+			else
+				out->is_full = true;
 	}
-	return has;
 }
 
 static bool codec_mismatch(struct judge *j)
 {
 	const struct trk_ev *has[2] = {NULL, NULL};
-	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CODECS) && i < j->n_history; i++) {
+	struct names all[2];
+	if (!vrd_has_fact(j, TRK_F_CODECS))
+		return false;
+	for (unsigned side = 0; side < 2; side++)
+		side_codecs(j, side, &all[side]);
+	for (uint32_t i = 0; i < j->n_history; i++) {
 		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		struct str rest = trk_fact_text(f), name;
-		unsigned side = vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE, n = 0;
+		unsigned side = vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
 		if (!f)
 			continue;
 		const struct trk_fact *sdp = trk_fact(e, TRK_F_SDP);
@@ -230,7 +248,7 @@ static bool codec_mismatch(struct judge *j)
 			return false; /* a name that we do not know, or a medium refused */
 		has[side] = e;
 		for (rest = trk_fact_text(f); next_codec(&rest, &name);)
-			if (side_has_codec(j, !side, name, &n))
+			if (has_codec(&all[!side], name))
 				return false;
 	}
 	bool is_odd = j->c->answer_us && has[0] && has[1];
@@ -249,12 +267,14 @@ static bool codec_mismatch(struct judge *j)
 
 static bool codec_not_agreed(struct judge *j)
 {
+	struct names all[2];
+	for (unsigned side = 0; side < 2 && j->c->streams; side++)
+		side_codecs(j, side, &all[side]);
 	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
-		unsigned n = 0, n_other = 0;
 		struct str name = str_c(s->codec);
 		if (!s->codec[0] || s->stats.received < FEW || s->media != SDP_AUDIO ||
-		    side_has_codec(j, s->side, name, &n) || !n ||
-		    side_has_codec(j, !s->side, name, &n_other))
+		    !all[s->side].n_descriptions || has_codec(&all[s->side], name) ||
+		    has_codec(&all[!s->side], name))
 			continue;
 		struct vrd_finding *f = vrd_find(j, VRD_CODEC_NOT_AGREED);
 		if (!f)

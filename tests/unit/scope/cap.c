@@ -254,6 +254,32 @@ static void put_option(struct buf *b, unsigned code, struct str value)
 	buf_fill(b, 0, (4 - value.n % 4) % 4);
 }
 
+/* A few kilobytes, packed: they must not become all the memory there is. */
+TEST_NO_OOM(pcapng_with_nothing_but_secrets)
+{
+	struct buf cap, b, why;
+	struct cap *c;
+	struct cap_rec r;
+	buf_init(&cap);
+	buf_init(&b);
+	buf_init(&why);
+	section(&cap);
+	interface(&cap, CAP_LINK_RAW, 6, 0);
+	put_le32(&b, 0x544c534b);
+	put_le32(&b, 15u << 20);
+	buf_fill(&b, '\n', 15u << 20);
+	for (int i = 0; i < 6; i++)
+		block(&cap, 10, buf_view(&b));
+	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &why), OK);
+	buf_fini(&cap);
+	CHECK(!cap_next(c, &r));
+	CHECK(cap_problem(c) && strstr(cap_problem(c), "more secrets"));
+	CHECK(cap_secrets(c).n < 70u << 20);
+	cap_close(c);
+	buf_fini(&b);
+	buf_fini(&why);
+}
+
 TEST_NO_OOM(pcapng_comments_and_secrets)
 {
 	static const char *const comments[][2] = {

@@ -2,9 +2,14 @@
 #include "wire/hep.h"
 #include "fixture.h"
 #include "scope/cap_hep.h"
+#include "scope/cap_priv.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
 
 #define AGENT "198.51.100.1:40000"
 #define HOMER "198.51.100.2:9060"
@@ -190,6 +195,51 @@ TEST_NO_OOM(hep_with_a_wrong_key)
 	relay_end(&r);
 	buf_fini(&cap);
 	buf_fini(&m);
+}
+
+/* Packed payloads: a kilobyte each that becomes one of a thousand times that. What waits is
+ * bounded, the rest is counted. */
+TEST_NO_OOM(hep_that_unpacks_to_much)
+{
+	enum { N = 60, SIZE = 900'000 };
+	static uint8_t text[SIZE], packed[8'000];
+	uLongf n = sizeof packed;
+	struct buf why, b;
+	struct cap *in;
+	struct cap_rec r;
+	struct cap_counts counts = {0};
+	unsigned n_records = 0;
+	buf_init(&why);
+	buf_init(&b);
+	CHECK_EQ(compress(packed, &n, text, SIZE), Z_OK);
+	if (cap_open_hep("tcp:127.0.0.1:19064", "secret", &in, &why))
+		test_skip("the port is taken");
+	struct wire_hep h = packet_of(str_of((const char *)packed, n));
+	h.is_packed = true;
+	for (int i = 0; i < N; i++)
+		CHECK_EQ(wire_hep_put(&b, &h), OK);
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(19'064)};
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(connect(s, (struct sockaddr *)&to, sizeof to) == 0);
+	CHECK(write(s, b.p, b.n) == (ssize_t)b.n);
+	for (unsigned tries = 20; tries && counts.n_received < N; tries--) {
+		size_t most = 0;
+		cap_wait(in, 500);
+		CHECK(cap_count(in, &counts));
+		while (in->source->next(in->source_ctx, &r)) {
+			most += r.n;
+			n_records++;
+		}
+		CHECK(most < 34u << 20);
+	}
+	CHECK_EQ(counts.n_received, N);
+	CHECK_EQ(counts.n_dropped_iface + n_records, N);
+	CHECK(n_records > 30);
+	close(s);
+	cap_close(in);
+	buf_fini(&b);
+	buf_fini(&why);
 }
 
 TEST_NO_OOM(hep_addresses)

@@ -248,6 +248,32 @@ TEST_NO_OOM(fragments_missing_or_twice)
 	buf_fini(&cap);
 }
 
+/* As many units as the datagram has, but beyond its end: it has not come, and the bytes of the one
+ * before, in whose place it lies, are not its. */
+TEST_NO_OOM(fragments_beyond_the_end)
+{
+	struct buf cap, m, u, ip, junk;
+	buf_init(&cap);
+	buf_init(&m);
+	buf_init(&u);
+	buf_init(&ip);
+	buf_init(&junk);
+	fragments(&cap, false, "012");
+	struct str d =
+		udp(&u, 5060, 5060, small_request(&m, "OPTIONS", 1, "a body to make it long"));
+	buf_fill(&junk, 'x', 20 * 8);
+	pcap_rec(&cap, 4,
+		 ipv4(&ip, "192.0.2.1", "192.0.2.2", CAP_UDP, 78, 20, str_skip(d, 20 * 8)));
+	pcap_rec(&cap, 5,
+		 ipv4(&ip, "192.0.2.1", "192.0.2.2", CAP_UDP, 78, 0x2000 | 200, buf_view(&junk)));
+	CHECK_CAPTURE(cap, "3 192.0.2.1:5060 > 192.0.2.2:5060 OPTIONS 1\n");
+	buf_fini(&cap);
+	buf_fini(&m);
+	buf_fini(&u);
+	buf_fini(&ip);
+	buf_fini(&junk);
+}
+
 TEST(frames_without_memory)
 {
 	struct buf cap;
