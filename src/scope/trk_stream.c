@@ -50,8 +50,9 @@ enum err trk_streams_init(struct trk *t)
 static void remove_from_tables(struct trk *t, struct trk_stream *s)
 {
 	htab_del(&t->streams, &s->node);
-	if (!s->call)
+	if (s->is_by_ssrc)
 		htab_del(&t->ssrcs, &s->by_ssrc);
+	s->is_by_ssrc = false;
 }
 
 static void stream_free(struct trk *t, struct trk_stream *s)
@@ -97,11 +98,22 @@ static uint64_t hash_stream(const struct trk *t, const struct trk_call *c, const
 	return hash_ssrc(t, owner, ssrc);
 }
 
+/* RTCP looks among the first MAX_SAME; a longer chain would only cost. */
+static bool is_rare(const struct trk *t, uint64_t hash)
+{
+	unsigned n = 0;
+	for (struct hnode *k = htab_first(&t->ssrcs, hash); k && n < MAX_SAME; k = htab_next(k))
+		n++;
+	return n < MAX_SAME;
+}
+
 static void put_into_tables(struct trk *t, struct trk_stream *s)
 {
+	uint64_t hash = hash_ssrc(t, 0, s->ssrc);
 	htab_add(&t->streams, &s->node, hash_stream(t, s->call, &s->from, &s->to, s->ssrc));
-	if (!s->call)
-		htab_add(&t->ssrcs, &s->by_ssrc, hash_ssrc(t, 0, s->ssrc));
+	s->is_by_ssrc = !s->call && is_rare(t, hash);
+	if (s->is_by_ssrc)
+		htab_add(&t->ssrcs, &s->by_ssrc, hash);
 }
 
 static struct trk_stream *stream_next(struct hnode *n, const struct trk_call *c, uint32_t ssrc)
@@ -118,9 +130,8 @@ static struct trk_stream *find_orphan(const struct trk *t, uint32_t ssrc, const 
 				      bool is_sender)
 {
 	struct trk_stream *any = NULL;
-	unsigned left = MAX_SAME;
 	struct hnode *n = htab_first(&t->ssrcs, hash_ssrc(t, 0, ssrc));
-	for (; n && left--; n = htab_next(n)) {
+	for (; n; n = htab_next(n)) {
 		struct trk_stream *s = CONTAINER_OF(n, struct trk_stream, by_ssrc);
 		if (s->ssrc != ssrc)
 			continue;

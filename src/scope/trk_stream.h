@@ -63,7 +63,8 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	uint64_t sniffer_lost;              /* packets in gaps that all streams had at once */
 	/* the rest */
 	struct hnode node;
-	struct hnode by_ssrc; /* of nobody's only */
+	struct hnode by_ssrc; /* of nobody's, unless there are many alike */
+	bool is_by_ssrc;
 	struct link orphan;
 	struct addr from, to; /* of its first packet */
 	uint32_t no;          /* of the stream, from 1 */
