@@ -25,6 +25,7 @@
 #define EV_BLOCK    16u /* chunks allocated at once */
 #define HEAP_BLOCK  (256u << 10)
 #define CALL_CHUNK  512u
+#define NEAR_FACTS  128u
 
 _Static_assert(sizeof(struct trk_ev) == 48, "rows are what memory goes to");
 _Static_assert(sizeof(struct trk_chunk) <= CHUNK_BYTES, "a chunk is found by its alignment");
@@ -223,6 +224,7 @@ void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align)
 void trk_text_free(struct trk *t, struct trk_call *c)
 {
 	t->n_bytes -= c->n_bytes;
+	t->fact_index.head = NULL;
 	while (c->text) {
 		struct trk_text *x = c->text;
 		c->text = x->next;
@@ -415,6 +417,56 @@ struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *
 	return f;
 }
 
+/* Facts of one call by message and kind, made when somebody looks far back: so that judging a call
+ * of many messages takes no longer per message. */
+static uint32_t fact_hash(uint32_t ev, unsigned kind)
+{
+	return (uint32_t)(((uint64_t)ev << 8 | kind) * 0x9e3779b97f4a7c15u >> 32);
+}
+
+static bool index_facts(struct fact_index *x, const struct trk_call *c)
+{
+	uint32_t n = 0;
+	for (const struct trk_fact *f = c->facts; f; f = f->next)
+		n++;
+	if (x->cap < 2 * n) {
+		uint32_t cap = x->cap ? x->cap : 1'024;
+		while (cap < 2 * n)
+			cap *= 2;
+		const struct trk_fact **v = realloc(x->v, cap * sizeof(*v));
+		if (!v)
+			return false;
+		x->v = v;
+		x->cap = cap;
+	}
+	memset(x->v, 0, x->cap * sizeof(*x->v));
+	for (const struct trk_fact *f = c->facts; f; f = f->next) {
+		uint32_t at = fact_hash(f->ev, f->kind) & (x->cap - 1);
+		while (x->v[at] && (x->v[at]->ev != f->ev || x->v[at]->kind != f->kind))
+			at = (at + 1) & (x->cap - 1);
+		if (!x->v[at])
+			x->v[at] = f;
+	}
+	x->head = c->facts;
+	return true;
+}
+
+static const struct trk_fact *far_fact(struct trk *t, const struct trk_call *c, uint32_t ev,
+				       enum trk_fact_kind kind)
+{
+	struct fact_index *x = &t->fact_index;
+	if (x->head != c->facts && !index_facts(x, c)) {
+		const struct trk_fact *f = c->facts;
+		while (f && (f->ev != ev || f->kind != kind))
+			f = f->next;
+		return f;
+	}
+	uint32_t at = fact_hash(ev, kind) & (x->cap - 1);
+	while (x->v[at] && (x->v[at]->ev != ev || x->v[at]->kind != kind))
+		at = (at + 1) & (x->cap - 1);
+	return x->v[at];
+}
+
 const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
 {
 	if (!e->has_facts)
@@ -424,8 +476,9 @@ const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
 	if (!(c->fact_kinds >> kind & 1))
 		return NULL;
 	const struct trk_fact *f = c->facts;
-	while (f && (f->ev != id || f->kind != kind))
-		f = f->next;
+	for (unsigned n = 0; f && (f->ev != id || f->kind != kind); f = f->next)
+		if (++n == NEAR_FACTS)
+			return far_fact(chunk_of(e)->t, c, id, kind);
 	return f;
 }
 
@@ -443,4 +496,5 @@ void trk_mem_fini(struct trk *t)
 	free(t->places);
 	free(t->slots);
 	free(t->history);
+	free(t->fact_index.v);
 }

@@ -57,6 +57,12 @@ struct trk_source {
 	uint32_t who, second, n; /* who: hash of address and From */
 };
 
+struct fact_index {
+	const struct trk_fact *head; /* of the call that was indexed; NULL: of none */
+	const struct trk_fact **v;   /* a hash table */
+	uint32_t cap;                /* a power of two */
+};
+
 struct trk {
 	struct trk_cfg cfg;
 	struct trk_source sources[TRK_SOURCES];
@@ -70,6 +76,7 @@ struct trk {
 	uint64_t n_forgotten;
 	/* memory, trk_mem.c */
 	struct trk_chunk **chunks;
+	struct fact_index fact_index;
 	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */
 	struct heap_block *heap;                         /* file */
 	char *heap_at, *heap_end;
@@ -103,7 +110,7 @@ struct trk {
 	uint64_t n_capture_lost;
 	uint32_t media_gen;  /* moves when a port becomes known: flows are looked at again */
 	struct htab streams; /* by owner and SSRC; nobody's by addresses and SSRC */
-	struct htab ssrcs;   /* nobody's streams by SSRC alone: who sends RTCP may use other ports */
+	struct htab ssrcs; /* nobody's streams by SSRC alone: who sends RTCP may use other ports */
 	struct link orphans;
 	struct trk_stream *media_stream;
 	uint32_t n_streams, n_orphans;
