@@ -82,7 +82,7 @@ struct conn {
 	struct dir d[2];
 	struct cap_tls *tls; /* once a direction spoke it */
 	uint32_t no;
-	size_t n_bytes;      /* that it holds, when it was looked at last */
+	size_t n_bytes; /* that it holds, when it was looked at last */
 };
 
 struct cap_tcp {

@@ -72,8 +72,8 @@ unsigned lint_score(const struct lint_peer *p);
 char lint_grade(unsigned score); /* A from 95, B from 85, C from 70, D from 50, else F */
 
 struct lint_cfg {
-	uint32_t max_peers;   /* 0: 1,024; the others share one card */
-	uint32_t max_calls;   /* under watch at a time, the one silent longest goes; 0: 8,192 */
+	uint32_t max_peers; /* 0: 1,024; the others share one card */
+	uint32_t max_calls; /* under watch at a time, the one silent longest goes; 0: 8,192 */
 };
 
 struct lint;

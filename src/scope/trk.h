@@ -45,12 +45,12 @@ struct trk_cfg {
 	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
 	 * them, so that no facts are kept. */
 	uint8_t skips;
-	bool is_quick;        /* live: registrations that go well are counted, not tracked */
-	bool has_join;        /* legs of one call are joined, see trk_join.h */
-	bool report_all;      /* live: report also registrations, OPTIONS ... that went well */
-	uint32_t max_calls;   /* live: the one silent longest goes first; 0: 1,000,000 */
-	bool is_listed;       /* live: trk_first and next_no lead through the calls, too */
-	uint32_t keep_s;      /* live: how long a call is kept after it was judged; 0: 5 s */
+	bool is_quick;      /* live: registrations that go well are counted, not tracked */
+	bool has_join;      /* legs of one call are joined, see trk_join.h */
+	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
+	uint32_t max_calls; /* live: the one silent longest goes first; 0: 1,000,000 */
+	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */
+	uint32_t keep_s;    /* live: how long a call is kept after it was judged; 0: 5 s */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	void *arg;
 };
@@ -196,7 +196,7 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
-	uint32_t n_bytes; /* of its rows, texts, codecs */
+	uint32_t n_bytes;         /* of its rows, texts, codecs */
 	struct trk_call *prev_no; /* see trk_before */
 	uint16_t n_held;          /* see trk_hold */
 	struct trk_peer first_peers[3];

@@ -1,7 +1,7 @@
 // The HTML page and the SVG in headless Chromium; prints TAP. RUNG names the program, WORK a folder for files.
 // With SHOTS=folder it also leaves screenshots there, to be looked at.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { copyFileSync, readFileSync } from "node:fs";
 import { Browser } from "./browser.mjs";
 import * as captures from "./captures.mjs";
 
@@ -21,6 +21,7 @@ function scope(capture, out, ...more) {
 	return `file://${WORK}/${out}`;
 }
 
+copyFileSync(new URL("../data/captures/call-busy-486.pcap", import.meta.url), WORK + "/call-busy-486.pcap");
 captures.one_way(WORK + "/one-way.pcap");
 captures.hostile(WORK + "/hostile.pcap");
 captures.long_talk(WORK + "/long.pcap");
@@ -46,6 +47,13 @@ test("the page shows verdict, ladder, and the absence of media", async () => {
 		same(await count(p, "#ladder .heads .head"), 3, "hosts");
 		same(await count(p, "svg .row .none"), 1, "the empty band");
 		same(await count(p, "svg .row .band"), 1, "the band that was seen");
+	});
+});
+
+test("the page opens with the call, not with the registrations before it", async () => {
+	await page(scope("call-busy-486", "busy.html"), {}, async (p) => {
+		check((await count(p, ".call")) > 1, "registrations are there, too");
+		check((await text(p, "#verdict")).includes("1001 → 1002"), "the call is shown");
 	});
 });
 

@@ -14,8 +14,8 @@ bool form_is_json_lines(struct str s);
 /* One element, perhaps behind a declaration, comments and a document type; attributes quoted and
  * not given twice, entities known, no control characters. CDATA may be other bytes than UTF-8. */
 bool form_is_xml(struct str s);
-/* Lines for a terminal: no control characters but line ends (LF or CR LF), and with has_colour no sequence but
- * that of colours (ESC [ digits ; ... m). UTF-8 without the C1 controls. */
+/* Lines for a terminal: no control characters but line ends (LF or CR LF), and with has_colour no
+ * sequence but that of colours (ESC [ digits ; ... m). UTF-8 without the C1 controls. */
 bool form_is_text(struct str s, bool has_colour);
 /* RFC 4180, each row of as many fields as the first; no field begins a formula. */
 bool form_is_csv(struct str s);

@@ -135,7 +135,13 @@ function filter_calls() {
 	const found = calls.filter(fits);
 	$("list").replaceChildren(...found.map(call_line));
 	const still = state.shown.filter((e) => found.includes(e));
-	show(still.length ? still : found.slice(0, 1));
+	show(still.length ? still : found.length ? [most_telling(found)] : []);
+}
+
+// What somebody most likely opens the page for: a call that went wrong, else a call at all.
+function most_telling(found) {
+	const worst = (severity, kind) => found.find((e) => e.verdict.severity === severity && (!kind || e.verdict.kind === kind));
+	return worst("fault", "call") || worst("fault") || worst("warning", "call") || found.find((e) => e.verdict.kind === "call") || found[0];
 }
 
 function step_call(by) {
