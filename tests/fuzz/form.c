@@ -15,7 +15,7 @@ struct cursor {
 
 static struct cursor over(struct str s)
 {
-	const uint8_t *p = (const uint8_t *)s.p;
+	const uint8_t *p = (const uint8_t *)(s.n ? s.p : "");
 	return (struct cursor){p, p + s.n, 0};
 }
 

@@ -3,6 +3,7 @@
  * the counts of a card must add up. */
 #include "scope/lint.h"
 #include "base/assert.h"
+#include "form.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct buf b;
 	buf_init(&b);
 	check_cards(l);
-	if (k.frame_no & 1)
+	if (k.frame_no & 1) {
 		lint_put_text(&b, l, &(struct lint_look){0});
-	else
+		FORM(form_is_text(buf_view(&b), false), &b);
+	} else {
 		lint_put_json(&b, l);
+		FORM(form_is_json_lines(buf_view(&b)), &b);
+	}
 	buf_fini(&b);
 	lint_free(l);
 	return 0;

@@ -8,6 +8,7 @@
  * further, as heuristics want to see it. A first byte of 254 begins a piece of SDP from the other
  * side. */
 
+#include "form.h"
 #include "scope/trk.h"
 #include "scope/view.h"
 #include "scope/wav.h"
@@ -132,8 +133,12 @@ static void check_stream(struct trk *t, const struct trk_stream *s)
 	ASSERT(s->n_digits <= TRK_MAX_DIGITS && strlen(s->digits) <= s->n_digits);
 	buf_init(&b);
 	view_stream(&b, t, s, &(struct view_opts){.is_json = true});
+	FORM(form_is_json_lines(buf_view(&b)), &b);
+	ASSERT(!b.err && b.n > 100);
+	buf_clear(&b);
 	view_stream(&b, t, s, &(struct view_opts){.is_detailed = true});
 	view_stream(&b, t, s, &(struct view_opts){0});
+	FORM(form_is_text(buf_view(&b), false), &b);
 	ASSERT(!b.err && b.n > 100);
 	buf_fini(&b);
 }

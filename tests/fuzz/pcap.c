@@ -1,5 +1,6 @@
 /* Any bytes as a capture file: the formats, encapsulations, reassembly, tracker, verdict, ladder,
  * lists, every field of the filter. The first byte chooses what is drawn; the rest is the file. */
+#include "form.h"
 #include "scope/cap_dep.h"
 #include "scope/cap_walk.h"
 #include "scope/flt.h"
@@ -14,8 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 		       const struct vrd *v)
 {
-	vrd_put_text(arg, t, c, v, false);
-	vrd_put_json(arg, t, c, v);
+	struct buf *b = arg;
+	vrd_put_text(b, t, c, v, false);
+	FORM(form_is_text(buf_view(b), false), b);
+	buf_clear(b);
+	vrd_put_json(b, t, c, v);
+	FORM(form_is_json(buf_view(b)), b);
+	buf_clear(b);
 }
 
 static void draw(struct buf *b, struct trk *t, uint8_t how)
@@ -27,7 +33,11 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 	for (const struct trk_call *c = trk_first(t); c; c = c->next_no) {
 		enum err e = vrd_judge(&v, t, c);
 		view_call(b, t, c, &v, &vo);
+		if (vo.is_json)
+			FORM(form_is_json_lines(buf_view(b)), b);
+		buf_clear(b);
 		lad_put(b, t, c, e ? NULL : &v, &o);
+		FORM(form_is_text(buf_view(b), o.is_colour), b);
 		/* what is joined may be broken, and what is not, joined by hand */
 		struct trk_call *x = trk_find(t, c->call_id);
 		if (x && c->next_no && !trk_join_break(t, x, c->next_no) &&
@@ -129,6 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			cap_dep_frame(d, fr, fits, on_needed, &no);
 		view_messages(&b, fr, &vo);
 		view_other_frame(&b, fr, &vo);
+		FORM(vo.is_json ? form_is_json_lines(buf_view(&b))
+				: form_is_text(buf_view(&b), false),
+		     &b);
 		buf_clear(&b);
 	}
 	if (is_live) {
