@@ -101,16 +101,17 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 static uint64_t hash_addr(const struct trk *t, const struct addr *a)
 {
 	uint64_t k[2], w[2];
+	uint32_t rest;
 	memcpy(k, t->cfg.hash_key, sizeof k);
-	memcpy(w, a->ip, sizeof w);
-	return trk_fold(w[0] ^ k[0] ^ 0x9e3779b97f4a7c15u,
-			w[1] ^ k[1] ^ 0xd1b54a32d192ed03u ^ (uint64_t)a->port << 40);
+	memcpy(w, a, sizeof w);
+	memcpy(&rest, (const char *)a + sizeof w, sizeof rest);
+	return trk_fold(trk_fold(w[0] ^ k[0], w[1] ^ k[1] ^ 0xd1b54a32d192ed03u) ^ rest,
+			0x9e3779b97f4a7c15u);
 }
 
 static uint64_t hash_pair(const struct trk *t, const struct addr *a, const struct addr *b)
 {
-	return trk_fold(hash_addr(t, a) ^ 0xa0761d6478bd642fu,
-			hash_addr(t, b) ^ 0xe7037ed1a0b428dbu);
+	return 3 * hash_addr(t, a) + hash_addr(t, b);
 }
 
 /* --- what SDP says ---------------------------------------------------------------------------- */
@@ -376,18 +377,15 @@ struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct 
 static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
 			    struct rtp_hdr *rtp)
 {
-	struct rtp_hdr h;
-	if (rtp_parse(p->bytes.p, p->bytes.n, &h))
+	if (rtp_parse(p->bytes.p, p->bytes.n, rtp))
 		return RTP_UNKNOWN;
 	if (!f->media && !f->is_content) {
-		if (!trk_probe_add(f, p, &h))
+		if (!trk_probe_add(f, p, rtp))
 			return RTP_UNKNOWN;
 		f->is_content = true;
 		trk_probe_replay(t, f);
 	}
-	t->media_stream = trk_stream_add(t, f, p, &h);
-	if (rtp)
-		*rtp = h;
+	t->media_stream = trk_stream_add(t, f, p, rtp);
 	return RTP_RTP;
 }
 
@@ -443,8 +441,9 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
 {
+	struct rtp_hdr own;
 	t->media_stream = NULL;
-	if (!t->cfg.has_media || !trk_sdp_is_needed(t, p->bytes))
+	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
 		return RTP_UNKNOWN;
 	t->n_datagrams++;
 	struct flow *f = flow_of(t, &p->from, &p->to);
@@ -453,7 +452,7 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 	const uint8_t *b = (const uint8_t *)p->bytes.p;
 	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
 	if (kind == RTP_RTP)
-		return on_rtp(t, f, p, rtp);
+		return on_rtp(t, f, p, rtp ? rtp : &own);
 	if (kind == RTP_RTCP)
 		return on_rtcp(t, f, p);
 	if (kind == RTP_DTLS && f->media)
