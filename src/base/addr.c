@@ -178,16 +178,6 @@ bool addr_parse(struct str s, uint16_t def_port, struct addr *out)
 	return true;
 }
 
-bool addr_ip_eq(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && a->scope == b->scope && memcmp(a->ip, b->ip, 16) == 0;
-}
-
-bool addr_eq(const struct addr *a, const struct addr *b)
-{
-	return a->port == b->port && addr_ip_eq(a, b);
-}
-
 /* Is a inside the net whose first `bits` bits are those of ip? */
 static bool has_prefix(const struct addr *a, uint8_t family, const uint8_t *ip, unsigned bits)
 {

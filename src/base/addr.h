@@ -18,9 +18,15 @@ struct addr {
  * brackets). The port stays as in `def_port` when absent. Refuses host names. IPv4-mapped IPv6
  * becomes IPv4. */
 bool addr_parse(struct str s, uint16_t def_port, struct addr *out);
-bool addr_eq(const struct addr *a, const struct addr *b);    /* address and port */
-bool addr_ip_eq(const struct addr *a, const struct addr *b); /* address only */
-bool addr_is_any(const struct addr *a);                      /* 0.0.0.0 or :: */
+static inline bool addr_ip_eq(const struct addr *a, const struct addr *b) /* address only */
+{
+	return a->family == b->family && a->scope == b->scope && memcmp(a->ip, b->ip, 16) == 0;
+}
+static inline bool addr_eq(const struct addr *a, const struct addr *b) /* address and port */
+{
+	return a->port == b->port && addr_ip_eq(a, b);
+}
+bool addr_is_any(const struct addr *a); /* 0.0.0.0 or :: */
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_private(const struct addr *a); /* RFC 1918, 4193, link-local; not loopback */
 bool addr_is_multicast(const struct addr *a);

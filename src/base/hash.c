@@ -135,16 +135,6 @@ void htab_fini(struct htab *t)
 	*t = (struct htab){0};
 }
 
-static struct hnode **bucket_of(const struct htab *t, uint64_t hash)
-{
-	if (t->old) {
-		size_t i = hash & (t->n_old - 1);
-		if (i >= t->moved)
-			return &t->old[i];
-	}
-	return &t->buckets[hash & (t->n_buckets - 1)];
-}
-
 /* Splits one old bucket into the two that take its place, each in the old order. */
 static void split(struct htab *t, size_t i)
 {
@@ -188,7 +178,7 @@ void htab_add(struct htab *t, struct hnode *node, uint64_t hash)
 		grow_step(t);
 	else if (t->n >= t->n_buckets)
 		grow_begin(t);
-	struct hnode **at = bucket_of(t, hash);
+	struct hnode **at = htab_bucket(t, hash);
 	while (*at)
 		at = &(*at)->next;
 	node->hash = hash;
@@ -199,28 +189,12 @@ void htab_add(struct htab *t, struct hnode *node, uint64_t hash)
 
 void htab_del(struct htab *t, struct hnode *node)
 {
-	struct hnode **at = bucket_of(t, node->hash);
+	struct hnode **at = htab_bucket(t, node->hash);
 	while (*at != node)
 		at = &(*at)->next;
 	*at = node->next;
 	node->next = NULL;
 	t->n--;
-}
-
-struct hnode *htab_first(const struct htab *t, uint64_t hash)
-{
-	struct hnode *n = *bucket_of(t, hash);
-	while (n && n->hash != hash)
-		n = n->next;
-	return n;
-}
-
-struct hnode *htab_next(const struct hnode *node)
-{
-	struct hnode *n = node->next;
-	while (n && n->hash != node->hash)
-		n = n->next;
-	return n;
 }
 
 static void each_of(struct hnode *n, void (*fn)(void *, struct hnode *), void *arg)

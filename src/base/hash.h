@@ -28,8 +28,31 @@ void htab_fini(struct htab *t); /* frees the buckets, not the nodes */
 void htab_add(struct htab *t, struct hnode *node,
 	      uint64_t hash); /* cannot fail: growing is skipped without memory */
 void htab_del(struct htab *t, struct hnode *node); /* the node must be in the table */
-struct hnode *htab_first(const struct htab *t,
-			 uint64_t hash);           /* first node with this hash, or NULL */
-struct hnode *htab_next(const struct hnode *node); /* next node with the same hash, or NULL */
+
+static inline struct hnode **htab_bucket(const struct htab *t, uint64_t hash)
+{
+	if (t->old) {
+		size_t i = hash & (t->n_old - 1);
+		if (i >= t->moved)
+			return &t->old[i];
+	}
+	return &t->buckets[hash & (t->n_buckets - 1)];
+}
+/* First node with this hash, or NULL. */
+static inline struct hnode *htab_first(const struct htab *t, uint64_t hash)
+{
+	struct hnode *n = *htab_bucket(t, hash);
+	while (n && n->hash != hash)
+		n = n->next;
+	return n;
+}
+/* Next node with the same hash, or NULL. */
+static inline struct hnode *htab_next(const struct hnode *node)
+{
+	struct hnode *n = node->next;
+	while (n && n->hash != node->hash)
+		n = n->next;
+	return n;
+}
 /* Calls fn for each node; fn may delete that node (only). */
 void htab_each(struct htab *t, void (*fn)(void *arg, struct hnode *node), void *arg);

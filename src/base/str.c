@@ -24,11 +24,6 @@ struct str str_c(const char *c)
 	return c ? str_of(c, strlen(c)) : STR_NONE;
 }
 
-bool str_eq(struct str a, struct str b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 static inline unsigned char lower(char c)
 {
 	unsigned char u = (unsigned char)c;
@@ -116,19 +111,6 @@ size_t str_chr(struct str s, char c)
 {
 	const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
 	return hit ? (size_t)(hit - s.p) : SIZE_MAX;
-}
-
-struct str str_sub(struct str s, size_t off, size_t n)
-{
-	s = str_skip(s, off);
-	return str_of(s.p, n < s.n ? n : s.n);
-}
-
-struct str str_skip(struct str s, size_t n)
-{
-	if (n > s.n)
-		n = s.n;
-	return n ? str_of(s.p + n, s.n - n) : s;
 }
 
 static inline bool is_space(char c)

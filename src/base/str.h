@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
 	const char *p;
@@ -25,19 +26,33 @@ static inline struct str str_of(const char *p, size_t n)
 	return (struct str){p, n};
 }
 
+/* What every message asks a hundred times costs no call. */
+static inline bool str_eq(struct str a, struct str b) /* byte for byte */
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline struct str str_skip(struct str s, size_t n) /* without its first n bytes (clamped) */
+{
+	if (n > s.n)
+		n = s.n;
+	return n ? str_of(s.p + n, s.n - n) : s;
+}
+static inline struct str str_sub(struct str s, size_t off, size_t n) /* clamped to s */
+{
+	s = str_skip(s, off);
+	return str_of(s.p, n < s.n ? n : s.n);
+}
+
 struct str str_c(const char *c);          /* of a C string; NULL gives STR_NONE */
-bool str_eq(struct str a, struct str b);  /* byte for byte */
 bool str_ieq(struct str a, struct str b); /* ASCII letters without case */
 int str_cmp(struct str a, struct str b);  /* memcmp order, shorter first */
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-size_t str_find(struct str s, struct str needle);       /* offset, or SIZE_MAX */
-size_t str_ifind(struct str s, struct str needle);      /* the same without ASCII case */
-size_t str_chr(struct str s, char c);                   /* offset of the first c, or SIZE_MAX */
-struct str str_sub(struct str s, size_t off, size_t n); /* clamped to s */
-struct str str_skip(struct str s, size_t n);            /* s without its first n bytes (clamped) */
-struct str str_trim(struct str s);                      /* without SP HTAB CR LF at both ends */
+size_t str_find(struct str s, struct str needle);  /* offset, or SIZE_MAX */
+size_t str_ifind(struct str s, struct str needle); /* the same without ASCII case */
+size_t str_chr(struct str s, char c);              /* offset of the first c, or SIZE_MAX */
+struct str str_trim(struct str s);                 /* without SP HTAB CR LF at both ends */
 
 /* Cuts `s` at the first `sep`: returns the part before it and leaves the part after it in *rest
  * (empty when there was none). Iteration: while (rest.n) item = str_cut(rest, ',', &rest). `rest`

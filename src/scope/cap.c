@@ -38,20 +38,6 @@ static uint32_t swap32(uint32_t v)
 	return __builtin_bswap32(v);
 }
 
-uint16_t cap_u16(const struct cap *c, const uint8_t *p)
-{
-	uint16_t v;
-	memcpy(&v, p, sizeof v);
-	return c->is_swapped ? __builtin_bswap16(v) : v;
-}
-
-uint32_t cap_u32(const struct cap *c, const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, sizeof v);
-	return c->is_swapped ? swap32(v) : v;
-}
-
 bool cap_fail(struct cap *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -99,10 +85,8 @@ static void refill(struct cap *c, size_t n)
 	}
 }
 
-bool cap_need(struct cap *c, size_t n, const char *what)
+bool cap_fill(struct cap *c, size_t n, const char *what)
 {
-	if (c->end - c->at >= n)
-		return true;
 	if (n > c->cap) {
 		uint8_t *p = realloc(c->block, n);
 		if (!p)

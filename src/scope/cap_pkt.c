@@ -43,6 +43,14 @@ static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 	memcpy(a->ip, p, n);
 }
 
+/* Field by field: a copy of what was just written in parts would have to wait for it. */
+static inline void set_ipv4(struct addr *a, const uint8_t *p)
+{
+	memset(a, 0, sizeof *a);
+	a->family = ADDR_V4;
+	memcpy(a->ip, p, 4);
+}
+
 static void on_udp(struct cap_pkt *k, struct cap_cut c)
 {
 	if (c.n < 8)
@@ -67,7 +75,7 @@ static void on_udp(struct cap_pkt *k, struct cap_cut c)
 		on_inner(k, body, inner, 0);
 		return;
 	}
-	if (!k->is_quoted && on_hep(k, c))
+	if (!k->is_quoted && wire_hep_starts(c.p, c.n) && on_hep(k, c))
 		return;
 	k->proto = CAP_UDP;
 	k->l4 = l4;
@@ -108,20 +116,18 @@ static bool on_ipv4(struct cap_pkt *k, struct cap_cut *c, uint8_t *proto)
 		return false;
 	uint32_t hdr = (uint32_t)(c->p[0] & 15) * 4, total = cap_be16(c->p + 2);
 	struct cap_ip *ip = &k->ips[k->n_ips];
-	*ip = (struct cap_ip){
-		.hdr = {c->p, c->n},
-		.id = cap_be16(c->p + 4),
-		.n = (uint16_t)total,
-		.proto = c->p[9],
-		.ttl = c->p[8]
-        };
 	if (hdr < 20 || hdr > c->n)
 		return false;
 	k->n_ips++;
-	set_ip(&ip->src, c->p + 12, 4);
-	set_ip(&ip->dst, c->p + 16, 4);
-	k->src = ip->src;
-	k->dst = ip->dst;
+	set_ipv4(&k->src, c->p + 12);
+	set_ipv4(&k->dst, c->p + 16);
+	set_ipv4(&ip->src, c->p + 12);
+	set_ipv4(&ip->dst, c->p + 16);
+	ip->hdr = (struct cap_hdr){c->p, c->n};
+	ip->id = cap_be16(c->p + 4);
+	ip->n = (uint16_t)total;
+	ip->proto = c->p[9];
+	ip->ttl = c->p[8];
 	uint16_t frag = cap_be16(c->p + 6);
 	/* a length of 0 comes from segmentation offload: the record knows better */
 	if (total >= hdr && total < c->n)
@@ -311,7 +317,9 @@ static void on_ethertype(struct cap_pkt *k, struct cap_cut c, uint16_t type)
 	}
 	if (type == ETH_IPV4 || type == ETH_IPV6) {
 		on_ip(k, c);
-	} else if (type == ETH_ARP) {
+		return;
+	}
+	if (type == ETH_ARP) {
 		k->is_arp = true;
 		k->arp = (struct cap_hdr){c.p, c.n};
 	} else if (type == ETH_MPLS || type == ETH_MPLS_UPSTREAM) {
@@ -393,7 +401,7 @@ static bool on_hep(struct cap_pkt *k, struct cap_cut c)
 {
 	struct wire_hep h;
 	size_t used;
-	if (!wire_hep_starts(c.p, c.n) || wire_hep_parse(c.p, c.n, &h, &used) != OK)
+	if (wire_hep_parse(c.p, c.n, &h, &used) != OK)
 		return false;
 	k->is_hep = true;
 	bool is_known = h.type == WIRE_HEP_SIP || h.type == WIRE_HEP_RTP || h.type == WIRE_HEP_RTCP;

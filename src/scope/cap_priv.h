@@ -56,9 +56,13 @@ struct cap {
 	char problem[160];
 };
 
+bool cap_fill(struct cap *c, size_t n, const char *what);
 /* Makes n bytes available at block[at]; false at the end of the file, with `problem` set when a
  * record was begun or memory is short. */
-bool cap_need(struct cap *c, size_t n, const char *what);
+static inline bool cap_need(struct cap *c, size_t n, const char *what)
+{
+	return c->end - c->at >= n || cap_fill(c, n, what);
+}
 static inline const uint8_t *cap_here(const struct cap *c)
 {
 	return c->block + c->at;
@@ -68,8 +72,18 @@ static inline void cap_skip(struct cap *c, size_t n)
 	c->at += n;
 	c->off += n;
 }
-uint16_t cap_u16(const struct cap *c, const uint8_t *p);
-uint32_t cap_u32(const struct cap *c, const uint8_t *p);
+static inline uint16_t cap_u16(const struct cap *c, const uint8_t *p)
+{
+	uint16_t v;
+	memcpy(&v, p, sizeof v);
+	return c->is_swapped ? __builtin_bswap16(v) : v;
+}
+static inline uint32_t cap_u32(const struct cap *c, const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof v);
+	return c->is_swapped ? __builtin_bswap32(v) : v;
+}
 bool capng_next(struct cap *c, struct cap_rec *r);
 
 /* Takes ctx over, also when it fails. */

@@ -38,6 +38,7 @@ struct cap_walk {
 	char *again; /* a message that was read again */
 	size_t again_cap;
 	bool is_started, is_over;
+	bool has_pieces;      /* there were fragments */
 	uint8_t late_hdr[20]; /* of TCP, for frames that are none */
 	uint32_t n_unknown;
 	uint16_t unknown_link;
@@ -91,8 +92,8 @@ static void tell_pieces(struct cap_walk *w, int64_t now_ns, struct str call_id)
 {
 	enum { UDP_HEAD = 8 };
 	struct cap_piece k;
-	while (w->trk && cap_frags_lost(w->frags, now_ns, call_id, &k)) {
-		if (k.n <= UDP_HEAD || cap_sip_start(k.p + UDP_HEAD, k.n - UDP_HEAD) != CAP_YES)
+	while (cap_frags_lost(w->frags, now_ns, call_id, &k)) {
+		if (k.n <= UDP_HEAD || !cap_is_sip(k.p + UDP_HEAD, k.n - UDP_HEAD))
 			continue;
 		struct trk_packet p = {.at_us = (uint64_t)(k.at_ns / 1'000),
 				       .at_ns = (uint16_t)(k.at_ns % 1'000),
@@ -117,34 +118,35 @@ static void to_tracker(struct cap_walk *w, struct cap_msg *m)
 {
 	struct trk_packet *p = &m->pkt;
 	put_aside(w, p);
-	tell_pieces(w, w->frame.rec.at_ns, p->msg ? p->msg->call_id : p->skim->call_id);
+	if (w->has_pieces)
+		tell_pieces(w, w->frame.rec.at_ns, p->msg ? p->msg->call_id : p->skim->call_id);
 	if (w->trk && trk_message(w->trk, p, &m->call) == OK)
 		m->no = m->call ? m->call->last_ev : 0;
 }
 
 /* Indexes bytes behind the frame's messages; false when they are none. */
-static bool index_message(struct cap_walk *w, struct trk_packet p, bool is_stream,
+static bool index_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
 			  uint32_t first_no)
 {
 	struct cap_frame *f = &w->frame;
 	if (f->n_msgs == w->n_blocks && !more_room(w))
 		return false;
 	struct block *b = &w->blocks[f->n_msgs];
-	if (!room_for(b, p.bytes.n))
+	if (!room_for(b, p->bytes.n))
 		return false;
 	struct cap_msg *cm = &f->msgs[f->n_msgs];
-	cm->pkt = p; /* the skim is not cleared: that would take as long as filling it */
+	cm->pkt = *p; /* the skim is not cleared: that would take as long as filling it */
 	cm->call = NULL;
 	cm->whole = NULL;
 	cm->no = 0;
 	cm->first_no = first_no;
-	if (w->is_brief && !is_stream && sip_skim(p.bytes, p.bytes.p + p.bytes.n, &cm->skim)) {
+	if (w->is_brief && !is_stream && sip_skim(p->bytes, p->bytes.p + p->bytes.n, &cm->skim)) {
 		cm->pkt.skim = &cm->skim;
 	} else {
 		struct sip_msg *m = sip_msg_init(b->mem, b->cap);
-		memcpy(m->bytes, p.bytes.p, p.bytes.n);
+		memcpy(m->bytes, p->bytes.p, p->bytes.n);
 		size_t used;
-		if (sip_msg_index(m, p.bytes.n, is_stream, &used) != OK)
+		if (sip_msg_index(m, p->bytes.n, is_stream, &used) != OK)
 			return false;
 		cm->pkt.bytes = str_of(m->bytes, m->n_bytes);
 		cm->pkt.msg = m;
@@ -152,7 +154,8 @@ static bool index_message(struct cap_walk *w, struct trk_packet p, bool is_strea
 	return true;
 }
 
-static bool add_message(struct cap_walk *w, struct trk_packet p, bool is_stream, uint32_t first_no)
+static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
+			uint32_t first_no)
 {
 	if (!index_message(w, p, is_stream, first_no))
 		return false;
@@ -219,7 +222,7 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 			       .to = *to,
 			       .transport = transport,
 			       .bytes = bytes};
-	add_message(w, p, transport == TRK_TCP || transport == TRK_TLS, seg->first_no);
+	add_message(w, &p, transport == TRK_TCP || transport == TRK_TLS, seg->first_no);
 }
 
 static void on_datagram(struct cap_walk *w)
@@ -241,7 +244,7 @@ static void on_datagram(struct cap_walk *w)
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
 			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
-	if (cap_sip_start(k->p, k->n) == CAP_YES && add_message(w, p, false, 0))
+	if (cap_is_sip(k->p, k->n) && add_message(w, &p, false, 0))
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);
@@ -257,7 +260,7 @@ static void on_quoted(struct cap_walk *w)
 			       .frame_no = f->rec.no,
 			       .is_cut = true,
 			       .bytes = str_of((const char *)f->pkt.p, f->pkt.n)};
-	f->n_quoted = cap_sip_start(f->pkt.p, f->pkt.n) == CAP_YES && index_message(w, p, false, 0);
+	f->n_quoted = cap_is_sip(f->pkt.p, f->pkt.n) && index_message(w, &p, false, 0);
 	if (!w->trk)
 		return;
 	trk_unreachable(w->trk, &p.from, &p.to);
@@ -425,7 +428,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	if (w->is_over)
 		return late_frame(w);
 	if (!cap_next(w->cap, &f->rec)) {
-		tell_pieces(w, INT64_MAX, STR_NONE);
+		if (w->has_pieces)
+			tell_pieces(w, INT64_MAX, STR_NONE);
 		if (w->trk)
 			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
 		w->is_over = true;
@@ -438,9 +442,12 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	}
 	if (cap_pkt_decode(&f->rec, &f->pkt) != OK && !w->n_unknown++)
 		w->unknown_link = f->rec.link;
-	if (f->pkt.is_fragment)
+	if (f->pkt.is_fragment) {
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
-	tell_pieces(w, f->rec.at_ns, STR_NONE);
+		w->has_pieces = w->trk;
+	}
+	if (w->has_pieces)
+		tell_pieces(w, f->rec.at_ns, STR_NONE);
 	if (f->pkt.is_quoted && w->trk)
 		on_icmp(w);
 	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP)

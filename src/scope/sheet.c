@@ -437,12 +437,12 @@ static enum err gather(struct sheet_maker *m, const struct sheet_leg *legs, size
 	enum err e = all && items ? OK : ERR_NOMEM;
 	for (size_t i = 0; i < n_legs && !e; i++) {
 		uint32_t k;
-		const uint32_t *ids = trk_history(m->t, legs[i].call, &k);
-		if (!ids)
+		const struct trk_ev *const *rows = trk_history(m->t, legs[i].call, &k);
+		if (!rows)
 			e = ERR_NOMEM;
 		for (uint32_t x = 0; !e && x < k && m->n < n; x++, m->n++)
 			all[m->n] = (struct stamp){
-				trk_ev(m->t, ids[x])->at_us, {legs[i].call, ids[x]}
+				rows[x]->at_us, {legs[i].call, trk_ev_id(rows[x])}
                         };
 	}
 	if (!e && n_legs > 1)

@@ -59,11 +59,11 @@ static const struct trk_ev *row(const struct scenario *s, unsigned i)
 
 /* Finds the parties: the first request of the caller, or the last INVITE that reached the callee.
  */
-static bool find_side(struct scenario *s, const uint32_t *ids, uint32_t n)
+static bool find_side(struct scenario *s, const struct trk_ev *const *rows, uint32_t n)
 {
 	const struct trk_call *c = s->call;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct trk_ev *e = trk_ev(book_trk(s->book), ids[i]);
+		const struct trk_ev *e = rows[i];
 		if (!(e->flags & TRK_EV_REQUEST) || e->flags & TRK_EV_TO_TAG)
 			continue;
 		if (s->side.side == TRK_SIDE_CALLER) {
@@ -88,20 +88,20 @@ static bool has_callee(const struct trk_call *c)
 static enum err line_up(struct scenario *s)
 {
 	uint32_t n;
-	const uint32_t *ids = trk_history(book_trk(s->book), s->call, &n);
-	if (!ids)
+	const struct trk_ev *const *rows = trk_history(book_trk(s->book), s->call, &n);
+	if (!rows)
 		return ERR_NOMEM;
-	if (!find_side(s, ids, n))
+	if (!find_side(s, rows, n))
 		return ERR_NOTFOUND;
 	s->steps = calloc(n, sizeof *s->steps);
 	if (!s->steps)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct trk_ev *e = trk_ev(book_trk(s->book), ids[i]);
+		const struct trk_ev *e = rows[i];
 		bool is_out = is_self(s, &s->call->peers[e->from].addr);
 		bool is_in = is_self(s, &s->call->peers[e->to].addr);
 		if (is_out != is_in && !(e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE)))
-			s->steps[s->n_steps++] = (struct step){ids[i], is_out};
+			s->steps[s->n_steps++] = (struct step){trk_ev_id(e), is_out};
 	}
 	return s->n_steps ? OK : ERR_NOTFOUND;
 }

@@ -92,7 +92,8 @@ void trk_free(struct trk *t)
 uint64_t trk_call_hash(const struct trk *t, struct str call_id)
 {
 	call_id = str_sub(call_id, 0, MAX_CALL_ID);
-	return htab_hash(t->hash_key, call_id.p, call_id.n);
+	return t->cfg.is_live ? htab_hash(t->hash_key, call_id.p, call_id.n)
+			      : trk_hash64(t->hash_key, call_id);
 }
 
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash)

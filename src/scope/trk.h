@@ -222,9 +222,9 @@ static inline uint32_t trk_copy_of(const struct trk_ev *e)
 unsigned trk_n_resent(const struct trk_ev *e);
 /* Whose message it is. */
 struct trk_call *trk_call_of(const struct trk_ev *e);
-/* The call's messages in order, as ids. The array is the tracker's and valid until the next call of
- * this. */
-const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n);
+/* The call's messages in order; NULL without memory. The array is the tracker's and valid until the
+ * next call of this. */
+const struct trk_ev *const *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n);
 /* First fact of that kind, or NULL. */
 const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind);
 static inline struct str trk_fact_text(const struct trk_fact *f)

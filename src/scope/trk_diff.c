@@ -79,11 +79,11 @@ static bool read_steps(struct side *s, const struct diff_call *of, bool is_hop, 
 {
 	uint32_t n;
 	struct trk *t = book_trk(of->book);
-	const uint32_t *ids = trk_history(t, of->call, &n);
+	const struct trk_ev *const *rows = trk_history(t, of->call, &n);
 	s->of = of;
 	s->t = t;
-	for (uint32_t i = 0; ids && i < n; i++) {
-		const struct trk_ev *e = trk_ev(t, ids[i]), *first = trk_ev(t, of->call->first_ev);
+	for (uint32_t i = 0; rows && i < n; i++) {
+		const struct trk_ev *e = rows[i], *first = trk_ev(t, of->call->first_ev);
 		if (e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE) ||
 		    (is_hop && !is_on_first_hop(first, e)) ||
 		    (is_leg && is_earlier_try(of->call, e)))
@@ -94,7 +94,7 @@ static bool read_steps(struct side *s, const struct diff_call *of, bool is_hop, 
 		}
 		s->v[s->n++] = (struct step){trk_ev_id(e), key_of(t, e, first, is_hop)};
 	}
-	return ids;
+	return rows;
 }
 
 static void align(struct diff *d)

@@ -41,6 +41,15 @@ static void keep_uri(const struct trk_intake *i, enum trk_fact_kind kind, enum s
 		keep(i, kind, a.is_star ? STR("*") : a.uri_text);
 }
 
+static void keep_contact(const struct trk_intake *i)
+{
+	struct sip_addr a;
+	if (!i->k->contact.p)
+		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+	else if (!sip_addr_parse(i->k->contact, &a))
+		keep(i, TRK_F_CONTACT, a.is_star ? STR("*") : a.uri_text);
+}
+
 static void keep_named(const struct trk_intake *i, enum sip_hdr_id id)
 {
 	if (!sip_has(i->m, id))
@@ -189,14 +198,14 @@ static void request_facts(const struct trk_intake *i)
 	switch (m->method) {
 	case SIP_INVITE:
 		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
-			keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+			keep_contact(i);
 		if (is_first_hop)
 			keep_via(i);
 		break;
 	case SIP_REGISTER:
 		keep_expires(i);
 		keep_via(i);
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		keep_contact(i);
 		break;
 	case SIP_SUBSCRIBE:
 	case SIP_PUBLISH:
@@ -287,7 +296,13 @@ static void refusal_facts(const struct trk_intake *i)
 	if (i->m->status == 489)
 		keep_named(i, SIP_HDR_ALLOW_EVENTS);
 	if (i->m->status < 400)
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+		keep_contact(i);
+}
+
+/* A 2xx of the one who took the call. */
+static bool is_takers(const struct trk_intake *i)
+{
+	return i->k->method == SIP_INVITE && i->k->status / 100 == 2 && i->c->callee == i->e->from;
 }
 
 static void response_facts(const struct trk_intake *i)
@@ -306,8 +321,8 @@ static void response_facts(const struct trk_intake *i)
 	}
 	if (m->method == SIP_INVITE || m->method == SIP_UPDATE)
 		keep_session(i);
-	if (m->method == SIP_INVITE && i->c->callee == i->e->from)
-		keep_uri(i, TRK_F_CONTACT, SIP_HDR_CONTACT);
+	if (is_takers(i))
+		keep_contact(i);
 	if (m->method == SIP_REGISTER || m->method == SIP_SUBSCRIBE)
 		keep_expires(i);
 }
@@ -502,7 +517,7 @@ static bool has_more(const struct trk_intake *i)
 		return k->status > 100 && k->has_rseq;
 	if (!k->is_request)
 		return k->status >= 300 || k->method == SIP_REGISTER ||
-		       k->method == SIP_SUBSCRIBE || (is_of_invite && i->c->callee == i->e->from) ||
+		       k->method == SIP_SUBSCRIBE || (is_takers(i) && !k->contact.p) ||
 		       ((is_of_invite || k->method == SIP_UPDATE) && k->has_session);
 	if (i->e->branch == i->c->branch && (k->method == SIP_INVITE || k->has_auth))
 		return true;
@@ -537,6 +552,8 @@ void trk_facts(struct trk_intake *i)
 			request_facts(i);
 		else
 			response_facts(i);
+	} else if (!trk_skips(i) && is_takers(i)) {
+		keep_contact(i);
 	}
 	if (i->k->body.n)
 		keep_sdp(i);

@@ -128,11 +128,11 @@ void trk_info(struct trk *t, const struct trk_call *c, struct trk_info *out)
 	struct seen asked = {0}, granted = {0};
 	unsigned tags = 0;
 	uint32_t n;
-	const uint32_t *ids = trk_history(t, c, &n);
+	const struct trk_ev *const *rows = trk_history(t, c, &n);
 	*out = (struct trk_info){0};
 	times(c, out);
 	for (uint32_t i = 0; i < n; i++) {
-		const struct trk_ev *e = trk_ev(t, ids[i]);
+		const struct trk_ev *e = rows[i];
 		if (e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE))
 			continue;
 		if (e->flags & TRK_EV_REQUEST)

@@ -63,8 +63,6 @@ void trk_sdp_catch_up(struct trk *t)
  * length of its first part. [T.38 9.1] */
 bool trk_sdp_is_needed(struct trk *t, struct str s)
 {
-	if (!t->first_unlearnt)
-		return true;
 	const uint8_t *b = (const uint8_t *)s.p;
 	bool is_fax = s.n >= 4 && b[2] < 128 && b[2] + 3u <= s.n;
 	if (!is_fax && rtp_demux(b, s.n) == RTP_UNKNOWN)

@@ -109,8 +109,7 @@ static uint64_t hash_addr(const struct trk *t, const struct addr *a)
 
 static uint64_t hash_pair(const struct trk *t, const struct addr *a, const struct addr *b)
 {
-	return trk_fold(hash_addr(t, a) ^ 0xa0761d6478bd642fu,
-			hash_addr(t, b) ^ 0xe7037ed1a0b428dbu);
+	return 3 * hash_addr(t, a) + hash_addr(t, b);
 }
 
 /* --- what SDP says ---------------------------------------------------------------------------- */
@@ -378,18 +377,15 @@ struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct 
 static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
 			    struct rtp_hdr *rtp)
 {
-	struct rtp_hdr h;
-	if (rtp_parse(p->bytes.p, p->bytes.n, &h))
+	if (rtp_parse(p->bytes.p, p->bytes.n, rtp))
 		return RTP_UNKNOWN;
 	if (!f->media && !f->is_content) {
-		if (!trk_probe_add(f, p, &h))
+		if (!trk_probe_add(f, p, rtp))
 			return RTP_UNKNOWN;
 		f->is_content = true;
 		trk_probe_replay(t, f);
 	}
-	t->media_stream = trk_stream_add(t, f, p, &h);
-	if (rtp)
-		*rtp = h;
+	t->media_stream = trk_stream_add(t, f, p, rtp);
 	return RTP_RTP;
 }
 
@@ -445,8 +441,9 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 
 enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
 {
+	struct rtp_hdr own;
 	t->media_stream = NULL;
-	if (!t->cfg.has_media || !trk_sdp_is_needed(t, p->bytes))
+	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
 		return RTP_UNKNOWN;
 	t->n_datagrams++;
 	struct flow *f = flow_of(t, &p->from, &p->to);
@@ -455,7 +452,7 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hd
 	const uint8_t *b = (const uint8_t *)p->bytes.p;
 	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
 	if (kind == RTP_RTP)
-		return on_rtp(t, f, p, rtp);
+		return on_rtp(t, f, p, rtp ? rtp : &own);
 	if (kind == RTP_RTCP)
 		return on_rtcp(t, f, p);
 	if (kind == RTP_DTLS && f->media)

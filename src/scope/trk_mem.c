@@ -143,13 +143,13 @@ const struct trk_ev *trk_ev(const struct trk *t, uint32_t id)
 	return e && e->branch ? e : NULL;
 }
 
-const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
+const struct trk_ev *const *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
 {
 	if (t->history_cap < c->n_ev) {
 		size_t cap = t->history_cap ? t->history_cap : 64;
 		while (cap < c->n_ev)
 			cap *= 2;
-		uint32_t *a = realloc(t->history, cap * sizeof *a);
+		const struct trk_ev **a = realloc(t->history, cap * sizeof(*a));
 		if (!a) {
 			*n = 0;
 			return NULL;
@@ -159,8 +159,8 @@ const uint32_t *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n
 	}
 	*n = c->n_ev;
 	uint32_t at = c->n_ev;
-	for (uint32_t id = c->last_ev; id; id = trk_row(t, id)->prev)
-		t->history[--at] = id;
+	for (uint32_t id = c->last_ev; id; id = t->history[at]->prev)
+		t->history[--at] = trk_row(t, id);
 	ASSERT(at == 0);
 	return t->history;
 }

@@ -37,37 +37,43 @@
 
 /* --- hashes: cheap, for telling apart, never for trust ---------------------------------------- */
 
-static uint64_t load(const char *p, size_t n)
+static uint64_t load(const char *p)
 {
-	uint64_t v = 0;
-	memcpy(&v, p, n);
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
 	return v;
 }
 
-static uint64_t hash_bytes(struct str s, uint64_t k1, uint64_t h)
+/* n < 8 bytes, by loads that overlap. */
+static uint64_t load_few(const char *p, size_t n)
 {
-	const uint64_t k2 = 0xd1b54a32d192ed03u;
-	h ^= s.n;
-	uint64_t g = h;
+	uint32_t low, high;
+	if (n < sizeof low)
+		return n ? (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[n / 2] << 8 |
+				       (uint8_t)p[n - 1]
+			 : 0;
+	memcpy(&low, p, sizeof low);
+	memcpy(&high, p + n - sizeof high, sizeof high);
+	return (uint64_t)high << 32 | low;
+}
+
+uint64_t trk_hash64(const uint8_t key[16], struct str s)
+{
+	const uint64_t k1 = load((const char *)key), k2 = load((const char *)key + 8);
+	uint64_t h = s.n, g = h;
 	while (s.n >= 32) { /* two chains, so that one waits while the other multiplies */
-		h = trk_fold(load(s.p, 8) ^ k1, load(s.p + 8, 8) ^ h);
-		g = trk_fold(load(s.p + 16, 8) ^ k2, load(s.p + 24, 8) ^ g);
+		h = trk_fold(load(s.p) ^ k1, load(s.p + 8) ^ h);
+		g = trk_fold(load(s.p + 16) ^ k2, load(s.p + 24) ^ g);
 		s.p += 32;
 		s.n -= 32;
 	}
 	h += g << 1;
 	while (s.n >= 8) {
-		h = trk_fold(load(s.p, 8) ^ k2, h ^ k1);
+		h = trk_fold(load(s.p) ^ k2, h ^ k1);
 		s.p += 8;
 		s.n -= 8;
 	}
-	return trk_fold(load(s.p, s.n) ^ k1, h ^ k2);
-}
-
-uint32_t trk_hash32(struct str s)
-{
-	uint64_t h = s.n ? hash_bytes(s, 0x9e3779b97f4a7c15u, 0) : 0;
-	return (uint32_t)(h ^ h >> 32);
+	return trk_fold(load_few(s.p, s.n) ^ k1, h ^ k2);
 }
 
 /* --- the row ---------------------------------------------------------------------------------- */
@@ -460,7 +466,7 @@ static enum err take(struct trk_intake *i)
 	if (!i->t->cfg.is_live)
 		trk_place_expect(i->t, hash);
 	/* keyed, so that nobody makes many alike; meanwhile the call's place comes */
-	uint64_t bytes = hash_bytes(i->p->bytes, load((const char *)i->t->hash_key, 8), 0);
+	uint64_t bytes = trk_hash64(i->t->hash_key, i->p->bytes);
 	i->hash = (uint32_t)(bytes ^ bytes >> 32);
 	struct trk_call *c = trk_call_find(i->t, i->k->call_id, hash);
 	i->c = c = c ? trk_call_part(i->t, c) : NULL;

@@ -90,7 +90,7 @@ struct trk {
 	uint64_t now_us;
 	void *block; /* where a message is indexed that comes without an index */
 	size_t block_cap;
-	uint32_t *history;
+	const struct trk_ev **history;
 	size_t history_cap;
 	struct trk_quick *quick; /* registrations put aside; NULL: none are */
 	struct trk_joins *joins; /* NULL: legs are not joined */
@@ -180,8 +180,15 @@ struct trk_intake { /* a message being taken in */
 };
 /* False: the message cannot be indexed for want of memory. */
 bool trk_need_index(struct trk_intake *i);
-/* For telling strings apart, never for trust. */
-uint32_t trk_hash32(struct str s);
+/* For telling strings apart; nobody makes many alike who does not know the key. */
+uint64_t trk_hash64(const uint8_t key[16], struct str s);
+/* The same without a key: never for trust. */
+static inline uint32_t trk_hash32(struct str s)
+{
+	static const uint8_t none[16] = "telling apart";
+	uint64_t h = s.n ? trk_hash64(none, s) : 0;
+	return (uint32_t)(h ^ h >> 32);
+}
 
 /* trk_fact.c: keeps what is worth it of a message that is no copy. */
 void trk_facts(struct trk_intake *i);
@@ -201,8 +208,8 @@ static inline enum trk_side trk_side_of(const struct trk_ev *e)
 bool trk_sdp_wait(const struct trk_intake *i);
 /* Learns what waits. */
 void trk_sdp_catch_up(struct trk *t);
-/* Before media tables are looked at for a datagram: false when it is nothing that a table tells of,
- * or there is none. */
+/* Before media tables are looked at for a datagram while something waits: false when it is nothing
+ * that a table tells of. */
 bool trk_sdp_is_needed(struct trk *t, struct str datagram);
 
 /* trk_msg.c: trk_message without the clock and without putting aside */

@@ -278,18 +278,15 @@ static struct trk_stream *stream_of(struct trk *t, struct flow *f, const struct 
 	return stream_new(t, f, p, ssrc);
 }
 
-/* The flow's stream with that SSRC, moved to the front of those it remembers. */
-static struct trk_stream *flow_stream(struct trk *t, struct flow *f, const struct trk_packet *p,
-				      uint32_t ssrc, uint16_t seq)
+/* Another one than the flow's last, moved to the front of those it remembers. */
+[[gnu::cold]] static struct trk_stream *
+other_stream(struct trk *t, struct flow *f, const struct trk_packet *p, uint32_t ssrc, uint16_t seq)
 {
-	struct trk_stream *s = f->last[0];
-	if (s && s->ssrc == ssrc)
-		return s;
+	struct trk_stream *s, *before = f->last[0];
 	unsigned i = 1;
 	while (i < FLOW_STREAMS && f->last[i] && f->last[i]->ssrc != ssrc)
 		i++;
 	bool is_known = i < FLOW_STREAMS && f->last[i];
-	struct trk_stream *before = s;
 	s = is_known ? f->last[i] : stream_of(t, f, p, ssrc, seq);
 	if (!s)
 		return NULL;
@@ -299,6 +296,14 @@ static struct trk_stream *flow_stream(struct trk *t, struct flow *f, const struc
 		f->last[k] = f->last[k - 1];
 	f->last[0] = s;
 	return s;
+}
+
+/* The flow's stream with that SSRC. */
+static inline struct trk_stream *
+flow_stream(struct trk *t, struct flow *f, const struct trk_packet *p, uint32_t ssrc, uint16_t seq)
+{
+	struct trk_stream *s = f->last[0];
+	return s && s->ssrc == ssrc ? s : other_stream(t, f, p, ssrc, seq);
 }
 
 void trk_streams_adopt(struct trk *t, struct flow *f)
@@ -367,8 +372,8 @@ static bool looks_like_event(const struct rtp_hdr *h)
 
 /* What a packet of another payload type than the codec's is, as flags of rtp_trace; a change of
  * codec is made. */
-static unsigned other_type(struct trk_stream *s, const struct trk_packet *p,
-			   const struct rtp_hdr *h)
+[[gnu::cold]] static unsigned other_type(struct trk_stream *s, const struct trk_packet *p,
+					 const struct rtp_hdr *h)
 {
 	const struct codec *k = codec_of(s->call, s->side, h->pt);
 	struct str name = k ? str_c(k->name) : STR_NONE;

@@ -156,7 +156,7 @@ static void on_response(struct judge *j, const struct trk_ev *e)
 static void sort(struct judge *j)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->flags & TRK_EV_DUPLICATE)
 			continue;
 		if (!(e->flags & TRK_EV_REQUEST))
@@ -216,7 +216,7 @@ struct tsx *vrd_tail(struct judge *j)
 const struct trk_ev *vrd_origin(struct judge *j, unsigned status)
 {
 	for (unsigned i = 0; j->head && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->status == status && e->cseq == j->c->cseq && e->method == j->head->method)
 			return e;
 	}
@@ -296,7 +296,7 @@ void vrd_say_times(struct judge *j, const struct tsx *x)
 	unsigned n = 0;
 	vrd_say(j, "at ");
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e != x->req && trk_copy_of(e) != trk_ev_id(x->req))
 			continue;
 		if (e->flags & TRK_EV_DUPLICATE)
@@ -368,7 +368,7 @@ void vrd_say_tags(struct judge *j, const struct trk_ev *e)
 	vrd_say(j, "; it was asked for " STR_FMT, STR_ARG(trk_fact_text(k)));
 	/* the caller has the other tag from the answers to its INVITE */
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *x = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *x = j->history[i];
 		bool is_answer = x->method == SIP_INVITE && x->status > 100 && x->tag;
 		if (is_answer && x->tag == e->tag && trk_ev_id(x) < trk_ev_id(e))
 			return;
@@ -405,7 +405,7 @@ const char *vrd_icmp_text(const struct trk_fact *k)
 const struct trk_fact *vrd_icmp(struct judge *j, const struct tsx *x)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *k = e == x->req || trk_copy_of(e) == trk_ev_id(x->req)
 						   ? trk_fact(e, TRK_F_ICMP)
 						   : NULL;

@@ -55,7 +55,7 @@ static void say_ack_way(struct judge *j, const struct tsx *x)
 {
 	const struct trk_fact *f = NULL;
 	for (uint32_t i = 0; i < j->n_history && !f; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->status >= 200 && e->status < 300 && e->method == SIP_INVITE)
 			f = trk_fact(e, TRK_F_CONTACT);
 	}
@@ -227,7 +227,7 @@ static bool next_hop_dead(struct judge *j)
 		return false;
 	/* an ACK or a BYE within the dialog: there was an answer, on another way */
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->flags & TRK_EV_TO_TAG && e->flags & TRK_EV_REQUEST && e->tag &&
 		    e->cseq >= x->req->cseq && !j->c->status)
 			return false;
@@ -290,7 +290,7 @@ static const struct trk_ev *last_with(const struct judge *j, enum trk_fact_kind 
 				      bool is_request)
 {
 	for (uint32_t i = j->n_history; i-- > 0;) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (!(e->flags & TRK_EV_REQUEST) == !is_request && trk_fact(e, kind))
 			return e;
 	}
@@ -429,7 +429,7 @@ static bool partly_seen(struct judge *j)
 	struct vrd_finding *f = vrd_find(j, VRD_CALL_MID);
 	vrd_say(j, "seen only in part: the INVITE is not here");
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->method != SIP_INVITE || e->status < 200)
 			continue;
 		vrd_say(j, "; its answer is ");

@@ -18,7 +18,7 @@ static bool mirror(struct judge *j)
 	unsigned n = 0;
 	const struct trk_ev *first = NULL;
 	for (uint32_t i = 0; trk_stats(j->t)->n_duplicate && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (!(e->flags & TRK_EV_DUPLICATE))
 			continue;
 		n++;
@@ -49,7 +49,7 @@ static bool pieces(struct judge *j)
 	const struct tsx *dead = NULL;
 	unsigned n = 0;
 	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CUT) && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (!is_piece(e))
 			continue;
 		n++;
@@ -91,7 +91,7 @@ static bool capture_cut(struct judge *j)
 	const struct trk_ev *first = NULL;
 	unsigned n = 0;
 	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_CUT) && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (!trk_fact(e, TRK_F_CUT) || is_piece(e))
 			continue;
 		n++;

@@ -37,7 +37,7 @@ static bool session_expired(struct judge *j)
 	bool fits = vrd_has_fact(j, TRK_F_SESSION) && c->answer_us && c->ender != TRK_NO_PEER;
 	struct tsx *bye = fits ? vrd_last(j, SIP_BYE) : NULL;
 	for (uint32_t i = 0; bye && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (!is_refresh(e))
 			continue;
 		last = e;
@@ -168,7 +168,7 @@ static bool prack_missing(struct judge *j)
 	if (!vrd_has_fact(j, TRK_F_RSEQ) || vrd_last(j, SIP_PRACK))
 		return false;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->flags & TRK_EV_DUPLICATE)
 			continue;
 		if (!reliable && trk_fact(e, TRK_F_RSEQ))

@@ -37,7 +37,7 @@ bool vrd_both_ways_agreed(struct judge *j)
 {
 	unsigned both = TRK_SD_SENDS | TRK_SD_RECVS, n = 0;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_fact *f = trk_fact(trk_ev(j->t, j->history[i]), TRK_F_SDP);
+		const struct trk_fact *f = trk_fact(j->history[i], TRK_F_SDP);
 		if (!f)
 			continue;
 		if ((f->flags & both) != both || f->flags & TRK_SD_REFUSED)
@@ -72,7 +72,7 @@ static bool one_way(struct judge *j)
 	vrd_say(j, "one-way audio: no RTP to the %s was seen, while %llu packets went to the %s",
 		to_caller ? "caller" : "callee", both, to_caller ? "callee" : "caller");
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *s = trk_fact(e, TRK_F_SDP);
 		bool by_caller = !(e->flags & TRK_EV_REQUEST) != !!(e->flags & TRK_EV_CALLER);
 		if (!s || by_caller != to_caller)
@@ -143,7 +143,7 @@ static void sum_up(struct judge *j, struct agreed a[2])
 {
 	memset(a, 0, 2 * sizeof a[0]);
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_SDP);
 		struct agreed *side = &a[vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE];
 		if (!f || !f->num)
@@ -212,7 +212,7 @@ static void side_codecs(struct judge *j, unsigned side, struct names *out)
 	out->n = out->n_descriptions = 0;
 	out->is_full = false;
 	for (uint32_t i = 0; i < j->n_history && !out->is_full; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		struct str rest = trk_fact_text(f), name;
 		if (!f || vrd_is_by_caller(e) != (side == TRK_SIDE_CALLER))
@@ -237,7 +237,7 @@ static bool codec_mismatch(struct judge *j)
 	for (unsigned side = 0; side < 2; side++)
 		side_codecs(j, side, &all[side]);
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		struct str rest = trk_fact_text(f), name;
 		unsigned side = vrd_is_by_caller(e) ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
@@ -329,7 +329,7 @@ static bool early_silent(struct judge *j)
 	const struct trk_call *c = j->c;
 	const struct trk_ev *early = NULL;
 	for (uint32_t i = 0; c->streams && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		if (e->method != SIP_INVITE || e->cseq != c->cseq)
 			continue;
 		if (e->status == 180 || (e->status >= 200 && !early))
@@ -356,7 +356,7 @@ static bool is_described(struct judge *j, unsigned side, const struct addr *a)
 {
 	unsigned n = 0;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_SDP);
 		struct addr k;
 		if (!f || vrd_is_by_caller(e) != (side == TRK_SIDE_CALLER))
@@ -393,7 +393,7 @@ static bool rtp_elsewhere(struct judge *j)
 static bool media_refused(struct judge *j)
 {
 	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_ICMP) && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *k = trk_fact(e, TRK_F_ICMP);
 		if (!k || !(k->flags & TRK_IC_MEDIA) || (j->c->end_us && e->at_us >= j->c->end_us))
 			continue;

@@ -12,7 +12,7 @@
 static bool private_contact(struct judge *j)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *k = trk_fact(e, TRK_F_CONTACT);
 		const struct addr *src = &j->c->peers[e->from].addr;
 		struct sip_uri u;
@@ -36,7 +36,7 @@ static bool private_contact(struct judge *j)
 static bool private_sdp(struct judge *j)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *s = trk_fact(e, TRK_F_SDP);
 		if (!s || !(s->flags & TRK_SD_PRIVATE))
 			continue;
@@ -57,7 +57,7 @@ static bool private_sdp(struct judge *j)
 static bool via_no_rport(struct judge *j)
 {
 	for (uint32_t i = 0; vrd_has_fact(j, TRK_F_VIA) && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *k = trk_fact(e, TRK_F_VIA);
 		const struct addr *src = &j->c->peers[e->from].addr;
 		if (!k || k->flags & TRK_VIA_RPORT || addr_is_private(src))
@@ -180,8 +180,8 @@ static bool binding_gone(struct judge *j)
 		if (x->to != invite->from || x->final || x->trying || x->n_sent < 2 ||
 		    j->c->peers[x->to].transport != TRK_UDP)
 			continue;
-		for (uint32_t k = 0; k < j->n_history && j->history[k] != trk_ev_id(x->req); k++) {
-			const struct trk_ev *e = trk_ev(j->t, j->history[k]);
+		for (uint32_t k = 0; k < j->n_history && j->history[k] != x->req; k++) {
+			const struct trk_ev *e = j->history[k];
 			if (e->from == x->to || e->to == x->to)
 				last = e->at_us;
 		}

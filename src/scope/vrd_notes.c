@@ -187,7 +187,7 @@ static bool hold(struct judge *j)
 	const struct trk_ev *begin = NULL, *end = NULL;
 	uint64_t total = 0;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_SDP);
 		if (!f || !(e->flags & TRK_EV_REQUEST) || !(e->flags & TRK_EV_TO_TAG))
 			continue;
@@ -221,7 +221,7 @@ static bool forked_beyond(struct judge *j)
 	const struct trk_ev *last = NULL, *first = NULL;
 	unsigned n = 0, seen = 0;
 	for (uint32_t i = 0; j->c->n_tags > 1 && j->head && i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		bool is_its = e->method == SIP_INVITE && e->status > 100 && e->status < 300 &&
 			      e->branch == j->head->req->branch && e->cseq == j->c->cseq;
 		if (!is_its || !e->tag || seen >> e->tag & 1)
@@ -289,7 +289,7 @@ static unsigned transfer_result(struct judge *j, const struct trk_ev **line)
 {
 	unsigned status = 0;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		struct str s = trk_fact_text(trk_fact(e, TRK_F_BODY));
 		uint32_t n;
 		if (e->method != SIP_NOTIFY || !str_starts(s, STR("SIP/2.0 ")) ||

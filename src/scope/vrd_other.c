@@ -26,8 +26,8 @@ static struct str method_of(const struct tsx *x)
 static const struct trk_ev *challenge_before(struct judge *j, const struct trk_ev *req)
 {
 	const struct trk_ev *found = NULL;
-	for (uint32_t i = 0; i < j->n_history && j->history[i] != trk_ev_id(req); i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+	for (uint32_t i = 0; i < j->n_history && j->history[i] != req; i++) {
+		const struct trk_ev *e = j->history[i];
 		if (trk_fact(e, TRK_F_CHALLENGE))
 			found = e;
 	}
@@ -385,7 +385,7 @@ static bool stale(struct judge *j)
 	if (!j->head || !j->head->final || j->head->final->status >= 300)
 		return false;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *ch = trk_fact(e, TRK_F_CHALLENGE);
 		if (!ch || !(ch->flags & TRK_CH_STALE))
 			continue;

@@ -25,7 +25,7 @@ struct judge {
 	struct vrd *v;
 	struct trk *t;
 	const struct trk_call *c;
-	const uint32_t *history;
+	const struct trk_ev *const *history;
 	uint32_t n_history;
 	struct tsx tsx[MAX_TSX];
 	unsigned n_tsx;

@@ -193,7 +193,7 @@ static const struct trk_ev *last_codecs(struct judge *j, unsigned side)
 {
 	const struct trk_ev *found = NULL;
 	for (uint32_t i = 0; i < j->n_history; i++) {
-		const struct trk_ev *e = trk_ev(j->t, j->history[i]);
+		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *f = trk_fact(e, TRK_F_CODECS);
 		if (f && vrd_is_by_caller(e) == (side == TRK_SIDE_CALLER))
 			found = e;

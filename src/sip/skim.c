@@ -19,7 +19,7 @@
 struct skim {
 	struct sip_skim *out;
 	const char *end; /* of the bytes */
-	bool has_via, has_length, has_type;
+	bool has_via, has_length, has_type, has_contact;
 	uint32_t length;
 };
 
@@ -140,10 +140,8 @@ static bool read_party(struct str v, struct str *whole, struct str *tag)
 			return false;
 	}
 	if (*p == '<') {
-		const char *close = memchr(p, '>', (size_t)(end - p));
-		if (!close || close - p < 6 || memchr(p, ' ', (size_t)(close - p)) ||
-		    memchr(p + 1, '<', (size_t)(close - p - 1)) ||
-		    memchr(p, '"', (size_t)(close - p)))
+		const char *close = cc_span(p + 1, end, CC_URI);
+		if (close == end || *close != '>' || close - p < 6)
 			return false;
 		p = close + 1;
 	} else { /* sip:1001@192.0.2.57;tag=9fxced: what follows the URI is not its own */
@@ -209,6 +207,15 @@ static bool read_type(struct skim *s, struct str v)
 	return true;
 }
 
+/* The first one; a list is left to the index. */
+static bool read_contact(struct skim *s, struct str v)
+{
+	if (!s->has_contact && !memchr(v.p, ',', v.n))
+		s->out->contact = v;
+	s->has_contact = true;
+	return true;
+}
+
 static bool read_call_id(struct sip_skim *o, struct str v)
 {
 	if (o->call_id.p || memchr(v.p, ' ', v.n))
@@ -233,7 +240,10 @@ static bool read_c(struct skim *s, const char *p, const char *eol)
 			return value_of(p, 16, eol, &v) && read_length(s, v);
 		if (BEGINS(p, eol, "Content-Type: "))
 			return value_of(p, 14, eol, &v) && read_type(s, v);
-		return eol - p > 9 && lower(p[8]) != 't' && lower(p[8]) != 'e' &&
+		if (BEGINS(p, eol, "Contact: "))
+			return value_of(p, 9, eol, &v) && read_contact(s, v);
+		return eol - p > 9 && lower(p[4]) != 'a' && lower(p[8]) != 't' &&
+		       lower(p[8]) != 'e' &&
 		       (lower(p[8]) != 'l' || BEGINS(p, eol, "Content-Language"));
 	default:
 		return is_letter(p[1]);
@@ -257,9 +267,10 @@ SCAN_INLINE bool read_line(struct skim *s, const char *p, const char *eol)
 		return is_letter(p[1]) && lower(p[1]) != 'o';
 	case 'c':
 		return read_c(s, p, eol);
-	case 'i': /* compact names: Call-ID, Content-Length, Content-Encoding */
+	case 'i': /* compact names: Call-ID, Content-Length, Content-Encoding, Contact */
 	case 'l':
 	case 'e':
+	case 'm':
 		return is_letter(p[1]);
 	case 'r':
 		if (lower(p[1]) != 'e' || lower(p[2]) != 'c') {
@@ -303,7 +314,7 @@ SCAN_INLINE void clear(struct sip_skim *o)
 	o->has_reason = o->has_rseq = o->has_session = o->is_sdp = false;
 	o->status = 0;
 	o->ruri = o->reason = o->via_branch = o->from_tag = o->to_tag = STR_NONE;
-	o->call_id = o->from = o->to = o->user_agent = STR_NONE;
+	o->call_id = o->from = o->to = o->user_agent = o->contact = STR_NONE;
 }
 
 bool sip_skim(struct str bytes, const char *readable, struct sip_skim *out)

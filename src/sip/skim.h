@@ -19,6 +19,7 @@ struct sip_skim { /* strings borrow the bytes; meaning as in struct sip_msg */
 	struct str via_branch, from_tag, to_tag, call_id;
 	struct str from, to; /* whole values */
 	struct str user_agent;
+	struct str contact; /* the first line's value; p NULL: the index has to tell */
 	struct str body;
 };
 

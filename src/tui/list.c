@@ -377,16 +377,16 @@ static void show_stats(struct tui *u)
 static void put_raw(struct tui *u, const struct trk_call *c, struct buf *b)
 {
 	uint32_t n;
-	const uint32_t *ids = trk_history(u->trk, c, &n);
-	for (uint32_t i = 0; ids && i < n; i++) {
-		const struct trk_ev *e = trk_ev(u->trk, ids[i]);
+	const struct trk_ev *const *rows = trk_history(u->trk, c, &n);
+	for (uint32_t i = 0; rows && i < n; i++) {
+		const struct trk_ev *e = rows[i];
 		struct str bytes;
 		buf_fmt(b, "%s--- frame %u, ", i ? "\n" : "", e->frame_no);
 		addr_put(b, &c->peers[e->from].addr);
 		buf_str(b, STR(" > "));
 		addr_put(b, &c->peers[e->to].addr);
 		buf_chr(b, '\n');
-		if (book_bytes(u->book, ids[i], &bytes) == OK)
+		if (book_bytes(u->book, trk_ev_id(e), &bytes) == OK)
 			buf_str(b, bytes);
 		else
 			buf_str(b, STR("(no longer kept)\n"));

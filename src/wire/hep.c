@@ -87,7 +87,7 @@ static enum err parse_old(const uint8_t *p, size_t n, struct wire_hep *out)
 	return OK;
 }
 
-bool wire_hep_starts(const void *bytes, size_t n)
+bool wire_hep_is_head(const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;
 	if (n >= HEAD && memcmp(p, "HEP3", 4) == 0)

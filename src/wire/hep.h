@@ -29,7 +29,12 @@ struct wire_hep {
 
 /* Whether a HEP packet begins there, by its first bytes. Versions 1 and 2 have no magic: then their
  * payload's beginning must look like SIP ("SIP/" or a letter). */
-bool wire_hep_starts(const void *p, size_t n);
+bool wire_hep_is_head(const void *p, size_t n);
+static inline bool wire_hep_starts(const void *p, size_t n)
+{
+	uint8_t first = n ? *(const uint8_t *)p : 0;
+	return (first == 'H' || first == 1 || first == 2) && wire_hep_is_head(p, n);
+}
 /* The packet at p; strings borrow it. *used are its bytes (versions 1 and 2: all n). ERR_MORE: not
  * complete. ERR_SYNTAX: no HEP, or damaged; a stream can then not be read on. Unknown chunks are
  * passed over. */

@@ -259,7 +259,8 @@ static void try_skim(const uint8_t *data, size_t size)
 	       str_eq(a.reason, b.reason) && str_eq(a.via_branch, b.via_branch) &&
 	       str_eq(a.from_tag, b.from_tag) && str_eq(a.to_tag, b.to_tag) &&
 	       str_eq(a.call_id, b.call_id) && str_eq(a.from, b.from) && str_eq(a.to, b.to) &&
-	       str_eq(a.body, b.body) && str_eq(a.user_agent, b.user_agent));
+	       str_eq(a.body, b.body) && str_eq(a.user_agent, b.user_agent) &&
+	       (!a.contact.p || str_eq(a.contact, sip_value(m, SIP_HDR_CONTACT))));
 	sip_msg_free(m);
 }
 

@@ -63,9 +63,9 @@ static void findings(struct str capture, struct buf *out)
 		for (unsigned i = 0; i < v.n; i++)
 			buf_fmt(out, " %s", vrd_code((enum vrd_rule)v.f[i].rule));
 		uint32_t n;
-		const uint32_t *ids = trk_history(t, call, &n);
+		const struct trk_ev *const *rows = trk_history(t, call, &n);
 		for (uint32_t i = 0; i < n; i++) {
-			const struct trk_ev *e = trk_ev(t, ids[i]);
+			const struct trk_ev *e = rows[i];
 			buf_fmt(out, " %u>%u", e->from, e->to);
 			if (e->status) /* a phrase of somebody's own is masked */
 				buf_u64(out, e->status);

@@ -70,7 +70,10 @@ static int skim(struct str bytes)
 	bool is_sdp =
 		!quick.is_sdp || !m->body.n ||
 		(sip_body_find(m, STR("application"), STR("sdp"), &body) && str_eq(body, m->body));
-	int result = is_sdp && m->n_bytes == bytes.n && is_same_skim(&quick, &full) ? 1 : -1;
+	bool is_contact = !quick.contact.p || str_eq(quick.contact, sip_value(m, SIP_HDR_CONTACT));
+	int result = is_sdp && is_contact && m->n_bytes == bytes.n && is_same_skim(&quick, &full)
+			     ? 1
+			     : -1;
 	sip_msg_free(m);
 	return result;
 }
@@ -107,6 +110,7 @@ TEST_NO_OOM(a_skim_of_a_damaged_message_agrees_or_gives_up)
 		"<sip:192.0.2.1;lr>\r\n"
 		"From: \"Alice <x>\" <sip:1001@192.0.2.57>;tag=9fxced;x=y\r\n"
 		"To: <sip:1002@192.0.2.57;a=b>;tag=1\r\nCall-ID: 1-2@h\r\nCSeq: 12 INVITE\r\n"
+		"Contact: <sip:1001@192.0.2.21>\r\n"
 		"Proxy-Authorization: Digest a=\"b\"\r\nAuthorization: Digest a=\"b\"\r\n"
 		"Reason: Q.850\r\nCall-Info: <a:b>\r\nTimestamp: 1\r\nContent-Language: en\r\n"
 		"Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";

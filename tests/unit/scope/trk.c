@@ -171,10 +171,10 @@ TEST_NO_OOM(many_peers_and_messages)
 	CHECK(c->is_cut);
 	CHECK_EQ(c->n_peers, TRK_MAX_PEERS);
 	uint32_t n;
-	const uint32_t *ids = trk_history(p.t, c, &n);
+	const struct trk_ev *const *rows = trk_history(p.t, c, &n);
 	CHECK_EQ(n, 300);
-	CHECK_EQ(ids[0], 1);
-	CHECK_EQ(ids[299], 300);
+	CHECK_EQ(trk_ev_id(rows[0]), 1);
+	CHECK_EQ(trk_ev_id(rows[299]), 300);
 	CHECK(judge(&p)->n > 0);
 	buf_fini(&b);
 	play_end(&p);
