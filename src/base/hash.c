@@ -213,3 +213,52 @@ void htab_each(struct htab *t, void (*fn)(void *arg, struct hnode *node), void *
 	for (size_t i = 0; i < t->n_buckets; i++)
 		each_of(t->buckets[i], fn, arg);
 }
+
+/* --- quick ones --------------------------------------------------------------------------------
+ */
+
+static uint64_t load(const char *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+/* n < 8 bytes, by loads that overlap. */
+static uint64_t load_few(const char *p, size_t n)
+{
+	uint32_t low, high;
+	if (n < sizeof low)
+		return n ? (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[n / 2] << 8 |
+				       (uint8_t)p[n - 1]
+			 : 0;
+	memcpy(&low, p, sizeof low);
+	memcpy(&high, p + n - sizeof high, sizeof high);
+	return (uint64_t)high << 32 | low;
+}
+
+uint64_t hash_quick(const uint8_t key[16], struct str s)
+{
+	const uint64_t k1 = load((const char *)key), k2 = load((const char *)key + 8);
+	uint64_t h = s.n, g = h;
+	while (s.n >= 32) { /* two chains, so that one waits while the other multiplies */
+		h = hash_fold(load(s.p) ^ k1, load(s.p + 8) ^ h);
+		g = hash_fold(load(s.p + 16) ^ k2, load(s.p + 24) ^ g);
+		s.p += 32;
+		s.n -= 32;
+	}
+	h += g << 1;
+	while (s.n >= 8) {
+		h = hash_fold(load(s.p) ^ k2, h ^ k1);
+		s.p += 8;
+		s.n -= 8;
+	}
+	return hash_fold(load_few(s.p, s.n) ^ k1, h ^ k2);
+}
+
+uint32_t hash_quick32(struct str s)
+{
+	static const uint8_t none[16] = "telling apart";
+	uint64_t h = s.n ? hash_quick(none, s) : 0;
+	return (uint32_t)(h ^ h >> 32);
+}

@@ -13,6 +13,19 @@ uint64_t siphash(const uint8_t key[16], const void *p, size_t n);
 uint64_t htab_hash(const uint8_t key[16], const void *p, size_t n);
 uint64_t htab_hash_nocase(const uint8_t key[16], const void *p, size_t n);
 
+__extension__ typedef unsigned __int128 hash_u128;
+/* Both halves of a product, folded: mixes two words that nobody chose to collide. */
+static inline uint64_t hash_fold(uint64_t a, uint64_t b)
+{
+	hash_u128 m = (hash_u128)a * b;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+/* Much cheaper than htab_hash, to tell strings apart. Nobody makes many alike who does not know the
+ * key; but who sees what comes of it may learn the key. */
+uint64_t hash_quick(const uint8_t key[16], struct str s);
+/* The same without a key, 0 of nothing: never for trust. */
+uint32_t hash_quick32(struct str s);
+
 struct hnode {
 	struct hnode *next;
 	uint64_t hash;

@@ -15,7 +15,7 @@
 #include "cmd/live.h"
 
 #include "base/limits.h"
-#include "scope/cap_pdu.h"
+#include "capture/cap_pdu.h"
 
 #include <errno.h>
 #include <stdlib.h>

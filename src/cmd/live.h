@@ -5,8 +5,8 @@
  * drops, and the drops are counted and told. */
 
 #include "event/shard.h"
-#include "scope/vrd.h"
 #include "service/exchange.h"
+#include "track/vrd.h"
 
 struct live;
 enum err live_new(size_t n_shards, struct live **out);

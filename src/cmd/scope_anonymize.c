@@ -1,9 +1,9 @@
 /* `rung scope -r FILE -w OUT --anonymize`: the capture without secrets, all of it or the chosen
  * calls. The file is read twice: first to know whose every packet is, then to write it anew. */
+#include "capture/cap_write.h"
 #include "cmd/scope_priv.h"
 #include "event/env.h"
 #include "scope/anon.h"
-#include "scope/cap_write.h"
 
 #include <stdio.h>
 #include <string.h>

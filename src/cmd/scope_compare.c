@@ -1,6 +1,6 @@
 /* `rung scope --compare`: two calls of one capture or of two, or the legs of one call. */
 #include "cmd/scope_priv.h"
-#include "scope/trk_diff.h"
+#include "scope/diff.h"
 
 #include <stdio.h>
 
@@ -57,7 +57,7 @@ int scope_compare(struct scope *s)
 		bool is_one = !s->with && trk_join_first(x.call) == trk_join_first(y.call);
 		struct diff_opts o = {
 			.is_ascii = s->is_ascii, .is_legs = is_one, .is_json = s->format == F_JSON};
-		enum err e = trk_diff(&s->out, &x, &y, &o);
+		enum err e = diff_calls(&s->out, &x, &y, &o);
 		if (e)
 			fprintf(stderr, "rung scope: %s\n", err_text(e));
 		scope_flush(s);

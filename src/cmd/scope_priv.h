@@ -3,15 +3,15 @@
  * (scope_view.c), written to files (scope_export.c, scope_sound.c), copied or sent on
  * (scope_write.c), walked through on a terminal (scope_tui.c). */
 
+#include "capture/cap_live.h"
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
+#include "filter/flt.h"
+#include "lint/lint.h"
 #include "scope/book.h"
-#include "scope/cap_live.h"
-#include "scope/flt.h"
 #include "scope/lad.h"
-#include "scope/lint.h"
-#include "scope/trk_join.h"
 #include "scope/view.h"
+#include "track/trk_join.h"
 
 #include <stdio.h>
 

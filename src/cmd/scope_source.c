@@ -1,8 +1,8 @@
 /* Where `rung scope` gets its packets: a file, a pipe, an interface, agents of Homer, or a running
  * exchange's control socket; and what is to be said about them. */
+#include "capture/cap_hep.h"
 #include "cmd/control.h"
 #include "cmd/scope_priv.h"
-#include "scope/cap_hep.h"
 
 #include <stdio.h>
 #include <stdlib.h>

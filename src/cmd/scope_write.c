@@ -13,10 +13,10 @@
  * connections of which something is written, and no others. A message that came over TLS brings all
  * packets of its connection with it, because none of them can be opened without those before.
  */
+#include "capture/cap_dep.h"
+#include "capture/cap_hep.h"
+#include "capture/cap_ring.h"
 #include "cmd/scope_priv.h"
-#include "scope/cap_dep.h"
-#include "scope/cap_hep.h"
-#include "scope/cap_ring.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * the same thing always by the same other thing, so that the ladder and the verdicts stay. What is
  * not known to be harmless is replaced: only words of the protocols themselves are kept. */
 
-#include "scope/cap_walk.h"
+#include "capture/cap_walk.h"
 
 struct anon;
 

@@ -13,8 +13,8 @@
  */
 #include "scope/anon_priv.h"
 
+#include "base/cut.h"
 #include "rtp/rtcp.h"
-#include "scope/cap_cut.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,22 +64,22 @@ struct packet { /* to be made */
 	uint32_t missing; /* bytes that the sniffer did not keep */
 };
 
-static void be16(struct buf *b, unsigned v)
+static void put16(struct buf *b, unsigned v)
 {
 	buf_chr(b, (char)(v >> 8));
 	buf_chr(b, (char)v);
 }
 
-static void be32(struct buf *b, uint32_t v)
+static void put32(struct buf *b, uint32_t v)
 {
-	be16(b, v >> 16);
-	be16(b, v & 0xffff);
+	put16(b, v >> 16);
+	put16(b, v & 0xffff);
 }
 
 static uint32_t sum_bytes(const uint8_t *p, size_t n, uint32_t sum)
 {
 	for (; n > 1; p += 2, n -= 2)
-		sum += cap_be16(p);
+		sum += be16(p);
 	return n ? sum + (uint32_t)(*p << 8) : sum;
 }
 
@@ -97,7 +97,7 @@ static size_t ip_bytes(const struct addr *a)
 
 static void put_mac(struct buf *b, const struct addr *a)
 {
-	be16(b, 0x0200); /* locally administered */
+	put16(b, 0x0200); /* locally administered */
 	buf_put(b, a->ip + ip_bytes(a) - 4, 4);
 }
 
@@ -106,12 +106,12 @@ static void put_ip(struct buf *b, const struct packet *k, size_t n)
 	size_t at = b->n;
 	n += k->missing;
 	if (k->from.family == ADDR_V4) {
-		be16(b, 0x4500);
-		be16(b, (unsigned)(n + 20));
-		be16(b, k->ip_id);
-		be16(b, 0);
-		be16(b, 64u << 8 | k->proto);
-		be16(b, 0);
+		put16(b, 0x4500);
+		put16(b, (unsigned)(n + 20));
+		put16(b, k->ip_id);
+		put16(b, 0);
+		put16(b, 64u << 8 | k->proto);
+		put16(b, 0);
 		buf_put(b, k->from.ip, 4);
 		buf_put(b, k->to.ip, 4);
 		if (!b->err) {
@@ -121,9 +121,9 @@ static void put_ip(struct buf *b, const struct packet *k, size_t n)
 		}
 		return;
 	}
-	be32(b, 6u << 28);
-	be16(b, (unsigned)n);
-	be16(b, (unsigned)k->proto << 8 | 64);
+	put32(b, 6u << 28);
+	put16(b, (unsigned)n);
+	put16(b, (unsigned)k->proto << 8 | 64);
 	buf_put(b, k->from.ip, 16);
 	buf_put(b, k->to.ip, 16);
 }
@@ -156,7 +156,7 @@ static void begin(struct anon *a, const struct packet *k, size_t n)
 	buf_clear(&a->frame);
 	put_mac(&a->frame, &k->to);
 	put_mac(&a->frame, &k->from);
-	be16(&a->frame, k->from.family == ADDR_V4 ? 0x0800 : 0x86dd);
+	put16(&a->frame, k->from.family == ADDR_V4 ? 0x0800 : 0x86dd);
 	put_ip(&a->frame, k, n);
 }
 
@@ -187,10 +187,10 @@ static void put_udp(struct anon *a, const struct packet *k, struct str payload)
 {
 	begin(a, k, payload.n + 8);
 	size_t at = a->frame.n;
-	be16(&a->frame, k->from.port);
-	be16(&a->frame, k->to.port);
-	be16(&a->frame, (unsigned)(payload.n + 8 + k->missing));
-	be16(&a->frame, 0);
+	put16(&a->frame, k->from.port);
+	put16(&a->frame, k->to.port);
+	put16(&a->frame, (unsigned)(payload.n + 8 + k->missing));
+	put16(&a->frame, 0);
 	buf_str(&a->frame, payload);
 	if (!k->missing)
 		put_checksum(&a->frame, k, at, 6, true);
@@ -203,13 +203,13 @@ static void put_tcp(struct anon *a, const struct packet *k, struct str payload)
 		return;
 	begin(a, k, payload.n + 20);
 	size_t at = a->frame.n;
-	be16(&a->frame, k->from.port);
-	be16(&a->frame, k->to.port);
-	be32(&a->frame, out->next);
-	be32(&a->frame, back->next);
-	be16(&a->frame, 5u << 12 | CAP_TCP_ACK | 8 /* PSH */);
-	be16(&a->frame, 0xffff);
-	be32(&a->frame, 0);
+	put16(&a->frame, k->from.port);
+	put16(&a->frame, k->to.port);
+	put32(&a->frame, out->next);
+	put32(&a->frame, back->next);
+	put16(&a->frame, 5u << 12 | CAP_TCP_ACK | 8 /* PSH */);
+	put16(&a->frame, 0xffff);
+	put32(&a->frame, 0);
 	buf_str(&a->frame, payload);
 	put_checksum(&a->frame, k, at, 16, true);
 	out->next += (uint32_t)payload.n;
@@ -224,11 +224,11 @@ static void ws_head(struct buf *b, size_t n)
 		buf_chr(b, (char)n);
 	} else if (n < 65'536) {
 		buf_chr(b, 126);
-		be16(b, (unsigned)n);
+		put16(b, (unsigned)n);
 	} else {
 		buf_chr(b, 127);
-		be32(b, 0);
-		be32(b, (uint32_t)n);
+		put32(b, 0);
+		put32(b, (uint32_t)n);
 	}
 }
 
@@ -358,13 +358,13 @@ static bool on_icmp(struct anon *a, const struct cap_frame *fr, emit_fn *fn, voi
 	size_t at = a->frame.n;
 	buf_chr(&a->frame, (char)d->icmp_type);
 	buf_chr(&a->frame, (char)d->icmp_code);
-	be16(&a->frame, 0);
-	be32(&a->frame, 0);
+	put16(&a->frame, 0);
+	put32(&a->frame, 0);
 	put_ip(&a->frame, &q, 8 + text.n);
-	be16(&a->frame, q.from.port);
-	be16(&a->frame, q.to.port);
-	be32(&a->frame, /* length, or sequence number */
-	     d->proto == CAP_UDP ? (uint32_t)(8 + text.n) << 16 : 0);
+	put16(&a->frame, q.from.port);
+	put16(&a->frame, q.to.port);
+	put32(&a->frame, /* length, or sequence number */
+	      d->proto == CAP_UDP ? (uint32_t)(8 + text.n) << 16 : 0);
 	buf_str(&a->frame, text);
 	put_checksum(&a->frame, &k, at, 2, is_v6);
 	end(a, &k, fr, fn, arg);

@@ -3,8 +3,8 @@
  * the tracker's index, and bytes are read again when they are asked for: from the file, or from
  * what was put aside of a pipe, a packed file, a reassembled stream. */
 
-#include "scope/cap_walk.h"
-#include "scope/flt.h"
+#include "capture/cap_walk.h"
+#include "filter/flt.h"
 
 struct book;
 

@@ -2,8 +2,8 @@
 /* Rows of the tracker as a filter sees them: columns, and the values of fields. Seen only by
  * book_find.c. */
 
+#include "filter/flt_tree.h"
 #include "scope/book_priv.h"
-#include "scope/flt_priv.h"
 
 enum what_class { ABOUT_NOTHING, ABOUT_HOP, ABOUT_WHAT, ABOUT_ROW, ABOUT_CALL, ABOUT_MORE };
 

@@ -2,8 +2,8 @@
  * originals, times are differences to the row before: that is what one looks for.
  */
 #include "scope/lad_priv.h"
-#include "scope/trk_join.h"
 #include "scope/view.h"
+#include "track/trk_join.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * made of this one model, so that they say the same. Nothing here knows a column or a pixel. */
 
 #include "scope/book.h"
-#include "scope/vrd.h"
+#include "track/vrd.h"
 
 #define SHEET_MAX_LANES 24 /* what comes then shares the last one */
 #define SHEET_MAX_BANDS 64

@@ -2,9 +2,9 @@
 /* Listings: messages, calls, registrations, streams, statistics; as text for people, or as JSON
  * with one object per line for programs. All append to a buffer. */
 
-#include "scope/cap_walk.h"
-#include "scope/trk_join.h"
-#include "scope/vrd.h"
+#include "capture/cap_walk.h"
+#include "track/trk_join.h"
+#include "track/vrd.h"
 
 struct view_opts {
 	bool is_json, is_ascii;
@@ -16,8 +16,6 @@ struct view_opts {
 void view_messages(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
 /* One line for a frame without SIP, in the same columns. */
 void view_other_frame(struct buf *b, const struct cap_frame *fr, const struct view_opts *o);
-/* "setup", "ringing", "up", "ending" or "ended". */
-struct str view_state(const struct trk_call *c);
 /* One line per call (or registration ...) with its verdict. */
 void view_call_head(struct buf *b, const struct view_opts *o);
 void view_call(struct buf *b, struct trk *t, const struct trk_call *c, const struct vrd *v,

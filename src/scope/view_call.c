@@ -3,16 +3,9 @@
  * A call through a B2BUA is several legs. Each is a line; the later ones stand under the first,
  * with the ground on which they were joined. In JSON each leg is an object that names the others.
  */
-#include "scope/trk_info.h"
-#include "scope/trk_join.h"
 #include "scope/view_priv.h"
-
-struct str view_state(const struct trk_call *c)
-{
-	static const struct str phases[] = {STR_INIT("setup"), STR_INIT("ringing"), STR_INIT("up"),
-					    STR_INIT("ending"), STR_INIT("ended")};
-	return phases[c->phase];
-}
+#include "track/trk_info.h"
+#include "track/trk_join.h"
 
 void view_call_head(struct buf *b, const struct view_opts *o)
 {
@@ -73,7 +66,7 @@ static void call_text(struct buf *b, const struct trk *t, const struct trk_call 
 	view_put_right(b, start / 1'000'000, 8);
 	buf_chr(b, '.');
 	view_put_zeros(b, start / 1'000, 3);
-	buf_fmt(b, "  %-7.*s ", STR_ARG(view_state(c)));
+	buf_fmt(b, "  %-7.*s ", STR_ARG(trk_state_name(c)));
 	view_put_right(b, c->n_ev, 4);
 	buf_str(b, STR("  "));
 	if (trk_join_first(c) != c)
@@ -177,7 +170,7 @@ static void call_json(struct buf *b, struct trk *t, const struct trk_call *c, co
 	trk_info(t, c, &i);
 	buf_fmt(b, "{\"no\":%u,\"start\":%llu.%06llu,\"state\":\"" STR_FMT "\",\"messages\":%u",
 		c->no, (unsigned long long)(c->first_us / 1'000'000),
-		(unsigned long long)(c->first_us % 1'000'000), STR_ARG(view_state(c)), c->n_ev);
+		(unsigned long long)(c->first_us % 1'000'000), STR_ARG(trk_state_name(c)), c->n_ev);
 	if (c->status)
 		buf_fmt(b, ",\"status\":%u", c->status);
 	if (c->kind == TRK_CALL)

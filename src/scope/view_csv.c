@@ -6,6 +6,8 @@
  */
 #include "scope/view.h"
 
+#include "track/trk_info.h"
+
 #include <time.h>
 
 void view_csv_text(struct buf *b, struct str s)
@@ -69,7 +71,7 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 	view_put_time(b, c->first_us);
 	put_party(b, trk_user(c->from), trk_host(c->from));
 	put_party(b, trk_user(c->to), trk_host(c->to));
-	buf_fmt(b, "," STR_FMT ",", STR_ARG(view_state(c)));
+	buf_fmt(b, "," STR_FMT ",", STR_ARG(trk_state_name(c)));
 	if (c->status)
 		buf_fmt(b, "%u", c->status);
 	buf_fmt(b, ",%u,", c->n_ev);

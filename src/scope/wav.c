@@ -23,7 +23,7 @@
 #include "scope/wav.h"
 
 #include "codec/decoder.h"
-#include "scope/trk_media_priv.h"
+#include "sdp/sdp.h"
 
 #include <math.h>
 #include <stdlib.h>

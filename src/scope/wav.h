@@ -3,7 +3,7 @@
  * tracker has seen the capture to its end before, and knows the call; packets are then taken from a
  * second walk over the same capture. */
 
-#include "scope/cap_walk.h"
+#include "capture/cap_walk.h"
 
 struct wav;
 /* no: the call's number; a second tracker gives it the same one. NULL without memory. */

@@ -9,7 +9,7 @@
  */
 #include "tui/tui_priv.h"
 
-#include "scope/trk_join.h"
+#include "track/trk_join.h"
 
 #include <stdlib.h>
 #include <string.h>

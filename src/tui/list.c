@@ -11,10 +11,10 @@
  *
  * The verdict of a row is worked out when the row is drawn.
  */
-#include "tui/tui_priv.h"
-
-#include "scope/trk_join.h"
 #include "scope/view.h"
+#include "track/trk_info.h"
+#include "track/trk_join.h"
+#include "tui/tui_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -227,7 +227,7 @@ static void draw_row(struct tui *u, struct list *l, size_t i, int y)
 	buf_clear(&u->text);
 	buf_fmt(&u->text, "%c%5u %6llu.%03llu %-7.*s %4u %c ", c->is_marked ? '*' : ' ', c->no,
 		(unsigned long long)(start / 1'000), (unsigned long long)(start % 1'000),
-		STR_ARG(view_state(c)), c->n_ev, signs[u->verdict.worst]);
+		STR_ARG(trk_state_name(c)), c->n_ev, signs[u->verdict.worst]);
 	vrd_put_line(&u->text, c, &u->verdict, u->is_ascii);
 	term_line(u, y, 0, u->cols, buf_view(&u->text), is_at ? LOOK_CURSOR : look_of(&u->verdict));
 }

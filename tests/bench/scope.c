@@ -6,9 +6,9 @@
 
 #include "base/assert.h"
 #include "bench.h"
-#include "scope/lint.h"
-#include "scope/trk.h"
-#include "scope/vrd.h"
+#include "lint/lint.h"
+#include "track/trk.h"
+#include "track/vrd.h"
 
 #include <stdio.h>
 #include <stdlib.h>

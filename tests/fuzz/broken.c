@@ -5,9 +5,9 @@
  * argument is the folder with the captures. */
 #include "base/assert.h"
 #include "form.h"
+#include "lint/lint.h"
 #include "scope/anon.h"
 #include "scope/lad.h"
-#include "scope/lint.h"
 #include "scope/sipp.h"
 #include "scope/view.h"
 #include "wire/hep.h"

@@ -5,10 +5,10 @@
  * file, so that what reads them again is in it. The input's length chooses what is written. */
 #include "form.h"
 #include "scope/anon.h"
+#include "scope/diff.h"
 #include "scope/lad.h"
 #include "scope/page.h"
 #include "scope/sipp.h"
-#include "scope/trk_diff.h"
 #include "scope/view.h"
 
 #include "base/assert.h"
@@ -146,7 +146,7 @@ static void write_lists(struct run *r, struct trk_call *c, const struct vrd *v)
 	buf_clear(b);
 	if (c->next_no) {
 		struct diff_call x = {r->book, c, NULL}, y = {r->book, c->next_no, NULL};
-		(void)!trk_diff(b, &x, &y, &(struct diff_opts){0});
+		(void)!diff_calls(b, &x, &y, &(struct diff_opts){0});
 		FORM(form_is_text(buf_view(b), false), b);
 	}
 }

@@ -1,6 +1,6 @@
 /* Any bytes as a display filter: lexer, parser, types, and, when it compiles, its evaluation over a
  * frame with two SIP messages in TCP, over STUN in a VLAN and a tunnel, and over RTP. */
-#include "scope/flt.h"
+#include "filter/flt.h"
 
 #include <stdlib.h>
 

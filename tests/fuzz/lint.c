@@ -1,7 +1,7 @@
 /* Messages through all rules of the lint: the first byte of each says which way it goes and how
  * much time has passed, two bytes its length. Then the cards are printed. Nothing may crash, and
  * the counts of a card must add up. */
-#include "scope/lint.h"
+#include "lint/lint.h"
 #include "base/assert.h"
 #include "form.h"
 

@@ -9,9 +9,9 @@
  * side. */
 
 #include "form.h"
-#include "scope/trk.h"
 #include "scope/view.h"
 #include "scope/wav.h"
+#include "track/trk.h"
 
 #include "base/assert.h"
 

@@ -1,11 +1,11 @@
 /* Any bytes as a capture file: the formats, encapsulations, reassembly, tracker, verdict, ladder,
  * lists, every field of the filter. The first byte chooses what is drawn; the rest is the file. */
+#include "capture/cap_dep.h"
+#include "capture/cap_walk.h"
+#include "filter/flt.h"
 #include "form.h"
-#include "scope/cap_dep.h"
-#include "scope/cap_walk.h"
-#include "scope/flt.h"
+#include "scope/diff.h"
 #include "scope/lad.h"
-#include "scope/trk_diff.h"
 #include "scope/view.h"
 
 #include <stdlib.h>
@@ -88,7 +88,7 @@ static void compare(struct cap *c, struct buf *b)
 	for (struct trk_call *x = trk_first(book_trk(k)); x && x->next_no && n < 4;
 	     x = x->next_no, n++) {
 		struct diff_call a = {k, x, NULL}, z = {k, x->next_no, NULL};
-		if (trk_diff(b, &a, &z, &(struct diff_opts){.is_legs = n & 1}) == ERR_NOMEM)
+		if (diff_calls(b, &a, &z, &(struct diff_opts){.is_legs = n & 1}) == ERR_NOMEM)
 			b->err = ERR_NOMEM;
 		buf_clear(b);
 	}

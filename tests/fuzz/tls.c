@@ -2,8 +2,8 @@
  * of steps: a byte (bit 0: the direction; bits 1 to 3: what; bits 4 to 7: how its bytes are cut
  * into segments), a length, that many bytes. A step sends them raw, or protected with a key that
  * the log knows, with the right sequence number; or a hello that fits the log; or loses them. */
-#include "scope/cap_tcp.h"
-#include "scope/cap_tls.h"
+#include "capture/cap_tcp.h"
+#include "capture/cap_tls.h"
 
 #define ERR_STATE OPENSSL_ERR_STATE /* base/err.h has one, too */
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-/* The lint's pages: each rule of scope/lint.def is shown to fire, and shown not to fire on a
+/* The lint's pages: each rule of lint/lint.def is shown to fire, and shown not to fire on a
  * message that comes near and is right. TAP, one test per page, and a last one that every rule has
  * both.
  *
@@ -21,7 +21,7 @@
  * "not code" for the rules that the case comes near to. FRAME counts the ```sip blocks. Behind the
  * code may stand @ and the text at the caret. */
 
-#include "scope/lint.h"
+#include "lint/lint.h"
 
 #include <dirent.h>
 #include <stdio.h>

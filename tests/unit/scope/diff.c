@@ -1,6 +1,6 @@
 /* Two calls compared, two legs compared: what is told, and what is left out. */
+#include "scope/diff.h"
 #include "fixture.h"
-#include "scope/trk_diff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +44,8 @@ static void compare(struct buf *out, const char *a, uint32_t na, const char *b, 
 {
 	struct book *x = open_book(a), *y = strcmp(a, b) == 0 ? x : open_book(b);
 	struct diff_call cx = {x, call_no(x, na), NULL}, cy = {y, call_no(y, nb), NULL};
-	enum err e =
-		trk_diff(out, &cx, &cy, &(struct diff_opts){.is_ascii = true, .is_legs = is_legs});
+	enum err e = diff_calls(out, &cx, &cy,
+				&(struct diff_opts){.is_ascii = true, .is_legs = is_legs});
 	if (y != x)
 		book_free(y);
 	book_free(x);
@@ -115,7 +115,7 @@ TEST_NO_OOM(a_comparison_without_memory)
 		struct buf b;
 		buf_init(&b);
 		test_fail_alloc(++k);
-		e = trk_diff(&b, &c, &c, &(struct diff_opts){0});
+		e = diff_calls(&b, &c, &c, &(struct diff_opts){0});
 		test_fail_alloc(0);
 		buf_fini(&b);
 		CHECK(e == OK || e == ERR_NOMEM);

@@ -2,8 +2,8 @@
 /* What the tests of the analyzer share: captures made byte by byte, and calls played message by
  * message. */
 
-#include "scope/cap_walk.h"
-#include "scope/flt.h"
+#include "capture/cap_walk.h"
+#include "filter/flt.h"
 #include "scope/lad.h"
 #include "scope/view.h"
 #include "test.h"

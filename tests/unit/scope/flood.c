@@ -2,7 +2,7 @@
  * message must not follow how many came before. Each history is played in two lengths; the longer
  * one may cost a little more than its share, not its square. */
 #include "fixture.h"
-#include "scope/trk_priv.h"
+#include "track/trk_priv.h"
 
 #include <stdio.h>
 #include <string.h>

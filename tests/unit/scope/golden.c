@@ -2,7 +2,7 @@
  * tests/data/scope what must come out, byte for byte. With RUNG_GOLDEN_WRITE set the files are
  * written instead; look at the difference before committing it. */
 #include "fixture.h"
-#include "scope/trk_join.h"
+#include "track/trk_join.h"
 
 #include <dirent.h>
 #include <stdio.h>

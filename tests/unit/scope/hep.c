@@ -1,8 +1,8 @@
 /* HEP inside captures, and over sockets from rung to rung. */
 #include "wire/hep.h"
+#include "capture/cap_hep.h"
+#include "capture/cap_priv.h"
 #include "fixture.h"
-#include "scope/cap_hep.h"
-#include "scope/cap_priv.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

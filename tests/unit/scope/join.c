@@ -1,6 +1,6 @@
 /* Legs joined: each ground with calls that ask for it, and some like them that must not. */
 #include "fixture.h"
-#include "scope/trk_join.h"
+#include "track/trk_join.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "fixture.h"
 
 #include "base/assert.h"
-#include "scope/lint.h"
+#include "lint/lint.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "fixture.h"
 
 #include "rtp/rtcp.h"
-#include "scope/trk_media_priv.h"
+#include "track/trk_media_priv.h"
 
 #include <math.h>
 #include <stdio.h>

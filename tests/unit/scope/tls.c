@@ -1,7 +1,7 @@
 /* TLS with its secrets, on what OpenSSL really said (tests/data/captures/tls-*): every suite, split
  * anywhere, with losses, without secrets, with secrets that come late. [RFC5246] [RFC8446] */
+#include "capture/cap_tls_key.h"
 #include "fixture.h"
-#include "scope/cap_tls_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>

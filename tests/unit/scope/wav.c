@@ -7,8 +7,8 @@
 #include "codec/codec.h"
 #include "codec/tone.h"
 #include "fixture.h"
-#include "scope/cap_srtp.h"
-#include "scope/trk_media_priv.h"
+#include "track/trk_media_priv.h"
+#include "track/trk_srtp.h"
 
 #include <srtp2/srtp.h>
 #include <stdio.h>
@@ -368,7 +368,7 @@ static void check_suite(const char *suite, void (*policy)(srtp_crypto_policy_t *
 
 TEST_NO_OOM(srtp_in_each_suite_over_the_roll_over)
 {
-	cap_srtp_free(cap_srtp_new()); /* makes the library ready */
+	trk_srtp_free(trk_srtp_new()); /* makes the library ready */
 	check_suite("AES_CM_128_HMAC_SHA1_80", srtp_crypto_policy_set_rtp_default, 30);
 	check_suite("AES_CM_128_HMAC_SHA1_32", srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32, 30);
 	check_suite("AES_256_CM_HMAC_SHA1_80", srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, 46);

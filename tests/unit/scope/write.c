@@ -1,8 +1,8 @@
 /* Captures written and read back: both formats, several interfaces, rings, a full disk; and the
  * frames that a filtered message needs. */
+#include "capture/cap_dep.h"
+#include "capture/cap_ring.h"
 #include "fixture.h"
-#include "scope/cap_dep.h"
-#include "scope/cap_ring.h"
 
 #include <fcntl.h>
 #include <glob.h>

@@ -1,0 +1,337 @@
+/* Fields call.*: what became of the call that a message belongs to; and what only the tracker knows
+ * of a message.
+ *
+ * Wireshark has nothing of the kind, since it does not judge. Whether a call failed is known when
+ * it is over, so these fields have values only in a second walk over the capture, when a tracker
+ * has seen all of it: flt_calls_attach then gives each message its call, judged when first asked
+ * for, and kept. In a first walk no such field has a value; flt_needs says so beforehand.
+ *
+ * Invariants: by_no[n] is the call number n or NULL; its strings live in the arena.
+ */
+#include "filter/flt_args.h"
+
+#include "base/arena.h"
+#include "track/trk_info.h"
+#include "track/trk_join.h"
+#include "track/vrd.h"
+
+#include <stdlib.h>
+
+#define MAX_HOSTS 16
+
+struct flt_call {
+	const struct trk_call *c;
+	enum vrd_severity worst;
+	uint8_t n_rules, n_hosts;
+	uint8_t rules[VRD_MAX];
+	uint8_t ended_by; /* enum trk_ended_by */
+	bool has_mos, has_jitter, has_lost;
+	double mos, jitter_ms, lost_percent; /* of the worst stream */
+	struct str reason;                   /* borrows the call's */
+	struct str hosts[MAX_HOSTS];
+};
+
+struct flt_calls {
+	struct trk *trk;
+	struct vrd verdict;
+	struct arena arena;
+	struct flt_call **by_no;
+	size_t cap;
+};
+
+struct flt_calls *flt_calls_new(struct trk *t)
+{
+	struct flt_calls *k = calloc(1, sizeof *k);
+	if (!k)
+		return NULL;
+	k->trk = t;
+	vrd_init(&k->verdict);
+	arena_init(&k->arena);
+	return k;
+}
+
+void flt_calls_free(struct flt_calls *k)
+{
+	if (!k)
+		return;
+	for (size_t i = 0; i < k->cap; i++)
+		free(k->by_no[i]);
+	free(k->by_no);
+	vrd_fini(&k->verdict);
+	arena_fini(&k->arena);
+	free(k);
+}
+
+static bool room_for(struct flt_calls *k, size_t no)
+{
+	if (no < k->cap)
+		return true;
+	size_t cap = no + no / 2 + 64;
+	struct flt_call **a = realloc(k->by_no, cap * sizeof(*a));
+	if (!a)
+		return false;
+	memset(a + k->cap, 0, (cap - k->cap) * sizeof(*a));
+	k->by_no = a;
+	k->cap = cap;
+	return true;
+}
+
+static bool add_host(struct flt_calls *k, struct flt_call *f, const struct addr *a)
+{
+	char text[ADDR_TEXT_MAX];
+	struct buf b;
+	buf_init_fixed(&b, text, sizeof text);
+	addr_put_ip(&b, a);
+	for (unsigned i = 0; i < f->n_hosts; i++)
+		if (str_eq(f->hosts[i], buf_view(&b)))
+			return true;
+	if (f->n_hosts == MAX_HOSTS)
+		return true;
+	f->hosts[f->n_hosts] = arena_str(&k->arena, buf_view(&b));
+	return f->hosts[f->n_hosts++].n > 0;
+}
+
+/* Of each figure the worst that a stream has. What the capture may have lost itself is no loss. */
+static void grade(const struct trk *t, struct flt_call *f)
+{
+	for (const struct trk_stream *s = f->c->streams; s; s = s->next) {
+		struct trk_figures k;
+		trk_figures(t, s, &k);
+		if (k.ungraded == TRK_GRADED && (!f->has_mos || k.out.mos < f->mos)) {
+			f->has_mos = true;
+			f->mos = k.out.mos;
+		}
+		if (k.has_jitter && (!f->has_jitter || k.jitter_ms > f->jitter_ms)) {
+			f->has_jitter = true;
+			f->jitter_ms = k.jitter_ms;
+		}
+		double lost =
+			k.expected ? 100.0 * (double)(k.lost - k.may_be_ours) / (double)k.expected
+				   : 0;
+		if (k.expected && (!f->has_lost || lost > f->lost_percent)) {
+			f->has_lost = true;
+			f->lost_percent = lost;
+		}
+	}
+}
+
+static struct flt_call *judge(struct flt_calls *k, const struct trk_call *c)
+{
+	if (!room_for(k, c->no))
+		return NULL;
+	if (k->by_no[c->no])
+		return k->by_no[c->no];
+	struct flt_call *f = calloc(1, sizeof *f);
+	if (!f)
+		return NULL;
+	f->c = c;
+	bool ok = vrd_judge(&k->verdict, k->trk, c) == OK;
+	f->worst = k->verdict.worst;
+	for (unsigned i = 0; ok && i < k->verdict.n; i++)
+		f->rules[f->n_rules++] = k->verdict.f[i].rule;
+	for (unsigned i = 0; ok && i < c->n_peers; i++)
+		ok = add_host(k, f, &c->peers[i].addr);
+	if (!ok) {
+		free(f);
+		return NULL;
+	}
+	struct trk_info info;
+	trk_info(k->trk, c, &info);
+	f->ended_by = info.ended_by;
+	f->reason = info.reason;
+	grade(k->trk, f);
+	return k->by_no[c->no] = f;
+}
+
+enum err flt_calls_attach(struct flt_calls *k, const struct cap_frame *fr)
+{
+	for (size_t i = 0; i < fr->n_msgs; i++) {
+		struct cap_msg *m = &fr->msgs[i];
+		const struct trk_call *c =
+			trk_find(k->trk, m->pkt.skim ? m->pkt.skim->call_id : m->pkt.msg->call_id);
+		m->whole = c ? judge(k, c) : NULL;
+		if (c && !m->whole)
+			return ERR_NOMEM;
+	}
+	return OK;
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+static void put_span(struct outlet *o, uint64_t from_us, uint64_t to_us)
+{
+	if (from_us && to_us >= from_us)
+		put_i(o, (int64_t)(to_us - from_us) * 1'000);
+}
+
+static void put_new(struct outlet *o, struct str s)
+{
+	for (unsigned i = 0; i < o->n; i++)
+		if (o->v[i].layer == o->layer && str_eq(o->v[i].s, s))
+			return;
+	if (s.n)
+		put_s(o, s);
+}
+
+static void times(const struct flt_field *f, const struct trk_call *c, struct outlet *o)
+{
+	uint64_t ringing = c->ring_us ? c->ring_us : c->answer_us;
+	uint64_t over = c->answer_us ? c->answer_us : c->end_us;
+	if (c->kind != TRK_CALL)
+		return;
+	switch (f->arg) {
+	case CL_DURATION:
+		put_span(o, c->answer_us, c->end_us ? c->end_us : c->last_us);
+		break;
+	case CL_SETUP:
+		if (c->answer_us)
+			put_span(o, c->first_us, c->answer_us);
+		break;
+	case CL_PDD:
+		if (ringing)
+			put_span(o, c->first_us, ringing);
+		break;
+	case CL_RING:
+		put_span(o, c->ring_us, over ? over : c->last_us);
+		break;
+	}
+}
+
+static void media(const struct flt_field *f, const struct trk_call *c, struct outlet *o)
+{
+	unsigned n = 0;
+	for (const struct trk_stream *s = c->streams; s; s = s->next, n++) {
+		if (f->arg == CL_CODEC)
+			put_new(o, str_c(s->codec));
+		else if (f->arg == CL_DIGITS)
+			put_new(o, str_c(s->digits));
+	}
+	if (f->arg == CL_STREAMS)
+		put_u(o, n);
+}
+
+static void put_f(struct outlet *o, bool is_known, double f)
+{
+	struct flt_val *v = is_known ? flt_out(o) : NULL;
+	if (v)
+		v->f = f;
+}
+
+static void ending(const struct flt_field *f, const struct flt_call *k, struct outlet *o)
+{
+	static const struct str who[] = {
+		[TRK_END_CALLER] = STR_INIT("caller"),
+		[TRK_END_CALLEE] = STR_INIT("callee"),
+		[TRK_END_BETWEEN] = STR_INIT("between"),
+	};
+	const struct trk_call *legs[TRK_MAX_LEGS];
+	if (f->arg == CL_LEGS)
+		put_u(o, trk_join_legs(k->c, legs, TRK_MAX_LEGS));
+	else if (f->arg == CL_REASON && k->reason.n)
+		put_s(o, k->reason);
+	else if (f->arg == CL_HANGUP && k->ended_by != TRK_END_NONE)
+		put_s(o, who[k->ended_by]);
+}
+
+static void parties(const struct flt_field *f, const struct flt_call *k, struct outlet *o)
+{
+	const struct trk_call *c = k->c;
+	if (f->arg == CL_FROM || f->arg == CL_USER)
+		put_new(o, trk_user(c->from));
+	if (f->arg == CL_TO || f->arg == CL_USER)
+		put_new(o, trk_user(c->to));
+	for (unsigned i = 0; f->arg == CL_HOST && i < k->n_hosts; i++)
+		put_s(o, k->hosts[i]);
+	for (unsigned i = 0; f->arg == CL_TRANSPORT && i < c->n_peers; i++)
+		put_new(o, trk_transport_name((enum trk_transport)c->peers[i].transport));
+}
+
+static void call_value(const struct flt_field *f, const struct flt_call *k, struct outlet *o)
+{
+	const struct trk_call *c = k->c;
+	switch (f->arg) {
+	case CL_NO:
+		put_u(o, c->no);
+		break;
+	case CL_ID:
+		put_s(o, c->call_id);
+		break;
+	case CL_KIND:
+		put_s(o, trk_kind_name((enum trk_kind)c->kind));
+		break;
+	case CL_STATE:
+		put_s(o, trk_state_name(c));
+		break;
+	case CL_CODE:
+		if (c->status)
+			put_u(o, c->status);
+		break;
+	case CL_VERDICT:
+		for (unsigned i = 0; i < k->n_rules; i++)
+			put_s(o, str_c(vrd_code((enum vrd_rule)k->rules[i])));
+		break;
+	case CL_SEVERITY:
+		put_s(o, str_c(vrd_severity_name(k->worst)));
+		break;
+	case CL_MESSAGES:
+		put_u(o, c->n_ev);
+		break;
+	case CL_STREAMS:
+	case CL_CODEC:
+	case CL_DIGITS:
+		media(f, c, o);
+		break;
+	case CL_DURATION:
+	case CL_SETUP:
+	case CL_PDD:
+	case CL_RING:
+		times(f, c, o);
+		break;
+	case CL_MOS:
+		put_f(o, k->has_mos, k->mos);
+		break;
+	case CL_JITTER:
+		put_f(o, k->has_jitter, k->jitter_ms);
+		break;
+	case CL_LOST:
+		put_f(o, k->has_lost, k->lost_percent);
+		break;
+	case CL_LEGS:
+	case CL_HANGUP:
+	case CL_REASON:
+		ending(f, k, o);
+		break;
+	default:
+		parties(f, k, o);
+		break;
+	}
+}
+
+unsigned flt_get_call(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
+{
+	struct outlet o = {out, 0, 0};
+	for (size_t i = 0; i < fr->n_msgs; i++) {
+		o.layer++;
+		if (fr->msgs[i].whole)
+			call_value(f, fr->msgs[i].whole, &o);
+	}
+	return o.n;
+}
+
+/* sip.resend: the same message on the same hop, again [RFC3261 17]. */
+unsigned flt_get_resend(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
+{
+	struct outlet o = {out, 0, 0};
+	for (size_t i = 0; fr->trk && i < fr->n_msgs; i++) {
+		const struct trk_ev *e = trk_ev(fr->trk, fr->msgs[i].no);
+		o.layer++;
+		if (!e)
+			continue;
+		bool is_copy = e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
+		if (f->arg == RS_RESEND)
+			put_u(&o, is_copy);
+		else if (is_copy && trk_ev(fr->trk, trk_copy_of(e)))
+			put_u(&o, trk_ev(fr->trk, trk_copy_of(e))->frame_no);
+	}
+	return o.n;
+}

@@ -1,0 +1,113 @@
+#pragma once
+/* What the getters of fields share (flt_pkt.c, flt_sip.c ...): the array that is being filled, and
+ * the meaning of flt_field.arg. Included by fields' files only. */
+
+#include "base/cut.h"
+#include "filter/flt.h"
+
+#include <string.h>
+
+struct outlet { /* an array being filled */
+	struct flt_val *v;
+	unsigned n;
+	uint8_t layer; /* of what comes next */
+};
+
+/* The next value, or NULL when there is no room; s and layer are set. */
+static inline struct flt_val *flt_out(struct outlet *o)
+{
+	if (o->n == FLT_MAX_VALUES)
+		return NULL;
+	struct flt_val *v = &o->v[o->n++];
+	v->layer = o->layer;
+	return v;
+}
+
+static inline void put_u(struct outlet *o, uint64_t u)
+{
+	struct flt_val *v = flt_out(o);
+	if (v)
+		v->u = u;
+}
+
+static inline void put_i(struct outlet *o, int64_t i)
+{
+	put_u(o, (uint64_t)i);
+}
+
+static inline void put_s(struct outlet *o, struct str s)
+{
+	struct flt_val *v = flt_out(o);
+	if (v)
+		v->s = s;
+}
+
+static inline void put_bytes(struct outlet *o, const void *p, size_t n)
+{
+	put_s(o, str_of(p, n));
+}
+
+/* A protocol: its header of n bytes, and `all` bytes from there to the end of what it carries. */
+static inline void put_proto(struct outlet *o, const void *p, size_t n, size_t all)
+{
+	struct flt_val *v = flt_out(o);
+	if (v) {
+		v->s = str_of(p, n);
+		v->u = all;
+	}
+}
+
+static inline void put_ip(struct outlet *o, const void *p, size_t n)
+{
+	struct flt_val *v = flt_out(o);
+	if (v)
+		memcpy(v->ip, p, n);
+}
+
+#define FLT_GETTERS(X)                                                                             \
+	X(frame)                                                                                   \
+	X(bits)                                                                                    \
+	X(link)                                                                                    \
+	X(ip)                                                                                      \
+	X(port)                                                                                    \
+	X(tcp)                                                                                     \
+	X(icmp) X(sll) X(eth) X(arp) X(tls) X(ws) X(sip) X(header) X(hdr_num) X(uri) X(via)        \
+		X(auth) X(reason) X(value) X(session) X(sec) X(resend) X(sdp) X(sdp_part) X(rtp)   \
+			X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att) X(media) X(call)
+#define X(name) flt_get_fn flt_get_##name;
+FLT_GETTERS(X)
+#undef X
+
+/* --- flt_field.arg, by getter ------------------------------------------------------------------
+ */
+
+/* `bits`: a piece of a header, in network order. */
+enum flt_header { HD_ETH, HD_VLAN, HD_IP, HD_IP6, HD_UDP, HD_TCP, HD_ICMP, HD_ICMP6, HD_RTP };
+#define FLT_BITS(header, off, size, shift, n)                                                      \
+	((uint32_t)HD_##header << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |            \
+	 (uint32_t)(shift) << 6 | (n))
+#define FLT_WORD(header, off, size) FLT_BITS(header, off, (size)&15, 0, 0)
+
+enum {
+	FR_BYTES,
+	FR_NUMBER,
+	FR_LEN,
+	FR_CAP_LEN,
+	FR_EPOCH,
+	FR_RELATIVE,
+	FR_DELTA,
+	FR_IFACE,
+	FR_IFACE_NAME,
+	FR_COMMENT,
+	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
+};
+enum { LK_ETH, LK_HEP, LK_VLAN, LK_GRE, LK_ERSPAN, LK_VXLAN, LK_GTP, LK_MPLS, LK_PPPOE, LK_PPP };
+enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
+enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_HDR_LEN, IP_VERSION, IP_V6 = 0x100 };
+enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_UDP = 0x100 };
+enum { TC_HDR_LEN };
+enum { IC_PROTO, IC_IDENT, IC_SEQ, IC_MTU, IC_V6 = 0x100 };
+enum { SL_PROTO, SL_PKTTYPE, SL_HATYPE, SL_HALEN, SL_SRC_ETH, SL_ETYPE, SL_IFINDEX };
+enum { AR_PROTO, AR_OPCODE, AR_SRC_IP, AR_DST_IP, AR_SRC_HW, AR_DST_HW };
+enum { TL_PROTO, TL_TYPE, TL_OPAQUE, TL_HANDSHAKE };
+enum { WS_PROTO, WS_FIN, WS_OPCODE, WS_MASK, WS_LENGTH, WS_KEY };

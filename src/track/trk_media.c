@@ -1,0 +1,503 @@
+/* Media: which datagrams are RTP, and whose.
+ *
+ *	ports   hash by address:port ─► struct port ─► struct trk_media (call, side, codecs), newest
+ *	        first: one for each call that named it in SDP, for ports are used again
+ *	flows   hash by address pair ─► struct flow: what was found for this pair, and its last
+ *streams
+ *
+ * A datagram looks up its flow; a flow that is new, or older than the newest SDP, looks up its
+ * destination and then its source among the ports. Behind NAT packets come from elsewhere than the
+ * SDP says, but they go where it says; so the destination counts first. An SDP that names a private
+ * address and came from a public one stands for that one, too, with the same port: many a NAT keeps
+ * it. From then on a packet costs one look-up, whether there are 40 streams or 2,000. ICE
+ *candidates are ports like the c= line's. What no SDP named is left to trk_find.c.
+ *
+ * Invariants:
+ * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
+ *    and are cut loose before it is freed. A port without one is freed.
+ * 2. At most MAX_FLOWS flows; one that was silent for long goes. Streams belong to their call.
+ *
+ * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [ITU-T T.38]
+ */
+#include "base/assert.h"
+#include "track/trk_media_priv.h"
+#include "track/trk_srtp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FLOWS   65'536u
+#define RENEW_AFTER 65'536u /* datagrams */
+#define MAX_CODECS  12
+#define MAX_PORTS   64 /* of one call: media times candidates times hops */
+#define MAX_CAND    8  /* candidates read of one medium */
+
+enum err trk_media_init(struct trk *t)
+{
+	list_init(&t->flow_ages);
+	if (!t->cfg.has_media)
+		return OK;
+	enum err e = trk_streams_init(t);
+	if (!e)
+		e = htab_init(&t->ports, 64);
+	return e ? e : htab_init(&t->flows, 64);
+}
+
+static void flow_free(struct trk *t, struct flow *f)
+{
+	htab_del(&t->flows, &f->node);
+	list_del(&f->age);
+	list_del(&f->of);
+	trk_probe_drop(f);
+	free(f);
+}
+
+void trk_media_fini(struct trk *t)
+{
+	if (!t->cfg.has_media || !t->flow_ages.next)
+		return;
+	while (!list_is_empty(&t->flow_ages))
+		flow_free(t, LIST_ENTRY(t->flow_ages.next, struct flow, age));
+	htab_fini(&t->ports);
+	htab_fini(&t->flows);
+	trk_streams_fini(t);
+}
+
+static void media_free(struct trk *t, struct trk_media *m)
+{
+	list_del(&m->of_port);
+	if (list_is_empty(&m->port->media)) {
+		htab_del(&t->ports, &m->port->node);
+		free(m->port);
+	}
+	free(m);
+}
+
+void trk_media_forget(struct trk *t, struct trk_call *c)
+{
+	struct trk_av *av = c->av;
+	while (av && av->media) {
+		struct trk_media *m = av->media;
+		av->media = m->next;
+		LIST_EACH (&m->flows, l) {
+			struct flow *f = LIST_ENTRY(l, struct flow, of);
+			list_del(&f->of);
+			f->media = NULL;
+			memset(f->last, 0, sizeof f->last);
+			f->gen = 0;
+		}
+		media_free(t, m);
+	}
+	while (av && av->codecs) {
+		struct trk_codecs *k = av->codecs;
+		av->codecs = k->next;
+		free(k);
+	}
+	trk_keys_forget(c);
+	trk_streams_forget(t, c);
+}
+
+/* Keyed, so that nobody can aim at one bucket. */
+static uint64_t hash_addr(const struct trk *t, const struct addr *a)
+{
+	uint64_t k[2], w[2];
+	memcpy(k, t->hash_key, sizeof k);
+	memcpy(w, a->ip, sizeof w);
+	return hash_fold(w[0] ^ k[0] ^ 0x9e3779b97f4a7c15u,
+			 w[1] ^ k[1] ^ 0xd1b54a32d192ed03u ^ (uint64_t)a->port << 40);
+}
+
+static uint64_t hash_pair(const struct trk *t, const struct addr *a, const struct addr *b)
+{
+	return 3 * hash_addr(t, a) + hash_addr(t, b);
+}
+
+/* --- what SDP says ---------------------------------------------------------------------------- */
+
+static struct port *port_find(const struct trk *t, const struct addr *a)
+{
+	for (struct hnode *n = htab_first(&t->ports, hash_addr(t, a)); n; n = htab_next(n)) {
+		struct port *p = CONTAINER_OF(n, struct port, node);
+		if (addr_eq(&p->addr, a))
+			return p;
+	}
+	return NULL;
+}
+
+/* What the newest call that named the address said of it. */
+static struct trk_media *port_of(const struct trk *t, const struct addr *a)
+{
+	struct port *p = port_find(t, a);
+	return p ? LIST_ENTRY(p->media.next, struct trk_media, of_port) : NULL;
+}
+
+struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side)
+{
+	const struct trk_media *m = t->cfg.has_media ? port_of(t, to) : NULL;
+	if (!m)
+		return NULL;
+	*side = (enum trk_side)m->side;
+	return m->call;
+}
+
+static const struct trk_codecs *read_codecs(struct trk *t, unsigned i, struct trk_call *c)
+{
+	const struct sdp *s = &t->sdp;
+	struct codec v[MAX_CODECS];
+	struct sdp_fmt f;
+	unsigned at = 0, n = 0;
+	while (n < MAX_CODECS && sdp_fmt_next(s, i, &at, &f)) {
+		if (f.pt == SDP_PT_NONE)
+			continue;
+		v[n].pt = f.pt;
+		v[n].clock = f.clock;
+		v[n].channels = f.channels;
+		str_copy(v[n++].name, sizeof v[0].name, f.name);
+	}
+	struct trk_codecs *k = malloc(sizeof *k + n * sizeof v[0]);
+	if (!k)
+		return NULL;
+	k->n = n;
+	memcpy(k->v, v, n * sizeof v[0]);
+	k->next = c->av->codecs;
+	c->av->codecs = k;
+	trk_weigh(t, c, sizeof *k + n * sizeof v[0]);
+	return k;
+}
+
+static struct port *port_get(struct trk *t, const struct addr *a)
+{
+	struct port *p = port_find(t, a);
+	if (p)
+		return p;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->addr = *a;
+	list_init(&p->media);
+	htab_add(&t->ports, &p->node, hash_addr(t, a));
+	return p;
+}
+
+static struct trk_media *media_new(struct trk *t, struct trk_call *c, enum trk_side side,
+				   const struct addr *a)
+{
+	struct trk_media *m = calloc(1, sizeof *m);
+	if (!m)
+		return NULL;
+	m->port = port_get(t, a);
+	if (!m->port) {
+		free(m);
+		return NULL;
+	}
+	m->call = c;
+	m->side = (uint8_t)side;
+	list_init(&m->flows);
+	list_add_after(&m->port->media, &m->of_port);
+	m->next = c->av->media;
+	c->av->media = m;
+	return m;
+}
+
+struct medium { /* an m= line being learnt */
+	enum trk_side side;
+	uint8_t type, crypt;
+	bool is_t38, is_guess;
+	const struct trk_codecs *codecs;
+};
+
+static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d,
+		       const struct addr *a)
+{
+	if (!a->family || !a->port || addr_is_any(a))
+		return;
+	struct trk_media *m = c->av->media;
+	unsigned n = 0;
+	for (; m && !(addr_eq(&m->port->addr, a) && m->side == d->side); m = m->next)
+		n++;
+	if (!m && n < MAX_PORTS)
+		m = media_new(t, c, d->side, a);
+	if (!m)
+		return;
+	m->type = d->type;
+	m->crypt = d->crypt;
+	m->is_t38 = d->is_t38;
+	m->is_guess = d->is_guess;
+	m->codecs = d->codecs;
+	t->media_gen++;
+}
+
+/* candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host */
+static bool candidate_addr(struct str v, struct addr *a)
+{
+	struct str word[6];
+	for (unsigned i = 0; i < ARRAY_LEN(word); i++)
+		word[i] = str_cut(v, ' ', &v);
+	uint32_t port;
+	return str_ieq(word[2], STR("udp")) && addr_parse(word[4], 0, a) &&
+	       str_u32(word[5], &port) && port && port < 65'536 && (a->port = (uint16_t)port);
+}
+
+static enum trk_crypt crypt_of(const struct sdp_media *m)
+{
+	if (m->has_crypto)
+		return TRK_SDES;
+	bool is_dtls =
+		m->has_fingerprint || sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_DTLS;
+	return is_dtls ? TRK_DTLS : TRK_PLAIN;
+}
+
+static bool is_udptl(const struct sdp_media *m)
+{
+	return m->type == SDP_IMAGE && str_ieq(m->proto_text, STR("udptl"));
+}
+
+static void learn_medium(struct trk *t, struct trk_call *c, unsigned i, struct medium *d)
+{
+	const struct sdp *s = &t->sdp;
+	const struct sdp_media *m = &s->media[i];
+	struct addr a = m->conn.addr;
+	a.port = m->port;
+	learn_port(t, c, d, &a);
+	if (!d->is_t38 && m->rtcp.port != m->port)
+		learn_port(t, c, d, &m->rtcp);
+	struct str v;
+	unsigned at = 0;
+	for (unsigned n = 0; n < MAX_CAND && sdp_attr_next(s, (int)i, SDP_A_CANDIDATE, &at, &v);
+	     n++)
+		if (candidate_addr(v, &a))
+			learn_port(t, c, d, &a);
+}
+
+/* Behind a NAT that keeps port numbers, a private address is seen as the one that the SDP came
+ * from. */
+static void learn_guess(struct trk *t, struct trk_call *c, const struct sdp_media *m,
+			struct medium *d, const struct addr *source)
+{
+	if (!addr_is_private(&m->conn.addr) || addr_is_private(source) || addr_is_loopback(source))
+		return;
+	struct addr a = *source;
+	d->is_guess = true;
+	a.port = m->port;
+	learn_port(t, c, d, &a);
+	if (m->rtcp.port && m->rtcp.port != m->port) {
+		a.port = m->rtcp.port;
+		learn_port(t, c, d, &a);
+	}
+}
+
+void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
+		     const struct addr *source)
+{
+	for (unsigned i = 0; i < t->sdp.n_media; i++) {
+		const struct sdp_media *m = &t->sdp.media[i];
+		bool is_rtp = sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP;
+		if (!m->port || (!is_rtp && !is_udptl(m)) || !trk_av_get(t, c))
+			continue;
+		struct medium d = {.side = side,
+				   .type = m->type,
+				   .crypt = (uint8_t)crypt_of(m),
+				   .is_t38 = !is_rtp,
+				   .codecs = is_rtp ? read_codecs(t, i, c) : NULL};
+		learn_medium(t, c, i, &d);
+		learn_guess(t, c, m, &d, source);
+		if (m->has_crypto)
+			trk_keys_learn(t, c, side, i);
+	}
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+static void look_up(struct trk *t, struct flow *f)
+{
+	f->gen = t->media_gen;
+	f->is_to_media = true;
+	struct trk_media *m = port_of(t, &f->to);
+	if (!m) {
+		m = port_of(t, &f->from);
+		f->is_to_media = false;
+	}
+	if (m == f->media)
+		return;
+	list_del(&f->of);
+	f->media = m;
+	if (m) {
+		list_push(&m->flows, &f->of);
+		if (f->is_content)
+			trk_streams_adopt(t, f);
+		trk_probe_drop(f);
+		f->is_content = false;
+	}
+	memset(f->last, 0, sizeof f->last);
+}
+
+static struct flow *flow_of(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	uint64_t h = hash_pair(t, from, to);
+	for (struct hnode *n = htab_first(&t->flows, h); n; n = htab_next(n)) {
+		struct flow *f = CONTAINER_OF(n, struct flow, node);
+		if (!addr_eq(&f->from, from) || !addr_eq(&f->to, to))
+			continue;
+		if (f->gen != t->media_gen)
+			look_up(t, f);
+		/* moving costs the neighbours' cache lines: a place in the list is renewed now
+		 * and then */
+		if (t->n_datagrams - f->renewed > RENEW_AFTER) {
+			f->renewed = t->n_datagrams;
+			list_del(&f->age);
+			list_push(&t->flow_ages, &f->age);
+		}
+		return f;
+	}
+	if (t->flows.n >= MAX_FLOWS)
+		flow_free(t, LIST_ENTRY(t->flow_ages.next, struct flow, age));
+	struct flow *f = calloc(1, sizeof *f);
+	if (!f)
+		return NULL;
+	f->from = *from;
+	f->to = *to;
+	list_init(&f->of);
+	f->renewed = t->n_datagrams;
+	list_push(&t->flow_ages, &f->age);
+	htab_add(&t->flows, &f->node, h);
+	look_up(t, f);
+	return f;
+}
+
+struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	for (struct hnode *n = htab_first(&t->flows, hash_pair(t, from, to)); n; n = htab_next(n)) {
+		struct flow *f = CONTAINER_OF(n, struct flow, node);
+		if (addr_eq(&f->from, from) && addr_eq(&f->to, to))
+			return f;
+	}
+	return NULL;
+}
+
+static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
+			    struct rtp_hdr *rtp)
+{
+	if (rtp_parse(p->bytes.p, p->bytes.n, rtp))
+		return RTP_UNKNOWN;
+	if (!f->media && !f->is_content) {
+		if (!trk_probe_add(f, p, rtp))
+			return RTP_UNKNOWN;
+		f->is_content = true;
+		trk_probe_replay(t, f);
+	}
+	t->media_stream = trk_stream_add(t, f, p, rtp);
+	return RTP_RTP;
+}
+
+/* A UDPTL packet: sequence number, then a length and so much of a primary packet. [T.38 9.1] */
+static bool is_t38(const struct flow *f, const uint8_t *b, size_t n)
+{
+	return f->media && f->media->is_t38 && n >= 4 && b[2] < 128 && b[2] + 3u <= n;
+}
+
+static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_packet *p)
+{
+	if (f->media) {
+		uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
+		trk_rtcp_add(t, f->media->call, side, p);
+		return RTP_RTCP;
+	}
+	/* of streams that were found by their looks: on the same ports, or on the next ones */
+	struct addr from = p->from, to = p->to;
+	from.port--;
+	to.port--;
+	const struct flow *rtp = f->is_content ? f : trk_flow_find(t, &from, &to);
+	if (!rtp || !rtp->is_content)
+		return RTP_UNKNOWN;
+	trk_rtcp_add(t, NULL, 0, p);
+	return RTP_RTCP;
+}
+
+/* What the records of a datagram tell: type, version, epoch (2), number (6), length (2), content.
+ * [RFC6347 4.1] A byte from 32 to 63 begins an encrypted one of DTLS 1.3. [RFC9147 4] */
+static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
+{
+	enum { HEAD = 13, ALERT = 21, HANDSHAKE = 22, APPLICATION = 23, UNIFIED = 32, FATAL = 2 };
+	struct trk_call *c = f->media->call;
+	uint8_t *to = &c->av->dtls[f->is_to_media ? f->media->side : !f->media->side];
+	while (n > HEAD) {
+		size_t len = (size_t)p[11] << 8 | p[12];
+		if (p[0] >= UNIFIED || p[3] || p[4] || p[0] == APPLICATION) {
+			*to |= TRK_DT_SECRET;
+			return;
+		}
+		if (p[0] == HANDSHAKE)
+			*to |= TRK_DT_HELLO;
+		if (p[0] == ALERT && n >= HEAD + 2 && p[HEAD] == FATAL) {
+			*to |= TRK_DT_ALERT;
+			c->av->dtls_alert = p[HEAD + 1];
+		}
+		if (len > n - HEAD)
+			return;
+		p += HEAD + len;
+		n -= HEAD + len;
+	}
+}
+
+enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
+	struct rtp_hdr own;
+	t->media_stream = NULL;
+	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
+		return RTP_UNKNOWN;
+	t->n_datagrams++;
+	struct flow *f = flow_of(t, &p->from, &p->to);
+	if (!f || (!f->media && !t->cfg.finds_media))
+		return RTP_UNKNOWN;
+	const uint8_t *b = (const uint8_t *)p->bytes.p;
+	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
+	if (kind == RTP_RTP)
+		return on_rtp(t, f, p, rtp ? rtp : &own);
+	if (kind == RTP_RTCP)
+		return on_rtcp(t, f, p);
+	if (kind == RTP_DTLS && f->media)
+		on_dtls(f, b, p->bytes.n);
+	if (is_t38(f, b, p->bytes.n)) {
+		t->media_stream = trk_stream_add_t38(t, f, p, (uint16_t)(b[0] << 8 | b[1]));
+		return RTP_T38;
+	}
+	return f->media || f->is_content ? kind : RTP_UNKNOWN;
+}
+
+struct trk_stream *trk_media_stream(const struct trk *t)
+{
+	return t->media_stream;
+}
+
+void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	struct flow *f = t->cfg.has_media ? trk_flow_find(t, from, to) : NULL;
+	if (!f)
+		return;
+	if (f->last[0])
+		f->last[0]->n_unreachable++;
+	if (f->media)
+		f->media->call->av
+			->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
+}
+
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+{
+	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, &p->from, &p->to) : NULL;
+	if (!f || (!f->media && !f->is_content))
+		return RTP_UNKNOWN;
+	enum rtp_kind kind = rtp_demux(p->bytes.p, p->bytes.n);
+	return kind == RTP_RTP && rtp_parse(p->bytes.p, p->bytes.n, rtp) ? RTP_UNKNOWN : kind;
+}
+
+bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, from, to) : NULL;
+	return f && f->media && f->media->crypt != TRK_PLAIN;
+}
+
+struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	const struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
+	return f && f->media ? f->media->call : NULL;
+}

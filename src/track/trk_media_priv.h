@@ -1,0 +1,95 @@
+#pragma once
+/* Inside of the tracker's media part: ports, flows, streams, keys. */
+
+#include "track/trk_priv.h"
+
+struct codec {
+	uint8_t pt, channels;
+	uint32_t clock;
+	char name[16];
+};
+
+struct trk_codecs { /* of one m= line, shared by its ports; freed with its call */
+	struct trk_codecs *next;
+	unsigned n;
+	struct codec v[];
+};
+
+struct port {
+	struct hnode node;
+	struct addr addr;
+	struct link media; /* never empty */
+};
+
+struct trk_media {              /* an address that one side of a call receives at */
+	struct trk_media *next; /* of the call */
+	struct link of_port, flows;
+	struct port *port;
+	struct trk_call *call;
+	const struct trk_codecs *codecs; /* may be NULL */
+	uint8_t side, type, crypt;
+	bool is_t38, is_guess; /* is_guess: the source of an SDP with a private address */
+};
+
+struct trk_key {              /* one a=crypto; freed with its call */
+	struct trk_key *next; /* newest first */
+	uint8_t side;         /* that encrypts with it */
+	uint8_t suite;        /* enum trk_srtp_suite */
+	uint8_t n;            /* of key and salt */
+	uint8_t n_mki, mki[8];
+	uint8_t bytes[46];
+};
+
+struct trk_probe; /* of trk_find.c */
+
+#define FLOW_STREAMS 4
+struct flow {
+	struct hnode node;
+	struct addr from, to;
+	struct link age, of;     /* of: its media's list */
+	uint32_t renewed;        /* when its place in the ages was, in datagrams */
+	struct trk_media *media; /* NULL: no SDP named either end */
+	bool is_to_media;        /* media->addr is the destination */
+	bool is_content;         /* RTP, by its looks */
+	uint8_t n_refused;       /* probes that failed */
+	uint32_t gen;
+	struct trk_stream *last[FLOW_STREAMS]; /* most recent first */
+	struct trk_probe *probe;               /* NULL: none under way */
+};
+
+/* trk_media.c */
+struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to);
+
+/* trk_stream.c */
+enum err trk_streams_init(struct trk *t);
+void trk_streams_fini(struct trk *t);
+void trk_streams_forget(struct trk *t, struct trk_call *c);
+/* A packet of RTP on a flow that is media; NULL when there is no memory or too many streams. */
+struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct trk_packet *p,
+				  const struct rtp_hdr *h);
+struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_packet *p,
+				      uint16_t seq);
+/* Streams of nobody on a flow that turned out to be a call's. */
+void trk_streams_adopt(struct trk *t, struct flow *f);
+/* The stream of a call (or, NULL, of nobody) with that SSRC; where a relay made two of it, the one
+ * with an end at that host. */
+struct trk_stream *trk_stream_find(const struct trk *t, const struct trk_call *c, uint32_t ssrc,
+				   const struct addr *end, bool is_sender);
+
+/* trk_gap.c */
+/* A stream lost n packets between those two times. */
+void trk_gap_add(struct trk *t, struct trk_stream *s, uint64_t from_us, uint64_t to_us, uint32_t n);
+void trk_gap_fini(struct trk *t);
+
+/* trk_find.c: true when this packet is enough to believe the flow; those before it are then counted
+ * by trk_probe_replay. */
+bool trk_probe_add(struct flow *f, const struct trk_packet *p, const struct rtp_hdr *h);
+void trk_probe_replay(struct trk *t, struct flow *f);
+void trk_probe_drop(struct flow *f);
+
+/* trk_rtcp.c: of a call (NULL: of streams of nobody), on its way to that side */
+void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_packet *p);
+
+/* trk_key.c: the keys of medium i of t->sdp become the call's. */
+void trk_keys_learn(struct trk *t, struct trk_call *c, enum trk_side side, unsigned i);
+void trk_keys_forget(struct trk_call *c);
