@@ -254,6 +254,12 @@ int scope_export_ladder(struct scope *s)
 
 /* --- the file --------------------------------------------------------------------------------- */
 
+static void out_forget(struct scope *s)
+{
+	free(s->temp_path);
+	s->temp_path = NULL;
+}
+
 int scope_out_open(struct scope *s)
 {
 	if (!s->out_path || strcmp(s->out_path, "-") == 0)
@@ -267,6 +273,7 @@ int scope_out_open(struct scope *s)
 	if (s->sink)
 		return -1;
 	s->sink = stdout;
+	out_forget(s);
 	return fail_write(s, s->out_path);
 }
 
@@ -277,10 +284,12 @@ int scope_out_close(struct scope *s, int code)
 	bool is_whole = !s->is_broken && (code == EXIT_DONE || cap_problem(s->cap));
 	bool ok = fclose(s->sink) == 0;
 	s->sink = stdout;
-	if (ok && is_whole && rename(s->temp_path, s->out_path) == 0)
-		return code;
-	unlink(s->temp_path);
-	return is_whole ? fail_write(s, s->out_path) : code;
+	if (!ok || !is_whole || rename(s->temp_path, s->out_path)) {
+		unlink(s->temp_path);
+		code = is_whole ? fail_write(s, s->out_path) : code;
+	}
+	out_forget(s);
+	return code;
 }
 
 /* --- audio ------------------------------------------------------------------------------------ */

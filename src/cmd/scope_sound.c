@@ -34,7 +34,10 @@ struct scope_sounds {
 	uint64_t n_expected, n_bytes;
 	bool is_deaf; /* the capture cannot be read again: live */
 	enum err err;
-	struct buf files[2 * TRK_MAX_LEGS]; /* of the last scope_sounds_of */
+	/* of the last scope_sounds_of: what it gave out borrows them */
+	struct buf files[2 * TRK_MAX_LEGS];
+	struct wav *given[TRK_MAX_LEGS];
+	unsigned n_given;
 };
 
 static bool is_heard(const struct trk_stream *x)
@@ -127,10 +130,18 @@ enum err scope_sounds_new(struct scope *s, const struct trk_call *const *calls, 
 	return OK;
 }
 
+/* A page of many calls must not keep what it has written. */
+static void forget_given(struct scope_sounds *k)
+{
+	while (k->n_given)
+		wav_free(k->given[--k->n_given]);
+}
+
 void scope_sounds_free(struct scope_sounds *k)
 {
 	if (!k)
 		return;
+	forget_given(k);
 	for (size_t i = 0; k->v && i < k->n; i++)
 		wav_free(k->v[i].wav);
 	for (size_t i = 0; i < ARRAY_LEN(k->files); i++)
@@ -178,6 +189,7 @@ enum err scope_sounds_of(struct scope_sounds *k, const struct sheet *sheet, stru
 			 size_t *n)
 {
 	*n = 0;
+	forget_given(k);
 	for (size_t leg = 0; leg < sheet->n_legs; leg++)
 		for (size_t i = 0; i < k->n; i++) {
 			struct sound *x = &k->v[i];
@@ -195,8 +207,7 @@ enum err scope_sounds_of(struct scope_sounds *k, const struct sheet *sheet, stru
 			for (int caller = 1; caller >= 0; caller--)
 				*n += put_side(k, x, caller ? TRK_SIDE_CALLEE : TRK_SIDE_CALLER,
 					       &k->files[*n], &out[*n]);
-			/* a page of many calls must not keep what it has written */
-			wav_free(x->wav);
+			k->given[k->n_given++] = x->wav;
 			x->wav = NULL;
 		}
 	return k->err;

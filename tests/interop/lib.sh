@@ -178,10 +178,9 @@ users() { # file, name, password, callee: one line of users for sipp (see sipp/r
 }
 
 # Does `rung scope` list the messages of a capture that tshark lists: frame, addresses, method or status, Call-ID, CSeq?
-# (SIP quoted in an ICMP error is no message.)
 same_list() { # capture
 	local fields=(-T fields -e frame.number -e ip.src -e ip.dst -e sip.Method -e sip.Status-Code -e sip.Call-ID -e sip.CSeq)
-	tshark -n -r "$1" -Y "sip && !icmp && !icmpv6" "${fields[@]}" >"$work/list.tshark" 2>/dev/null
+	tshark -n -r "$1" -Y sip "${fields[@]}" >"$work/list.tshark" 2>/dev/null
 	"$RUNG" scope -r "$1" -Y sip "${fields[@]}" >"$work/list.rung" || return 1
 	echo "$(wc -l <"$work/list.tshark") messages according to tshark, $(wc -l <"$work/list.rung") to rung (< tshark, > rung):"
 	[ -s "$work/list.tshark" ] && diff "$work/list.tshark" "$work/list.rung"
