@@ -399,7 +399,7 @@ static enum err begin(struct sheet_maker *m, size_t n_legs)
 		return ERR_NOMEM;
 	m->s = s;
 	buf_init(&s->text);
-	s->legs = malloc((n_legs + 1) * sizeof *s->legs);
+	s->legs = calloc(n_legs + 1, sizeof *s->legs);
 	return s->legs ? OK : ERR_NOMEM;
 }
 

@@ -460,7 +460,7 @@ int main(int argc, char **argv)
 	static void (*const makers[])(struct made *) = {make_fax, make_hep, make_fragments};
 	static const char *const names[] = {"fax", "HEP", "fragments"};
 	struct run r = {.file = memfd_create("capture", MFD_CLOEXEC)};
-	struct made m;
+	struct made m = {0};
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	buf_init(&r.b);
 	if (argc != 2 || r.file < 0 ||

@@ -43,7 +43,7 @@ TEST(voip_metrics)
 {
 	char mem[64];
 	struct buf b;
-	struct xr_voip v;
+	struct xr_voip v = {0};
 	buf_init_fixed(&b, mem, sizeof(mem));
 	xr_put_voip(&b, 7, &sample);
 	CHECK_EQ(b.n, 44);
