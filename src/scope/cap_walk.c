@@ -40,6 +40,8 @@ struct cap_walk {
 	bool is_started, is_over;
 	bool has_pieces;      /* there were fragments */
 	uint8_t late_hdr[20]; /* of TCP, for frames that are none */
+	struct cap_convs *convs; /* NULL: nobody asks */
+	struct cap_words words;
 	uint32_t n_unknown;
 	uint16_t unknown_link;
 };
@@ -293,6 +295,7 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 	w->cap = c;
 	w->trk = w->frame.trk = trk;
 	w->frame.walk = w;
+	w->frame.words = &w->words;
 	w->frags = cap_frags_new();
 	w->tcp = cap_tcp_new(on_stream, w);
 	if (!w->frags || !w->tcp) {
@@ -311,6 +314,19 @@ void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all)
 	w->spools_all = is_all;
 }
 
+enum err cap_walk_conversations(struct cap_walk *w, size_t max)
+{
+	if (!w->convs)
+		w->convs = cap_convs_new(max);
+	return w->convs ? OK : ERR_NOMEM;
+}
+
+void cap_walk_shown(struct cap_walk *w)
+{
+	w->frame.shown_ns = w->frame.rec.at_ns;
+	w->frame.has_shown = true;
+}
+
 void cap_walk_free(struct cap_walk *w)
 {
 	if (!w)
@@ -319,6 +335,7 @@ void cap_walk_free(struct cap_walk *w)
 		trk_reader(w->trk, NULL, NULL);
 	cap_frags_free(w->frags);
 	cap_tcp_free(w->tcp);
+	cap_convs_free(w->convs);
 	for (size_t i = 0; i < w->n_blocks; i++)
 		free(w->blocks[i].mem);
 	free(w->blocks);
@@ -424,6 +441,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->is_ws = f->is_whole = false;
 	f->conn_no = 0;
 	f->tls_random = NULL;
+	f->seen = NULL;
 	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
 		return late_frame(w);
@@ -446,6 +464,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
 		w->has_pieces = w->trk;
 	}
+	if (w->convs)
+		f->seen = cap_convs_add(w->convs, &f->pkt, &f->rec);
 	if (w->has_pieces)
 		tell_pieces(w, f->rec.at_ns, STR_NONE);
 	if (f->pkt.is_quoted && w->trk)

@@ -30,6 +30,14 @@ enum {
 	COST_sll = 1,
 	COST_eth = 1,
 	COST_arp = 1,
+	COST_encap = 1,
+	COST_tcp_opt = 2,
+	COST_tcp_flags = 2,
+	COST_conv = 2,
+	COST_seq = 2,
+	COST_analysis = 2,
+	COST_host = 2,
+	COST_protocols = 7,
 	COST_tls = 2,
 	COST_ws = 2,
 	COST_sip = 2,
@@ -67,6 +75,7 @@ enum {
 #define T_X16   FLT_UINT, 2, FLT_HEX
 #define T_X24   FLT_UINT, 3, FLT_HEX
 #define T_X32   FLT_UINT, 4, FLT_HEX
+#define T_I16   FLT_INT, 2, FLT_DEC
 #define T_I32   FLT_INT, 4, FLT_DEC
 #define T_IPV4  FLT_IPV4, 4, FLT_DEC
 #define T_IPV6  FLT_IPV6, 16, FLT_DEC

@@ -37,6 +37,9 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 	case FR_DELTA:
 		put_i(&o, r->at_ns - fr->last_ns);
 		break;
+	case FR_DELTA_SHOWN:
+		put_i(&o, fr->has_shown ? r->at_ns - fr->shown_ns : 0);
+		break;
 	case FR_IFACE:
 		if (r->is_ng)
 			put_u(&o, r->iface);
@@ -377,8 +380,9 @@ unsigned flt_get_port(const struct flt_field *f, const struct cap_frame *fr, str
 			put_u(&o, p->src);
 			put_u(&o, p->dst);
 			break;
-		case PT_LEN:
-			put_u(&o, n_all - n_hdr);
+		case PT_LEN: /* of what is quoted there is a piece only */
+			if (!fr->pkt.is_quoted || i + 1 < n)
+				put_u(&o, n_all - n_hdr);
 			break;
 		case PT_PAYLOAD:
 			if (p->hdr.p && n_all > n_hdr)

@@ -1,0 +1,24 @@
+#pragma once
+/* UDP and TCP conversations as Wireshark numbers them, and its analysis of sequence numbers. Kept
+ * only where a field asks for it: cap_walk_conversations. */
+
+#include "scope/cap_pkt.h"
+#include "scope/cap_seq.h"
+
+struct cap_seen {         /* what is known of one UDP or TCP header */
+	bool is_there;    /* it belongs to a conversation */
+	bool has_times;   /* not UDP that an ICMP error quotes */
+	uint32_t stream;  /* number of the conversation, UDP and TCP apart */
+	int64_t since_ns; /* the first packet of the conversation */
+	int64_t delta_ns; /* the one before */
+	struct cap_seq_seen tcp;
+};
+
+struct cap_convs;
+/* max: the conversation that is silent longest gives way to one more; 0: no bound. NULL without
+ * memory. */
+struct cap_convs *cap_convs_new(size_t max);
+void cap_convs_free(struct cap_convs *c);
+/* What is known of each k->ports[i], at [i]; borrowed until the next call. */
+const struct cap_seen *cap_convs_add(struct cap_convs *c, const struct cap_pkt *k,
+				     const struct cap_rec *r);
