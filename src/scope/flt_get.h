@@ -73,7 +73,8 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(tcp) X(icmp) X(sll) X(eth) X(arp) X(tls) X(ws) X(sip) X(header) X(hdr_num) X(uri) X(via) \
 		X(auth) X(reason) X(value) X(session) X(sec) X(resend) X(sdp) X(sdp_part) X(rtp)   \
 			X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att) X(media) X(call) X(protocols)      \
-				X(encap) X(host) X(conv) X(seq) X(analysis) X(tcp_opt) X(tcp_flags)
+				X(encap) X(host) X(conv) X(seq) X(analysis) X(tcp_opt) X(tcp_flags)         \
+					X(answer) X(call_id)
 #define X(name) flt_get_fn flt_get_##name;
 FLT_GETTERS(X)
 #undef X
@@ -132,5 +133,20 @@ enum {
 enum { IC_PROTO, IC_IDENT, IC_SEQ, IC_MTU, IC_V6 = 0x100 };
 enum { SL_PROTO, SL_PKTTYPE, SL_HATYPE, SL_HALEN, SL_SRC_ETH, SL_ETYPE, SL_IFINDEX };
 enum { AR_PROTO, AR_OPCODE, AR_SRC_IP, AR_DST_IP, AR_SRC_HW, AR_DST_HW };
-enum { TL_PROTO, TL_TYPE, TL_OPAQUE, TL_HANDSHAKE };
+enum {
+	TL_PROTO,
+	TL_TYPE,
+	TL_OPAQUE,
+	TL_HANDSHAKE,
+	TL_RECORD_VERSION,
+	TL_RECORD_LENGTH,
+	TL_VERSION,
+	TL_RANDOM,
+	TL_SESSION,
+	TL_SUITE,
+	TL_EXT_TYPE, /* this and what follows: of extensions */
+	TL_SERVER_NAME,
+	TL_ALPN,
+	TL_EXT_VERSION,
+};
 enum { WS_PROTO, WS_FIN, WS_OPCODE, WS_MASK, WS_LENGTH, WS_KEY };

@@ -406,28 +406,6 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 	return o.n;
 }
 
-/* --- TLS -------------------------------------------------------------------------------------- */
-
-unsigned flt_get_tls(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
-{
-	struct outlet o = {out, 0, 1};
-	const struct cap_tls_seen *t = fr->tls;
-	if (!t)
-		return 0;
-	if (f->arg == TL_PROTO)
-		put_proto(&o, fr->pkt.p, fr->pkt.n, fr->pkt.n);
-	const uint8_t *list = f->arg == TL_TYPE     ? t->types
-			      : f->arg == TL_OPAQUE ? t->opaque
-						    : t->handshakes;
-	unsigned n = f->arg == TL_TYPE        ? t->n_types
-		     : f->arg == TL_OPAQUE    ? t->n_opaque
-		     : f->arg == TL_HANDSHAKE ? t->n_handshakes
-					      : 0;
-	for (unsigned i = 0; i < n; i++)
-		put_u(&o, list[i]);
-	return o.n;
-}
-
 /* --- WebSocket -------------------------------------------------------------------------------- */
 
 /* The frames of a segment that brought SIP, when it begins with one: what began in an earlier
