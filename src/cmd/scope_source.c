@@ -341,7 +341,8 @@ int scope_read_book(struct scope *s)
 		return unsettled;
 	if (scope_is_of_whole_calls(s)) {
 		s->calls = flt_calls_new(s->trk);
-		if (!s->calls || book_frames(s->book, needs_of(s) | FLT_NEEDS_MEDIA, mark_whole_calls, s)) {
+		if (!s->calls ||
+		    book_frames(s->book, needs_of(s) | FLT_NEEDS_MEDIA, mark_whole_calls, s)) {
 			fprintf(stderr, "rung scope: the capture cannot be read a second time\n");
 			return EXIT_FAILED;
 		}

@@ -2,6 +2,10 @@
  * the order of their first packets; for TCP a SYN on ports that had a connection before begins
  * another one. What an ICMP error quotes belongs to a conversation too.
  *
+ * For media SDP makes conversations of one end, whoever sends to it or from it; a later SDP begins
+ * another one there. The packet's source is looked for before its destination. They are kept in the
+ * same table, their other end empty.
+ *
  * A header is looked up by the addresses of the IP header before it, so that each layer of a tunnel
  * has its own conversation.
  *
@@ -25,8 +29,10 @@ struct conv {
 	struct hnode node;
 	struct link lru;
 	struct addr ends[2];
-	uint8_t proto; /* CAP_UDP, CAP_TCP */
-	uint32_t stream;
+	uint8_t proto;        /* CAP_UDP, CAP_TCP */
+	uint32_t stream;      /* UINT32_MAX: no packet yet */
+	uint32_t begun_frame; /* of one end: the SDP's that began it */
+	uint32_t setup_frame; /* ... and that of the last one, for RTCP */
 	int64_t first_ns, last_ns;
 	struct cap_seq *seq; /* TCP */
 	size_t n_bytes;      /* of seq, when it was looked at last */
@@ -38,6 +44,7 @@ struct cap_convs {
 	struct link lru; /* longest silence first */
 	size_t max, n_bytes;
 	uint32_t n_udp, n_tcp; /* ever */
+	size_t n_named;        /* ever: ends that SDP named */
 	struct cap_seen seen[CAP_MAX_IPS];
 };
 
@@ -79,7 +86,7 @@ void cap_convs_free(struct cap_convs *c)
 }
 
 static struct conv *new_conv(struct cap_convs *c, uint64_t hash, const struct addr ends[2],
-			     uint8_t proto, int64_t at_ns)
+			     uint8_t proto)
 {
 	if (c->max && c->table.n >= c->max)
 		forget_eldest(c);
@@ -90,19 +97,21 @@ static struct conv *new_conv(struct cap_convs *c, uint64_t hash, const struct ad
 	}
 	memcpy(v->ends, ends, sizeof v->ends);
 	v->proto = proto;
-	v->stream = proto == CAP_TCP ? c->n_tcp++ : c->n_udp++;
-	v->first_ns = v->last_ns = at_ns;
+	v->stream = UINT32_MAX;
 	htab_add(&c->table, &v->node, hash);
 	list_push(&c->lru, &v->lru);
 	return v;
 }
 
-/* way: which of the two ends sent it. */
-static struct conv *conv_get(struct cap_convs *c, const struct addr ends[2], uint8_t proto,
-			     int64_t at_ns, int *way)
+static uint64_t hash_of(const struct cap_convs *c, const struct addr ends[2], uint8_t proto)
 {
-	uint64_t hash =
-		addr_hash(c->hash_key, &ends[0]) + addr_hash(c->hash_key, &ends[1]) + proto;
+	return addr_hash(c->hash_key, &ends[0]) + addr_hash(c->hash_key, &ends[1]) + proto;
+}
+
+/* way: which of the two ends sent it. */
+static struct conv *find(struct cap_convs *c, const struct addr ends[2], uint8_t proto, int *way)
+{
+	uint64_t hash = hash_of(c, ends, proto);
 	for (struct hnode *n = htab_first(&c->table, hash); n; n = htab_next(n)) {
 		struct conv *v = CONTAINER_OF(n, struct conv, node);
 		for (*way = 0; *way < 2 && v->proto == proto; ++*way)
@@ -114,7 +123,54 @@ static struct conv *conv_get(struct cap_convs *c, const struct addr ends[2], uin
 			}
 	}
 	*way = 0;
-	return new_conv(c, hash, ends, proto, at_ns);
+	return NULL;
+}
+
+static struct conv *find_named(struct cap_convs *c, const struct addr *end)
+{
+	struct addr ends[2] = {*end, {0}};
+	int way;
+	return c->n_named ? find(c, ends, CAP_UDP, &way) : NULL;
+}
+
+static struct conv *conv_get(struct cap_convs *c, const struct addr ends[2], uint8_t proto,
+			     int64_t at_ns, int *way)
+{
+	struct conv *v = find(c, ends, proto, way);
+	if (!v && proto == CAP_UDP)
+		v = find_named(c, &ends[0]);
+	if (!v && proto == CAP_UDP)
+		v = find_named(c, &ends[1]);
+	if (!v)
+		v = new_conv(c, hash_of(c, ends, proto), ends, proto);
+	if (v && v->stream == UINT32_MAX) {
+		v->stream = proto == CAP_TCP ? c->n_tcp++ : c->n_udp++;
+		v->first_ns = v->last_ns = at_ns;
+	}
+	return v;
+}
+
+void cap_convs_name(struct cap_convs *c, const struct addr *end, uint32_t frame_no, bool is_rtcp)
+{
+	struct addr ends[2] = {*end, {0}};
+	struct conv *v = find_named(c, end);
+	if (!v && (v = new_conv(c, hash_of(c, ends, CAP_UDP), ends, CAP_UDP)))
+		c->n_named++;
+	if (!v || frame_no < v->begun_frame)
+		return;
+	v->setup_frame = frame_no;
+	if (v->begun_frame && (is_rtcp || v->begun_frame == frame_no))
+		return;
+	v->begun_frame = frame_no;
+	v->stream = UINT32_MAX;
+}
+
+static uint32_t setup_frame(struct cap_convs *c, const struct addr ends[2])
+{
+	const struct conv *v = find_named(c, &ends[1]);
+	if (!v)
+		v = find_named(c, &ends[0]);
+	return v ? v->setup_frame : 0;
 }
 
 /* The IP header that a UDP or TCP header stands behind. */
@@ -213,6 +269,7 @@ static void on_header(struct cap_convs *c, const struct place *at, struct cap_se
 		on_segment(c, at, v, way, out);
 	out->is_there = true;
 	out->stream = v->stream;
+	out->setup_frame = is_tcp ? 0 : setup_frame(c, ends);
 	out->has_times = is_tcp || !at->is_quoted;
 	if (!out->has_times)
 		return;

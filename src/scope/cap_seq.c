@@ -34,14 +34,14 @@ struct seg { /* sent, not acknowledged yet */
 	int64_t at_ns;
 };
 
-struct flow {             /* a direction */
-	uint32_t base;    /* number that is 0 relatively */
-	uint32_t next;    /* the highest number seen, and what it is expected to go on with */
-	uint32_t to_ack;  /* up to here all was seen */
-	uint32_t window;  /* of its last segment, as it stands there */
-	uint32_t ack;     /* of its last segment */
-	uint32_t flags;   /* enum cap_seq_flag of its last segment */
-	int32_t n_dups;   /* -1: an unseen segment was said to be acknowledged */
+struct flow {            /* a direction */
+	uint32_t base;   /* number that is 0 relatively */
+	uint32_t next;   /* the highest number seen, and what it is expected to go on with */
+	uint32_t to_ack; /* up to here all was seen */
+	uint32_t window; /* of its last segment, as it stands there */
+	uint32_t ack;    /* of its last segment */
+	uint32_t flags;  /* enum cap_seq_flag of its last segment */
+	int32_t n_dups;  /* -1: an unseen segment was said to be acknowledged */
 	uint32_t ack_frame, next_frame;
 	int64_t ack_ns, next_ns;
 	uint32_t sacked; /* bytes that its last segment acknowledged selectively */
@@ -228,7 +228,8 @@ static void look_at_order(const struct work *w)
 	if (!is_behind)
 		return;
 	int64_t reorder_ns = w->s->irtt_ns ? w->s->irtt_ns : REORDER_NS;
-	if ((uint32_t)r->n_dups >= 2 && r->ack == in->seq && is_soon(in->at_ns - r->ack_ns, FAST_NS))
+	if ((uint32_t)r->n_dups >= 2 && r->ack == in->seq &&
+	    is_soon(in->at_ns - r->ack_ns, FAST_NS))
 		note(w, CAP_SEQ_FAST_RETRANSMISSION);
 	else if (is_soon(in->at_ns - f->next_ns, reorder_ns) && f->next != end)
 		note(w, CAP_SEQ_OUT_OF_ORDER);
@@ -317,7 +318,8 @@ static void count_flight(const struct work *w)
 	w->out->has_news = true;
 }
 
-/* --- options [RFC9293 3.2] [RFC7323 2.2] [RFC2018 3] ------------------------------------------- */
+/* --- options [RFC9293 3.2] [RFC7323 2.2] [RFC2018 3] -------------------------------------------
+ */
 
 static void take_option(struct flow *f, const uint8_t *p, unsigned n)
 {

@@ -18,7 +18,7 @@ struct cap_tls_seen { /* the records that a frame completed, and the messages in
 	struct {
 		uint16_t version, n;
 	} records[CAP_TLS_SEEN_MAX]; /* as their heads say */
-	struct str hellos;           /* what has extensions, each behind its type (1 byte), length (3) */
+	struct str hellos; /* what has extensions, each behind its type (1 byte), length (3) */
 };
 
 struct cap_tls_counts { /* connections */

@@ -250,8 +250,7 @@ static void on_message(struct cap_tls *t, int way, unsigned type, struct cursor 
 static bool matters(unsigned type)
 {
 	return type == CLIENT_HELLO || type == SERVER_HELLO || type == TICKET ||
-	       type == END_OF_EARLY || type == EXTENSIONS || type == FINISHED ||
-	       type == KEY_UPDATE;
+	       type == END_OF_EARLY || type == EXTENSIONS || type == FINISHED || type == KEY_UPDATE;
 }
 
 /* Some bytes of a message, its head first; returns how many. What does not matter is not kept. */

@@ -16,6 +16,9 @@
 #include "base/assert.h"
 #include "scope/cap_frag.h"
 #include "scope/cap_tcp.h"
+#include "scope/trk_info.h"
+#include "sdp/sdp.h"
+#include "sip/hdr.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +41,8 @@ struct cap_walk {
 	char *again; /* a message that was read again */
 	size_t again_cap;
 	bool is_started, is_over;
-	bool has_pieces;      /* there were fragments */
-	uint8_t late_hdr[20]; /* of TCP, for frames that are none */
+	bool has_pieces;         /* there were fragments */
+	uint8_t late_hdr[20];    /* of TCP, for frames that are none */
 	struct cap_convs *convs; /* NULL: nobody asks */
 	struct cap_words words;
 	uint32_t n_unknown;
@@ -156,12 +159,49 @@ static bool index_message(struct cap_walk *w, const struct trk_packet *p, bool i
 	return true;
 }
 
+/* The ends for media that SDP names, and those of their RTCP. */
+static void name_ends(struct cap_walk *w, const struct sdp *s, uint32_t frame_no)
+{
+	for (unsigned i = 0; i < s->n_media; i++) {
+		const struct sdp_media *m = &s->media[i];
+		struct addr end = m->conn.addr;
+		if (!m->port || end.family == ADDR_NONE)
+			continue;
+		end.port = m->port;
+		cap_convs_name(w->convs, &end, frame_no, false);
+		if (sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP && !m->has_rtcp_mux &&
+		    m->rtcp.family != ADDR_NONE)
+			cap_convs_name(w->convs, &m->rtcp, frame_no, true);
+	}
+}
+
+/* An answer counts from its request, as far as Wireshark links them: over UDP, when it is final,
+ * once.
+ */
+static void look_for_ends(struct cap_walk *w, size_t i)
+{
+	const struct cap_frame *f = &w->frame;
+	const struct sip_msg *m = cap_index(f, i);
+	const struct trk_ev *e = w->trk ? trk_ev(w->trk, f->msgs[i].no) : NULL, *r = NULL;
+	bool is_copy = e && e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
+	struct str body;
+	struct sdp sdp;
+	if ((is_copy && !e->status) || !sip_body_find(m, STR("application"), STR("sdp"), &body) ||
+	    !body.n || sdp_parse(body, &sdp))
+		return;
+	if (e && e->status >= 200 && !is_copy && f->msgs[i].pkt.transport == TRK_UDP)
+		r = trk_request_of(w->trk, e);
+	name_ends(w, &sdp, r ? r->frame_no : f->rec.no);
+}
+
 static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
 			uint32_t first_no)
 {
 	if (!index_message(w, p, is_stream, first_no))
 		return false;
 	to_tracker(w, &w->frame.msgs[w->frame.n_msgs++]);
+	if (w->convs)
+		look_for_ends(w, w->frame.n_msgs - 1);
 	return true;
 }
 

@@ -113,8 +113,10 @@ enum {
 	RT_EXT_PROFILE,
 	RT_EXT_LEN,
 	RT_EXT_WORD,
-	RT_EXTS
+	RT_EXTS,
+	RT_EXT_SEQ,
 };
+enum { SU_TEXT, SU_FRAME, SU_METHOD, SU_RTCP = 0x100 };
 enum { RX_ID, RX_LEN, RX_DATA };
 enum {
 	RC_PROTO,

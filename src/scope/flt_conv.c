@@ -1,5 +1,5 @@
-/* Fields of the conversation that a UDP or TCP header belongs to (cap_frame.seen), options and flags
- * of TCP.
+/* Fields of the conversation that a UDP or TCP header belongs to (cap_frame.seen), options and
+ * flags of TCP.
  *
  * `#2` asks for the second header of the protocol, as with the other fields of headers. What
  * Wireshark marks with an expert note is there or not. [RFC9293 3.1, 3.2] [RFC7323] [RFC2018]

@@ -47,6 +47,7 @@ enum {
 	COST_hdr_num = 3,
 	COST_resend = 3,
 	COST_answer = 4,
+	COST_setup = 4,
 	COST_call_id = 3,
 	COST_rtp_ext = 3,
 	COST_event = 3,

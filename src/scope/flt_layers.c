@@ -34,14 +34,14 @@ static const struct {
 	uint8_t after, before, has, lacks;
 	const char *name;
 } between[] = {
-	{LINK,      IP | ETH, CAP_L_MPLS,              CAP_L_GRE,  "mpls"                  },
-	{LINK,      IP,       CAP_L_PPPOE,             0,          "pppoes:ppp"            },
-	{IP,        IP | ETH, CAP_L_GRE,               0,          "gre"                   },
-	{IP,        ETH,      CAP_L_ERSPAN,            0,          "erspan"                },
-	{IP,        IP | ETH, CAP_L_GRE | CAP_L_MPLS,  0,          "mpls"                  },
-	{LINK | IP, ETH,      CAP_L_MPLS,              0,          "pwethheuristic:pwethcw"},
-	{UDP,       ETH,      CAP_L_VXLAN,             0,          "vxlan"                 },
-	{UDP,       IP,       CAP_L_GTP,               0,          "gtp"                   },
+	{LINK,      IP | ETH, CAP_L_MPLS,             CAP_L_GRE, "mpls"                  },
+	{LINK,      IP,       CAP_L_PPPOE,            0,         "pppoes:ppp"            },
+	{IP,        IP | ETH, CAP_L_GRE,              0,         "gre"                   },
+	{IP,        ETH,      CAP_L_ERSPAN,           0,         "erspan"                },
+	{IP,        IP | ETH, CAP_L_GRE | CAP_L_MPLS, 0,         "mpls"                  },
+	{LINK | IP, ETH,      CAP_L_MPLS,             0,         "pwethheuristic:pwethcw"},
+	{UDP,       ETH,      CAP_L_VXLAN,            0,         "vxlan"                 },
+	{UDP,       IP,       CAP_L_GTP,              0,         "gtp"                   },
 };
 
 struct layer {
@@ -95,8 +95,7 @@ static void put_layer(struct buf *b, const struct cap_pkt *k, const struct layer
 		if (names[i].kind == l->kind)
 			put_name(b, names[i].name);
 	if (l->kind & LINK)
-		put_name(b, l->kind == ETH && cap_be16(l->p + 12) < 0x600 ? "llc"
-									  : "ethertype");
+		put_name(b, l->kind == ETH && cap_be16(l->p + 12) < 0x600 ? "llc" : "ethertype");
 	for (unsigned i = 0; i < ARRAY_LEN(between); i++)
 		if (between[i].after & l->kind && between[i].before & next &&
 		    (k->layers & between[i].has) == between[i].has &&
@@ -185,16 +184,16 @@ unsigned flt_get_encap(const struct flt_field *f, const struct cap_frame *fr, st
 		uint16_t link, encap;
 	} types[] = {
 		{CAP_LINK_NULL,        15 },
-		{CAP_LINK_ETHERNET,    1  },
-		{CAP_LINK_RAW_BSD,     7  },
+                {CAP_LINK_ETHERNET,    1  },
+                {CAP_LINK_RAW_BSD,     7  },
 		{CAP_LINK_RAW_OPENBSD, 7  },
-		{CAP_LINK_RAW,         7  },
-		{CAP_LINK_LOOP,        174},
+                {CAP_LINK_RAW,         7  },
+                {CAP_LINK_LOOP,        174},
 		{CAP_LINK_SLL,         25 },
-		{CAP_LINK_IPV4,        129},
-		{CAP_LINK_IPV6,        130},
+                {CAP_LINK_IPV4,        129},
+                {CAP_LINK_IPV6,        130},
 		{CAP_LINK_PDU,         155},
-		{CAP_LINK_SLL2,        210},
+                {CAP_LINK_SLL2,        210},
 	};
 	struct outlet o = {out, 0, 1};
 	(void)f;

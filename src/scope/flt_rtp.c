@@ -15,6 +15,45 @@ static bool is_event(const struct cap_frame *fr)
 	return fr->trk && trk_is_event(fr->trk, &fr->pkt.src, &fr->pkt.dst, fr->rtp.pt);
 }
 
+/* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
+ * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
+static bool is_encrypted(const struct cap_frame *fr)
+{
+	enum { INDEX = 4, TAG = 10 };
+	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
+		return false;
+	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
+}
+
+/* The frame of the SDP that agreed on the ports of the packet; 0: none did. */
+static uint32_t agreed_in(const struct cap_frame *fr)
+{
+	unsigned n = fr->pkt.n_ports;
+	return fr->seen && n ? fr->seen[n - 1].setup_frame : 0;
+}
+
+/* rtp.setup*, rtcp.setup*: of each packet of a compound. */
+unsigned flt_get_setup(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
+{
+	struct outlet o = {out, 0, 1};
+	bool is_rtcp = f->arg & SU_RTCP;
+	uint32_t frame_no = agreed_in(fr);
+	size_t at = 0;
+	struct rtcp_pkt p;
+	if (!frame_no || fr->media != (is_rtcp ? RTP_RTCP : RTP_RTP))
+		return 0;
+	while (!is_rtcp || !rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
+		if ((f->arg & 0xff) == SU_FRAME)
+			put_u(&o, frame_no);
+		else
+			put_s(&o, (f->arg & 0xff) == SU_METHOD ? STR("SDP") : STR_NONE);
+		if (!is_rtcp || is_encrypted(fr))
+			break;
+		o.layer++;
+	}
+	return o.n;
+}
+
 static void rtp_extension(const struct flt_field *f, const struct cap_frame *fr, struct outlet *o)
 {
 	const struct rtp_hdr *h = &fr->rtp;
@@ -55,6 +94,11 @@ unsigned flt_get_rtp(const struct flt_field *f, const struct cap_frame *fr, stru
 	case RT_PAYLOAD: /* of an event, that is rtpevent.* */
 		if (h->payload.n && !is_event(fr))
 			put_s(&o, h->payload);
+		break;
+	case RT_EXT_SEQ: /* counted from 65,536, or from below where the stream begins high */
+		if (fr->stream && agreed_in(fr))
+			put_u(&o, trk_stream_ext_seq(fr->stream, h->seq) +
+					  (fr->stream->stats.base_seq > 0x8000 ? 0u : 0x10000u));
 		break;
 	case RT_CSRCS:
 		if (h->n_csrc)
@@ -331,16 +375,6 @@ static void rtcp_app(const struct flt_field *f, const struct rtcp_pkt *p, struct
 	else if (p->body.n > 8 && (f->arg == RC_APP_DATA || f->arg == RC_APP_TEXT) &&
 		 is_printable(str_skip(p->body, 8)) == (f->arg == RC_APP_TEXT))
 		put_s(o, str_skip(p->body, 8));
-}
-
-/* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
- * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
-static bool is_encrypted(const struct cap_frame *fr)
-{
-	enum { INDEX = 4, TAG = 10 };
-	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
-		return false;
-	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
 }
 
 unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)

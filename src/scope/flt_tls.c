@@ -2,7 +2,8 @@
  * among these say, and the other messages with extensions.
  *
  * cap_tls has noted them while it read the connection; encrypted messages are there as far as their
- * secrets are known. These are kept whole until the next segment. [RFC8446 4.1.2, 4.1.3, 4.2, 4.3.1, 5.1]
+ * secrets are known. These are kept whole until the next segment.
+ * [RFC8446 4.1.2, 4.1.3, 4.2, 4.3.1, 5.1]
  */
 #include "scope/flt_get.h"
 

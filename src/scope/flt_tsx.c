@@ -1,35 +1,17 @@
 /* Fields of SIP that say what other message this one belongs to: which request a response or an ACK
  * answers and after how long, what it repeats; of RTP, which call agreed on it.
  *
- * The tracker knows the messages of a call. A response belongs to the request of its CSeq (number
- * and method) that went the other way between the same two ends, an ACK to the INVITE that went
- * the same way; of one that was sent again the first counts. [RFC3261 8.1.3.3, 17.1.1.3, 17.1.3]
+ * The tracker knows the messages of a call. [RFC3261 17]
  */
 #include "scope/flt_args.h"
 
-#include "sip/hdr.h"
+#include "scope/trk_info.h"
 #include "scope/trk_stream.h"
+#include "sip/hdr.h"
 
 static bool is_copy(const struct trk_ev *e)
 {
 	return e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
-}
-
-/* Searched backwards, so that a long call costs no more than its transaction. */
-static const struct trk_ev *request_of(const struct trk *t, const struct trk_ev *e)
-{
-	bool is_ack = !e->status && e->method == SIP_ACK;
-	unsigned method = is_ack ? SIP_INVITE : e->method;
-	if (!e->status && !is_ack)
-		return NULL;
-	for (const struct trk_ev *r = trk_ev(t, e->prev); r; r = trk_ev(t, r->prev)) {
-		bool is_way = is_ack ? r->from == e->from && r->to == e->to
-				     : r->from == e->to && r->to == e->from;
-		if (!r->status && r->method == method && r->cseq == e->cseq && is_way &&
-		    !is_copy(r))
-			return r;
-	}
-	return NULL;
 }
 
 /* Whole seconds, and what is beyond them cut to milliseconds: so does Wireshark, which therefore
@@ -48,9 +30,9 @@ unsigned flt_get_answer(const struct flt_field *f, const struct cap_frame *fr, s
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; fr->trk && i < fr->n_msgs; i++) {
 		const struct trk_ev *e = trk_ev(fr->trk, fr->msgs[i].no);
-		const struct trk_ev *r = e ? request_of(fr->trk, e) : NULL;
+		const struct trk_ev *r = e ? trk_request_of(fr->trk, e) : NULL;
 		o.layer++;
-		if (!r || is_copy(e))
+		if (!r)
 			continue;
 		if (f->arg == RS_REQUEST)
 			put_u(&o, r->frame_no);
@@ -84,8 +66,7 @@ static bool has_sdp(const struct sip_msg *m)
 }
 
 /* The Call-ID of a message, once more with its SDP; of RTP that of its call. */
-unsigned flt_get_call_id(const struct flt_field *f, const struct cap_frame *fr,
-			 struct flt_val *out)
+unsigned flt_get_call_id(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
 	(void)f;
