@@ -155,7 +155,29 @@ enum {
 	RC_NACK_PID,
 	RC_NACK_BLP,
 	RC_XR_BT,
+	RC_DISCARDED,
 };
+/* xr: bits of a block of one type, or below 256 what more types have */
+#define FLT_XR(type, off, size, shift, n)                                                          \
+	((uint32_t)(type) << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |                 \
+	 (uint32_t)(shift) << 6 | (n))
+enum {
+	XB_LENGTH,
+	XB_SPECIFIC,
+	XB_THINNING,
+	XB_BEGIN,
+	XB_END,
+	XB_RUN,
+	XB_VECTOR,
+	XB_RECEIPT,
+	XB_LRR,
+	XB_DLRR,
+	XB_TIME,
+};
+/* flt_rtp.c: whether it is SRTCP, of which but the first header can be read. */
+bool flt_is_srtcp(const struct cap_frame *fr);
+/* ns since 1970 of an NTP timestamp. */
+int64_t flt_ntp_ns(uint64_t ntp);
 enum { EV_PROTO, EV_ID, EV_END, EV_RESERVED, EV_VOLUME, EV_DURATION };
 enum {
 	ST_PROTO,

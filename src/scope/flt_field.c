@@ -59,6 +59,7 @@ enum {
 	COST_session = 5,
 	COST_sec = 5,
 	COST_rtcp = 6,
+	COST_xr = 6,
 	COST_stun = 6,
 	COST_stun_att = 6,
 	COST_sdp = 8,
@@ -78,6 +79,7 @@ enum {
 #define T_X16   FLT_UINT, 2, FLT_HEX
 #define T_X24   FLT_UINT, 3, FLT_HEX
 #define T_X32   FLT_UINT, 4, FLT_HEX
+#define T_I8    FLT_INT, 1, FLT_DEC
 #define T_I16   FLT_INT, 2, FLT_DEC
 #define T_I32   FLT_INT, 4, FLT_DEC
 #define T_IPV4  FLT_IPV4, 4, FLT_DEC
@@ -164,7 +166,7 @@ static bool is_in_wireshark(struct str name)
 	return false;
 }
 
-/* Up to three fields that begin as the name does, as far as a point: "tcp.analysis.flags" has
+/* Up to three fields that begin as the name does, as far as a point: "tcp.completeness" has
  * "tcp.". */
 static void put_kin(struct buf *b, struct str name)
 {

@@ -17,7 +17,7 @@ static bool is_event(const struct cap_frame *fr)
 
 /* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
  * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
-static bool is_encrypted(const struct cap_frame *fr)
+bool flt_is_srtcp(const struct cap_frame *fr)
 {
 	enum { INDEX = 4, TAG = 10 };
 	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
@@ -47,7 +47,7 @@ unsigned flt_get_setup(const struct flt_field *f, const struct cap_frame *fr, st
 			put_u(&o, frame_no);
 		else
 			put_s(&o, (f->arg & 0xff) == SU_METHOD ? STR("SDP") : STR_NONE);
-		if (!is_rtcp || is_encrypted(fr))
+		if (!is_rtcp || flt_is_srtcp(fr))
 			break;
 		o.layer++;
 	}
@@ -197,6 +197,15 @@ unsigned flt_get_media(const struct flt_field *f, const struct cap_frame *fr, st
 
 /* --- RTCP ------------------------------------------------------------------------------------- */
 
+/* Seconds since 1900; a first bit of 0 means after 2036. [RFC4330 3] */
+int64_t flt_ntp_ns(uint64_t ntp)
+{
+	int64_t s = (int64_t)(ntp >> 32) - 2'208'988'800;
+	if (!(ntp >> 63))
+		s += (int64_t)1 << 32;
+	return s * 1'000'000'000 + (int64_t)((ntp & UINT32_MAX) * 1'000'000'000 >> 32);
+}
+
 static void sender_info(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
 {
 	struct rtcp_sr sr;
@@ -209,15 +218,9 @@ static void sender_info(const struct flt_field *f, const struct rtcp_pkt *p, str
 	case RC_NTP_LSW:
 		put_u(o, sr.ntp & UINT32_MAX);
 		break;
-	case RC_NTP: {
-		/* seconds since 1900; a first bit of 0 means after 2036 [RFC4330 3] */
-		int64_t s = (int64_t)(sr.ntp >> 32) - 2'208'988'800;
-		if (!(sr.ntp >> 63))
-			s += (int64_t)1 << 32;
-		put_i(o,
-		      s * 1'000'000'000 + (int64_t)((sr.ntp & UINT32_MAX) * 1'000'000'000 >> 32));
+	case RC_NTP:
+		put_i(o, flt_ntp_ns(sr.ntp));
 		break;
-	}
 	case RC_RTP_TS:
 		put_u(o, sr.rtp_ts);
 		break;
@@ -321,6 +324,27 @@ static void feedback(const struct flt_field *f, const struct rtcp_pkt *p, struct
 			put_u(o, cap_be16(b + i + (f->arg == RC_NACK_BLP ? 2 : 0)));
 }
 
+/* Whom the blocks of an extended report are about, and the losses that VoIP metrics repeat.
+ * [RFC3611 4] */
+static void extended_report(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
+{
+	enum { REFERENCE_TIME = 4, DLRR = 5, STATISTICS = 6, VOIP = 7, HEAD = 4 };
+	const uint8_t *b = (const uint8_t *)p->body.p;
+	size_t n;
+	for (size_t i = HEAD; p->type == RTCP_XR && i + HEAD <= p->body.n; i += n) {
+		unsigned type = b[i];
+		n = HEAD + 4u * cap_be16(b + i + 2);
+		if (n > p->body.n - i)
+			break;
+		size_t step = type == DLRR ? 12 : n;
+		bool is_about = type && type <= VOIP && type != REFERENCE_TIME;
+		for (size_t k = HEAD; f->arg == RC_SSRC && is_about && k + 4 <= n; k += step)
+			put_u(o, cap_be32(b + i + k));
+		if (type == VOIP && n >= 12 && (f->arg == RC_FRACTION || f->arg == RC_DISCARDED))
+			put_u(o, b[i + (f->arg == RC_FRACTION ? 8 : 9)]);
+	}
+}
+
 static void rtcp_header(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
 {
 	bool is_report = p->type == RTCP_SR || p->type == RTCP_RR;
@@ -384,7 +408,7 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 	size_t at = 0;
 	if (fr->media != RTP_RTCP)
 		return 0;
-	bool is_secure = is_encrypted(fr);
+	bool is_secure = flt_is_srtcp(fr);
 	while (!rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
 		o.layer++;
 		/* of SRTCP only the first eight bytes can be read [RFC3711 3.4] */
@@ -401,6 +425,7 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 			sources(f, &p, &o);
 			rtcp_app(f, &p, &o);
 			feedback(f, &p, &o);
+			extended_report(f, &p, &o);
 		}
 	}
 	return o.n;

@@ -70,7 +70,7 @@ unsigned flt_get_call_id(const struct flt_field *f, const struct cap_frame *fr, 
 {
 	struct outlet o = {out, 0, 0};
 	(void)f;
-	for (size_t i = 0; i < fr->n_msgs; i++) {
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
 		o.layer++;
 		if (m->call_id.n)
