@@ -129,8 +129,10 @@ static void put_body(struct buf *b, const struct sip_msg *m)
 		put_name(b, "data-text-lines");
 	else if (str_ends(type, STR("+xml")) || str_ends(type, STR("/xml")))
 		put_name(b, "xml");
-	else if (str_starts(type, STR("multipart/")))
-		put_name(b, "mime_multipart");
+	else if (str_istarts(type, STR("multipart/")))
+		put_name(b, sip_body_find(m, STR("application"), STR("sdp"), &rest)
+				    ? "mime_multipart:sdp"
+				    : "mime_multipart");
 }
 
 static void put_payload(struct buf *b, const struct cap_frame *fr)
