@@ -609,7 +609,8 @@ static void weigh(struct cap_tcp *t, struct conn *c)
 void cap_tcp_add(struct cap_tcp *t, const struct cap_pkt *k, const struct cap_seg *seg)
 {
 	int way = 0;
-	t->tls.seen = (struct cap_tls_seen){0};
+	if (t->tls.seen.is_there)
+		t->tls.seen = (struct cap_tls_seen){0};
 	t->saw_ws = false;
 	t->last = NULL;
 	t->last_no = 0;

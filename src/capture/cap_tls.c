@@ -42,6 +42,7 @@ void cap_tls_world_fini(struct cap_tls_world *w)
 {
 	free(w->scratch);
 	w->scratch = NULL;
+	buf_fini(&w->hellos);
 }
 
 struct cap_tls *cap_tls_new(struct cap_tls_world *w)
@@ -229,6 +230,10 @@ static void on_record(struct cap_tls *t, int way, const uint8_t *head, struct cu
 		is_protected = is_protected && type == APPLICATION_DATA;
 	bool is_wrapped = is_protected && (d->epoch == EARLY || cap_tls_is_13(t));
 	seen->is_there = true;
+	if (seen->n_records < CAP_TLS_SEEN_MAX) {
+		seen->records[seen->n_records].version = (uint16_t)cap_tls_u16(head + 1);
+		seen->records[seen->n_records++].n = (uint16_t)cap_tls_u16(head + 3);
+	}
 	cap_tls_note(is_wrapped ? seen->opaque : seen->types,
 		     is_wrapped ? &seen->n_opaque : &seen->n_types, type);
 	if (is_protected) {

@@ -11,10 +11,14 @@ typedef void cap_tls_fn(void *arg, int way, const uint8_t *p, size_t n);
 #define CAP_TLS_SEEN_MAX 32
 struct cap_tls_seen { /* the records that a frame completed, and the messages in them */
 	bool is_there;
-	uint8_t n_types, n_opaque, n_handshakes;
+	uint8_t n_types, n_opaque, n_handshakes, n_records;
 	uint8_t types[CAP_TLS_SEEN_MAX];  /* content types; in TLS 1.3 those inside, when opened */
 	uint8_t opaque[CAP_TLS_SEEN_MAX]; /* TLS 1.3: content types of the wrappings */
 	uint8_t handshakes[CAP_TLS_SEEN_MAX]; /* message types that could be read */
+	struct {
+		uint16_t version, n;
+	} records[CAP_TLS_SEEN_MAX]; /* as their heads say */
+	struct str hellos; /* what has extensions, each behind its type (1 byte), length (3) */
 };
 
 struct cap_tls_counts { /* connections */
@@ -28,7 +32,8 @@ struct cap_tls_world {           /* what connections share; zeroed, then log */
 	struct cap_tls_log *log; /* the caller's */
 	struct cap_tls_seen seen;
 	struct cap_tls_counts counts;
-	uint8_t *scratch; /* a record opened */
+	uint8_t *scratch;  /* a record opened */
+	struct buf hellos; /* of seen */
 };
 void cap_tls_world_fini(struct cap_tls_world *w);
 

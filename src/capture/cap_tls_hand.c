@@ -23,7 +23,15 @@
 #define ASK_ALWAYS 16u
 #define ASK_EVERY  64u
 
-enum hand { CLIENT_HELLO = 1, SERVER_HELLO = 2, END_OF_EARLY = 5, FINISHED = 20, KEY_UPDATE = 24 };
+enum hand {
+	CLIENT_HELLO = 1,
+	SERVER_HELLO = 2,
+	TICKET = 4,
+	END_OF_EARLY = 5,
+	EXTENSIONS = 8,
+	FINISHED = 20,
+	KEY_UPDATE = 24
+};
 enum extension { EXT_ENCRYPT_THEN_MAC = 22, EXT_EARLY_DATA = 42, EXT_VERSIONS = 43 };
 
 /* --- keys ------------------------------------------------------------------------------------- */
@@ -199,8 +207,25 @@ static void on_key_update(struct cap_tls *t, int way)
 	d->seq = 0;
 }
 
+/* Keeps a message for whoever asks what it says. */
+static void show(struct cap_tls *t, unsigned type, struct cursor body)
+{
+	struct buf *b = &t->w->hellos;
+	uint8_t head[] = {(uint8_t)type, (uint8_t)(body.n >> 16), (uint8_t)(body.n >> 8),
+			  (uint8_t)body.n};
+	if (!t->w->seen.hellos.n)
+		buf_clear(b);
+	buf_put(b, head, sizeof head);
+	buf_put(b, body.p, body.n);
+	if (b->err)
+		buf_clear(b);
+	t->w->seen.hellos = buf_view(b);
+}
+
 static void on_message(struct cap_tls *t, int way, unsigned type, struct cursor body)
 {
+	if (type <= SERVER_HELLO || type == EXTENSIONS || (type == TICKET && cap_tls_is_13(t)))
+		show(t, type, body);
 	switch (type) {
 	case CLIENT_HELLO:
 		on_client_hello(t, way, body);
@@ -224,8 +249,8 @@ static void on_message(struct cap_tls *t, int way, unsigned type, struct cursor 
 
 static bool matters(unsigned type)
 {
-	return type == CLIENT_HELLO || type == SERVER_HELLO || type == END_OF_EARLY ||
-	       type == FINISHED || type == KEY_UPDATE;
+	return type == CLIENT_HELLO || type == SERVER_HELLO || type == TICKET ||
+	       type == END_OF_EARLY || type == EXTENSIONS || type == FINISHED || type == KEY_UPDATE;
 }
 
 /* Some bytes of a message, its head first; returns how many. What does not matter is not kept. */

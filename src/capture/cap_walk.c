@@ -16,6 +16,9 @@
 #include "base/assert.h"
 #include "capture/cap_frag.h"
 #include "capture/cap_tcp.h"
+#include "sdp/sdp.h"
+#include "sip/hdr.h"
+#include "track/trk_info.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +41,10 @@ struct cap_walk {
 	char *again; /* a message that was read again */
 	size_t again_cap;
 	bool is_started, is_over;
-	bool has_pieces;      /* there were fragments */
-	uint8_t late_hdr[20]; /* of TCP, for frames that are none */
+	bool has_pieces;         /* there were fragments */
+	uint8_t late_hdr[20];    /* of TCP, for frames that are none */
+	struct cap_convs *convs; /* NULL: nobody asks */
+	struct cap_words words;
 	uint32_t n_unknown;
 	uint16_t unknown_link;
 };
@@ -154,12 +159,49 @@ static bool index_message(struct cap_walk *w, const struct trk_packet *p, bool i
 	return true;
 }
 
+/* The ends for media that SDP names, and those of their RTCP. */
+static void name_ends(struct cap_walk *w, const struct sdp *s, uint32_t frame_no)
+{
+	for (unsigned i = 0; i < s->n_media; i++) {
+		const struct sdp_media *m = &s->media[i];
+		struct addr end = m->conn.addr;
+		if (!m->port || end.family == ADDR_NONE)
+			continue;
+		end.port = m->port;
+		cap_convs_name(w->convs, &end, frame_no, false);
+		if (sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP && !m->has_rtcp_mux &&
+		    m->rtcp.family != ADDR_NONE)
+			cap_convs_name(w->convs, &m->rtcp, frame_no, true);
+	}
+}
+
+/* An answer counts from its request, as far as Wireshark links them: over UDP, when it is final,
+ * once.
+ */
+static void look_for_ends(struct cap_walk *w, size_t i)
+{
+	const struct cap_frame *f = &w->frame;
+	const struct sip_msg *m = cap_index(f, i);
+	const struct trk_ev *e = w->trk ? trk_ev(w->trk, f->msgs[i].no) : NULL, *r = NULL;
+	bool is_copy = e && e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
+	struct str body;
+	struct sdp sdp;
+	if ((is_copy && !e->status) || !sip_body_find(m, STR("application"), STR("sdp"), &body) ||
+	    !body.n || sdp_parse(body, &sdp))
+		return;
+	if (e && e->status >= 200 && !is_copy && f->msgs[i].pkt.transport == TRK_UDP)
+		r = trk_request_of(w->trk, e);
+	name_ends(w, &sdp, r ? r->frame_no : f->rec.no);
+}
+
 static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
 			uint32_t first_no)
 {
 	if (!index_message(w, p, is_stream, first_no))
 		return false;
 	to_tracker(w, &w->frame.msgs[w->frame.n_msgs++]);
+	if (w->convs)
+		look_for_ends(w, w->frame.n_msgs - 1);
 	return true;
 }
 
@@ -293,6 +335,7 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
 	w->cap = c;
 	w->trk = w->frame.trk = trk;
 	w->frame.walk = w;
+	w->frame.words = &w->words;
 	w->frags = cap_frags_new();
 	w->tcp = cap_tcp_new(on_stream, w);
 	if (!w->frags || !w->tcp) {
@@ -311,6 +354,19 @@ void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all)
 	w->spools_all = is_all;
 }
 
+enum err cap_walk_conversations(struct cap_walk *w, size_t max)
+{
+	if (!w->convs)
+		w->convs = cap_convs_new(max);
+	return w->convs ? OK : ERR_NOMEM;
+}
+
+void cap_walk_shown(struct cap_walk *w)
+{
+	w->frame.shown_ns = w->frame.rec.at_ns;
+	w->frame.has_shown = true;
+}
+
 void cap_walk_free(struct cap_walk *w)
 {
 	if (!w)
@@ -319,6 +375,7 @@ void cap_walk_free(struct cap_walk *w)
 		trk_reader(w->trk, NULL, NULL);
 	cap_frags_free(w->frags);
 	cap_tcp_free(w->tcp);
+	cap_convs_free(w->convs);
 	for (size_t i = 0; i < w->n_blocks; i++)
 		free(w->blocks[i].mem);
 	free(w->blocks);
@@ -424,6 +481,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->is_ws = f->is_whole = false;
 	f->conn_no = 0;
 	f->tls_random = NULL;
+	f->seen = NULL;
 	f->last_ns = f->rec.at_ns;
 	if (w->is_over)
 		return late_frame(w);
@@ -446,6 +504,8 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
 		w->has_pieces = w->trk;
 	}
+	if (w->convs)
+		f->seen = cap_convs_add(w->convs, &f->pkt, &f->rec);
 	if (w->has_pieces)
 		tell_pieces(w, f->rec.at_ns, STR_NONE);
 	if (f->pkt.is_quoted && w->trk)

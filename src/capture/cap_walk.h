@@ -2,6 +2,7 @@
 /* A capture as frames with the SIP messages that each completes: reader, decoder and reassembly in
  * one. With a tracker, every message is handed to it, and media are told from other UDP. */
 
+#include "capture/cap_conv.h"
 #include "capture/cap_pkt.h"
 #include "capture/cap_tls.h"
 #include "capture/spool.h"
@@ -16,6 +17,12 @@ struct cap_msg {
 	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
 	uint32_t first_no;            /* frame where it begins; 0: in this one */
 	const struct flt_call *whole; /* in a second walk: what became of its call (flt.h) */
+};
+
+struct cap_words { /* room for what a frame says in words; each has its own place */
+	char ip[CAP_MAX_IPS][2][ADDR_TEXT_MAX]; /* source, destination */
+	char flags[CAP_MAX_IPS][32];            /* of TCP */
+	char layers[256];                       /* names of protocols */
 };
 
 struct cap_frame {
@@ -36,6 +43,10 @@ struct cap_frame {
 	bool is_late;     /* no frame of its own: messages found behind a gap at the end */
 	int64_t first_ns; /* time of the first frame */
 	int64_t last_ns;  /* time of the frame before, or of itself when it is the first */
+	int64_t shown_ns; /* time of the frame that cap_walk_shown was told of last */
+	bool has_shown;
+	struct cap_words *words;     /* room for getters; NULL: none */
+	const struct cap_seen *seen; /* of each of pkt.ports its conversation; NULL: nobody asked */
 	struct cap_walk *walk;
 };
 
@@ -47,6 +58,11 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out);
 void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
 /* From now on a message may be only skimmed: then pkt.msg is NULL until cap_index was asked. */
 void cap_walk_brief(struct cap_walk *w);
+/* From now on frames know of their conversations (cap_frame.seen). max: of those remembered, the
+ * one silent longest gives way; 0: no bound. ERR_NOMEM. */
+enum err cap_walk_conversations(struct cap_walk *w, size_t max);
+/* The frame at hand is shown to somebody: the next ones tell their distance from it. */
+void cap_walk_shown(struct cap_walk *w);
 /* The index of a frame's i-th message. */
 const struct sip_msg *cap_index(const struct cap_frame *fr, size_t i);
 void cap_walk_free(struct cap_walk *w);

@@ -67,7 +67,7 @@ static int run(struct job *j, const char *path)
 {
 	j->err = cap_out_open(path, cap_format_of(str_c(path)), &j->out, &j->why);
 	if (!j->err)
-		j->err = book_frames(j->s->book, true, on_frame, j);
+		j->err = book_frames(j->s->book, FLT_NEEDS_MEDIA, on_frame, j);
 	if (!j->err)
 		j->err = anon_err(j->anon);
 	enum err e = cap_out_close(j->out, &j->why);

@@ -355,7 +355,7 @@ int scope_export_audio(struct scope *s)
 		return EXIT_FAILED;
 	struct wav *w = wav_new(c->no);
 	struct collecting k = {w, OK};
-	enum err e = w ? book_frames(s->book, true, collect, &k) : ERR_NOMEM;
+	enum err e = w ? book_frames(s->book, FLT_NEEDS_MEDIA, collect, &k) : ERR_NOMEM;
 	e = e ? e : k.e;
 	if (e)
 		fprintf(stderr, "rung scope: %s: %s\n", s->audio,

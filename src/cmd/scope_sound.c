@@ -119,7 +119,7 @@ enum err scope_sounds_new(struct scope *s, const struct trk_call *const *calls, 
 	for (size_t i = 0; i < n && !k->err; i++)
 		for (unsigned at = 0, n_legs = legs_of(s, calls[i], legs); at < n_legs; at++)
 			add_call(k, s->trk, legs[at]);
-	enum err e = k->err || !k->n ? k->err : book_frames(s->book, true, on_frame, k);
+	enum err e = k->err || !k->n ? k->err : book_frames(s->book, FLT_NEEDS_MEDIA, on_frame, k);
 	k->is_deaf = e == ERR_UNSUPPORTED;
 	e = k->is_deaf ? k->err : e ? e : k->err;
 	if (e) {

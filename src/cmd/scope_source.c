@@ -14,6 +14,8 @@
 #define LIVE_MAX_CALLS 50'000u
 #define LIVE_KEEP_S    600u
 
+#define LIVE_MAX_CONVERSATIONS 65'536u /* that fields may ask about */
+
 int scope_list_interfaces(void)
 {
 	struct buf b, why;
@@ -129,7 +131,9 @@ static uint8_t skips(const struct scope *s)
 
 int scope_make_walk(struct scope *s)
 {
-	bool needs = scope_view_needs_trk(s->view) || needs_of(s) || scope_write_needs_trk(s);
+	unsigned of_fields = needs_of(s);
+	bool needs = scope_view_needs_trk(s->view) || of_fields & ~(unsigned)FLT_NEEDS_CONV ||
+		     scope_write_needs_trk(s);
 	if (needs) {
 		/* live, calls are forgotten when they have ended, where the view can do with that
 		 */
@@ -148,6 +152,8 @@ int scope_make_walk(struct scope *s)
 	enum err e = needs && !s->trk ? ERR_NOMEM : cap_walk_new(s->cap, s->trk, &s->walk);
 	if (!e)
 		cap_walk_brief(s->walk);
+	if (!e && of_fields & FLT_NEEDS_CONV)
+		e = cap_walk_conversations(s->walk, s->is_live ? LIVE_MAX_CONVERSATIONS : 0);
 	if (e)
 		fprintf(stderr, "rung scope: %s\n", err_text(e));
 	return e ? EXIT_FAILED : open_keys(s);
@@ -277,6 +283,11 @@ int scope_open_book(struct scope *s)
 	s->cap = book_cap(s->book);
 	s->trk = book_trk(s->book);
 	s->walk = book_walk(s->book);
+	if (needs_of(s) & FLT_NEEDS_CONV &&
+	    cap_walk_conversations(s->walk, s->is_live ? LIVE_MAX_CONVERSATIONS : 0)) {
+		fprintf(stderr, "rung scope: %s\n", err_text(ERR_NOMEM));
+		return EXIT_FAILED;
+	}
 	return open_keys(s);
 }
 
@@ -330,7 +341,8 @@ int scope_read_book(struct scope *s)
 		return unsettled;
 	if (scope_is_of_whole_calls(s)) {
 		s->calls = flt_calls_new(s->trk);
-		if (!s->calls || book_frames(s->book, true, mark_whole_calls, s)) {
+		if (!s->calls ||
+		    book_frames(s->book, needs_of(s) | FLT_NEEDS_MEDIA, mark_whole_calls, s)) {
 			fprintf(stderr, "rung scope: the capture cannot be read a second time\n");
 			return EXIT_FAILED;
 		}

@@ -351,6 +351,8 @@ void scope_on_frame(struct scope *s, const struct cap_frame *fr)
 	bool fits = !s->flt || flt_match(s->flt, fr);
 	if (fits || views[s->view].sees_all)
 		views[s->view].on_frame(s, fr);
+	if (fits)
+		cap_walk_shown(s->walk);
 	if (s->writer)
 		scope_write_frame(s, fr, fits);
 }

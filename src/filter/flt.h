@@ -41,6 +41,7 @@ enum flt_needs {
 	FLT_NEEDS_TRK = 1,   /* the walk has a tracker */
 	FLT_NEEDS_MEDIA = 2, /* ... with has_media */
 	FLT_NEEDS_CALLS = 4, /* a second walk, when all calls are known: flt_calls_attach */
+	FLT_NEEDS_CONV = 8,  /* the walk has conversations: cap_walk_conversations */
 };
 enum flt_base { FLT_DEC, FLT_HEX, FLT_LOCAL, FLT_UTC };
 

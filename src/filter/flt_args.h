@@ -63,7 +63,7 @@ enum {
 };
 enum { RE_PROTOCOLS, RE_Q850, RE_SIP, RE_OTHER, RE_TEXT };
 enum { VA_ICID, VA_ICID_ADDR, VA_ACCESS, VA_CELL, VA_FEATURE };
-enum { RS_RESEND, RS_ORIGINAL };
+enum { RS_RESEND, RS_ORIGINAL, RS_REQUEST, RS_TIME, RS_RELEASE };
 enum { SE_PARAM, SE_LOCAL, SE_REMOTE };
 enum {
 	SC_MECHANISM,
@@ -113,8 +113,10 @@ enum {
 	RT_EXT_PROFILE,
 	RT_EXT_LEN,
 	RT_EXT_WORD,
-	RT_EXTS
+	RT_EXTS,
+	RT_EXT_SEQ,
 };
+enum { SU_TEXT, SU_FRAME, SU_METHOD, SU_RTCP = 0x100 };
 enum { RX_ID, RX_LEN, RX_DATA };
 enum {
 	RC_PROTO,
@@ -153,7 +155,29 @@ enum {
 	RC_NACK_PID,
 	RC_NACK_BLP,
 	RC_XR_BT,
+	RC_DISCARDED,
 };
+/* xr: bits of a block of one type, or below 256 what more types have */
+#define FLT_XR(type, off, size, shift, n)                                                          \
+	((uint32_t)(type) << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |                 \
+	 (uint32_t)(shift) << 6 | (n))
+enum {
+	XB_LENGTH,
+	XB_SPECIFIC,
+	XB_THINNING,
+	XB_BEGIN,
+	XB_END,
+	XB_RUN,
+	XB_VECTOR,
+	XB_RECEIPT,
+	XB_LRR,
+	XB_DLRR,
+	XB_TIME,
+};
+/* flt_rtp.c: whether it is SRTCP, of which but the first header can be read. */
+bool flt_is_srtcp(const struct cap_frame *fr);
+/* ns since 1970 of an NTP timestamp. */
+int64_t flt_ntp_ns(uint64_t ntp);
 enum { EV_PROTO, EV_ID, EV_END, EV_RESERVED, EV_VOLUME, EV_DURATION };
 enum {
 	ST_PROTO,

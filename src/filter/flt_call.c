@@ -1,5 +1,4 @@
-/* Fields call.*: what became of the call that a message belongs to; and what only the tracker knows
- * of a message.
+/* Fields call.*: what became of the call that a message belongs to.
  *
  * Wireshark has nothing of the kind, since it does not judge. Whether a call failed is known when
  * it is over, so these fields have values only in a second walk over the capture, when a tracker
@@ -314,24 +313,6 @@ unsigned flt_get_call(const struct flt_field *f, const struct cap_frame *fr, str
 		o.layer++;
 		if (fr->msgs[i].whole)
 			call_value(f, fr->msgs[i].whole, &o);
-	}
-	return o.n;
-}
-
-/* sip.resend: the same message on the same hop, again [RFC3261 17]. */
-unsigned flt_get_resend(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
-{
-	struct outlet o = {out, 0, 0};
-	for (size_t i = 0; fr->trk && i < fr->n_msgs; i++) {
-		const struct trk_ev *e = trk_ev(fr->trk, fr->msgs[i].no);
-		o.layer++;
-		if (!e)
-			continue;
-		bool is_copy = e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
-		if (f->arg == RS_RESEND)
-			put_u(&o, is_copy);
-		else if (is_copy && trk_ev(fr->trk, trk_copy_of(e)))
-			put_u(&o, trk_ev(fr->trk, trk_copy_of(e))->frame_no);
 	}
 	return o.n;
 }

@@ -30,6 +30,14 @@ enum {
 	COST_sll = 1,
 	COST_eth = 1,
 	COST_arp = 1,
+	COST_encap = 1,
+	COST_tcp_opt = 2,
+	COST_tcp_flags = 2,
+	COST_conv = 2,
+	COST_seq = 2,
+	COST_analysis = 2,
+	COST_host = 2,
+	COST_protocols = 7,
 	COST_tls = 2,
 	COST_ws = 2,
 	COST_sip = 2,
@@ -38,6 +46,9 @@ enum {
 	COST_header = 3,
 	COST_hdr_num = 3,
 	COST_resend = 3,
+	COST_answer = 4,
+	COST_setup = 4,
+	COST_call_id = 3,
 	COST_rtp_ext = 3,
 	COST_event = 3,
 	COST_uri = 5,
@@ -48,6 +59,7 @@ enum {
 	COST_session = 5,
 	COST_sec = 5,
 	COST_rtcp = 6,
+	COST_xr = 6,
 	COST_stun = 6,
 	COST_stun_att = 6,
 	COST_sdp = 8,
@@ -67,6 +79,8 @@ enum {
 #define T_X16   FLT_UINT, 2, FLT_HEX
 #define T_X24   FLT_UINT, 3, FLT_HEX
 #define T_X32   FLT_UINT, 4, FLT_HEX
+#define T_I8    FLT_INT, 1, FLT_DEC
+#define T_I16   FLT_INT, 2, FLT_DEC
 #define T_I32   FLT_INT, 4, FLT_DEC
 #define T_IPV4  FLT_IPV4, 4, FLT_DEC
 #define T_IPV6  FLT_IPV6, 16, FLT_DEC
@@ -152,7 +166,7 @@ static bool is_in_wireshark(struct str name)
 	return false;
 }
 
-/* Up to three fields that begin as the name does, as far as a point: "tcp.analysis.flags" has
+/* Up to three fields that begin as the name does, as far as a point: "tcp.completeness" has
  * "tcp.". */
 static void put_kin(struct buf *b, struct str name)
 {

@@ -71,9 +71,17 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(ip)                                                                                      \
 	X(port)                                                                                    \
 	X(tcp)                                                                                     \
-	X(icmp) X(sll) X(eth) X(arp) X(tls) X(ws) X(sip) X(header) X(hdr_num) X(uri) X(via)        \
-		X(auth) X(reason) X(value) X(session) X(sec) X(resend) X(sdp) X(sdp_part) X(rtp)   \
-			X(rtp_ext) X(rtcp) X(event) X(stun) X(stun_att) X(media) X(call)
+	X(icmp)                                                                                    \
+	X(sll)                                                                                     \
+	X(eth)                                                                                     \
+	X(arp)                                                                                     \
+	X(tls)                                                                                     \
+	X(ws)                                                                                      \
+	X(sip) X(header) X(hdr_num) X(uri) X(via) X(auth) X(reason) X(value) X(session) X(sec)     \
+		X(resend) X(sdp) X(sdp_part) X(rtp) X(rtp_ext) X(rtcp) X(event) X(stun)            \
+			X(stun_att) X(media) X(call) X(protocols) X(encap) X(host) X(conv) X(seq)  \
+				X(analysis) X(tcp_opt) X(tcp_flags) X(answer) X(call_id) X(setup)  \
+					X(xr)
 #define X(name) flt_get_fn flt_get_##name;
 FLT_GETTERS(X)
 #undef X
@@ -96,6 +104,7 @@ enum {
 	FR_EPOCH,
 	FR_RELATIVE,
 	FR_DELTA,
+	FR_DELTA_SHOWN,
 	FR_IFACE,
 	FR_IFACE_NAME,
 	FR_COMMENT,
@@ -106,8 +115,45 @@ enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
 enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_HDR_LEN, IP_VERSION, IP_V6 = 0x100 };
 enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_UDP = 0x100 };
 enum { TC_HDR_LEN };
+enum { CO_STREAM, CO_RELATIVE, CO_DELTA, CO_UDP = 0x100 };
+enum { SQ_SEQ, SQ_ACK, SQ_NEXT, SQ_WINDOW, SQ_SCALE };
+enum { TO_ALL, TO_KIND, TO_LEN, TO_MSS, TO_SHIFT, TO_MULTIPLIER, TO_SACKS, TO_TSVAL, TO_TSECR };
+enum {
+	AN_ANY,
+	AN_FLAGS,
+	AN_ACKS_FRAME,
+	AN_RTT,
+	AN_IRTT,
+	AN_RTO,
+	AN_RTO_FRAME,
+	AN_IN_FLIGHT,
+	AN_PUSHED,
+	AN_DUP_NO,
+	AN_DUP_FRAME,
+};
+#define AN_FLAG            0x80000000u
+#define FLT_ANALYSIS(name) (AN_FLAG | (uint32_t)CAP_SEQ_##name)
+/* the special kinds are retransmissions too */
+#define FLT_ANALYSIS_RETRANSMISSION                                                                \
+	(FLT_ANALYSIS(RETRANSMISSION) | FLT_ANALYSIS(FAST_RETRANSMISSION) |                        \
+	 FLT_ANALYSIS(SPURIOUS_RETRANSMISSION))
 enum { IC_PROTO, IC_IDENT, IC_SEQ, IC_MTU, IC_V6 = 0x100 };
 enum { SL_PROTO, SL_PKTTYPE, SL_HATYPE, SL_HALEN, SL_SRC_ETH, SL_ETYPE, SL_IFINDEX };
 enum { AR_PROTO, AR_OPCODE, AR_SRC_IP, AR_DST_IP, AR_SRC_HW, AR_DST_HW };
-enum { TL_PROTO, TL_TYPE, TL_OPAQUE, TL_HANDSHAKE };
+enum {
+	TL_PROTO,
+	TL_TYPE,
+	TL_OPAQUE,
+	TL_HANDSHAKE,
+	TL_RECORD_VERSION,
+	TL_RECORD_LENGTH,
+	TL_VERSION,
+	TL_RANDOM,
+	TL_SESSION,
+	TL_SUITE,
+	TL_EXT_TYPE, /* this and what follows: of extensions */
+	TL_SERVER_NAME,
+	TL_ALPN,
+	TL_EXT_VERSION,
+};
 enum { WS_PROTO, WS_FIN, WS_OPCODE, WS_MASK, WS_LENGTH, WS_KEY };

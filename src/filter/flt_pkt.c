@@ -37,6 +37,9 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 	case FR_DELTA:
 		put_i(&o, r->at_ns - fr->last_ns);
 		break;
+	case FR_DELTA_SHOWN:
+		put_i(&o, fr->has_shown ? r->at_ns - fr->shown_ns : 0);
+		break;
 	case FR_IFACE:
 		if (r->is_ng)
 			put_u(&o, r->iface);
@@ -377,8 +380,9 @@ unsigned flt_get_port(const struct flt_field *f, const struct cap_frame *fr, str
 			put_u(&o, p->src);
 			put_u(&o, p->dst);
 			break;
-		case PT_LEN:
-			put_u(&o, n_all - n_hdr);
+		case PT_LEN: /* of what is quoted there is a piece only */
+			if (!fr->pkt.is_quoted || i + 1 < n)
+				put_u(&o, n_all - n_hdr);
 			break;
 		case PT_PAYLOAD:
 			if (p->hdr.p && n_all > n_hdr)
@@ -399,28 +403,6 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 		if (h[i].p && h[i].n >= 20 && f->arg == TC_HDR_LEN)
 			put_u(&o, (h[i].p[12] >> 4) * 4u);
 	}
-	return o.n;
-}
-
-/* --- TLS -------------------------------------------------------------------------------------- */
-
-unsigned flt_get_tls(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
-{
-	struct outlet o = {out, 0, 1};
-	const struct cap_tls_seen *t = fr->tls;
-	if (!t)
-		return 0;
-	if (f->arg == TL_PROTO)
-		put_proto(&o, fr->pkt.p, fr->pkt.n, fr->pkt.n);
-	const uint8_t *list = f->arg == TL_TYPE     ? t->types
-			      : f->arg == TL_OPAQUE ? t->opaque
-						    : t->handshakes;
-	unsigned n = f->arg == TL_TYPE        ? t->n_types
-		     : f->arg == TL_OPAQUE    ? t->n_opaque
-		     : f->arg == TL_HANDSHAKE ? t->n_handshakes
-					      : 0;
-	for (unsigned i = 0; i < n; i++)
-		put_u(&o, list[i]);
 	return o.n;
 }
 

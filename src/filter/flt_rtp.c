@@ -15,6 +15,45 @@ static bool is_event(const struct cap_frame *fr)
 	return fr->trk && trk_is_event(fr->trk, &fr->pkt.src, &fr->pkt.dst, fr->rtp.pt);
 }
 
+/* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
+ * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
+bool flt_is_srtcp(const struct cap_frame *fr)
+{
+	enum { INDEX = 4, TAG = 10 };
+	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
+		return false;
+	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
+}
+
+/* The frame of the SDP that agreed on the ports of the packet; 0: none did. */
+static uint32_t agreed_in(const struct cap_frame *fr)
+{
+	unsigned n = fr->pkt.n_ports;
+	return fr->seen && n ? fr->seen[n - 1].setup_frame : 0;
+}
+
+/* rtp.setup*, rtcp.setup*: of each packet of a compound. */
+unsigned flt_get_setup(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
+{
+	struct outlet o = {out, 0, 1};
+	bool is_rtcp = f->arg & SU_RTCP;
+	uint32_t frame_no = agreed_in(fr);
+	size_t at = 0;
+	struct rtcp_pkt p;
+	if (!frame_no || fr->media != (is_rtcp ? RTP_RTCP : RTP_RTP))
+		return 0;
+	while (!is_rtcp || !rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
+		if ((f->arg & 0xff) == SU_FRAME)
+			put_u(&o, frame_no);
+		else
+			put_s(&o, (f->arg & 0xff) == SU_METHOD ? STR("SDP") : STR_NONE);
+		if (!is_rtcp || flt_is_srtcp(fr))
+			break;
+		o.layer++;
+	}
+	return o.n;
+}
+
 static void rtp_extension(const struct flt_field *f, const struct cap_frame *fr, struct outlet *o)
 {
 	const struct rtp_hdr *h = &fr->rtp;
@@ -55,6 +94,11 @@ unsigned flt_get_rtp(const struct flt_field *f, const struct cap_frame *fr, stru
 	case RT_PAYLOAD: /* of an event, that is rtpevent.* */
 		if (h->payload.n && !is_event(fr))
 			put_s(&o, h->payload);
+		break;
+	case RT_EXT_SEQ: /* counted from 65,536, or from below where the stream begins high */
+		if (fr->stream && agreed_in(fr))
+			put_u(&o, trk_stream_ext_seq(fr->stream, h->seq) +
+					  (fr->stream->stats.base_seq > 0x8000 ? 0u : 0x10000u));
 		break;
 	case RT_CSRCS:
 		if (h->n_csrc)
@@ -153,6 +197,15 @@ unsigned flt_get_media(const struct flt_field *f, const struct cap_frame *fr, st
 
 /* --- RTCP ------------------------------------------------------------------------------------- */
 
+/* Seconds since 1900; a first bit of 0 means after 2036. [RFC4330 3] */
+int64_t flt_ntp_ns(uint64_t ntp)
+{
+	int64_t s = (int64_t)(ntp >> 32) - 2'208'988'800;
+	if (!(ntp >> 63))
+		s += (int64_t)1 << 32;
+	return s * 1'000'000'000 + (int64_t)((ntp & UINT32_MAX) * 1'000'000'000 >> 32);
+}
+
 static void sender_info(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
 {
 	struct rtcp_sr sr;
@@ -165,15 +218,9 @@ static void sender_info(const struct flt_field *f, const struct rtcp_pkt *p, str
 	case RC_NTP_LSW:
 		put_u(o, sr.ntp & UINT32_MAX);
 		break;
-	case RC_NTP: {
-		/* seconds since 1900; a first bit of 0 means after 2036 [RFC4330 3] */
-		int64_t s = (int64_t)(sr.ntp >> 32) - 2'208'988'800;
-		if (!(sr.ntp >> 63))
-			s += (int64_t)1 << 32;
-		put_i(o,
-		      s * 1'000'000'000 + (int64_t)((sr.ntp & UINT32_MAX) * 1'000'000'000 >> 32));
+	case RC_NTP:
+		put_i(o, flt_ntp_ns(sr.ntp));
 		break;
-	}
 	case RC_RTP_TS:
 		put_u(o, sr.rtp_ts);
 		break;
@@ -277,6 +324,27 @@ static void feedback(const struct flt_field *f, const struct rtcp_pkt *p, struct
 			put_u(o, be16(b + i + (f->arg == RC_NACK_BLP ? 2 : 0)));
 }
 
+/* Whom the blocks of an extended report are about, and the losses that VoIP metrics repeat.
+ * [RFC3611 4] */
+static void extended_report(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
+{
+	enum { REFERENCE_TIME = 4, DLRR = 5, STATISTICS = 6, VOIP = 7, HEAD = 4 };
+	const uint8_t *b = (const uint8_t *)p->body.p;
+	size_t n;
+	for (size_t i = HEAD; p->type == RTCP_XR && i + HEAD <= p->body.n; i += n) {
+		unsigned type = b[i];
+		n = HEAD + 4u * be16(b + i + 2);
+		if (n > p->body.n - i)
+			break;
+		size_t step = type == DLRR ? 12 : n;
+		bool is_about = type && type <= VOIP && type != REFERENCE_TIME;
+		for (size_t k = HEAD; f->arg == RC_SSRC && is_about && k + 4 <= n; k += step)
+			put_u(o, be32(b + i + k));
+		if (type == VOIP && n >= 12 && (f->arg == RC_FRACTION || f->arg == RC_DISCARDED))
+			put_u(o, b[i + (f->arg == RC_FRACTION ? 8 : 9)]);
+	}
+}
+
 static void rtcp_header(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
 {
 	bool is_report = p->type == RTCP_SR || p->type == RTCP_RR;
@@ -333,16 +401,6 @@ static void rtcp_app(const struct flt_field *f, const struct rtcp_pkt *p, struct
 		put_s(o, str_skip(p->body, 8));
 }
 
-/* SRTCP says so in the first bit of its index, which stands before a tag of 10 bytes: some send
- * plain RTCP where SRTP was agreed. [RFC3711 3.4] */
-static bool is_encrypted(const struct cap_frame *fr)
-{
-	enum { INDEX = 4, TAG = 10 };
-	if (!fr->trk || !trk_is_secure(fr->trk, &fr->pkt.src, &fr->pkt.dst))
-		return false;
-	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
-}
-
 unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
@@ -350,7 +408,7 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 	size_t at = 0;
 	if (fr->media != RTP_RTCP)
 		return 0;
-	bool is_secure = is_encrypted(fr);
+	bool is_secure = flt_is_srtcp(fr);
 	while (!rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
 		o.layer++;
 		/* of SRTCP only the first eight bytes can be read [RFC3711 3.4] */
@@ -367,6 +425,7 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 			sources(f, &p, &o);
 			rtcp_app(f, &p, &o);
 			feedback(f, &p, &o);
+			extended_report(f, &p, &o);
 		}
 	}
 	return o.n;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIVE_CONVERSATIONS 65'536u /* remembered for fields of a filter */
+
 #define LIVE_SPOOL (256u << 20)
 
 enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out)
@@ -160,7 +162,7 @@ void book_again_end(struct book_walk *a)
 	cap_close(a->cap);
 }
 
-enum err book_again(const struct book *b, bool has_media, struct book_walk *a)
+enum err book_again(const struct book *b, unsigned needs, struct book_walk *a)
 {
 	struct trk_cfg cfg = {.has_media = true};
 	struct buf why;
@@ -170,10 +172,12 @@ enum err book_again(const struct book *b, bool has_media, struct book_walk *a)
 	buf_init(&why);
 	enum err e = cap_again(b->cap, &a->cap, &why);
 	buf_fini(&why);
-	if (!e && has_media && !(a->trk = trk_new(&cfg)))
+	if (!e && needs & ~(unsigned)FLT_NEEDS_CONV && !(a->trk = trk_new(&cfg)))
 		e = ERR_NOMEM;
 	if (!e)
 		e = cap_walk_new(a->cap, a->trk, &a->walk);
+	if (!e && needs & FLT_NEEDS_CONV)
+		e = cap_walk_conversations(a->walk, 0);
 	if (!e)
 		cap_walk_share_keys(a->walk, b->walk);
 	if (e)
@@ -181,11 +185,11 @@ enum err book_again(const struct book *b, bool has_media, struct book_walk *a)
 	return e;
 }
 
-enum err book_frames(struct book *b, bool has_media,
+enum err book_frames(struct book *b, unsigned needs,
 		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg)
 {
 	struct book_walk a;
-	enum err e = book_again(b, has_media, &a);
+	enum err e = book_again(b, needs, &a);
 	if (e)
 		return e;
 	const struct cap_frame *fr;
@@ -245,6 +249,8 @@ enum err book_watch(struct book *b, struct flt *f)
 	enum err e = OK;
 	if (f && flt_needs(f) & FLT_NEEDS_CALLS)
 		return ERR_UNSUPPORTED;
+	if (f && flt_needs(f) & FLT_NEEDS_CONV)
+		e = cap_walk_conversations(b->walk, LIVE_CONVERSATIONS);
 	b->watch = f;
 	for (struct trk_call *c = trk_first(b->trk); c && !e; c = c->next_no) {
 		c->is_fitting = false;

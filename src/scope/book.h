@@ -36,8 +36,8 @@ enum err book_msg(struct book *b, uint32_t id, const struct sip_msg **out);
  * ERR_NOMEM, ERR_UNSUPPORTED (live). */
 enum err book_filter(struct book *b, struct flt *f, uint32_t **ids, size_t *n);
 /* Every frame again from the first, as book_cfg.on_frame saw it but without calls; fn returns false
- * to stop. With has_media frames are told to be RTP, as then. Not live. */
-enum err book_frames(struct book *b, bool has_media,
+ * to stop. needs: of enum flt_needs, what fn wants to know. Not live. */
+enum err book_frames(struct book *b, unsigned needs,
 		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg);
 /* From now on sets is_fitting of each call with a message that fits, those that are kept already
  * included as far as their bytes are; of them filters know addresses and SIP, no other layer. f

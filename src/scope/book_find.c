@@ -419,7 +419,7 @@ static enum err walk_all(struct finding *x, struct set *s)
 {
 	struct book_walk a;
 	uint32_t next = 1, ids[64];
-	enum err e = book_again(x->b, flt_needs(x->f) & FLT_NEEDS_MEDIA, &a);
+	enum err e = book_again(x->b, flt_needs(x->f), &a);
 	if (e)
 		return e;
 	cap_walk_brief(a.walk);
@@ -435,6 +435,8 @@ static enum err walk_all(struct finding *x, struct set *s)
 		}
 		if (is_open)
 			fits = flt_match(x->f, fr);
+		if (fits)
+			cap_walk_shown(a.walk);
 		for (size_t i = 0; is_open && i < n; i++) {
 			uint32_t row = ids[i] - 1;
 			s->may[row / 64] &= ~(1ull << row % 64);

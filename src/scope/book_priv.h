@@ -29,5 +29,5 @@ struct book_walk { /* a second walk */
 	struct trk *trk;
 	struct cap_walk *walk;
 };
-enum err book_again(const struct book *b, bool has_media, struct book_walk *a);
+enum err book_again(const struct book *b, unsigned needs, struct book_walk *a);
 void book_again_end(struct book_walk *a);

@@ -150,3 +150,20 @@ struct str trk_state_name(const struct trk_call *c)
 					    STR_INIT("ending"), STR_INIT("ended")};
 	return phases[c->phase];
 }
+
+/* Searched backwards, so that a long call costs no more than its transaction. */
+const struct trk_ev *trk_request_of(const struct trk *t, const struct trk_ev *e)
+{
+	bool is_ack = !e->status && e->method == SIP_ACK;
+	unsigned method = is_ack ? SIP_INVITE : e->method;
+	if (!e->status && !is_ack)
+		return NULL;
+	for (const struct trk_ev *r = trk_ev(t, e->prev); r; r = trk_ev(t, r->prev)) {
+		bool is_way = is_ack ? r->from == e->from && r->to == e->to
+				     : r->from == e->to && r->to == e->from;
+		bool is_copy = r->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
+		if (!r->status && r->method == method && r->cseq == e->cseq && is_way && !is_copy)
+			return r;
+	}
+	return NULL;
+}

@@ -26,6 +26,10 @@ struct trk_info {
 	uint16_t n_refreshed; /* granted again, after the first time */
 	uint16_t n_notify;
 };
+/* The request that a response answers: of its CSeq, number and method, the other way between the
+ * same two ends; of an ACK the INVITE that went the same way. Of one that was sent again the first;
+ * NULL when there is none. [RFC3261 8.1.3.3, 17.1.1.3, 17.1.3] */
+const struct trk_ev *trk_request_of(const struct trk *t, const struct trk_ev *e);
 /* Texts borrow the call's. Without memory for the history everything is empty. */
 void trk_info(struct trk *t, const struct trk_call *c, struct trk_info *out);
 /* "setup", "ringing", "up", "ending" or "ended". */

@@ -63,7 +63,7 @@ static int ask(struct book *b, const char *text)
 	printf("%9.2f ms %9zu  %s%s\n", after - before, n, text, e ? " FAILED" : "");
 	if (!e && getenv("CHECK")) {
 		struct check c = {.f = f, .ids = ids, .n = n};
-		e = book_frames(b, true, on_frame, &c);
+		e = book_frames(b, FLT_NEEDS_MEDIA, on_frame, &c);
 		if (e || c.is_bad || c.at != n) {
 			printf("WRONG at message %u\n", c.id);
 			e = ERR_STATE;

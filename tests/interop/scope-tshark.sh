@@ -191,8 +191,11 @@ for file in "${captures[@]}"; do
 		compare_fields "$file" "$name" $((i + 2)) "${messages[@]:i:60}" || bad=1
 	done
 	result $bad "messages of $name"
-	compare_fields "$file" "$name" $((${#messages[@]} + 2)) "${frames[@]}"
-	result $? "frames of $name"
+	bad=0
+	for ((i = 0; i < ${#frames[@]}; i += 60)); do
+		compare_fields "$file" "$name" $((${#messages[@]} + i + 2)) "${frames[@]:i:60}" || bad=1
+	done
+	result $bad "frames of $name"
 	compare_streams "$file" "$name"
 	result $? "streams of $name"
 	compare_filters "$file" "$name"

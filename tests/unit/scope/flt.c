@@ -515,12 +515,13 @@ TEST_NO_OOM(mistakes_show_their_place)
 	      "`sip.msg_body` is there or not, it has no value to compare");
 	WRONG("ip.src#x == 1", "ip.src#x == 1\n       ^\n"
 			       "`#` is followed by the number of a layer, or by [...]");
-	WRONG("tcp.analysis.flags",
-	      "tcp.analysis.flags\n^~~~~~~~~~~~~~~~~~\n"
-	      "Wireshark has a field `tcp.analysis.flags`, rung scope has not");
-	WRONG("tcp.seq",
-	      "tcp.seq\n^~~~~~~\nWireshark has a field `tcp.seq`, rung scope has not; near "
-	      "to it is `tcp.seq_raw`");
+	WRONG("tcp.completeness",
+	      "tcp.completeness\n^~~~~~~~~~~~~~~~\n"
+	      "Wireshark has a field `tcp.completeness`, rung scope has not. Here are `tcp.port`, "
+	      "`tcp.len`, `tcp.payload` ...");
+	WRONG("tcp.flags.ace",
+	      "tcp.flags.ace\n^~~~~~~~~~~~~\nWireshark has a field `tcp.flags.ace`, rung scope has "
+	      "not; near to it is `tcp.flags.ece`");
 	WRONG("any sip", "any sip\n       ^\na comparison is expected here");
 	WRONG("frame.time > \"soon\"",
 	      "frame.time > \"soon\"\n             ^~~~~~\n`\"soon\"` is not "

@@ -209,7 +209,7 @@ TEST_NO_OOM(a_filter_over_rows_agrees_with_one_over_frames)
 			CHECK_EQ(flt_compile(str_c(filters[k]), &x.f, &why), OK);
 			CHECK_EQ(book_filter(b, x.f, &ids, &x.n), OK);
 			x.ids = ids;
-			CHECK_EQ(book_frames(b, true, on_frame, &x), OK);
+			CHECK_EQ(book_frames(b, FLT_NEEDS_MEDIA, on_frame, &x), OK);
 			if (x.is_bad || x.at != x.n)
 				test_fail(__FILE__, __LINE__, "%s: %s", captures[i], filters[k]);
 			n_some += x.n > 0 && x.n < x.id;

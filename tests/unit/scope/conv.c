@@ -1,0 +1,192 @@
+/* Conversations and what fields say of them: numbers, times, sequence numbers, what was sent again,
+ * requests and responses; a bound on how many are remembered. */
+#include "fixture.h"
+
+#include <string.h>
+
+#define A "192.0.2.1:4000"
+#define B "192.0.2.2:5060"
+
+/* Values of a field in all frames, "-" where there is none, with a space between. */
+static void values(struct str capture, size_t max, const char *field, struct buf *out)
+{
+	struct cap *c = NULL;
+	struct cap_walk *w = NULL;
+	struct trk *t = trk_new(&(struct trk_cfg){.has_media = true});
+	struct buf why;
+	struct flt_val v[FLT_MAX_VALUES];
+	const struct flt_field *f = flt_field_find(str_c(field), NULL);
+	buf_init(&why);
+	enum err e = t && f ? cap_open_mem(capture, &c, &why) : ERR_NOMEM;
+	if (!e)
+		e = cap_walk_new(c, t, &w);
+	if (!e)
+		e = cap_walk_conversations(w, max);
+	const struct cap_frame *fr;
+	while (!e && (fr = cap_walk_next(w))) {
+		unsigned n = flt_field_get(f, fr, v);
+		if (out->n)
+			buf_chr(out, ' ');
+		for (unsigned i = 0; i < n; i++) {
+			if (i)
+				buf_chr(out, ',');
+			flt_val_put(out, f, &v[i]);
+		}
+		if (!n)
+			buf_chr(out, '-');
+		cap_walk_shown(w);
+	}
+	if (e)
+		buf_str(out, STR("error"));
+	cap_walk_free(w);
+	cap_close(c);
+	trk_free(t);
+	buf_fini(&why);
+}
+
+static void check_values(int line, const struct buf *cap, size_t max, const char *field,
+			 const char *want)
+{
+	struct buf b;
+	buf_init(&b);
+	values(buf_view(cap), max, field, &b);
+	if (!str_eq(buf_view(&b), str_c(want)))
+		test_fail(__FILE__, line, "%s: " STR_FMT ", not %s", field, STR_ARG(buf_view(&b)),
+			  want);
+	buf_fini(&b);
+}
+#define SAYS(cap, field, want)         check_values(__LINE__, &(cap), 0, field, want)
+#define SAYS_OF(cap, max, field, want) check_values(__LINE__, &(cap), max, field, want)
+
+enum { SYN = CAP_TCP_SYN, ACK = CAP_TCP_ACK, FIN = CAP_TCP_FIN };
+
+TEST_NO_OOM(numbers_of_conversations)
+{
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_udp(&c, 1'000'000, A, B, STR("one"));
+	rec_udp(&c, 1'500'000, "192.0.2.1:4001", B, STR("two"));
+	rec_udp(&c, 3'000'000, B, A, STR("three"));
+	rec_tcp(&c, 3'000'000, A, B, 100, 0, SYN, STR_NONE);
+	rec_udp(&c, 3'250'000, A, B, STR("four"));
+	SAYS(c, "udp.stream", "0 1 0 - 0");
+	SAYS(c, "tcp.stream", "- - - 0 -");
+	SAYS(c, "udp.time_relative", "0.000000000 0.000000000 2.000000000 - 2.250000000");
+	SAYS(c, "udp.time_delta", "0.000000000 0.000000000 2.000000000 - 0.250000000");
+	SAYS(c, "frame.time_delta_displayed",
+	     "0.000000000 0.500000000 1.500000000 0.000000000 0.250000000");
+	/* with room for one, each other one that comes back is new */
+	SAYS_OF(c, 1, "udp.stream", "0 1 2 - 3");
+	buf_fini(&c);
+}
+
+TEST_NO_OOM(sequence_numbers)
+{
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_tcp(&c, 1'000'000, A, B, 0xfffffffe, 0, SYN, STR_NONE);
+	rec_tcp(&c, 1'010'000, B, A, 500, 0xffffffff, SYN | ACK, STR_NONE);
+	rec_tcp(&c, 1'020'000, A, B, 0xffffffff, 501, ACK, STR_NONE);
+	rec_tcp(&c, 1'030'000, A, B, 0xffffffff, 501, ACK, STR("abc"));
+	rec_tcp(&c, 2'030'000, A, B, 0xffffffff, 501, ACK, STR("abc")); /* again, a second later */
+	rec_tcp(&c, 2'040'000, B, A, 501, 2, ACK, STR_NONE);
+	rec_tcp(&c, 2'050'000, A, B, 12, 501, ACK, STR("xyz")); /* ten bytes were not seen */
+	rec_tcp(&c, 2'060'000, A, B, 0xffffffff, 501, ACK, STR("abc")); /* for nothing */
+	rec_tcp(&c, 3'000'000, A, B, 777, 0, SYN, STR_NONE);            /* the ports once more */
+	SAYS(c, "tcp.stream", "0 0 0 0 0 0 0 0 1");
+	SAYS(c, "tcp.seq", "0 0 1 1 1 1 14 1 0");
+	SAYS(c, "tcp.ack", "0 1 1 1 1 4 1 1 0");
+	SAYS(c, "tcp.nxtseq", "1 1 1 4 4 1 17 4 1");
+	SAYS(c, "tcp.analysis.retransmission", "- - - - 1 - - 1 -");
+	SAYS(c, "tcp.analysis.spurious_retransmission", "- - - - - - - 1 -");
+	SAYS(c, "tcp.analysis.lost_segment", "- - - - - - 1 - -");
+	SAYS(c, "tcp.analysis.reused_ports", "- - - - - - - - 1");
+	SAYS(c, "tcp.analysis.acks_frame", "- 1 2 - - 4 - - -");
+	SAYS(c, "tcp.analysis.ack_rtt", "- 0.010000000 0.010000000 - - 1.010000000 - - -");
+	SAYS(c, "tcp.analysis.initial_rtt",
+	     "- - 0.020000000 0.020000000 0.020000000 0.020000000 0.020000000 0.020000000 -");
+	SAYS(c, "tcp.analysis.rto", "- - - - 1.000000000 - - - -");
+	buf_fini(&c);
+}
+
+TEST_NO_OOM(duplicate_acks)
+{
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_tcp(&c, 1'000'000, A, B, 1, 1, ACK, STR("aaaa"));
+	rec_tcp(&c, 1'000'100, B, A, 1, 5, ACK, STR_NONE);
+	rec_tcp(&c, 1'000'200, A, B, 9, 1, ACK, STR("cccc"));
+	rec_tcp(&c, 1'000'300, B, A, 1, 5, ACK, STR_NONE);
+	rec_tcp(&c, 1'000'400, A, B, 13, 1, ACK, STR("dddd"));
+	rec_tcp(&c, 1'000'500, B, A, 1, 5, ACK, STR_NONE);
+	rec_tcp(&c, 1'001'000, A, B, 5, 1, ACK, STR("bbbb"));
+	rec_tcp(&c, 31'000'000, A, B, 16, 1, ACK, STR_NONE);
+	SAYS(c, "tcp.analysis.duplicate_ack_num", "- - - 1 - 2 - -");
+	SAYS(c, "tcp.analysis.duplicate_ack_frame", "- - - 2 - 2 - -");
+	SAYS(c, "tcp.analysis.fast_retransmission", "- - - - - - 1 -");
+	SAYS(c, "tcp.analysis.keep_alive", "- - - - - - - 1");
+	buf_fini(&c);
+}
+
+/* Requests of both sides with the same CSeq, CANCEL in between, TCP [RFC3261 17.1.3]. */
+TEST_NO_OOM(what_a_response_answers)
+{
+	static const struct {
+		const char *from, *to, *line, *cseq;
+	} m[] = {
+		{A, B, "INVITE sip:b@h SIP/2.0",          "1 INVITE"},
+		{B, A, "SIP/2.0 180 Ringing",             "1 INVITE"},
+		{A, B, "CANCEL sip:b@h SIP/2.0",          "1 CANCEL"},
+		{B, A, "SIP/2.0 200 OK",                  "1 CANCEL"},
+		{B, A, "SIP/2.0 487 Request Terminated",  "1 INVITE"},
+		{A, B, "ACK sip:b@h SIP/2.0",             "1 ACK"   },
+		{B, A, "BYE sip:a@h SIP/2.0",             "1 BYE"   },
+		{A, B, "SIP/2.0 481 Call Does Not Exist", "1 BYE"   },
+	};
+	struct buf c, b;
+	buf_init(&c);
+	buf_init(&b);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	for (unsigned i = 0; i < ARRAY_LEN(m); i++) {
+		buf_clear(&b);
+		buf_fmt(&b,
+			"%s\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\nFrom: <sip:a@h>;tag=1\r\n"
+			"To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n",
+			m[i].line, i, m[i].cseq);
+		rec_udp(&c, 1'900'000 + 50'000ull * i, m[i].from, m[i].to, buf_view(&b));
+	}
+	if (b.err)
+		c.err = ERR_NOMEM;
+	SAYS(c, "sip.response-request", "- 1 - 3 1 1 - 7");
+	/* Wireshark's way to round: up where a second ends in between */
+	SAYS(c, "sip.response-time", "- 50 - 50 200 250 - 50");
+	SAYS(c, "sip.release-time", "- - - - - - - 50");
+	SAYS(c, "sip.call_id_generated", "x x x x x x x x");
+	buf_fini(&b);
+	buf_fini(&c);
+}
+
+/* A live walk forgets, a long connection without acknowledgements does not grow for ever. */
+TEST_NO_OOM(bounds)
+{
+	struct cap_seq *s = cap_seq_new();
+	struct cap_seq_seen seen;
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < 30'000; i++) {
+		struct cap_seq_in in = {.frame_no = i + 1,
+					.at_ns = i,
+					.seq = 1 + 10 * i,
+					.n = 10,
+					.flags = ACK,
+					.window = 9};
+		memset(&seen, 0, sizeof seen);
+		cap_seq_add(s, 0, &in, false, &seen);
+	}
+	CHECK(cap_seq_n_bytes(s) < 1'000'000);
+	CHECK_EQ(seen.seq, 299'991);
+	cap_seq_free(s);
+}
