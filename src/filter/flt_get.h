@@ -77,11 +77,39 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(arp)                                                                                     \
 	X(tls)                                                                                     \
 	X(ws)                                                                                      \
-	X(sip) X(header) X(hdr_num) X(uri) X(via) X(auth) X(reason) X(value) X(session) X(sec)     \
-		X(resend) X(sdp) X(sdp_part) X(rtp) X(rtp_ext) X(rtcp) X(event) X(stun)            \
-			X(stun_att) X(media) X(call) X(protocols) X(encap) X(host) X(conv) X(seq)  \
-				X(analysis) X(tcp_opt) X(tcp_flags) X(answer) X(call_id) X(setup)  \
-					X(xr)
+	X(sip)                                                                                     \
+	X(header)                                                                                  \
+	X(hdr_num)                                                                                 \
+	X(uri)                                                                                     \
+	X(via)                                                                                     \
+	X(auth)                                                                                    \
+	X(reason)                                                                                  \
+	X(value)                                                                                   \
+	X(session)                                                                                 \
+	X(sec)                                                                                     \
+	X(resend)                                                                                  \
+	X(sdp)                                                                                     \
+	X(sdp_part)                                                                                \
+	X(rtp)                                                                                     \
+	X(rtp_ext)                                                                                 \
+	X(rtcp)                                                                                    \
+	X(event)                                                                                   \
+	X(stun)                                                                                    \
+	X(stun_att)                                                                                \
+	X(media)                                                                                   \
+	X(call)                                                                                    \
+	X(protocols)                                                                               \
+	X(encap)                                                                                   \
+	X(host)                                                                                    \
+	X(conv)                                                                                    \
+	X(seq)                                                                                     \
+	X(analysis)                                                                                \
+	X(tcp_opt)                                                                                 \
+	X(tcp_flags)                                                                               \
+	X(answer)                                                                                  \
+	X(call_id)                                                                                 \
+	X(setup)                                                                                   \
+	X(xr)
 #define X(name) flt_get_fn flt_get_##name;
 FLT_GETTERS(X)
 #undef X
