@@ -140,9 +140,9 @@ static size_t collect_all(const struct link *open, struct pick *v)
 static void pick_of(struct trk *t, const struct link *open)
 {
 	size_t n = collect_all(open, NULL);
-	struct pick *v = n ? calloc(n, sizeof *v) : NULL;
+	struct pick *v = n ? malloc(n * sizeof *v) : NULL;
 	if (v) { /* without memory they stay open, and nobody sees them */
-		collect_all(open, v);
+		n = collect_all(open, v);
 		pick(t, v, n);
 	}
 	free(v);
