@@ -214,8 +214,7 @@ void htab_each(struct htab *t, void (*fn)(void *arg, struct hnode *node), void *
 		each_of(t->buckets[i], fn, arg);
 }
 
-/* --- quick ones --------------------------------------------------------------------------------
- */
+/* --- quick ones ------------------------------------------------------------------------------- */
 
 static uint64_t load(const char *p)
 {

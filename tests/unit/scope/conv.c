@@ -131,7 +131,7 @@ TEST_NO_OOM(duplicate_acks)
 	buf_fini(&c);
 }
 
-/* Requests of both sides with the same CSeq, CANCEL in between, TCP [RFC3261 17.1.3]. */
+/* Requests of both sides with the same CSeq, CANCEL in between [RFC3261 17.1.3]. */
 TEST_NO_OOM(what_a_response_answers)
 {
 	static const struct {
