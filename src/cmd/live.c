@@ -162,6 +162,20 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	line(l, l->last_us, buf_view(&b));
 }
 
+/* The 32-second drop, seen at second 2. */
+static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
+{
+	struct live *l = arg;
+	char mem[900];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	vrd_put_parties(&b, c, false);
+	buf_str(&b, STR(": will drop in half a minute: "));
+	buf_plain(&b, v->f[0].text);
+	buf_fmt(&b, ". %s", vrd_remedy((enum vrd_rule)v->f[0].rule));
+	line(l, l->last_us, buf_view(&b));
+}
+
 /* ---- watchers -------------------------------------------------------------------------------- */
 
 static void drop_watcher(struct live *l, size_t i)
@@ -313,8 +327,11 @@ enum err live_new(size_t n_shards, struct live **out)
 	struct live *l = calloc(1, sizeof(*l));
 	if (!l)
 		return ERR_NOMEM;
-	struct trk_cfg cfg = {
-		.is_live = true, .is_quick = true, .on_verdict = on_verdict, .arg = l};
+	struct trk_cfg cfg = {.is_live = true,
+			      .is_quick = true,
+			      .on_verdict = on_verdict,
+			      .on_alarm = on_alarm,
+			      .arg = l};
 	l->n_shards = n_shards;
 	l->trk = trk_new(&cfg);
 	l->rings = calloc(n_shards, sizeof(*l->rings));

@@ -174,6 +174,16 @@ static void judge(struct trk *t, struct trk_call *c)
 	}
 }
 
+/* [RFC3261 13.3.1.4]: a callee repeats its 2xx until the ACK comes, and gives up after 64*T1. */
+void trk_alarm(struct trk *t, struct trk_call *c)
+{
+	if (c->is_alarmed || vrd_judge(&t->verdict, t, c) ||
+	    t->verdict.f[0].rule != VRD_CALL_LOST_ACK)
+		return;
+	c->is_alarmed = true;
+	t->cfg.on_alarm(t->cfg.arg, t, c, &t->verdict);
+}
+
 static bool make_room(struct trk *t)
 {
 	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,

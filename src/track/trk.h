@@ -52,6 +52,10 @@ struct trk_cfg {
 	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */
 	uint32_t keep_s;    /* live: how long a call is kept after it was judged; 0: 5 s */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
+	/* Live: called at most once for a call that goes on but will fail, as soon as that shows:
+	 * its answer has been repeated for a second and a half, and no ACK has come. May be NULL.
+	 */
+	trk_verdict_fn *on_alarm;
 	void *arg;
 };
 
@@ -182,6 +186,7 @@ struct trk_call {
 	bool is_fitting : 1;   /* ... and this: as a filter that is watched says */
 	bool is_mid : 1;       /* begun before the capture */
 	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
+	bool is_alarmed : 1;   /* on_alarm was called */
 	uint16_t tags[6];      /* hashes of To tags */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */

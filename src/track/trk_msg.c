@@ -419,6 +419,14 @@ static bool is_flood(struct trk *t, const struct trk_packet *p, const struct trk
 	return ++s->n == FLOOD;
 }
 
+/* Answered, and the answer repeated often enough that the ACK is not merely late. */
+static bool is_awaiting_ack(const struct trk_call *c, const struct trk_ev *e)
+{
+	return e->flags & TRK_EV_RETRANS && c->kind == TRK_CALL && c->phase == TRK_ANSWERED &&
+	       e->method == SIP_INVITE && e->status >= 200 && e->cseq == c->cseq &&
+	       trk_n_resent(e) >= 2;
+}
+
 static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
@@ -458,6 +466,8 @@ static enum err take(struct trk_intake *i)
 		if (i->t->joins && c->kind == TRK_CALL)
 			trk_join_see(i);
 	}
+	if (i->t->cfg.on_alarm && is_awaiting_ack(c, e))
+		trk_alarm(i->t, c);
 	if (i->t->cfg.is_live &&
 	    (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age)))
 		trk_age(i->t, c, age_of(c));

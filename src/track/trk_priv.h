@@ -158,6 +158,8 @@ struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t
 void trk_weigh(struct trk *t, struct trk_call *c, size_t n);
 /* Live: a call that holds too much is judged and forgotten; then NULL, else c. */
 struct trk_call *trk_call_part(struct trk *t, struct trk_call *c);
+/* Calls on_alarm, once, if the verdict up to here is that the ACK is lost. */
+void trk_alarm(struct trk *t, struct trk_call *c);
 /* Puts the call into a class, at its end. */
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
 /* trk_msg.c */

@@ -185,6 +185,51 @@ TEST_NO_OOM(live_calls_know_their_offer)
 	play_end(&p);
 }
 
+static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
+{
+	struct buf *b = arg;
+	buf_fmt(b, "%d ms: " STR_FMT "\n", (int)((c->last_us - c->answer_us) / 1000),
+		STR_ARG(v->f[0].text));
+}
+
+/* [RFC3261 13.3.1.4]: it will drop after 32 s; that shows when the 2xx is repeated for the second
+ * time. */
+TEST_NO_OOM(lost_ack_is_seen_while_the_call_goes_on)
+{
+	char mem[400];
+	struct buf b;
+	struct play p;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	play_begin(&p, &(struct trk_cfg){.is_live = true, .on_alarm = on_alarm, .arg = &b});
+	static const double at[] = {1, 1.5, 2.5, 4.5};
+	msg(&p, 0, "A>N", "INVITE 1 a", "");
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		CHECK_EQ(b.n > 0, i > 2);
+		msg(&p, at[i], "N>A", "200 OK 1 INVITE a",
+		    "To-tag: t\r\nContact: <sip:1002@192.168.1.5>\r\n");
+	}
+	CHECK_STR_EQ(
+		buf_view(&b),
+		STR("1500 ms: answered, but the ACK never reached 203.0.113.9: it sent its 200 OK "
+		    "3 "
+		    "times in 1.5 s; no ACK was seen from the caller; the Contact in the answer is "
+		    "the "
+		    "private address 192.168.1.5, while it came from 203.0.113.9\n"));
+	play_end(&p);
+
+	/* an ACK that comes late, and repeats that follow it, are no alarm */
+	buf_clear(&b);
+	play_begin(&p, &(struct trk_cfg){.is_live = true, .on_alarm = on_alarm, .arg = &b});
+	msg(&p, 0, "A>N", "INVITE 1 a", "");
+	msg(&p, 1, "N>A", "200 OK 1 INVITE a", "To-tag: t\r\n");
+	msg(&p, 1.5, "N>A", "200 OK 1 INVITE a", "To-tag: t\r\n");
+	msg(&p, 2, "A>N", "ACK 1 c", "To-tag: t\r\n");
+	msg(&p, 2.5, "N>A", "200 OK 1 INVITE a", "To-tag: t\r\n");
+	msg(&p, 4.5, "N>A", "200 OK 1 INVITE a", "To-tag: t\r\n");
+	CHECK_EQ(b.n, 0);
+	play_end(&p);
+}
+
 static void cancel(struct play *p, double at)
 {
 	msg(p, at, "A>P", "CANCEL 1 a", "");
