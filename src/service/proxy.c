@@ -248,6 +248,8 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 		prx_on_stray_response(c->prx, rx);
 	else if (!c->is_final_sent || c->is_2xx_sent)
 		prx_send_back(c, rx, NULL, 0);
+	if (c->is_2xx_sent && c->is_invite && !c->is_server_gone)
+		prx_note_repeat(c->prx, rx);
 	c->is_2xx_sent = true;
 	cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
 	if (!c->is_invite)

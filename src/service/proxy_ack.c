@@ -5,11 +5,24 @@
  * first (struct ack_wait, in prx.acks while it waits). Nothing answers an ACK, so whatever goes
  * wrong with it goes wrong in silence: the callee repeats its 2xx.
  *
+ * An ACK by the request-URI goes where the callee's Contact says, and that may lead nowhere: an
+ * address behind a NAT, a host that is gone. Then the callee repeats its 2xx, and hangs up after
+ * 32 s. So a 2xx that came for the third time (1.5 s) is remembered with the way that it came, and
+ * the ACK that the caller sends for it goes that way too. `repeats` is a small table in which a
+ * newer one takes an older one's place; nothing is looked up while it is empty, as it nearly always
+ * is. [RFC3261 13.3.1.4] [RFC5626 5.3]
+ *
  * A response's top Via must be one that we wrote (the branch is keyed); the Via below says where it
  * goes, with received and rport as edit_source (forward.c) has put them there.
  * [RFC3261 16.11, 16.7]
  */
 #include "service/proxy_priv.h"
+
+#include "base/hash.h"
+
+/* The first copy makes no note, the second is the first repeat. */
+#define REPEATS_ENOUGH  2
+#define REPEATS_LIFE_US 64000000ull
 
 struct ack_wait { /* an ACK whose next hop is a name */
 	struct link link;
@@ -57,6 +70,40 @@ static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 	(void)e; /* an ACK has nobody to tell */
 }
 
+/* ---- 2xx whose ACK does not arrive ------------------------------------------------------------
+ */
+
+static uint64_t repeat_key(const struct prx *p, const struct sip_msg *m)
+{
+	uint64_t parts[] = {siphash(p->self->key, m->call_id.p, m->call_id.n),
+			    siphash(p->self->key, m->to_tag.p, m->to_tag.n), m->cseq};
+	return siphash(p->self->key, parts, sizeof(parts)) | 1;
+}
+
+void prx_note_repeat(struct prx *p, struct tp_rx *rx)
+{
+	uint64_t key = repeat_key(p, rx->msg);
+	struct repeat *r = &p->repeats[key / 2 % PRX_REPEATS];
+	if (r->key != key)
+		*r = (struct repeat){.key = key};
+	r->n++;
+	r->back = tp_dst_back(rx);
+	p->repeats_until_us = ev_now_us(p->loop) + REPEATS_LIFE_US;
+}
+
+/* The ACK of a 2xx that is repeated, over the way that the 2xx came. */
+static void send_ack_back(struct prx *p, struct tp_rx *rx, const struct rt_plan *route)
+{
+	if (ev_now_us(p->loop) >= p->repeats_until_us)
+		return;
+	uint64_t key = repeat_key(p, rx->msg);
+	const struct repeat *r = &p->repeats[key / 2 % PRX_REPEATS];
+	if (r->key == key && r->n >= REPEATS_ENOUGH)
+		send_ack(p, rx, route, &r->back);
+}
+
+/* ---- ACKs ------------------------------------------------------------------------------------ */
+
 static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 {
 	struct ack_wait *w = ctx;
@@ -72,6 +119,7 @@ void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 		send_ack(p, rx, route, &target->dst);
 		return;
 	}
+	send_ack_back(p, rx, route);
 	struct sip_uri next;
 	const struct sip_uri *uri = route->next.n ? &next : &route->uri;
 	if ((route->next.n ? sip_uri_parse(route->next, &next) : route->uri_err) != OK)
@@ -102,6 +150,7 @@ void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
 	has_second = has_second && sip_each(m, SIP_HDR_VIA, &it, &v);
 	if (!has_second || sip_via_parse(v, &via) != OK)
 		return;
+	prx_note_repeat(p, rx);
 	struct tp_dst dst = {.is_fixed = true};
 	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;
 	if (!tp_proto_find(via.transport, &dst.proto) ||

@@ -6,6 +6,15 @@
 #include "service/codes.h"
 #include "service/proxy.h"
 
+#define PRX_REPEATS 64
+
+/* A 2xx that its sender repeats: the ACK does not reach it. See proxy_ack.c. */
+struct repeat {
+	uint64_t key; /* of Call-ID, To tag, CSeq; 0: none */
+	uint32_t n;
+	struct tp_dst back; /* where it came from */
+};
+
 struct prx {
 	struct ev_loop *loop;
 	struct tp *tp;
@@ -18,6 +27,8 @@ struct prx {
 	void *ctx;
 	struct pool contexts, branches, ack_pool;
 	struct link acks; /* struct ack_wait */
+	struct repeat repeats[PRX_REPEATS];
+	uint64_t repeats_until_us; /* none of them matters any more */
 	struct prx_stats stats;
 };
 
@@ -65,6 +76,9 @@ void prx_refuse(struct ctx *c, enum code code);
 void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more);
 /* Nothing runs any more: answers with the best that the branches have come to. */
 void prx_answer_best(struct ctx *c);
+
+/* A 2xx to an INVITE came again. */
+void prx_note_repeat(struct prx *p, struct tp_rx *rx);
 
 void prx_init_acks(struct prx *p, uint32_t max);
 /* Forgets the ACKs whose next hop is still being looked up. */

@@ -61,6 +61,34 @@ TEST_NO_OOM(ack_by_token_only)
 	scene_free(t);
 }
 
+/* The Contact of the answer leads nowhere: the ACK goes back over the way that the answer came, and
+ * the call does not drop after 32 s [RFC3261 13.3.1.4]. */
+TEST_NO_OOM(ack_finds_its_way_back)
+{
+	struct scene *t = scene_new();
+	scene_register(t->b, B_CONTACT);
+	scene_invite(t);
+	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1), *ok = NULL;
+	static const double pause[] = {0.5, 0.5, 1}; /* T1, 2*T1 ... */
+	for (size_t i = 0; i < 3; i++) {
+		raw_none(t->b, "ACK ", pause[i]);
+		raw_reply(t->b, at_b, "200 OK", "b", "Contact: <sip:1002@192.168.1.5>\n", NULL);
+		ok = raw_get(t->a, "SIP/2.0 200", 1);
+		struct raw_req ack = t->call;
+		char to[128], routes[1024];
+		ack.method = "ACK";
+		ack.uri = "sip:1002@192.168.1.5";
+		ack.to = raw_cstr(raw_header(ok, "To", 0), to, sizeof(to));
+		ack.route = raw_routes(ok, routes, sizeof(routes));
+		ack.branch[0] = 0;
+		raw_request(t->a, 0, &ack);
+	}
+	struct raw_msg *ack = raw_get(t->b, "ACK ", 1);
+	CHECK(raw_has(ack, "ACK sip:1002@192.168.1.5 SIP/2.0\r\n"));
+	CHECK_EQ(raw_count(ack, "Route"), 0);
+	scene_free(t);
+}
+
 /* [RFC3261 26.1.4]: a preloaded Route, or a stolen one, opens nothing */
 TEST_NO_OOM(forged_tokens_are_challenged)
 {
