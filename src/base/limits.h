@@ -41,7 +41,7 @@
 
 /* --- names ---------------------------------------------------------------------------------- */
 
-/* Answers that one shard's resolver keeps (each about 0.5 kB). */
+/* Answers that one shard's resolver keeps (each about 1.2 kB). */
 #define LIMIT_DNS_CACHE 1'024
 /* Questions on their way at once: more than this and the servers are dead anyway. */
 #define LIMIT_DNS_ASKING 256

@@ -104,6 +104,33 @@ static struct dns_entry *new_entry(struct dns *d, struct str name, unsigned type
 
 /* --- answers -------------------------------------------------------------------------------- */
 
+static bool add_text(struct dns_answer *a, struct str s, uint16_t *at)
+{
+	if (s.n && s.p[s.n - 1] == '.')
+		s.n--;
+	if (a->n_text + s.n + 1 > sizeof(a->text))
+		return false;
+	*at = a->n_text;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		a->text[a->n_text++] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+	}
+	a->text[a->n_text++] = 0;
+	return true;
+}
+
+void dns_add_rr(struct dns_answer *a, const struct dns_rr *rr, struct str target,
+		struct str service)
+{
+	struct dns_rr r = *rr;
+	uint16_t n_text = a->n_text;
+	if (a->n < DNS_MAX_RRS && add_text(a, target, &r.target) &&
+	    add_text(a, service, &r.service))
+		a->rr[a->n++] = r;
+	else
+		a->n_text = n_text;
+}
+
 /* Tells all who wait at e. They may cancel each other and look up again meanwhile. */
 static void tell(struct dns_entry *e, enum err err, const struct dns_answer *a)
 {
@@ -215,17 +242,23 @@ static enum err begin(struct dns *d, struct dns_entry *e)
 	return err;
 }
 
+static bool is_question(unsigned types)
+{
+	return types == DNS_SRV || types == DNS_NAPTR ||
+	       (types && !(types & ~(unsigned)(DNS_A | DNS_AAAA)));
+}
+
 enum err dns_lookup(struct dns *d, struct str name, unsigned types, struct dns_answer *now,
 		    dns_fn *fn, void *ctx, struct dns_query **running)
 {
 	char folded[NAME_MAX_BYTES + 2];
 	*running = NULL;
-	if (!(types & (DNS_A | DNS_AAAA)) || !fold(name, folded))
+	if (!is_question(types) || !fold(name, folded))
 		return ERR_SYNTAX;
 	name = str_of(folded, name.n);
 	if (is_localhost(name)) {
 		answer_localhost(types, now);
-		return OK;
+		return now->n ? OK : ERR_NOTFOUND;
 	}
 	struct dns_entry *e = find(d, name, types);
 	if (!e && !(e = new_entry(d, name, types)))
@@ -254,6 +287,18 @@ void dns_cancel(struct dns_query *q)
 		return;
 	list_del(&q->link);
 	free(q);
+}
+
+static void ignore(void *ctx, enum err e, const struct dns_answer *a)
+{
+}
+
+void dns_prefetch(struct dns *d, struct str name, unsigned types)
+{
+	struct dns_answer now;
+	struct dns_query *q;
+	if (dns_lookup(d, name, types, &now, ignore, NULL, &q) == ERR_MORE)
+		dns_cancel(q); /* the question goes on */
 }
 
 /* --- life ----------------------------------------------------------------------------------- */

@@ -6,7 +6,8 @@
  * of time-outs (the patience of a caller) is dns.c's.
  *
  * The answers of ares_getaddrinfo are taken unsorted: choosing among families is the business of
- * whoever connects. The least time to live of the answer's addresses counts.
+ * whoever connects. The least time to live of the answer's addresses counts. SRV and NAPTR come as
+ * the bytes of the reply (dns_reply.c).
  */
 #include "net/dns_priv.h"
 
@@ -19,6 +20,9 @@
 
 #define TIMEOUT_DEFAULT_MS 1500
 #define TRIES_DEFAULT      2
+#define CLASS_IN           1
+#define TYPE_SRV           33 /* [RFC2782] */
+#define TYPE_NAPTR         35 /* [RFC3403] */
 
 struct watch { /* one socket of c-ares */
 	struct link link;
@@ -172,9 +176,26 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 	dns_answered(e, err, &a, ttl_s);
 }
 
+static void on_reply(void *arg, int status, int timeouts, unsigned char *p, int n)
+{
+	struct dns_entry *e = arg;
+	struct dns_answer a = {0};
+	uint32_t ttl_s = 0;
+	enum err err = err_of(status);
+	if (err == OK)
+		err = dns_reply_read(p, (size_t)n, e->types, &a, &ttl_s);
+	dns_answered(e, err, &a, ttl_s);
+}
+
 static enum err ask(struct dns *d, struct dns_entry *e)
 {
 	struct resolver *r = d->impl;
+	if (!(e->types & (DNS_A | DNS_AAAA))) {
+		ares_query(r->channel, e->name, CLASS_IN,
+			   e->types == DNS_SRV ? TYPE_SRV : TYPE_NAPTR, on_reply, e);
+		rearm(r);
+		return OK;
+	}
 	struct ares_addrinfo_hints hints = {
 		.ai_flags = ARES_AI_NOSORT,
 		.ai_family = e->types == DNS_A      ? AF_INET

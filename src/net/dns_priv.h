@@ -41,5 +41,12 @@ struct dns {
 
 enum err dns_new_with(struct ev_loop *loop, const struct dns_backend *backend, void *impl,
 		      struct dns **out);
+/* Adds a record to an answer of SRV or NAPTR; one that does not fit is left out. */
+void dns_add_rr(struct dns_answer *a, const struct dns_rr *rr, struct str target,
+		struct str service);
+/* Reads the records of a type (DNS_SRV, DNS_NAPTR) out of a reply. ERR_NOTFOUND: it has none.
+ * ERR_NET: it cannot be read. */
+enum err dns_reply_read(const void *p, size_t n, unsigned type, struct dns_answer *a,
+			uint32_t *ttl_s);
 /* e is OK with an answer, or the failure; ttl_s as the server said, ignored for failures. */
 void dns_answered(struct dns_entry *e, enum err err, const struct dns_answer *a, uint32_t ttl_s);

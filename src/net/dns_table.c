@@ -13,10 +13,13 @@
 
 struct row {
 	struct row *next;
-	struct addr ip;
+	enum dns_type type;
+	struct addr ip;   /* A, AAAA */
+	struct dns_rr rr; /* SRV, NAPTR; its texts: */
+	struct str target, service;
 	uint32_t ttl_s;
 	size_t n_name;
-	char name[];
+	char name[]; /* and what target and service point to */
 };
 
 struct pending {
@@ -39,11 +42,12 @@ static void answer(struct table *t, struct dns_entry *e)
 	uint32_t ttl_s = UINT32_MAX;
 	struct str name = str_of(e->name, e->n_name);
 	for (struct row *r = t->rows; r; r = r->next) {
-		unsigned type = r->ip.family == ADDR_V4 ? DNS_A : DNS_AAAA;
-		if (!(e->types & type) || !str_ieq(str_of(r->name, r->n_name), name) ||
-		    a.n == DNS_MAX_ADDRS)
+		if (!(e->types & r->type) || !str_ieq(str_of(r->name, r->n_name), name))
 			continue;
-		a.addr[a.n++] = r->ip;
+		if (r->type & (DNS_SRV | DNS_NAPTR))
+			dns_add_rr(&a, &r->rr, r->target, r->service);
+		else if (a.n < DNS_MAX_ADDRS)
+			a.addr[a.n++] = r->ip;
 		if (r->ttl_s < ttl_s)
 			ttl_s = r->ttl_s;
 	}
@@ -128,22 +132,52 @@ enum err dns_new_table(struct ev_loop *loop, struct dns **out)
 	return OK;
 }
 
-enum err dns_table_add(struct dns *d, struct str name, const struct addr *ip, uint32_t ttl_s)
+/* A row of that name with room for the texts, appended; NULL without memory. */
+static struct row *add_row(struct table *t, struct str name, size_t n_texts, uint32_t ttl_s)
 {
-	if (d->backend != &table_backend)
-		return ERR_STATE;
-	struct table *t = d->impl;
-	struct row *r = calloc(1, sizeof(*r) + name.n + 1), **end = &t->rows;
+	struct row *r = calloc(1, sizeof(*r) + name.n + n_texts + 1), **end = &t->rows;
 	if (!r)
-		return ERR_NOMEM;
-	r->ip = *ip;
-	r->ip.port = 0;
+		return NULL;
 	r->ttl_s = ttl_s;
 	r->n_name = name.n;
 	memcpy(r->name, name.p, name.n);
 	while (*end)
 		end = &(*end)->next;
 	*end = r;
+	return r;
+}
+
+enum err dns_table_add(struct dns *d, struct str name, const struct addr *ip, uint32_t ttl_s)
+{
+	if (d->backend != &table_backend)
+		return ERR_STATE;
+	struct row *r = add_row(d->impl, name, 0, ttl_s);
+	if (!r)
+		return ERR_NOMEM;
+	r->type = ip->family == ADDR_V4 ? DNS_A : DNS_AAAA;
+	r->ip = *ip;
+	r->ip.port = 0;
+	return OK;
+}
+
+enum err dns_table_add_rr(struct dns *d, struct str name, enum dns_type type,
+			  const struct dns_rr *rr, struct str target, struct str service,
+			  uint32_t ttl_s)
+{
+	if (d->backend != &table_backend)
+		return ERR_STATE;
+	struct row *r = add_row(d->impl, name, target.n + service.n, ttl_s);
+	if (!r)
+		return ERR_NOMEM;
+	char *at = r->name + name.n;
+	r->type = type;
+	r->rr = *rr;
+	if (target.n)
+		memcpy(at, target.p, target.n);
+	r->target = str_of(at, target.n);
+	if (service.n)
+		memcpy(at + target.n, service.p, service.n);
+	r->service = str_of(at + target.n, service.n);
 	return OK;
 }
 
