@@ -71,6 +71,9 @@
 /* A stream that cannot be framed any further stays this long for its 400 to be written and read. */
 #define LIMIT_LINGER_US 5'000'000u
 
+/* Next hops of a shard that are known to be dead: trunks and foreign domains are few. */
+#define LIMIT_DEAD_HOPS 64
+
 /* --- services ------------------------------------------------------------------------------- */
 
 /* Requests that one shard's proxy forwards at a time: 500 calls/s ringing for 30 s is 15,000. */

@@ -12,7 +12,8 @@
  * 1. An entry is in `lru` exactly when it is answered and its waiters have been told.
  * 2. is_asking entries are never freed: the back end knows them by address.
  * 3. A waiter is in exactly one list and is told once, or cancelled.
- * 4. A waiter's patience ends after PATIENCE_US even if the back end never answers.
+ * 4. A waiter's patience ends PATIENCE_US after the question was asked, even if the back end never
+ *    answers.
  */
 #include "net/dns.h"
 #include "base/limits.h"
@@ -221,8 +222,10 @@ static enum err wait_at(struct dns_entry *e, dns_fn *fn, void *ctx, struct dns_q
 		return ERR_NOMEM;
 	*q = (struct dns_query){.fn = fn, .ctx = ctx};
 	list_push(&e->waiters, &q->link);
-	if (e->is_asking && !tmr_is_running(&e->timer))
-		ev_timer(e->dns->loop, &e->timer, PATIENCE_US, lose_patience);
+	if (e->is_asking && !tmr_is_running(&e->timer)) {
+		uint64_t now = ev_now_us(e->dns->loop), until = e->asked_us + PATIENCE_US;
+		ev_timer(e->dns->loop, &e->timer, until > now ? until - now : 0, lose_patience);
+	}
 	*running = q;
 	return ERR_MORE;
 }
@@ -233,6 +236,7 @@ static enum err begin(struct dns *d, struct dns_entry *e)
 		return ERR_LIMIT;
 	list_del(&e->lru);
 	e->is_asking = true;
+	e->asked_us = ev_now_us(d->loop);
 	d->n_asking++;
 	enum err err = d->backend->ask(d, e);
 	if (err != OK) {

@@ -11,7 +11,7 @@ struct dns_entry { /* one name and set of types: asked, or answered */
 	struct link waiters; /* struct dns_query.link */
 	struct dns *dns;
 	struct tmr timer; /* the waiters' patience */
-	uint64_t expires_us;
+	uint64_t expires_us, asked_us;
 	enum err err;
 	bool is_asking; /* the back end holds a pointer to this */
 	uint8_t types;

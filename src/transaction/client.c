@@ -163,6 +163,8 @@ static enum err compose_and_start(struct tsx_client *c, const struct tp_dst *dst
 	if (dst->proto != TP_UDP || dst->is_fixed || c->t.m->scratch.n <= MTU_SAFE)
 		return start(c, dst);
 	struct tp_dst tcp = over_tcp(dst);
+	if (tp_hop_is_dead(c->t.m->tp, &tcp)) /* it was refused a moment ago */
+		return start(c, dst);
 	c->is_switched = true;
 	if (compose_for(c, &tcp) == OK && start(c, &tcp) == OK)
 		return OK;
@@ -177,6 +179,7 @@ static bool fall_back(struct tsx_client *c)
 	if (!c->is_switched || !c->user || !is_calling(c))
 		return false;
 	struct tp_dst udp = c->dst;
+	tp_hop_failed(c->t.m->tp, &c->dst, 0);
 	udp.proto = TP_UDP;
 	c->is_switched = false;
 	return compose_for(c, &udp) == OK && start(c, &udp) == OK;
@@ -290,7 +293,25 @@ void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 
 void tsx_client_timer(struct tsx *t, uint8_t event)
 {
-	tsx_client_step(CONTAINER_OF(t, struct tsx_client, t), event, NULL);
+	struct tsx_client *c = CONTAINER_OF(t, struct tsx_client, t);
+	if (is_calling(c) && event == (is_invite(c) ? ICT_TIMER_B : NICT_TIMER_F))
+		tp_hop_failed(t->m->tp, &c->dst, 0);
+	tsx_client_step(c, event, NULL);
+}
+
+/* What a response says of the hop that it came from [RFC3263 4.3] [RFC3261 21.5.4]. */
+static void note_hop(struct tsx_client *c, const struct sip_msg *m)
+{
+	struct str rest, value;
+	uint32_t s = 0;
+	if (m->status != 503) {
+		tp_hop_answered(c->t.m->tp, &c->dst);
+		return;
+	}
+	value = str_cut(sip_value(m, SIP_HDR_RETRY_AFTER), ';', &rest);
+	if (sip_seconds_parse(str_trim(str_cut(value, '(', &rest)), &s) != OK)
+		s = 0;
+	tp_hop_failed(c->t.m->tp, &c->dst, s);
 }
 
 static uint8_t response_event(const struct tsx_client *c, unsigned status)
@@ -312,6 +333,8 @@ void tsx_client_on_response(struct tsx_mgr *m, struct tp_rx *rx)
 	if (c && msg->method == SIP_CANCEL && c->method == SIP_INVITE)
 		c = c->cancel;
 	if (c && c->method == msg->method)
+		note_hop(c, msg);
+	if (c && c->method == msg->method)
 		tsx_client_step(c, response_event(c, msg->status), rx);
 	else if (msg->method == SIP_INVITE && msg->status / 100 == 2)
 		m->user.on_stray_response(m->user.ctx, rx);
@@ -321,6 +344,8 @@ static void fail(struct tsx_client *c)
 {
 	if (fall_back(c))
 		return;
+	if (is_calling(c))
+		tp_hop_failed(c->t.m->tp, &c->dst, 0);
 	c->t.m->stats.transport_errors++;
 	tsx_client_step(c, is_invite(c) ? ICT_TRANSPORT : NICT_TRANSPORT, NULL);
 }

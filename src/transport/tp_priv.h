@@ -50,6 +50,12 @@ struct tp_source { /* connections per address */
 	uint32_t n;
 };
 
+struct tp_hop { /* a next hop that did not answer */
+	struct addr to;
+	uint8_t proto; /* enum tp_proto */
+	uint64_t until_us;
+};
+
 struct tp {
 	struct ev_loop *loop;
 	struct block_cache *blocks;
@@ -70,6 +76,8 @@ struct tp {
 	struct dns *dns;
 	bool is_own_dns;
 	struct link resolves; /* running */
+	size_t n_hops;
+	struct tp_hop hops[LIMIT_DEAD_HOPS];
 	struct tp_stats stats;
 };
 
@@ -137,3 +145,18 @@ void tp_on_send_result(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* SE
 /* --- resolve.c ------------------------------------------------------------------------------ */
 
 void tp_resolves_fini(struct tp *tp);
+/* Can we send by it at all? */
+static inline bool tp_speaks(const struct tp *tp, enum tp_proto proto)
+{
+	return proto <= TP_TCP;
+}
+static inline uint16_t tp_default_port(enum tp_proto proto)
+{
+	static const uint16_t ports[TP__N] = {5060, 5060, 5061, 80, 443};
+	return ports[proto];
+}
+
+/* --- hops.c --------------------------------------------------------------------------------- */
+
+/* Moves dead hops to the end; else the order stays. */
+void tp_hops_last(struct tp *tp, struct tp_targets *t);

@@ -142,8 +142,8 @@ bool tp_branch_read(struct tp *tp, struct str branch,
  * makes its own. */
 void tp_set_keys(struct tp *tp, const uint8_t branch_key[16], const uint8_t call_id_key[16]);
 
-/* Next hops of a URI by RFC 3263 (here: numeric addresses, maddr, transport=, A/AAAA; SRV and NAPTR
- * come later), best first. */
+/* Next hops of a URI by RFC 3263 (NAPTR, SRV, A and AAAA, maddr, transport=), in the order in which
+ * to try them, dead ones last. */
 #define TP_MAX_TARGETS 8
 struct tp_targets {
 	size_t n;
@@ -156,6 +156,13 @@ typedef void tp_resolve_fn(void *ctx, enum err e, const struct tp_targets *t);
 enum err tp_resolve_uri(struct tp *tp, const struct sip_uri *uri, struct tp_targets *now,
 			tp_resolve_fn *fn, void *ctx, struct tp_resolve **running);
 void tp_resolve_cancel(struct tp_resolve *r);
+
+/* What became of sending there. A hop that failed (no answer in time, refused, 503) is tried last
+ * for a while: a minute, or for_s when not 0 (Retry-After). This shard's knowledge alone. [RFC3263
+ * 4.3] */
+void tp_hop_failed(struct tp *tp, const struct tp_dst *dst, uint32_t for_s);
+void tp_hop_answered(struct tp *tp, const struct tp_dst *dst);
+bool tp_hop_is_dead(struct tp *tp, const struct tp_dst *dst);
 
 /* The resolver that tp_resolve_uri asks. Unless set (before the first look-up; borrowed, must
  * outlive tp), tp makes its own: c-ares, or over env_sim a table (net/dns.h) that tests fill. */
@@ -173,6 +180,7 @@ struct tp_stats {              /* counters since the start, of this shard */
 	uint64_t n_no_memory;  /* dropped for want of memory */
 	uint64_t n_udp_full;   /* datagrams lost because the socket's buffer was full */
 	uint64_t n_icmp;       /* ICMP errors heard */
+	uint64_t n_dead_hops;  /* next hops that failed */
 	uint64_t n_refused;    /* connections beyond a limit, closed at once */
 	uint64_t n_overflow, n_stalled, n_unfinished; /* connections ended: queue full, queue not
 							 moving, message not finished */

@@ -97,7 +97,8 @@ static void world(void)
 static void begin(void)
 {
 	world();
-	fake.answer = (struct dns_answer){1, {{.family = ADDR_V4, .ip = {10, 0, 0, 5}}}};
+	fake.answer =
+		(struct dns_answer){.n = 1, .addr = {{.family = ADDR_V4, .ip = {10, 0, 0, 5}}}};
 	fake.ttl_s = 60;
 	CHECK_EQ(dns_new_with(&loop, &fake_backend, NULL, &d), OK);
 }
@@ -350,7 +351,18 @@ static struct {
 	bool is_silent;
 } server;
 
-/* Answers A with 192.0.2.1 and .2, AAAA with 2001:db8::7, names that begin with "no" with NXDOMAIN.
+/* An SRV behind a CNAME, compressed; a NAPTR. */
+static const uint8_t srv_reply[] = {
+	0xc0, 12, 0, 5,  0, 1, 0, 0, 0, 9, 0, 4, 1, 'x', 0xc0, 12, /* CNAME x.<question> */
+	0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 7, 0, 9, 0, 3,   0,    4,  0x13, 0xc4, 1, 'H', 0,
+};
+static const uint8_t naptr_reply[] = {
+	0xc0, 12, 0,   35,  0,   1,   0,   0,   0,   8, 0, 22,  0,   10,  0,   20,   1,
+	'S',  7,  'S', 'I', 'P', '+', 'D', '2', 'T', 0, 4, '_', 't', 'c', 'p', 0xc0, 12,
+};
+
+/* Answers A with 192.0.2.1 and .2, AAAA with 2001:db8::7, SRV, NAPTR, names that begin with "no"
+ * with NXDOMAIN.
  */
 static size_t reply(uint8_t *p, size_t n)
 {
@@ -376,6 +388,16 @@ static size_t reply(uint8_t *p, size_t n)
 	if (type == 28) {
 		memcpy(p + n, v6, sizeof(v6));
 		n += sizeof(v6);
+	}
+	if (type == 33) {
+		p[7] = 2;
+		memcpy(p + n, srv_reply, sizeof(srv_reply));
+		n += sizeof(srv_reply);
+	}
+	if (type == 35) {
+		p[7] = 1;
+		memcpy(p + n, naptr_reply, sizeof(naptr_reply));
+		n += sizeof(naptr_reply);
 	}
 	return n;
 }
@@ -471,4 +493,117 @@ TEST_NO_OOM(cares_bad_configuration)
 	struct dns_config config = {.servers = "no server at all"};
 	CHECK(dns_new(&loop, &config, &other) != OK && !other);
 	end_cares();
+}
+
+TEST_NO_OOM(cares_srv_and_naptr)
+{
+	begin_cares();
+	CHECK_EQ(ask("_sip._udp.rung.test", DNS_SRV, NULL), ERR_MORE);
+	wait_calls(1);
+	CHECK_EQ(got.err, OK);
+	CHECK_EQ(got.a.n, 1);
+	CHECK_EQ(got.a.rr[0].priority, 3);
+	CHECK_EQ(got.a.rr[0].weight, 4);
+	CHECK_EQ(got.a.rr[0].port, 5060);
+	CHECK_STR(dns_text(&got.a, got.a.rr[0].target), "h");
+	CHECK_EQ(ask("rung.test", DNS_NAPTR, NULL), ERR_MORE);
+	wait_calls(2);
+	CHECK_EQ(got.a.n, 1);
+	CHECK_EQ(got.a.rr[0].priority, 10);
+	CHECK_EQ(got.a.rr[0].weight, 20);
+	CHECK_EQ(got.a.rr[0].flag, 's');
+	CHECK_STR(dns_text(&got.a, got.a.rr[0].service), "sip+d2t");
+	CHECK_STR(dns_text(&got.a, got.a.rr[0].target), "_tcp.rung.test");
+	CHECK_EQ(ask("_sip._udp.rung.test", DNS_SRV, NULL), OK);
+	CHECK_EQ(ask("nobody.rung.test", DNS_NAPTR, NULL), ERR_MORE);
+	wait_calls(3);
+	CHECK_EQ(got.err, ERR_NOTFOUND);
+	end_cares();
+}
+
+/* --- replies as bytes ----------------------------------------------------------------------- */
+
+static size_t make_reply(uint8_t *p, const uint8_t *rrs, size_t n, uint8_t n_answers)
+{
+	static const uint8_t head[] = {0, 0, 0x84, 0,   0,   1,   0, 0, 0,  0, 0,
+				       0, 4, 'r',  'u', 'n', 'g', 0, 0, 33, 0, 1};
+	memcpy(p, head, sizeof(head));
+	memcpy(p + sizeof(head), rrs, n);
+	p[7] = n_answers;
+	return sizeof(head) + n;
+}
+
+TEST(dns_reply_is_read)
+{
+	uint8_t p[128];
+	struct dns_answer a;
+	uint32_t ttl;
+	size_t n = make_reply(p, srv_reply, sizeof(srv_reply), 2);
+	CHECK_EQ(dns_reply_read(p, n, DNS_SRV, &a, &ttl), OK);
+	CHECK_EQ(ttl, 7);
+	CHECK_EQ(a.n, 1);
+	CHECK_EQ(dns_reply_read(p, n, DNS_NAPTR, &a, &ttl), ERR_NOTFOUND);
+	n = make_reply(p, naptr_reply, sizeof(naptr_reply), 1);
+	CHECK_EQ(dns_reply_read(p, n, DNS_NAPTR, &a, &ttl), OK);
+	CHECK_EQ(ttl, 8);
+	CHECK_STR(dns_text(&a, a.rr[0].target), "_tcp.rung");
+}
+
+/* Cut anywhere, or with any byte changed: an error or an answer, never a walk without end. */
+TEST(dns_reply_that_is_broken)
+{
+	uint8_t p[128], copy[128];
+	struct dns_answer a;
+	uint32_t ttl;
+	size_t n = make_reply(p, srv_reply, sizeof(srv_reply), 2);
+	for (size_t cut = 0; cut < n; cut++) {
+		memcpy(copy, p, cut);
+		CHECK_EQ(dns_reply_read(copy, cut, DNS_SRV, &a, &ttl), ERR_NET);
+	}
+	n = make_reply(p, naptr_reply, sizeof(naptr_reply), 1);
+	for (size_t i = 0; i < n * 256; i++) {
+		memcpy(copy, p, n);
+		copy[i / 256] = (uint8_t)i;
+		enum err e = dns_reply_read(copy, n, DNS_NAPTR, &a, &ttl);
+		CHECK(e == OK || e == ERR_NET || e == ERR_NOTFOUND);
+	}
+	/* a name that points to itself */
+	static const uint8_t loop_rr[] = {0xc0, 22, 0, 33, 0, 1, 0, 0, 0, 7, 0, 0};
+	n = make_reply(p, loop_rr, sizeof(loop_rr), 1);
+	CHECK_EQ(dns_reply_read(p, n, DNS_SRV, &a, &ttl), ERR_NET);
+}
+
+TEST(dns_answer_is_bounded)
+{
+	struct dns_answer a = {0};
+	struct dns_rr rr = {.port = 1};
+	char name[251];
+	memset(name, 'n', sizeof(name));
+	for (int i = 0; i < 5; i++)
+		dns_add_rr(&a, &rr, str_of(name, sizeof(name)), STR_NONE);
+	CHECK_EQ(a.n, 3); /* what fits */
+	for (int i = 0; i < 50; i++)
+		dns_add_rr(&a, &rr, STR("x"), STR_NONE);
+	CHECK_EQ(a.n, DNS_MAX_RRS);
+}
+
+TEST(dns_table_of_services)
+{
+	struct dns_rr rr = {.priority = 1, .weight = 2, .port = 3};
+	world();
+	CHECK_EQ(dns_new_table(&loop, &d), OK);
+	CHECK_EQ(dns_table_add_rr(d, STR("_sip._udp.example"), DNS_SRV, &rr, STR("H.example."),
+				  STR_NONE, 10),
+		 OK);
+	dns_prefetch(d, STR("_SIP._udp.example"), DNS_SRV);
+	dns_prefetch(d, STR("b.example"), DNS_SRV);
+	pass(2'000);
+	CHECK_EQ(ask("_sip._udp.example", DNS_SRV, NULL), OK);
+	CHECK_EQ(got.calls, 0);
+	CHECK_EQ(got.a.rr[0].port, 3);
+	CHECK_STR(dns_text(&got.a, got.a.rr[0].target), "h.example");
+	CHECK_EQ(ask("_sip._udp.example", DNS_A, NULL), ERR_MORE);
+	CHECK_EQ(ask("_sip._udp.example", DNS_SRV | DNS_A, NULL), ERR_SYNTAX);
+	CHECK_EQ(ask("localhost", DNS_SRV, NULL), ERR_NOTFOUND);
+	end();
 }
