@@ -171,6 +171,7 @@ static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_co
 		.password = str_c(a->password),
 		.proxy = str_c(a->proxy),
 		.codecs = str_c(a->codecs),
+		.dns = a->dns,
 		.on_event = on_event,
 		.ctx = a,
 	};

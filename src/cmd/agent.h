@@ -8,7 +8,7 @@
 
 struct agent {
 	/* flags */
-	const char *from, *password, *auth_user, *proxy, *transport, *bind, *codecs;
+	const char *from, *password, *auth_user, *proxy, *transport, *bind, *codecs, *dns;
 	bool is_json, is_quiet, has_trace;
 	double timeout_s;
 	/* set by the command before agent_run */
@@ -41,6 +41,7 @@ struct agent {
 		 &(a)->proxy, "ADDR",  "send everything there: address, host[:port] or SIP URI"},  \
 		{0, "transport", OPT_STR, &(a)->transport, "T", "udp (default) or tcp"},           \
 		{0, "bind", OPT_STR, &(a)->bind, "ADDR", "local address for SIP and RTP"},         \
+		{0, "dns", OPT_STR, &(a)->dns, "ADDR", "name servers, not those of the system"},   \
 		{0,           "timeout",                                                           \
 		 OPT_SECONDS, &(a)->timeout_s,                                                     \
 		 "S",         "give up after it, whatever is going on"},                           \

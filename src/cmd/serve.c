@@ -40,8 +40,8 @@ struct first_account {
 
 struct serve {
 	/* flags */
-	struct opt_list listen, domains, trust;
-	const char *data, *realm, *echo;
+	struct opt_list listen, domains, trust, advertise;
+	const char *data, *realm, *echo, *dns;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
 	/* the machine */
@@ -424,7 +424,15 @@ static int make_exchange(struct serve *s)
 		.n_trust = s->trust.n,
 		.echo_user = str_c(s->echo),
 		.product = STR("rung"),
+		.dns = s->dns,
 	};
+	for (size_t i = 0; i < s->advertise.n; i++) {
+		struct addr a;
+		if (!addr_parse(str_c(s->advertise.v[i]), 0, &a) || addr_is_any(&a))
+			return misuse("--advertise wants an address such as 203.0.113.7, not `%s`",
+				      s->advertise.v[i]);
+		cfg.advertise[a.family == ADDR_V6] = a;
+	}
 	struct buf why;
 	buf_init(&why);
 	enum err e = exc_new(s->shards, s->st, s->shard_envs[0], &cfg, &s->exc, &why);
@@ -560,20 +568,23 @@ int cmd_serve(int argc, char **argv)
 {
 	static struct serve s;
 	struct opt opts[] = {
-		{'l', "listen", OPT_LIST, &s.listen,    "P:ADDR:PORT",
-		 "udp:ADDR:PORT or tcp:ADDR:PORT, several times (all addresses, 5060)"                          },
-		{'d', "domain", OPT_LIST, &s.domains,   "NAME",
-		 "a name of this exchange, several times (its addresses always count)"                          },
-		{0,   "data",   OPT_STR,  &s.data,      "DIR",
-		 "where accounts and registrations are kept (~/.local/share/rung)"                              },
-		{0,   "shards", OPT_U32,  &s.n_shards,  "N",           "threads that carry calls (one per core)"},
-		{0,   "trust",  OPT_LIST, &s.trust,     "NET",
-		 "no digest for requests from there (trunks, tests), several times"                             },
-		{0,   "realm",  OPT_STR,  &s.realm,     "NAME",
-		 "digest realm; chosen at the first start, never changed"                                       },
-		{0,   "echo",   OPT_STR,  &s.echo,      "USER",        "number of the echo test (echo and *43)" },
-		{0,   "no-qr",  OPT_FLAG, &s.has_no_qr, NULL,          "no QR codes for new accounts"           },
-		{'q', "quiet",  OPT_FLAG, &s.is_quiet,  NULL,          "no line per call and registration"      },
+		{'l', "listen",    OPT_LIST, &s.listen,    "P:ADDR:PORT",
+		 "udp:ADDR:PORT or tcp:ADDR:PORT, several times (all addresses, 5060)"                             },
+		{'d', "domain",    OPT_LIST, &s.domains,   "NAME",
+		 "a name of this exchange, several times (its addresses always count)"                             },
+		{0,   "data",      OPT_STR,  &s.data,      "DIR",
+		 "where accounts and registrations are kept (~/.local/share/rung)"                                 },
+		{0,   "shards",    OPT_U32,  &s.n_shards,  "N",           "threads that carry calls (one per core)"},
+		{0,   "trust",     OPT_LIST, &s.trust,     "NET",
+		 "no digest for requests from there (trunks, tests), several times"                                },
+		{0,   "advertise", OPT_LIST, &s.advertise, "ADDR",
+		 "public address of this exchange, when it is behind a NAT (one IPv4, one IPv6)"                   },
+		{0,   "dns",       OPT_STR,  &s.dns,       "ADDR",        "name servers, not those of the system"  },
+		{0,   "realm",     OPT_STR,  &s.realm,     "NAME",
+		 "digest realm; chosen at the first start, never changed"                                          },
+		{0,   "echo",      OPT_STR,  &s.echo,      "USER",        "number of the echo test (echo and *43)" },
+		{0,   "no-qr",     OPT_FLAG, &s.has_no_qr, NULL,          "no QR codes for new accounts"           },
+		{'q', "quiet",     OPT_FLAG, &s.is_quiet,  NULL,          "no line per call and registration"      },
 	};
 	struct opt_spec spec = {
 		.command = "serve",

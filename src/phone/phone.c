@@ -138,6 +138,10 @@ enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **o
 	list_init(&ph->calls);
 	arena_init(&ph->texts);
 	enum err e = make_stack(ph);
+	if (e == OK && cfg->dns) {
+		*why = "name servers are addresses: 192.0.2.1 or 127.0.0.1:5353,[2001:db8::1]";
+		e = tp_set_dns_servers(ph->stack.tp, cfg->dns);
+	}
 	if (e == OK)
 		e = read_config(ph, cfg, why);
 	if (e) {

@@ -41,6 +41,7 @@ struct ph_config {
 	enum tp_proto proto; /* TP_UDP or TP_TCP */
 	struct addr bind;    /* SIP and RTP; ADDR_NONE: the address that the system uses towards the
 				proxy */
+	const char *dns;     /* name servers, as tp_set_dns_servers has them; NULL: the system's */
 	uint16_t rtp_min, rtp_max;
 	void (*on_event)(void *ctx, struct ph *ph, const struct ph_event *ev);
 	void *ctx;

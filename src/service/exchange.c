@@ -19,12 +19,19 @@ struct keys {
 	uint8_t nonce[16], route[16], branch[16], call_id[16];
 };
 
-static enum err make_stack(struct exc_shard *s, const struct keys *k)
+static enum err make_stack(struct exc_shard *s, const struct keys *k, const struct exc_cfg *x)
 {
 	struct tsx_user user = dispatch_user;
 	struct dlg_config cfg = {.product = buf_view(&s->x->product)};
 	user.ctx = s;
-	return dlg_stack_new(&s->stack, s->loop, &s->blocks, &user, &cfg, k->branch, k->call_id);
+	enum err e =
+		dlg_stack_new(&s->stack, s->loop, &s->blocks, &user, &cfg, k->branch, k->call_id);
+	if (e == OK && x->dns)
+		e = tp_set_dns_servers(s->stack.tp, x->dns);
+	for (size_t i = 0; e == OK && i < ARRAY_LEN(x->advertise); i++)
+		if (x->advertise[i].family)
+			tp_advertise(s->stack.tp, &x->advertise[i]);
+	return e;
 }
 
 void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r)
@@ -222,7 +229,11 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 		s->x = x;
 		s->n = i;
 		s->loop = ev_shard(shards, i);
-		e = make_stack(s, &keys);
+		e = make_stack(s, &keys, cfg);
+		if (e == ERR_SYNTAX)
+			buf_fmt(why,
+				"name servers are addresses (192.0.2.1, 127.0.0.1:5353), not `%s`",
+				cfg->dns);
 		if (e == OK)
 			e = make_services(s, &keys);
 	}

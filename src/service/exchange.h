@@ -19,6 +19,8 @@ struct exc_cfg {
 	size_t n_trust;
 	struct str echo_user; /* number of the echo test; empty: "echo" and "*43" */
 	struct str product;   /* Server header */
+	const char *dns;      /* name servers, as tp_set_dns_servers has them; NULL: the system's */
+	struct addr advertise[2]; /* public addresses when behind a NAT; ADDR_NONE: not */
 };
 
 enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM };

@@ -6,6 +6,10 @@
  * that address, else a wildcard, else the first of the family is taken. What the user pinned
  * (tp_dst.from, as in every answer: the address the request came to) goes before all that.
  *
+ * Behind a NAT peers outside must be told the address that they see (tp_advertise): it replaces
+ * the IP in what is named to them, while peers on private networks are told the local one. Nothing
+ * is bound to it, but requests that name it are for us.
+ *
  * Of several shards each opens the same listeners with SO_REUSEPORT. That option would also let a
  * second exchange of the same user in, silently sharing our traffic; so shard 0 opens each address
  * once without it first.
@@ -177,10 +181,22 @@ struct addr tp_bind_for(struct tp *tp, const struct tp_dst *dst)
 
 /* --- naming ourselves ----------------------------------------------------------------------- */
 
+/* The address that we are told to have, at its own port or that of a listener. */
+static bool is_advertised(const struct tp *tp, const struct addr *addr)
+{
+	const struct addr *a = &tp->advertised[addr->family == ADDR_V6];
+	bool is_port = !addr->port || addr->port == a->port;
+	for (size_t i = 0; i < tp->n_listeners && !a->port; i++)
+		is_port |= tp->listeners[i].local.port == addr->port;
+	return a->family != ADDR_NONE && addr_ip_eq(a, addr) && is_port;
+}
+
 bool tp_is_local(struct tp *tp, const struct addr *addr)
 {
 	struct addr source;
 	bool is_wildcard = false;
+	if (is_advertised(tp, addr))
+		return true;
 	for (size_t i = 0; i < tp->n_listeners; i++) {
 		const struct tp_listener *l = &tp->listeners[i];
 		if (l->local.family != addr->family || (addr->port && l->local.port != addr->port))
@@ -230,7 +246,7 @@ static enum err local_without_listener(struct tp *tp, const struct tp_dst *dst, 
 	return e;
 }
 
-enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
+static enum err own_address(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 {
 	struct addr src;
 	const struct tp_conn *c = dst->flow ? tp_flow_find(tp, dst->flow) : NULL;
@@ -253,4 +269,32 @@ enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 		e = source_ip(tp, dst, out);
 	out->port = l->local.port;
 	return e;
+}
+
+static struct addr *advertised(struct tp *tp, uint8_t family)
+{
+	return &tp->advertised[family == ADDR_V6];
+}
+
+void tp_advertise(struct tp *tp, const struct addr *public_addr)
+{
+	*advertised(tp, public_addr->family) = *public_addr;
+}
+
+/* Who has an address of a private network is on this side of the NAT. */
+static bool is_outside(const struct addr *peer)
+{
+	return !addr_is_private(peer) && !addr_is_loopback(peer);
+}
+
+enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
+{
+	enum err e = own_address(tp, dst, out);
+	const struct addr *a = advertised(tp, out->family);
+	if (e != OK || a->family == ADDR_NONE || !is_outside(&dst->to))
+		return e;
+	uint16_t port = a->port ? a->port : out->port;
+	*out = *a;
+	out->port = port;
+	return OK;
 }

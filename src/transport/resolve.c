@@ -67,6 +67,18 @@ void tp_set_dns(struct tp *tp, struct dns *dns)
 	tp->dns = dns;
 }
 
+enum err tp_set_dns_servers(struct tp *tp, const char *servers)
+{
+	struct dns_config config = {.servers = servers};
+	struct dns *dns = NULL;
+	enum err e = dns_new(tp->loop, &config, &dns);
+	if (e != OK)
+		return e;
+	tp_set_dns(tp, dns);
+	tp->is_own_dns = true;
+	return OK;
+}
+
 struct dns *tp_dns(struct tp *tp)
 {
 	if (tp->dns)

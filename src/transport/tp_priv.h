@@ -68,6 +68,7 @@ struct tp {
 	struct net net;
 	size_t n_listeners;
 	struct tp_listener listeners[TP_MAX_LISTENERS];
+	struct addr advertised[2]; /* IPv4, IPv6: what we are called outside; ADDR_NONE: as here */
 	struct pool conns;
 	struct htab by_peer, sources;
 	struct ev_words *up; /* by slot: TP_WORD_UP | generation of the connection that is up */

@@ -111,6 +111,10 @@ bool tp_is_local(struct tp *tp, const struct addr *addr);
  * if set), with the local address that the kernel would use when bound to a wildcard. Also used by
  * phones without a listener for TCP. */
 enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out);
+/* We are behind a NAT, and outside we are reached at this address: tp_local_for names it towards
+ * peers that are neither on a private network nor on this machine. Port 0: the listener's. One of
+ * each family; before anything is sent. */
+void tp_advertise(struct tp *tp, const struct addr *public_addr);
 
 /* Sends one message; bytes are borrowed for the call. A stream peer that is slow is queued,
  * bounded, in order; a connection owned by another shard gets them through its inbox. ERR_NET: no
@@ -167,6 +171,9 @@ bool tp_hop_is_dead(struct tp *tp, const struct tp_dst *dst);
 /* The resolver that tp_resolve_uri asks. Unless set (before the first look-up; borrowed, must
  * outlive tp), tp makes its own: c-ares, or over env_sim a table (net/dns.h) that tests fill. */
 void tp_set_dns(struct tp *tp, struct dns *dns);
+/* Makes tp's own with these servers ("192.0.2.1:5353,[2001:db8::1]") instead of the system's.
+ * ERR_SYNTAX, ERR_NOMEM; ERR_UNSUPPORTED over env_sim. */
+enum err tp_set_dns_servers(struct tp *tp, const char *servers);
 struct dns *tp_dns(struct tp *tp); /* NULL when there is none for want of memory */
 
 struct tp_stats {              /* counters since the start, of this shard */

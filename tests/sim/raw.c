@@ -608,3 +608,25 @@ void raw_dns(struct stage *s, const char *name, const char *ip)
 		CHECK_EQ(dns_table_add(tp_dns(exc_transport(s->exc, i)), str_c(name), &a, 3600),
 			 OK);
 }
+
+static void dns_rr(struct stage *s, const char *name, enum dns_type type, const struct dns_rr *rr,
+		   const char *target, const char *service)
+{
+	for (size_t i = 0; i < s->n_shards; i++)
+		CHECK_EQ(dns_table_add_rr(tp_dns(exc_transport(s->exc, i)), str_c(name), type, rr,
+					  str_c(target), str_c(service), 3600),
+			 OK);
+}
+
+void raw_srv(struct stage *s, const char *name, uint16_t priority, uint16_t port,
+	     const char *target)
+{
+	struct dns_rr rr = {.priority = priority, .port = port};
+	dns_rr(s, name, DNS_SRV, &rr, target, "");
+}
+
+void raw_naptr(struct stage *s, const char *name, const char *service, const char *target)
+{
+	struct dns_rr rr = {.flag = 's'};
+	dns_rr(s, name, DNS_NAPTR, &rr, target, service);
+}

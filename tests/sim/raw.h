@@ -97,3 +97,6 @@ const char *raw_cstr(struct str s, char *out, size_t cap);
 
 /* The exchange's table of names. */
 void raw_dns(struct stage *s, const char *name, const char *ip);
+void raw_srv(struct stage *s, const char *name, uint16_t priority, uint16_t port,
+	     const char *target);
+void raw_naptr(struct stage *s, const char *name, const char *service, const char *target);
