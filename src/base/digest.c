@@ -190,3 +190,53 @@ bool b64_get(struct buf *b, struct str in)
 	b->n += n_out;
 	return true;
 }
+
+static const char url_alphabet[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+size_t url64_put(char *out, const void *p, size_t n)
+{
+	const uint8_t *raw = p;
+	size_t at = 0;
+	uint32_t acc = 0;
+	unsigned bits = 0;
+	for (size_t i = 0; i < n; i++) {
+		acc = acc << 8 | raw[i];
+		bits += 8;
+		for (; bits >= 6; bits -= 6)
+			out[at++] = url_alphabet[acc >> (bits - 6) & 63];
+	}
+	if (bits)
+		out[at++] = url_alphabet[acc << (6 - bits) & 63];
+	return at;
+}
+
+static int url_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+size_t url64_get(struct str in, uint8_t *out, size_t cap)
+{
+	size_t n = 0;
+	uint32_t acc = 0;
+	unsigned bits = 0;
+	for (size_t i = 0; i < in.n; i++) {
+		int d = url_digit(in.p[i]);
+		if (d < 0 || (bits + 6 >= 8 && n == cap))
+			return 0;
+		acc = acc << 6 | (unsigned)d;
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			out[n++] = (uint8_t)(acc >> bits);
+		}
+	}
+	return n;
+}

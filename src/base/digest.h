@@ -23,3 +23,8 @@ bool md_equal(struct str a, struct str b);
 struct buf;
 void b64_put(struct buf *b, const void *p, size_t n);
 bool b64_get(struct buf *b, struct str in);
+/* The URL-safe alphabet (RFC 4648 5) without padding: letters, digits, '-' and '_' alone. Writes
+ * (n * 4 + 2) / 3 characters and returns their number. */
+size_t url64_put(char *out, const void *p, size_t n);
+/* Number of bytes; 0 when there is a foreign character or more than `cap` bytes. */
+size_t url64_get(struct str in, uint8_t *out, size_t cap);

@@ -30,9 +30,12 @@ struct merge { /* the old contacts and what becomes of them */
 	size_t n;
 };
 
-static bool is_same_uri(const struct loc_item *a, const struct loc_contact *b)
+/* A flow is what it is by instance and reg-id, whatever its URI [RFC5626 6]. */
+static bool is_same_binding(const struct loc_item *a, const struct loc_contact *b)
 {
 	struct sip_uri u;
+	if (a->reg_id && b->reg_id)
+		return a->reg_id == b->reg_id && str_eq(a->instance, b->instance);
 	if (str_eq(a->uri, b->uri))
 		return true;
 	return sip_uri_parse(a->uri, &u) == OK && sip_uri_eq(&u, &b->parsed);
@@ -133,7 +136,7 @@ static enum loc_outcome match(struct loc_change *c, struct merge *m, size_t *n_n
 		if (is_repeated(c, k))
 			continue;
 		for (size_t i = 0; i < m->n; i++) {
-			if (m->is_gone[i] || !is_same_uri(&m->item[i], contact))
+			if (m->is_gone[i] || !is_same_binding(&m->item[i], contact))
 				continue;
 			if (is_late(&m->item[i], c))
 				return LOC_ORDER;

@@ -53,10 +53,12 @@ bool loc_next(struct loc *l, size_t shard, const struct loc_rec *r, size_t *curs
 #define LOC_MAX_TARGETS 16
 struct loc_target {     /* strings are borrowed until the end of the turn: copy what must live on */
 	struct str uri; /* the new Request-URI */
-	struct str path; /* Route header value of the request; empty: none [RFC3327 5.3] */
-	uint16_t q;      /* thousandths */
-	bool has_dst;    /* dst is where to send: the phone's connection, or its address behind NAT.
-			  * Otherwise resolve the first of `path`, else `uri` [RFC3263]. */
+	struct str path;   /* Route header value of the request; empty: none [RFC3327 5.3] */
+	uint16_t q;        /* thousandths */
+	uint8_t backup_of; /* 1 + the index of the target that it stands in for, when that one
+			    * cannot be reached: both are the same instance [RFC5626 7]. 0: none */
+	bool has_dst; /* dst is where to send: the phone's connection, or its address behind NAT.
+		       * Otherwise resolve the first of `path`, else `uri` [RFC3263]. */
 	struct tp_dst dst;
 };
 struct loc_targets {
@@ -67,6 +69,10 @@ struct loc_targets {
 };
 /* ERR_NOTFOUND: no binding at all. OK with n = 0: all are down. `shard` is the caller's. */
 enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targets *out);
+/* The same for some of its bindings only: those of which fn says so. */
+typedef bool loc_pick_fn(void *ctx, struct str instance, struct str call_id);
+enum err loc_lookup_some(struct loc *l, size_t shard, struct str aor, loc_pick_fn *fn, void *ctx,
+			 struct loc_targets *out);
 /* All AORs of one shard's table, from any shard's loop; fn returns false to stop. */
 void loc_each(struct loc *l, size_t of_shard,
 	      bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg);
@@ -77,7 +83,8 @@ struct loc_contact {
 	struct sip_uri parsed; /* of uri */
 	uint32_t expires_s;    /* 0: remove */
 	uint16_t q;
-	uint32_t reg_id;
+	uint32_t reg_id; /* not 0: what it replaces is told by instance and reg_id, not by the URI
+			  * [RFC5626 6] */
 	struct str instance;
 	bool is_by_source; /* reach it where the REGISTER came from: its connection, or its address
 			    * behind NAT; otherwise at its URI */

@@ -81,14 +81,26 @@ static void fill_target(const struct loc_item *i, struct loc_target *out)
 struct ranked {
 	struct loc_target t;
 	uint32_t updated;
+	uint64_t instance; /* a hash of it, 0: none */
 };
+
+/* Of the contacts of one instance the first in order is asked; the others stand in for it. */
+static void group(const struct ranked *found, struct loc_targets *out)
+{
+	for (size_t i = 1; i < out->n; i++) {
+		for (size_t k = 0; k < i && found[i].instance && !out->t[i].backup_of; k++)
+			if (found[k].instance == found[i].instance)
+				out->t[i].backup_of = (uint8_t)(k + 1);
+	}
+}
 
 static bool goes_before(const struct loc_item *i, const struct ranked *r)
 {
 	return i->q != r->t.q ? i->q > r->t.q : i->updated >= r->updated;
 }
 
-enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targets *out)
+enum err loc_lookup_some(struct loc *l, size_t shard, struct str aor, loc_pick_fn *fn, void *ctx,
+			 struct loc_targets *out)
 {
 	struct ranked found[LOC_MAX_TARGETS];
 	struct loc_scratch scratch;
@@ -101,7 +113,7 @@ enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targ
 		return ERR_NOTFOUND;
 	const uint8_t *p = loc_rec_contacts(r, &n);
 	while (loc_item_next(p, n, &off, &item, &scratch)) {
-		if (item.expires <= now)
+		if (item.expires <= now || (fn && !fn(ctx, item.instance, item.call_id)))
 			continue;
 		if (is_flow_down(&l->shard[shard], &item)) {
 			out->n_down++;
@@ -116,11 +128,19 @@ enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targ
 		memmove(&found[at + 1], &found[at], n_after * sizeof(found[0]));
 		fill_target(&item, &found[at].t);
 		found[at].updated = item.updated;
+		found[at].instance =
+			item.instance.n ? htab_hash(l->key, item.instance.p, item.instance.n) : 0;
 		out->n = at + n_after + 1;
 	}
 	for (size_t i = 0; i < out->n; i++)
 		out->t[i] = found[i].t;
+	group(found, out);
 	return out->n || out->n_down ? OK : ERR_NOTFOUND;
+}
+
+enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targets *out)
+{
+	return loc_lookup_some(l, shard, aor, NULL, NULL, out);
 }
 
 void loc_each(struct loc *l, size_t of_shard,

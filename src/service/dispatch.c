@@ -90,14 +90,58 @@ static void forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 	prx_forward(s->prx, st, rx, &req);
 }
 
+/* The bindings that the request-URI names: of an account, or of one phone of it [RFC5627 5.5]. */
+static enum code look_up(struct exc_shard *s, const struct sip_uri *uri, struct str aor,
+			 struct loc_targets *found)
+{
+	struct exc *x = s->x;
+	struct gruu gruu;
+	char mem[LIMIT_AOR_BYTES + 1];
+	struct buf b;
+	bool is_gruu = gruu_read(&s->gruu, uri, &gruu);
+	bool is_temp = is_gruu && gruu.is_temp;
+	if (is_temp) {
+		buf_init_fixed(&b, mem, sizeof(mem));
+		dom_aor_of_user(x->dom, str_of(gruu.user, gruu.n_user), &b);
+		aor = buf_view(&b);
+		if (!gruu.n_user || b.err)
+			return CODE_GRUU_GONE;
+	}
+	if (!acc_has(x->acc, dom_user_of_aor(x->dom, aor))) /* also when its bindings live on */
+		return is_temp ? CODE_GRUU_GONE : CODE_NO_USER;
+	if (loc_lookup_some(x->loc, s->n, aor, is_gruu ? gruu_is_meant : NULL, &gruu, found))
+		return is_temp ? CODE_GRUU_GONE : CODE_OFFLINE;
+	return found->n ? CODE_NONE : CODE_FLOW_DOWN;
+}
+
+static struct prx_target target_of(const struct loc_target *t)
+{
+	return (struct prx_target){.ruri = t->uri,
+				   .path = t->path,
+				   .q = t->q,
+				   .backup_of = t->backup_of,
+				   .has_dst = t->has_dst,
+				   .dst = t->dst};
+}
+
+/* Inside a dialog: the way that its token knows. A GRUU of ours becomes the contact behind it. */
 static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 				     const struct rt_plan *plan)
 {
 	struct prx_target t = {.q = 1000};
+	struct loc_targets found;
 	const struct rt_side *side = rt_plan_side(&s->self, rx->msg, plan);
+	char mem[LIMIT_AOR_BYTES + 1];
+	struct buf aor;
+	buf_init_fixed(&aor, mem, sizeof(mem));
+	if (plan->is_us && !plan->next.n && sip_param(plan->uri.params, STR("gr"), NULL) &&
+	    dom_aor_put(s->x->dom, &plan->uri, &aor) == OK &&
+	    look_up(s, &plan->uri, buf_view(&aor), &found) == CODE_NONE)
+		t = target_of(&found.t[0]);
 	if (side) {
 		t.has_dst = true;
 		t.dst = side->dst;
+		t.path = STR_NONE;
 	}
 	return t;
 }
@@ -105,29 +149,15 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		       struct str aor)
 {
-	struct exc *x = s->x;
 	struct loc_targets found;
 	struct prx_target t[LOC_MAX_TARGETS];
-	if (!acc_has(x->acc, dom_user_of_aor(x->dom, aor))) { /* also when its bindings live on */
-		reply(s, st, CODE_NO_USER, STR_NONE);
-		return;
-	}
-	if (loc_lookup(x->loc, s->n, aor, &found)) {
-		reply(s, st, CODE_OFFLINE, STR_NONE);
-		return;
-	}
-	if (!found.n) {
-		reply(s, st, CODE_FLOW_DOWN, STR_NONE);
+	enum code code = look_up(s, &plan->uri, aor, &found);
+	if (code != CODE_NONE) {
+		reply(s, st, code, STR_NONE);
 		return;
 	}
 	for (size_t i = 0; i < found.n; i++)
-		t[i] = (struct prx_target){
-			.ruri = found.t[i].uri,
-			.path = found.t[i].path,
-			.q = found.t[i].q,
-			.has_dst = found.t[i].has_dst,
-			.dst = found.t[i].dst,
-		};
+		t[i] = target_of(&found.t[i]);
 	forward(s, st, rx, plan, t, found.n);
 }
 
@@ -167,7 +197,8 @@ static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	buf_str(&b, allow_line);
 	if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
 		buf_str(&b, events_line);
-		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path\r\n"));
+		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path, "
+				"outbound\r\n"));
 		enum err e = tsx_reply(s->stack.tsx, st, 200, STR_NONE, buf_view(&b));
 		(void)e;
 	} else if (m->method == SIP_SUBSCRIBE || m->method == SIP_PUBLISH) {

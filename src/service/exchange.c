@@ -17,6 +17,7 @@
 
 struct keys {
 	uint8_t nonce[16], route[16], branch[16], call_id[16];
+	struct gruu_self gruu;
 };
 
 static enum err make_stack(struct exc_shard *s, const struct keys *k, const struct exc_cfg *x)
@@ -126,12 +127,14 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 		.auth = s->auth,
 		.acc = x->acc,
 		.dom = x->dom,
+		.gruu = k->gruu,
 		.on_outcome = on_registration,
 		.ctx = s,
 	};
 	e = reg_new(&reg_env, &(struct reg_cfg){0}, &s->reg);
 	if (e)
 		return e;
+	s->gruu = k->gruu;
 	s->self = (struct rt_self){.tp = s->stack.tp, .is_us = dispatch_is_us, .ctx = s};
 	memcpy(s->self.key, k->route, sizeof(s->self.key));
 	struct prx_config prx_cfg = {
@@ -182,6 +185,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		e = acc_key(x->st, env, STR("nonce"), k->nonce, sizeof(k->nonce));
 	if (e == OK)
 		e = acc_key(x->st, env, STR("route"), k->route, sizeof(k->route));
+	if (e == OK)
+		e = acc_key(x->st, env, STR("gruu"), k->gruu.key, sizeof(k->gruu.key));
 	if (e == OK)
 		e = acc_new(x->shards, x->st, &x->acc);
 	if (e == OK)

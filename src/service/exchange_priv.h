@@ -32,6 +32,7 @@ struct exc_shard {
 	struct echo *echo;
 	struct lim *lim;
 	struct rt_self self;
+	struct gruu_self gruu;
 	struct pool waits;
 };
 

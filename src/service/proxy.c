@@ -4,6 +4,7 @@
  * are the places where the request went or will go. Both come from pools, their texts from the
  * block cache: nothing is allocated in the steady state.
  *
+ *     SPARE     stands in for another branch of the same phone, should that one fail
  *     WAITING   its q group has not come yet
  *     RESOLVING its name is being looked up
  *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
@@ -151,8 +152,7 @@ static bool has_waiting(const struct ctx *c)
 	return false;
 }
 
-/* Something has ended: goes on with the next q group, answers, or waits. c may be freed afterwards.
- */
+/* Something has ended: goes on, answers, or waits. c may be freed afterwards. */
 static void settle(struct ctx *c)
 {
 	if (c->is_busy)
@@ -173,7 +173,7 @@ static void cancel_pending(struct ctx *c, struct str reason)
 {
 	c->is_closed = true;
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state == WAITING)
+		if (b->state == WAITING || b->state == SPARE)
 			b->state = DONE;
 		if (b->state == RESOLVING) {
 			tp_resolve_cancel(b->resolve);
@@ -229,6 +229,24 @@ static void end_branch(struct branch *b)
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
 }
 
+/* The phone could not be reached this way: tries its next one. False when there is none. c may be
+ * freed afterwards. [RFC5626 7] */
+static bool start_spare(struct branch *b)
+{
+	struct branch *primary = b->primary ? b->primary : b;
+	if (b->ctx->is_closed || b->is_given_up)
+		return false;
+	for (struct branch *s = b->ctx->branches; s; s = s->next) {
+		if (s->state != SPARE || s->primary != primary)
+			continue;
+		end_branch(b);
+		s->breadth = b->breadth;
+		start_branch(s);
+		return true;
+	}
+	return false;
+}
+
 /* The branch has its final response: the client transaction goes on by itself (ACK, absorbing). */
 static void finish(struct branch *b)
 {
@@ -264,6 +282,11 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 		tsx_detach(c->prx->tsx, b->ct);
 		try_next(b);
 		return;
+	}
+	if (status == 430 || status == 408) {
+		tsx_detach(c->prx->tsx, b->ct);
+		if (start_spare(b))
+			return;
 	}
 	if (sip_count(rx->msg, SIP_HDR_VIA) < 2)
 		b->is_bad = true; /* [RFC3261 16.7 step 3]: there is no way back for it */
@@ -308,6 +331,8 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 		try_next(b);
 		return;
 	}
+	if (!b->final && start_spare(b))
+		return;
 	if (!b->final)
 		b->is_timeout |= why == TSX_END_TIMEOUT;
 	end_branch(b);
@@ -341,6 +366,8 @@ static void try_next(struct branch *b)
 			ev_timer(p->loop, &b->timer_c, p->timer_c_us, on_timer_c);
 		return;
 	}
+	if (start_spare(b))
+		return;
 	end_branch(b);
 	settle(c);
 }
@@ -379,6 +406,7 @@ static void start_branch(struct branch *b)
 		const struct sip_uri *uri = next_hop(b, &mem);
 		if (!uri) {
 			end_branch(b);
+			settle(b->ctx);
 			return;
 		}
 		b->state = RESOLVING;
@@ -413,8 +441,7 @@ static void start_group(struct ctx *c)
 		n += b->state == WAITING && b->q == best;
 	if (n > 1)
 		c->prx->stats.n_forked++;
-	c->is_busy = true; /* a branch that fails at once must not settle the group that is being
-			      started */
+	c->is_busy = true; /* a branch that fails at once must not settle the group */
 	for (struct branch *b = c->branches; b; b = b->next) {
 		if (b->state != WAITING || b->q != best)
 			continue;
@@ -455,6 +482,13 @@ static enum err add_branch(struct ctx *c, const struct prx_target *t)
 		return ERR_LIMIT;
 	b->ctx = c;
 	b->q = t->q;
+	b->state = WAITING;
+	if (t->backup_of) {
+		b->state = SPARE;
+		b->primary = c->branches;
+		for (unsigned i = 1; i < t->backup_of; i++)
+			b->primary = b->primary->next;
+	}
 	if (keep_texts(p, b, t)) {
 		free_branch(p, b);
 		return ERR_NOMEM;
@@ -487,7 +521,7 @@ static size_t widest_group(const struct prx_request *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		size_t n = 0;
 		for (size_t k = 0; k < r->n_targets; k++)
-			n += r->targets[k].q == r->targets[i].q;
+			n += r->targets[k].q == r->targets[i].q && !r->targets[k].backup_of;
 		widest = n > widest ? n : widest;
 	}
 	return widest;

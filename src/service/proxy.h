@@ -27,6 +27,8 @@ struct prx_target {
 	struct str ruri;   /* request-URI of the branch; empty: as it is */
 	struct str path;   /* Route values to push; the first is the next hop; may be empty */
 	uint16_t q;        /* thousandths; equal values fork in parallel, higher ones come first */
+	uint8_t backup_of; /* 1 + the index of the target that it stands in for when that one cannot
+			    * be reached (no answer, 430, 408); 0: a branch by itself [RFC5626 7] */
 	bool has_dst;      /* reach it by dst (the flow or address that the phone opened) ... */
 	struct tp_dst dst; /* ... else by path, Route or request-URI */
 };

@@ -20,6 +20,8 @@
 
 #include "base/hash.h"
 
+#include <string.h>
+
 /* The first copy makes no note, the second is the first repeat. */
 #define REPEATS_ENOUGH  2
 #define REPEATS_LIFE_US 64000000ull
@@ -29,6 +31,8 @@ struct ack_wait { /* an ACK whose next hop is a name */
 	struct prx *prx;
 	struct tp_rx *rx;
 	struct rt_plan route;
+	char *ruri; /* block with the request-URI to write, or NULL */
+	size_t n_ruri;
 	struct tp_resolve *resolve;
 };
 
@@ -37,6 +41,7 @@ static void free_ack(struct ack_wait *w)
 	struct prx *p = w->prx;
 	list_del(&w->link);
 	tp_rx_unref(p->tp, w->rx);
+	block_put(p->blocks, w->ruri);
 	pool_put(&p->ack_pool, w);
 }
 
@@ -56,17 +61,25 @@ void prx_free_acks(struct prx *p)
 	pool_fini(&p->ack_pool);
 }
 
+struct ack {
+	struct fwd_plan plan;
+	struct fwd_target target;
+};
+
 static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
 {
-	struct fwd_target t = {0};
-	return fwd_compose(ctx, &t, via, dst, out);
+	const struct ack *a = ctx;
+	return fwd_compose(&a->plan, &a->target, via, dst, out);
 }
 
-static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+static void send_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route, struct str ruri,
 		     const struct tp_dst *dst)
 {
-	struct fwd_plan plan = {.rx = rx, .self = p->self, .route = route, .realm = p->realm};
-	enum err e = tsx_send_stateless(p->tsx, dst, compose_ack, &plan);
+	struct ack a = {
+		.plan = {.rx = rx,        .self = p->self, .route = route, .realm = p->realm},
+		.target = {.ruri = ruri}
+        };
+	enum err e = tsx_send_stateless(p->tsx, dst, compose_ack, &a);
 	(void)e; /* an ACK has nobody to tell */
 }
 
@@ -92,14 +105,15 @@ void prx_note_repeat(struct prx *p, struct tp_rx *rx)
 }
 
 /* The ACK of a 2xx that is repeated, over the way that the 2xx came. */
-static void send_ack_back(struct prx *p, struct tp_rx *rx, const struct rt_plan *route)
+static void send_ack_back(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+			  struct str ruri)
 {
 	if (ev_now_us(p->loop) >= p->repeats_until_us)
 		return;
 	uint64_t key = repeat_key(p, rx->msg);
 	const struct repeat *r = &p->repeats[key / 2 % PRX_REPEATS];
 	if (r->key == key && r->n >= REPEATS_ENOUGH)
-		send_ack(p, rx, route, &r->back);
+		send_ack(p, rx, route, ruri, &r->back);
 }
 
 /* ---- ACKs ------------------------------------------------------------------------------------ */
@@ -108,29 +122,50 @@ static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 {
 	struct ack_wait *w = ctx;
 	if (e == OK && t->n)
-		send_ack(w->prx, w->rx, &w->route, &t->dst[0]);
+		send_ack(w->prx, w->rx, &w->route, str_of(w->ruri, w->n_ruri), &t->dst[0]);
 	free_ack(w);
+}
+
+static struct ack_wait *new_wait(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
+				 struct str ruri)
+{
+	struct ack_wait *w = pool_get(&p->ack_pool);
+	if (!w)
+		return NULL;
+	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route, .n_ruri = ruri.n};
+	list_push(&p->acks, &w->link);
+	if (ruri.n && !(w->ruri = block_get(p->blocks, ruri.n, NULL))) {
+		free_ack(w);
+		return NULL;
+	}
+	if (ruri.n)
+		memcpy(w->ruri, ruri.p, ruri.n);
+	return w;
 }
 
 void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
 		     const struct prx_target *target)
 {
-	if (target && target->has_dst) {
-		send_ack(p, rx, route, &target->dst);
+	if (target->has_dst) {
+		send_ack(p, rx, route, target->ruri, &target->dst);
 		return;
 	}
-	send_ack_back(p, rx, route);
-	struct sip_uri next;
-	const struct sip_uri *uri = route->next.n ? &next : &route->uri;
-	if ((route->next.n ? sip_uri_parse(route->next, &next) : route->uri_err) != OK)
-		return;
-	struct ack_wait *w = pool_get(&p->ack_pool);
+	send_ack_back(p, rx, route, target->ruri);
+	struct sip_uri mem;
+	const struct sip_uri *uri = &mem;
+	struct str text = route->next.n ? route->next : target->ruri;
+	enum err e = OK;
+	if (text.n) {
+		e = sip_uri_parse(text, &mem);
+	} else {
+		uri = &route->uri;
+		e = route->uri_err;
+	}
+	struct ack_wait *w = e == OK ? new_wait(p, rx, route, target->ruri) : NULL;
 	if (!w)
 		return;
-	*w = (struct ack_wait){.prx = p, .rx = tp_rx_ref(rx), .route = *route};
-	list_push(&p->acks, &w->link);
 	struct tp_targets now;
-	enum err e = tp_resolve_uri(p->tp, uri, &now, on_ack_resolved, w, &w->resolve);
+	e = tp_resolve_uri(p->tp, uri, &now, on_ack_resolved, w, &w->resolve);
 	if (e != ERR_MORE)
 		on_ack_resolved(w, e, &now);
 }

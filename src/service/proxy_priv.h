@@ -32,12 +32,14 @@ struct prx {
 	struct prx_stats stats;
 };
 
-enum branch_state { WAITING, RESOLVING, CALLING, DONE };
+enum branch_state { SPARE, WAITING, RESOLVING, CALLING, DONE };
 
 struct ctx;
 struct branch {
 	struct branch *next;
 	struct ctx *ctx;
+	struct branch *primary; /* SPARE: what it stands in for; else NULL, or what it stood in for
+				 */
 	enum branch_state state;
 	uint16_t q;
 	bool is_timeout, has_side;

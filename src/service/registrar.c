@@ -1,15 +1,9 @@
-/* The registrar. [RFC3261 10.3] [RFC3327]
+/* The registrar. [RFC3261 10.3] [RFC3327] [RFC5626 6] [RFC5627 5]
  *
  * Path of a REGISTER, in the steps of 10.3: extensions (2) → digest (3), perhaps in a later turn →
  * To is ours and the user's own (4, 5) → contacts read and judged (6, 7) → one change of the
  * location, done when it is durable → 200 with all bindings (8). Everything before the change only
  * reads; the change itself is all or nothing.
- *
- * What decides how a phone is reached (reach()): a phone that sent the REGISTER itself is reached
- * over its connection, or, behind NAT, at the address that it sent from. Whether it is behind NAT
- * is told by its own Via: when that names another address than the packet's source, the private
- * address in its Contact is translated too. A sender whose Via is true may register a Contact on
- * another machine, and is believed.
  *
  * Which shard: a REGISTER belongs to the shard of its address of record, so that nonce, change and
  * answer are all in one place (docs/adr/005). The transport asks here before it knows whose it is;
@@ -22,42 +16,15 @@
  * Invariants: 1. Each request is answered exactly once, here. 2. Nothing of a request with any
  * unusable Contact is stored. 3. While the location has a request, only done or drop frees it.
  */
-#include "service/registrar.h"
+#include "service/registrar_priv.h"
 
 #include "base/assert.h"
-#include "base/limits.h"
 #include "sip/out.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTACTS_INLINE   2
-#define CONTACT_URI_BYTES 1000 /* longer than any phone's; leaves room for several in a record */
-#define CACHED_REQUESTS   256
-#define HOUR_S            3600
-
-struct request {
-	struct link link; /* of reg.live */
-	struct reg *reg;  /* NULL: the registrar is gone, drop frees */
-	tsx_id st;
-	struct tp_rx *rx;
-	struct auth_check check;
-	struct loc_change change;
-	struct loc_contact few[CONTACTS_INLINE], *contacts;
-	size_t n_contacts;
-	bool is_star, is_in_location;
-	char *path;
-	size_t n_aor;
-	char aor[LIMIT_AOR_BYTES];
-};
-
-struct reg {
-	struct reg_env env;
-	struct reg_cfg cfg;
-	struct link live, idle;
-	size_t n_idle;
-	struct buf out, lines;
-};
+#define CACHED_REQUESTS 256
 
 /* --- requests ------------------------------------------------------------------------------- */
 
@@ -73,7 +40,7 @@ static struct request *request_new(struct reg *r, tsx_id st, struct tp_rx *rx)
 	q->rx = tp_rx_ref(rx);
 	q->contacts = q->few;
 	q->n_contacts = 0;
-	q->is_star = q->is_in_location = false;
+	q->is_star = q->is_in_location = q->is_outbound = false;
 	q->path = NULL;
 	q->n_aor = 0;
 	q->check.user[0] = 0;
@@ -107,11 +74,6 @@ static void request_end(struct request *q)
 	r->n_idle++;
 }
 
-static struct str aor_of(const struct request *q)
-{
-	return str_of(q->aor, q->n_aor);
-}
-
 /* --- answering ------------------------------------------------------------------------------ */
 
 static void tell(struct request *q, unsigned status, enum code code, size_t n_bindings)
@@ -126,8 +88,8 @@ static void tell(struct request *q, unsigned status, enum code code, size_t n_bi
 		.auth = q->check.verdict,
 		.is_fetch = !q->is_star && !q->n_contacts,
 		.n_bindings = (uint16_t)n_bindings,
-		.user = q->n_aor ? dom_user_of_aor(r->env.dom, aor_of(q)) : auth_user(&q->check),
-		.aor = aor_of(q),
+		.user = q->n_aor ? dom_user_of_aor(r->env.dom, reg_aor(q)) : auth_user(&q->check),
+		.aor = reg_aor(q),
 		.contact = q->n_contacts ? q->contacts[0].uri : STR_NONE,
 		.user_agent = sip_value(m, SIP_HDR_USER_AGENT),
 		.call_id = m->call_id,
@@ -167,8 +129,11 @@ static void refuse_fmt(struct request *q, enum code code, const char *name, uint
 	refuse(q, code, buf_view(&b));
 }
 
-static void put_contact(struct sip_out *o, const struct loc_binding *b)
+/* `aor`: not NULL where the phone understands GRUUs [RFC5627 5.2]. */
+static void put_contact(struct request *q, struct sip_out *o, const struct loc_binding *b,
+			const struct sip_uri *aor)
 {
+	const struct reg_env *env = &q->reg->env;
 	struct buf *out = o->b;
 	buf_str(out, STR("Contact: <"));
 	buf_str(out, b->uri);
@@ -180,11 +145,14 @@ static void put_contact(struct sip_out *o, const struct loc_binding *b)
 		buf_fmt(out, ";+sip.instance=\"" STR_FMT "\"", STR_ARG(b->instance));
 	if (b->reg_id)
 		buf_fmt(out, ";reg-id=%u", b->reg_id);
+	if (b->instance.n && aor)
+		gruu_put(&env->gruu, out, aor, dom_user_of_aor(env->dom, reg_aor(q)), b->instance,
+			 b->call_id, env_random_u64(env->loop->env));
 	buf_str(out, STR("\r\n"));
 }
 
-/* 200 with all bindings that are there now [RFC3261 10.3 step 8], and the Path that was kept
- * [RFC3327 5.3]. */
+/* 200 with all bindings that are there now [RFC3261 10.3 step 8], the Path that was kept
+ * [RFC3327 5.3], and whether a flow was registered [RFC5626 6]. */
 static void accept(struct request *q)
 {
 	struct reg *r = q->reg;
@@ -192,17 +160,22 @@ static void accept(struct request *q)
 	struct loc_scratch scratch;
 	struct loc_binding b;
 	struct sip_out o = {.b = &r->out}; /* header lines for tsx_reply */
+	struct sip_addr to;
 	size_t at = 0, n = 0;
+	bool has_gruu = sip_has_token(m, SIP_HDR_SUPPORTED, STR("gruu")) &&
+			sip_addr_parse(sip_value(m, SIP_HDR_TO), &to) == OK && !to.uri_err;
 	buf_clear(&r->out);
-	const struct loc_rec *rec = loc_get(r->env.loc, aor_of(q));
+	const struct loc_rec *rec = loc_get(r->env.loc, reg_aor(q));
 	while (rec && loc_next(r->env.loc, r->env.shard, rec, &at, &b, &scratch)) {
-		put_contact(&o, &b);
+		put_contact(q, &o, &b, has_gruu ? &to.uri : NULL);
 		n++;
 	}
 	if (sip_has(m, SIP_HDR_PATH)) {
 		sip_out_copy(&o, m, SIP_HDR_PATH);
 		sip_out_hdr(&o, SIP_HDR_SUPPORTED, STR("path"));
 	}
+	if (q->is_outbound)
+		sip_out_hdr(&o, SIP_HDR_REQUIRE, STR("outbound"));
 	if (r->out.err) {
 		buf_fini(&r->out);
 		buf_init(&r->out);
@@ -249,18 +222,12 @@ static void on_dropped(struct loc_change *c)
 	request_free(q);
 }
 
-/* Only a phone that sent the request itself has its connection, and its NAT, in common with it. */
-static bool is_direct(const struct sip_msg *m)
-{
-	return !sip_has(m, SIP_HDR_PATH) && sip_count(m, SIP_HDR_VIA) == 1;
-}
-
 static void change(struct request *q)
 {
 	struct reg *r = q->reg;
 	const struct sip_msg *m = q->rx->msg;
 	q->change = (struct loc_change){
-		.aor = aor_of(q),
+		.aor = reg_aor(q),
 		.call_id = m->call_id,
 		.path = q->path ? str_c(q->path) : STR_NONE,
 		.user_agent = sip_value(m, SIP_HDR_USER_AGENT),
@@ -279,182 +246,7 @@ static void change(struct request *q)
 	loc_change(r->env.loc, r->env.shard, &q->change);
 }
 
-/* --- how a phone is reached ------------------------------------------------------------------- */
-
-static bool is_inner(const struct addr *a)
-{
-	return addr_is_private(a) || addr_is_loopback(a) || addr_is_any(a);
-}
-
-static bool is_by_source(const struct tp_rx *rx, const struct sip_uri *u)
-{
-	const struct sip_msg *m = rx->msg;
-	struct addr via_ip, contact = u->ip;
-	const struct addr *src = &rx->from;
-	contact.port = u->port ? u->port : 5060;
-	if (u->is_ip && addr_eq(&contact, src) && !tp_is_reliable(rx->proto))
-		return false; /* the usual phone */
-	if (!is_direct(m) || !m->via_host.n)
-		return false;
-	if (!u->is_ip) /* names that nobody resolves; and a connection needs no name */
-		return tp_is_reliable(rx->proto) || str_ends(u->host, STR(".invalid"));
-	bool is_via_ip = addr_parse(m->via_host, 0, &via_ip);
-	bool is_true_host = is_via_ip && addr_ip_eq(&via_ip, src);
-	if (addr_ip_eq(&contact, src)) {
-		if (tp_is_reliable(rx->proto))
-			return true;
-		bool is_true = is_true_host && (m->via_port ? m->via_port : 5060) == src->port;
-		return contact.port != src->port && !is_true && m->via_has_rport;
-	}
-	if (is_true_host) /* another machine; or an ALG that rewrote Via but not Contact */
-		return is_inner(&contact) && !is_inner(src);
-	return is_inner(&contact) || (is_via_ip && addr_ip_eq(&contact, &via_ip));
-}
-
-/* --- reading the request ---------------------------------------------------------------------- */
-
-static struct str unquoted(struct str s)
-{
-	if (s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"')
-		return str_sub(s, 1, s.n - 2);
-	return s;
-}
-
-/* The interval of a contact: its own, the request's, or ours. A malformed one counts as an hour
- * [RFC3261 20.10]. False: too brief. */
-static bool read_expires(const struct reg *r, const struct sip_msg *m, struct str params,
-			 uint32_t *out)
-{
-	struct str text;
-	uint32_t s = r->cfg.default_expires_s;
-	if (sip_param(params, STR("expires"), &text)) {
-		if (sip_seconds_parse(unquoted(text), &s) != OK)
-			s = HOUR_S;
-	} else if (sip_has(m, SIP_HDR_EXPIRES)) {
-		if (sip_seconds_parse(sip_value(m, SIP_HDR_EXPIRES), &s) != OK)
-			s = HOUR_S;
-	}
-	*out = s > r->cfg.max_expires_s ? r->cfg.max_expires_s : s;
-	return s == 0 || s >= HOUR_S || s >= r->cfg.min_expires_s;
-}
-
-static enum code read_contact(struct request *q, const struct sip_addr *a, struct loc_contact *out)
-{
-	struct str text;
-	uint32_t reg_id = 0;
-	if (a->uri_err != OK || (a->uri.scheme != SIP_URI_SIP && a->uri.scheme != SIP_URI_SIPS) ||
-	    !a->uri.host.n || a->uri_text.n > CONTACT_URI_BYTES)
-		return CODE_REG_CONTACT;
-	*out = (struct loc_contact){.uri = a->uri_text, .parsed = a->uri, .q = 1000};
-	if (a->uri.headers.n) { /* a Request-URI has none [RFC3261 19.1.1] */
-		out->uri = str_sub(a->uri_text, 0, str_chr(a->uri_text, '?'));
-		if (sip_uri_parse(out->uri, &out->parsed) != OK)
-			return CODE_REG_CONTACT;
-	}
-	if (sip_param(a->params, STR("q"), &text) && !sip_q_parse(text, &out->q))
-		out->q = 1000;
-	if (sip_param(a->params, STR("+sip.instance"), &text) && unquoted(text).n < 64)
-		out->instance = unquoted(text);
-	if (sip_param(a->params, STR("reg-id"), &text) && str_u32(text, &reg_id))
-		out->reg_id = reg_id;
-	out->is_by_source = is_by_source(q->rx, &out->parsed);
-	return read_expires(q->reg, q->rx->msg, a->params, &out->expires_s)
-		       ? CODE_NONE
-		       : CODE_REG_EXPIRES_BRIEF;
-}
-
-/* [RFC3261 10.3 step 6] */
-static enum code check_star(const struct request *q, size_t n_values)
-{
-	uint32_t s = 1;
-	const struct sip_msg *m = q->rx->msg;
-	bool is_zero = sip_has(m, SIP_HDR_EXPIRES) &&
-		       sip_seconds_parse(sip_value(m, SIP_HDR_EXPIRES), &s) == OK && s == 0;
-	return n_values == 1 && is_zero ? CODE_NONE : CODE_REG_STAR;
-}
-
-static enum code read_contacts(struct request *q)
-{
-	const struct sip_msg *m = q->rx->msg;
-	struct sip_iter it = {0};
-	struct str value;
-	size_t n = sip_count(m, SIP_HDR_CONTACT);
-	if (n > q->reg->cfg.max_contacts)
-		return CODE_REG_TOO_MANY;
-	if (n > CONTACTS_INLINE) {
-		struct loc_contact *many = calloc(n, sizeof(*many));
-		if (!many)
-			return CODE_NO_MEMORY;
-		q->contacts = many;
-	}
-	while (sip_each(m, SIP_HDR_CONTACT, &it, &value)) {
-		struct sip_addr a;
-		if (sip_addr_parse(value, &a) != OK)
-			return CODE_REG_CONTACT;
-		if (a.is_star) {
-			q->is_star = true;
-			return check_star(q, n);
-		}
-		ASSERT(q->n_contacts < n);
-		enum code code = read_contact(q, &a, &q->contacts[q->n_contacts]);
-		if (code != CODE_NONE)
-			return code;
-		q->n_contacts++;
-	}
-	/* a Contact line without a contact is no question for the bindings */
-	return sip_has(m, SIP_HDR_CONTACT) && !q->n_contacts ? CODE_REG_CONTACT : CODE_NONE;
-}
-
-/* [RFC3327 5.3]: kept as one Route value, each part checked. */
-static enum code read_path(struct request *q)
-{
-	const struct sip_msg *m = q->rx->msg;
-	struct sip_iter it = {0};
-	struct sip_addr a;
-	struct str value;
-	struct buf b;
-	if (!sip_has(m, SIP_HDR_PATH))
-		return CODE_NONE;
-	if (q->reg->cfg.is_path_strict && !sip_has_token(m, SIP_HDR_SUPPORTED, STR("path")))
-		return CODE_REG_PATH_UNSUPPORTED;
-	buf_init(&b);
-	while (sip_each(m, SIP_HDR_PATH, &it, &value)) {
-		if (sip_addr_parse(value, &a) != OK || a.uri_err != OK ||
-		    a.uri.scheme > SIP_URI_SIPS) {
-			buf_fini(&b);
-			return CODE_REG_PATH;
-		}
-		buf_str(&b, b.n ? STR(", <") : STR("<"));
-		buf_str(&b, a.uri_text);
-		buf_chr(&b, '>');
-	}
-	if (!buf_cstr(&b)) {
-		buf_fini(&b);
-		return CODE_NO_MEMORY;
-	}
-	q->path = b.p;
-	return CODE_NONE;
-}
-
-/* Steps 4 and 5: whose binding is it? */
-static enum code read_aor(struct request *q)
-{
-	const struct reg_env *env = &q->reg->env;
-	struct sip_addr to;
-	struct buf b;
-	if (sip_addr_parse(sip_value(q->rx->msg, SIP_HDR_TO), &to) != OK || to.uri_err != OK ||
-	    to.uri.scheme > SIP_URI_SIPS || !dom_is_ours(env->dom, env->tp, to.uri.host, 0))
-		return CODE_REG_TO;
-	buf_init_fixed(&b, q->aor, sizeof(q->aor));
-	if (dom_aor_put(env->dom, &to.uri, &b) != OK)
-		return CODE_REG_TO;
-	struct str user = dom_user_of_aor(env->dom, buf_view(&b));
-	if (q->check.verdict == AUTH_OK ? !str_eq(user, auth_user(&q->check))
-					: !acc_has(env->acc, user))
-		return q->check.verdict == AUTH_OK ? CODE_AUTH_IDENTITY : CODE_REG_TO;
-	q->n_aor = b.n;
-	return CODE_NONE;
-}
+/* --- the way of a request --------------------------------------------------------------------- */
 
 static void on_verified(struct request *q)
 {
@@ -465,11 +257,7 @@ static void on_verified(struct request *q)
 		request_end(q);
 		return;
 	}
-	enum code code = read_aor(q);
-	if (code == CODE_NONE)
-		code = read_path(q);
-	if (code == CODE_NONE)
-		code = read_contacts(q);
+	enum code code = reg_read(q);
 	if (code == CODE_REG_EXPIRES_BRIEF)
 		refuse_fmt(q, code, "Min-Expires", r->cfg.min_expires_s);
 	else if (code == CODE_REG_PATH_UNSUPPORTED)
@@ -494,7 +282,8 @@ static bool has_unsupported(struct reg *r, const struct sip_msg *m)
 	struct str value;
 	buf_clear(&r->lines);
 	while (sip_each(m, SIP_HDR_REQUIRE, &it, &value)) {
-		if (!value.n || str_ieq(value, STR("path")))
+		if (!value.n || str_ieq(value, STR("path")) || str_ieq(value, STR("outbound")) ||
+		    str_ieq(value, STR("gruu")))
 			continue;
 		buf_str(&r->lines, r->lines.n ? STR(", ") : STR("Unsupported: "));
 		buf_str(&r->lines, str_sub(value, 0, 64));
@@ -553,11 +342,11 @@ enum err reg_new(const struct reg_env *env, const struct reg_cfg *cfg, struct re
 	r->env = *env;
 	r->cfg = *cfg;
 	if (!r->cfg.default_expires_s)
-		r->cfg.default_expires_s = HOUR_S;
+		r->cfg.default_expires_s = REG_HOUR_S;
 	if (!r->cfg.min_expires_s)
 		r->cfg.min_expires_s = 30;
 	if (!r->cfg.max_expires_s)
-		r->cfg.max_expires_s = 2 * HOUR_S;
+		r->cfg.max_expires_s = 2 * REG_HOUR_S;
 	if (!r->cfg.max_contacts)
 		r->cfg.max_contacts = LIMIT_CONTACTS_PER_AOR;
 	list_init(&r->live);

@@ -1,8 +1,10 @@
 #pragma once
-/* The registrar of RFC 3261 10.3, with Path (RFC 3327). One `struct reg` per shard. */
+/* The registrar of RFC 3261 10.3, with Path (RFC 3327), flows (RFC 5626) and GRUUs (RFC 5627). One
+ * `struct reg` per shard. */
 
 #include "location/location.h"
 #include "service/auth.h"
+#include "service/gruu.h"
 
 struct reg_cfg {                    /* zeroed fields take the defaults */
 	uint32_t default_expires_s; /* when the phone names none: 3600 */
@@ -39,6 +41,7 @@ struct reg_env { /* all borrowed */
 	struct auth *auth;
 	struct acc *acc;
 	const struct dom *dom;
+	struct gruu_self gruu;
 	void (*on_outcome)(void *ctx, const struct reg_outcome *o); /* may be NULL */
 	void *ctx;
 };

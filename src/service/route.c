@@ -17,6 +17,7 @@
  */
 #include "service/route.h"
 
+#include "base/digest.h"
 #include "base/hash.h"
 #include "sip/hdr.h"
 
@@ -26,8 +27,6 @@
 #define SIDE_MAX    (1 + 16 + 2 + 8)
 #define HASH_BYTES  4
 #define RAW_MAX     (HASH_BYTES + 2 * SIDE_MAX + CHECK_BYTES)
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 uint32_t rt_tag_hash(const struct rt_self *self, struct str tag)
 {
@@ -93,53 +92,6 @@ static size_t get_side(const uint8_t *p, size_t n, struct rt_side *s)
 	return at;
 }
 
-static size_t encode(const uint8_t *raw, size_t n, char *out)
-{
-	size_t at = 0;
-	uint32_t acc = 0;
-	unsigned bits = 0;
-	for (size_t i = 0; i < n; i++) {
-		acc = acc << 8 | raw[i];
-		bits += 8;
-		for (; bits >= 6; bits -= 6)
-			out[at++] = alphabet[acc >> (bits - 6) & 63];
-	}
-	if (bits)
-		out[at++] = alphabet[acc << (6 - bits) & 63];
-	return at;
-}
-
-static int digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* Number of bytes, 0 when there is a foreign character or too much. */
-static size_t decode(struct str s, uint8_t raw[RAW_MAX])
-{
-	size_t n = 0;
-	uint32_t acc = 0;
-	unsigned bits = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		int d = digit(s.p[i]);
-		if (d < 0 || (bits + 6 >= 8 && n == RAW_MAX))
-			return 0;
-		acc = acc << 6 | (unsigned)d;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			raw[n++] = (uint8_t)(acc >> bits);
-		}
-	}
-	return n;
-}
-
 struct str rt_token_put(const struct rt_self *self, struct str call_id, const struct rt_token *t,
 			char out[RT_TOKEN_MAX])
 {
@@ -150,14 +102,14 @@ struct str rt_token_put(const struct rt_self *self, struct str call_id, const st
 	n += put_side(raw + n, &t->callee);
 	uint64_t check = check_of(self, call_id, raw, n);
 	memcpy(raw + n, &check, CHECK_BYTES);
-	return str_of(out, encode(raw, n + CHECK_BYTES, out));
+	return str_of(out, url64_put(out, raw, n + CHECK_BYTES));
 }
 
 bool rt_token_read(const struct rt_self *self, struct str call_id, struct str text,
 		   struct rt_token *out)
 {
 	uint8_t raw[RAW_MAX];
-	size_t n = decode(text, raw);
+	size_t n = url64_get(text, raw, sizeof(raw));
 	if (n < HASH_BYTES + 2 + CHECK_BYTES)
 		return false;
 	n -= CHECK_BYTES;

@@ -242,3 +242,44 @@ TEST(changes_under_way_are_dropped_at_the_end)
 	}
 	st_mem_free(disk);
 }
+
+/* [RFC5626 6, 7]: one phone with two flows and a stale binding is one target with two behind it. */
+TEST(one_instance_is_one_target)
+{
+	static const struct str phone = STR_INIT("<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>");
+	struct rig r;
+	struct rig_change k;
+	struct loc_targets t;
+	start(&r, 1);
+	CHECK_EQ(rig_register(&r, ALICE, "other", 1, "sip:100@10.0.0.9", 600), LOC_OK);
+	for (uint32_t i = 1; i <= 3; i++) {
+		rig_run(&r, 2000000);
+		rig_change(&k, ALICE, "a", i, i == 2 ? "sip:100@10.0.0.2" : "sip:100@10.0.0.1",
+			   600);
+		k.contact[0].instance = phone;
+		k.contact[0].reg_id = i - 1; /* at first none: another program on that phone */
+		CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
+	}
+	CHECK_STR_EQ(rig_targets(&r, ALICE),
+		     STR("sip:100@10.0.0.1 sip:100@10.0.0.2 sip:100@10.0.0.9"));
+	CHECK_EQ(loc_lookup(r.loc, 0, STR(ALICE), &t), OK);
+	CHECK_EQ(t.t[0].backup_of, 0);
+	CHECK_EQ(t.t[1].backup_of, 1);
+	CHECK_EQ(t.t[2].backup_of, 0);
+	/* flow 1 moves to the URI of flow 2: both stay */
+	rig_change(&k, ALICE, "a", 9, "sip:100@10.0.0.1", 600);
+	k.contact[0].instance = phone;
+	k.contact[0].reg_id = 1;
+	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
+	CHECK_EQ(k.c.n_refreshed, 1);
+	CHECK_STR_EQ(rig_targets(&r, ALICE),
+		     STR("sip:100@10.0.0.1 sip:100@10.0.0.1 sip:100@10.0.0.9"));
+	/* and is taken out by its number, whatever URI it gives */
+	rig_change(&k, ALICE, "a", 10, "sip:elsewhere", 0);
+	k.contact[0].instance = phone;
+	k.contact[0].reg_id = 1;
+	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
+	CHECK_EQ(k.c.n_removed, 1);
+	CHECK_STR_EQ(rig_targets(&r, ALICE), STR("sip:100@10.0.0.1 sip:100@10.0.0.9"));
+	rig_stop(&r);
+}

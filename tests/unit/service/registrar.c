@@ -177,8 +177,9 @@ TEST_NO_OOM(order_of_requests)
 TEST_NO_OOM(refusals)
 {
 	struct rig *r = rig_new(1, NULL);
-	CHECK_EQ(rig_ask(r, &(struct ask){.more = "Require: gruu, path\r\nRequire: x\r\n"}), 420);
-	CHECK_STR_EQ(rig_hdr(r, SIP_HDR_UNSUPPORTED), STR("gruu, x"));
+	CHECK_EQ(rig_ask(r, &(struct ask){.more = "Require: precondition, path\r\nRequire: x\r\n"}),
+		 420);
+	CHECK_STR_EQ(rig_hdr(r, SIP_HDR_UNSUPPORTED), STR("precondition, x"));
 	CHECK_EQ(rig_code(r), 3002);
 	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 30, .to = "<sip:200@192.0.2.1>"}), 403);
 	CHECK_EQ(rig_code(r), 2006);
@@ -365,5 +366,108 @@ TEST_NO_OOM(an_instance_comes_back)
 	CHECK_STR_EQ(rig_contacts(r),
 		     STR("<sip:100@192.0.2.9>;expires=3600;+sip.instance=\""
 			 "<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>\";reg-id=1"));
+	rig_free(r, false);
+}
+
+#define INSTANCE      "+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>\""
+#define OUTBOUND      "Supported: path, outbound\r\n"
+#define FLOW(uri, id) "Contact: <" uri ">;" INSTANCE ";reg-id=" id "\r\n"
+
+/* [RFC5626 6]: the same flow with another URI replaces the old one; another flow stands beside it,
+ * even with the same URI. */
+TEST_NO_OOM(flows)
+{
+	struct rig *r = rig_new(1, NULL);
+	CHECK_EQ(rig_register(r, &(struct ask){.contact = FLOW("sip:100@192.0.2.9", "1"),
+					       .more = OUTBOUND}),
+		 200);
+	CHECK_STR(rig_hdr(r, SIP_HDR_REQUIRE), "outbound");
+	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 10,
+					       .contact = FLOW("sip:100@192.0.2.9:5070", "1"),
+					       .more = OUTBOUND}),
+		 200);
+	CHECK_STR(rig_contacts(r), "<sip:100@192.0.2.9:5070>;expires=3600;" INSTANCE ";reg-id=1");
+	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 20,
+					       .contact = FLOW("sip:100@192.0.2.9:5070", "2"),
+					       .more = OUTBOUND}),
+		 200);
+	CHECK_STR(rig_contacts(r), "<sip:100@192.0.2.9:5070>;expires=3600;" INSTANCE ";reg-id=1 | "
+				   "<sip:100@192.0.2.9:5070>;expires=3600;" INSTANCE ";reg-id=2");
+	/* a phone that does not ask for it is not told; what it registers is a flow all the same */
+	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 30,
+					       .contact = FLOW("sip:100@192.0.2.9:5080", "2")}),
+		 200);
+	CHECK_EQ(rig_hdr(r, SIP_HDR_REQUIRE).n, 0);
+	CHECK_STR(rig_contacts(r), "<sip:100@192.0.2.9:5070>;expires=3600;" INSTANCE ";reg-id=1 | "
+				   "<sip:100@192.0.2.9:5080>;expires=3600;" INSTANCE ";reg-id=2");
+	rig_free(r, false);
+}
+
+/* [RFC5626 6, 11.6] */
+TEST_NO_OOM(flows_behind_a_proxy)
+{
+	struct rig *r = rig_new(1, NULL);
+	CHECK_EQ(rig_register(r, &(struct ask){.contact = FLOW("sip:100@10.1.1.1", "1"),
+					       .more = OUTBOUND "Path: <sip:edge.example;lr>\r\n"}),
+		 439);
+	CHECK_EQ(rig_code(r), 3012);
+	/* who does not count on it registers as ever */
+	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 10,
+					       .contact = FLOW("sip:100@10.1.1.1", "1"),
+					       .more = "Path: <sip:edge.example;lr>\r\n"}),
+		 200);
+	CHECK_STR(rig_contacts(r), "<sip:100@10.1.1.1>;expires=3600;" INSTANCE);
+	CHECK_EQ(rig_register(
+			 r, &(struct ask){.cseq = 20,
+					  .contact = FLOW("sip:100@10.1.1.1", "1"),
+					  .more = OUTBOUND "Path: <sip:x@edge.example;lr;ob>\r\n"}),
+		 200);
+	CHECK_STR(rig_hdr(r, SIP_HDR_REQUIRE), "outbound");
+	CHECK_STR(rig_contacts(r), "<sip:100@10.1.1.1>;expires=3600;" INSTANCE ";reg-id=1");
+	/* one flow at a time */
+	CHECK_EQ(rig_register(r, &(struct ask){.cseq = 30,
+					       .contact = FLOW("sip:100@10.1.1.1", "1")
+						       FLOW("sip:100@10.1.1.2", "2"),
+					       .more = OUTBOUND "Path: <sip:e.example;lr;ob>\r\n"}),
+		 400);
+	CHECK_EQ(rig_code(r), 3013);
+	/* without an instance there is no flow */
+	CHECK_EQ(rig_register(r,
+			      &(struct ask){.cseq = 40,
+					    .contact = "Contact: <sip:100@192.0.2.9>;reg-id=1\r\n",
+					    .more = OUTBOUND}),
+		 200);
+	CHECK_EQ(rig_hdr(r, SIP_HDR_REQUIRE).n, 0);
+	rig_free(r, false);
+}
+
+/* [RFC5627 5.1, 5.2] */
+TEST_NO_OOM(gruus)
+{
+	struct rig *r = rig_new(1, NULL);
+	struct ask ask = {.contact = "Contact: <sip:100@192.0.2.9>;" INSTANCE "\r\n",
+			  .more = "Supported: gruu\r\n"};
+	char first[600], second[600];
+	CHECK_EQ(rig_register(r, &ask), 200);
+	CHECK(str_copy(first, sizeof(first), rig_contacts(r)));
+	CHECK(strstr(first, ";pub-gruu=\"sip:100@192.0.2.1;gr="
+			    "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6\""));
+	CHECK(strstr(first, ";temp-gruu=\"sip:tgruu."));
+	ask.cseq = 10;
+	CHECK_EQ(rig_register(r, &ask), 200);
+	CHECK(str_copy(second, sizeof(second), rig_contacts(r)));
+	CHECK(strcmp(first, second) != 0); /* a new temporary one each time */
+	ask.cseq = 20;
+	ask.more = NULL;
+	CHECK_EQ(rig_register(r, &ask), 200);
+	CHECK(str_find(rig_contacts(r), STR("gruu")) == SIZE_MAX);
+	/* its own address as a Contact would be a circle */
+	ask.cseq = 30;
+	ask.contact = "Contact: <sip:100@192.0.2.1;transport=udp>;" INSTANCE "\r\n";
+	CHECK_EQ(rig_register(r, &ask), 403);
+	CHECK_EQ(rig_code(r), 3014);
+	ask.cseq = 40;
+	ask.contact = "Contact: <sip:tgruu.abc@192.0.2.1;gr>;" INSTANCE "\r\n";
+	CHECK_EQ(rig_register(r, &ask), 403);
 	rig_free(r, false);
 }
