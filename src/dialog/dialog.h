@@ -55,6 +55,7 @@ bool dlg_on_ack(struct dlg_mgr *m, struct tp_rx *rx);
 bool dlg_on_cancel(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx);
 bool dlg_on_stray_response(struct dlg_mgr *m, struct tp_rx *rx);
 bool dlg_on_server_end(struct dlg_mgr *m, tsx_id st, void *owner, enum tsx_end why);
+void dlg_on_pong(struct dlg_mgr *m, const struct tp_pong *p);
 void dlg_on_flow_down(struct dlg_mgr *m, tp_flow flow);
 
 /* What a user agent answers to a request that nobody took: 481 with a To tag and to stray BYE,

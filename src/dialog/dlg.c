@@ -357,8 +357,8 @@ enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
 	buf_clear(b);
 	*w = (struct dlg_way){.ruri = target, .next_hop = target};
 	if (d->n_routes == 0 && d->is_uac && !d->remote_tag.n) { /* the request that makes it */
-		w->next_hop = d->acc.proxy.n ? d->acc.proxy : target;
-		enum err e = dlg_put_proxy_route(b, d->acc.proxy);
+		w->next_hop = dlg_account_hop(&d->acc, target);
+		enum err e = dlg_put_account_routes(b, &d->acc);
 		w->routes = buf_view(b);
 		return e;
 	}

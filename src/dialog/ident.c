@@ -53,6 +53,7 @@ enum err dlg_copy_account(struct arena *a, const struct uac_account *in, struct 
 		{in->auth_user,      &out->auth_user     },
 		{in->password,       &out->password      },
 		{in->proxy,          &out->proxy         },
+		{in->service_route,  &out->service_route },
 		{in->headers,        &out->headers       },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -96,4 +97,41 @@ enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str
 	buf_chr(b, '>');
 	buf_str(b, params);
 	return b->err;
+}
+
+static struct str first_route(struct str routes)
+{
+	struct sip_addr a;
+	struct str one = str_sub(routes, 0, str_chr(routes, '>') + 1);
+	return one.n && sip_addr_parse(one, &a) == OK ? a.uri_text : STR_NONE;
+}
+
+static bool is_same_host(struct str a, struct str b)
+{
+	struct sip_uri x, y;
+	return sip_uri_parse(a, &x) == OK && sip_uri_parse(b, &y) == OK &&
+	       str_ieq(x.host, y.host) && x.port == y.port;
+}
+
+enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc)
+{
+	struct sip_uri uri;
+	if (acc->proxy.n && sip_uri_parse(acc->proxy, &uri) != OK)
+		return ERR_SYNTAX;
+	if (acc->proxy.n && !is_same_host(acc->proxy, first_route(acc->service_route))) {
+		buf_str(b, STR("Route: <"));
+		buf_str(b, acc->proxy);
+		if (!sip_param(uri.params, STR("lr"), NULL))
+			buf_str(b, STR(";lr"));
+		buf_str(b, STR(">\r\n"));
+	}
+	if (acc->service_route.n)
+		buf_fmt(b, "Route: " STR_FMT "\r\n", STR_ARG(acc->service_route));
+	return b->err;
+}
+
+struct str dlg_account_hop(const struct uac_account *acc, struct str target)
+{
+	struct str route = first_route(acc->service_route);
+	return acc->proxy.n ? acc->proxy : route.n ? route : target;
 }

@@ -160,6 +160,13 @@ void dlg_on_flow_down(struct dlg_mgr *m, tp_flow flow)
 		rgc_on_flow_down(r, flow);
 }
 
+void dlg_on_pong(struct dlg_mgr *m, const struct tp_pong *p)
+{
+	uint32_t at = 0;
+	for (struct rgc *r; (r = pool_next(&m->registrations, &at));)
+		keep_on_pong(r, p);
+}
+
 void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 {
 	uint8_t method = rx->msg->method;

@@ -127,7 +127,10 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 /* INVITE only: CANCEL; on_done comes with what the peer says, or at once when nothing was sent. */
 void uac_cancel(struct uac *u, struct str extra_lines);
 /* Appends "Route: <sip:proxy;lr>\r\n", or nothing. */
-enum err dlg_put_proxy_route(struct buf *b, struct str proxy);
+/* The Routes of a request outside of dialogs: the outbound proxy, then the Service-Route. */
+enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc);
+/* Where such a request goes first: by these Routes, else to `target`. */
+struct str dlg_account_hop(const struct uac_account *acc, struct str target);
 struct tp_dst uac_dst(const struct uac *u);
 
 /* --- dlg.c: dialog state -----------------------------------------------------------------------
@@ -261,3 +264,4 @@ bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
 /* --- what dlg_mgr tells its objects --------------------------------------------------------- */
 void ses_free(struct ses *s);
 void rgc_on_flow_down(struct rgc *r, tp_flow flow);
+void keep_on_pong(struct rgc *r, const struct tp_pong *p);

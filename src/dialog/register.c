@@ -10,6 +10,9 @@
  * more: we register again at once. When the local address has changed meanwhile, the old Contact is
  * taken out in the same REGISTER.
  *
+ * The Contact is a flow [RFC5626 4.2]: a registrar that knows them reaches us the way that we came,
+ * and replaces it when we come another way. The way is kept open by keep.c.
+ *
  * Invariants: 1. uac and timer exclude each other. 2. All attempts use one Call-ID, with rising
  * CSeq [RFC3261 10.2.4]. 3. rgc_free inside on_event is allowed.
  */
@@ -24,9 +27,11 @@ static void rgc_destroy(struct rgc *r)
 {
 	uac_drop(r->uac);
 	ev_timer_stop(r->m->loop, &r->timer);
+	keep_stop(r);
 	ev_defer_cancel(r->m->loop, &r->task);
 	auth_fini(&r->auth);
 	buf_fini(&r->contact);
+	buf_fini(&r->service_route);
 	arena_fini(&r->arena);
 	pool_put(&r->m->registrations, r);
 }
@@ -89,6 +94,23 @@ static void on_timer(struct tmr *t)
 	attempt(CONTAINER_OF(t, struct rgc, timer));
 }
 
+/* What comes of it without memory is no route: a request then goes as it would have gone before. */
+static void take_service_route(struct rgc *r, const struct sip_msg *m)
+{
+	struct sip_iter it = {0};
+	struct str v;
+	buf_clear(&r->service_route);
+	while (sip_each(m, SIP_HDR_SERVICE_ROUTE, &it, &v)) {
+		if (r->service_route.n)
+			buf_str(&r->service_route, STR(", "));
+		buf_str(&r->service_route, v);
+	}
+	if (r->service_route.err) {
+		buf_fini(&r->service_route);
+		buf_init(&r->service_route);
+	}
+}
+
 static void succeed(struct rgc *r, const struct uac_result *res)
 {
 	bool is_new = !r->is_registered;
@@ -102,6 +124,8 @@ static void succeed(struct rgc *r, const struct uac_result *res)
 		r->granted_s = r->expires_s;
 	r->is_registered = true;
 	r->n_failures = 0;
+	take_service_route(r, res->rx->msg);
+	keep_after_200(r, res->rx->msg);
 	uint64_t us = r->granted_s * 1000000ull;
 	if (!r->is_once)
 		ev_timer(r->m->loop, &r->timer, random_between(r, us / 10 * 8, us / 10 * 9),
@@ -144,6 +168,7 @@ static void fail(struct rgc *r, const struct uac_result *res)
 	uint64_t retry_us = r->is_once || is_hopeless(res) ? 0 : pause_us(r, res);
 	r->n_failures++;
 	r->is_registered = false;
+	keep_stop(r);
 	if (retry_us)
 		ev_timer(r->m->loop, &r->timer, retry_us, on_timer);
 	tell(r, &(struct rgc_event){.kind = RGC_EV_FAILED, .retry_us = retry_us, .result = res});
@@ -163,6 +188,16 @@ static bool raise_expires(struct rgc *r, const struct uac_result *res)
 	return true;
 }
 
+/* [RFC5626 4.2.1] */
+static bool do_without_outbound(struct rgc *r, const struct uac_result *res)
+{
+	if (res->how != UAC_FINAL || res->status != 439 || r->has_no_outbound)
+		return false;
+	r->has_no_outbound = true;
+	attempt(r);
+	return true;
+}
+
 static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 {
 	struct rgc *r = ctx;
@@ -173,7 +208,7 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 			rgc_destroy(r);
 		return;
 	}
-	if (raise_expires(r, res))
+	if (raise_expires(r, res) || do_without_outbound(r, res))
 		return;
 	r->has_raised = false;
 	if (res->how == UAC_FINAL && res->status / 100 == 2)
@@ -205,11 +240,12 @@ static enum err send_register(struct rgc *r)
 	struct buf *b = &r->m->lines, *routes = &r->m->routes;
 	buf_clear(b);
 	buf_clear(routes);
-	enum err e = dlg_put_proxy_route(routes, r->acc.proxy);
+	enum err e = dlg_put_account_routes(routes, &r->acc);
 	if (e != OK)
 		return e;
 	put_old_contact(r, b);
-	buf_fmt(b, "Expires: %u\r\n", r->is_stopping ? 0 : r->expires_s);
+	buf_fmt(b, "Expires: %u\r\nSupported: path%s\r\n", r->is_stopping ? 0 : r->expires_s,
+		r->has_no_outbound ? "" : ", outbound");
 	struct uac_spec s = {
 		.method = STR("REGISTER"),
 		.ruri = r->registrar,
@@ -217,10 +253,10 @@ static enum err send_register(struct rgc *r)
 		.to = r->to,
 		.call_id = r->call_id,
 		.routes = buf_view(routes),
-		.next_hop = r->acc.proxy.n ? r->acc.proxy : r->registrar,
+		.next_hop = dlg_account_hop(&r->acc, r->registrar),
 		.headers = buf_view(b),
 		.contact_user = r->acc.contact_user,
-		.contact_params = r->acc.contact_params,
+		.contact_params = r->has_no_outbound ? r->acc.contact_params : r->flow_params,
 		.has_contact = true,
 		.dst = r->has_fixed_dst ? &r->fixed : NULL,
 		.acc = &r->acc,
@@ -254,7 +290,28 @@ void rgc_on_flow_down(struct rgc *r, tp_flow flow)
 	ev_timer(r->m->loop, &r->timer, random_between(r, 0, 500000), on_timer);
 }
 
+void rgc_again(struct rgc *r)
+{
+	if (!r->uac && r->is_registered && !r->is_stopping)
+		attempt(r);
+}
+
 /* --- calls of the owner ----------------------------------------------------------------------- */
+
+/* A phone's instance is its own for as long as it runs: whatever it had registered before it was
+ * started is another's. */
+static struct str make_flow_params(struct rgc *r)
+{
+	uint8_t u[16];
+	env_random(r->m->loop->env, u, sizeof(u));
+	u[6] = 0x40 | (u[6] & 0xf); /* [RFC4122 4.4] */
+	u[8] = 0x80 | (u[8] & 0x3f);
+	return arena_fmt(&r->arena,
+			 STR_FMT ";+sip.instance=\"<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-"
+				 "%02x%02x-%02x%02x%02x%02x%02x%02x>\";reg-id=1",
+			 STR_ARG(r->acc.contact_params), u[0], u[1], u[2], u[3], u[4], u[5], u[6],
+			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
 
 static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 {
@@ -277,7 +334,8 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 		r->registrar = arena_fmt(a, "sip:%s" STR_FMT "%s", is_ref ? "[" : "",
 					 STR_ARG(aor.uri.host), is_ref ? "]" : "");
 	r->call_id = dlg_make_call_id(r->m, a);
-	return r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;
+	r->flow_params = make_flow_params(r);
+	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;
 }
 
 enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct rgc_user *user,
@@ -298,6 +356,7 @@ enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct r
 		r->has_fixed_dst = true;
 	}
 	buf_init(&r->contact);
+	buf_init(&r->service_route);
 	arena_init_in(&r->arena, r->mem, sizeof(r->mem));
 	enum err e = fill(r, cfg);
 	if (e == OK)
@@ -330,4 +389,9 @@ bool rgc_dst(const struct rgc *r, struct tp_dst *out)
 {
 	*out = r->dst;
 	return r->has_dst && r->is_registered;
+}
+
+struct str rgc_service_route(const struct rgc *r)
+{
+	return buf_view(&r->service_route);
 }

@@ -1,7 +1,8 @@
 #pragma once
 /* Outgoing registration: keeps one Contact bound to an AOR until stopped. Refreshes in time, takes
  * Min-Expires of a 423, retries after failures with growing pauses (RFC 5626 4.5), registers again
- * at once when its connection went down or the local address changed. [RFC3261 10.2] */
+ * at once when its connection went down or the local address changed. Sends keep-alives where a NAT
+ * is in between or the registrar keeps flows. [RFC3261 10.2] [RFC5626 4] */
 
 #include "dialog/uac.h"
 
@@ -37,6 +38,7 @@ void rgc_stop(struct rgc *r);
 /* Forgets it at once, without a message. NULL is harmless. */
 void rgc_free(struct rgc *r);
 bool rgc_is_registered(const struct rgc *r);
-/* The Service-Route of the last 200 and where the registration went (for calls over the same
- * connection). */
+/* The values of Service-Route in the last 200, by commas: for uac_account [RFC3608 6.1]. */
+struct str rgc_service_route(const struct rgc *r);
+/* Where the registration went (for calls over the same connection). */
 bool rgc_dst(const struct rgc *r, struct tp_dst *out);

@@ -21,6 +21,12 @@ static void on_flow_down(void *ctx, tp_flow flow)
 	tsx_on_flow_down(s->tsx, flow);
 }
 
+static void on_pong(void *ctx, const struct tp_pong *p)
+{
+	struct dlg_stack *s = ctx;
+	dlg_on_pong(s->dlg, p);
+}
+
 enum err dlg_stack_new(struct dlg_stack *s, struct ev_loop *loop, struct block_cache *blocks,
 		       const struct tsx_user *user, const struct dlg_config *cfg,
 		       const uint8_t branch_key[16], const uint8_t call_id_key[16])
@@ -28,7 +34,8 @@ enum err dlg_stack_new(struct dlg_stack *s, struct ev_loop *loop, struct block_c
 	struct tp_user tp_user = {.ctx = s,
 				  .on_message = on_message,
 				  .on_error = on_error,
-				  .on_flow_down = on_flow_down};
+				  .on_flow_down = on_flow_down,
+				  .on_pong = on_pong};
 	*s = (struct dlg_stack){0};
 	enum err e = tp_new(loop, blocks, &tp_user, NULL, &s->tp);
 	if (e)

@@ -328,22 +328,6 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 
 /* --- requests outside of dialogs -------------------------------------------------------------- */
 
-enum err dlg_put_proxy_route(struct buf *b, struct str proxy)
-{
-	if (!proxy.n)
-		return OK;
-	struct sip_uri uri;
-	struct str none;
-	if (sip_uri_parse(proxy, &uri) != OK)
-		return ERR_SYNTAX;
-	buf_str(b, STR("Route: <"));
-	buf_str(b, proxy);
-	if (!sip_param(uri.params, STR("lr"), &none))
-		buf_str(b, STR(";lr"));
-	buf_str(b, STR(">\r\n"));
-	return b->err;
-}
-
 /* The parts of a request that are made, not copied. */
 static enum err make_spec(struct uac *u, const struct uac_request *req, struct uac_spec *s)
 {
@@ -358,7 +342,7 @@ static enum err make_spec(struct uac *u, const struct uac_request *req, struct u
 	else if (e == OK)
 		to = arena_fmt(a, "<" STR_FMT ">", STR_ARG(req->ruri));
 	if (e == OK)
-		e = dlg_put_proxy_route(&m->routes, u->own_acc.proxy);
+		e = dlg_put_account_routes(&m->routes, &u->own_acc);
 	if (e != OK)
 		return e;
 	s->routes = buf_view(&m->routes);
@@ -366,7 +350,7 @@ static enum err make_spec(struct uac *u, const struct uac_request *req, struct u
 		arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(from), STR_ARG(dlg_make_tag(m, tag)));
 	s->to = to;
 	s->call_id = req->call_id.n ? req->call_id : dlg_make_call_id(m, a);
-	s->next_hop = u->own_acc.proxy.n ? u->own_acc.proxy : req->ruri;
+	s->next_hop = dlg_account_hop(&u->own_acc, req->ruri);
 	s->contact_user = u->own_acc.contact_user;
 	s->contact_params = u->own_acc.contact_params;
 	return s->from.n && s->to.n && s->call_id.n ? OK : ERR_NOMEM;

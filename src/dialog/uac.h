@@ -14,8 +14,10 @@ struct uac_account {
 	struct str contact_params; /* header parameters of our Contact, with ';'; may be empty */
 	/* auth_user empty: contact_user */
 	struct str auth_user, password; /* empty password: challenges are not answered */
-	struct str proxy;   /* URI of the outbound proxy, the first Route; empty: none */
-	struct str headers; /* further whole lines for each request, may be empty */
+	struct str proxy;         /* URI of the outbound proxy, the first Route; empty: none */
+	struct str service_route; /* values of Service-Route, by commas, of the registration
+				   * [RFC3608]; may be empty */
+	struct str headers;       /* further whole lines for each request, may be empty */
 };
 
 struct uac_request {

@@ -237,6 +237,15 @@ void ph_start(struct ph *ph, struct str uri)
 
 /* ---- registration ---------------------------------------------------------------------------- */
 
+/* Further requests go by the Service-Route [RFC3608 6.1]. Kept as long as the phone lives, so taken
+ * anew only when it has changed. */
+static void take_service_route(struct ph *ph, const struct rgc *rgc)
+{
+	struct str route = rgc_service_route(rgc);
+	if (!str_eq(route, ph->account.service_route))
+		ph->account.service_route = arena_str(&ph->texts, route);
+}
+
 static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *ev)
 {
 	struct ph *ph = ctx;
@@ -257,6 +266,7 @@ static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *
 	switch (ev->kind) {
 	case RGC_EV_REGISTERED:
 	case RGC_EV_REFRESHED:
+		take_service_route(ph, rgc);
 		ph_report_text(&r, "for %u s", ev->expires_s);
 		ph_report_num(&r, "expires", ev->expires_s);
 		ph_report_end(&r, PH_DONE);
@@ -277,6 +287,7 @@ static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *
 void ph_register(struct ph *ph, uint32_t expires_s, bool is_once)
 {
 	static const struct rgc_user user = {.on_event = on_registration};
+	ph->account.service_route = STR_NONE;
 	struct rgc_config cfg = {
 		.account = ph->account, .expires_s = expires_s, .is_once = is_once};
 	if (rgc_new(ph->stack.dlg, &cfg, &user, ph, &ph->rgc)) {

@@ -74,6 +74,13 @@ struct tp_conn *tp_flow_find(struct tp *tp, tp_flow flow)
 	return c && c->net.state != NET_CLOSED ? c : NULL;
 }
 
+void tp_flow_close(struct tp *tp, tp_flow flow)
+{
+	struct tp_conn *c = tp_flow_find(tp, flow);
+	if (c)
+		net_conn_close(&c->net, ERR_TIMEOUT);
+}
+
 /* --- the timer ------------------------------------------------------------------------------ */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -248,6 +255,14 @@ static void take_unframed(struct tp_conn *c, struct str rest, const struct tp_or
 		tp_receive_garbage(tp, rest, o);
 }
 
+static void tell_pong(struct tp_conn *c)
+{
+	struct tp *tp = c->tp;
+	struct tp_pong pong = {.flow = flow_of(c), .peer = c->peer};
+	if (tp->user.on_pong)
+		tp->user.on_pong(tp->user.ctx, &pong);
+}
+
 static size_t on_bytes(struct net_conn *n, struct str bytes)
 {
 	struct tp_conn *c = CONTAINER_OF(n, struct tp_conn, net);
@@ -269,6 +284,8 @@ static size_t on_bytes(struct net_conn *n, struct str bytes)
 				arm(c);
 			break;
 		case WIRE_PONG:
+			tell_pong(c);
+			break;
 		case WIRE_SKIP:
 			break;
 		case WIRE_ERROR:
@@ -374,6 +391,8 @@ enum err tp_conn_send(struct tp_conn *c, struct str bytes, obj_id owner)
 	if (e != OK)
 		return e;
 	c->active_us = tp_now(c->tp);
+	if (str_eq(bytes, STR("\r\n\r\n")) && c->frame.pongs_due < UINT8_MAX)
+		c->frame.pongs_due++;
 	if (c->state != TP_CONN_OPEN)
 		return OK; /* shown when it is up */
 	if (c->net.out)

@@ -136,3 +136,9 @@ enum err tp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_
 		return ERR_UNSUPPORTED;
 	}
 }
+
+enum err tp_ping(struct tp *tp, const struct tp_dst *dst, const uint8_t txid[12])
+{
+	return dst->proto == TP_UDP ? tp_udp_ping(tp, dst, txid)
+				    : tp_send(tp, dst, STR("\r\n\r\n"), 0);
+}

@@ -120,6 +120,7 @@ struct addr tp_bind_for(struct tp *tp, const struct tp_dst *dst);
 
 enum err tp_udp_open(struct tp_listener *l, unsigned flags, const char **why);
 enum err tp_udp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes);
+enum err tp_udp_ping(struct tp *tp, const struct tp_dst *dst, const uint8_t txid[12]);
 
 /* --- flow.c: connections -------------------------------------------------------------------- */
 

@@ -62,13 +62,20 @@ struct tp_error {     /* a send that failed later */
 	struct addr peer;
 };
 
+struct tp_pong {                  /* an answer to tp_ping */
+	tp_flow flow;             /* of a connection; else: */
+	struct addr peer, mapped; /* mapped: what the peer sees us as; ADDR_NONE on a connection */
+	const uint8_t *txid;
+};
+
 struct tp_user { /* the layer above; called from the loop, never from inside tp_send */
 	void *ctx;
 	/* Takes a reference of its own if it keeps rx (tp_rx_ref). Index diagnostics are in
 	 * rx->msg. */
 	void (*on_message)(void *ctx, struct tp_rx *rx);
 	void (*on_error)(void *ctx, const struct tp_error *e);
-	void (*on_flow_down)(void *ctx, tp_flow flow); /* on every shard */
+	void (*on_flow_down)(void *ctx, tp_flow flow);       /* on every shard */
+	void (*on_pong)(void *ctx, const struct tp_pong *p); /* may be NULL; where it came in */
 };
 
 /* Sees every message received or sent, for scope; bytes are borrowed. `is_sent` tells the
@@ -122,6 +129,11 @@ void tp_advertise(struct tp *tp, const struct addr *public_addr);
  * is named in a later tp_error. CRLF CRLF
  * may be sent as well: a keep-alive, which the tap does not see. [RFC5626 3.5.1] */
 enum err tp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_id owner);
+/* Asks the peer for a sign of life: a STUN Binding request by UDP, CRLF CRLF on a connection
+ * [RFC5626 3.5]. Errors as tp_send. */
+enum err tp_ping(struct tp *tp, const struct tp_dst *dst, const uint8_t txid[12]);
+/* Ends a connection of this shard (another's: nothing); on_flow_down follows. */
+void tp_flow_close(struct tp *tp, tp_flow flow);
 /* True while the flow is known and up (any shard's). 0 is not up. */
 bool tp_flow_is_up(struct tp *tp, tp_flow flow);
 

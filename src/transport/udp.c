@@ -4,7 +4,9 @@
  * so that timers and other sockets get their turn in a flood. Every datagram goes through the one
  * scratch of the shard. Keep-alives (CRLF, NUL: RFC 5626 has STUN for that on UDP, phones send
  * these nevertheless) are counted and forgotten: answering unsolicited bytes would make a
- * reflector.
+ * reflector. STUN shares the port, told by its first byte [RFC7983 7]: Binding requests are
+ * answered with the address that they came from [RFC5626 5.4, 8], which is hardly more than was
+ * asked; answers go to whoever sent the request (tp_ping).
  *
  * ICMP errors come back through the socket's error queue with the beginning of the datagram that
  * they quote. Its top Via branch names the transaction, and if it is ours the shard: with
@@ -12,7 +14,11 @@
  */
 #include "transport/tp_priv.h"
 
+#include "rtp/stun.h"
+
 #include <string.h>
+
+#define STUN_MAX 128 /* bytes of what we send */
 
 /* --- ICMP ----------------------------------------------------------------------------------- */
 
@@ -75,6 +81,34 @@ static bool is_keep_alive(struct str bytes)
 	return true;
 }
 
+static bool is_stun(struct str bytes)
+{
+	return bytes.n >= STUN_HDR && (uint8_t)bytes.p[0] <= 3;
+}
+
+static void take_stun(struct tp_listener *l, struct str bytes, const struct env_rx *rx,
+		      const struct tp_origin *o)
+{
+	struct tp *tp = l->tp;
+	struct stun_msg m;
+	char mem[STUN_MAX];
+	struct buf b;
+	if (stun_parse(bytes.p, bytes.n, &m) != OK || m.method != STUN_BINDING) {
+		tp_receive_garbage(tp, bytes, o);
+		return;
+	}
+	tp->stats.n_keep_alive++;
+	if (m.cls == STUN_REQUEST) {
+		buf_init_fixed(&b, mem, sizeof(mem));
+		stun_put_response(&b, m.txid, &rx->from, STR_NONE);
+		enum err e = env_send(l->sock, b.p, b.n, &rx->from, l->is_any ? &rx->to : NULL);
+		(void)e; /* who does not hear it asks again */
+	} else if (m.cls == STUN_SUCCESS && tp->user.on_pong) {
+		struct tp_pong pong = {.peer = rx->from, .mapped = m.mapped, .txid = m.txid};
+		tp->user.on_pong(tp->user.ctx, &pong);
+	}
+}
+
 static void ready(void *arg, unsigned events)
 {
 	struct tp_listener *l = arg;
@@ -92,6 +126,8 @@ static void ready(void *arg, unsigned events)
 		struct tp_origin o = {.from = &rx.from, .to = &rx.to, .proto = TP_UDP};
 		if (is_keep_alive(bytes))
 			tp->stats.n_keep_alive++;
+		else if (is_stun(bytes))
+			take_stun(l, bytes, &rx, &o);
 		else
 			tp_receive(tp, bytes, &o, false);
 	}
@@ -134,4 +170,18 @@ enum err tp_udp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes)
 		src = source_of(tp, l, &src, &dst->to);
 	tp_tap_sent(tp, TP_UDP, &src, &dst->to, bytes);
 	return OK;
+}
+
+enum err tp_udp_ping(struct tp *tp, const struct tp_dst *dst, const uint8_t txid[12])
+{
+	char mem[STUN_MAX];
+	struct buf b;
+	struct addr src;
+	struct tp_listener *l = tp_pick(tp, TP_UDP, dst, &src);
+	if (!l)
+		return ERR_NET;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	stun_put_request(&b, txid, STR_NONE);
+	enum err e = env_send(l->sock, b.p, b.n, &dst->to, src.family ? &src : NULL);
+	return e == ERR_MORE ? OK : e;
 }

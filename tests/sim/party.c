@@ -359,6 +359,11 @@ static void up_error(void *ctx, const struct tp_error *e)
 	tsx_on_error(((struct party *)ctx)->tsx, e);
 }
 
+static void up_pong(void *ctx, const struct tp_pong *pong)
+{
+	dlg_on_pong(((struct party *)ctx)->dlg, pong);
+}
+
 static void up_flow_down(void *ctx, tp_flow flow)
 {
 	tsx_on_flow_down(((struct party *)ctx)->tsx, flow);
@@ -377,7 +382,8 @@ void party_open(struct party *p)
 	struct tp_user tu = {.ctx = p,
 			     .on_message = up_message,
 			     .on_error = up_error,
-			     .on_flow_down = up_flow_down};
+			     .on_flow_down = up_flow_down,
+			     .on_pong = up_pong};
 	struct tsx_user su = {.ctx = p,
 			      .on_request = on_request,
 			      .on_ack = on_ack,

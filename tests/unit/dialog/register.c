@@ -211,7 +211,7 @@ TEST(address_changes)
 	world_run(p.w, 545000);
 	CHECK_EQ(n_heard, 2);
 	CHECK(strstr(heard, "\r\nContact: <sip:a@10.9.9.9:5060>;expires=0\r\n"));
-	CHECK(strstr(heard, "\r\nContact: <sip:a@10.0.0.1:5060>\r\n"));
+	CHECK(strstr(heard, "\r\nContact: <sip:a@10.0.0.1:5060>;+sip.instance="));
 	end(&p);
 }
 
@@ -253,4 +253,126 @@ TEST(freed_inside_its_event)
 	rgc_stop(r);
 	world_run(p.w, 1000);
 	pair_free(&p);
+}
+
+/* --- flows [RFC5626 4] ---------------------------------------------------------------------- */
+
+#define CONTACT_600 "Contact: <sip:a@10.0.0.1:5060>;expires=3600\r\n"
+
+TEST(a_flow_is_asked_for)
+{
+	struct rgc_config cfg = {0};
+	struct pair p = begin(&cfg);
+	world_run(p.w, 100);
+	CHECK(strstr(heard, ";+sip.instance=\"<urn:uuid:"));
+	CHECK(strstr(heard, ">\";reg-id=1\r\n"));
+	CHECK(strstr(heard, "\r\nSupported: path, outbound\r\n"));
+	CHECK(!tmr_is_running(&rgc_of(p.a)->keep.timer)); /* no NAT, and nobody who keeps flows */
+	end(&p);
+	/* [RFC5626 4.2.1] */
+	p = begin(&cfg);
+	status = 439;
+	lines = "";
+	world_run(p.w, 15);
+	status = 200;
+	lines = CONTACT_600;
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "registered 200\nexpires 3600\n");
+	CHECK(!strstr(heard, "reg-id"));
+	CHECK(strstr(heard, "\r\nSupported: path\r\n"));
+	end(&p);
+}
+
+/* STUN every 24 to 29 s; when nobody answers any more, a new REGISTER. */
+TEST(a_flow_is_kept_by_stun)
+{
+	struct rgc_config cfg = {.expires_s = 3600};
+	struct pair p = begin(&cfg);
+	struct tp_stats s;
+	lines = "Require: outbound\r\n" CONTACT_600;
+	world_run(p.w, 1000);
+	tp_stats(p.b->tp, &s);
+	CHECK_EQ(s.n_keep_alive, 0);
+	world_run(p.w, 300000);
+	tp_stats(p.b->tp, &s);
+	CHECK(s.n_keep_alive >= 10 && s.n_keep_alive <= 13);
+	CHECK_EQ(n_heard, 1);
+	CHECK(addr_is_private(&rgc_of(p.a)->keep.mapped));
+	lose(p.w, p.a, p.b, 1.0);
+	world_run(p.w, 29000 + 15000);
+	lose(p.w, p.a, p.b, 0);
+	world_run(p.w, 5000);
+	CHECK(n_heard >= 2);
+	/* the NAT has given us another address */
+	unsigned n = n_heard;
+	struct keep *k = &rgc_of(p.a)->keep;
+	for (int i = 0; i < 40 && !k->n_sent; i++) {
+		lose(p.w, p.b, p.a, 1.0);
+		world_run(p.w, 1000);
+	}
+	CHECK(k->n_sent > 0);
+	lose(p.w, p.b, p.a, 0);
+	struct tp_pong pong = {.txid = k->txid, .mapped = k->mapped};
+	pong.mapped.port++;
+	dlg_on_pong(p.a->dlg, &pong);
+	dlg_on_pong(p.a->dlg, &pong); /* nothing waits any more */
+	world_run(p.w, 1000);
+	CHECK_EQ(n_heard, n + 1);
+	end(&p);
+}
+
+/* The registrar sees another address than we wrote, and keeps no flows: CRLF CRLF keeps the NAT's
+ * mapping; Flow-Timer says how often. */
+TEST(a_nat_is_kept_open)
+{
+	struct rgc_config cfg = {.expires_s = 3600};
+	struct pair p = begin(&cfg);
+	struct tp_stats s;
+	lines = "Flow-Timer: 10\r\n" CONTACT_600;
+	world_run(p.w, 101000);
+	tp_stats(p.b->tp, &s);
+	CHECK(s.n_keep_alive >= 10 && s.n_keep_alive <= 13);
+	CHECK_EQ(n_heard, 1);
+	status = 403; /* all is over: no more signs of life */
+	lines = "";
+	world_run(p.w, 3600000);
+	tp_stats(p.b->tp, &s);
+	uint64_t n = s.n_keep_alive;
+	world_run(p.w, 100000);
+	tp_stats(p.b->tp, &s);
+	CHECK_EQ(s.n_keep_alive, n);
+	end(&p);
+}
+
+/* [RFC3608 5, 6.1] */
+TEST(service_route)
+{
+	struct rgc_config cfg = {0};
+	struct pair p = begin(&cfg);
+	unsigned done = 0;
+	struct uac *u = NULL;
+	lines = "Service-Route: <sip:10.0.0.2;lr>, <sip:p2.example;lr>\r\n"
+		"Service-Route: <sip:home.example;lr>\r\n" CONTACT_600;
+	world_run(p.w, 1000);
+	CHECK_STR(rgc_service_route(rgc_of(p.a)),
+		  "<sip:10.0.0.2;lr>, <sip:p2.example;lr>, <sip:home.example;lr>");
+	struct uac_account acc = party_account(p.a);
+	acc.service_route = rgc_service_route(rgc_of(p.a));
+	struct uac_request req = {.method = STR("REGISTER"), .ruri = STR("sip:far.example")};
+	outside_with(p.a, &acc, &req, &done, &u); /* to the first of them */
+	world_run(p.w, 1000);
+	CHECK_EQ(done, 200);
+	CHECK(strstr(heard,
+		     "\r\nRoute: <sip:10.0.0.2;lr>, <sip:p2.example;lr>, <sip:home.example;lr>"
+		     "\r\n"));
+	acc.proxy = STR("sip:10.0.0.2;transport=udp"); /* the same host: once */
+	outside_with(p.a, &acc, &req, &done, &u);
+	world_run(p.w, 1000);
+	CHECK(!strstr(heard, "transport=udp;lr>"));
+	acc.service_route = STR("<sip:home.example;lr>"); /* behind the outbound proxy */
+	outside_with(p.a, &acc, &req, &done, &u);
+	world_run(p.w, 1000);
+	CHECK(strstr(heard, "\r\nRoute: <sip:10.0.0.2;transport=udp;lr>\r\n"
+			    "Route: <sip:home.example;lr>\r\n"));
+	end(&p);
 }

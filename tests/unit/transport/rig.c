@@ -123,6 +123,15 @@ static struct sim_host *new_host(struct world *w, const char *ips, struct addr *
 	return h;
 }
 
+static void on_pong(void *ctx, const struct tp_pong *p)
+{
+	struct node *n = ((struct node_shard *)ctx)->node;
+	n->n_pong++;
+	n->pong = *p;
+	if (p->txid)
+		memcpy(n->pong_txid, p->txid, sizeof(n->pong_txid));
+}
+
 struct node *node_new(struct world *w, const char *ips, size_t n_shards,
 		      const struct tp_limits *limits)
 {
@@ -135,7 +144,7 @@ struct node *node_new(struct world *w, const char *ips, size_t n_shards,
 	CHECK_EQ(ev_shards_new(n->env, n_shards, &n->shards), OK);
 	for (size_t i = 0; i < n_shards; i++) {
 		n->ctx[i] = (struct node_shard){n, i};
-		struct tp_user user = {&n->ctx[i], on_message, on_error, on_flow_down};
+		struct tp_user user = {&n->ctx[i], on_message, on_error, on_flow_down, on_pong};
 		struct ev_loop *l = ev_shard(n->shards, i);
 		CHECK_EQ(tp_new(l, &n->blocks[i], &user, limits, &n->tp[i]), OK);
 		tp_set_keys(n->tp[i], (const uint8_t *)"0123456789abcdef",

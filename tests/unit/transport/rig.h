@@ -39,7 +39,9 @@ struct node {
 		size_t i;
 	} ctx[RIG_SHARDS];
 	/* what happened */
-	size_t n_msg, n_error, n_down, n_tap;
+	size_t n_msg, n_error, n_down, n_tap, n_pong;
+	struct tp_pong pong; /* the last one */
+	uint8_t pong_txid[12];
 	struct tp_rx *msg[RIG_LOG];
 	size_t msg_shard[RIG_LOG];
 	struct rig_error error[RIG_LOG];

@@ -523,3 +523,22 @@ TEST(tcp_tap)
 	CHECK_EQ(stats_of(a).n_sent, 2);
 	world_free(w);
 }
+
+/* [RFC5626 3.5.1, 4.4.1]: CRLF CRLF is answered by CRLF, and that is told. */
+TEST(tcp_ping)
+{
+	static const uint8_t txid[12];
+	begin(NULL);
+	struct tp_dst d = to_b();
+	CHECK_EQ(tp_send(a->tp[0], &d, request("one", NULL, 0), 0), OK);
+	WAIT(w, b->n_msg == 1);
+	CHECK_EQ(tp_ping(a->tp[0], &d, txid), OK);
+	WAIT(w, a->n_pong == 1);
+	CHECK(a->pong.flow != 0 && tp_flow_is_up(a->tp[0], a->pong.flow));
+	CHECK_EQ(a->pong.mapped.family, ADDR_NONE);
+	CHECK_EQ(b->n_pong, 0);
+	tp_flow_close(a->tp[0], a->pong.flow);
+	tp_flow_close(a->tp[0], 0);
+	WAIT(w, a->n_down == 1 && b->n_down == 1);
+	world_free(w);
+}

@@ -72,7 +72,9 @@ TEST(udp_garbage_and_keep_alives)
 		{"hello",                         5,  false},
 		{"GET / HTTP/1.1\r\n\r\n",        18, false},
 		{"\0\1\0\0\x21\x12\xa4\x42"
-		 "0123456789ab", 20, false},
+		 "0123456789ab", 20, true }, /* STUN: answered as such */
+		{"\0\1\0\4\x21\x12\xa4\x42"
+		 "0123456789ab", 20, false}, /* STUN that is broken */
 		{"INVITE\0sip:x\0SIP/2.0",        20, false},
 	};
 	begin();
@@ -91,7 +93,7 @@ TEST(udp_garbage_and_keep_alives)
 	CHECK_EQ(s.n_garbage, garbage);
 	CHECK_EQ(s.n_received, 1);
 	CHECK_EQ(b->n_tap, garbage + 1); /* the tap sees what was dropped */
-	CHECK_EQ(a->n_msg, 0);           /* and nobody was answered */
+	CHECK_EQ(a->n_msg, 0);           /* and nobody was answered in SIP */
 	/* line ends before a message belong to it [RFC3261 7.5] */
 	static char text[2000] = "\r\n\r\n";
 	struct str m = request("later", NULL, 3);
@@ -260,5 +262,23 @@ TEST(listen_fails_with_a_reason)
 	CHECK(!tp_listener(a->tp[0], 1, &p, &local));
 	struct tp_dst d = to_addr(TP_TLS, node_addr(b, 0));
 	CHECK_EQ(tp_send(a->tp[0], &d, request(NULL, NULL, 0), 0), ERR_UNSUPPORTED);
+	world_free(w);
+}
+
+/* [RFC5626 5.4, 8]: the peer's transport answers with the address that it saw, from the address
+ * that was asked. */
+TEST(udp_ping)
+{
+	static const uint8_t txid[12] = "twelve bytes";
+	begin();
+	struct tp_dst d = to_addr(TP_UDP, node_addr(b, 0));
+	CHECK_EQ(tp_ping(a->tp[0], &d, txid), OK);
+	WAIT(w, a->n_pong == 1);
+	struct addr local = node_addr(a, 0);
+	CHECK(addr_eq(&a->pong.mapped, &local));
+	CHECK(addr_eq(&a->pong.peer, &d.to));
+	CHECK(memcmp(a->pong_txid, txid, sizeof(txid)) == 0);
+	CHECK_EQ(b->n_pong, 0);
+	CHECK_EQ(b->n_msg, 0);
 	world_free(w);
 }
