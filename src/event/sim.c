@@ -120,6 +120,7 @@ enum err sim_new(uint64_t seed, struct sim **out)
 	s->now_us = START_US;
 	s->rng = seed;
 	list_init(&s->hosts);
+	list_init(&s->nats);
 	list_init(&s->loops);
 	*out = s;
 	return OK;
@@ -132,6 +133,7 @@ void sim_free(struct sim *s)
 		return;
 	while (s->n_heap)
 		sim_event_free(heap_pop(s));
+	sim_nats_free(s);
 	while ((l = list_pop(&s->hosts))) {
 		struct sim_host *h = LIST_ENTRY(l, struct sim_host, link);
 		ASSERT(list_is_empty(&h->envs));

@@ -34,6 +34,13 @@ enum err sim_env_new(struct sim_host *h, struct env **out);
 void sim_link_default(struct sim *s, const struct sim_link *l);
 void sim_link_set(struct sim *s, struct sim_host *from, struct sim_host *to,
 		  const struct sim_link *l);
+/* A NAT with one address outside. UDP mappings end idle_us after the last datagram sent out. Hosts
+ * that are added are behind it; freed with the sim. */
+struct sim_nat;
+enum err sim_nat_new(struct sim *s, const struct addr *outside, uint64_t idle_us,
+		     struct sim_nat **out);
+void sim_nat_add(struct sim_nat *n, struct sim_host *h);
+void sim_nat_restart(struct sim_nat *n); /* as a router that was switched off: all mappings go */
 /* The host vanishes: sockets closed without a word, datagrams to it lost, its envs are not run any
  * more. The caller throws its loops away and may then bring the host back with new envs. */
 void sim_host_crash(struct sim_host *h);

@@ -113,7 +113,8 @@ struct sim_host *sim_host_at(struct sim_host *from, const struct addr *ip)
 	if (addr_is_loopback(ip))
 		return from;
 	struct sim_host_ip *k = ip_find(from->sim, ip);
-	return k ? k->host : NULL;
+	bool is_hidden = k && k->host->nat && k->host->nat != from->nat;
+	return k && !is_hidden ? k->host : NULL;
 }
 
 const struct sim_link *sim_link_of(struct sim_host *from, struct sim_host *to)
@@ -318,7 +319,7 @@ static void dgram_arrives(struct sim *s, struct sim_event *ev)
 		sim_sock_check(to);
 		return;
 	}
-	if (!to && ev->host->is_up)
+	if (!to && ev->host->is_up && !ev->host->nat) /* a NAT keeps ICMP to itself */
 		refuse(s, ev);
 	sim_event_free(ev);
 }
@@ -354,6 +355,12 @@ enum err sim_send(struct env_sock *sock, const void *p, size_t n, const struct a
 		source.port = u->local.port;
 	}
 	struct sim_host *host = sim_host_at(u->host, to);
+	struct addr inside = *to;
+	bool is_out = u->host->nat && (!host || host->nat != u->host->nat);
+	if (is_out && !sim_nat_out(u->host, &source, to))
+		return OK; /* lost, like any datagram */
+	if (!host)
+		host = sim_nat_in(s, &source, &inside);
 	const struct sim_link *l = sim_link_of(u->host, host);
 	struct sim_packet pkt = {
 		s->now_us, source, *to, false, false, {p, n}
@@ -364,6 +371,7 @@ enum err sim_send(struct env_sock *sock, const void *p, size_t n, const struct a
 		s->tap(s->tap_arg, &pkt);
 	if (pkt.is_lost)
 		return OK;
+	pkt.to = inside;
 	dgram_launch(s, u, host, &pkt);
 	if (sim_chance(s, l->duplicate))
 		dgram_launch(s, u, host, &pkt);

@@ -38,6 +38,7 @@ struct sim_host {
 	char name[32];
 	struct sim_host_ip ip[8];
 	size_t n_ips;
+	struct sim_nat *nat; /* it is behind; NULL: none */
 	bool is_up;
 	int64_t skew_us;
 	struct htab binds; /* UDP sockets and listeners by kind and port */
@@ -94,7 +95,7 @@ struct sim {
 	uint64_t now_us, seq, rng;
 	struct sim_event **heap;
 	size_t n_heap, cap_heap;
-	struct link hosts;
+	struct link hosts, nats;
 	struct htab ips;
 	struct sim_link link;
 	struct sim_link_row *links;
@@ -138,6 +139,14 @@ enum err sim_recv(struct env_sock *s, void *p, size_t cap, struct env_rx *rx);
 enum err sim_icmp_next(struct env_sock *s, struct env_icmp *out);
 enum err sim_send(struct env_sock *s, const void *p, size_t n, const struct addr *to,
 		  const struct addr *from);
+
+/* sim_nat.c */
+/* What goes from h, which is behind a NAT, to `to` outside: its source as others see it. False
+ * without memory. */
+bool sim_nat_out(struct sim_host *h, struct addr *source, const struct addr *to);
+/* What comes to a NAT's outside address: the host and its address inside; NULL: not let in. */
+struct sim_host *sim_nat_in(struct sim *s, const struct addr *from, struct addr *to);
+void sim_nats_free(struct sim *s);
 
 /* sim_tcp.c */
 enum err sim_tcp_connect(struct env *e, const struct addr *local, const struct addr *peer,

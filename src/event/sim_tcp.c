@@ -96,7 +96,8 @@ static void reset(struct sim_sock *to, struct sim_host *by)
 }
 
 /* The other end of c, waiting in the listener's queue. */
-static struct sim_sock *server_end(struct sim_sock *l, struct sim_sock *c, const struct addr *local)
+static struct sim_sock *server_end(struct sim_sock *l, struct sim_sock *c, const struct addr *local,
+				   const struct addr *peer)
 {
 	struct sim_sock *o = sim_sock_new(sim_env_of(l), SIM_CONN, NULL, NULL);
 	if (!o)
@@ -104,7 +105,7 @@ static struct sim_sock *server_end(struct sim_sock *l, struct sim_sock *c, const
 	o->state = SIM_UP;
 	o->is_told = true;
 	o->local = *local;
-	o->peer = c->local;
+	o->peer = *peer;
 	o->want = ENV_READ;
 	o->other = c;
 	c->refs++;
@@ -129,7 +130,7 @@ static void syn_arrives(struct sim *s, struct sim_event *ev)
 		goto done;
 	}
 	if (l && l->n_accepts < LIMIT_LISTEN_BACKLOG)
-		o = server_end(l, c, &ev->to);
+		o = server_end(l, c, &ev->to, &ev->from);
 	if (o) {
 		tell(c, synack_arrives, arrival(o, c->host));
 		goto done;
@@ -170,6 +171,11 @@ enum err sim_tcp_connect(struct env *env, const struct addr *local, const struct
 	}
 	c->want = ENV_READ | ENV_WRITE;
 	c->local = ev->from = source;
+	if (h->nat && (!to || to->nat != h->nat) && !sim_nat_out(h, &ev->from, peer)) {
+		sim_event_free(ev);
+		sim_sock_close(c);
+		return ERR_NOMEM;
+	}
 	c->peer = ev->to = *peer;
 	ev->deadline_us = h->sim->now_us + CONNECT_US;
 	if (!sim_schedule(h->sim, ev, arrival(c, to))) {
