@@ -6,7 +6,8 @@
  *      unknown scheme;
  *   3. in a dialog that was set up through us (a token of ours in Route): on to the other
  *      side, no digest;
- *   4. REGISTER to us: registrar; OPTIONS to us: answered;
+ *   4. by a Path of ours: over that phone's flow; REGISTER to us: registrar; OPTIONS to us:
+ *      answered;
  *   5. everything else needs digest (or a trusted source), and From must be the user's own;
  *      the answer may come in a later turn (struct wait);
  *   6. then by the request-URI: a built-in number, a mailbox, an account's bindings, or a
@@ -19,6 +20,7 @@
 #include "base/limits.h"
 #include "service/codes.h"
 #include "service/exchange_priv.h"
+#include "service/nat.h"
 
 static const struct str allow_line = STR_INIT(
 	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, SUBSCRIBE, NOTIFY, MESSAGE\r\n");
@@ -45,26 +47,21 @@ static bool is_echo(const struct exc *x, struct str user)
 }
 
 /* A phone that sent the request itself, without a proxy in between, is reached where it sent from:
- * over its connection; by UDP where it speaks symmetrically (RFC 3581) and its Contact names
- * another address (NAT). */
+ * over its connection; by UDP when it is behind NAT, or its Contact is a name and it speaks
+ * symmetrically (RFC 3581). */
 static struct rt_side caller_side(const struct tp_rx *rx)
 {
 	const struct sip_msg *m = rx->msg;
 	struct rt_side none = {0}, back = {.is_set = true, .dst = tp_dst_back(rx)};
 	struct sip_addr contact;
-	if (sip_has(m, SIP_HDR_RECORD_ROUTE) || sip_count(m, SIP_HDR_VIA) > 1)
+	if (!nat_is_direct(m))
 		return none;
 	if (rx->proto != TP_UDP)
 		return back;
-	if (!m->via_has_rport)
-		return none;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_CONTACT), &contact) != OK || contact.uri_err)
 		return none;
-	struct addr a = contact.uri.ip;
-	a.port = contact.uri.port ? contact.uri.port : 5060;
-	if (contact.uri.is_ip && addr_eq(&a, &rx->from))
-		return none;
-	return back;
+	bool is_back = contact.uri.is_ip ? nat_is_by_source(rx, &contact.uri) : m->via_has_rport;
+	return is_back ? back : none;
 }
 
 /* ---- sending on ------------------------------------------------------------------------------ */
@@ -87,6 +84,9 @@ static void forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 	};
 	if (has_dialog)
 		req.caller = caller_side(rx);
+	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
+	req.add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
+		       sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
 	prx_forward(s->prx, st, rx, &req);
 }
 
@@ -159,6 +159,17 @@ static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const s
 	for (size_t i = 0; i < found.n; i++)
 		t[i] = target_of(&found.t[i]);
 	forward(s, st, rx, plan, t, found.n);
+}
+
+/* By a Path of ours: over the flow that the phone has opened [RFC5626 5.3.1]. */
+static void to_flow(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan)
+{
+	const struct tp_dst *dst = &plan->token.caller.dst;
+	struct prx_target t = {.q = 1000, .has_dst = true, .dst = *dst};
+	if (dst->proto != TP_UDP && !tp_flow_is_up(s->stack.tp, dst->flow))
+		reply(s, st, CODE_FLOW_FAILED, STR_NONE);
+	else
+		forward(s, st, rx, plan, &t, 1);
 }
 
 /* ---- requests for the exchange itself -------------------------------------------------------- */
@@ -445,7 +456,9 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	bool is_here = !plan.next.n && plan.is_us;
-	if (is_here && m->method == SIP_REGISTER)
+	if (plan.has_path && !plan.next.n)
+		to_flow(s, st, rx, &plan);
+	else if (is_here && m->method == SIP_REGISTER)
 		reg_on_request(s->reg, st, rx);
 	else if (is_here && !plan.uri.has_user && m->method == SIP_OPTIONS)
 		to_exchange(s, st, rx);

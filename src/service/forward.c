@@ -127,10 +127,12 @@ static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str 
 	edit_source(ed, p, b);
 }
 
-static void put_record_route(struct buf *b, struct str token, const struct addr *local,
-			     enum tp_proto proto)
+/* `end`: the parameters behind the transport, and what closes the line. */
+static void put_route(struct buf *b, struct str name, struct str token, const struct addr *local,
+		      enum tp_proto proto, struct str end)
 {
-	buf_str(b, STR("Record-Route: <sip:"));
+	buf_str(b, name);
+	buf_str(b, STR(": <sip:"));
 	buf_str(b, token);
 	buf_chr(b, '@');
 	addr_put(b, local);
@@ -138,7 +140,31 @@ static void put_record_route(struct buf *b, struct str token, const struct addr 
 		buf_str(b, STR(";transport="));
 		buf_str(b, tp_proto_param(proto));
 	}
-	buf_str(b, STR(";lr>\r\n"));
+	buf_str(b, end);
+}
+
+static void put_record_route(struct buf *b, struct str token, const struct addr *local,
+			     enum tp_proto proto)
+{
+	put_route(b, STR("Record-Route"), token, local, proto, STR(";lr>\r\n"));
+}
+
+static enum err edit_path(struct sip_edits *ed, const struct fwd_plan *p, const struct tp_dst *dst,
+			  struct buf *b)
+{
+	struct addr local;
+	char text[RT_TOKEN_MAX];
+	struct rt_token tok = {
+		.caller = {.is_set = true, .dst = tp_dst_back(p->rx)}
+        };
+	enum err e = tp_local_for(p->self->tp, dst, &local);
+	if (e)
+		return e;
+	size_t at = b->n;
+	put_route(b, STR("Path"), rt_token_put(p->self, RT_PATH, &tok, text), &local, dst->proto,
+		  STR(";lr;ob>\r\n"));
+	sip_edit_insert_before(ed, SIP_HDR_PATH, piece(b, at));
+	return OK;
 }
 
 static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p,
@@ -253,6 +279,11 @@ enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struc
 	edit_via(&ed, p, via, &b);
 	if (p->record_route) {
 		enum err e = edit_record_route(&ed, p, t, dst, &b);
+		if (e)
+			return e;
+	}
+	if (p->add_path) {
+		enum err e = edit_path(&ed, p, dst, &b);
 		if (e)
 			return e;
 	}

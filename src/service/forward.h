@@ -15,6 +15,7 @@ struct fwd_plan {
 	bool is_trusted;      /* the sender: his P-Asserted-Identity stays */
 	bool is_next_trusted; /* the next hop: hears it even under `Privacy: id` */
 	bool record_route;
+	bool add_path;         /* a Path with the flow that it came by [RFC3327] [RFC5626 5.1] */
 	struct rt_side caller; /* for the token of the Record-Route */
 	uint32_t breadth;      /* Max-Breadth to write, 0: leave */
 };

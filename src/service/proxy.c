@@ -208,6 +208,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.is_trusted = c->is_trusted,
 		.is_next_trusted = c->prx->is_trusted && c->prx->is_trusted(c->prx->ctx, &dst->to),
 		.record_route = c->record_route,
+		.add_path = c->add_path,
 		.caller = c->caller,
 		.breadth = b->breadth,
 	};
@@ -552,6 +553,7 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->caller = r->caller;
 	c->is_trusted = r->is_trusted;
 	c->record_route = r->record_route;
+	c->add_path = r->add_path;
 	c->is_invite = m->method == SIP_INVITE;
 	c->breadth = breadth;
 	for (size_t i = 0; i < r->n_targets; i++)

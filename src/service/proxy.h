@@ -39,6 +39,7 @@ struct prx_request {
 	size_t n_targets;                 /* at most PRX_MAX_TARGETS */
 	bool is_trusted;
 	bool record_route;
+	bool add_path;         /* a REGISTER of a phone whose edge proxy we are */
 	struct rt_side caller; /* for the Record-Route token */
 };
 #define PRX_MAX_TARGETS 32

@@ -62,8 +62,8 @@ struct ctx {
 	struct tp_rx *rx;
 	struct rt_plan route; /* its strings point into rx */
 	struct rt_side caller;
-	bool is_trusted, record_route, is_invite, is_cancelled, is_final_sent, is_2xx_sent,
-		is_server_gone, is_busy;
+	bool is_trusted, record_route, add_path, is_invite, is_cancelled, is_final_sent,
+		is_2xx_sent, is_server_gone, is_busy;
 	bool is_closed;     /* no further branch or address is tried */
 	bool is_overloaded; /* something could not be started for want of room */
 	uint32_t breadth;

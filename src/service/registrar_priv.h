@@ -38,5 +38,3 @@ static inline struct str reg_aor(const struct request *q)
 
 /* Whose binding is it, by which path, and which contacts? Fills q. CODE_NONE, or why not. */
 enum code reg_read(struct request *q);
-/* Only a phone that sent the request itself has its connection, and its NAT, in common with it. */
-bool reg_is_direct(const struct sip_msg *m);

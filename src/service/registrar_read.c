@@ -1,10 +1,5 @@
-/* What a REGISTER says: whose bindings, by which path, which contacts, and how each is reached.
- *
- * What decides how a phone is reached (is_by_source): a phone that sent the REGISTER itself is
- * reached over its connection, or, behind NAT, at the address that it sent from. Whether it is
- * behind NAT is told by its own Via: when that names another address than the packet's source, the
- * private address in its Contact is translated too. A sender whose Via is true may register a
- * Contact on another machine, and is believed.
+/* What a REGISTER says: whose bindings, by which path, which contacts, and how each is reached
+ * (nat.c).
  *
  * A contact with instance and reg-id is a flow [RFC5626 6]: reached over what it came by, whatever
  * its URI. Where the request came through a proxy that keeps no flows (no `ob` in a Path), reg-id
@@ -15,48 +10,12 @@
 #include "service/registrar_priv.h"
 
 #include "base/assert.h"
+#include "service/nat.h"
 #include "sip/hdr.h"
 
 #include <stdlib.h>
 
 #define CONTACT_URI_BYTES 1000 /* longer than any phone's; leaves room for several in a record */
-
-bool reg_is_direct(const struct sip_msg *m)
-{
-	return !sip_has(m, SIP_HDR_PATH) && sip_count(m, SIP_HDR_VIA) == 1;
-}
-
-/* --- how a phone is reached ------------------------------------------------------------------- */
-
-static bool is_inner(const struct addr *a)
-{
-	return addr_is_private(a) || addr_is_loopback(a) || addr_is_any(a);
-}
-
-static bool is_by_source(const struct tp_rx *rx, const struct sip_uri *u)
-{
-	const struct sip_msg *m = rx->msg;
-	struct addr via_ip, contact = u->ip;
-	const struct addr *src = &rx->from;
-	contact.port = u->port ? u->port : 5060;
-	if (u->is_ip && addr_eq(&contact, src) && !tp_is_reliable(rx->proto))
-		return false; /* the usual phone */
-	if (!reg_is_direct(m) || !m->via_host.n)
-		return false;
-	if (!u->is_ip) /* names that nobody resolves; and a connection needs no name */
-		return tp_is_reliable(rx->proto) || str_ends(u->host, STR(".invalid"));
-	bool is_via_ip = addr_parse(m->via_host, 0, &via_ip);
-	bool is_true_host = is_via_ip && addr_ip_eq(&via_ip, src);
-	if (addr_ip_eq(&contact, src)) {
-		if (tp_is_reliable(rx->proto))
-			return true;
-		bool is_true = is_true_host && (m->via_port ? m->via_port : 5060) == src->port;
-		return contact.port != src->port && !is_true && m->via_has_rport;
-	}
-	if (is_true_host) /* another machine; or an ALG that rewrote Via but not Contact */
-		return is_inner(&contact) && !is_inner(src);
-	return is_inner(&contact) || (is_via_ip && addr_ip_eq(&contact, &via_ip));
-}
 
 /* --- reading the request ---------------------------------------------------------------------- */
 
@@ -117,7 +76,7 @@ static enum code read_contact(struct request *q, const struct sip_addr *a, struc
 		out->reg_id = reg_id;
 	if (out->instance.n && is_loop(q, &out->parsed))
 		return CODE_REG_LOOP;
-	out->is_by_source = is_by_source(q->rx, &out->parsed);
+	out->is_by_source = nat_is_by_source(q->rx, &out->parsed);
 	return read_expires(q->reg, q->rx->msg, a->params, &out->expires_s)
 		       ? CODE_NONE
 		       : CODE_REG_EXPIRES_BRIEF;
@@ -224,7 +183,7 @@ static bool keeps_flows(const struct sip_msg *m)
 	struct sip_iter it = {0};
 	struct sip_addr a;
 	struct str value;
-	if (reg_is_direct(m))
+	if (nat_is_direct(m))
 		return true;
 	while (sip_each(m, SIP_HDR_PATH, &it, &value))
 		if (sip_addr_parse(value, &a) == OK && sip_param(a.uri.params, STR("ob"), NULL))
@@ -254,7 +213,7 @@ static enum code read_flows(struct request *q)
 		if (!is_kept)
 			c->reg_id = 0;
 		else if (c->reg_id)
-			c->is_by_source |= reg_is_direct(m);
+			c->is_by_source |= nat_is_direct(m);
 	}
 	return CODE_NONE;
 }

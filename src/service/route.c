@@ -174,6 +174,9 @@ enum err rt_plan_make(const struct rt_self *self, const struct sip_msg *m, struc
 			break;
 		}
 		p->has_token |= take_token(self, m, &a.uri, p);
+		if (!p->has_token && !p->has_path && a.uri.has_user)
+			p->has_path = rt_token_read(self, RT_PATH, a.uri.user, &p->token) &&
+				      p->token.caller.is_set;
 		p->n_own++;
 	}
 	return OK;

@@ -27,6 +27,7 @@ struct rt_token {
 };
 
 #define RT_TOKEN_MAX 128
+#define RT_PATH      STR("path\n") /* instead of a Call-ID: the token of a Path is good for all */
 /* Text of a token (letters, digits, '-' and '_'), bound to the Call-ID. */
 struct str rt_token_put(const struct rt_self *self, struct str call_id, const struct rt_token *t,
 			char out[RT_TOKEN_MAX]);
@@ -46,6 +47,7 @@ struct rt_plan {               /* what routing makes of a request; strings point
 	struct str next;       /* first Route URI that remains, or empty */
 	bool is_next_strict;   /* it lacks ;lr */
 	bool has_token;        /* one of our Routes carries a valid token */
+	bool has_path; /* one of our Routes is a Path of ours: `token.caller` is the phone's flow */
 	struct rt_token token;
 };
 /* ERR_SYNTAX: a Route value cannot be read. */

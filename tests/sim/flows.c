@@ -165,3 +165,72 @@ TEST_NO_OOM(gruu_inside_a_dialog)
 	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);
 }
+
+/* ---- as an edge proxy -------------------------------------------------------------------------
+ */
+
+/* [RFC5626 5.1, 5.3.1] [RFC3327]: a REGISTER for another domain goes on with a Path of ours; what
+ * comes back by it reaches the phone over its flow, also inside the dialog; 430 once that is gone.
+ */
+TEST_NO_OOM(edge_proxy)
+{
+	static const struct addr_net all = {
+		.base = {.family = ADDR_V4, .ip = {10, 0, 0, 20}},
+                  .bits = 29
+        };
+	static const struct exc_cfg cfg = {
+		.realm = STR_INIT("sim"), .product = STR_INIT("rung"), .trust = &all, .n_trust = 1};
+	struct scene *t = scene_new_with(&cfg);
+	char path[300], line[320];
+	raw_dns(t->s, "far.example", "10.0.0.99");
+	int sock = raw_connect(t->b);
+	struct raw_req reg = {.method = "REGISTER",
+			      .uri = "sip:far.example",
+			      .to = "<sip:1002@far.example>",
+			      .extra = "Supported: path, outbound\n",
+			      .contact =
+				      "<sip:1002@192.168.7.7;transport=tcp>" PHONE_B ";reg-id=1"};
+	raw_request(t->b, sock, &reg);
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+	CHECK_EQ(raw_count(m, "Path"), 1);
+	raw_cstr(raw_header(m, "Path", 0), path, sizeof(path));
+	CHECK(strstr(path, "@10.0.0.1:5060;lr;ob>"));
+	raw_reply(t->x, m, "200 OK", "x", NULL, NULL);
+	raw_get(t->b, "SIP/2.0 200", 1);
+	/* a phone that does not know of Path gets none */
+	reg.extra = NULL;
+	reg.call_id[0] = reg.branch[0] = 0;
+	raw_request(t->b, sock, &reg);
+	CHECK_EQ(raw_count(raw_get(t->x, "REGISTER ", 1), "Path"), 0);
+
+	snprintf(line, sizeof(line), "Route: %s\n", path);
+	struct raw_req call = {.method = "INVITE",
+			       .uri = "sip:1002@192.168.7.7;transport=tcp",
+			       .from = "<sip:caller@far.example>",
+			       .route = line};
+	raw_request(t->x, 0, &call);
+	m = raw_get(t->b, "INVITE ", 1);
+	CHECK_EQ(m->sock, sock);
+	CHECK_EQ(raw_count(m, "Route"), 0);
+	CHECK(raw_count(m, "Record-Route") > 0);
+	raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
+	raw_get(t->b, "ACK ", 1);
+	raw_ack(t->x, 0, &call, raw_get(t->x, "SIP/2.0 486", 1));
+	/* a token that was tampered with is none: an outsider is challenged */
+	struct raw_req forged = {.method = "INVITE", .uri = call.uri, .from = call.from};
+	char other[320];
+	snprintf(other, sizeof(other), "%s", line);
+	other[20] = other[20] == 'A' ? 'B' : 'A';
+	forged.route = other;
+	raw_request(t->x, 0, &forged);
+	raw_ack(t->x, 0, &forged, raw_get(t->x, "SIP/2.0 407", 1));
+	raw_close(t->b, sock);
+	stage_run(t->s, 1);
+	struct raw_req late = {
+		.method = "INVITE", .uri = call.uri, .from = call.from, .route = line};
+	raw_request(t->x, 0, &late);
+	m = raw_get(t->x, "SIP/2.0 430", 1);
+	CHECK(raw_has(m, "4013"));
+	raw_ack(t->x, 0, &late, m);
+	scene_free(t);
+}
