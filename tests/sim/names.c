@@ -163,3 +163,35 @@ TEST_NO_OOM(advertised_address)
 	raw_free(out);
 	scene_free(t);
 }
+
+/* ---- both families of addresses -------------------------------------------------------------- */
+
+/* [RFC5658]: two Record-Routes, each side is told an address of its family; requests inside the
+ * dialog cross over both ways. */
+TEST_NO_OOM(from_ipv4_to_ipv6)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	stage_listen6(t->s);
+	struct raw *six = raw_new(t->s, "2001:db8::22", 5060, "1002");
+	raw_register(six, 0, "<sip:1002@[2001:db8::22]:5060>", NULL);
+	raw_ask(t->a, 0, &t->call);
+	scene_answer(t, six, &d);
+	CHECK(has_in(raw_header(d.invite, "Via", 0), "[2001:db8::1]:5060"));
+	CHECK(has_in(raw_header(d.invite, "Record-Route", 0), "@[2001:db8::1]:5060"));
+	CHECK(has_in(raw_header(d.invite, "Record-Route", 1), "@10.0.0.1:5060"));
+	struct raw_req back = scene_in_dialog(&d, false, "INFO");
+	raw_request(six, 0, &back);
+	struct raw_msg *m = raw_get(t->a, "INFO ", 1);
+	CHECK_EQ(raw_count(m, "Route"), 0);
+	raw_reply(t->a, m, "200 OK", NULL, NULL, NULL);
+	raw_get(six, "SIP/2.0 200", 1);
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	raw_request(t->a, 0, &bye);
+	m = raw_get(six, "BYE ", 1);
+	CHECK_EQ(raw_count(m, "Route"), 0);
+	raw_reply(six, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	raw_free(six);
+	scene_free(t);
+}

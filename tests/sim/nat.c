@@ -94,3 +94,21 @@ TEST_NO_OOM(nat_and_a_server_that_was_restarted)
 	check_call(s, b, a);
 	stage_free(s);
 }
+
+/* An IPv6 phone and an IPv4 phone, by UDP and TCP, call each other. */
+TEST_NO_OOM(phones_of_both_families)
+{
+	struct stage *s = stage_new(10, 2, NULL);
+	stage_listen6(s);
+	struct stage_phone *four = stage_phone(s, "1001", TP_UDP),
+			   *six = stage_phone6(s, "1002", TP_UDP),
+			   *tcp = stage_phone6(s, "1003", TP_TCP);
+	stage_register(s, four);
+	stage_register(s, six);
+	stage_register(s, tcp);
+	check_call(s, four, six);
+	check_call(s, six, four);
+	check_call(s, tcp, six);
+	check_call(s, four, tcp);
+	stage_free(s);
+}

@@ -24,7 +24,7 @@ static struct addr address(const char *ip, uint16_t port)
 
 static struct addr server(const struct raw *r)
 {
-	return address(STAGE_SERVER, 5060);
+	return address(strchr(r->ip, ':') ? STAGE_SERVER6 : STAGE_SERVER, 5060);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */

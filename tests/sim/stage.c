@@ -56,6 +56,14 @@ void stage_open_exchange(struct stage *s)
 	buf_fini(&why);
 }
 
+void stage_listen6(struct stage *s)
+{
+	const char *reason = "";
+	struct addr any = {.family = ADDR_V6, .port = 5060};
+	CHECK_EQ(exc_listen(s->exc, TP_UDP, &any, &reason), OK);
+	CHECK_EQ(exc_listen(s->exc, TP_TCP, &any, &reason), OK);
+}
+
 static void close_exchange(struct stage *s)
 {
 	if (!s->exc)
@@ -91,14 +99,14 @@ struct stage *stage_new_with(uint64_t seed, size_t n_shards, const struct sim_li
 {
 	struct stage *s = calloc(1, sizeof(*s));
 	CHECK(s);
-	struct addr ip = address(STAGE_SERVER, 0);
+	struct addr ips[] = {address(STAGE_SERVER, 0), address(STAGE_SERVER6, 0)};
 	s->n_shards = n_shards;
 	s->cfg = *cfg;
 	CHECK_EQ(sim_new(seed, &s->sim), OK);
 	sim_tap(s->sim, on_packet, s);
 	if (link)
 		sim_link_default(s->sim, link);
-	CHECK_EQ(sim_host_new(s->sim, "exchange", &ip, 1, &s->server), OK);
+	CHECK_EQ(sim_host_new(s->sim, "exchange", ips, 2, &s->server), OK);
 	CHECK_EQ(st_mem_new(&s->disk), OK);
 	stage_open_exchange(s);
 	return s;
@@ -224,8 +232,8 @@ static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
 	member(ev->json, "cause", p->cause, sizeof(p->cause));
 }
 
-struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
-				     enum tp_proto proto)
+static struct stage_phone *new_phone(struct stage *s, const char *user, const char *password,
+				     enum tp_proto proto, const char *server, const char *net)
 {
 	CHECK(s->n_phones < STAGE_PHONES);
 	struct stage_phone *p = &s->phones[s->n_phones];
@@ -233,8 +241,8 @@ struct stage_phone *stage_phone_with(struct stage *s, const char *user, const ch
 	const char *why = "";
 	p->stage = s;
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	snprintf(p->host, sizeof(p->host), "10.0.0.%zu", 10 + s->n_phones);
-	snprintf(from, sizeof(from), "sip:%s@" STAGE_SERVER, user);
+	snprintf(p->host, sizeof(p->host), "%s%zu", net, 10 + s->n_phones);
+	snprintf(from, sizeof(from), "sip:%s@%s", user, server);
 	struct addr ip = address(p->host, 0);
 	CHECK_EQ(sim_host_new(s->sim, user, &ip, 1, &p->sim_host), OK);
 	CHECK_EQ(sim_env_new(p->sim_host, &p->env), OK);
@@ -244,7 +252,7 @@ struct stage_phone *stage_phone_with(struct stage *s, const char *user, const ch
 	struct ph_config cfg = {
 		.from = str_c(from),
 		.password = str_c(password),
-		.proxy = STR(STAGE_SERVER),
+		.proxy = str_c(server),
 		.proto = proto,
 		.bind = address(p->host, 5060),
 		.on_event = on_event,
@@ -256,6 +264,18 @@ struct stage_phone *stage_phone_with(struct stage *s, const char *user, const ch
 	ph_start(p->ph, STR_NONE);
 	CHECK(p->is_started);
 	return p;
+}
+
+struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
+				     enum tp_proto proto)
+{
+	return new_phone(s, user, password, proto, STAGE_SERVER, "10.0.0.");
+}
+
+struct stage_phone *stage_phone6(struct stage *s, const char *user, enum tp_proto proto)
+{
+	stage_account(s, user);
+	return new_phone(s, user, STAGE_PASSWORD, proto, "[" STAGE_SERVER6 "]", "2001:db8::");
 }
 
 struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto proto)

@@ -80,4 +80,8 @@ void stage_register(struct stage *s, struct stage_phone *p); /* and waits for it
 struct stage_call *stage_find_call(struct stage_phone *p,
 				   const char *call_id); /* NULL: it never heard of it */
 void stage_call(struct stage_phone *p, const char *user, const struct ph_plan *plan);
-#define STAGE_SERVER "10.0.0.1"
+void stage_listen6(struct stage *s); /* the exchange by IPv6 too */
+/* A phone at 2001:db8::<10 + n> that registers there. */
+struct stage_phone *stage_phone6(struct stage *s, const char *user, enum tp_proto proto);
+#define STAGE_SERVER  "10.0.0.1"
+#define STAGE_SERVER6 "2001:db8::1"
