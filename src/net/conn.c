@@ -10,12 +10,17 @@
  * wanted only while the FIFO holds something. The bound counts the memory that the FIFO holds, not
  * the payload: a two-byte pong to a peer that does not read costs seventy.
  *
+ * Filters: with some between us and the socket, reading and writing go through the top one. Then
+ * the FIFO, the bounds and what the user sees are in the clear; what the filters have translated
+ * and the socket does not take is theirs and at most about one message. Reading goes on until they
+ * have nothing more, since bytes that they hold do not make the socket readable.
+ *
  * Ending: whatever goes wrong, wherever, net_conn_close closes the socket at once and queues a
  * task; the user hears of it from the loop, once, after all its unsent messages.
  *
  * Invariants:
  * 1. state == NET_CLOSED exactly when sock is NULL; then `in` is empty and no handler runs.
- * 2. `out` non-empty and state == NET_UP implies that ENV_WRITE is wanted.
+ * 2. `out` non-empty and state == NET_UP implies is_waiting, and that ENV_WRITE is wanted.
  * 3. queued_bytes is the sum of the sizes of the blocks in `out`; it exceeds max_queued_bytes
  * never.
  * 4. Bytes of one message are never interleaved with another's; messages leave in the order of
@@ -42,8 +47,11 @@ struct net_out {
 
 enum err net_init(struct net *n, struct ev_loop *loop)
 {
-	*n = (struct net){.loop = loop, .scratch = malloc(NET_SCRATCH)};
-	return n->scratch ? OK : ERR_NOMEM;
+	*n = (struct net){.loop = loop, .scratch = malloc(NET_SCRATCH + NET_CIPHER)};
+	if (!n->scratch)
+		return ERR_NOMEM;
+	n->cipher = n->scratch + NET_SCRATCH;
+	return OK;
 }
 
 void net_fini(struct net *n)
@@ -64,6 +72,9 @@ static void drop_head(struct net_conn *c)
 
 static void shut(struct net_conn *c, enum err why)
 {
+	if (c->filter && c->state != NET_CONNECTING)
+		net_filters_bye(c);
+	net_filters_free(c);
 	env_close(c->sock);
 	c->sock = NULL;
 	c->state = NET_CLOSED;
@@ -103,7 +114,11 @@ void net_conn_fini(struct net_conn *c)
 
 static void want(struct net_conn *c)
 {
-	env_want(c->sock, (c->is_deaf ? 0 : ENV_READ) | (c->out ? ENV_WRITE : 0));
+	bool is_waiting = (c->out && c->state == NET_UP) || net_filters_wait(c);
+	if (is_waiting && !c->is_waiting)
+		c->written_us = ev_now_us(c->net->loop);
+	c->is_waiting = is_waiting;
+	env_want(c->sock, (c->is_deaf ? 0 : ENV_READ) | (is_waiting ? ENV_WRITE : 0));
 }
 
 void net_conn_deafen(struct net_conn *c)
@@ -121,11 +136,23 @@ static void fail_read(struct net_conn *c, enum err e)
 		net_conn_close(c, e == ERR_NOMEM ? ERR_NOMEM : ERR_NET);
 }
 
+static enum err take(struct net_conn *c, void *p, size_t cap, size_t *n)
+{
+	return c->filter ? c->filter->ops->read(c->filter, c, p, cap, n)
+			 : env_read(c->sock, p, cap, n);
+}
+
+/* Is it worth to read again, after n bytes where `cap` had room? */
+static bool may_have_more(const struct net_conn *c, size_t n, size_t cap)
+{
+	return !c->is_deaf && (c->filter || n == cap);
+}
+
 /* Nothing is pending: read into the scratch and keep what the user leaves. */
 static bool read_fresh(struct net_conn *c)
 {
 	size_t n;
-	enum err e = env_read(c->sock, c->net->scratch, NET_SCRATCH, &n);
+	enum err e = take(c, c->net->scratch, NET_SCRATCH, &n);
 	if (e != OK) {
 		fail_read(c, e);
 		return false;
@@ -140,7 +167,7 @@ static bool read_fresh(struct net_conn *c)
 			return false;
 		}
 	}
-	return n == NET_SCRATCH && !c->is_deaf;
+	return may_have_more(c, n, NET_SCRATCH);
 }
 
 /* An incomplete message is pending: read behind it. */
@@ -154,7 +181,7 @@ static bool read_behind(struct net_conn *c)
 	room = c->in.cap - c->in.n;
 	if (room > NET_SCRATCH)
 		room = NET_SCRATCH;
-	enum err e = env_read(c->sock, c->in.p + c->in.n, room, &n);
+	enum err e = take(c, c->in.p + c->in.n, room, &n);
 	if (e != OK) {
 		fail_read(c, e);
 		return false;
@@ -167,25 +194,43 @@ static bool read_behind(struct net_conn *c)
 		buf_fini(&c->in);
 	else
 		buf_drop(&c->in, used);
-	return n == room && !c->is_deaf;
+	return may_have_more(c, n, room);
 }
 
+/* Filters count the rounds themselves: what they hold must be read, or nobody comes back for it. */
 static void read_some(struct net_conn *c)
 {
-	for (unsigned i = 0; i < READ_ROUNDS; i++) {
+	c->reads_left = READ_ROUNDS;
+	for (unsigned i = 0; c->filter || i < READ_ROUNDS; i++) {
 		if (!(c->in.n ? read_behind(c) : read_fresh(c)))
-			return;
+			break;
 	}
+	if (c->state == NET_UP && c->filter && c->user->on_pause)
+		c->user->on_pause(c, net_filters_midway(c));
+	if (c->state == NET_UP && c->filter)
+		want(c); /* reading may have left answers */
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
 
+static enum err give(struct net_conn *c, const void *p, size_t n, size_t *moved)
+{
+	*moved = 0;
+	return c->filter ? c->filter->ops->write(c->filter, c, p, n, moved)
+			 : env_write(c->sock, p, n, moved);
+}
+
 static void write_some(struct net_conn *c)
 {
-	while (c->out) {
+	enum err flushed = net_filters_flush(c);
+	if (flushed != OK && flushed != ERR_MORE) {
+		net_conn_close(c, ERR_NET);
+		return;
+	}
+	while (c->out && flushed == OK) {
 		struct net_out *o = c->out;
 		size_t n;
-		enum err e = env_write(c->sock, o->bytes + o->off, o->n - o->off, &n);
+		enum err e = give(c, o->bytes + o->off, o->n - o->off, &n);
 		if (e == ERR_MORE)
 			break;
 		if (e != OK) {
@@ -194,9 +239,10 @@ static void write_some(struct net_conn *c)
 		}
 		c->written_us = ev_now_us(c->net->loop);
 		o->off += n;
-		if (o->off < o->n)
+		if (o->off < o->n && !c->filter)
 			break;
-		drop_head(c);
+		if (o->off == o->n)
+			drop_head(c);
 	}
 	want(c);
 }
@@ -211,8 +257,6 @@ static enum err enqueue(struct net_conn *c, struct str bytes, size_t off, uint64
 		return ERR_NOMEM;
 	*o = (struct net_out){.tag = tag, .n = bytes.n, .off = off, .size = size};
 	memcpy(o->bytes, bytes.p, bytes.n);
-	if (!c->out)
-		c->written_us = ev_now_us(c->net->loop);
 	*c->out_end = o;
 	c->out_end = &o->next;
 	c->queued_bytes += size;
@@ -225,15 +269,16 @@ enum err net_conn_send(struct net_conn *c, struct str bytes, uint64_t tag)
 		return ERR_NET;
 	size_t moved = 0;
 	if (c->state == NET_UP && !c->out) {
-		enum err e = env_write(c->sock, bytes.p, bytes.n, &moved);
+		enum err e = give(c, bytes.p, bytes.n, &moved);
 		if (e != OK && e != ERR_MORE) {
 			net_conn_close(c, ERR_NET);
 			return ERR_NET;
 		}
-		if (e == ERR_MORE)
-			moved = 0;
-		if (moved == bytes.n)
+		if (moved == bytes.n) {
+			if (c->filter)
+				want(c);
 			return OK;
+		}
 	}
 	enum err e = enqueue(c, bytes, moved, tag);
 	/* Half a message is out: without the other half the stream is of no use. */
@@ -254,6 +299,32 @@ void net_conn_each_queued(struct net_conn *c, void (*fn)(void *ctx, struct str b
 
 /* --- opening -------------------------------------------------------------------------------- */
 
+static void come_up(struct net_conn *c)
+{
+	bool has_filter = c->filter;
+	c->state = NET_UP;
+	want(c);
+	c->user->on_up(c);
+	if (c->state == NET_UP)
+		write_some(c);
+	if (c->state == NET_UP && has_filter && !c->is_deaf)
+		read_some(c); /* what came right behind the handshake */
+}
+
+static void shake(struct net_conn *c)
+{
+	c->reads_left = READ_ROUNDS;
+	enum err e = c->filter ? c->filter->ops->shake(c->filter, c) : OK;
+	if (e == OK)
+		e = net_filters_flush(c) == ERR_NET ? ERR_NET : OK;
+	if (e == OK)
+		come_up(c);
+	else if (e == ERR_MORE)
+		want(c);
+	else
+		net_conn_close(c, e == ERR_AUTH || e == ERR_NOMEM ? e : ERR_NET);
+}
+
 static void ready(void *arg, unsigned events)
 {
 	struct net_conn *c = arg;
@@ -264,11 +335,10 @@ static void ready(void *arg, unsigned events)
 		}
 		if (!(events & ENV_WRITE))
 			return;
-		c->state = NET_UP;
-		want(c);
-		c->user->on_up(c);
-		if (c->state == NET_UP)
-			write_some(c);
+		c->state = NET_SHAKING;
+	}
+	if (c->state == NET_SHAKING) {
+		shake(c);
 		return;
 	}
 	if ((events & ENV_READ) && !c->is_deaf)
@@ -307,4 +377,12 @@ enum err net_conn_accept(struct net_conn *c, struct net *n, const struct net_con
 	if (e == OK)
 		c->state = NET_UP;
 	return e;
+}
+
+void net_conn_filter(struct net_conn *c, struct net_filter *f)
+{
+	f->below = c->filter;
+	c->filter = f;
+	if (c->state == NET_UP)
+		c->state = NET_SHAKING;
 }

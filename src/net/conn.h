@@ -3,23 +3,24 @@
  * incomplete; writing goes through a FIFO of whole messages, bounded in bytes, that keeps their
  * order and knows who sent each. Nothing here calls its user from inside a call that the user made.
  *
- * A filter that comes on top (TLS, WebSocket) is a net_conn_user of what is below it and offers the
- * same calls to what is above. */
+ * Filters (TLS, WebSocket) may stand between it and the socket: the same calls, with "stands" and
+ * "accepted" meaning that their handshakes are done. */
 
 #include "event/loop.h"
-
-struct net_conn;
+#include "net/filter.h"
 
 struct net { /* what the connections of one shard share; part of its owner */
 	struct ev_loop *loop;
 	char *scratch; /* NET_SCRATCH bytes: what was just read, until its user has returned */
+	char *cipher;  /* NET_CIPHER more, for a filter: what it has read and not translated yet */
 };
 #define NET_SCRATCH 65536
+#define NET_CIPHER  32768
 enum err net_init(struct net *n, struct ev_loop *loop);
 void net_fini(struct net *n);
 
 struct net_conn_user {
-	/* An outgoing connection stands. */
+	/* An outgoing connection stands, or the handshake of an accepted one is done. */
 	void (*on_up)(struct net_conn *c);
 	/* Bytes that were not used yet, contiguous, the new ones at the end. Returns how many are
 	 * used now; the rest is shown again, with more behind it. May close c. */
@@ -27,25 +28,31 @@ struct net_conn_user {
 	/* Before on_down: a message that was not written whole; `tag` as given to net_conn_send. */
 	void (*on_unsent)(struct net_conn *c, uint64_t tag, enum err why);
 	/* The last call: c is closed, its memory is the owner's again. `why`: ERR_NET closed, reset
-	 * or unreachable; else as given to net_conn_close. */
+	 * or unreachable; ERR_AUTH its certificate is refused; else as given to net_conn_close. */
 	void (*on_down)(struct net_conn *c, enum err why);
+	/* Of connections with filters: all that has come is read; is_midway: a record or message
+	 * has begun that cannot be shown yet. May close c. May be NULL. */
+	void (*on_pause)(struct net_conn *c, bool is_midway);
 };
 
-enum net_conn_state { NET_CONNECTING, NET_UP, NET_CLOSED };
+enum net_conn_state { NET_CONNECTING, NET_SHAKING, NET_UP, NET_CLOSED };
 
 struct net_out;   /* a queued message */
 struct net_conn { /* part of its owner */
 	struct net *net;
 	const struct net_conn_user *user;
 	struct env_sock *sock;
-	struct ev_task ending; /* runs on_unsent and on_down */
-	struct buf in;         /* bytes of an incomplete message */
+	struct net_filter *filter; /* the top one, or NULL */
+	struct ev_task ending;     /* runs on_unsent and on_down */
+	struct buf in;             /* bytes of an incomplete message */
 	struct net_out *out, **out_end;
 	size_t queued_bytes, max_queued_bytes; /* memory held by the FIFO */
-	uint64_t written_us;                   /* when the FIFO last moved, or began to fill */
+	uint64_t written_us;                   /* when is_waiting began, or a byte was written */
 	enum err why;
-	uint8_t state; /* enum net_conn_state */
-	bool is_deaf;  /* reads no more */
+	uint8_t state;      /* enum net_conn_state */
+	uint8_t reads_left; /* of the socket, before others get their turn */
+	bool is_deaf;       /* reads no more */
+	bool is_waiting;    /* something is to be written and the socket has no room */
 };
 
 /* Begins to connect, from `local` (its port too, 0: any) when not NULL. ERR_NET: no way to get
@@ -55,6 +62,8 @@ enum err net_conn_connect(struct net_conn *c, struct net *n, const struct net_co
 /* Takes a waiting connection of a listener. ERR_MORE: there is none. */
 enum err net_conn_accept(struct net_conn *c, struct net *n, const struct net_conn_user *user,
 			 struct env_sock *listener, struct addr *peer, size_t max_queued);
+/* Puts f on top of the filters of a connection that was just begun or accepted; takes f. */
+void net_conn_filter(struct net_conn *c, struct net_filter *f);
 /* Writes or queues a copy of one message. ERR_NET: closed, or closed by this attempt. ERR_LIMIT:
  * the FIFO is full; the connection is closed with that reason. ERR_NOMEM: nothing has happened.
  * After an error no on_unsent comes for this message. */

@@ -1,0 +1,46 @@
+#pragma once
+/* What the files of TLS share. */
+
+#include "net/tls.h"
+
+#include <stdio.h>
+/* OpenSSL has a type of the name of one of our errors. */
+#define ERR_STATE OPENSSL_ERR_STATE
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#undef ERR_STATE
+
+struct tls_set { /* what the files said; immutable */
+	struct ev_retired node;
+	SSL_CTX *server, *client; /* server NULL: no certificate */
+};
+
+struct net_tls {
+	struct net_tls_cfg cfg; /* its strings are ours */
+	bool is_null;
+	BIO_METHOD *bio;
+	FILE *key_log;
+	ev_snap set;
+	/* on the loop that watches */
+	struct ev_loop *loop;
+	struct tmr timer;
+	struct ev_job job;
+	bool is_busy, is_again; /* the job runs; and is wanted once more */
+	net_tls_loaded_fn *fn;
+	void *ctx;
+	/* the job's */
+	bool is_forced;
+	uint64_t stamp; /* of the files as they were when last read */
+	struct tls_set *loaded;
+	enum err err;
+	struct buf why;
+};
+
+BIO_METHOD *tls_bio_new(void);
+/* Appends what OpenSSL complained of last, or `otherwise`. */
+void tls_put_error(struct buf *b, const char *otherwise);
+/* The identities of a certificate against a host. [RFC5922 7.1] */
+bool tls_is_named(X509 *cert, const char *host);
