@@ -205,6 +205,18 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return 0;
 }
 
+bool str_is_utf8(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	for (size_t i = 0; i < s.n;) {
+		size_t n = p[i] < 0x80 ? 1 : utf8_len(p + i, s.n - i);
+		if (!n)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
 /* What moves a terminal or turns the direction of writing (so that a reader takes one text for
  * another): C0, DEL, C1 [ECMA-48], and the explicit directions [UAX 9]. */
 static bool is_control(const unsigned char *p, size_t n)

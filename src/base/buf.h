@@ -54,5 +54,7 @@ char *buf_cstr(struct buf *b);            /* adds a NUL (not counted); NULL afte
 void buf_mask(struct buf *b, size_t from, bool keep_lines);
 /* Appends s, masked, as part of a line: for whatever came from outside. */
 void buf_plain(struct buf *b, struct str s);
+/* Well-formed UTF-8 all through, without surrogates and overlong forms. */
+bool str_is_utf8(struct str s);
 /* Appends s as a JSON string with quotes; invalid UTF-8 becomes U+FFFD. */
 void buf_json(struct buf *b, struct str s);

@@ -48,7 +48,7 @@
 
 /* --- SIP transport (per shard) -------------------------------------------------------------- */
 
-/* Connections, each about 0.5 kB while idle; what the descriptors of a process allow as a rule. */
+/* Connections, each about 0.5 kB while idle, 27 kB over TLS; what the descriptors of a process allow as a rule. */
 #define LIMIT_CONNECTIONS 65'536u
 /* Of these from one address: a trunk or a NAT with thousands of phones fits, one attacker does not
  * take all. */
@@ -59,6 +59,12 @@
 /* A message on a stream. Far above a datagram, for large bodies; one connection can hold this much
  * for LIMIT_STREAM_MESSAGE_US. */
 #define LIMIT_STREAM_MESSAGE_BYTES (128u << 10)
+/* A message over WebSocket, joined: what one read of a connection holds. No datagram is larger. */
+#define LIMIT_WS_MESSAGE_BYTES (64u << 10)
+/* Names of TLS peers that one shard remembers between resolving and connecting. */
+#define LIMIT_TLS_NAMES 256
+/* For the handshakes of TLS and WebSocket together, of a peer that connects to us. */
+#define LIMIT_HANDSHAKE_US 10'000'000u
 /* From a message's first byte on a stream to its last: who needs longer has other things in mind.
  */
 #define LIMIT_STREAM_MESSAGE_US 30'000'000u

@@ -38,6 +38,7 @@
 #include "event/env.h"
 #include "wire/frame.h"
 #include "wire/hep.h"
+#include "wire/ws.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ struct dir {
 	uint32_t n_segs, n_queued;
 	int64_t gap_ns; /* since when the queue waits */
 	struct wire_frame frame;
-	struct cap_ws ws;
+	struct wire_ws ws;
 };
 
 struct conn {
@@ -129,7 +130,7 @@ static void conn_free(struct cap_tcp *t, struct conn *c)
 {
 	for (int i = 0; i < 2; i++) {
 		dir_reset(&c->d[i]);
-		cap_ws_fini(&c->d[i].ws);
+		wire_ws_fini(&c->d[i].ws);
 		free(c->d[i].p);
 	}
 	cap_tls_free(c->tls);
@@ -213,7 +214,7 @@ static struct conn *conn_get(struct cap_tcp *t, const struct cap_pkt *k, int *wa
 	if (!c)
 		return NULL;
 	for (int i = 0; i < 2; i++) {
-		cap_ws_init(&c->d[i].ws);
+		wire_ws_init(&c->d[i].ws, WIRE_WS_BYSTANDER, MAX_UNIT);
 		dir_reset(&c->d[i]);
 	}
 	c->no = ++t->n_conns;
@@ -414,16 +415,18 @@ static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
 	struct dir *d = r->d;
 	size_t used = 0;
 	struct str msg;
-	switch (cap_ws_next(&d->ws, p, n, &used, &msg)) {
-	case CAP_WS_MESSAGE:
+	switch (wire_ws_next(&d->ws, p, n, &used, &msg)) {
+	case WIRE_WS_MESSAGE:
 		if (cap_sip_start(msg.p, msg.n) == CAP_YES)
 			emit(r, msg, true);
 		break;
-	case CAP_WS_SKIP:
+	case WIRE_WS_PING:
+	case WIRE_WS_CLOSE:
+	case WIRE_WS_SKIP:
 		break;
-	case CAP_WS_MORE:
+	case WIRE_WS_MORE:
 		return false;
-	case CAP_WS_ERROR:
+	case WIRE_WS_ERROR:
 		d->speaks = UNKNOWN;
 		forget_unit(d);
 		return false;

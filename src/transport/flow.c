@@ -5,8 +5,11 @@
  * request to the same place takes the same way. A connection that a peer opened is never used for
  * its address: whoever connects from a port does not prove to be who listens there. [RFC5923]
  *
- *   OPENING ──connected──► OPEN ──closed──► DOWN ──round all shards──► slot free
+ *   OPENING ──handshakes─► OPEN ──closed──► DOWN ──round all shards──► slot free
  *      └────────failed────────────────────► slot free
+ *
+ * OPENING lasts until the peer is there and TLS and WebSocket, where they are spoken, are agreed
+ * on; an accepted TCP connection is OPEN at once.
  *
  * Received bytes are cut into messages by wire/frame.h and given up one by one. CRLF CRLF between
  * messages is a ping and answered by CRLF [RFC5626 4.4.1]. Where a stream cannot be framed any
@@ -94,7 +97,7 @@ static uint64_t due_of(const struct tp_conn *c)
 	uint64_t due = c->until_us ? c->until_us : c->active_us + l->idle_us;
 	if (c->begun_us)
 		due = earlier(due, c->begun_us + l->message_us);
-	if (c->net.out && c->state == TP_CONN_OPEN)
+	if (c->net.is_waiting && c->state == TP_CONN_OPEN)
 		due = earlier(due, c->net.written_us + l->stall_us);
 	return due;
 }
@@ -120,7 +123,8 @@ static void on_timer(struct tmr *t)
 	}
 	if (c->begun_us && c->begun_us + l->message_us <= now)
 		c->tp->stats.n_unfinished++;
-	else if (c->net.out && c->state == TP_CONN_OPEN && c->net.written_us + l->stall_us <= now)
+	else if (c->net.is_waiting && c->state == TP_CONN_OPEN &&
+		 c->net.written_us + l->stall_us <= now)
 		c->tp->stats.n_stalled++;
 	net_conn_close(&c->net, ERR_TIMEOUT);
 }
@@ -199,6 +203,7 @@ static void on_down(struct net_conn *n, enum err why)
 	ev_timer_stop(tp->loop, &c->timer);
 	c->state = TP_CONN_DOWN;
 	if (!was_open) {
+		tp->stats.n_unshaken += !c->is_outgoing;
 		free_conn(c);
 		return;
 	}
@@ -231,6 +236,7 @@ void tp_on_flow_down(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 
 /* --- receiving ------------------------------------------------------------------------------ */
 
+/* Where a stream has filters, they hold beginnings of messages too. */
 static void note_begun(struct tp_conn *c, bool is_begun, bool is_new)
 {
 	if (!is_begun) {
@@ -263,12 +269,47 @@ static void tell_pong(struct tp_conn *c)
 		tp->user.on_pong(tp->user.ctx, &pong);
 }
 
+static bool is_line_ends(struct str bytes)
+{
+	for (size_t i = 0; i < bytes.n; i++) {
+		if (bytes.p[i] != '\r' && bytes.p[i] != '\n')
+			return false;
+	}
+	return true;
+}
+
+/* One WebSocket message is one SIP message, whatever its Content-Length says [RFC7118 5]; or a
+ * keep-alive as on TCP, which some phones send here too. */
+static void take_ws(struct tp_conn *c, struct str msg, const struct tp_origin *o)
+{
+	if (!is_line_ends(msg)) {
+		tp_receive(c->tp, msg, o, false);
+		return;
+	}
+	c->tp->stats.n_keep_alive++;
+	if (msg.n == 4 && net_conn_send(&c->net, STR("\r\n"), 0) == OK && c->net.is_waiting)
+		arm(c);
+}
+
+static void on_pause(struct net_conn *n, bool is_midway)
+{
+	struct tp_conn *c = CONTAINER_OF(n, struct tp_conn, net);
+	c->active_us = tp_now(c->tp);
+	note_begun(c, is_midway || n->in.n > 0, false);
+	if (n->is_waiting)
+		arm(c);
+}
+
 static size_t on_bytes(struct net_conn *n, struct str bytes)
 {
 	struct tp_conn *c = CONTAINER_OF(n, struct tp_conn, net);
 	struct tp_origin o = {&c->peer, &c->local, (enum tp_proto)c->proto, flow_of(c)};
 	size_t used = 0, len;
 	c->active_us = tp_now(c->tp);
+	if (tp_is_ws(o.proto)) {
+		take_ws(c, bytes, &o);
+		return bytes.n;
+	}
 	while (n->state == NET_UP && !n->is_deaf) {
 		struct str rest = str_skip(bytes, used);
 		switch (wire_frame_next(&c->frame, rest.p, rest.n, &len)) {
@@ -280,7 +321,7 @@ static size_t on_bytes(struct net_conn *n, struct str bytes)
 			break;
 		case WIRE_PING:
 			c->tp->stats.n_keep_alive++;
-			if (net_conn_send(n, STR("\r\n"), 0) == OK && n->out)
+			if (net_conn_send(n, STR("\r\n"), 0) == OK && n->is_waiting)
 				arm(c);
 			break;
 		case WIRE_PONG:
@@ -323,7 +364,7 @@ static void on_up(struct net_conn *n)
 	net_conn_each_queued(n, tap_queued, c);
 }
 
-static const struct net_conn_user conn_user = {on_up, on_bytes, on_unsent, on_down};
+static const struct net_conn_user conn_user = {on_up, on_bytes, on_unsent, on_down, on_pause};
 
 static struct tp_conn *new_conn(struct tp *tp, enum tp_proto proto)
 {
@@ -356,24 +397,57 @@ struct tp_conn *tp_conn_to(struct tp *tp, const struct tp_dst *dst)
 	for (struct hnode *n = htab_first(&tp->by_peer, hash); n; n = htab_next(n)) {
 		struct tp_conn *c = CONTAINER_OF(n, struct tp_conn, by_peer);
 		if (c->net.state != NET_CLOSED && !c->net.is_deaf && c->proto == dst->proto &&
-		    addr_eq(&c->peer, &dst->to))
+		    c->name == dst->name && addr_eq(&c->peer, &dst->to))
 			return c;
 	}
 	return NULL;
 }
 
+/* TLS and WebSocket. `peer`: whom we connect to; NULL: the connection was accepted. */
+static enum err add_filters(struct tp_conn *c, const char *peer)
+{
+	struct net_filter *f = NULL;
+	enum err e = OK;
+	if (tp_is_secure(c->proto))
+		e = c->tp->tls ? net_tls_filter(c->tp->tls, peer, &f) : ERR_UNSUPPORTED;
+	if (f)
+		net_conn_filter(&c->net, f);
+	if (e != OK || !tp_is_ws(c->proto))
+		return e;
+	f = tp_ws_filter(peer);
+	if (!f)
+		return ERR_NOMEM;
+	net_conn_filter(&c->net, f);
+	return OK;
+}
+
+/* The name that the peer must prove, in `mem` if it is only an address. NULL: not known. */
+static const char *peer_of(struct tp *tp, const struct tp_dst *dst, char mem[ADDR_TEXT_MAX])
+{
+	struct addr ip = dst->to;
+	ip.port = 0;
+	return dst->name ? tp_name_get(tp, dst->name) : addr_text(&ip, mem);
+}
+
 enum err tp_conn_open(struct tp *tp, const struct tp_dst *dst, struct tp_conn **out)
 {
 	struct addr local = tp_bind_for(tp, dst);
-	struct tp_conn *c = new_conn(tp, dst->proto);
+	char mem[ADDR_TEXT_MAX];
+	const char *peer = peer_of(tp, dst, mem);
+	struct tp_conn *c = peer ? new_conn(tp, dst->proto) : NULL;
+	if (!peer)
+		return ERR_NET;
 	if (!c) {
 		tp->stats.n_refused++;
 		return ERR_LIMIT;
 	}
 	c->is_outgoing = true;
 	c->peer = dst->to;
+	c->name = dst->name;
 	enum err e = net_conn_connect(&c->net, &tp->net, &conn_user, local.family ? &local : NULL,
 				      &dst->to, tp->limits.max_queued_bytes);
+	if (e == OK)
+		e = add_filters(c, peer);
 	if (e != OK) {
 		free_conn(c);
 		return e;
@@ -395,7 +469,7 @@ enum err tp_conn_send(struct tp_conn *c, struct str bytes, obj_id owner)
 		c->frame.pongs_due++;
 	if (c->state != TP_CONN_OPEN)
 		return OK; /* shown when it is up */
-	if (c->net.out)
+	if (c->net.is_waiting)
 		arm(c);
 	tp_tap_sent(c->tp, (enum tp_proto)c->proto, &c->local, &c->peer, bytes);
 	return OK;
@@ -428,12 +502,18 @@ static enum err accept_one(struct tp_listener *l)
 		return e;
 	}
 	c->source = enter_source(tp, &c->peer);
-	if (!c->source) {
+	if (!c->source || add_filters(c, NULL) != OK) {
 		tp->stats.n_refused++;
+		leave_source(c);
 		free_conn(c);
 		return OK;
 	}
-	open_conn(c);
+	if (c->net.state == NET_UP) {
+		open_conn(c);
+		return OK;
+	}
+	c->until_us = tp_now(tp) + tp->limits.handshake_us;
+	arm(c);
 	return OK;
 }
 

@@ -37,8 +37,8 @@ static enum err probe(struct tp *tp, enum tp_proto proto, const struct addr *loc
 enum err tp_listen(struct tp *tp, enum tp_proto proto, const struct addr *local, const char **why)
 {
 	ASSERT(tp->has_keys);
-	if (proto != TP_UDP && proto != TP_TCP) {
-		*why = "this transport is not supported";
+	if (tp_is_secure(proto) && !net_tls_can_serve(tp->tls)) {
+		*why = "there is no certificate";
 		return ERR_UNSUPPORTED;
 	}
 	if (tp->n_listeners == TP_MAX_LISTENERS) {

@@ -21,6 +21,8 @@
  * the DNS; so a broken IPv6 costs one attempt and not four. An address that there is no route to is
  * left out; hops that are known to be dead come last (hops.c).
  *
+ * Who answers by TLS must prove to be the URI's host, maddr or not [RFC5922 7.3].
+ *
  * Refused: transports that we do not speak, tel, and addresses that name no one machine (wildcard,
  * multicast): whoever can write a Contact could else aim us at everybody.
  */
@@ -46,6 +48,7 @@ struct tp_resolve {
 	void *ctx;
 	enum tp_proto proto;      /* of the URI, when is_fixed; else what it is by default */
 	bool is_fixed, is_secure; /* ;transport=; sips */
+	uint64_t name;            /* of the URI's host, for TLS, where the target is not it */
 	bool is_found;            /* an SRV record was there, if only to say that there is none */
 	uint16_t port;            /* of the URI, 0: none */
 	enum { ASK_NAPTR, ASK_SRV, ASK_HOST } step;
@@ -109,7 +112,12 @@ static void add(const struct tp_resolve *r, const struct place *p, const struct 
 	if (proto == TP_UDP && !may_have_udp(r->tp, ip->family))
 		return;
 	struct tp_dst *d = &t->dst[t->n++];
-	*d = (struct tp_dst){.proto = proto, .to = *ip, .is_fixed = r->is_fixed};
+	*d = (struct tp_dst){.proto = proto,
+			     .to = *ip,
+			     .is_fixed = r->is_fixed || r->is_secure,
+			     .name = r->name};
+	if (tp_is_secure(proto) && !d->name) /* what the DNS chose for a URI that is not sips */
+		d->name = tp_name_put(r->tp, text_at(r, 0));
 	d->to.port = p->port ? p->port : tp_default_port(proto);
 }
 
@@ -446,7 +454,12 @@ static enum err read_uri(const struct sip_uri *uri, struct tp_resolve *r)
 		return ERR_UNSUPPORTED;
 	if (r->is_secure)
 		r->proto = r->proto == TP_TCP ? TP_TLS : r->proto == TP_WS ? TP_WSS : r->proto;
-	return tp_speaks(r->tp, r->proto) ? OK : ERR_UNSUPPORTED;
+	if (!tp_speaks(r->tp, r->proto))
+		return ERR_UNSUPPORTED;
+	if (!tp_is_secure(r->proto) && !sip_param(uri->params, STR("maddr"), &name))
+		return OK;
+	r->name = tp_name_put(r->tp, uri->host);
+	return r->name ? OK : ERR_NOMEM;
 }
 
 enum err tp_resolve_uri(struct tp *tp, const struct sip_uri *uri, struct tp_targets *now,

@@ -20,8 +20,8 @@ struct moved { /* INBOX_SEND */
 	struct inbox_msg inbox;
 	struct tp_dst dst;
 	obj_id owner;
-	size_t n;
-	char bytes[];
+	size_t n, n_name;
+	char bytes[]; /* the message, then the name of the TLS peer if there is one */
 };
 
 struct result { /* INBOX_SEND_RESULT */
@@ -83,6 +83,8 @@ void tp_on_send(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 {
 	struct tp *tp = ctx;
 	struct moved *v = CONTAINER_OF(m, struct moved, inbox);
+	if (v->n_name)
+		v->dst.name = tp_name_put(tp, str_of(v->bytes + v->n, v->n_name));
 	enum err e = send_here(tp, &v->dst, str_of(v->bytes, v->n), v->owner);
 	if (e != OK && v->owner) {
 		struct tp_error error = {.err = e, .owner = v->owner, .peer = v->dst.to};
@@ -94,14 +96,18 @@ void tp_on_send(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 static enum err send_there(struct tp *tp, size_t shard, const struct tp_dst *dst, struct str bytes,
 			   obj_id owner)
 {
-	struct moved *v = block_get(tp->blocks, sizeof(*v) + bytes.n, NULL);
+	struct str name = dst->flow ? STR_NONE : str_c(tp_name_get(tp, dst->name));
+	struct moved *v = block_get(tp->blocks, sizeof(*v) + bytes.n + name.n, NULL);
 	if (!v)
 		return ERR_NOMEM;
 	v->inbox.kind = INBOX_SEND;
 	v->dst = *dst;
 	v->owner = owner;
 	v->n = bytes.n;
+	v->n_name = name.n;
 	memcpy(v->bytes, bytes.p, bytes.n);
+	if (name.n)
+		memcpy(v->bytes + bytes.n, name.p, name.n);
 	ev_send(tp->loop->shards, shard, &v->inbox);
 	return OK;
 }
@@ -127,14 +133,8 @@ enum err tp_send(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_
 {
 	if (dst->to.family == ADDR_NONE && !dst->flow)
 		return ERR_NET;
-	switch (dst->proto) {
-	case TP_UDP:
-		return tp_udp_send(tp, dst, bytes);
-	case TP_TCP:
-		return stream_send(tp, dst, bytes, owner);
-	default:
-		return ERR_UNSUPPORTED;
-	}
+	return dst->proto == TP_UDP ? tp_udp_send(tp, dst, bytes)
+				    : stream_send(tp, dst, bytes, owner);
 }
 
 enum err tp_ping(struct tp *tp, const struct tp_dst *dst, const uint8_t txid[12])

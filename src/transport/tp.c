@@ -97,6 +97,7 @@ static void fill_limits(struct tp_limits *l, const struct tp_limits *given)
 	DEFAULT(idle_us, LIMIT_IDLE_US);
 	DEFAULT(message_us, LIMIT_STREAM_MESSAGE_US);
 	DEFAULT(connect_us, LIMIT_CONNECT_US);
+	DEFAULT(handshake_us, LIMIT_HANDSHAKE_US);
 	DEFAULT(stall_us, LIMIT_STALL_US);
 #undef DEFAULT
 }
@@ -149,6 +150,11 @@ void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx)
 	tp->owner_ctx = ctx;
 }
 
+void tp_set_tls(struct tp *tp, struct net_tls *tls)
+{
+	tp->tls = tls;
+}
+
 void tp_set_keys(struct tp *tp, const uint8_t branch_key[16], const uint8_t call_id_key[16])
 {
 	memcpy(tp->branch_key, branch_key, sizeof(tp->branch_key));
@@ -193,6 +199,7 @@ void tp_free(struct tp *tp)
 		dns_free(tp->dns);
 	tp_listeners_close(tp);
 	tp_flows_fini(tp);
+	tp_names_fini(tp);
 	net_fini(&tp->net);
 	free(tp);
 }

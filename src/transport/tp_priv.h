@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "net/conn.h"
 #include "net/dns.h"
+#include "net/tls.h"
 #include "transport/transport.h"
 #include "wire/frame.h"
 
@@ -39,9 +40,15 @@ struct tp_conn {
 	uint64_t active_us;        /* last traffic */
 	uint64_t begun_us;         /* first byte of an incomplete message, 0: none */
 	uint64_t until_us;         /* opening or lingering: when that ends, 0: neither */
+	uint64_t name;             /* outgoing: tp_dst.name */
 	struct tp_flow_down *down; /* of several shards: ready from the start, NULL on its way */
 	uint8_t proto, state;      /* enum tp_proto, enum tp_conn_state */
 	bool is_outgoing;
+};
+
+struct tp_name {
+	uint64_t number;
+	char *text;
 };
 
 struct tp_source { /* connections per address */
@@ -66,6 +73,9 @@ struct tp {
 	struct tp_limits limits;
 	size_t shard, n_shards;
 	struct net net;
+	struct net_tls *tls; /* NULL: neither TLS nor WSS */
+	struct tp_name names[LIMIT_TLS_NAMES];
+	size_t next_name;
 	size_t n_listeners;
 	struct tp_listener listeners[TP_MAX_LISTENERS];
 	struct addr advertised[2]; /* IPv4, IPv6: what we are called outside; ADDR_NONE: as here */
@@ -137,6 +147,18 @@ enum err tp_conn_open(struct tp *tp, const struct tp_dst *dst, struct tp_conn **
 enum err tp_conn_send(struct tp_conn *c, struct str bytes, obj_id owner);
 void tp_on_flow_down(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* inbox FLOW_DOWN */
 
+/* --- name.c: names of TLS peers ------------------------------------------------------------- */
+
+/* The number of a name; 0: too long, or no memory. */
+uint64_t tp_name_put(struct tp *tp, struct str name);
+const char *tp_name_get(const struct tp *tp, uint64_t number); /* NULL: not known (any more) */
+void tp_names_fini(struct tp *tp);
+
+/* --- ws.c ----------------------------------------------------------------------------------- */
+
+/* For an accepted connection (host NULL), or one to that host. NULL: no memory. */
+struct net_filter *tp_ws_filter(const char *host);
+
 /* --- send.c --------------------------------------------------------------------------------- */
 
 /* Tells the owner of a message, on its shard, that it was not sent. */
@@ -150,7 +172,7 @@ void tp_resolves_fini(struct tp *tp);
 /* Can we send by it at all? */
 static inline bool tp_speaks(const struct tp *tp, enum tp_proto proto)
 {
-	return proto <= TP_TCP;
+	return !tp_is_secure(proto) || tp->tls;
 }
 static inline uint16_t tp_default_port(enum tp_proto proto)
 {

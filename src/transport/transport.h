@@ -18,6 +18,14 @@ static inline bool tp_is_reliable(enum tp_proto p)
 {
 	return p != TP_UDP;
 }
+static inline bool tp_is_secure(enum tp_proto p)
+{
+	return p == TP_TLS || p == TP_WSS;
+}
+static inline bool tp_is_ws(enum tp_proto p)
+{
+	return p == TP_WS || p == TP_WSS;
+}
 
 /* A connection, by id {kind, shard, generation, slot}: names it on every shard, and nothing once it
  * is closed. 0: none. */
@@ -44,6 +52,7 @@ struct tp_dst {
 			     reuse by address */
 	bool is_fixed; /* the transport is not ours to change (a flow, a response, transport= in the
 			* URI, a UDP flow that a phone opened): no change to TCP for size */
+	uint64_t name; /* whom a TLS peer must prove to be, as tp_resolve_uri has it; 0: `to` */
 };
 /* Back to where rx came from: same socket or connection. For responses use tp_response_dst. */
 struct tp_dst tp_dst_back(const struct tp_rx *rx);
@@ -53,6 +62,7 @@ struct tp_dst tp_response_dst(const struct tp_rx *rx);
 
 struct tp;
 struct dns;
+struct net_tls;
 struct tp_error {     /* a send that failed later */
 	enum err err; /* ERR_NET refused, unreachable, reset; ERR_LIMIT queue overflow; ERR_TIMEOUT
 			 connect */
@@ -98,6 +108,7 @@ struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
 	size_t max_per_source; /* connections that one address may have open */
 	uint64_t message_us;   /* from the first byte of a message on a stream to its last */
 	uint64_t connect_us;   /* for a connection of ours to stand */
+	uint64_t handshake_us; /* for the handshakes of one that was accepted */
 	uint64_t stall_us;     /* a queue that does not move ends its connection */
 };
 
@@ -106,7 +117,10 @@ enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct t
 void tp_free(struct tp *tp);
 void tp_set_tap(struct tp *tp, const struct tp_tap *tap);     /* NULL: none */
 void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx); /* on every shard; NULL: none */
-/* Opens a listener (UDP socket, or TCP listener; others: ERR_UNSUPPORTED). With port 0 the kernel
+/* Certificates and trust for TLS and WSS; without it there is neither. Borrowed, shared by all
+ * shards, and longer there than tp. Before tp_listen. */
+void tp_set_tls(struct tp *tp, struct net_tls *tls);
+/* Opens a listener. ERR_UNSUPPORTED: TLS or WSS without a certificate. With port 0 the kernel
  * chooses; tp_listener tells. ERR_NET with *why. Each shard opens the same ones, shard 0 first: it
  * makes sure that no other program has the address. */
 enum err tp_listen(struct tp *tp, enum tp_proto proto, const struct addr *local, const char **why);
@@ -203,6 +217,7 @@ struct tp_stats {              /* counters since the start, of this shard */
 	uint64_t n_refused;    /* connections beyond a limit, closed at once */
 	uint64_t n_overflow, n_stalled, n_unfinished; /* connections ended: queue full, queue not
 							 moving, message not finished */
+	uint64_t n_unshaken; /* accepted, and ended before TLS or WebSocket was agreed on */
 	uint32_t live_connections;
 };
 void tp_stats(const struct tp *tp, struct tp_stats *out);
