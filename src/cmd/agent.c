@@ -175,9 +175,9 @@ static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_co
 		.on_event = on_event,
 		.ctx = a,
 	};
-	if (a->transport &&
-	    (!tp_proto_find(str_c(a->transport), &cfg->proto) || cfg->proto > TP_TCP))
-		return opt_usage(spec, "--transport wants udp or tcp, not `%s`", a->transport);
+	if (a->transport && !tp_proto_find(str_c(a->transport), &cfg->proto))
+		return opt_usage(spec, "--transport wants udp, tcp, tls, ws or wss, not `%s`",
+				 a->transport);
 	if (a->bind && !addr_parse(str_c(a->bind), 0, &cfg->bind))
 		return opt_usage(
 			spec, "--bind wants an address such as 127.0.0.1 or [::1]:5070, not `%s`",
@@ -189,7 +189,11 @@ int agent_run(struct agent *a, const struct opt_spec *spec, const char *uri)
 {
 	struct ph_config cfg;
 	const char *why;
+	struct net_tls *tls = NULL;
 	int code = read_flags(a, spec, &cfg);
+	if (code < 0)
+		code = certs_phone(&a->certs, spec->command, &tls);
+	cfg.tls = tls;
 	if (code >= 0)
 		return code;
 	if (env_os_new(&a->env) || watch_signals(a)) {
@@ -215,5 +219,6 @@ int agent_run(struct agent *a, const struct opt_spec *spec, const char *uri)
 	close(a->signal_fd);
 	ev_loop_fini(&a->loop);
 	env_free(a->env);
+	net_tls_free(tls);
 	return code;
 }

@@ -2,6 +2,7 @@
 /* What call, answer, register, subscribe, message and options share: the flags of an account, one
  * phone on one loop, events printed as text or JSON, signals, the time-out over everything. */
 
+#include "cmd/certs.h"
 #include "cmd/cmd.h"
 #include "cmd/opt.h"
 #include "phone/phone.h"
@@ -9,6 +10,7 @@
 struct agent {
 	/* flags */
 	const char *from, *password, *auth_user, *proxy, *transport, *bind, *codecs, *dns;
+	struct certs certs;
 	bool is_json, is_quiet, has_trace;
 	double timeout_s;
 	/* set by the command before agent_run */
@@ -29,28 +31,36 @@ struct agent {
 	int signal_fd;
 };
 
-#define AGENT_OPTS(a)                                                                              \
-	{0, "from", OPT_STR, &(a)->from, "URI", "who you are: sip:1001@192.0.2.1"},                \
-		{0,       "password",                                                              \
-		 OPT_STR, &(a)->password,                                                          \
-		 "P",     "answers challenges (or the variable RUNG_PASSWORD)"},                   \
-		{0,       "auth-user",                                                             \
-		 OPT_STR, &(a)->auth_user,                                                         \
-		 "NAME",  "user name for digest, when it is not that of --from"},                  \
-		{0,           "proxy", OPT_STR,                                                    \
-		 &(a)->proxy, "ADDR",  "send everything there: address, host[:port] or SIP URI"},  \
-		{0, "transport", OPT_STR, &(a)->transport, "T", "udp (default) or tcp"},           \
-		{0, "bind", OPT_STR, &(a)->bind, "ADDR", "local address for SIP and RTP"},         \
-		{0, "dns", OPT_STR, &(a)->dns, "ADDR", "name servers, not those of the system"},   \
-		{0,           "timeout",                                                           \
-		 OPT_SECONDS, &(a)->timeout_s,                                                     \
-		 "S",         "give up after it, whatever is going on"},                           \
-		{0,        "json",                                                                 \
-		 OPT_FLAG, &(a)->is_json,                                                          \
-		 NULL,     "events as JSON, one line each, flushed"},                              \
-		{0, "trace", OPT_FLAG, &(a)->has_trace, NULL, "print every SIP message"},          \
-	{                                                                                          \
-		'q', "quiet", OPT_FLAG, &(a)->is_quiet, NULL, "only the exit code"                 \
+#define AGENT_OPTS(a)                                                                                \
+	{0, "from", OPT_STR, &(a)->from, "URI", "who you are: sip:1001@192.0.2.1"},                  \
+		{0,       "password",                                                                \
+		 OPT_STR, &(a)->password,                                                            \
+		 "P",     "answers challenges (or the variable RUNG_PASSWORD)"},                     \
+		{0,       "auth-user",                                                               \
+		 OPT_STR, &(a)->auth_user,                                                           \
+		 "NAME",  "user name for digest, when it is not that of --from"},                    \
+		{0,           "proxy", OPT_STR,                                                      \
+		 &(a)->proxy, "ADDR",  "send everything there: address, host[:port] or SIP URI"},    \
+		{0,       "transport",                                                               \
+		 OPT_STR, &(a)->transport,                                                           \
+		 "T",     "udp (default), tcp, tls, ws or wss"},                                     \
+		{0,       "tls-ca",                                                                  \
+		 OPT_STR, &(a)->certs.ca,                                                            \
+		 "FILE",  "PEM certificates to trust (the system's)"},                               \
+		{0, "tls-cert", OPT_LIST, &(a)->certs.cert, "FILE", "PEM certificate to show"},      \
+		{0, "tls-key", OPT_LIST, &(a)->certs.key, "FILE", "its PEM key"},                    \
+		{0, "tls-insecure", OPT_FLAG, &(a)->certs.is_lax, NULL, "do not verify the server"}, \
+		{0, "dns", OPT_STR, &(a)->dns, "ADDR", "name servers, not those of the system"},     \
+		{0, "bind", OPT_STR, &(a)->bind, "ADDR", "local address for SIP and RTP"},           \
+		{0,           "timeout",                                                             \
+		 OPT_SECONDS, &(a)->timeout_s,                                                       \
+		 "S",         "give up after it, whatever is going on"},                             \
+		{0,        "json",                                                                   \
+		 OPT_FLAG, &(a)->is_json,                                                            \
+		 NULL,     "events as JSON, one line each, flushed"},                                \
+		{0, "trace", OPT_FLAG, &(a)->has_trace, NULL, "print every SIP message"},            \
+	{                                                                                            \
+		'q', "quiet", OPT_FLAG, &(a)->is_quiet, NULL, "only the exit code"                   \
 	}
 
 /* Runs until agent_finish; returns the exit code. `uri` names the peer where no proxy is given.

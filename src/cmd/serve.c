@@ -9,8 +9,10 @@
  * new calls are refused, what is under way is given DRAIN_US, then all threads are joined and
  * everything is freed. A second signal ends at once. SIGHUP reads the accounts again. */
 #include "base/assert.h"
+#include "cmd/certs.h"
 #include "cmd/cmd.h"
 #include "cmd/control.h"
+#include "cmd/listen.h"
 #include "cmd/live.h"
 #include "cmd/opt.h"
 #include "cmd/welcome.h"
@@ -41,6 +43,7 @@ struct first_account {
 struct serve {
 	/* flags */
 	struct opt_list listen, domains, trust, advertise;
+	struct certs certs;
 	const char *data, *realm, *echo, *dns;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
@@ -51,6 +54,7 @@ struct serve {
 	struct ev_shards *shards;
 	struct st *st;
 	struct exc *exc;
+	struct net_tls *tls;
 	struct live *live;
 	struct control *control;
 	struct ev_words
@@ -90,6 +94,7 @@ static void on_command_msg(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 	switch (c->kind) {
 	case CMD_RELOAD:
 		acc_reload(exc_accounts(s->exc), on_reloaded, s);
+		net_tls_reload(s->tls);
 		break;
 	case CMD_COUNT:
 		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
@@ -307,66 +312,6 @@ static void complain(const char *fmt, va_list ap)
 	return EXIT_USAGE;
 }
 
-/* "udp:ADDR:PORT", "tcp:[::1]:5060", "ADDR:PORT" (both), "udp:5070" (all addresses). */
-static bool parse_listen(struct str s, enum tp_proto *proto, bool *is_both, struct addr *a)
-{
-	struct str rest = s, head = str_cut(s, ':', &rest);
-	uint32_t port;
-	*is_both = !tp_proto_find(head, proto) || *proto > TP_TCP;
-	if (*is_both)
-		rest = s;
-	if (str_u32(rest, &port) && port > 0 && port < 65536) {
-		*a = (struct addr){.family = ADDR_V4, .port = (uint16_t)port};
-		return true;
-	}
-	return addr_parse(rest, 5060, a);
-}
-
-static int listen_one(struct serve *s, enum tp_proto proto, const struct addr *a, bool is_optional)
-{
-	const char *why = "";
-	char text[ADDR_TEXT_MAX];
-	enum err e = exc_listen(s->exc, proto, a, &why);
-	if (e == OK || is_optional)
-		return -1;
-	struct str name = tp_proto_param(proto);
-	fail("cannot listen on " STR_FMT " %s: %s", STR_ARG(name), addr_text(a, text), why);
-	if (strstr(why, "in use"))
-		fprintf(stderr,
-			"  Is another SIP server running? End it, or choose another port, such as "
-			"--listen %s\n",
-			a->family == ADDR_V6 ? "[::]:5070" : "0.0.0.0:5070");
-	return EXIT_FAILED;
-}
-
-static int listen_all(struct serve *s)
-{
-	if (!s->listen.n) {
-		struct addr v4 = {.family = ADDR_V4, .port = 5060},
-			    v6 = {.family = ADDR_V6, .port = 5060};
-		int r = listen_one(s, TP_UDP, &v4, false);
-		if (r < 0)
-			r = listen_one(s, TP_TCP, &v4, false);
-		if (r < 0)
-			r = listen_one(s, TP_UDP, &v6, true); /* a machine without IPv6 is fine */
-		return r < 0 ? listen_one(s, TP_TCP, &v6, true) : r;
-	}
-	for (size_t i = 0; i < s->listen.n; i++) {
-		enum tp_proto proto;
-		bool is_both;
-		struct addr a;
-		if (!parse_listen(str_c(s->listen.v[i]), &proto, &is_both, &a))
-			return misuse("--listen wants udp:ADDR:PORT or tcp:ADDR:PORT, not `%s`",
-				      s->listen.v[i]);
-		int r = listen_one(s, is_both ? TP_UDP : proto, &a, false);
-		if (r < 0 && is_both)
-			r = listen_one(s, TP_TCP, &a, false);
-		if (r >= 0)
-			return r;
-	}
-	return -1;
-}
-
 static void on_first_account(void *arg, struct str user, struct str password)
 {
 	struct serve *s = arg;
@@ -442,6 +387,31 @@ static int make_exchange(struct serve *s)
 	return e ? EXIT_FAILED : -1;
 }
 
+/* On shard 0. */
+static void on_certificates(void *ctx, enum err e, struct str why)
+{
+	if (e)
+		fprintf(stderr, "rung serve: the old certificates stay: " STR_FMT "\n",
+			STR_ARG(why));
+	else
+		fprintf(stderr, "rung serve: the certificates were read again\n");
+}
+
+static int make_tls(struct serve *s)
+{
+	struct certs_host host = {.data = s->data,
+				  .is_secure = listen_is_secure(&s->listen),
+				  .domains = &s->domains,
+				  .listen = &s->listen,
+				  .lan = env_host_addr(s->env)};
+	int r = certs_serve(&s->certs, &host, &s->tls);
+	if (r >= 0)
+		return r;
+	exc_set_tls(s->exc, s->tls);
+	net_tls_watch(s->tls, ev_shard(s->shards, 0), on_certificates, s);
+	return -1;
+}
+
 /* What opening and loading found and repaired. */
 static void show_notices(const struct serve *s)
 {
@@ -502,8 +472,10 @@ static int start(struct serve *s)
 		r = make_exchange(s);
 	if (r < 0) {
 		show_notices(s);
-		r = listen_all(s);
+		r = make_tls(s);
 	}
+	if (r < 0)
+		r = listen_all(s->exc, &s->listen);
 	if (r < 0)
 		r = make_first_accounts(s);
 	if (r < 0)
@@ -528,10 +500,13 @@ static void finish(struct serve *s, bool has_threads)
 	}
 	control_free(s->control);
 	exc_free(s->exc);
+	if (s->tls)
+		net_tls_watch(s->tls, NULL, NULL, NULL);
 	live_free(s->live);
 	ev_words_free(s->words);
 	if (s->shards)
 		ev_shards_free(s->shards);
+	net_tls_free(s->tls);
 	for (size_t i = 0; i < s->n_shards; i++)
 		if (s->shard_envs[i])
 			env_free(s->shard_envs[i]);
@@ -568,23 +543,32 @@ int cmd_serve(int argc, char **argv)
 {
 	static struct serve s;
 	struct opt opts[] = {
-		{'l', "listen",    OPT_LIST, &s.listen,    "P:ADDR:PORT",
-		 "udp:ADDR:PORT or tcp:ADDR:PORT, several times (all addresses, 5060)"                             },
-		{'d', "domain",    OPT_LIST, &s.domains,   "NAME",
-		 "a name of this exchange, several times (its addresses always count)"                             },
-		{0,   "data",      OPT_STR,  &s.data,      "DIR",
-		 "where accounts and registrations are kept (~/.local/share/rung)"                                 },
-		{0,   "shards",    OPT_U32,  &s.n_shards,  "N",           "threads that carry calls (one per core)"},
-		{0,   "trust",     OPT_LIST, &s.trust,     "NET",
-		 "no digest for requests from there (trunks, tests), several times"                                },
-		{0,   "advertise", OPT_LIST, &s.advertise, "ADDR",
-		 "public address of this exchange, when it is behind a NAT (one IPv4, one IPv6)"                   },
-		{0,   "dns",       OPT_STR,  &s.dns,       "ADDR",        "name servers, not those of the system"  },
-		{0,   "realm",     OPT_STR,  &s.realm,     "NAME",
-		 "digest realm; chosen at the first start, never changed"                                          },
-		{0,   "echo",      OPT_STR,  &s.echo,      "USER",        "number of the echo test (echo and *43)" },
-		{0,   "no-qr",     OPT_FLAG, &s.has_no_qr, NULL,          "no QR codes for new accounts"           },
-		{'q', "quiet",     OPT_FLAG, &s.is_quiet,  NULL,          "no line per call and registration"      },
+		{'l', "listen",      OPT_LIST, &s.listen,             "P:ADDR:PORT",
+		 "udp, tcp, tls, ws or wss, several times (all: 5060, TLS 5061, WS 8088, WSS "
+		 "8089)"												      },
+		{'d', "domain",      OPT_LIST, &s.domains,            "NAME",
+		 "a name of this exchange, several times (its addresses always count)"                                        },
+		{0,   "data",        OPT_STR,  &s.data,               "DIR",
+		 "where accounts and registrations are kept (~/.local/share/rung)"                                            },
+		{0,   "shards",      OPT_U32,  &s.n_shards,           "N",           "threads that carry calls (one per core)"},
+		{0,   "trust",       OPT_LIST, &s.trust,              "NET",
+		 "no digest for requests from there (trunks, tests), several times"                                           },
+		{0,   "tls-cert",    OPT_LIST, &s.certs.cert,         "FILE",
+		 "PEM certificate with its chain; several are chosen by name (a self-signed one)"                             },
+		{0,   "tls-key",     OPT_LIST, &s.certs.key,          "FILE",
+		 "PEM key of each --tls-cert (in the same file)"                                                              },
+		{0,   "tls-ca",      OPT_STR,  &s.certs.ca,           "FILE",
+		 "PEM certificates to trust when connecting (the system's)"                                                   },
+		{0,   "tls-clients", OPT_FLAG, &s.certs.needs_client, NULL,
+		 "who connects must show a certificate that --tls-ca vouches for"                                             },
+		{0,   "advertise",   OPT_LIST, &s.advertise,          "ADDR",
+		 "public address of this exchange, when it is behind a NAT (one IPv4, one IPv6)"                              },
+		{0,   "dns",         OPT_STR,  &s.dns,                "ADDR",        "name servers, not those of the system"  },
+		{0,   "realm",       OPT_STR,  &s.realm,              "NAME",
+		 "digest realm; chosen at the first start, never changed"                                                     },
+		{0,   "echo",        OPT_STR,  &s.echo,               "USER",        "number of the echo test (echo and *43)" },
+		{0,   "no-qr",       OPT_FLAG, &s.has_no_qr,          NULL,          "no QR codes for new accounts"           },
+		{'q', "quiet",       OPT_FLAG, &s.is_quiet,           NULL,          "no line per call and registration"      },
 	};
 	struct opt_spec spec = {
 		.command = "serve",
@@ -593,8 +577,8 @@ int cmd_serve(int argc, char **argv)
 			 "with a line that says what\n"
 			 "happened and why. At the first start two accounts are made and shown. "
 			 "SIGTERM ends it after the calls\n"
-			 "that are being set up; SIGHUP reads the accounts again (a change by "
-			 "`rung user` is noticed anyway).",
+			 "that are being set up; SIGHUP reads accounts and certificates again "
+			 "(changes are noticed anyway).",
 		.examples =
 			"  rung serve\n  rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung\n",
 		.opts = opts,

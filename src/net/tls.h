@@ -36,7 +36,8 @@ bool net_tls_can_serve(const struct net_tls *t); /* has a certificate */
 /* --- another certificate while connections live; theirs stays as it was --- */
 /* Told on the loop that watches: OK, or why the new files are refused (the old ones stay). */
 typedef void net_tls_loaded_fn(void *ctx, enum err e, struct str why);
-/* Looks every few seconds, in a worker, whether the files have changed. l is a shard's loop. */
+/* Looks every few seconds, in a worker, whether the files have changed. l is a shard's loop; NULL:
+ * no more, then net_tls_free comes after ev_shards_free. */
 void net_tls_watch(struct net_tls *t, struct ev_loop *l, net_tls_loaded_fn *fn, void *ctx);
 /* Reads the files now, in a worker; on the loop that watches. */
 void net_tls_reload(struct net_tls *t);

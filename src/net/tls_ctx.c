@@ -277,12 +277,14 @@ static void on_timer(struct tmr *timer)
 
 void net_tls_watch(struct net_tls *t, struct ev_loop *l, net_tls_loaded_fn *fn, void *ctx)
 {
+	if (t->loop)
+		ev_timer_stop(t->loop, &t->timer);
 	t->loop = l;
 	t->fn = fn;
 	t->ctx = ctx;
 	t->job.work = work;
 	t->job.done = done;
-	if (!t->is_null)
+	if (l && !t->is_null)
 		ev_timer_lazy(l, &t->timer, WATCH_US, WATCH_US / 2, on_timer);
 }
 
@@ -378,8 +380,6 @@ void net_tls_free(struct net_tls *t)
 {
 	if (!t)
 		return;
-	if (t->loop)
-		ev_timer_stop(t->loop, &t->timer);
 	free_set(ev_snap_get(&t->set));
 	free_set(t->loaded);
 	BIO_meth_free(t->bio);

@@ -88,8 +88,11 @@ static struct str proxy_uri(struct ph *ph, struct str proxy)
 	text = arena_fmt(&ph->texts, "%s" STR_FMT, is_uri ? "" : "sip:", STR_ARG(text));
 	if (!text.n || sip_uri_parse(text, &u))
 		return STR_NONE;
-	if (ph->cfg.proto == TP_TCP && !sip_param(u.params, STR("transport"), NULL))
-		text = arena_fmt(&ph->texts, STR_FMT ";transport=tcp", STR_ARG(text));
+	if (ph->cfg.proto != TP_UDP && !sip_param(u.params, STR("transport"), NULL)) {
+		struct str name = tp_proto_param(ph->cfg.proto);
+		text = arena_fmt(&ph->texts, STR_FMT ";transport=" STR_FMT, STR_ARG(text),
+				 STR_ARG(name));
+	}
 	if (!sip_param(u.params, STR("lr"), NULL))
 		text = arena_fmt(&ph->texts, STR_FMT ";lr", STR_ARG(text));
 	return text;
@@ -148,6 +151,7 @@ enum err ph_new(struct ev_loop *loop, const struct ph_config *cfg, struct ph **o
 		ph_free(ph);
 		return e;
 	}
+	tp_set_tls(ph->stack.tp, cfg->tls);
 	*out = ph;
 	return OK;
 }
@@ -221,10 +225,27 @@ static void on_next_hop(void *ctx, enum err e, const struct tp_targets *t)
 	ph_report_send(&r);
 }
 
+/* No proxy, but a transport that the URI does not name: its host is as good as a proxy. */
+static void go_straight(struct ph *ph, const struct sip_uri *u)
+{
+	if (u->scheme == SIP_URI_TEL || sip_param(u->params, STR("transport"), NULL))
+		return;
+	bool has_brackets = str_chr(u->host, ':') != SIZE_MAX && u->host.p[0] != '[';
+	struct str text = arena_fmt(
+		&ph->texts, "%s:%s" STR_FMT "%s", u->scheme == SIP_URI_SIPS ? "sips" : "sip",
+		has_brackets ? "[" : "", STR_ARG(u->host), has_brackets ? "]" : "");
+	if (u->port)
+		text = arena_fmt(&ph->texts, STR_FMT ":%u", STR_ARG(text), u->port);
+	ph->account.proxy = ph->proxy_uri = proxy_uri(ph, text);
+}
+
 void ph_start(struct ph *ph, struct str uri)
 {
 	struct sip_uri u;
 	struct tp_targets now;
+	bool is_readable = sip_uri_parse(uri, &u) == OK;
+	if (!ph->proxy_uri.n && ph->cfg.proto != TP_UDP && is_readable)
+		go_straight(ph, &u);
 	struct str text = ph->proxy_uri.n ? ph->proxy_uri : uri;
 	if (sip_uri_parse(text, &u)) {
 		unreachable(ph, "the address to call must be a SIP URI such as sip:100@192.0.2.1");

@@ -9,6 +9,7 @@
 #include "media/leg.h"
 
 struct ph;
+struct net_tls;
 
 /* How something came out; the commands make their exit codes of it. */
 enum ph_outcome {
@@ -38,7 +39,8 @@ struct ph_config {
 	struct str proxy;  /* URI or address of the outbound proxy; empty: the host of the URI asked
 			      for */
 	struct str codecs; /* "PCMU,PCMA"; empty: both */
-	enum tp_proto proto; /* TP_UDP or TP_TCP */
+	enum tp_proto proto; /* towards the proxy or the host asked for, unless a URI says */
+	struct net_tls *tls; /* borrowed; NULL: no TLS */
 	struct addr bind;    /* SIP and RTP; ADDR_NONE: the address that the system uses towards the
 				proxy */
 	const char *dns;     /* name servers, as tp_set_dns_servers has them; NULL: the system's */

@@ -276,6 +276,12 @@ void exc_set_notes(struct exc *x, void (*fn)(void *ctx, const struct exc_note *n
 	x->note_ctx = ctx;
 }
 
+void exc_set_tls(struct exc *x, struct net_tls *tls)
+{
+	for (size_t i = 0; i < x->n_shards; i++)
+		tp_set_tls(x->s[i].stack.tp, tls);
+}
+
 enum err exc_listen(struct exc *x, enum tp_proto proto, const struct addr *local, const char **why)
 {
 	struct addr a = *local;

@@ -10,6 +10,8 @@
 struct exc;       /* of the process */
 struct exc_shard; /* of one shard */
 
+struct net_tls;
+
 struct exc_cfg {
 	const struct str *domains; /* configured names, may be none */
 	size_t n_domains;
@@ -41,6 +43,8 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 void exc_free(struct exc *x); /* after the shards have stopped */
 /* Called from the shards' threads. */
 void exc_set_notes(struct exc *x, void (*fn)(void *ctx, const struct exc_note *n), void *ctx);
+/* Before exc_listen; borrowed, outlives x. Without it there is neither TLS nor WSS. */
+void exc_set_tls(struct exc *x, struct net_tls *tls);
 /* Before the shards start. ERR_NET with *why. On every shard the same addresses. */
 enum err exc_listen(struct exc *x, enum tp_proto proto, const struct addr *local, const char **why);
 void exc_set_tap(struct exc *x, size_t shard, const struct tp_tap *tap);

@@ -127,12 +127,12 @@ static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str 
 	edit_source(ed, p, b);
 }
 
-/* `end`: the parameters behind the transport, and what closes the line. */
+/* `name` with the URI's scheme, `end`: the parameters behind the transport, and what closes the
+ * line. */
 static void put_route(struct buf *b, struct str name, struct str token, const struct addr *local,
 		      enum tp_proto proto, struct str end)
 {
 	buf_str(b, name);
-	buf_str(b, STR(": <sip:"));
 	buf_str(b, token);
 	buf_chr(b, '@');
 	addr_put(b, local);
@@ -143,10 +143,12 @@ static void put_route(struct buf *b, struct str name, struct str token, const st
 	buf_str(b, end);
 }
 
-static void put_record_route(struct buf *b, struct str token, const struct addr *local,
-			     enum tp_proto proto)
+/* For a sips request it is a sips URI as well. [RFC3261 16.6 step 4] */
+static void put_record_route(struct buf *b, bool is_sips, struct str token,
+			     const struct addr *local, enum tp_proto proto)
 {
-	put_route(b, STR("Record-Route"), token, local, proto, STR(";lr>\r\n"));
+	put_route(b, is_sips ? STR("Record-Route: <sips:") : STR("Record-Route: <sip:"), token,
+		  local, proto, STR(";lr>\r\n"));
 }
 
 static enum err edit_path(struct sip_edits *ed, const struct fwd_plan *p, const struct tp_dst *dst,
@@ -161,8 +163,8 @@ static enum err edit_path(struct sip_edits *ed, const struct fwd_plan *p, const 
 	if (e)
 		return e;
 	size_t at = b->n;
-	put_route(b, STR("Path"), rt_token_put(p->self, RT_PATH, &tok, text), &local, dst->proto,
-		  STR(";lr;ob>\r\n"));
+	put_route(b, STR("Path: <sip:"), rt_token_put(p->self, RT_PATH, &tok, text), &local,
+		  dst->proto, STR(";lr;ob>\r\n"));
 	sip_edit_insert_before(ed, SIP_HDR_PATH, piece(b, at));
 	return OK;
 }
@@ -186,9 +188,10 @@ static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p
 	char text[RT_TOKEN_MAX];
 	struct str token = rt_token_put(p->self, m->call_id, &tok, text);
 	size_t at = b->n;
-	put_record_route(b, token, &out_local, dst->proto);
+	bool is_sips = str_istarts(p->route->ruri, STR("sips:"));
+	put_record_route(b, is_sips, token, &out_local, dst->proto);
 	if (!addr_eq(&out_local, &in_local) || dst->proto != p->rx->proto)
-		put_record_route(b, token, &in_local, p->rx->proto);
+		put_record_route(b, is_sips, token, &in_local, p->rx->proto);
 	sip_edit_insert_before(ed, SIP_HDR_RECORD_ROUTE, piece(b, at));
 	return OK;
 }

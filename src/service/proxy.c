@@ -349,6 +349,15 @@ static void note_room(struct ctx *c, enum err e)
 	c->is_overloaded |= e == ERR_LIMIT || e == ERR_NOMEM;
 }
 
+/* A sips request goes over TLS or not at all. [RFC3261 16.6 step 7, 26.2.2] */
+static bool is_too_open(struct ctx *c, const struct tp_dst *dst)
+{
+	if (!str_istarts(c->route.ruri, STR("sips:")) || tp_is_secure(dst->proto))
+		return false;
+	c->is_insecure = true;
+	return true;
+}
+
 /* Starts a client transaction towards the next address that takes one. */
 static void try_next(struct branch *b)
 {
@@ -356,6 +365,8 @@ static void try_next(struct branch *b)
 	struct prx *p = c->prx;
 	while (b->next_dst < b->dsts.n) {
 		const struct tp_dst *dst = &b->dsts.dst[b->next_dst++];
+		if (is_too_open(c, dst))
+			continue;
 		enum err e = tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b,
 					    &b->ct);
 		note_room(c, e);

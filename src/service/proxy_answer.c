@@ -93,6 +93,7 @@ void prx_answer_best(struct ctx *c)
 		tsx_drop(c->prx->tsx, c->st);
 	} else {
 		prx_refuse(c, c->is_overloaded ? CODE_OVERLOAD
+			      : c->is_insecure ? CODE_NO_SECURE_HOP
 			      : r.is_bad       ? CODE_NEXT_HOP_BROKEN
 					       : CODE_NEXT_HOP_UNREACHABLE);
 	}

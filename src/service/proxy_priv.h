@@ -65,6 +65,7 @@ struct ctx {
 	bool is_trusted, record_route, add_path, is_invite, is_cancelled, is_final_sent,
 		is_2xx_sent, is_server_gone, is_busy;
 	bool is_closed;     /* no further branch or address is tried */
+	bool is_insecure;   /* of a sips request: a target could not be reached securely */
 	bool is_overloaded; /* something could not be started for want of room */
 	uint32_t breadth;
 	struct branch *branches;

@@ -194,10 +194,12 @@ static void end(void)
 			net_conn_fini(&sides[i][k].conn);
 			buf_fini(&sides[i][k].got);
 		}
-		net_tls_free(ctx[i]);
+		if (ctx[i])
+			net_tls_watch(ctx[i], NULL, NULL, NULL);
 		net_fini(&nets[i]);
 		sim_del_loop(sim, ev_shard(shards[i], 0));
 		ev_shards_free(shards[i]);
+		net_tls_free(ctx[i]);
 		env_free(envs[i]);
 	}
 	sim_free(sim);

@@ -117,7 +117,7 @@ TEST(resolve_numeric)
 		{"tel:+15551234",                       ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
 		{"sip:10.0.0.9;transport=sctp",         ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
 		{"sip:10.0.0.9;transport=tls",          ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
-		{"sip:10.0.0.9;transport=ws",           ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
+		{"sip:10.0.0.9;transport=ws",           OK,              "10.0.0.9:80",        TP_WS,  true },
 		{"sip:0.0.0.0",                         ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
 		{"sip:224.0.1.75",                      ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
 		{"sip:[ff02::1]",                       ERR_UNSUPPORTED, NULL,                 TP_UDP, false},
