@@ -48,9 +48,12 @@ void stage_open_exchange(struct stage *s)
 	CHECK_EQ(st_open_mem(s->disk, &s->st, &why), OK);
 	CHECK_EQ(exc_new(s->shards, s->st, s->envs[0], &s->cfg, &s->exc, &why), OK);
 	exc_set_notes(s->exc, on_note, s);
-	struct addr any = {.family = ADDR_V4, .port = 5060};
-	CHECK_EQ(exc_listen(s->exc, TP_UDP, &any, &reason), OK);
-	CHECK_EQ(exc_listen(s->exc, TP_TCP, &any, &reason), OK);
+	static const uint16_t ports[TP__N] = {5060, 5060, 5061, 80, 443};
+	exc_set_tls(s->exc, s->tls);
+	for (size_t i = 0; i < TP__N; i++) {
+		struct addr any = {.family = ADDR_V4, .port = ports[i]};
+		CHECK_EQ(exc_listen(s->exc, (enum tp_proto)i, &any, &reason), OK);
+	}
 	for (size_t i = 0; i < s->n_shards; i++)
 		sim_add_loop(s->sim, ev_shard(s->shards, i));
 	buf_fini(&why);
@@ -108,6 +111,8 @@ struct stage *stage_new_with(uint64_t seed, size_t n_shards, const struct sim_li
 		sim_link_default(s->sim, link);
 	CHECK_EQ(sim_host_new(s->sim, "exchange", ips, 2, &s->server), OK);
 	CHECK_EQ(st_mem_new(&s->disk), OK);
+	s->tls = net_tls_new_null();
+	CHECK(s->tls);
 	stage_open_exchange(s);
 	return s;
 }
@@ -127,6 +132,7 @@ void stage_free(struct stage *s)
 	close_exchange(s);
 	st_mem_free(s->disk);
 	sim_free(s->sim);
+	net_tls_free(s->tls);
 	free(s);
 }
 
@@ -254,6 +260,7 @@ static struct stage_phone *new_phone(struct stage *s, const char *user, const ch
 		.password = str_c(password),
 		.proxy = str_c(server),
 		.proto = proto,
+		.tls = s->tls,
 		.bind = address(p->host, 5060),
 		.on_event = on_event,
 		.ctx = p,

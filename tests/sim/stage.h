@@ -3,6 +3,7 @@
  * on hosts of their own, links with faults. */
 
 #include "event/sim.h"
+#include "net/tls.h"
 #include "phone/phone.h"
 #include "service/accounts.h"
 #include "service/exchange.h"
@@ -50,6 +51,7 @@ struct stage {
 	struct st_mem *disk;
 	struct st *st;
 	struct exc *exc;
+	struct net_tls *tls; /* a null one: plain text on the wire */
 	struct exc_cfg cfg;
 	uint64_t wire_hash; /* over every packet: two runs of a seed are equal */
 	uint64_t n_packets;

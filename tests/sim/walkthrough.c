@@ -1,6 +1,6 @@
 /* The walkthrough's flows through the whole stack in virtual time: registrar, proxy,
- * message-waiting, echo test, over UDP and TCP, with one shard and with three. [RFC3261 10, 13, 15,
- * 16] */
+ * message-waiting, echo test, over every transport and between any two, with one shard and with
+ * three. [RFC3261 10, 13, 15, 16] */
 #include "stage.h"
 
 #include <stdio.h>
@@ -87,6 +87,40 @@ TEST_NO_OOM(call_answered_callee_hangs_up)
 	ph_plan_init(&b);
 	b.hangup_s = 3;
 	check_everywhere(&a, &b, PH_DONE, "remote");
+}
+
+/* The callee hangs up: each side's requests find their way by the two Record-Routes. A phone on a
+ * stream has no listener but its connection; the URIs of WebSocket phones lead nowhere at all.
+ * [RFC5658 3.3] [RFC7118 5] */
+TEST_NO_OOM(call_between_any_two_transports)
+{
+	struct ph_plan a_plan, b_plan;
+	ph_plan_init(&a_plan);
+	ph_plan_init(&b_plan);
+	b_plan.ring_s = 1;
+	b_plan.hangup_s = 2;
+	a_plan.hold_s = 1; /* a re-INVITE the other way */
+	for (int i = 0; i < TP__N * TP__N; i++) {
+		struct stage *s = stage_new(7, 2, &lan);
+		enum tp_proto from = (enum tp_proto)(i / TP__N), to = (enum tp_proto)(i % TP__N);
+		struct stage_phone *a = stage_phone(s, "1001", from),
+				   *b = stage_phone(s, "1002", to);
+		stage_register(s, a);
+		stage_register(s, b);
+		b->plan = b_plan;
+		stage_call(a, "1002", &a_plan);
+		CHECK(stage_run_until(s, 60, has_ended, a));
+		stage_run(s, 40);
+		if (a->outcome != PH_DONE || b->n_ended != 1)
+			printf("# %d to %d; the caller saw:\n%s# the callee saw:\n%s", from, to,
+			       a->log, b->log);
+		CHECK(a->n_answered == 1 && b->n_answered == 1);
+		CHECK(a->n_ended == 1 && b->n_ended == 1);
+		CHECK_STR(str_c(a->by), "remote");
+		for (size_t k = 0; k < 2; k++)
+			CHECK_EQ(exc_live(s->exc, k), 0);
+		stage_free(s);
+	}
 }
 
 TEST_NO_OOM(call_held_and_resumed)
