@@ -235,7 +235,8 @@ tone() { # file, Hz: 20 s of a tone at -12 dBFS as a WAV of 8 kHz
 	PY
 }
 
-# baresip, commanded over its ctrl_tcp module (netstrings with JSON); its events go to $work/<name>.events.
+# baresip, commanded over its ctrl_tcp module (netstrings with JSON); its events go to $work/<name>.events. $baresip_config: a
+# further line of its configuration.
 baresip_start() { # name, address, user, tone in Hz, further parameters of the account
 	local dir=$work/$1
 	mkdir -p "$dir/.local/share/linphone"
@@ -256,6 +257,7 @@ baresip_start() { # name, address, user, tone in Hz, further parameters of the a
 		module_app menu.so
 		ctrl_tcp_listen $2:4444
 		net_interface $2
+		${baresip_config-}
 	CFG
 	echo "<sip:$3@$SERVER>;auth_pass=secret$3;regint=600${5-}" >"$dir/accounts"
 	: >"$dir/contacts"
@@ -299,7 +301,8 @@ baresip_wait() { # name, seconds, type of the event (extended regular expression
 	baresip_seen[$1]=$((${baresip_seen[$1]-0} + n))
 }
 
-# linphonec, commanded over its standard input; what it says goes to $work/<name>.log.
+# linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp or tls;
+# $linphone_sip: further lines of its section [sip].
 declare -A linphone_fd=()
 linphone_start() { # name, address, user, tone in Hz
 	local dir=$work/$1 fd
@@ -310,7 +313,8 @@ linphone_start() { # name, address, user, tone in Hz
 		bind_address=$2
 		sip_port=5060
 		sip_tcp_port=5060
-		sip_tls_port=0
+		sip_tls_port=$([ "${linphone_transport-udp}" = tls ] && echo 5061 || echo 0)
+		${linphone_sip-}
 		default_proxy=0
 		use_ipv6=0
 		guess_hostname=0
@@ -331,7 +335,7 @@ linphone_start() { # name, address, user, tone in Hz
 		display=0
 		[misc]
 		[proxy_0]
-		reg_proxy=<sip:$SERVER;transport=udp>
+		reg_proxy=<sip:$SERVER;transport=${linphone_transport-udp}>
 		reg_identity=sip:$3@$SERVER
 		reg_expires=600
 		reg_sendregister=1

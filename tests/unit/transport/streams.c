@@ -213,6 +213,7 @@ TEST(ws_pings_of_a_deaf_peer)
 	begin(NULL, 1);
 	node_listen(b, TP_WS, "10.0.0.2:80");
 	struct raw *r = upgraded("10.0.0.3");
+	CHECK(r->sock);
 	r->is_slow = true;
 	env_want(r->sock, 0);
 	char body[125];
