@@ -56,23 +56,36 @@ static bool write_pem(const char *file, unsigned mode, EVP_PKEY *key, X509 *cert
 
 /* --- the certificate ------------------------------------------------------------------------ */
 
-static void put_name(struct buf *b, const struct addr *ip, struct str domain)
+static void put_name(struct buf *b, const char *kind, struct str name)
 {
-	buf_fmt(b, "%s%s:", b->n ? "," : "", ip ? "IP" : "DNS");
-	if (ip)
-		addr_put_ip(b, ip);
-	else
-		buf_str(b, domain);
+	buf_fmt(b, "%s%s:" STR_FMT, b->n ? "," : "", kind, STR_ARG(name));
 }
 
-/* "DNS:a,IP:192.0.2.1" */
+/* An IPv4 address twice: mbedTLS 2.28, which Linphone uses, reads no addresses, and compares the
+ * host with the DNS names. */
+static void put_addr(struct buf *b, const struct addr *a)
+{
+	char mem[ADDR_TEXT_MAX];
+	struct buf text;
+	buf_init_fixed(&text, mem, sizeof(mem));
+	addr_put_ip(&text, a);
+	put_name(b, "IP", buf_view(&text));
+	if (a->family == ADDR_V4)
+		put_name(b, "DNS", buf_view(&text));
+}
+
+/* "DNS:a,IP:192.0.2.1,DNS:192.0.2.1" */
 static void put_names(const struct net_tls_self *s, struct buf *b)
 {
 	struct addr ip;
-	for (size_t i = 0; i < s->n_names; i++)
-		put_name(b, addr_parse(s->names[i], 0, &ip) ? &ip : NULL, s->names[i]);
+	for (size_t i = 0; i < s->n_names; i++) {
+		if (addr_parse(s->names[i], 0, &ip))
+			put_addr(b, &ip);
+		else
+			put_name(b, "DNS", s->names[i]);
+	}
 	for (size_t i = 0; i < s->n_addrs; i++)
-		put_name(b, &s->addrs[i], STR_NONE);
+		put_addr(b, &s->addrs[i]);
 }
 
 static bool add_extension(X509 *cert, int nid, const char *value)

@@ -34,7 +34,7 @@ replaced() { # the certificate, while both are connected
 	local before
 	before=$(serial)
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$SERVER" \
-		-addext "subjectAltName=IP:$SERVER" -keyout "$work/new.key" -out "$work/new.pem" 2>/dev/null
+		-addext "subjectAltName=IP:$SERVER,DNS:$SERVER" -keyout "$work/new.key" -out "$work/new.pem" 2>/dev/null
 	mv "$work/new.key" "$work/data/tls-key.pem" && mv "$work/new.pem" "$CA"
 	wait_for 15 grep -q 'certificates were read again' "$work/server.log" && [ "$before" != "$(serial)" ]
 }
