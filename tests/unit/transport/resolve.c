@@ -1,5 +1,6 @@
 /* URIs to targets, over the table of names. [RFC3263 4] */
 
+#include "net/tls.h"
 #include "rig.h"
 
 #include <string.h>
@@ -92,6 +93,42 @@ static enum err resolve(const char *uri, struct tp_targets *t)
 	WAIT(w, result.calls == 1);
 	*t = result.t;
 	return result.e;
+}
+
+/* Ports of each transport; a sips URI leads to a secure one. [RFC3263 4.2] [RFC3261 26.2.2] */
+TEST(resolve_secure)
+{
+	static const struct {
+		const char *uri, *to;
+		enum tp_proto proto;
+	} cases[] = {
+		{"sips:10.0.0.9",                    "10.0.0.9:5061", TP_TLS},
+		{"sips:10.0.0.9:5099;transport=tcp", "10.0.0.9:5099", TP_TLS},
+		{"sip:10.0.0.9;transport=tls",       "10.0.0.9:5061", TP_TLS},
+		{"sips:10.0.0.9;transport=ws",       "10.0.0.9:443",  TP_WSS},
+		{"sip:10.0.0.9;transport=wss",       "10.0.0.9:443",  TP_WSS},
+		{"sip:10.0.0.9;transport=ws",        "10.0.0.9:80",   TP_WS },
+		{"sips:10.0.0.9;transport=udp",      NULL,            TP_UDP},
+	};
+	struct tp_targets t;
+	struct net_tls *tls = net_tls_new_null();
+	CHECK(tls);
+	begin("10.0.0.1", "10.0.0.1:5060", NULL);
+	tp_set_tls(n->tp[0], tls);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum err e = resolve(cases[i].uri, &t);
+		if (!cases[i].to) {
+			CHECK_EQ(e, ERR_UNSUPPORTED);
+			continue;
+		}
+		CHECK_EQ(e, OK);
+		struct addr to = at(cases[i].to);
+		CHECK(t.n == 1 && t.dst[0].proto == cases[i].proto && t.dst[0].is_fixed);
+		CHECK(addr_eq(&t.dst[0].to, &to));
+		CHECK_EQ(t.dst[0].name != 0, tp_is_secure(cases[i].proto));
+	}
+	world_free(w);
+	net_tls_free(tls);
 }
 
 TEST(resolve_numeric)
