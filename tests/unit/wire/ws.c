@@ -18,7 +18,8 @@ static void run(enum wire_ws_role role, struct str bytes, size_t cut, struct buf
 	struct wire_ws w;
 	size_t at = 0;
 	CHECK(bytes.n <= sizeof(mem));
-	memcpy(mem, bytes.p, bytes.n);
+	if (bytes.n)
+		memcpy(mem, bytes.p, bytes.n);
 	wire_ws_init(&w, role, 1000);
 	for (size_t have = cut;; have = bytes.n) {
 		enum wire_ws_event ev;
