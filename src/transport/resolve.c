@@ -93,6 +93,11 @@ struct dns *tp_dns(struct tp *tp)
 	return tp->dns;
 }
 
+static struct str text_at(const struct tp_resolve *r, uint16_t at)
+{
+	return str_c(r->text + at);
+}
+
 /* --- targets -------------------------------------------------------------------------------- */
 
 /* Before a phone has a listener it asks where to have one: then all is still possible. */
@@ -161,11 +166,6 @@ static unsigned types_for(const struct tp *tp, const struct place *p)
 }
 
 /* --- places and questions ------------------------------------------------------------------- */
-
-static struct str text_at(const struct tp_resolve *r, uint16_t at)
-{
-	return str_c(r->text + at);
-}
 
 /* Keeps "prefix" "name"; false without room. */
 static bool keep(struct tp_resolve *r, struct str prefix, struct str name, uint16_t *at)
