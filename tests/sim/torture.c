@@ -106,7 +106,7 @@ static void over_udp(struct stage *s, const struct entry *e, struct str bytes)
 	struct raw *r = raw_new(s, "10.0.0.66", 5060, "tormentor");
 	bool is_strict = !s->cfg.n_trust;
 	raw_bytes(r, 0, bytes);
-	stage_run(s, 5);
+	stage_run(s, 6);
 	check_answers(r, 0, e, is_strict ? e->udp : NULL);
 	check_options(r, 0);
 	check_nothing_left(s);
