@@ -76,14 +76,6 @@ static int choose_view(struct scope *s, const struct opt_spec *spec, const char 
 	if (s->anonymizes && (!s->to.path || !s->file || n || s->to.ring.n))
 		return opt_usage(spec,
 				 "--anonymize goes with -r FILE and -w FILE, and with no view");
-	if ((s->joins.n || s->splits.n) && (!s->file || s->is_leg))
-		return opt_usage(spec,
-				 "--join and --split go with a file (-r), and not with --leg");
-	for (size_t i = 0; i < s->joins.n + s->splits.n; i++) {
-		const char *pair = i < s->joins.n ? s->joins.v[i] : s->splits.v[i - s->joins.n];
-		if (!strchr(pair, ','))
-			return opt_usage(spec, "`%s`: two calls with a comma between them", pair);
-	}
 	if (s->compare && s->format != F_TEXT && s->format != F_JSON)
 		return opt_usage(spec, "--compare is shown as text or as JSON");
 	if (s->with && !s->compare)
@@ -163,6 +155,27 @@ static int choose_fields(struct scope *s, const struct opt_spec *spec)
 	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON,
 					  .is_ascii = s->is_ascii,
 					  .is_detailed = s->is_detailed};
+	return -1;
+}
+
+/* --join, --split: only where legs are shown joined. */
+static int check_joins(const struct scope *s, const struct opt_spec *spec)
+{
+	if (!s->joins.n && !s->splits.n)
+		return -1;
+	if (!s->file || s->is_leg)
+		return opt_usage(spec,
+				 "--join and --split go with a file (-r), and not with --leg");
+	if (!scope_view_is_of_calls(s->view) && !s->sipp && !s->audio && !s->compare &&
+	    !s->anonymizes && !scope_is_tui(s))
+		return opt_usage(spec, "--join and --split go with views of calls (--calls, "
+				       "--registrations, --ladder, --why), with --compare, --sipp, "
+				       "--audio and --anonymize, and with the screens");
+	for (size_t i = 0; i < s->joins.n + s->splits.n; i++) {
+		const char *pair = i < s->joins.n ? s->joins.v[i] : s->splits.v[i - s->joins.n];
+		if (!strchr(pair, ','))
+			return opt_usage(spec, "`%s`: two calls with a comma between them", pair);
+	}
 	return -1;
 }
 
@@ -263,6 +276,8 @@ static int run(struct scope *s, const struct opt_spec *spec, const char *word)
 		code = choose_fields(s, spec);
 	if (code < 0)
 		code = check_ways(s, spec);
+	if (code < 0)
+		code = check_joins(s, spec);
 	if (code < 0)
 		code = compile_filter(s);
 	if (code < 0 && s->anonymizes)

@@ -36,6 +36,11 @@ check "a capture that is cut off: told, and shown as far as it goes" says 1 "wha
 check "an output that is nothing known" says 2 ".svg, .mmd, .html" "$R" scope -r "$capture" -o "$work/x.pdf"
 check "an output that cannot be written" says 1 "cannot be written" "$R" scope -r "$capture" -o "$work/no/x.html"
 check "a mistyped field" says 2 'did you mean `sip.Method`' "$R" scope -r "$capture" -Y 'sip.Methd == "INVITE"'
+for view in "" --messages --flow --streams --stats --lint "-Y call.legs==1" "-w $work/x.pcap"; do
+	# shellcheck disable=SC2086 # one word, two, or none
+	check "calls joined by hand where none are shown: ${view:-no view}" says 2 "views of calls" "$R" scope -r "$capture" $view --split 1,99
+done
+check "calls joined by hand where they are shown: looked for" says 1 'number `99`' "$R" scope -r "$capture" --calls --split 1,99
 check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
 
 check "an account" says 0 "added 100" "$R" user add 100 --password secret --data "$D"
