@@ -25,6 +25,25 @@ bool flt_is_srtcp(const struct cap_frame *fr)
 	return fr->pkt.n < INDEX + TAG || fr->pkt.p[fr->pkt.n - INDEX - TAG] & 0x80;
 }
 
+/* The next packet of a compound. Of SRTCP the first eight bytes can be read, all behind them is
+ * secret: its padding, and where another one begins. [RFC3711 3.4] */
+static bool next_packet(const struct cap_frame *fr, bool is_secure, size_t *at, struct rtcp_pkt *p)
+{
+	enum { READABLE = 8 };
+	const uint8_t *b = fr->pkt.p;
+	if (!is_secure)
+		return !rtcp_next(b, fr->pkt.n, at, p);
+	if (*at || fr->pkt.n < READABLE)
+		return false;
+	*at = 4u + 4u * be16(b + 2);
+	*p = (struct rtcp_pkt){.type = b[1],
+			       .count = b[0] & 0x1f,
+			       .has_pad = b[0] & 0x20,
+			       .ssrc = be32(b + 4),
+			       .body = str_of((const char *)b + 4, *at - 4)};
+	return *at >= READABLE && *at <= fr->pkt.n;
+}
+
 /* The frame of the SDP that agreed on the ports of the packet; 0: none did. */
 static uint32_t agreed_in(const struct cap_frame *fr)
 {
@@ -36,18 +55,18 @@ static uint32_t agreed_in(const struct cap_frame *fr)
 unsigned flt_get_setup(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 1};
-	bool is_rtcp = f->arg & SU_RTCP;
+	bool is_rtcp = f->arg & SU_RTCP, is_secure = is_rtcp && flt_is_srtcp(fr);
 	uint32_t frame_no = agreed_in(fr);
 	size_t at = 0;
 	struct rtcp_pkt p;
 	if (!frame_no || fr->media != (is_rtcp ? RTP_RTCP : RTP_RTP))
 		return 0;
-	while (!is_rtcp || !rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
+	while (!is_rtcp || next_packet(fr, is_secure, &at, &p)) {
 		if ((f->arg & 0xff) == SU_FRAME)
 			put_u(&o, frame_no);
 		else
 			put_s(&o, (f->arg & 0xff) == SU_METHOD ? STR("SDP") : STR_NONE);
-		if (!is_rtcp || flt_is_srtcp(fr))
+		if (!is_rtcp)
 			break;
 		o.layer++;
 	}
@@ -271,6 +290,16 @@ static void report_blocks(const struct flt_field *f, const struct rtcp_pkt *p, s
 	}
 }
 
+/* Behind the prefix of a private item; up to a zero byte, which some send. [RFC3550 6.5.8] */
+static struct str item_text(uint8_t type, struct str text)
+{
+	enum { PRIV = 8 };
+	struct str rest;
+	if (type == PRIV && text.n)
+		text = str_skip(text, 1u + (uint8_t)text.p[0]);
+	return str_cut(text, '\0', &rest);
+}
+
 /* Chunks of a source and its items, each chunk padded to 4 bytes; sources of a BYE. */
 static void sources(const struct flt_field *f, const struct rtcp_pkt *p, struct outlet *o)
 {
@@ -298,7 +327,7 @@ static void sources(const struct flt_field *f, const struct rtcp_pkt *p, struct 
 			else if (f->arg == RC_SDES_LEN)
 				put_u(o, text.n);
 			else if (f->arg == RC_SDES_TEXT)
-				put_s(o, text);
+				put_s(o, item_text(type, text));
 		}
 		if (f->arg == RC_SDES_TYPE) /* END [RFC3550 6.5] */
 			put_u(o, 0);
@@ -409,11 +438,10 @@ unsigned flt_get_rtcp(const struct flt_field *f, const struct cap_frame *fr, str
 	if (fr->media != RTP_RTCP)
 		return 0;
 	bool is_secure = flt_is_srtcp(fr);
-	while (!rtcp_next(fr->pkt.p, fr->pkt.n, &at, &p)) {
+	if (is_secure && f->arg > RC_SENDER)
+		return 0;
+	while (next_packet(fr, is_secure, &at, &p)) {
 		o.layer++;
-		/* of SRTCP only the first eight bytes can be read [RFC3711 3.4] */
-		if (is_secure && (o.layer > 1 || f->arg > RC_SENDER))
-			break;
 		if (f->arg == RC_PROTO)
 			put_proto(&o, p.body.p - 4, p.body.n + 4, p.body.n + 4);
 		else if (f->arg <= RC_SENDER)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # rung's decode against tshark's, capture by capture: the same SIP messages, the same values of fields, the same RTP
-# streams (packets and losses exactly, jitter within 1 %), and for a list of filters the same frames. TAP, four tests per capture, and at the end whether the list of filters says anything at all.
+# streams (packets and losses exactly, jitter within 1 %), and for a list of filters the same frames. TAP, five tests per capture, and at the end whether the list of filters says anything at all.
 #
 #   scope-tshark.sh [CAPTURE ...]     default: tests/data/captures, and where it is there $RUNG_SHARED/captures with its field
 #
@@ -111,14 +111,16 @@ compare_filters() { # capture name
 }
 
 # One tshark says all fields of all frames; ours are asked in parts, since -e may be repeated 64 times.
-ask_fields() { # capture: $work/t: number, fields of messages, fields of frames
-	local options=() f their_keys our_keys
-	secrets_of "$1"
-	for f in "${messages[@]}" "${frames[@]}"; do options+=(-e "$f"); done
-	tshark -r "$1" "${their_keys[@]}" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
+ask_fields() { # capture, fields, options ...: number and fields, of each frame
+	local file=$1 options=() f their_keys our_keys
+	local -n asked=$2
+	secrets_of "$file"
+	shift 2
+	for f in "${asked[@]}"; do options+=(-e "$f"); done
+	tshark -r "$file" "${their_keys[@]}" "$@" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
 }
 
-compare_fields() { # capture name first-column field ...: one line per frame, each field compared apart
+compare_part() { # capture name first-column field ...: one line per frame, each field compared apart
 	local file=$1 name=$2 column=$3 options=() f bad=0 i=2 their_keys our_keys
 	secrets_of "$file"
 	shift 3
@@ -136,8 +138,16 @@ compare_fields() { # capture name first-column field ...: one line per frame, ea
 	return $bad
 }
 
-mapfile -t messages < <(sed -n '/^# \[messages\]/,/^# \[/p' "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
-mapfile -t frames < <(sed -n '/^# \[frames\]/,/^# \[/p' "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
+compare_fields() { # what capture name options ...: the fields of a part of scope-fields.txt
+	local what=$1 file=$2 name=$3 fields bad=0 i
+	shift 3
+	mapfile -t fields < <(sed -n "/^# \\[$what\\]/,/^# \\[/p" "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
+	ask_fields "$file" fields "$@"
+	for ((i = 0; i < ${#fields[@]}; i += 60)); do
+		compare_part "$file" "$name" $((i + 2)) "${fields[@]:i:60}" || bad=1
+	done
+	result $bad "$what of $name"
+}
 
 # Streams: one line for each, sorted: source destination SSRC packets lost mean-jitter max-jitter [paths]. tshark counts without
 # its conversations knowing of SDP too; a duplicate is a loss of -1 for it, which rung has as lost_rtcp.
@@ -185,17 +195,9 @@ fi
 
 for file in "${captures[@]}"; do
 	name=$(basename "$file")
-	ask_fields "$file"
-	bad=0
-	for ((i = 0; i < ${#messages[@]}; i += 60)); do
-		compare_fields "$file" "$name" $((i + 2)) "${messages[@]:i:60}" || bad=1
-	done
-	result $bad "messages of $name"
-	bad=0
-	for ((i = 0; i < ${#frames[@]}; i += 60)); do
-		compare_fields "$file" "$name" $((${#messages[@]} + i + 2)) "${frames[@]:i:60}" || bad=1
-	done
-	result $bad "frames of $name"
+	compare_fields messages "$file" "$name"
+	compare_fields frames "$file" "$name"
+	compare_fields media "$file" "$name" --disable-heuristic stun_udp
 	compare_streams "$file" "$name"
 	result $? "streams of $name"
 	compare_filters "$file" "$name"

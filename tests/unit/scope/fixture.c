@@ -312,6 +312,20 @@ void msg(struct play *p, double at_s, const char *hop, const char *line, const c
 	CHECK_EQ(e, OK);
 }
 
+static void media_at(struct play *p, uint64_t at_us, struct addr from, struct addr to,
+		     struct str bytes)
+{
+	struct trk_packet k = {
+		.at_us = at_us, .frame_no = ++p->n, .from = from, .to = to, .bytes = bytes};
+	trk_media(p->t, &k, NULL);
+	record(p, &k);
+}
+
+void media(struct play *p, double at_s, const char *from, const char *to, struct str bytes)
+{
+	media_at(p, p->base_us + (uint64_t)(at_s * 1e6 + 0.5), addr_of(from), addr_of(to), bytes);
+}
+
 void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t ssrc, unsigned n,
 	 unsigned lost_every)
 {
@@ -320,13 +334,8 @@ void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t
 		if (lost_every && i % lost_every == lost_every - 1)
 			continue;
 		rtp_put(bytes, 0, i == 0, (uint16_t)(100 + i), 160 * i, ssrc);
-		struct trk_packet k = {.at_us = p->base_us + (uint64_t)(at_s * 1e6) + 20'000ull * i,
-				       .frame_no = ++p->n,
-				       .from = addr_of(from),
-				       .to = addr_of(to),
-				       .bytes = str_of((const char *)bytes, sizeof bytes)};
-		trk_media(p->t, &k, NULL);
-		record(p, &k);
+		media_at(p, p->base_us + (uint64_t)(at_s * 1e6) + 20'000ull * i, addr_of(from),
+			 addr_of(to), str_of((const char *)bytes, sizeof bytes));
 	}
 }
 
@@ -341,14 +350,10 @@ void talk(struct play *p, double at_s, unsigned n, struct gap gap)
 		struct addr a = host('A'), b = host('B');
 		a.port = 4000;
 		b.port = 5000;
-		struct trk_packet pk = {.at_us = p->base_us + (uint64_t)(at_s * 1e6) +
-						 20'000ull * k + (i & 1) * 9'000u,
-					.frame_no = ++p->n,
-					.from = way == TALK_TO_CALLER ? b : a,
-					.to = way == TALK_TO_CALLER ? a : b,
-					.bytes = str_of((const char *)bytes, sizeof bytes)};
-		trk_media(p->t, &pk, NULL);
-		record(p, &pk);
+		uint64_t at_us =
+			p->base_us + (uint64_t)(at_s * 1e6) + 20'000ull * k + (i & 1) * 9'000u;
+		media_at(p, at_us, way == TALK_TO_CALLER ? b : a, way == TALK_TO_CALLER ? a : b,
+			 str_of((const char *)bytes, sizeof bytes));
 	}
 }
 

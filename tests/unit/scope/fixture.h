@@ -57,6 +57,8 @@ struct addr host(char letter);
  * `more` holds further header lines with \r\n, and after an empty line a body; may be "". A To tag
  * is "tag=x" in `more`'s first line: "To-tag: x\r\n". */
 void msg(struct play *p, double at_s, const char *hop, const char *line, const char *more);
+/* A datagram on media ports. */
+void media(struct play *p, double at_s, const char *from, const char *to, struct str bytes);
 /* n packets of RTP from one address to another, 20 ms apart; `lost_every` n-th is left out. */
 void rtp(struct play *p, double at_s, const char *from, const char *to, uint32_t ssrc, unsigned n,
 	 unsigned lost_every);

@@ -2,6 +2,7 @@
  * recording shows. What they hold is played here; with RUNG_GOLDEN_WRITE set they are written,
  * otherwise compared byte for byte. What must be found in them stands in findings.tsv. */
 #include "fixture.h"
+#include "rtp/rtcp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,92 @@ static void scanner(struct play *p)
 	msg(p, 0.001, "P>N", "200 OK 1 OPTIONS a", "To-tag: t\r\n");
 }
 
+/* What a receiver of SSRC 1 says beyond loss and jitter, a block of each type. [RFC3611 4] */
+static void extended_blocks(struct buf *b, uint64_t ntp)
+{
+	const struct {
+		uint32_t head, words[9];
+	} blocks[] = {
+  /* loss: a run of 20 that came, 15 by bits */
+		{0x01000003, {1, 0x00640087, 0x4014bfef}                    },
+ /* duplicates, thinned by 2: a run of 20 without, 15 by bits, a null chunk */
+		{0x02020004, {1, 0x00640087, 0x0014ffef, 0}                 },
+ /* when four of them came */
+		{0x03000006, {1, 0x00640068, 160, 320, 482, 644}            },
+ /* the receiver's own time */
+		{0x04000002, {(uint32_t)(ntp >> 32), (uint32_t)ntp}         },
+ /* the last times of two senders */
+		{0x05000006, {1, 0x26d58000, 0xc000, 2, 0x26d59000, 0x8000} },
+ /* loss, duplicates, jitter, TTL of IPv4 */
+		{0x06e80009, {1, 0x00640087, 3, 1, 2, 80, 17, 7, 0x3e403f01}},
+ /* VoIP metrics: 2 % lost, 1 % discarded, one burst; R 92, MOS 4.3 and 4.1 */
+		{0x07000008,
+		 {1, 0x05034002, 0x00c81f40, 0x003c0050, 0xecbf3710, 0x5c7f2b29, 0xf5000028,
+		  0x003c00c8}					       },
+ /* ... of one who measured none of it */
+		{0x07000008, {2, 0, 0, 0, 0x7f7f7f10, 0x7f7f7f7f, 0, 0}     },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+		put_be32(b, blocks[i].head);
+		for (size_t k = 0; k < (blocks[i].head & 0xffff); k++)
+			put_be32(b, blocks[i].words[k]);
+	}
+}
+
+/* Audio both ways; then the callee's report, the extended one behind it. */
+static void rtcp_xr(struct play *p)
+{
+	struct rtcp_block block = {
+		.ssrc = 1, .fraction = 5, .lost = 3, .ext_seq = 199, .jitter = 17};
+	uint64_t ntp = rtcp_ntp(p->base_us + 4'150'000);
+	struct rtcp_sr sr = {
+		.ssrc = 2, .ntp = ntp, .rtp_ts = 16'000, .packets = 100, .octets = 16'000};
+	struct buf b, blocks;
+	up(p);
+	talk(p, 2.1, 100, NO_GAP);
+	buf_init(&b);
+	buf_init(&blocks);
+	extended_blocks(&blocks, ntp);
+	rtcp_put_sr(&b, &sr, &block, 1);
+	buf_str(&b,
+		STR("\201\312\0\7\0\0\0\2\1\14b@192.0.2.43\10\4\1xyz\0\0\0\0")); /* SDES, PRIV */
+	put_be32(&b, 0x80cf0000 | (uint32_t)(blocks.n / 4 + 1));
+	put_be32(&b, 2);
+	buf_str(&b, buf_view(&blocks));
+	media(p, 4.15, "192.0.2.43:5001", "192.0.2.21:4001", buf_view(&b));
+	if (b.err || blocks.err)
+		p->cap->err = ERR_NOMEM;
+	buf_fini(&b);
+	buf_fini(&blocks);
+	bye_from_callee(p, 4.2);
+}
+
+/* The offer comes in the 183, its answer in the PRACK; then the PRACK of a second 183 offers other
+ * ports, and its 200 answers. Audio on both before the call is answered. [RFC3262 5] */
+static void prack_sdp(struct play *p)
+{
+	static const char first[] =
+		"To-tag: t\r\nRequire: 100rel\r\nRSeq: 1\r\n" CONTACT_B SDP("192.0.2.43", "5000");
+	static const char second[] = "To-tag: t\r\nRequire: 100rel\r\nRSeq: 2\r\n" CONTACT_B;
+	msg(p, 0, "A>B", "INVITE 1 a", "Supported: 100rel\r\nContact: <sip:1001@192.0.2.21>\r\n");
+	msg(p, 0.01, "B>A", "100 Trying 1 INVITE a", "");
+	msg(p, 0.1, "B>A", "183 Session_Progress 1 INVITE a", first);
+	msg(p, 0.2, "A>B", "PRACK 2 b",
+	    "To-tag: t\r\nRAck: 1 1 INVITE\r\n" SDP("192.0.2.21", "4000"));
+	msg(p, 0.21, "B>A", "200 OK 2 PRACK b", "To-tag: t\r\n");
+	talk(p, 0.3, 10, NO_GAP);
+	msg(p, 1, "B>A", "183 Session_Progress 1 INVITE a", second);
+	msg(p, 1.1, "A>B", "PRACK 3 c",
+	    "To-tag: t\r\nRAck: 2 1 INVITE\r\n" SDP("192.0.2.21", "4002"));
+	msg(p, 1.11, "B>A", "200 OK 3 PRACK c", "To-tag: t\r\n" SDP("192.0.2.43", "5002"));
+	rtp(p, 1.2, "192.0.2.43:5002", "192.0.2.21:4002", 3, 10, 0);
+	rtp(p, 1.409, "192.0.2.21:4002", "192.0.2.43:5002", 4, 10, 0);
+	msg(p, 2, "B>A", "200 OK 1 INVITE a", "To-tag: t\r\n" CONTACT_B);
+	msg(p, 2.01, "A>B", "ACK 1 d", "To-tag: t\r\n");
+	msg(p, 4, "A>B", "BYE 4 e", "To-tag: t\r\n");
+	msg(p, 4.01, "B>A", "200 OK 4 BYE e", "To-tag: t\r\n");
+}
+
 static const struct {
 	const char *name;
 	void (*play)(struct play *p);
@@ -243,6 +330,8 @@ static const struct {
 	{"no-answer",       no_answer      },
 	{"b2bua",           b2bua          },
 	{"scanner",         scanner        },
+	{"rtcp-xr",         rtcp_xr        },
+	{"prack-sdp",       prack_sdp      },
 };
 
 static void check_file(const char *name, const struct buf *got)
