@@ -131,12 +131,34 @@ TEST_NO_OOM(duplicate_acks)
 	buf_fini(&c);
 }
 
-/* Requests of both sides with the same CSeq, CANCEL in between [RFC3261 17.1.3]. */
-TEST_NO_OOM(what_a_response_answers)
+struct said {
+	const char *from, *to, *line, *cseq;
+};
+
+static void put_said(struct buf *b, const struct said *m, unsigned branch)
 {
-	static const struct {
-		const char *from, *to, *line, *cseq;
-	} m[] = {
+	buf_fmt(b,
+		"%s\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\nFrom: <sip:a@h>;tag=1\r\n"
+		"To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n",
+		m->line, branch, m->cseq);
+}
+
+struct bytes_sent { /* of a TCP connection between A and B, that no one saw begin */
+	uint32_t a, b;
+};
+
+static void rec_segment(struct buf *c, uint64_t at_us, bool is_of_a, struct bytes_sent *n,
+			struct str payload)
+{
+	uint32_t *own = is_of_a ? &n->a : &n->b, other = is_of_a ? n->b : n->a;
+	rec_tcp(c, at_us, is_of_a ? A : B, is_of_a ? B : A, 1 + *own, 1 + other, ACK, payload);
+	*own += (uint32_t)payload.n;
+}
+
+/* A call with requests of both sides with the same CSeq, CANCEL in between: a message a frame. */
+static void put_call(struct buf *c, bool is_tcp)
+{
+	static const struct said m[] = {
 		{A, B, "INVITE sip:b@h SIP/2.0",          "1 INVITE"},
 		{B, A, "SIP/2.0 180 Ringing",             "1 INVITE"},
 		{A, B, "CANCEL sip:b@h SIP/2.0",          "1 CANCEL"},
@@ -146,25 +168,75 @@ TEST_NO_OOM(what_a_response_answers)
 		{B, A, "BYE sip:a@h SIP/2.0",             "1 BYE"   },
 		{A, B, "SIP/2.0 481 Call Does Not Exist", "1 BYE"   },
 	};
+	struct bytes_sent sent = {0, 0};
+	struct buf b;
+	buf_init(&b);
+	pcap_begin(c, CAP_LINK_ETHERNET);
+	for (unsigned i = 0; i < ARRAY_LEN(m); i++) {
+		uint64_t at_us = 1'900'000 + 50'000ull * i;
+		buf_clear(&b);
+		put_said(&b, &m[i], i);
+		if (is_tcp)
+			rec_segment(c, at_us, strcmp(m[i].from, A) == 0, &sent, buf_view(&b));
+		else
+			rec_udp(c, at_us, m[i].from, m[i].to, buf_view(&b));
+	}
+	if (b.err)
+		c->err = ERR_NOMEM;
+	buf_fini(&b);
+}
+
+/* [RFC3261 17.1.3] */
+TEST_NO_OOM(what_a_response_answers)
+{
+	for (int is_tcp = 0; is_tcp < 2; is_tcp++) {
+		struct buf c;
+		buf_init(&c);
+		put_call(&c, is_tcp);
+		SAYS(c, "sip.response-request", "- 1 - 3 1 1 - 7");
+		/* Wireshark's way to round: up where a second ends in between */
+		SAYS(c, "sip.response-time", "- 50 - 50 200 250 - 50");
+		SAYS(c, "sip.release-time", "- - - - - - - 50");
+		SAYS(c, "sip.call_id_generated", "x x x x x x x x");
+		buf_fini(&c);
+	}
+}
+
+/* Of a request in two segments the second is the one that is answered; two answers are in one; and
+ * one in two whose first part came last. [RFC3261 18.3] */
+TEST_NO_OOM(what_a_response_in_segments_answers)
+{
+	static const struct said invite = {A, B, "INVITE sip:b@h SIP/2.0", "1 INVITE"};
+	static const struct said trying = {B, A, "SIP/2.0 100 Trying", "1 INVITE"};
+	static const struct said busy = {B, A, "SIP/2.0 486 Busy Here", "1 INVITE"};
+	static const struct said bye = {A, B, "BYE sip:b@h SIP/2.0", "2 BYE"};
+	static const struct said ok = {B, A, "SIP/2.0 200 OK", "2 BYE"};
+	struct bytes_sent sent = {0, 0}, later;
 	struct buf c, b;
 	buf_init(&c);
 	buf_init(&b);
 	pcap_begin(&c, CAP_LINK_ETHERNET);
-	for (unsigned i = 0; i < ARRAY_LEN(m); i++) {
-		buf_clear(&b);
-		buf_fmt(&b,
-			"%s\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\nFrom: <sip:a@h>;tag=1\r\n"
-			"To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n",
-			m[i].line, i, m[i].cseq);
-		rec_udp(&c, 1'900'000 + 50'000ull * i, m[i].from, m[i].to, buf_view(&b));
-	}
+	put_said(&b, &invite, 1);
+	rec_segment(&c, 1'100'000, true, &sent, str_sub(buf_view(&b), 0, 50));
+	rec_segment(&c, 1'200'000, true, &sent, str_skip(buf_view(&b), 50));
+	buf_clear(&b);
+	put_said(&b, &trying, 1);
+	put_said(&b, &busy, 1);
+	rec_segment(&c, 1'300'000, false, &sent, buf_view(&b));
+	buf_clear(&b);
+	put_said(&b, &bye, 2);
+	rec_segment(&c, 1'400'000, true, &sent, buf_view(&b));
+	buf_clear(&b);
+	put_said(&b, &ok, 2);
+	later = sent;
+	later.b += 50;
+	rec_segment(&c, 1'500'000, false, &later, str_skip(buf_view(&b), 50));
+	rec_segment(&c, 1'600'000, false, &sent, str_sub(buf_view(&b), 0, 50));
 	if (b.err)
 		c.err = ERR_NOMEM;
-	SAYS(c, "sip.response-request", "- 1 - 3 1 1 - 7");
-	/* Wireshark's way to round: up where a second ends in between */
-	SAYS(c, "sip.response-time", "- 50 - 50 200 250 - 50");
-	SAYS(c, "sip.release-time", "- - - - - - - 50");
-	SAYS(c, "sip.call_id_generated", "x x x x x x x x");
+	SAYS(c, "sip.response-request", "- - 2,2 - - 4");
+	SAYS(c, "sip.response-time", "- - 100,100 - - 200");
+	SAYS(c, "sip.release-time", "- - - - - 200");
 	buf_fini(&b);
 	buf_fini(&c);
 }
