@@ -121,7 +121,7 @@ static void check_non_invite(struct lint_at *a)
 		lint_hit(a, LINT_NON_INVITE_1XX, STR_NONE);
 	if (status == 408)
 		lint_hit(a, LINT_NON_INVITE_408, STR_NONE);
-	if (status == 100 && a->tsx && a->tsx->first_us &&
+	if (status == 100 && a->p->transport == TRK_UDP && a->tsx && a->tsx->first_us &&
 	    a->p->at_us < a->tsx->first_us + JUST_NOW_US)
 		lint_hit(a, LINT_NON_INVITE_100, STR_NONE);
 	if (a->method == SIP_CANCEL && (status == 401 || status == 407))
