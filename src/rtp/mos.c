@@ -9,16 +9,16 @@
  *	Ie-eff = Ie + (95 - Ie) * Ppl / (Ppl / BurstR + Bpl)
  *
  * Wideband R is brought to the MOS scale by 1.29. Where `is_assumed` is set whoever shows the
- * figure must say so. Where Ie and Bpl come from, the Recommendations themselves not being at hand:
+ * figure must say so. Where Ie and Bpl come from: Tables I.1 and I.4 of G.113 Appendix I (2024), as
+ * others quote them alike, the Recommendation itself not being at hand.
  *
- *	G.711             G.113 Tables I.1, I.2 as others quote them: 0; 25.1 with loss
- *	                  concealment, 4.3 without, which L16 gets
- *	G.729             the row of G.729A with VAD, as others quote it: 11; 19
- *	G.723.1, GSM-EFR  G.113 Appendix I from memory, 15; 16.1 (6.3 kbit/s with VAD) and 5; 10,
- *	                  not checked; AMR at its highest rate is GSM-EFR
- *	G.726, G.728,     Ie of Appendix I from memory, not checked; that table has no Bpl for them,
- *	GSM, iLBC         so 10, 17, 32 are chosen by likeness
- *	all others        chosen by likeness, wideband on the scale of G.113 Appendix IV
+ *	I.4: Ie and Bpl   G.711: 0; 25.1 with loss concealment, 4.3 without, which L16 gets. G.729A
+ *	                  with VAD: 11; 19. G.723.1 at 6.3 kbit/s with VAD: 15; 16.1. GSM-EFR: 5;
+ *	                  10, which is AMR at its highest rate
+ *	I.1: Ie alone     G.726 at 40, 32, 24, 16 kbit/s: 2, 7, 25, 50. G.728: 7. Bpl is chosen by
+ *	                  likeness. (G.729A without VAD has 10: it gets the row with VAD)
+ *	by likeness       GSM, iLBC (their Ie as remembered, not checked), speex as G.729, wideband
+ *	                  on the scale of G.113 Appendix IV; of opus the ITU says nothing
  */
 #include "rtp/mos.h"
 

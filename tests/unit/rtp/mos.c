@@ -2,6 +2,7 @@
 
 #include "rtp/mos.h"
 
+#include "base/assert.h"
 #include "test.h"
 
 #include <math.h>
@@ -46,6 +47,38 @@ TEST(loss_delay_and_codec)
 	grade("PCMU", 0, 1, 200, &o);
 	CHECK(is_near(o.id, 3, 0.6));
 	CHECK(grade("G722", 0, 1, 50, &o) == 116 && is_near(o.mos, mos_of_r(116 / 1.29), 1e-9));
+}
+
+/* [ITU-T G.113 Tables I.1, I.4] */
+TEST(values_of_the_table)
+{
+	static const struct {
+		const char *name;
+		double ie, bpl; /* 0: the table has none */
+	} rows[] = {
+		{"PCMU",    0,  25.1},
+                {"PCMA",    0,  25.1},
+                {"G729",    11, 19  },
+                {"G723",    15, 16.1},
+		{"GSM-EFR", 5,  10  },
+                {"G726-40", 2,  0   },
+                {"G726-32", 7,  0   },
+                {"G726-24", 25, 0   },
+		{"G726-16", 50, 0   },
+                {"G728",    7,  0   },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct mos_codec c;
+		CHECK(mos_codec(str_c(rows[i].name), &c));
+		CHECK(c.ie == rows[i].ie && (!rows[i].bpl || c.bpl == rows[i].bpl));
+		CHECK_EQ(c.is_assumed, rows[i].bpl == 0);
+	}
+	/* the curves that Bpl replaced (Table I.2 of 1999): G.729A 19 at 2 %, 49 at 16 % */
+	struct mos_out o;
+	grade("G729", 2, 1, 0, &o);
+	CHECK(is_near(o.ie_eff, 19, 0.1));
+	grade("G729", 16, 1, 0, &o);
+	CHECK(is_near(o.ie_eff, 49, 0.5));
 }
 
 TEST(what_is_not_known)
