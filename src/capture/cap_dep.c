@@ -13,6 +13,7 @@
  */
 #include "capture/cap_dep.h"
 
+#include "base/grow.h"
 #include "base/hash.h"
 #include "base/list.h"
 #include "event/env.h"
@@ -38,7 +39,8 @@ struct part {
 	struct hnode node;
 	struct link lru;
 	struct key key;
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 	struct kept *frames;
 };
 
@@ -130,15 +132,11 @@ static void keep(struct cap_dep *d, struct part *t, const struct cap_rec *r)
 {
 	if (t->n == CAP_DEP_MAX)
 		part_drop(d, t, 1);
-	if (t->n == t->cap) {
-		uint32_t cap = t->cap ? 2 * t->cap : 4;
-		struct kept *f = realloc(t->frames, cap * sizeof *f);
-		if (!f)
-			return;
-		t->frames = f;
-		t->cap = cap;
-	}
-	struct kept *f = &t->frames[t->n];
+	struct kept *f = grow(t->frames, &t->cap, t->n, sizeof *f);
+	if (!f)
+		return;
+	t->frames = f;
+	f += t->n;
 	*f = (struct kept){.rec = *r};
 	f->rec.comment = STR_NONE;
 	f->rec.p = NULL;

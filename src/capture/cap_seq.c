@@ -17,6 +17,7 @@
 #include "capture/cap_seq.h"
 
 #include "base/assert.h"
+#include "base/grow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,8 @@ struct flow {            /* a direction */
 	int8_t scale;
 	bool has_base, has_flight, has_pushed, is_first_ack;
 	struct seg *segs;
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 };
 
 struct cap_seq {
@@ -239,14 +241,10 @@ static void look_at_order(const struct work *w)
 
 static void remember(struct flow *f, const struct cap_seq_in *in, uint32_t next)
 {
-	if (f->n == f->cap) {
-		uint32_t cap = f->cap ? 2 * f->cap : 8;
-		struct seg *a = realloc(f->segs, cap * sizeof *a);
-		if (!a)
-			return;
-		f->segs = a;
-		f->cap = cap;
-	}
+	struct seg *a = grow(f->segs, &f->cap, f->n, sizeof *a);
+	if (!a)
+		return;
+	f->segs = a;
 	f->segs[f->n++] = (struct seg){in->frame_no, in->seq, next, in->at_ns};
 }
 

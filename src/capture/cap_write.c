@@ -17,6 +17,8 @@
  */
 #include "capture/cap_write.h"
 
+#include "base/grow.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -240,14 +242,10 @@ static enum err iface_of(struct cap_out *o, const struct cap_rec *r, size_t *out
 			*out = i;
 			return OK;
 		}
-	if (o->n_ifaces == o->cap_ifaces) {
-		size_t cap = o->cap_ifaces ? 2 * o->cap_ifaces : 4;
-		struct iface *a = realloc(o->ifaces, cap * sizeof *a);
-		if (!a)
-			return ERR_NOMEM;
-		o->ifaces = a;
-		o->cap_ifaces = cap;
-	}
+	struct iface *a = grow(o->ifaces, &o->cap_ifaces, o->n_ifaces, sizeof *a);
+	if (!a)
+		return ERR_NOMEM;
+	o->ifaces = a;
 	*out = o->n_ifaces;
 	o->ifaces[o->n_ifaces++] =
 		(struct iface){.from = r->iface, .link = r->link, .is_ns = r->is_ns};

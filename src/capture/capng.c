@@ -11,6 +11,8 @@
  */
 #include "capture/cap_priv.h"
 
+#include "base/grow.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,14 +114,10 @@ static bool on_interface(struct cap *c, const uint8_t *p, size_t n)
 {
 	if (n < 8 || c->n_ifaces >= MAX_IFACES)
 		return cap_fail(c, "after frame %u: an interface that cannot be read", c->no);
-	if (c->n_ifaces == c->cap_ifaces) {
-		size_t cap = c->cap_ifaces ? 2 * c->cap_ifaces : 4;
-		struct cap_iface *a = realloc(c->ifaces, cap * sizeof *a);
-		if (!a)
-			return cap_fail(c, "no memory");
-		c->ifaces = a;
-		c->cap_ifaces = cap;
-	}
+	struct cap_iface *a = grow(c->ifaces, &c->cap_ifaces, c->n_ifaces, sizeof *a);
+	if (!a)
+		return cap_fail(c, "no memory");
+	c->ifaces = a;
 	struct cap_iface *i = &c->ifaces[c->n_ifaces++];
 	*i = (struct cap_iface){.link = cap_u16(c, p), .snaplen = cap_u32(c, p + 4), .tsresol = 6};
 	size_t len;

@@ -4,6 +4,7 @@
  * read; everything about calls is printed when the capture has been read to its end, or, live, when
  * a call has ended. With a filter, calls are those with a message that fits it.
  */
+#include "base/grow.h"
 #include "cmd/scope_priv.h"
 
 #include <stdio.h>
@@ -51,14 +52,10 @@ static void on_message_frame(struct scope *s, const struct cap_frame *fr)
 
 static bool choose(struct scope *s, const struct cap_msg *m)
 {
-	if (s->n_items == s->items_cap) {
-		size_t cap = s->items_cap ? 2 * s->items_cap : 256;
-		struct lad_item *a = realloc(s->items, cap * sizeof(*a));
-		if (!a)
-			return false;
-		s->items = a;
-		s->items_cap = cap;
-	}
+	struct lad_item *a = grow(s->items, &s->items_cap, s->n_items, sizeof *a);
+	if (!a)
+		return false;
+	s->items = a;
 	s->items[s->n_items++] = (struct lad_item){m->call, m->no};
 	return true;
 }

@@ -13,6 +13,7 @@
  * connections of which something is written, and no others. A message that came over TLS brings all
  * packets of its connection with it, because none of them can be opened without those before.
  */
+#include "base/grow.h"
 #include "capture/cap_dep.h"
 #include "capture/cap_hep.h"
 #include "capture/cap_ring.h"
@@ -144,21 +145,15 @@ static bool has(const struct bits *b, uint32_t no)
 
 static void mark(struct scope *s, struct bits *b, uint32_t no)
 {
-	size_t at = no / 8;
-	if (at >= b->n) {
-		size_t n = (at | 4'095) + 1 + b->n / 2;
-		uint8_t *p = realloc(b->v, n);
-		if (!p) {
-			fprintf(stderr, "rung scope: no memory for the frames that are written\n");
-			s->writer->has_failed = true;
-			cap_stop(s->cap);
-			return;
-		}
-		memset(p + b->n, 0, n - b->n);
-		b->v = p;
-		b->n = n;
+	uint8_t *v = grow(b->v, &b->n, no / 8, 1);
+	if (!v) {
+		fprintf(stderr, "rung scope: no memory for the frames that are written\n");
+		s->writer->has_failed = true;
+		cap_stop(s->cap);
+		return;
 	}
-	b->v[at] |= (uint8_t)(1 << no % 8);
+	b->v = v;
+	v[no / 8] |= (uint8_t)(1 << no % 8);
 }
 
 /* Whether the secrets of that connection and random were told before; a connection that negotiates
@@ -167,15 +162,10 @@ static bool is_told(struct scope_writer *w, const struct cap_frame *fr)
 {
 	uint64_t random;
 	memcpy(&random, fr->tls_random, sizeof random);
-	if (fr->conn_no >= w->n_told) {
-		size_t n = fr->conn_no + 64 + w->n_told / 2;
-		uint64_t *p = realloc(w->told, n * sizeof *p);
-		if (!p)
-			return true;
-		memset(p + w->n_told, 0, (n - w->n_told) * sizeof *p);
-		w->told = p;
-		w->n_told = n;
-	}
+	uint64_t *told = grow(w->told, &w->n_told, fr->conn_no, sizeof *told);
+	if (!told)
+		return true;
+	w->told = told;
 	return w->told[fr->conn_no] == random;
 }
 
@@ -287,14 +277,10 @@ void scope_write_idle(struct scope *s)
 /* Remembers a finding for each frame of its evidence. */
 static bool add_remark(struct scope_writer *w, uint32_t frame_no, const struct vrd_finding *f)
 {
-	if (w->n_remarks == w->remarks_cap) {
-		size_t cap = w->remarks_cap ? 2 * w->remarks_cap : 32;
-		struct remark *p = realloc(w->remarks, cap * sizeof *p);
-		if (!p)
-			return false;
-		w->remarks = p;
-		w->remarks_cap = cap;
-	}
+	struct remark *p = grow(w->remarks, &w->remarks_cap, w->n_remarks, sizeof *p);
+	if (!p)
+		return false;
+	w->remarks = p;
 	size_t at = w->remark_text.n;
 	buf_fmt(&w->remark_text, "rung: " STR_FMT " (%s)", STR_ARG(f->text),
 		vrd_code((enum vrd_rule)f->rule));

@@ -10,6 +10,7 @@
 #include "filter/flt_args.h"
 
 #include "base/arena.h"
+#include "base/grow.h"
 #include "track/trk_info.h"
 #include "track/trk_join.h"
 #include "track/vrd.h"
@@ -63,15 +64,10 @@ void flt_calls_free(struct flt_calls *k)
 
 static bool room_for(struct flt_calls *k, size_t no)
 {
-	if (no < k->cap)
-		return true;
-	size_t cap = no + no / 2 + 64;
-	struct flt_call **a = realloc(k->by_no, cap * sizeof(*a));
+	struct flt_call **a = grow(k->by_no, &k->cap, no, sizeof(*a));
 	if (!a)
 		return false;
-	memset(a + k->cap, 0, (cap - k->cap) * sizeof(*a));
 	k->by_no = a;
-	k->cap = cap;
 	return true;
 }
 

@@ -11,6 +11,7 @@
  *
  * The verdict of a row is worked out when the row is drawn.
  */
+#include "base/grow.h"
 #include "scope/view.h"
 #include "track/trk_info.h"
 #include "track/trk_join.h"
@@ -44,14 +45,10 @@ static struct list *list_of(const struct tui *u)
 
 static bool add_row(struct list *l, struct trk_call *c)
 {
-	if (l->sc.n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 256;
-		struct trk_call **rows = realloc(l->rows, cap * sizeof(*rows));
-		if (!rows)
-			return false;
-		l->rows = rows;
-		l->cap = cap;
-	}
+	struct trk_call **rows = grow(l->rows, &l->cap, l->sc.n, sizeof(*rows));
+	if (!rows)
+		return false;
+	l->rows = rows;
 	l->rows[l->sc.n++] = c;
 	return true;
 }
