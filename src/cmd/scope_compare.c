@@ -8,7 +8,7 @@
 static struct trk_call *other_leg(const struct trk_call *c)
 {
 	for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));)
-		if (!trk_ground_is_cause((enum trk_ground)j->ground))
+		if (!trk_join_about((enum trk_ground)j->ground)->is_cause)
 			return j->a == c ? j->b : j->a;
 	fprintf(stderr,
 		"rung scope: call %u is joined with no other leg: name the call to compare it "

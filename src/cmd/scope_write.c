@@ -283,7 +283,7 @@ static bool add_remark(struct scope_writer *w, uint32_t frame_no, const struct v
 	w->remarks = p;
 	size_t at = w->remark_text.n;
 	buf_fmt(&w->remark_text, "rung: " STR_FMT " (%s)", STR_ARG(f->text),
-		vrd_code((enum vrd_rule)f->rule));
+		vrd_about((enum vrd_rule)f->rule)->code);
 	w->remarks[w->n_remarks++] =
 		(struct remark){frame_no, (uint32_t)(w->remark_text.n - at), at};
 	return w->remark_text.err == OK;

@@ -263,7 +263,7 @@ static void call_value(const struct flt_field *f, const struct flt_call *k, stru
 		break;
 	case CL_VERDICT:
 		for (unsigned i = 0; i < k->n_rules; i++)
-			put_s(o, str_c(vrd_code((enum vrd_rule)k->rules[i])));
+			put_s(o, str_c(vrd_about((enum vrd_rule)k->rules[i])->code));
 		break;
 	case CL_SEVERITY:
 		put_s(o, str_c(vrd_severity_name(k->worst)));

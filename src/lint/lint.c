@@ -38,10 +38,7 @@
 #define SAME_PACKET_US 2'000'000u  /* one IP packet, seen twice */
 #define MIRROR_US      30'000u     /* sooner than any timer: the capture has it twice */
 
-static const struct {
-	const char *code, *rfc, *wrong, *right;
-	uint8_t severity, whose;
-} rules[LINT__N] = {
+static const struct lint_about rules[LINT__N] = {
 #define LINT(id, code, severity, whose, rfc, wrong, right)                                         \
 	{code, rfc, wrong, right, LINT_##severity, LINT_OF_##whose},
 	LINT(NONE, "", NOTE, SENDER, "", "", "")
@@ -49,34 +46,14 @@ static const struct {
 #undef LINT
 };
 
-const char *lint_code(enum lint_rule r)
+const struct lint_about *lint_about(enum lint_rule r)
 {
-	return rules[r].code;
-}
-
-enum lint_severity lint_severity(enum lint_rule r)
-{
-	return (enum lint_severity)rules[r].severity;
+	return &rules[r];
 }
 
 const char *lint_severity_name(enum lint_severity s)
 {
 	return s == LINT_ERROR ? "error" : s == LINT_WARNING ? "warning" : "note";
-}
-
-const char *lint_rfc(enum lint_rule r)
-{
-	return rules[r].rfc;
-}
-
-const char *lint_wrong(enum lint_rule r)
-{
-	return rules[r].wrong;
-}
-
-const char *lint_right(enum lint_rule r)
-{
-	return rules[r].right;
 }
 
 enum lint_rule lint_find_rule(struct str code)

@@ -28,12 +28,16 @@ enum lint_rule {
 	LINT__N
 };
 
-const char *lint_code(enum lint_rule r); /* stable name for programs: "contact-missing" */
-enum lint_severity lint_severity(enum lint_rule r);
+struct lint_about {        /* a rule */
+	const char *code;  /* stable name for programs: "contact-missing" */
+	const char *rfc;   /* "RFC3261 8.1.1.8" */
+	const char *wrong; /* a sentence without its full stop */
+	const char *right; /* what it should be, the same */
+	enum lint_severity severity;
+	enum lint_whose whose;
+};
+const struct lint_about *lint_about(enum lint_rule r);
 const char *lint_severity_name(enum lint_severity s);
-const char *lint_rfc(enum lint_rule r);   /* "RFC3261 8.1.1.8" */
-const char *lint_wrong(enum lint_rule r); /* a sentence without its full stop */
-const char *lint_right(enum lint_rule r); /* what it should be, the same */
 /* The rule of that code, LINT_NONE when there is none. */
 enum lint_rule lint_find_rule(struct str code);
 

@@ -86,7 +86,7 @@ static void peer_name(struct lint *l, struct lint_peer *p, struct lint_peer *oth
 		}
 		k->next = other->kinds;
 		other->kinds = k;
-		other->n_kinds[lint_severity((enum lint_rule)k->rule)]++;
+		other->n_kinds[lint_about((enum lint_rule)k->rule)->severity]++;
 	}
 	for (unsigned s = 0; s < 3; s++)
 		other->n_found[s] += p->n_found[s];

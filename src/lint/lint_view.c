@@ -20,8 +20,8 @@ static int by_weight(const void *a, const void *b)
 {
 	const struct lint_kind *x = *(const struct lint_kind *const *)a;
 	const struct lint_kind *y = *(const struct lint_kind *const *)b;
-	int sx = (int)lint_severity((enum lint_rule)x->rule);
-	int sy = (int)lint_severity((enum lint_rule)y->rule);
+	int sx = (int)lint_about((enum lint_rule)x->rule)->severity;
+	int sy = (int)lint_about((enum lint_rule)y->rule)->severity;
 	if (sx != sy)
 		return sy - sx;
 	if (x->count != y->count)
@@ -99,10 +99,10 @@ static void put_severity(struct buf *b, enum lint_severity s, bool is_colour)
 
 static void put_kind(struct buf *b, const struct lint_kind *k, const struct lint_look *o)
 {
-	enum lint_rule r = (enum lint_rule)k->rule;
+	const struct lint_about *rule = lint_about((enum lint_rule)k->rule);
 	buf_str(b, STR("  "));
-	put_severity(b, lint_severity(r), o->is_colour);
-	buf_fmt(b, " %s", lint_wrong(r));
+	put_severity(b, rule->severity, o->is_colour);
+	buf_fmt(b, " %s", rule->wrong);
 	if (k->detail.n) {
 		buf_str(b, STR(": "));
 		buf_plain(b, k->detail);
@@ -113,8 +113,7 @@ static void put_kind(struct buf *b, const struct lint_kind *k, const struct lint
 		k->n_frames == 1 ? "" : "s");
 	for (unsigned i = 0; i < k->n_frames; i++)
 		buf_fmt(b, i ? ", %u" : "%u", k->frames[i]);
-	buf_fmt(b, "%s; %s; [%s]\n", k->count > k->n_frames ? " ..." : "", lint_code(r),
-		lint_rfc(r));
+	buf_fmt(b, "%s; %s; [%s]\n", k->count > k->n_frames ? " ..." : "", rule->code, rule->rfc);
 	buf_fill(b, ' ', INDENT);
 	buf_str(b, o->is_ascii ? STR("| ") : STR("│ "));
 	buf_plain(b, k->line);
@@ -123,9 +122,9 @@ static void put_kind(struct buf *b, const struct lint_kind *k, const struct lint
 	buf_str(b, o->is_ascii ? STR("| ") : STR("│ "));
 	buf_fill(b, ' ', columns_of(k->line, k->caret));
 	buf_str(b, STR("^\n"));
-	if (*lint_right(r)) {
+	if (*rule->right) {
 		buf_fill(b, ' ', INDENT);
-		buf_fmt(b, "%s %s.\n", o->is_ascii ? "->" : "→", lint_right(r));
+		buf_fmt(b, "%s %s.\n", o->is_ascii ? "->" : "→", rule->right);
 	}
 }
 
@@ -172,19 +171,19 @@ static void json_card(struct buf *b, const struct lint_peer *p)
 		(unsigned long long)p->n_found[LINT_NOTE], score, lint_grade(score));
 }
 
-static void json_rule(struct buf *b, enum lint_rule r)
+static void json_rule(struct buf *b, const struct lint_about *rule)
 {
-	buf_fmt(b, "\"rule\":\"%s\",\"severity\":\"%s\",\"rfc\":\"%s\",\"wrong\":", lint_code(r),
-		lint_severity_name(lint_severity(r)), lint_rfc(r));
-	buf_json(b, str_c(lint_wrong(r)));
+	buf_fmt(b, "\"rule\":\"%s\",\"severity\":\"%s\",\"rfc\":\"%s\",\"wrong\":", rule->code,
+		lint_severity_name(rule->severity), rule->rfc);
+	buf_json(b, str_c(rule->wrong));
 	buf_str(b, STR(",\"right\":"));
-	buf_json(b, str_c(lint_right(r)));
+	buf_json(b, str_c(rule->right));
 }
 
 static void json_kind(struct buf *b, const struct lint_peer *p, const struct lint_kind *k)
 {
 	buf_chr(b, '{');
-	json_rule(b, (enum lint_rule)k->rule);
+	json_rule(b, lint_about((enum lint_rule)k->rule));
 	buf_str(b, STR(",\"peer\":{"));
 	json_who(b, p);
 	buf_fmt(b, "},\"count\":%u,\"frames\":[", k->count);
@@ -213,17 +212,17 @@ void lint_put_json(struct buf *b, const struct lint *l)
 void lint_put_rules(struct buf *b, bool is_json)
 {
 	for (unsigned i = 1; i < LINT__N; i++) {
-		enum lint_rule r = (enum lint_rule)i;
+		const struct lint_about *rule = lint_about((enum lint_rule)i);
 		if (is_json) {
 			buf_chr(b, '{');
-			json_rule(b, r);
+			json_rule(b, rule);
 			buf_str(b, STR("}\n"));
 			continue;
 		}
-		buf_fmt(b, "%-28s %-8s %-18s %s", lint_code(r),
-			lint_severity_name(lint_severity(r)), lint_rfc(r), lint_wrong(r));
-		if (*lint_right(r))
-			buf_fmt(b, "; right: %s", lint_right(r));
+		buf_fmt(b, "%-28s %-8s %-18s %s", rule->code, lint_severity_name(rule->severity),
+			rule->rfc, rule->wrong);
+		if (*rule->right)
+			buf_fmt(b, "; right: %s", rule->right);
 		buf_chr(b, '\n');
 	}
 }

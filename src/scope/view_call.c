@@ -21,7 +21,7 @@ static const struct trk_join *tie_of(const struct trk_call *c)
 	const struct trk_join *best = NULL;
 	for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));) {
 		const struct trk_call *other = j->a == c ? j->b : j->a;
-		if (other->no < c->no && !trk_ground_is_cause((enum trk_ground)j->ground) &&
+		if (other->no < c->no && !trk_join_about((enum trk_ground)j->ground)->is_cause &&
 		    (!best || j->confidence > best->confidence))
 			best = j;
 	}
@@ -32,11 +32,11 @@ void view_join(struct buf *b, const struct trk_join *j, const struct trk_call *c
 {
 	enum trk_ground g = (enum trk_ground)j->ground;
 	const struct trk_call *other = j->a == c ? j->b : j->a;
-	if (!trk_ground_is_cause(g))
-		buf_fmt(b, "joined to %u: %s", other->no, trk_ground_name(g));
+	if (!trk_join_about(g)->is_cause)
+		buf_fmt(b, "joined to %u: %s", other->no, trk_join_about(g)->name);
 	else
 		buf_fmt(b, j->b == c ? "caused by %u: %s" : "causes %u: %s", other->no,
-			trk_ground_name(g));
+			trk_join_about(g)->name);
 	if (j->confidence < 100)
 		buf_fmt(b, ", %u %% sure", j->confidence);
 }
@@ -50,7 +50,7 @@ static void put_joins(struct buf *b, const struct trk_call *c)
 		buf_chr(b, ']');
 	}
 	for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));)
-		if (j->b == c && trk_ground_is_cause((enum trk_ground)j->ground)) {
+		if (j->b == c && trk_join_about((enum trk_ground)j->ground)->is_cause) {
 			buf_str(b, STR(" ["));
 			view_join(b, j, c);
 			buf_chr(b, ']');
@@ -155,10 +155,10 @@ static void put_legs(struct buf *b, const struct trk *t, const struct trk_call *
 		buf_fmt(b,
 			"%s{\"call\":%u,\"ground\":\"%s\",\"relation\":\"%s\",\"confidence\":%u,"
 			"\"frames\":[%u,%u]}",
-			comma, j->a == c ? j->b->no : j->a->no, trk_ground_code(g),
-			!trk_ground_is_cause(g) ? "leg"
-			: j->a == c             ? "causes"
-						: "caused by",
+			comma, j->a == c ? j->b->no : j->a->no, trk_join_about(g)->code,
+			!trk_join_about(g)->is_cause ? "leg"
+			: j->a == c                  ? "causes"
+						     : "caused by",
 			j->confidence, a ? a->frame_no : 0, e ? e->frame_no : 0);
 	}
 	buf_chr(b, ']');

@@ -81,7 +81,7 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 	if (c->answer_us && c->end_us >= c->answer_us)
 		buf_fmt(b, "%.6f", (double)(c->end_us - c->answer_us) / 1e6);
 	buf_fmt(b, ",%s,%s,", vrd_severity_name(v->worst),
-		v->n ? vrd_code((enum vrd_rule)v->f[0].rule) : "");
+		v->n ? vrd_about((enum vrd_rule)v->f[0].rule)->code : "");
 	view_csv_text(b, v->n ? v->f[0].text : STR_NONE);
 	buf_chr(b, ',');
 	view_csv_text(b, c->call_id);

@@ -30,11 +30,7 @@
 #define MAX_ALIKE 64u  /* marks with the same hash */
 #define MAX_JOINS 128u /* in which a leg is the inbound one; more is no call, but an attack */
 
-static const struct {
-	const char *code, *name, *rfc;
-	uint8_t confidence;
-	bool is_cause;
-} grounds[TRK_JOIN__N] = {
+static const struct trk_join_about grounds[TRK_JOIN__N] = {
 #define SAME  false
 #define CAUSE true
 #define GROUND(id, code, name, confidence, kind, rfc)                                              \
@@ -46,24 +42,9 @@ static const struct {
 #undef CAUSE
 };
 
-const char *trk_ground_name(enum trk_ground g)
+const struct trk_join_about *trk_join_about(enum trk_ground g)
 {
-	return grounds[g].name;
-}
-
-const char *trk_ground_code(enum trk_ground g)
-{
-	return grounds[g].code;
-}
-
-const char *trk_ground_rfc(enum trk_ground g)
-{
-	return grounds[g].rfc;
-}
-
-bool trk_ground_is_cause(enum trk_ground g)
-{
-	return grounds[g].is_cause;
+	return &grounds[g];
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */

@@ -46,7 +46,10 @@ enum err trk_join_add(struct trk *t, struct trk_call *a, struct trk_call *b);
  * together through others. */
 bool trk_join_break(struct trk *t, struct trk_call *a, struct trk_call *b);
 
-const char *trk_ground_name(enum trk_ground g); /* "Session-ID" */
-const char *trk_ground_code(enum trk_ground g); /* "session-id", for programs */
-const char *trk_ground_rfc(enum trk_ground g);
-bool trk_ground_is_cause(enum trk_ground g);
+struct trk_join_about {
+	const char *code, *name; /* "session-id", for programs; "Session-ID" */
+	const char *rfc;
+	uint8_t confidence; /* per cent */
+	bool is_cause;
+};
+const struct trk_join_about *trk_join_about(enum trk_ground g);

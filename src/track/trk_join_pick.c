@@ -56,7 +56,8 @@ static bool has_inbound(const struct trk_leg *l)
 {
 	LIST_EACH (&l->as_b, k) {
 		const struct trk_join *j = LIST_ENTRY(k, struct trk_join, of_b);
-		if (j->state == TRK_JOIN_MADE && !trk_ground_is_cause((enum trk_ground)j->ground))
+		if (j->state == TRK_JOIN_MADE &&
+		    !trk_join_about((enum trk_ground)j->ground)->is_cause)
 			return true;
 	}
 	return false;
@@ -66,7 +67,8 @@ static bool has_outbound(const struct trk_leg *l)
 {
 	LIST_EACH (&l->as_a, k) {
 		const struct trk_join *j = LIST_ENTRY(k, struct trk_join, of_a);
-		if (j->state == TRK_JOIN_MADE && !trk_ground_is_cause((enum trk_ground)j->ground))
+		if (j->state == TRK_JOIN_MADE &&
+		    !trk_join_about((enum trk_ground)j->ground)->is_cause)
 			return true;
 	}
 	return false;

@@ -22,11 +22,7 @@
 
 #include <string.h>
 
-static const struct {
-	const char *code;
-	uint8_t severity, confidence;
-	const char *rfc, *remedy, *unseen;
-} rules[VRD__N] = {
+static const struct vrd_about rules[VRD__N] = {
 #define VERDICT(id, code, severity, confidence, rfc, remedy, unseen)                               \
 	{code, VRD_##severity, confidence, rfc, remedy, unseen},
 	VERDICT(NONE, "", OK, 0, "", "", "")
@@ -34,24 +30,9 @@ static const struct {
 #undef VERDICT
 };
 
-const char *vrd_code(enum vrd_rule r)
+const struct vrd_about *vrd_about(enum vrd_rule r)
 {
-	return rules[r].code;
-}
-
-const char *vrd_rfc(enum vrd_rule r)
-{
-	return rules[r].rfc;
-}
-
-const char *vrd_remedy(enum vrd_rule r)
-{
-	return rules[r].remedy;
-}
-
-const char *vrd_unseen(enum vrd_rule r)
-{
-	return rules[r].unseen;
+	return &rules[r];
 }
 
 const char *vrd_severity_name(enum vrd_severity s)
@@ -545,6 +526,7 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, 
 	buf_str(b, STR(")\n"));
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct vrd_finding *f = &v->f[i];
+		const struct vrd_about *rule = vrd_about((enum vrd_rule)f->rule);
 		buf_fmt(b, "  %-8s ", vrd_severity_name((enum vrd_severity)f->severity));
 		buf_plain(b, f->text);
 		buf_str(b, STR(".\n           "));
@@ -552,17 +534,14 @@ void vrd_put_text(struct buf *b, const struct trk *t, const struct trk_call *c, 
 			put_evidence(b, t, c, f);
 			buf_str(b, STR("; "));
 		}
-		buf_fmt(b, "%s; [%s]", vrd_code((enum vrd_rule)f->rule),
-			vrd_rfc((enum vrd_rule)f->rule));
+		buf_fmt(b, "%s; [%s]", rule->code, rule->rfc);
 		if (f->confidence < 100)
 			buf_fmt(b, "; %u %% sure", f->confidence);
 		buf_chr(b, '\n');
-		const char *remedy = vrd_remedy((enum vrd_rule)f->rule);
-		if (*remedy && f->severity >= VRD_NOTE)
-			buf_fmt(b, "           %s %s.\n", is_ascii ? "->" : "→", remedy);
-		const char *unseen = vrd_unseen((enum vrd_rule)f->rule);
-		if (*unseen)
-			buf_fmt(b, "           Not seen from here: %s.\n", unseen);
+		if (*rule->remedy && f->severity >= VRD_NOTE)
+			buf_fmt(b, "           %s %s.\n", is_ascii ? "->" : "→", rule->remedy);
+		if (*rule->unseen)
+			buf_fmt(b, "           Not seen from here: %s.\n", rule->unseen);
 	}
 }
 
@@ -579,17 +558,17 @@ void vrd_put_json(struct buf *b, const struct trk *t, const struct trk_call *c, 
 	buf_fmt(b, ",\"severity\":\"%s\",\"findings\":[", vrd_severity_name(v->worst));
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct vrd_finding *f = &v->f[i];
+		const struct vrd_about *rule = vrd_about((enum vrd_rule)f->rule);
 		buf_fmt(b,
 			"%s{\"code\":\"%s\",\"severity\":\"%s\",\"confidence\":%u,\"rfc\":\"%s\","
 			"\"text\":",
-			i ? "," : "", vrd_code((enum vrd_rule)f->rule),
-			vrd_severity_name((enum vrd_severity)f->severity), f->confidence,
-			vrd_rfc((enum vrd_rule)f->rule));
+			i ? "," : "", rule->code, vrd_severity_name((enum vrd_severity)f->severity),
+			f->confidence, rule->rfc);
 		buf_json(b, f->text);
 		buf_str(b, STR(",\"remedy\":"));
-		buf_json(b, str_c(vrd_remedy((enum vrd_rule)f->rule)));
+		buf_json(b, str_c(rule->remedy));
 		buf_str(b, STR(",\"unseen\":"));
-		buf_json(b, str_c(vrd_unseen((enum vrd_rule)f->rule)));
+		buf_json(b, str_c(rule->unseen));
 		buf_str(b, STR(",\"frames\":["));
 		for (unsigned k = 0; k < f->n_evidence; k++) {
 			const struct trk_ev *e = trk_ev(t, f->evidence[k]);

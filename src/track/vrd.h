@@ -42,10 +42,15 @@ void vrd_fini(struct vrd *v);
 /* Judges afresh. Every call gets at least one finding, unless ERR_NOMEM. */
 enum err vrd_judge(struct vrd *v, struct trk *t, const struct trk_call *c);
 
-const char *vrd_code(enum vrd_rule r);   /* stable name for programs: "call-declined" */
-const char *vrd_rfc(enum vrd_rule r);    /* "RFC3261 13.3.1.4" */
-const char *vrd_remedy(enum vrd_rule r); /* what to do, or "" */
-const char *vrd_unseen(enum vrd_rule r); /* what the capture cannot tell, or "" */
+struct vrd_about {          /* a rule */
+	const char *code;   /* stable name for programs: "call-declined" */
+	uint8_t severity;   /* enum vrd_severity */
+	uint8_t confidence; /* per cent */
+	const char *rfc;    /* "RFC3261 13.3.1.4" */
+	const char *remedy; /* what to do, or "" */
+	const char *unseen; /* what the capture cannot tell, or "" */
+};
+const struct vrd_about *vrd_about(enum vrd_rule r);
 const char *vrd_severity_name(enum vrd_severity s);
 
 /* "1001 → 1002" of a call, "1001@host" of a registration. */

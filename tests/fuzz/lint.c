@@ -27,8 +27,8 @@ static void check_cards(const struct lint *l)
 		uint64_t found[3] = {0};
 		unsigned kinds[3] = {0};
 		for (const struct lint_kind *k = c->kinds; k; k = k->next) {
-			found[lint_severity((enum lint_rule)k->rule)] += k->count;
-			kinds[lint_severity((enum lint_rule)k->rule)]++;
+			found[lint_about((enum lint_rule)k->rule)->severity] += k->count;
+			kinds[lint_about((enum lint_rule)k->rule)->severity]++;
 			ASSERT(k->rule > LINT_NONE && k->rule < LINT__N);
 			ASSERT(k->n_frames && k->n_frames <= k->count && k->caret <= k->line.n);
 		}

@@ -313,7 +313,7 @@ static void compare(struct run *r, struct str block)
 					printf("# frame %u, " STR_FMT "\n", k->frames[i],
 					       STR_ARG(k->line));
 					complain(r, "found too:",
-						 str_c(lint_code((enum lint_rule)k->rule)));
+						 str_c(lint_about((enum lint_rule)k->rule)->code));
 				}
 }
 
@@ -365,7 +365,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned r = 1; r < LINT__N; r++) {
 		if (!has_hit[r] || !has_near[r])
-			printf("# %s: %s%s\n", lint_code((enum lint_rule)r),
+			printf("# %s: %s%s\n", lint_about((enum lint_rule)r)->code,
 			       has_hit[r] ? "" : "no page that fires it; ",
 			       has_near[r] ? "" : "no page that comes near");
 		n_missing += !has_hit[r] || !has_near[r];

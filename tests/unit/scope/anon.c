@@ -61,7 +61,7 @@ static void findings(struct str capture, struct buf *out)
 		CHECK_EQ(vrd_judge(&v, t, call), OK);
 		buf_fmt(out, "%u %u %u %u:", call->kind, call->status, call->n_ev, call->n_peers);
 		for (unsigned i = 0; i < v.n; i++)
-			buf_fmt(out, " %s", vrd_code((enum vrd_rule)v.f[i].rule));
+			buf_fmt(out, " %s", vrd_about((enum vrd_rule)v.f[i].rule)->code);
 		uint32_t n;
 		const struct trk_ev *const *rows = trk_history(t, call, &n);
 		for (uint32_t i = 0; i < n; i++) {

@@ -383,7 +383,8 @@ void check_verdict(int line, struct play *p, enum vrd_rule rule, const char *tex
 	char got[300];
 	str_copy(got, sizeof got, v->f[0].text);
 	if (v->f[0].rule != rule || strstr(got, text) == NULL)
-		test_fail(__FILE__, line, "%s: %s", vrd_code((enum vrd_rule)v->f[0].rule), got);
+		test_fail(__FILE__, line, "%s: %s", vrd_about((enum vrd_rule)v->f[0].rule)->code,
+			  got);
 }
 
 void setup(struct play *p)

@@ -288,8 +288,9 @@ static void put_joins(struct buf *b, const struct trk_call *c)
 	for (const struct trk_join *j = NULL; (j = trk_join_next(c, j));) {
 		enum trk_ground g = (enum trk_ground)j->ground;
 		if (j->b == c)
-			buf_fmt(b, "\t%s %u: %s", trk_ground_is_cause(g) ? "caused by" : "leg of",
-				j->a->no, trk_ground_code(g));
+			buf_fmt(b, "\t%s %u: %s",
+				trk_join_about(g)->is_cause ? "caused by" : "leg of", j->a->no,
+				trk_join_about(g)->code);
 	}
 }
 
@@ -312,7 +313,7 @@ static void put_findings(struct buf *b, const char *dir, const char *file, bool 
 				!i && has_names ? "\t"
 				: i             ? " "
 						: "",
-				vrd_code((enum vrd_rule)v.f[i].rule));
+				vrd_about((enum vrd_rule)v.f[i].rule)->code);
 		put_joins(b, c);
 		buf_chr(b, '\n');
 	}

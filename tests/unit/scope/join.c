@@ -47,7 +47,7 @@ static void check_join(int line, struct play *p, const char *a, const char *b, e
 		test_fail(__FILE__, line, "%s and %s are not joined", a, b);
 	if (j && j->ground != g)
 		test_fail(__FILE__, line, "%s and %s are joined by %s", a, b,
-			  trk_ground_name((enum trk_ground)j->ground));
+			  trk_join_about((enum trk_ground)j->ground)->name);
 }
 #define JOINED(a, b, g)  check_join(__LINE__, &p, a, b, TRK_JOIN_##g)
 #define NOT_JOINED(a, b) check_join(__LINE__, &p, a, b, TRK_JOIN_NONE)

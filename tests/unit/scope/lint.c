@@ -105,7 +105,7 @@ static void check_subset(const char *name, const char *what, unsigned at, const 
 	for (unsigned r = 1; r < LINT__N; r++)
 		if (got->n[r] && !whole->n[r])
 			test_fail(__FILE__, __LINE__, "%s, %s at message %u: %s", name, what, at,
-				  lint_code((enum lint_rule)r));
+				  lint_about((enum lint_rule)r)->code);
 }
 
 static void each_capture(void fn(const char *name, const struct tape *t, const struct tally *whole))
@@ -288,7 +288,7 @@ TEST(peers_and_calls_are_bounded)
 TEST(rules_have_different_codes)
 {
 	for (unsigned r = 1; r < LINT__N; r++)
-		CHECK_EQ(lint_find_rule(str_c(lint_code((enum lint_rule)r))), r);
+		CHECK_EQ(lint_find_rule(str_c(lint_about((enum lint_rule)r)->code)), r);
 	CHECK_EQ(lint_find_rule(STR("no such rule")), LINT_NONE);
 }
 

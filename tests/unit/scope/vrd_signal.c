@@ -147,7 +147,7 @@ static bool finds(const struct buf *capture, const char *const *codes)
 		continue;
 	ok = ok && trk_first(t) && !trk_first(t)->next_no && vrd_judge(&v, t, trk_first(t)) == OK;
 	for (unsigned i = 0; ok && codes[i]; i++)
-		ok = i < v.n && !strcmp(vrd_code((enum vrd_rule)v.f[i].rule), codes[i]);
+		ok = i < v.n && !strcmp(vrd_about((enum vrd_rule)v.f[i].rule)->code, codes[i]);
 	vrd_fini(&v);
 	cap_walk_free(w);
 	trk_free(t);
