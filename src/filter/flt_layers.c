@@ -66,7 +66,8 @@ static void add_layer(struct layers *l, const uint8_t *p, enum kind kind)
 static void collect(const struct cap_frame *fr, struct layers *l)
 {
 	const struct cap_pkt *k = &fr->pkt;
-	const uint8_t *end = fr->rec.p + fr->rec.n;
+	/* of a frame that comes late, behind a gap, there are no bytes any more */
+	const uint8_t *end = fr->rec.p ? fr->rec.p + fr->rec.n : NULL;
 	for (unsigned i = 0; i < k->n_eths; i++)
 		add_layer(l, k->eths[i].p, ETH);
 	for (unsigned i = 0; i < k->n_vlans; i++)
