@@ -375,12 +375,12 @@ uint64_t cap_size(const struct cap *c)
 	return c->size;
 }
 
-static bool would_read(const struct cap *c)
+static bool is_at_hand(struct cap *c)
 {
 	size_t n = c->end - c->at;
 	if (c->is_ng)
-		return n < 12 || n < cap_u32(c, cap_here(c) + 4);
-	return n < c->rec_hdr || n - c->rec_hdr < cap_u32(c, cap_here(c) + 8);
+		return capng_at_hand(c);
+	return n >= c->rec_hdr && n - c->rec_hdr >= cap_u32(c, cap_here(c) + 8);
 }
 
 bool cap_wait(struct cap *c, unsigned ms)
@@ -390,7 +390,16 @@ bool cap_wait(struct cap *c, unsigned ms)
 		return true;
 	if (c->source)
 		return c->source->wait(c->source_ctx, ms);
-	return c->fd < 0 || c->is_eof || !would_read(c) || poll(&p, 1, (int)ms) > 0;
+	/* what came may be a block without a packet: another one is waited for */
+	while (c->fd >= 0 && !c->is_eof && !is_at_hand(c) && !c->problem[0]) {
+		size_t n = c->end - c->at;
+		if (poll(&p, 1, (int)ms) <= 0)
+			return false;
+		if (!c->is_ng || n == c->cap)
+			break;
+		refill(c, n + 1);
+	}
+	return true;
 }
 
 int cap_fd(const struct cap *c)

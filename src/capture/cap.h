@@ -27,7 +27,7 @@ struct cap_rec {
 	uint32_t n_wire;  /* bytes that the frame had */
 	int64_t at_ns;    /* since 1970 UTC, at most 2^62 */
 	uint64_t off;     /* of the bytes in the (unpacked) file */
-	const uint8_t *p; /* borrowed until the next call */
+	const uint8_t *p; /* borrowed until the next call, of cap_wait too */
 	/* for whoever writes the record again */
 	uint32_t iface;      /* from 0: whose record it is */
 	uint32_t snaplen;    /* of that interface, 0 without limit */

@@ -85,6 +85,8 @@ static inline uint32_t cap_u32(const struct cap *c, const uint8_t *p)
 	return c->is_swapped ? __builtin_bswap32(v) : v;
 }
 bool capng_next(struct cap *c, struct cap_rec *r);
+/* Whether that finds a packet in what was read; takes in what stands before it. */
+bool capng_at_hand(struct cap *c);
 
 /* Takes ctx over, also when it fails. */
 enum err cap_open_source(const struct cap_source *source, void *ctx, struct cap **out,

@@ -13,11 +13,12 @@
  * Invariants: `pending` holds whole blocks; what the file holds is whole blocks; after `is_broken`
  * nothing is written.
  *
- * Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+ * Format: draft-ietf-opsawg-pcap; pcapng: cap_block.
  */
 #include "capture/cap_write.h"
 
 #include "base/grow.h"
+#include "capture/cap_block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,24 +43,6 @@ struct cap_out {
 	uint64_t written;
 	struct iface *ifaces;
 	size_t n_ifaces, cap_ifaces;
-};
-
-enum {
-	BLOCK_SHB = 0x0a0d0d0a,
-	BLOCK_IDB = 1,
-	BLOCK_ISB = 5,
-	BLOCK_EPB = 6,
-	BLOCK_DSB = 10,
-};
-enum {
-	OPT_END = 0,
-	OPT_COMMENT = 1,
-	OPT_USERAPPL = 4, /* of a section */
-	OPT_IF_NAME = 2,
-	OPT_IF_TSRESOL = 9,
-	OPT_ISB_RECV = 4,
-	OPT_ISB_IFDROP = 5,
-	OPT_ISB_OSDROP = 7,
 };
 
 enum cap_format cap_format_of(struct str path)
@@ -164,76 +147,6 @@ uint64_t cap_out_bytes(const struct cap_out *o)
 
 /* --- pcapng ---------------------------------------------------------------------------------- */
 
-static void put_u16(struct buf *b, uint16_t v)
-{
-	buf_put(b, &v, sizeof v);
-}
-
-static void put_u32(struct buf *b, uint32_t v)
-{
-	buf_put(b, &v, sizeof v);
-}
-
-static void put_padded(struct buf *b, const void *p, size_t n)
-{
-	buf_put(b, p, n);
-	buf_fill(b, 0, -n & 3);
-}
-
-static void put_option(struct buf *b, uint16_t code, const void *p, size_t n)
-{
-	if (n > UINT16_MAX)
-		n = UINT16_MAX;
-	put_u16(b, code);
-	put_u16(b, (uint16_t)n);
-	put_padded(b, p, n);
-}
-
-/* Returns where the block begins, for end_block. */
-static size_t begin_block(struct buf *b, uint32_t type)
-{
-	size_t at = b->n;
-	put_u32(b, type);
-	put_u32(b, 0);
-	return at;
-}
-
-static void end_block(struct buf *b, size_t at)
-{
-	uint32_t len = (uint32_t)(b->n + 4 - at);
-	put_u32(b, len);
-	if (!b->err)
-		memcpy(b->p + at + 4, &len, sizeof len);
-}
-
-static void put_section(struct cap_out *o)
-{
-	struct buf *b = &o->pending;
-	size_t at = begin_block(b, BLOCK_SHB);
-	put_u32(b, 0x1a2b3c4d);
-	put_u32(b, 1); /* version 1.0 */
-	buf_fill(b, (char)0xff, 8);
-	put_option(b, OPT_USERAPPL, "rung scope", 10);
-	put_u32(b, OPT_END);
-	end_block(b, at);
-	o->has_head = true;
-}
-
-static void put_iface(struct cap_out *o, const struct cap_rec *r)
-{
-	struct buf *b = &o->pending;
-	size_t at = begin_block(b, BLOCK_IDB);
-	uint8_t resol = r->is_ns ? 9 : 6;
-	put_u16(b, r->link);
-	put_u16(b, 0);
-	put_u32(b, r->snaplen);
-	if (r->if_name && r->if_name[0])
-		put_option(b, OPT_IF_NAME, r->if_name, strlen(r->if_name));
-	put_option(b, OPT_IF_TSRESOL, &resol, 1);
-	put_u32(b, OPT_END);
-	end_block(b, at);
-}
-
 /* The output's interface for this record, described before its first one. */
 static enum err iface_of(struct cap_out *o, const struct cap_rec *r, size_t *out)
 {
@@ -252,22 +165,16 @@ static enum err iface_of(struct cap_out *o, const struct cap_rec *r, size_t *out
 	return OK;
 }
 
-static void put_packet(struct cap_out *o, const struct cap_rec *r, size_t iface, struct str comment)
+static void begin(struct cap_out *o)
 {
-	struct buf *b = &o->pending;
-	uint64_t ticks = (uint64_t)r->at_ns / (o->ifaces[iface].is_ns ? 1 : 1'000);
-	size_t at = begin_block(b, BLOCK_EPB);
-	put_u32(b, (uint32_t)iface);
-	put_u32(b, (uint32_t)(ticks >> 32));
-	put_u32(b, (uint32_t)ticks);
-	put_u32(b, r->n);
-	put_u32(b, r->n_wire);
-	put_padded(b, r->p, r->n);
-	if (comment.n) {
-		put_option(b, OPT_COMMENT, comment.p, comment.n);
-		put_u32(b, OPT_END);
-	}
-	end_block(b, at);
+	if (!o->has_head)
+		cap_block_section(&o->pending);
+	o->has_head = true;
+}
+
+static uint64_t ticks_of(const struct cap_out *o, size_t iface, int64_t at_ns)
+{
+	return (uint64_t)at_ns / (o->ifaces[iface].is_ns ? 1 : 1'000);
 }
 
 /* --- pcap ------------------------------------------------------------------------------------ */
@@ -275,21 +182,16 @@ static void put_packet(struct cap_out *o, const struct cap_rec *r, size_t iface,
 static void put_classic(struct cap_out *o, const struct cap_rec *r)
 {
 	struct buf *b = &o->pending;
-	if (!o->has_head) {
-		put_u32(b, r->is_ns ? 0xa1b23c4d : 0xa1b2c3d4);
-		put_u16(b, 2);
-		put_u16(b, 4);
-		put_u32(b, 0);
-		put_u32(b, 0);
-		put_u32(b, r->snaplen ? r->snaplen : MAX_SNAPLEN);
-		put_u32(b, r->link);
-		o->has_head = true;
-	}
 	uint64_t ns = (uint64_t)r->at_ns;
-	put_u32(b, (uint32_t)(ns / 1'000'000'000));
-	put_u32(b, (uint32_t)(ns % 1'000'000'000 / (o->ifaces[0].is_ns ? 1 : 1'000)));
-	put_u32(b, r->n);
-	put_u32(b, r->n_wire);
+	const uint32_t head[] = {r->is_ns ? 0xa1b23c4d : 0xa1b2c3d4,    2 | 4 << 16, 0, 0,
+				 r->snaplen ? r->snaplen : MAX_SNAPLEN, r->link};
+	const uint32_t rec[] = {(uint32_t)(ns / 1'000'000'000),
+				(uint32_t)(ns % 1'000'000'000 / (o->ifaces[0].is_ns ? 1 : 1'000)),
+				r->n, r->n_wire};
+	if (!o->has_head)
+		buf_put(b, head, sizeof head);
+	o->has_head = true;
+	buf_put(b, rec, sizeof rec);
 	buf_put(b, r->p, r->n);
 }
 
@@ -325,35 +227,28 @@ enum err cap_out_rec(struct cap_out *o, const struct cap_rec *r, struct str comm
 		buf_fmt(why, "no memory");
 		return ERR_NOMEM;
 	}
-	if (!o->has_head)
-		put_section(o);
+	begin(o);
 	if (iface == n_before)
-		put_iface(o, r);
-	put_packet(o, r, iface, comment.n ? comment : r->comment);
+		cap_block_iface(&o->pending, r);
+	cap_block_packet(&o->pending, (uint32_t)iface, ticks_of(o, iface, r->at_ns), r,
+			 comment.n ? comment : r->comment);
 	return flush_if_full(o, why);
 }
 
 enum err cap_out_secrets(struct cap_out *o, uint32_t type, struct str secrets, struct buf *why)
 {
-	struct buf *b = &o->pending;
 	if (o->is_broken)
 		return ERR_IO;
 	if (o->format == CAP_FORMAT_PCAP || !secrets.n)
 		return OK;
-	if (!o->has_head)
-		put_section(o);
-	size_t at = begin_block(b, BLOCK_DSB);
-	put_u32(b, type);
-	put_u32(b, (uint32_t)secrets.n);
-	put_padded(b, secrets.p, secrets.n);
-	end_block(b, at);
+	begin(o);
+	cap_block_secrets(&o->pending, type, secrets);
 	return flush_if_full(o, why);
 }
 
 enum err cap_out_counts(struct cap_out *o, uint32_t iface, int64_t at_ns,
 			const struct cap_counts *c, struct buf *why)
 {
-	struct buf *b = &o->pending;
 	size_t i = 0;
 	while (i < o->n_ifaces && o->ifaces[i].from != iface)
 		i++;
@@ -361,16 +256,7 @@ enum err cap_out_counts(struct cap_out *o, uint32_t iface, int64_t at_ns,
 		return ERR_IO;
 	if (o->format == CAP_FORMAT_PCAP || i == o->n_ifaces)
 		return OK;
-	uint64_t ticks = (uint64_t)at_ns / (o->ifaces[i].is_ns ? 1 : 1'000);
-	size_t at = begin_block(b, BLOCK_ISB);
-	put_u32(b, (uint32_t)i);
-	put_u32(b, (uint32_t)(ticks >> 32));
-	put_u32(b, (uint32_t)ticks);
-	put_option(b, OPT_ISB_RECV, &c->n_received, 8);
-	put_option(b, OPT_ISB_IFDROP, &c->n_dropped_iface, 8);
-	put_option(b, OPT_ISB_OSDROP, &c->n_dropped_kernel, 8);
-	put_u32(b, OPT_END);
-	end_block(b, at);
+	cap_block_counts(&o->pending, (uint32_t)i, ticks_of(o, i, at_ns), c);
 	return flush_if_full(o, why);
 }
 
@@ -379,9 +265,9 @@ enum err cap_out_close(struct cap_out *o, struct buf *why)
 	if (!o)
 		return OK;
 	/* without a record it is a valid file, too */
-	if (!o->has_head && o->format == CAP_FORMAT_PCAPNG)
-		put_section(o);
-	else if (!o->has_head) {
+	if (o->format == CAP_FORMAT_PCAPNG) {
+		begin(o);
+	} else if (!o->has_head) {
 		static const struct cap_rec none = {.link = CAP_LINK_ETHERNET};
 		size_t head = 24;
 		o->n_ifaces = 0;

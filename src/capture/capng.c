@@ -226,12 +226,33 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 	return true;
 }
 
-bool capng_next(struct cap *c, struct cap_rec *r)
+static bool holds_packet(uint32_t type)
+{
+	return type == BLOCK_EPB || type == BLOCK_SPB || type == BLOCK_PB;
+}
+
+/* Whether the next block is in memory, all of it. Of a section the byte order is its own. */
+static bool has_block(const struct cap *c)
+{
+	uint32_t head[3]; /* type, length, byte order of a section */
+	size_t n = c->end - c->at;
+	if (n < sizeof head)
+		return false;
+	memcpy(head, cap_here(c), sizeof head);
+	bool is_swapped = head[0] == BLOCK_SHB ? head[2] == 0x4d3c2b1a : c->is_swapped;
+	return n >= (is_swapped ? __builtin_bswap32(head[1]) : head[1]);
+}
+
+/* Goes over blocks to the next packet, which it takes into *r; r NULL: as far as they are in
+ * memory, and leaves the packet. */
+static bool to_packet(struct cap *c, struct cap_rec *r)
 {
 	for (;;) {
-		if (!cap_need(c, 12, NULL))
+		if ((!r && !has_block(c)) || !cap_need(c, 12, NULL))
 			return false;
 		uint32_t type = cap_u32(c, cap_here(c));
+		if (!r && holds_packet(type))
+			return true;
 		if (type == BLOCK_SHB && !on_section(c))
 			return false;
 		uint32_t len = cap_u32(c, cap_here(c) + 4);
@@ -243,7 +264,7 @@ bool capng_next(struct cap *c, struct cap_rec *r)
 			return false;
 		const uint8_t *p = cap_here(c) + 8;
 		size_t n = len - 12;
-		bool is_packet = type == BLOCK_EPB || type == BLOCK_SPB || type == BLOCK_PB;
+		bool is_packet = holds_packet(type);
 		if (is_packet && !on_packet(c, p, n, type, r))
 			return false;
 		if (type == BLOCK_IDB && !on_interface(c, p, n))
@@ -256,4 +277,14 @@ bool capng_next(struct cap *c, struct cap_rec *r)
 		if (is_packet)
 			return true;
 	}
+}
+
+bool capng_next(struct cap *c, struct cap_rec *r)
+{
+	return to_packet(c, r);
+}
+
+bool capng_at_hand(struct cap *c)
+{
+	return to_packet(c, NULL);
 }

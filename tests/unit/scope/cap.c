@@ -1,8 +1,10 @@
 /* Capture files: every format, byte order, resolution; cut off and damaged ones. */
+#include "capture/cap_block.h"
 #include "fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -542,5 +544,40 @@ TEST_NO_OOM(what_is_no_capture_is_refused_in_words)
 	CHECK_EQ(cap_open("/nonexistent/x.pcap", &c, &why), ERR_NOTFOUND);
 	CHECK_EQ(cap_open("/", &c, &why), ERR_IO);
 	CHECK(str_find(buf_view(&why), STR("directory")) != SIZE_MAX);
+	buf_fini(&why);
+}
+
+/* What can be read of a pipe is not yet a packet: who waits is not to hang in the next one. */
+TEST_NO_OOM(waiting_for_a_packet)
+{
+	static const struct cap_rec made = {
+		.link = CAP_LINK_ETHERNET, .n = 4, .n_wire = 4, .p = (const uint8_t *)"abcd"};
+	struct cap_rec r;
+	struct cap *c;
+	struct buf b, why;
+	int fd[2];
+	buf_init(&b);
+	buf_init(&why);
+	CHECK(!pipe(fd));
+	cap_block_section(&b);
+	cap_block_iface(&b, &made);
+	CHECK_EQ(write(fd[1], b.p, b.n), b.n);
+	CHECK_EQ(cap_open_fd(fd[0], &c, &why), OK);
+	CHECK(!cap_wait(c, 0));
+	buf_clear(&b);
+	cap_block_counts(&b, 0, 0, &(struct cap_counts){.n_dropped_iface = 7});
+	CHECK_EQ(write(fd[1], b.p, b.n), b.n);
+	CHECK(!cap_wait(c, 0) && cap_sniffer_drops(c) == 7);
+	buf_clear(&b);
+	cap_block_packet(&b, 0, 1, &made, STR_NONE);
+	CHECK_EQ(write(fd[1], b.p, 20), 20);
+	CHECK(!cap_wait(c, 0));
+	CHECK_EQ(write(fd[1], b.p + 20, b.n - 20), b.n - 20);
+	CHECK(cap_wait(c, 0) && cap_next(c, &r) && r.n == 4 && r.no == 1);
+	CHECK(!cap_wait(c, 0));
+	close(fd[1]);
+	CHECK(cap_wait(c, 0) && !cap_next(c, &r) && !cap_problem(c));
+	cap_close(c);
+	buf_fini(&b);
 	buf_fini(&why);
 }
