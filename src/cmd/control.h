@@ -1,6 +1,6 @@
 #pragma once
 /* The control socket of a running exchange: DIR/rung.sock, one command line per connection,
- * answered by text (or, for "live", by a pcap stream). */
+ * answered by text (or, for "live", by a pcapng stream). */
 
 #include "base/buf.h"
 #include "event/env.h"

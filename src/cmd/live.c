@@ -9,12 +9,14 @@
  * LINES_PER_S a second; what is beyond is counted and told as one line, so that a loaded exchange
  * does not spend itself on its log.
  *
- * Watchers get a pcap stream of link type 252 (Wireshark's exported PDUs: each packet names its
- * protocol, addresses and ports), so one format serves `rung scope --live` and Wireshark alike. A
- * watcher that does not read is closed when its socket is full: memory stays bounded. */
+ * Watchers get a pcapng stream of link type 252 (Wireshark's exported PDUs: each packet names its
+ * protocol, addresses and ports), so one format serves `rung scope --live` and Wireshark alike;
+ * what the rings dropped since they came is told in statistics blocks. A watcher that does not read
+ * is closed when its socket is full: memory stays bounded. */
 #include "cmd/live.h"
 
 #include "base/limits.h"
+#include "capture/cap_block.h"
 #include "capture/cap_pdu.h"
 
 #include <errno.h>
@@ -61,7 +63,10 @@ struct live {
 	uint32_t lines, lines_left_out, frame_no;
 	void (*print)(void *ctx, uint64_t wall_us, struct str line);
 	void *print_ctx;
-	int watchers[MAX_WATCHERS];
+	struct watcher {
+		int fd;
+		uint64_t n_before; /* drops, when he came */
+	} watchers[MAX_WATCHERS];
 	size_t n_watchers;
 };
 
@@ -108,6 +113,76 @@ void live_note(void *live, const struct exc_note *n)
 	ev_ring_commit(l->rings[n->shard]);
 }
 
+/* ---- watchers -------------------------------------------------------------------------------- */
+
+static uint64_t n_dropped(const struct live *l)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < l->n_shards; i++)
+		n += ev_ring_dropped(l->rings[i]);
+	return n;
+}
+
+static void write_to(struct live *l, size_t i, struct str bytes)
+{
+	int fd = l->watchers[i].fd;
+	if (send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes.n)
+		return;
+	close(fd);
+	l->watchers[i] = l->watchers[--l->n_watchers];
+}
+
+static void stream(struct live *l, const struct rec *r, uint64_t wall_us)
+{
+	struct buf pdu, b;
+	buf_init(&pdu);
+	buf_init(&b);
+	cap_pdu_put(&pdu, STR("sip"), &r->from, &r->to, r->proto != TP_UDP);
+	buf_put(&pdu, r->bytes, r->n);
+	struct cap_rec rec = {
+		.n = (uint32_t)pdu.n, .n_wire = (uint32_t)pdu.n, .p = (const uint8_t *)pdu.p};
+	cap_block_packet(&b, 0, wall_us, &rec, STR_NONE);
+	for (size_t i = l->n_watchers; i-- > 0 && !pdu.err && !b.err;)
+		write_to(l, i, buf_view(&b));
+	buf_fini(&pdu);
+	buf_fini(&b);
+}
+
+static void tell_watchers(struct live *l, uint64_t wall_us)
+{
+	struct buf b;
+	buf_init(&b);
+	for (size_t i = l->n_watchers; i-- > 0;) {
+		struct cap_counts c = {.n_dropped_iface =
+					       l->dropped_told - l->watchers[i].n_before};
+		buf_clear(&b);
+		cap_block_counts(&b, 0, wall_us, &c);
+		if (!b.err)
+			write_to(l, i, buf_view(&b));
+	}
+	buf_fini(&b);
+}
+
+enum err live_watch(struct live *l, int fd)
+{
+	static const struct cap_rec iface = {.link = CAP_LINK_PDU, .if_name = "rung serve"};
+	struct buf b;
+	buf_init(&b);
+	cap_block_section(&b);
+	cap_block_iface(&b, &iface);
+	bool ok = l->n_watchers < MAX_WATCHERS && !b.err &&
+		  send(fd, b.p, b.n, MSG_NOSIGNAL) == (ssize_t)b.n;
+	buf_fini(&b);
+	if (!ok) {
+		close(fd);
+		return ERR_LIMIT;
+	}
+	int size = 4 << 20;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	l->watchers[l->n_watchers++] = (struct watcher){fd, n_dropped(l)};
+	return OK;
+}
+
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 static void print_now(struct live *l, uint64_t wall_us, struct str line)
@@ -136,9 +211,7 @@ static void new_second(struct live *l, uint64_t wall_us)
 		print_now(l, wall_us, buf_view(&b));
 	}
 	l->lines = l->lines_left_out = 0;
-	uint64_t dropped = 0;
-	for (size_t i = 0; i < l->n_shards; i++)
-		dropped += ev_ring_dropped(l->rings[i]);
+	uint64_t dropped = n_dropped(l);
 	if (dropped == l->dropped_told)
 		return;
 	buf_clear(&b);
@@ -146,6 +219,7 @@ static void new_second(struct live *l, uint64_t wall_us)
 		(unsigned long long)(dropped - l->dropped_told));
 	print_now(l, wall_us, buf_view(&b));
 	l->dropped_told = dropped;
+	tell_watchers(l, wall_us);
 }
 
 static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
@@ -174,61 +248,6 @@ static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, c
 	buf_plain(&b, v->f[0].text);
 	buf_fmt(&b, ". %s", vrd_remedy((enum vrd_rule)v->f[0].rule));
 	line(l, l->last_us, buf_view(&b));
-}
-
-/* ---- watchers -------------------------------------------------------------------------------- */
-
-static void drop_watcher(struct live *l, size_t i)
-{
-	close(l->watchers[i]);
-	l->watchers[i] = l->watchers[--l->n_watchers];
-}
-
-static void write_all(struct live *l, struct str bytes)
-{
-	for (size_t i = l->n_watchers; i-- > 0;) {
-		ssize_t n = send(l->watchers[i], bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n != (ssize_t)bytes.n)
-			drop_watcher(l, i);
-	}
-}
-
-static void put_u32(struct buf *b, uint32_t v)
-{
-	buf_put(b, &v, sizeof(v));
-}
-
-static void stream(struct live *l, const struct rec *r, uint64_t wall_us)
-{
-	enum { HEAD_MAX = 256 };
-	char head[HEAD_MAX];
-	struct buf tags, b;
-	buf_init_fixed(&tags, head, sizeof(head));
-	cap_pdu_put(&tags, STR("sip"), &r->from, &r->to, r->proto != TP_UDP);
-	buf_init(&b);
-	put_u32(&b, (uint32_t)(wall_us / 1000000));
-	put_u32(&b, (uint32_t)(wall_us % 1000000));
-	put_u32(&b, (uint32_t)(tags.n + r->n));
-	put_u32(&b, (uint32_t)(tags.n + r->n));
-	buf_str(&b, buf_view(&tags));
-	buf_put(&b, r->bytes, r->n);
-	if (!b.err)
-		write_all(l, buf_view(&b));
-	buf_fini(&b);
-}
-
-enum err live_watch(struct live *l, int fd)
-{
-	static const uint32_t head[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, 252};
-	if (l->n_watchers == MAX_WATCHERS ||
-	    send(fd, head, sizeof(head), MSG_NOSIGNAL) != sizeof(head)) {
-		close(fd);
-		return ERR_LIMIT;
-	}
-	int size = 4 << 20;
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	l->watchers[l->n_watchers++] = fd;
-	return OK;
 }
 
 /* ---- draining -------------------------------------------------------------------------------- */
@@ -353,8 +372,8 @@ void live_free(struct live *l)
 {
 	if (!l)
 		return;
-	while (l->n_watchers)
-		drop_watcher(l, 0);
+	for (size_t i = 0; i < l->n_watchers; i++)
+		close(l->watchers[i].fd);
 	for (size_t i = 0; l->rings && i < l->n_shards; i++)
 		ev_ring_free(l->rings[i]);
 	if (l->trk)

@@ -22,6 +22,6 @@ bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);
 /* When live_drain wants to be called again, after a call of it: sooner when the rings fill. */
 uint64_t live_pace_us(const struct live *l);
 void live_end(struct live *l); /* judges what is still open */
-/* Streams every message from now on as pcap (exported PDUs) to the socket fd, which is taken over
+/* Streams every message from now on as pcapng (exported PDUs) to the socket fd, which is taken over
  * and closed when the reader is gone or too slow. */
 enum err live_watch(struct live *l, int fd);

@@ -114,11 +114,12 @@ static bool is_regular(const char *path)
 /* A filter about whole calls needs to know how they end: the capture is read twice. */
 static int check_twice(const struct scope *s)
 {
-	if (!(needs_of(s) & FLT_NEEDS_CALLS) || (!s->live && is_regular(s->file)))
+	if (!(needs_of(s) & FLT_NEEDS_CALLS) || (s->file && is_regular(s->file)))
 		return -1;
 	fprintf(stderr,
 		"rung scope: call.* says how a call ended, for which the capture is read twice: "
-		"that needs a file. Save the stream first (`cat > FILE`), then use -r FILE\n");
+		"that needs a file. Save the packets first (-w FILE; of a pipe `cat > FILE`), then "
+		"use -r FILE\n");
 	return EXIT_USAGE;
 }
 
@@ -189,7 +190,11 @@ static void report_tls(const struct cap_tls_counts *n)
 static void report_counts(const struct scope *s)
 {
 	struct cap_counts c;
-	if (cap_count(s->cap, &c) && strncmp(s->in.cfg.iface, "hep:", 4) == 0)
+	if (s->live)
+		fprintf(stderr, "rung scope: %llu messages, %llu dropped by the exchange\n",
+			(unsigned long long)s->n_frames,
+			(unsigned long long)cap_sniffer_drops(s->cap));
+	else if (cap_count(s->cap, &c) && strncmp(s->in.cfg.iface, "hep:", 4) == 0)
 		fprintf(stderr, "rung scope: %llu packets of HEP, %llu refused or damaged\n",
 			(unsigned long long)c.n_received, (unsigned long long)c.n_dropped_iface);
 	else if (c.n_received || s->in.cfg.iface)
@@ -268,7 +273,9 @@ int scope_open_book(struct scope *s)
 		.on_frame = mark_calls,
 		.arg = s,
 	};
-	int code = scope_open_capture(s);
+	int code = cfg.is_live ? check_twice(s) : -1; /* what is put aside can be read again */
+	if (code < 0)
+		code = scope_open_capture(s);
 	if (code >= 0)
 		return code;
 	struct cap *c = s->cap;

@@ -103,8 +103,9 @@ static void put_state(void *arg, struct buf *b)
 	const struct scope *s = arg;
 	const struct scope_rate *r = s->rate;
 	buf_fmt(b, "  %u packets/s", r->per_s);
-	uint64_t n_dropped = r->counts.n_dropped_kernel + r->counts.n_dropped_iface;
-	if (r->has_counts)
+	uint64_t n_dropped =
+		r->counts.n_dropped_kernel + r->counts.n_dropped_iface + cap_sniffer_drops(s->cap);
+	if (r->has_counts || s->live)
 		buf_fmt(b, "  %llu dropped", (unsigned long long)n_dropped);
 }
 

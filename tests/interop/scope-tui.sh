@@ -349,7 +349,11 @@ live_exchange() {
 	keys q
 	server_stop
 	sees "ended" || return 1 # the exchange is gone, what was seen stays
-	sees "1001 → 1002" && keys q && sees "exit=0"
+	sees "1001 → 1002" && keys q && sees "messages, 0 dropped by the exchange" && sees "exit=0"
+}
+live_whole_calls() { # refused before the screen opens
+	open_scope 100 24 -i lo -Y 'call.legs == 1'
+	sees "how a call ended" && sees "exit=2" && main_screen
 }
 no_screen_for_a_pipe() {
 	"$RUNG" scope -r "$captures/call-busy-486.pcap" | grep -q INVITE
@@ -399,4 +403,5 @@ else
 	echo "# no right to capture here: nothing live is tested"
 fi
 check "live from an exchange" live_exchange
+check "live: a filter on how calls end is refused before any screen" live_whole_calls
 finish

@@ -1,0 +1,70 @@
+/* The live stream of an exchange: what a watcher gets, and how much he is told that he did not. */
+#include "cmd/live.h"
+
+#include "capture/cap.h"
+#include "test.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#define N_NOTES    20u
+#define N_MESSAGES 3'000u
+
+static void count_line(void *ctx, uint64_t wall_us, struct str line)
+{
+	unsigned *n = ctx;
+	*n += str_starts(line, STR("storm")); /* and not that the scope is behind */
+}
+
+/* Notes, which are not streamed, fill the ring; of the messages behind them few find room. */
+static void offer_too_much(struct live *l)
+{
+	static char text[100'000] = "storm";
+	static const char message[] =
+		"OPTIONS sip:h SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n";
+	struct tp_tap tap = live_tap(l, 0);
+	struct addr a = {.family = ADDR_V4, .port = 5060};
+	struct exc_note note = {.kind = EXC_NOTE_STORM, .text = str_of(text, sizeof text)};
+	for (unsigned i = 0; i < N_NOTES; i++)
+		live_note(l, &note);
+	for (unsigned i = 0; i < N_MESSAGES; i++)
+		tap.fn(tap.ctx, i, false, TP_UDP, &a, &a, str_c(message));
+}
+
+/* Reads the stream to its end: packets, and drops that it tells. */
+static void read_stream(int fd, unsigned *n, uint64_t *n_dropped)
+{
+	struct cap *c;
+	struct cap_rec r;
+	struct buf why;
+	buf_init(&why);
+	enum err e = cap_open_fd(fd, &c, &why);
+	buf_fini(&why);
+	CHECK_EQ(e, OK);
+	while (cap_next(c, &r))
+		*n += r.link == CAP_LINK_PDU;
+	*n_dropped = cap_sniffer_drops(c);
+	cap_close(c);
+}
+
+TEST_NO_OOM(drops_are_told_to_watchers)
+{
+	struct live *l;
+	int early[2], late[2];
+	unsigned n_notes = 0, n = 0;
+	uint64_t n_dropped = 0;
+	CHECK_EQ(live_new(1, &l), OK);
+	live_set_printer(l, count_line, &n_notes);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, early) &&
+	      !socketpair(AF_UNIX, SOCK_STREAM, 0, late));
+	CHECK_EQ(live_watch(l, early[0]), OK);
+	offer_too_much(l);
+	CHECK_EQ(live_watch(l, late[0]), OK); /* it was before his time */
+	live_drain(l, 0, 5'000'000);
+	live_free(l);
+	read_stream(early[1], &n, &n_dropped);
+	CHECK(n > 0 && n < N_MESSAGES && n_notes > 0 && n_notes < N_NOTES);
+	CHECK_EQ(n_dropped, N_MESSAGES + N_NOTES - n - n_notes);
+	read_stream(late[1], &n, &n_dropped);
+	CHECK_EQ(n_dropped, 0);
+}
