@@ -129,23 +129,26 @@ static void to_tracker(struct cap_walk *w, struct cap_msg *m)
 		m->no = m->call ? m->call->last_ev : 0;
 }
 
-/* Indexes bytes behind the frame's messages; false when they are none. */
+/* Skims or indexes bytes behind the frame's messages; false when they are none. */
 static bool index_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
 			  uint32_t first_no)
 {
 	struct cap_frame *f = &w->frame;
 	if (f->n_msgs == w->n_blocks && !more_room(w))
 		return false;
+	struct cap_msg *cm = &f->msgs[f->n_msgs];
+	bool is_skimmed = w->is_brief && !is_stream && sip_skim(p->bytes, &cm->skim);
+	if (!is_skimmed && !is_stream && !cap_is_sip(p->bytes.p, p->bytes.n))
+		return false;
 	struct block *b = &w->blocks[f->n_msgs];
 	if (!room_for(b, p->bytes.n))
 		return false;
-	struct cap_msg *cm = &f->msgs[f->n_msgs];
 	cm->pkt = *p; /* the skim is not cleared: that would take as long as filling it */
 	cm->call = NULL;
 	cm->whole = NULL;
 	cm->no = 0;
 	cm->first_no = first_no;
-	if (w->is_brief && !is_stream && sip_skim(p->bytes, p->bytes.p + p->bytes.n, &cm->skim)) {
+	if (is_skimmed) {
 		cm->pkt.skim = &cm->skim;
 	} else {
 		struct sip_msg *m = sip_msg_init(b->mem, b->cap);
@@ -286,7 +289,7 @@ static void on_datagram(struct cap_walk *w)
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
 			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
-	if (cap_is_sip(k->p, k->n) && add_message(w, &p, false, 0))
+	if (add_message(w, &p, false, 0))
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);
@@ -302,7 +305,7 @@ static void on_quoted(struct cap_walk *w)
 			       .frame_no = f->rec.no,
 			       .is_cut = true,
 			       .bytes = str_of((const char *)f->pkt.p, f->pkt.n)};
-	f->n_quoted = cap_is_sip(f->pkt.p, f->pkt.n) && index_message(w, &p, false, 0);
+	f->n_quoted = index_message(w, &p, false, 0);
 	if (!w->trk)
 		return;
 	trk_unreachable(w->trk, &p.from, &p.to);

@@ -1,10 +1,11 @@
 /* Skimming: the shortest way through a message of the usual form.
  *
- * The header lines are found as the index finds them (scan.h), but a line is looked at only when
- * its first letters may begin a name that matters, and it is read only when name and value are
- * written as nearly everybody writes them. Whatever else could be such a header (another case, a
- * compact name, blanks around the colon) makes the skim give up, and so does a control character
- * anywhere in the headers. So it never disagrees with the index; tests and a fuzz target compare
+ * In such a message CR LF are the only control characters of the headers, so the vector scan looks
+ * for control characters alone, and every one that it finds has to be a line's end. A line is
+ * looked at only when its first letters may begin a name that matters, and it is read only when
+ * name and value are written as nearly everybody writes them. Whatever else could be such a header
+ * (another case, a compact name, blanks around the colon) makes the skim give up, and so does any
+ * other control character. So it never disagrees with the index; tests and a fuzz target compare
  * them.
  *
  * [RFC3261 7, 8.1.1, 20]
@@ -16,9 +17,42 @@
 
 #define MAX_HEAD 60'000
 
+struct ends {                    /* of lines */
+	const char *block, *end; /* [block, block + 64) is what `low` is about */
+	uint64_t low;            /* control characters not handed out yet */
+	bool is_split;           /* the block's last byte was a CR, its LF begins the next */
+};
+
+/* There are at least SCAN_BLOCK bytes before `end`: the last block is read from before it. */
+SCAN_INLINE void ends_load(struct ends *s)
+{
+	size_t left = (size_t)(s->end - s->block);
+	size_t missing = left < SCAN_BLOCK ? SCAN_BLOCK - left : 0;
+	s->low = scan_masks(s->block - missing).low >> missing;
+	s->low &= ~(uint64_t)s->is_split;
+	s->is_split = false;
+}
+
+/* The next CR LF; NULL when there is none, or another control character before it. */
+SCAN_INLINE const char *ends_next(struct ends *s)
+{
+	while (!s->low) {
+		if (s->end - s->block <= SCAN_BLOCK)
+			return NULL;
+		s->block += SCAN_BLOCK;
+		ends_load(s);
+	}
+	const char *p = s->block + __builtin_ctzll(s->low);
+	if (p + 1 == s->end || p[0] != '\r' || p[1] != '\n')
+		return NULL;
+	s->low &= s->low - 1;
+	s->is_split = p - s->block == SCAN_BLOCK - 1;
+	s->low &= s->low - 1; /* the LF; when it is in the next block, nothing is left of this */
+	return p;
+}
+
 struct skim {
 	struct sip_skim *out;
-	const char *end; /* of the bytes */
 	bool has_via, has_length, has_type, has_contact;
 	uint32_t length;
 };
@@ -71,7 +105,7 @@ static bool read_start(struct sip_skim *o, const char *p, const char *eol)
 	return o->method && !memchr(o->ruri.p, ' ', o->ruri.n);
 }
 
-/* ";name=token;name", with the branch among them. */
+/* ";name=token;name", with the branch among them, up to the end or the next Via. */
 static bool read_via_params(struct sip_skim *o, const char *p, const char *end)
 {
 	while (p < end && *p == ';') {
@@ -80,6 +114,11 @@ static bool read_via_params(struct sip_skim *o, const char *p, const char *end)
 		size_t n = (size_t)(p - name);
 		if (!n)
 			return false;
+		if (n == 5 && lower(*name) == 'r') {
+			if (memcmp(name, "rport", 5) != 0)
+				return false;
+			o->via_has_rport = true;
+		}
 		if (p == end || *p != '=')
 			continue;
 		const char *value = ++p;
@@ -91,7 +130,7 @@ static bool read_via_params(struct sip_skim *o, const char *p, const char *end)
 		else if (n == 6 && lower(*name) == 'b')
 			return false;
 	}
-	return p == end;
+	return p == end || *p == ',';
 }
 
 /* SIP/2.0/UDP 192.0.2.57:5060;branch=z9hG4bK1 */
@@ -100,8 +139,7 @@ static bool read_via(struct skim *s, struct str v)
 	if (s->has_via)
 		return true;
 	s->has_via = true;
-	const char *end = memchr(v.p, ',', v.n), *p = v.p;
-	end = end ? end : v.p + v.n;
+	const char *end = v.p + v.n, *p = v.p;
 	if (end - p < 14 || memcmp(p, "SIP/2.0/", 8) != 0)
 		return false;
 	p = cc_span(p + 8, end, CC_TOKEN);
@@ -111,6 +149,7 @@ static bool read_via(struct skim *s, struct str v)
 	p = cc_span(p, end, CC_HOST);
 	if (p == host)
 		return false;
+	s->out->via_host = str_of(host, (size_t)(p - host));
 	if (p < end && *p == ':') {
 		const char *port = ++p;
 		while (p < end && *p >= '0' && *p <= '9')
@@ -122,47 +161,53 @@ static bool read_via(struct skim *s, struct str v)
 	return read_via_params(s->out, p, end) && s->out->via_branch.p;
 }
 
-/* "Alice" <sip:1001@192.0.2.57>;tag=9fxced */
+/* sip:1001@192.0.2.57;tag=9fxced: what follows the URI is not its own. NULL when it is odd. */
+static const char *skip_bare_uri(const char *p, const char *end)
+{
+	if (!BEGINS(p, end, "sip:"))
+		return NULL;
+	p = cc_span(p + 4, end, CC_USER);
+	if (p < end && *p == '@')
+		p = cc_span(p + 1, end, CC_HOST);
+	return p;
+}
+
+/* "Alice" <sip:1001@192.0.2.57>: behind it, or NULL when it is odd. */
+static const char *skip_name_addr(const char *p, const char *end)
+{
+	if (*p == '"') {
+		const char *close = memchr(p + 1, '"', (size_t)(end - p - 1));
+		if (!close || memchr(p, '\\', (size_t)(close - p)))
+			return NULL;
+		p = close + 1;
+		if (p < end && *p == ' ')
+			p++;
+	}
+	if (p == end || *p != '<')
+		return NULL;
+	const char *close = memchr(p, '>', (size_t)(end - p));
+	if (!close || close - p < 6 || p[1] == ' ' || close[-1] == ' ')
+		return NULL;
+	return close + 1;
+}
+
 static bool read_party(struct str v, struct str *whole, struct str *tag)
 {
-	const char *p = v.p, *end = v.p + v.n;
+	const char *end = v.p + v.n;
 	if (whole->p) /* a second one */
 		return false;
 	*whole = v;
-	if (*p == '"') {
-		p = memchr(p + 1, '"', v.n - 1);
-		if (!p || memchr(v.p, '\\', (size_t)(p - v.p)))
-			return false;
-		p++;
-		if (p < end && *p == ' ')
-			p++;
-		if (p == end || *p != '<')
-			return false;
-	}
-	if (*p == '<') {
-		const char *close = cc_span(p + 1, end, CC_URI);
-		if (close == end || *close != '>' || close - p < 6)
-			return false;
-		p = close + 1;
-	} else { /* sip:1001@192.0.2.57;tag=9fxced: what follows the URI is not its own */
-		if (!BEGINS(p, end, "sip:"))
-			return false;
-		p = cc_span(p + 4, end, CC_USER);
-		if (p < end && *p == '@')
-			p = cc_span(p + 1, end, CC_HOST);
-		if (p < end && *p != ';')
-			return false;
-	}
-	if (p == end)
-		return true;
+	bool is_name_addr = *v.p == '<' || *v.p == '"';
+	const char *p = is_name_addr ? skip_name_addr(v.p, end) : skip_bare_uri(v.p, end);
+	if (!p || p == end)
+		return p;
 	if (!BEGINS(p, end, ";tag="))
 		return false;
 	p += 5;
-	const char *stop = p;
-	while (stop < end && cc_is(*stop, CC_TOKEN))
-		stop++;
+	const char *stop = memchr(p, ';', (size_t)(end - p));
+	stop = stop ? stop : end;
 	*tag = str_of(p, (size_t)(stop - p));
-	return stop > p && (stop == end || *stop == ';');
+	return stop > p && *p > ' ' && *p != '"' && stop[-1] > ' ';
 }
 
 static bool read_cseq(struct skim *s, struct str v)
@@ -224,6 +269,34 @@ static bool read_call_id(struct sip_skim *o, struct str v)
 	return true;
 }
 
+/* Headers that most messages have and that say nothing about whose message it is or why. */
+SCAN_INLINE bool is_usual(const char *p, const char *eol)
+{
+	switch (*p) {
+	case 'A':
+		return BEGINS(p, eol, "Allow:") || BEGINS(p, eol, "Accept:");
+	case 'D':
+		return BEGINS(p, eol, "Date:");
+	case 'E':
+		return BEGINS(p, eol, "Expires:");
+	case 'M':
+		return BEGINS(p, eol, "Max-Forwards:");
+	case 'R':
+		return BEGINS(p, eol, "Require:") || BEGINS(p, eol, "Route:");
+	case 'S':
+		return BEGINS(p, eol, "Supported:") || BEGINS(p, eol, "Server:");
+	default:
+		return false;
+	}
+}
+
+/* A header that is not read here; false when the line is none. */
+SCAN_INLINE bool on_other(struct skim *s, const char *p, const char *eol)
+{
+	s->out->has_more = s->out->has_more || !is_usual(p, eol);
+	return *p > ' ';
+}
+
 /* Names that begin with a C: is it one that matters, and if so, as it should be? */
 static bool read_c(struct skim *s, const char *p, const char *eol)
 {
@@ -234,7 +307,7 @@ static bool read_c(struct skim *s, const char *p, const char *eol)
 	case 'a':
 		if (BEGINS(p, eol, "Call-ID: "))
 			return value_of(p, 9, eol, &v) && read_call_id(s->out, v);
-		return eol - p > 8 && lower(p[6]) != 'd';
+		return eol - p > 8 && lower(p[6]) != 'd' && on_other(s, p, eol);
 	case 'o':
 		if (BEGINS(p, eol, "Content-Length: "))
 			return value_of(p, 16, eol, &v) && read_length(s, v);
@@ -244,9 +317,10 @@ static bool read_c(struct skim *s, const char *p, const char *eol)
 			return value_of(p, 9, eol, &v) && read_contact(s, v);
 		return eol - p > 9 && lower(p[4]) != 'a' && lower(p[8]) != 't' &&
 		       lower(p[8]) != 'e' &&
-		       (lower(p[8]) != 'l' || BEGINS(p, eol, "Content-Language"));
+		       (lower(p[8]) != 'l' || BEGINS(p, eol, "Content-Language")) &&
+		       on_other(s, p, eol);
 	default:
-		return is_letter(p[1]);
+		return is_letter(p[1]) && on_other(s, p, eol);
 	}
 }
 
@@ -264,46 +338,48 @@ SCAN_INLINE bool read_line(struct skim *s, const char *p, const char *eol)
 	case 't':
 		if (BEGINS(p, eol, "To: "))
 			return value_of(p, 4, eol, &v) && read_party(v, &o->to, &o->to_tag);
-		return is_letter(p[1]) && lower(p[1]) != 'o';
+		return is_letter(p[1]) && lower(p[1]) != 'o' && on_other(s, p, eol);
 	case 'c':
 		return read_c(s, p, eol);
 	case 'i': /* compact names: Call-ID, Content-Length, Content-Encoding, Contact */
 	case 'l':
 	case 'e':
 	case 'm':
-		return is_letter(p[1]);
+		return is_letter(p[1]) && on_other(s, p, eol);
 	case 'r':
 		if (lower(p[1]) != 'e' || lower(p[2]) != 'c') {
 			o->has_reason = o->has_reason || lower(p[2]) == 'a';
 			o->has_rseq = o->has_rseq || lower(p[1]) == 's';
-			return true;
+			return on_other(s, p, eol);
 		}
 		o->is_routed = true;
 		return BEGINS(p, eol, "Record-Route: ");
 	case 's':
+		if (!o->session_id.p && BEGINS(p, eol, "Session-ID: "))
+			return value_of(p, 12, eol, &o->session_id);
 		o->has_session = o->has_session || (eol - p > 8 && lower(p[8]) == 'e');
-		return true;
+		return on_other(s, p, eol);
 	case 'x':
 		o->has_session = o->has_session || p[1] == ':' || p[1] == ' ';
-		return true;
+		return on_other(s, p, eol);
 	case 'u':
 		if (lower(p[1]) != 's')
-			return true;
+			return on_other(s, p, eol);
 		if (o->user_agent.p || !BEGINS(p, eol, "User-Agent: "))
 			return false;
 		return value_of(p, 12, eol, &o->user_agent);
 	case 'a':
 		if (lower(p[1]) != 'u' || BEGINS(p, eol, "Authentication-Info"))
-			return true;
+			return on_other(s, p, eol);
 		o->has_auth = true;
 		return BEGINS(p, eol, "Authorization: ");
 	case 'p':
 		if (eol - p < 20 || lower(p[6]) != 'a' || lower(p[10]) != 'o')
-			return true;
+			return on_other(s, p, eol);
 		o->has_auth = true;
 		return BEGINS(p, eol, "Proxy-Authorization: ");
 	default:
-		return *p > ' ';
+		return on_other(s, p, eol);
 	}
 }
 
@@ -312,33 +388,34 @@ SCAN_INLINE void clear(struct sip_skim *o)
 {
 	o->is_request = o->has_cseq = o->is_routed = o->has_auth = false;
 	o->has_reason = o->has_rseq = o->has_session = o->is_sdp = false;
+	o->has_more = o->via_has_rport = false;
 	o->status = 0;
 	o->ruri = o->reason = o->via_branch = o->from_tag = o->to_tag = STR_NONE;
-	o->call_id = o->from = o->to = o->user_agent = o->contact = STR_NONE;
+	o->call_id = o->from = o->to = o->user_agent = o->session_id = o->contact = STR_NONE;
 }
 
-bool sip_skim(struct str bytes, const char *readable, struct sip_skim *out)
+bool sip_skim(struct str bytes, struct sip_skim *out)
 {
-	const char *p = bytes.p, *end = p + bytes.n;
-	struct skim s = {.out = out, .end = end};
-	struct scan scan;
+	struct skim s = {.out = out};
+	if (bytes.n < SCAN_BLOCK || *bytes.p <= ' ')
+		return false;
 	clear(out);
-	if (bytes.n < 64 || *p <= ' ')
+	const char *p = bytes.p, *end = p + bytes.n, *eol;
+	struct ends ends = {.block = p, .end = end};
+	ends_load(&ends);
+	eol = ends_next(&ends);
+	if (!eol || !read_start(out, p, eol))
 		return false;
-	scan_init(&scan, p, end, readable);
-	const char *lf = scan_lf(&scan);
 	unsigned n_rows = 0;
-	if (!lf || lf == p || !read_start(out, p, lf - 1))
-		return false;
-	for (p = lf + 1; (lf = scan_lf(&scan)); p = lf + 1) {
-		if (lf - p == 1 && *p == '\r')
+	for (p = eol + 2; (eol = ends_next(&ends)); p = eol + 2) {
+		if (eol == p)
 			break;
-		if (lf - p < 5 || !read_line(&s, p, lf - 1) || ++n_rows > SIP_MAX_ROWS)
+		if (eol - p < 4 || !read_line(&s, p, eol) || ++n_rows > SIP_MAX_ROWS)
 			return false;
 	}
-	if (!lf || scan_is_odd(&scan, lf + 1) || lf - bytes.p > MAX_HEAD)
+	if (!eol || eol - bytes.p > MAX_HEAD)
 		return false;
-	out->body = str_of(lf + 1, (size_t)(end - lf - 1));
+	out->body = str_of(eol + 2, (size_t)(end - eol - 2));
 	return s.has_via && out->has_cseq && (!s.has_length || s.length == out->body.n) &&
 	       out->call_id.p && out->from_tag.p && out->to.p;
 }
@@ -351,7 +428,9 @@ void sip_skim_of(const struct sip_msg *m, struct sip_skim *out)
 		.has_reason = sip_has(m, SIP_HDR_REASON),
 		.has_rseq = sip_has(m, SIP_HDR_RSEQ),
 		.has_session = sip_has(m, SIP_HDR_SESSION_EXPIRES),
+		.has_more = true,
 		.user_agent = sip_value(m, SIP_HDR_USER_AGENT),
+		.session_id = sip_value(m, SIP_HDR_SESSION_ID),
 		.is_routed = sip_has(m, SIP_HDR_RECORD_ROUTE),
 		.has_auth = sip_has(m, SIP_HDR_AUTHORIZATION) ||
 			    sip_has(m, SIP_HDR_PROXY_AUTHORIZATION),
@@ -361,6 +440,8 @@ void sip_skim_of(const struct sip_msg *m, struct sip_skim *out)
 		.method_name = m->method_name,
 		.ruri = m->ruri,
 		.reason = m->reason,
+		.via_has_rport = m->via_has_rport,
+		.via_host = m->via_host,
 		.via_branch = m->via_branch,
 		.from_tag = m->from_tag,
 		.to_tag = m->to_tag,

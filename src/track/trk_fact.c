@@ -139,12 +139,12 @@ static void keep_via(const struct trk_intake *i)
 {
 	struct addr a;
 	const struct addr *from = &i->p->from;
-	if (!addr_parse(i->m->via_host, 0, &a) || addr_ip_eq(&a, from) || addr_is_loopback(from) ||
+	if (!addr_parse(i->k->via_host, 0, &a) || addr_ip_eq(&a, from) || addr_is_loopback(from) ||
 	    i->p->transport != TRK_UDP)
 		return;
-	struct trk_fact *f = keep(i, TRK_F_VIA, i->m->via_host);
+	struct trk_fact *f = keep(i, TRK_F_VIA, i->k->via_host);
 	if (f)
-		f->flags = (uint8_t)((i->m->via_has_rport ? TRK_VIA_RPORT : 0) |
+		f->flags = (uint8_t)((i->k->via_has_rport ? TRK_VIA_RPORT : 0) |
 				     (addr_is_private(&a) ? TRK_VIA_PRIVATE : 0));
 }
 
@@ -187,20 +187,30 @@ static void keep_session(const struct trk_intake *i)
 		keep_number(i, TRK_F_SESSION, x.seconds);
 }
 
+/* The caller's own hop of its pending request. */
+static bool is_first_hop(const struct trk_intake *i)
+{
+	return i->e->branch == i->c->branch;
+}
+
+static void invite_facts(const struct trk_intake *i)
+{
+	if (is_first_hop(i) || i->e->flags & TRK_EV_TO_TAG)
+		keep_contact(i);
+	if (is_first_hop(i))
+		keep_via(i);
+}
+
 static void request_facts(const struct trk_intake *i)
 {
 	const struct sip_msg *m = i->m;
-	bool is_first_hop = i->e->branch == i->c->branch;
 	if (m->method == SIP_METHOD_OTHER)
 		keep(i, TRK_F_METHOD, m->method_name);
-	if (i->e->flags & TRK_EV_AUTH && is_first_hop)
+	if (i->e->flags & TRK_EV_AUTH && is_first_hop(i))
 		keep_credentials(i);
 	switch (m->method) {
 	case SIP_INVITE:
-		if (is_first_hop || i->e->flags & TRK_EV_TO_TAG)
-			keep_contact(i);
-		if (is_first_hop)
-			keep_via(i);
+		invite_facts(i);
 		break;
 	case SIP_REGISTER:
 		keep_expires(i);
@@ -508,6 +518,26 @@ static void keep_sdp(struct trk_intake *i)
 		parse_sdp(i, side, body);
 }
 
+/* Whether a refusal may say more than its status; what refusal_facts reads besides the headers that
+ * are not usual. */
+static bool has_grounds(const struct sip_skim *k)
+{
+	switch (k->status) {
+	case 401:
+	case 405:
+	case 406:
+	case 407:
+	case 415:
+	case 481:
+	case 482:
+	case 483:
+	case 489:
+		return true;
+	default:
+		return k->status < 400 || k->has_more;
+	}
+}
+
 /* Whether facts may be found that the skim does not tell of. */
 static bool has_more(const struct trk_intake *i)
 {
@@ -515,11 +545,13 @@ static bool has_more(const struct trk_intake *i)
 	bool is_of_invite = k->method == SIP_INVITE;
 	if (!k->is_request && k->status < 200)
 		return k->status > 100 && k->has_rseq;
+	if (!k->is_request && k->status >= 300)
+		return has_grounds(k);
 	if (!k->is_request)
-		return k->status >= 300 || k->method == SIP_REGISTER ||
-		       k->method == SIP_SUBSCRIBE || (is_takers(i) && !k->contact.p) ||
+		return k->method == SIP_REGISTER || k->method == SIP_SUBSCRIBE ||
+		       (is_takers(i) && !k->contact.p) ||
 		       ((is_of_invite || k->method == SIP_UPDATE) && k->has_session);
-	if (i->e->branch == i->c->branch && (k->method == SIP_INVITE || k->has_auth))
+	if (is_first_hop(i) && k->has_auth)
 		return true;
 	switch (k->method) {
 	case SIP_ACK:
@@ -531,7 +563,7 @@ static bool has_more(const struct trk_intake *i)
 	case SIP_INFO:
 		return k->body.n && !k->is_sdp;
 	case SIP_INVITE:
-		return i->e->flags & TRK_EV_TO_TAG;
+		return !k->contact.p && (is_first_hop(i) || i->e->flags & TRK_EV_TO_TAG);
 	case SIP_BYE:
 	case SIP_CANCEL:
 		return k->has_reason;
@@ -554,6 +586,8 @@ void trk_facts(struct trk_intake *i)
 			response_facts(i);
 	} else if (!trk_skips(i) && is_takers(i)) {
 		keep_contact(i);
+	} else if (!trk_skips(i) && i->k->is_request && i->k->method == SIP_INVITE) {
+		invite_facts(i);
 	}
 	if (i->k->body.n)
 		keep_sdp(i);

@@ -163,9 +163,9 @@ static void join_header(struct trk *t, struct trk_leg *l, enum trk_ground g, str
 	m->ev = l->invite;
 }
 
-static void read_session_id(struct trk *t, struct trk_leg *l, const struct sip_msg *m)
+static void read_session_id(struct trk *t, struct trk_leg *l, struct str value)
 {
-	struct str rest, id = str_trim(str_cut(sip_value(m, SIP_HDR_SESSION_ID), ';', &rest));
+	struct str rest, id = str_trim(str_cut(value, ';', &rest));
 	bool is_nil = true; /* "no session yet" [RFC7989 5] */
 	for (size_t i = 0; i < id.n; i++)
 		is_nil = is_nil && id.p[i] == '0';
@@ -429,9 +429,9 @@ static void find_refer(const struct trk_intake *i, struct trk_leg *l)
 	}
 	if (!found)
 		return;
-	struct trk_pair p = {found->leg,     l,
-			     TRK_JOIN_REFER, sip_has(i->m, SIP_HDR_REFERRED_BY) ? 95 : 0,
-			     found->ev,      l->invite};
+	bool is_referred = i->k->has_more && sip_has(i->m, SIP_HDR_REFERRED_BY);
+	struct trk_pair p = {found->leg,           l,         TRK_JOIN_REFER,
+			     is_referred ? 95 : 0, found->ev, l->invite};
 	trk_join_put(t, &p, TRK_JOIN_MADE);
 }
 
@@ -449,7 +449,8 @@ static void grow_old(struct trk *t, struct link *marks, uint64_t us)
 
 static void first_invite(struct trk_intake *i, struct trk_leg *l)
 {
-	if (!trk_need_index(i))
+	bool has_more = i->k->has_more;
+	if (has_more && !trk_need_index(i))
 		return;
 	const struct trk_call *c = i->c;
 	uint32_t from = number_hash(trk_user(c->from)), to = number_hash(trk_user(c->to));
@@ -462,12 +463,16 @@ static void first_invite(struct trk_intake *i, struct trk_leg *l)
 	l->numbers = from && to ? mix(from, to) : 0;
 	l->origin = i->e->flags & TRK_EV_SDP ? origin_hash(i->k->body) : 0;
 	l->media = media_hash(i->e);
-	read_diversion(l, i->m);
-	read_replaces(i->t, l, i->m);
+	if (has_more) {
+		read_diversion(l, i->m);
+		read_replaces(i->t, l, i->m);
+	}
 	find_refer(i, l);
-	read_session_id(i->t, l, i->m);
-	read_icid(i->t, l, i->m);
-	read_private(i->t, l, i->m);
+	read_session_id(i->t, l, has_more ? sip_value(i->m, SIP_HDR_SESSION_ID) : i->k->session_id);
+	if (has_more) {
+		read_icid(i->t, l, i->m);
+		read_private(i->t, l, i->m);
+	}
 	read_call_id(i->t, l);
 	find_inbound(i->t, l);
 }

@@ -238,13 +238,46 @@ static void try_message(const uint8_t *data, size_t size, bool is_stream)
 	free(block);
 }
 
+/* What the skim takes for a message of usual headers has no other. */
+static bool is_of_usual_headers(const struct sip_msg *m)
+{
+	static const uint8_t usual[SIP_HDR__N] = {
+		[SIP_HDR_VIA] = 1,
+		[SIP_HDR_FROM] = 1,
+		[SIP_HDR_TO] = 1,
+		[SIP_HDR_CALL_ID] = 1,
+		[SIP_HDR_CSEQ] = 1,
+		[SIP_HDR_CONTACT] = 1,
+		[SIP_HDR_CONTENT_TYPE] = 1,
+		[SIP_HDR_CONTENT_LENGTH] = 1,
+		[SIP_HDR_RECORD_ROUTE] = 1,
+		[SIP_HDR_ROUTE] = 1,
+		[SIP_HDR_AUTHORIZATION] = 1,
+		[SIP_HDR_PROXY_AUTHORIZATION] = 1,
+		[SIP_HDR_USER_AGENT] = 1,
+		[SIP_HDR_SESSION_ID] = 1,
+		[SIP_HDR_ALLOW] = 1,
+		[SIP_HDR_ACCEPT] = 1,
+		[SIP_HDR_DATE] = 1,
+		[SIP_HDR_EXPIRES] = 1,
+		[SIP_HDR_MAX_FORWARDS] = 1,
+		[SIP_HDR_REQUIRE] = 1,
+		[SIP_HDR_SUPPORTED] = 1,
+		[SIP_HDR_SERVER] = 1,
+	};
+	for (unsigned i = 0; i < m->n_rows; i++)
+		if (!usual[sip_row(m, i)->id])
+			return false;
+	return true;
+}
+
 /* What is skimmed is a message, and the index says the same of it. */
 static void try_skim(const uint8_t *data, size_t size)
 {
 	struct sip_skim a, b;
 	enum err e;
 	struct str bytes = str_of((const char *)data, size);
-	if (!sip_skim(bytes, bytes.p + size, &a))
+	if (!sip_skim(bytes, &a))
 		return;
 	struct sip_msg *m = sip_msg_from(bytes, &e);
 	if (!m)
@@ -261,6 +294,8 @@ static void try_skim(const uint8_t *data, size_t size)
 	       str_eq(a.call_id, b.call_id) && str_eq(a.from, b.from) && str_eq(a.to, b.to) &&
 	       str_eq(a.body, b.body) && str_eq(a.user_agent, b.user_agent) &&
 	       (!a.contact.p || str_eq(a.contact, sip_value(m, SIP_HDR_CONTACT))));
+	ASSERT(str_eq(a.via_host, b.via_host) && a.via_has_rport == b.via_has_rport &&
+	       (a.has_more || (is_of_usual_headers(m) && str_eq(a.session_id, b.session_id))));
 	sip_msg_free(m);
 }
 

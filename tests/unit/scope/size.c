@@ -41,6 +41,39 @@ static struct cap *open_file(const char *name)
 
 /* --- skimming --------------------------------------------------------------------------------- */
 
+/* What the skim takes for a message of usual headers has no other. */
+static bool is_of_usual_headers(const struct sip_msg *m)
+{
+	static const uint8_t usual[SIP_HDR__N] = {
+		[SIP_HDR_VIA] = 1,
+		[SIP_HDR_FROM] = 1,
+		[SIP_HDR_TO] = 1,
+		[SIP_HDR_CALL_ID] = 1,
+		[SIP_HDR_CSEQ] = 1,
+		[SIP_HDR_CONTACT] = 1,
+		[SIP_HDR_CONTENT_TYPE] = 1,
+		[SIP_HDR_CONTENT_LENGTH] = 1,
+		[SIP_HDR_RECORD_ROUTE] = 1,
+		[SIP_HDR_ROUTE] = 1,
+		[SIP_HDR_AUTHORIZATION] = 1,
+		[SIP_HDR_PROXY_AUTHORIZATION] = 1,
+		[SIP_HDR_USER_AGENT] = 1,
+		[SIP_HDR_SESSION_ID] = 1,
+		[SIP_HDR_ALLOW] = 1,
+		[SIP_HDR_ACCEPT] = 1,
+		[SIP_HDR_DATE] = 1,
+		[SIP_HDR_EXPIRES] = 1,
+		[SIP_HDR_MAX_FORWARDS] = 1,
+		[SIP_HDR_REQUIRE] = 1,
+		[SIP_HDR_SUPPORTED] = 1,
+		[SIP_HDR_SERVER] = 1,
+	};
+	for (unsigned i = 0; i < m->n_rows; i++)
+		if (!usual[sip_row(m, i)->id])
+			return false;
+	return true;
+}
+
 static bool is_same_skim(const struct sip_skim *a, const struct sip_skim *b)
 {
 	return a->is_request == b->is_request && a->has_cseq == b->has_cseq &&
@@ -52,7 +85,8 @@ static bool is_same_skim(const struct sip_skim *a, const struct sip_skim *b)
 	       str_eq(a->reason, b->reason) && str_eq(a->via_branch, b->via_branch) &&
 	       str_eq(a->from_tag, b->from_tag) && str_eq(a->to_tag, b->to_tag) &&
 	       str_eq(a->call_id, b->call_id) && str_eq(a->from, b->from) && str_eq(a->to, b->to) &&
-	       str_eq(a->body, b->body);
+	       str_eq(a->body, b->body) && str_eq(a->via_host, b->via_host) &&
+	       a->via_has_rport == b->via_has_rport;
 }
 
 /* 1: skimmed, and as the index has it; 0: given up; -1: wrong. */
@@ -60,7 +94,7 @@ static int skim(struct str bytes)
 {
 	struct sip_skim quick, full;
 	enum err e;
-	if (!sip_skim(bytes, bytes.p + bytes.n, &quick))
+	if (!sip_skim(bytes, &quick))
 		return 0;
 	struct sip_msg *m = sip_msg_from(bytes, &e);
 	if (!m || e)
@@ -71,7 +105,10 @@ static int skim(struct str bytes)
 		!quick.is_sdp || !m->body.n ||
 		(sip_body_find(m, STR("application"), STR("sdp"), &body) && str_eq(body, m->body));
 	bool is_contact = !quick.contact.p || str_eq(quick.contact, sip_value(m, SIP_HDR_CONTACT));
-	int result = is_sdp && is_contact && m->n_bytes == bytes.n && is_same_skim(&quick, &full)
+	bool is_usual = quick.has_more ||
+			(is_of_usual_headers(m) && str_eq(quick.session_id, full.session_id));
+	int result = is_sdp && is_contact && is_usual && m->n_bytes == bytes.n &&
+				     is_same_skim(&quick, &full)
 			     ? 1
 			     : -1;
 	sip_msg_free(m);
