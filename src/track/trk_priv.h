@@ -84,6 +84,7 @@ struct trk {
 	size_t block_cap;
 	const struct trk_ev **history;
 	size_t history_cap;
+	uint32_t ahead_no;       /* file: of calls up to it, what a history holds is in the cache */
 	struct trk_quick *quick; /* registrations put aside; NULL: none are */
 	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
