@@ -327,6 +327,16 @@ void trk_place_expect(const struct trk *t, uint64_t hash)
 		__builtin_prefetch(&t->slots[(uint32_t)hash & (t->slots_cap - 1)]);
 }
 
+void trk_call_expect(const struct trk *t, uint64_t hash)
+{
+	uint32_t place = t->slots_cap ? t->slots[(uint32_t)hash & (t->slots_cap - 1)].place : 0;
+	if (!place)
+		return;
+	const char *c = (const char *)call_at(t, place - 1);
+	for (size_t at = offsetof(struct trk_call, call_id); at < FILE_CALL; at += 64)
+		__builtin_prefetch(c + at, 1);
+}
+
 struct trk_call *trk_place_at(const struct trk *t, uint32_t place)
 {
 	return call_at(t, place);
@@ -396,26 +406,50 @@ static struct trk_name *name_new(struct trk *t, struct trk_call *c, struct str a
 	return x;
 }
 
-const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str a, struct str b)
+static void name_wish(const struct trk *t, struct trk_wish *w, struct str a, struct str b)
 {
-	a = str_sub(a, 0, MAX_TEXT);
-	b = str_sub(b, 0, MAX_TEXT);
+	w->a = str_sub(a, 0, MAX_TEXT);
+	w->b = str_sub(b, 0, MAX_TEXT);
+	w->hash = t->cfg.is_live ? 0 : hash_quick32(w->a) + 31 * hash_quick32(w->b);
+}
+
+void trk_name_wish(const struct trk *t, struct trk_wish *w, struct str a, struct str b)
+{
+	name_wish(t, w, a, b);
+	if (t->names_cap)
+		__builtin_prefetch(&t->names[w->hash & (t->names_cap - 1)]);
+}
+
+void trk_name_expect(const struct trk *t, const struct trk_wish *w)
+{
+	if (t->names_cap)
+		__builtin_prefetch(t->names[w->hash & (t->names_cap - 1)]);
+}
+
+const struct trk_name *trk_name_grant(struct trk *t, struct trk_call *c, const struct trk_wish *w)
+{
 	if (t->cfg.is_live)
-		return name_new(t, c, a, b);
+		return name_new(t, c, w->a, w->b);
 	if (t->n_names >= t->names_cap / 2 && !more_names(t))
 		return NULL;
-	uint32_t hash = hash_quick32(a) + 31 * hash_quick32(b);
-	uint32_t at = hash & (t->names_cap - 1);
+	uint32_t at = w->hash & (t->names_cap - 1);
 	for (const struct trk_name *x; (x = t->names[at]); at = (at + 1) & (t->names_cap - 1))
-		if (x->hash == hash && str_eq(trk_user(x), a) && str_eq(trk_host(x), b))
+		if (x->hash == w->hash && str_eq(trk_user(x), w->a) && str_eq(trk_host(x), w->b))
 			return x;
-	struct trk_name *x = name_new(t, c, a, b);
+	struct trk_name *x = name_new(t, c, w->a, w->b);
 	if (!x)
 		return NULL;
-	x->hash = hash;
+	x->hash = w->hash;
 	t->n_names++;
 	t->names[at] = x;
 	return x;
+}
+
+const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str a, struct str b)
+{
+	struct trk_wish w;
+	name_wish(t, &w, a, b);
+	return trk_name_grant(t, c, &w);
 }
 
 /* --- facts ------------------------------------------------------------------------------------ */

@@ -89,14 +89,6 @@ static struct trk_peer peer(const struct addr *a, enum trk_transport transport)
 	return (struct trk_peer){*a, (uint8_t)transport, 0};
 }
 
-/* Both ends of a call's first message at once. */
-static void first_peers(struct trk *t, struct trk_call *c, const struct trk_packet *p)
-{
-	struct trk_peer pair[2] = {peer(&p->from, p->transport), peer(&p->to, p->transport)};
-	if (!addr_eq(&p->from, &p->to) && keep_pair(t, c, pair, 2))
-		c->n_peers = 2;
-}
-
 static bool add_peer(struct trk *t, struct trk_call *c, const struct addr *a,
 		     enum trk_transport transport)
 {
@@ -126,11 +118,11 @@ static uint8_t peer_of(struct trk *t, struct trk_call *c, const struct addr *a,
 	return c->n_peers++;
 }
 
-static uint8_t tag_of(struct trk_call *c, struct str tag)
+static uint8_t tag_of(struct trk_call *c, uint32_t hash)
 {
-	if (!tag.n)
+	if (!hash)
 		return 0;
-	uint16_t h = (uint16_t)hash_quick32(tag);
+	uint16_t h = (uint16_t)hash;
 	unsigned i = 0;
 	while (i < c->n_tags && c->tags[i] != h)
 		i++;
@@ -187,7 +179,7 @@ static uint8_t flags_of(const struct trk_intake *i)
 		f |= TRK_EV_ROUTED;
 	if (k->has_auth)
 		f |= TRK_EV_AUTH;
-	if (hash_quick32(k->from_tag) == i->c->from_tag)
+	if (i->from_tag == i->c->from_tag)
 		f |= TRK_EV_CALLER;
 	return (uint8_t)f;
 }
@@ -205,8 +197,6 @@ static bool add_row(struct trk_intake *i)
 	const struct sip_skim *m = i->k;
 	const struct trk_packet *p = i->p;
 	struct trk_call *c = i->c;
-	if (!c->n_peers && !i->t->cfg.is_live)
-		first_peers(i->t, c, p);
 	uint8_t from = peer_of(i->t, c, &p->from, p->transport);
 	uint8_t to = peer_of(i->t, c, &p->to, p->transport);
 	uint32_t id = c->n_peers ? trk_row_new(i->t, c) : 0;
@@ -219,13 +209,13 @@ static bool add_row(struct trk_intake *i)
 	e->frame_no = p->frame_no;
 	e->n_bytes = p->bytes.n < MAX_BYTES ? p->bytes.n : MAX_BYTES;
 	e->cseq = m->cseq;
-	e->branch = branch_of(i);
+	e->branch = i->branch;
 	e->status = m->is_request ? 0 : m->status & 1023u;
 	e->method = m->method;
 	e->from = from & 63u;
 	e->to = to & 63u;
 	e->flags = flags_of(i);
-	e->tag = tag_of(c, m->to_tag);
+	e->tag = tag_of(c, i->to_tag);
 	e->hash_copy = i->hash;
 	e->prev = c->last_ev;
 	e->is_plain = p->is_plain && p->skim;
@@ -371,12 +361,42 @@ static enum trk_kind kind_of(enum sip_method m)
 	}
 }
 
-static const struct trk_name *name_party(const struct trk_intake *i, struct str value)
+static bool wish_party(const struct trk_intake *i, struct str value, struct trk_wish *w)
 {
 	struct sip_addr a;
 	if (trk_skips(i) || sip_addr_parse(value, &a) || a.uri_err == ERR_SYNTAX)
-		return NULL;
-	return trk_name_keep(i->t, i->c, a.uri.user, a.uri.host);
+		return false;
+	trk_name_wish(i->t, w, a.uri.user, a.uri.host);
+	return true;
+}
+
+/* Whom a call's first message names, and in a file both its ends. */
+static void first_names(const struct trk_intake *i)
+{
+	struct trk *t = i->t;
+	struct trk_call *c = i->c;
+	const struct trk_packet *p = i->p;
+	struct trk_peer pair[2] = {peer(&p->from, p->transport), peer(&p->to, p->transport)};
+	struct trk_wish from, to, ends;
+	bool has_ends = !t->cfg.is_live && !addr_eq(&p->from, &p->to);
+	if (has_ends)
+		trk_name_wish(t, &ends, str_of((const char *)pair, sizeof pair), STR_NONE);
+	bool has_from = wish_party(i, i->k->from, &from), has_to = wish_party(i, i->k->to, &to);
+	if (has_ends)
+		trk_name_expect(t, &ends);
+	if (has_from)
+		trk_name_expect(t, &from);
+	if (has_to)
+		trk_name_expect(t, &to);
+	if (has_from)
+		c->from = trk_name_grant(t, c, &from);
+	if (has_to)
+		c->to = trk_name_grant(t, c, &to);
+	const struct trk_name *x = has_ends ? trk_name_grant(t, c, &ends) : NULL;
+	if (x) {
+		c->peers = (const struct trk_peer *)(const void *)x->text;
+		c->n_peers = 2;
+	}
 }
 
 static void first_message(struct trk_intake *i)
@@ -388,9 +408,8 @@ static void first_message(struct trk_intake *i)
 		m->is_request && !m->to_tag.n && m->method != SIP_CANCEL && m->method != SIP_ACK;
 	c->is_mid = !is_opening;
 	i->t->stats.n_calls[c->kind]++;
-	c->from_tag = hash_quick32(m->from_tag);
-	c->from = name_party(i, i->k->from);
-	c->to = name_party(i, i->k->to);
+	c->from_tag = i->from_tag;
+	first_names(i);
 }
 
 /* A dialog may begin with something else than its INVITE: an OPTIONS probe under one Call-ID. */
@@ -402,7 +421,7 @@ static void promote(struct trk_intake *i)
 	i->t->stats.n_calls[c->kind]--;
 	c->kind = TRK_CALL;
 	i->t->stats.n_calls[c->kind]++;
-	c->from_tag = hash_quick32(i->k->from_tag);
+	c->from_tag = i->from_tag;
 	c->branch = 0;
 }
 
@@ -430,11 +449,17 @@ static bool is_awaiting_ack(const struct trk_call *c, const struct trk_ev *e)
 static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
-	if (!i->t->cfg.is_live)
+	bool is_file = !i->t->cfg.is_live; /* of many calls: their memory is asked for early */
+	if (is_file)
 		trk_place_expect(i->t, hash);
-	/* keyed, so that nobody makes many alike; meanwhile the call's place comes */
+	/* keyed, so that nobody makes many alike */
 	uint64_t bytes = hash_quick(i->t->hash_key, i->p->bytes);
 	i->hash = (uint32_t)(bytes ^ bytes >> 32);
+	if (is_file)
+		trk_call_expect(i->t, hash);
+	i->branch = branch_of(i);
+	i->from_tag = hash_quick32(i->k->from_tag);
+	i->to_tag = hash_quick32(i->k->to_tag);
 	struct trk_call *c = trk_call_find(i->t, i->k->call_id, hash);
 	i->c = c = c ? trk_call_part(i->t, c) : NULL;
 	bool is_new = !c;

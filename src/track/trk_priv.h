@@ -138,14 +138,24 @@ void trk_text_free(struct trk *t, struct trk_call *c); /* live */
  * Call-ID. */
 struct trk_call *trk_place_new(struct trk *t);
 bool trk_place_take(struct trk *t, struct trk_call *c, uint64_t hash);
-/* It will be looked for: brings the place into the cache. */
+/* It will be looked for: brings the place into the cache, then what a message touches of the call
+ * that is there. */
 void trk_place_expect(const struct trk *t, uint64_t hash);
+void trk_call_expect(const struct trk *t, uint64_t hash);
 struct trk_call *trk_place_at(const struct trk *t, uint32_t place);
 struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash);
 struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 /* NULL without memory. */
 const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str user,
 				     struct str host);
+/* The same in steps, for several at once: while one waits for memory, the others do, too. */
+struct trk_wish {
+	struct str a, b; /* borrowed */
+	uint32_t hash;
+};
+void trk_name_wish(const struct trk *t, struct trk_wish *w, struct str user, struct str host);
+void trk_name_expect(const struct trk *t, const struct trk_wish *w);
+const struct trk_name *trk_name_grant(struct trk *t, struct trk_call *c, const struct trk_wish *w);
 /* Adds a fact to a message of the call. */
 struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
 			      enum trk_fact_kind kind, struct str text);
@@ -168,8 +178,9 @@ struct trk_intake { /* a message being taken in */
 	struct trk *t;
 	const struct trk_packet *p;
 	const struct sip_skim *k;
-	uint32_t hash;           /* of the bytes */
-	const struct sip_msg *m; /* NULL until its rows are needed: trk_need_index */
+	uint32_t hash;                     /* of the bytes */
+	uint32_t branch, from_tag, to_tag; /* hashes; branch never 0, to_tag 0 without one */
+	const struct sip_msg *m;           /* NULL until its rows are needed: trk_need_index */
 	struct trk_call *c;
 	struct trk_ev *e;
 };
