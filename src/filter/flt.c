@@ -121,6 +121,7 @@ static bool compile_pattern(struct flt_parser *p, struct flt_node *n, const stru
 			     at + 1, msg);
 		return false;
 	}
+	pcre2_jit_compile(n->re, PCRE2_JIT_COMPLETE); /* where it cannot be: interpreted */
 	n->next_re = p->f->patterns;
 	p->f->patterns = n;
 	return true;

@@ -83,6 +83,8 @@ const struct flt_field *flt_field_at(size_t i);
 const struct flt_field *flt_field_find(struct str name, struct str *near);
 /* Appends why there is no such field: what is near, and whether Wireshark has it. */
 void flt_field_explain(struct buf *b, struct str name);
+/* Whose lines, as they are, are the field's values; SIP_HDR_OTHER: it is no such field. */
+enum sip_hdr_id flt_header_of(const struct flt_field *f);
 static inline unsigned flt_field_get(const struct flt_field *f, const struct cap_frame *fr,
 				     struct flt_val *out)
 {

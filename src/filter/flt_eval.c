@@ -358,6 +358,16 @@ static bool contains(struct str s, struct str what)
 	return what.n && str_find(s, what) != SIZE_MAX;
 }
 
+/* A compiled pattern has a stack of its own, which a long text may fill: then it is interpreted. */
+static bool matches(struct flt *f, const pcre2_code *re, struct str s)
+{
+	PCRE2_SPTR p = (PCRE2_SPTR)(s.n ? s.p : "");
+	int rc = pcre2_match(re, p, s.n, 0, 0, f->match, f->limits);
+	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+		rc = pcre2_match(re, p, s.n, 0, PCRE2_NO_JIT, f->match, f->limits);
+	return rc >= 0;
+}
+
 static bool fits(struct flt *f, const struct flt_node *n, const struct flt_val *a,
 		 const struct flt_val *b)
 {
@@ -377,11 +387,8 @@ static bool fits(struct flt *f, const struct flt_node *n, const struct flt_val *
 		return compare(l, a, r, b) <= 0;
 	case OP_CONTAINS:
 		return contains(haystack(l, a), flt_bytes(r->type, b));
-	case OP_MATCHES: {
-		struct str s = haystack(l, a);
-		return pcre2_match(n->re, (PCRE2_SPTR)(s.n ? s.p : ""), s.n, 0, 0, f->match,
-				   f->limits) >= 0;
-	}
+	case OP_MATCHES:
+		return matches(f, n->re, haystack(l, a));
 	default:
 		return false;
 	}

@@ -153,6 +153,11 @@ const struct flt_field *flt_field_find(struct str name, struct str *near)
 	return NULL;
 }
 
+enum sip_hdr_id flt_header_of(const struct flt_field *f)
+{
+	return f->get == flt_get_header ? (enum sip_hdr_id)f->arg : SIP_HDR_OTHER;
+}
+
 const struct flt_field *flt_field_at(size_t i)
 {
 	return i < ARRAY_LEN(fields) ? &fields[i] : NULL;

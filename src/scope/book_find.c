@@ -11,6 +11,7 @@
  *	frame.number, CSeq, times        of each row
  *	Call-ID                          of each call; `==` of the table of calls
  *	text of SIP that is contained    of the file: where the text stands nowhere, nothing fits
+ *	the bytes of frames, a header    of all records, in one pass over the file
  *	anything else                    not at all: may, not must
  *
  * Only messages that may but not must fit are looked at: their bytes are read again, and the whole
@@ -21,6 +22,7 @@
 #include "scope/book_rows.h"
 
 #include "base/assert.h"
+#include "scope/book_pass.h"
 #include "scope/book_scan.h"
 
 #include <stdlib.h>
@@ -75,8 +77,12 @@ static bool on_hops(struct finding *x, const struct flt_node *n, struct set *s)
 		x->e = trk_ev(b->trk, b->reps[i]);
 		fits[i] = ask(x, n);
 	}
-	for (uint32_t i = 0; i < x->n; i++)
-		s->may[i / 64] |= (uint64_t)fits[b->hops[i]] << i % 64;
+	for (uint32_t i = 0; i < x->n; i += 64) {
+		uint64_t word = 0;
+		for (uint32_t k = 0; k < 64 && i + k < x->n; k++)
+			word |= (uint64_t)fits[b->hops[i + k]] << k;
+		s->may[i / 64] = word;
+	}
 	free(fits);
 	return true;
 }
@@ -258,7 +264,7 @@ static struct str needle_of(const struct flt_node *n, bool *is_of_frame)
 	bool is_text =
 		n->left->type == FLT_STR || (n->left->type == FLT_PROTO && n->op == OP_CONTAINS);
 	bool is_sip = str_starts(name, STR("sip")) || str_starts(name, STR("sdp"));
-	*is_of_frame = str_eq(name, STR("frame")) || str_eq(name, STR("udp"));
+	*is_of_frame = str_eq(name, STR("udp"));
 	return is_text && (is_sip || *is_of_frame) ? flt_bytes(n->right->type, &n->right->lit)
 						   : STR_NONE;
 }
@@ -274,6 +280,15 @@ static enum err on_text(struct finding *x, const struct flt_node *n, struct set 
 	for (size_t i = 0; i < x->n_words; i++)
 		s->may[i] |= ~x->plain[i];
 	return e;
+}
+
+/* So many plain rows may fit that to look at each takes longer than a pass over the file. */
+static bool is_much(const struct finding *x, const struct set *s)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < x->n_words; i++)
+		n += (unsigned)__builtin_popcountll(s->may[i] & x->plain[i]);
+	return n > MAX_LOOKS;
 }
 
 static enum err on_test(struct finding *x, const struct flt_node *n, struct set *s)
@@ -298,6 +313,12 @@ static enum err on_test(struct finding *x, const struct flt_node *n, struct set 
 	case ABOUT_NOTHING:
 	case ABOUT_MORE: {
 		enum err e = on_text(x, n, s, &is_asked);
+		if (!e && book_can_pass(n) && (!is_asked || is_much(x, s))) {
+			memset(s->may, 0, x->n_words * sizeof(uint64_t));
+			e = book_pass(x, n, s->may);
+			close_set(x, s);
+			return e;
+		}
 		if (e || is_asked)
 			return e;
 		memset(s->may, 0xff, x->n_words * sizeof(uint64_t));

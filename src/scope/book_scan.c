@@ -43,33 +43,91 @@ static void on_place(struct places *x, uint64_t off, size_t n)
 	}
 }
 
-/* The next place in [p, end), or NULL. */
-static const char *find(const char *p, const char *end, struct str text)
+static bool is_same(char a, char b, bool is_caseless)
+{
+	char low = (char)(b | 0x20);
+	bool is_letter = is_caseless && low >= 'a' && low <= 'z';
+	return is_letter ? (char)(a | 0x20) == low : a == b;
+}
+
+static bool is_there(const char *p, struct str text, bool is_caseless)
+{
+	if (!is_caseless)
+		return memcmp(p, text.p, text.n) == 0;
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_same(p[i], text.p[i], true))
+			return false;
+	return true;
+}
+
+#if defined(__SSE2__)
+#define PLACES 32 /* looked at at once */
+
+struct ends { /* the first and the last byte of a text, sixteen times; mask: 0x20 where any case
+		 will do */
+	__m128i first, last, first_mask, last_mask;
+};
+
+static struct ends ends_of(struct str text, bool is_caseless)
+{
+	char a = text.p[0], b = text.p[text.n - 1];
+	bool folds_a = is_same(a ^ 0x20, a, is_caseless),
+	     folds_b = is_same(b ^ 0x20, b, is_caseless);
+	return (struct ends){_mm_set1_epi8(folds_a ? (char)(a | 0x20) : a),
+			     _mm_set1_epi8(folds_b ? (char)(b | 0x20) : b),
+			     _mm_set1_epi8(folds_a ? 0x20 : 0), _mm_set1_epi8(folds_b ? 0x20 : 0)};
+}
+
+static inline uint32_t hits16(const struct ends *e, const char *p, size_t to_last)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + to_last));
+	a = _mm_cmpeq_epi8(e->first, _mm_or_si128(a, e->first_mask));
+	b = _mm_cmpeq_epi8(e->last, _mm_or_si128(b, e->last_mask));
+	return (uint32_t)_mm_movemask_epi8(_mm_and_si128(a, b));
+}
+
+/* Of PLACES places from p on, a bit each, those where both ends are right. */
+static inline uint32_t hits(const struct ends *e, const char *p, size_t to_last)
+{
+	return hits16(e, p, to_last) | hits16(e, p + 16, to_last) << 16;
+}
+
+/* The first of them where the whole text is. */
+[[gnu::noinline]] static const char *among(uint32_t bits, const char *p, struct str text,
+					   bool is_caseless)
+{
+	for (; bits; bits &= bits - 1) {
+		const char *at = p + __builtin_ctz(bits);
+		if (is_there(at, text, is_caseless))
+			return at;
+	}
+	return NULL;
+}
+#endif
+
+const char *book_text_find(const char *p, const char *end, struct str text, bool is_caseless)
 {
 	if ((size_t)(end - p) < text.n)
 		return NULL;
 	const char *last = end - text.n; /* the last place there may be */
+	const char *at = NULL;
 #if defined(__SSE2__)
-	const __m128i a = _mm_set1_epi8(text.p[0]), b = _mm_set1_epi8(text.p[text.n - 1]);
-	for (; last - p >= 32; p += 32) {
-		const char *q = p + text.n - 1;
-		__m128i x = _mm_and_si128(
-			_mm_cmpeq_epi8(a, _mm_loadu_si128((const __m128i *)(const void *)p)),
-			_mm_cmpeq_epi8(b, _mm_loadu_si128((const __m128i *)(const void *)q)));
-		__m128i y = _mm_and_si128(
-			_mm_cmpeq_epi8(a, _mm_loadu_si128((const __m128i *)(const void *)(p + 16))),
-			_mm_cmpeq_epi8(b,
-				       _mm_loadu_si128((const __m128i *)(const void *)(q + 16))));
-		uint32_t hits = (uint32_t)_mm_movemask_epi8(x) | (uint32_t)_mm_movemask_epi8(y)
-									 << 16;
-		for (; hits; hits &= hits - 1) {
-			const char *at = p + __builtin_ctz(hits);
-			if (memcmp(at, text.p, text.n) == 0)
-				return at;
-		}
+	if (last - p >= PLACES - 1) {
+		const struct ends e = ends_of(text, is_caseless);
+		uint32_t bits;
+		for (; last - p >= PLACES - 1 && !at; p += PLACES)
+			if ((bits = hits(&e, p, text.n - 1)))
+				at = among(bits, p, text, is_caseless);
+		if (at || p > last)
+			return at;
+		p = last - (PLACES - 1); /* the rest, after places that were looked at before */
+		return among(hits(&e, p, text.n - 1), p, text, is_caseless);
 	}
 #endif
-	return memmem(p, (size_t)(end - p), text.p, text.n);
+	for (; p <= last && !at; p++)
+		at = is_there(p, text, is_caseless) ? p : NULL;
+	return at;
 }
 
 /* rows is written through x. NOLINTNEXTLINE(readability-non-const-parameter) */
@@ -91,7 +149,8 @@ enum err book_scan(struct book *b, struct str text, bool is_of_frame, uint32_t n
 	while (at < end && !err) {
 		size_t size = end - at < cap ? (size_t)(end - at) : cap;
 		err = cap_reread(b->cap, at, block, size);
-		for (const char *p = block; !err && (p = find(p, block + size, text)); p++)
+		for (const char *p = block;
+		     !err && (p = book_text_find(p, block + size, text, false)); p++)
 			on_place(&x, at + (uint64_t)(p - block), text.n);
 		if (size < cap)
 			break;

@@ -3,6 +3,8 @@
 
 #include "scope/book_priv.h"
 
+/* The first place of a text, which is not empty, in [p, end), or NULL. */
+const char *book_text_find(const char *p, const char *end, struct str text, bool is_caseless);
 /* Sets the bit of each of the first n rows in whose message the text stands (is_of_frame: or in the
  * bytes before it, back to the message before); of messages that lie in the file, in order. Others
  * are left alone. ERR_IO, ERR_NOMEM. */

@@ -57,7 +57,8 @@ same_stats() {
 
 filters=("$filter" 'sip.Method == "INVITE"' 'sip.Status-Code >= 400 && ip.src == 192.0.2.12' 'sip.Method != "ACK"'
 	'!(udp.port == 5060)' 'frame.number in {100 .. 2000}' 'sip.Call-ID contains "a1b"' 'sip contains "1234@10"'
-	'sip.from.user == "1234"' 'sip.User-Agent matches "x86_64"' 'frame contains "7f3"')
+	'sip.from.user == "1234"' 'sip.User-Agent matches "x86_64"' 'sip.User-Agent matches "[a-z]+/[0-9]"' 'frame contains "7f3"'
+	'frame matches "x86[0-9]"')
 
 if [ "$mode" = --small ]; then
 	"$GEN" sip 20000 7 >"$work/sip.pcap" 2>/dev/null

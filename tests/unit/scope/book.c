@@ -157,6 +157,100 @@ TEST(a_filter_names_messages)
 	buf_fini(&why);
 }
 
+/* Header lines as they may be written, and what is none. */
+static void put_messages(struct buf *cap)
+{
+	static const char *const heads[] = {
+		"User-Agent: Deskphone 7.3\r\n",
+		"USER-AGENT-X: Deskphone 7.3\r\nServer: Deskphone\r\n",
+		"Max-Forwards: 70\r\nReason: SIP;cause=200\r\nReason:   Q.850;cause=16  \r\n",
+		"reason: x\r\nSubject: Reason: y\r\nuser-agent: z\r\n",
+		"Reason : before the colon\r\n",
+		"Reason:\r\n",
+		"Reason: folded\r\n more\r\n",
+	};
+	pcap_begin(cap, 1);
+	for (unsigned i = 0; i < ARRAY_LEN(heads); i++) {
+		struct buf m;
+		buf_init(&m);
+		buf_fmt(&m,
+			"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\n"
+			"From: <sip:c@d>;tag=t\r\nTo: <sip:a@b>\r\nCall-ID: id%u\r\n"
+			"CSeq: 1 OPTIONS\r\n%sContent-Length: 27\r\n\r\n"
+			"line\r\nReason: of the body\r\n",
+			i, i, heads[i]);
+		rec_udp(cap, 1'000'000u * (i + 1), "192.0.2.1:5060", "192.0.2.2:5060",
+			buf_view(&m));
+		buf_fini(&m);
+	}
+}
+
+struct asked {
+	struct flt *f;
+	const uint32_t *ids; /* what book_filter said */
+	size_t n, at;
+	uint32_t id; /* of the last message */
+};
+
+static bool check_frame(void *arg, const struct cap_frame *fr)
+{
+	struct asked *a = arg;
+	a->id++;
+	bool is_said = a->at < a->n && a->ids[a->at] == a->id;
+	a->at += is_said;
+	CHECK_EQ(fr->n_msgs, 1);
+	CHECK_EQ(is_said, flt_match(a->f, fr));
+	return true;
+}
+
+TEST(a_filter_over_records_says_what_it_says_of_frames)
+{
+	static const char *const filters[] = {
+		"sip.Reason",
+		"!sip.Reason",
+		"sip.Reason matches \"^q\"",
+		"sip.Reason matches \"cause=(16|200)$\"",
+		"sip.Reason matches \"body\"",
+		"sip.Reason matches \"^$\"",
+		"sip.Reason == \"Q.850;cause=16\"",
+		"sip.Reason != \"x\"",
+		"all sip.Reason matches \"cause\"",
+		"sip.User-Agent matches \"phone|z\"",
+		"sip.User-Agent || sip.Server matches \"phone\"",
+		"frame contains \"z9hG4bK3\"",
+		"frame contains c0:00:02:01",
+		"frame matches \"ID[2-4]\"",
+		"frame contains \"CSeq\" && !(frame contains \"Max-Forwards\")",
+	};
+	struct buf file, why;
+	struct cap *c;
+	struct book *b;
+	struct book_cfg cfg = {0};
+	buf_init(&file);
+	buf_init(&why);
+	put_messages(&file);
+	CHECK_EQ(file.err, OK);
+	CHECK_EQ(cap_open_mem(buf_view(&file), &c, &why), OK);
+	CHECK_EQ(book_new(c, &cfg, &b), OK);
+	while (book_read(b, 1'000))
+		continue;
+	for (unsigned i = 0; i < ARRAY_LEN(filters); i++) {
+		struct asked a = {0};
+		uint32_t *ids;
+		CHECK_EQ(flt_compile(str_c(filters[i]), &a.f, &why), OK);
+		CHECK_EQ(book_filter(b, a.f, &ids, &a.n), OK);
+		a.ids = ids;
+		CHECK_EQ(book_frames(b, 0, check_frame, &a), OK);
+		CHECK_EQ(a.id, 7);
+		CHECK_EQ(a.at, a.n);
+		free(ids);
+		flt_free(a.f);
+	}
+	book_free(b);
+	buf_fini(&file);
+	buf_fini(&why);
+}
+
 /* Live: what is kept is looked at once, what comes then as it comes. */
 TEST_NO_OOM(a_filter_watches_live)
 {
