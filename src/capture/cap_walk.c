@@ -289,7 +289,7 @@ static void on_datagram(struct cap_walk *w)
 		.bytes = str_of((const char *)k->p, k->n),
 		.file_off =
 			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
-	if (add_message(w, &p, false, 0))
+	if (cap_may_be_sip(k->p, k->n) && add_message(w, &p, false, 0))
 		return;
 	if (w->trk)
 		f->media = trk_media(w->trk, &p, &f->rtp);
