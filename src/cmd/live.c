@@ -246,7 +246,7 @@ static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, c
 	vrd_put_parties(&b, c, false);
 	buf_str(&b, STR(": will drop in half a minute: "));
 	buf_plain(&b, v->f[0].text);
-	buf_fmt(&b, ". %s", vrd_remedy((enum vrd_rule)v->f[0].rule));
+	buf_fmt(&b, ". %s", vrd_about((enum vrd_rule)v->f[0].rule)->remedy);
 	line(l, l->last_us, buf_view(&b));
 }
 
