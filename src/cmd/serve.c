@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define N_WORKERS 2
+#define CDR_DAYS  365
 
 static void complain(const char *fmt, va_list ap)
 {
@@ -29,7 +30,7 @@ static void complain(const char *fmt, va_list ap)
 	fputc('\n', stderr);
 }
 
-[[gnu::format(printf, 1, 2)]] static int fail(const char *fmt, ...)
+int serve_fail(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -70,7 +71,7 @@ static int listen_one(struct serve *s, enum tp_proto proto, const struct addr *a
 	if (e == OK || is_optional)
 		return -1;
 	struct str name = tp_proto_param(proto);
-	fail("cannot listen on " STR_FMT " %s: %s", STR_ARG(name), addr_text(a, text), why);
+	serve_fail("cannot listen on " STR_FMT " %s: %s", STR_ARG(name), addr_text(a, text), why);
 	if (strstr(why, "in use"))
 		fprintf(stderr,
 			"  Is another SIP server running? End it, or choose another port, such as "
@@ -128,7 +129,7 @@ static int make_first_accounts(struct serve *s)
 	if (e == OK)
 		return -1;
 	struct str why = st_why(s->st);
-	return fail("cannot make the first accounts: " STR_FMT, STR_ARG(why));
+	return serve_fail("cannot make the first accounts: " STR_FMT, STR_ARG(why));
 }
 
 static int open_store(struct serve *s)
@@ -137,8 +138,8 @@ static int open_store(struct serve *s)
 	buf_init(&why);
 	int code = -1;
 	if (st_open(s->data, ST_SERVER | ST_CREATE, &s->st, &why))
-		code = fail(STR_FMT, (int)why.n,
-			    why.n ? why.p : "the data folder cannot be opened");
+		code = serve_fail(STR_FMT, (int)why.n,
+				  why.n ? why.p : "the data folder cannot be opened");
 	buf_fini(&why);
 	return code;
 }
@@ -177,7 +178,7 @@ static int make_exchange(struct serve *s)
 	buf_init(&why);
 	enum err e = exc_new(s->shards, s->st, s->shard_envs[0], &cfg, &s->exc, &why);
 	if (e)
-		fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
+		serve_fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
 	buf_fini(&why);
 	return e ? EXIT_FAILED : -1;
 }
@@ -195,11 +196,11 @@ static int make_shards(struct serve *s)
 {
 	for (size_t i = 0; i < s->n_shards; i++)
 		if (env_os_new(&s->shard_envs[i]))
-			return fail(
+			return serve_fail(
 				"the system refuses to open an event loop (too many open files?)");
 	if (ev_shards_new(s->shard_envs, s->n_shards, &s->shards) ||
 	    ev_words_new(s->n_shards + 1, &s->words) || live_new(s->n_shards, &s->live))
-		return fail("not enough memory");
+		return serve_fail("not enough memory");
 	return -1;
 }
 
@@ -210,15 +211,17 @@ static void wire(struct serve *s)
 	for (size_t i = 0; i < s->n_shards; i++) {
 		struct tp_tap tap = live_tap(s->live, i);
 		exc_set_tap(s->exc, i, &tap);
-		ev_inbox_handle(s->shards, i, INBOX_CONTROL, serve_on_command, s);
 	}
 }
 
 static int watch(struct serve *s)
 {
 	const char *why;
-	struct control_user user = {
-		.ctx = s, .on_command = serve_on_control, .on_live = serve_on_live};
+	struct control_user user = {.ctx = s,
+				    .on_command = serve_on_control,
+				    .on_sent = serve_on_control_sent,
+				    .on_gone = serve_on_control_gone,
+				    .on_live = serve_on_live};
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -228,9 +231,9 @@ static int watch(struct serve *s)
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->signal_fd < 0 ||
 	    env_watch_fd(s->env, s->signal_fd, ENV_READ, serve_on_signal, s, &s->signals))
-		return fail("cannot watch signals");
+		return serve_fail("cannot watch signals");
 	if (control_new(s->env, s->data, &user, &s->control, &why))
-		return fail("%s: %s", s->data, why);
+		return serve_fail("%s: %s", s->data, why);
 	return -1;
 }
 
@@ -252,10 +255,14 @@ static int start(struct serve *s)
 	if (r >= 0)
 		return r;
 	wire(s);
+	r = serve_admin_start(s);
+	if (r >= 0)
+		return r;
 	if (!s->n_first)
 		ev_words_set(s->words, s->n_shards, 1);
-	if (ev_workers_start(s->shards, N_WORKERS) || ev_shards_start(s->shards, NULL, NULL))
-		return fail("the system refuses to start threads");
+	if (ev_workers_start(s->shards, N_WORKERS) || ev_workers_start(s->scope, 1) ||
+	    ev_shards_start(s->shards, NULL, NULL))
+		return serve_fail("the system refuses to start threads");
 	return -1;
 }
 
@@ -264,10 +271,12 @@ static void finish(struct serve *s, bool has_threads)
 	if (has_threads) {
 		ev_shards_stop(s->shards);
 		ev_workers_stop(s->shards);
+		ev_workers_stop(s->scope);
 		live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
 		live_end(s->live);
 	}
 	control_free(s->control);
+	serve_admin_end(s);
 	exc_free(s->exc);
 	live_free(s->live);
 	ev_words_free(s->words);
@@ -287,8 +296,13 @@ static int run(struct serve *s)
 {
 	serve_set_malloc();
 	if (env_os_new(&s->env))
-		return fail("the system refuses to open an event loop (too many open files?)");
-	ev_loop_init(&s->loop, s->env);
+		return serve_fail(
+			"the system refuses to open an event loop (too many open files?)");
+	if (ev_shards_new(&s->env, 1, &s->scope)) {
+		env_free(s->env);
+		return serve_fail("not enough memory");
+	}
+	s->loop = ev_shard(s->scope, 0);
 	buf_init(&s->host);
 	int code = start(s);
 	bool is_up = code < 0;
@@ -297,7 +311,7 @@ static int run(struct serve *s)
 		code = EXIT_DONE;
 	}
 	finish(s, is_up);
-	ev_loop_fini(&s->loop);
+	ev_shards_free(s->scope);
 	env_free(s->env);
 	return code;
 }
@@ -306,23 +320,10 @@ int cmd_serve(int argc, char **argv)
 {
 	static struct serve s;
 	struct opt opts[] = {
-		{'l', "listen",    OPT_LIST, &s.listen,    "P:ADDR:PORT",
-		 "udp:ADDR:PORT or tcp:ADDR:PORT, several times (all addresses, 5060)"                             },
-		{'d', "domain",    OPT_LIST, &s.domains,   "NAME",
-		 "a name of this exchange, several times (its addresses always count)"                             },
-		{0,   "data",      OPT_STR,  &s.data,      "DIR",
-		 "where accounts and registrations are kept (~/.local/share/rung)"                                 },
-		{0,   "shards",    OPT_U32,  &s.n_shards,  "N",           "threads that carry calls (one per core)"},
-		{0,   "trust",     OPT_LIST, &s.trust,     "NET",
-		 "no digest for requests from there (trunks, tests), several times"                                },
-		{0,   "advertise", OPT_LIST, &s.advertise, "ADDR",
-		 "public address of this exchange, when it is behind a NAT (one IPv4, one IPv6)"                   },
-		{0,   "dns",       OPT_STR,  &s.dns,       "ADDR",        "name servers, not those of the system"  },
-		{0,   "realm",     OPT_STR,  &s.realm,     "NAME",
-		 "digest realm; chosen at the first start, never changed"                                          },
-		{0,   "echo",      OPT_STR,  &s.echo,      "USER",        "number of the echo test (echo and *43)" },
-		{0,   "no-qr",     OPT_FLAG, &s.has_no_qr, NULL,          "no QR codes for new accounts"           },
-		{'q', "quiet",     OPT_FLAG, &s.is_quiet,  NULL,          "no line per call and registration"      },
+#define SERVE_FLAG(letter, name, kind, member, value, help)                                        \
+	{letter, name, OPT_##kind, &s.member, value, help},
+#include "cmd/serve_flags.def"
+#undef SERVE_FLAG
 	};
 	struct opt_spec spec = {
 		.command = "serve",
@@ -343,6 +344,8 @@ int cmd_serve(int argc, char **argv)
 		return code;
 	if (!s.data)
 		s.data = control_default_dir(s.dir_mem);
+	if (!s.cdr_days)
+		s.cdr_days = CDR_DAYS;
 	if (!s.n_shards) {
 		long n = sysconf(_SC_NPROCESSORS_ONLN);
 		s.n_shards = n > 0 && n <= 64 ? (uint32_t)n : 1;

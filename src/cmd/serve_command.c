@@ -1,7 +1,10 @@
 /* rung serve: what is asked of it through the control socket, and what it asks of its shards.
  *
  * The scope's thread sends a command as an inbox message and never waits: an answer is a word that
- * it may read later (event/words). A command is freed by the shard that ran it. */
+ * it may read later (event/words). A command is freed by the shard that ran it. A question of an
+ * operator (admin/ask) comes home piece by piece, and goes on its way when its reader has taken the
+ * piece; when he leaves meanwhile it is freed at its next homecoming. */
+#include "admin/line.h"
 #include "base/assert.h"
 #include "cmd/serve_priv.h"
 #include "service/accounts.h"
@@ -9,7 +12,8 @@
 #include <stdlib.h>
 
 struct command {
-	struct inbox_msg msg;
+	struct adm_msg msg;
+	struct serve *serve;
 	enum command_kind kind;
 };
 
@@ -21,10 +25,15 @@ static void on_reloaded(void *ctx, enum err e)
 		ev_words_set(s->words, s->n_shards, 1);
 }
 
-void serve_on_command(void *ctx, struct ev_loop *l, struct inbox_msg *m)
+static void drop_command(struct adm_msg *m)
 {
-	struct serve *s = ctx;
+	free(CONTAINER_OF(m, struct command, msg));
+}
+
+static void run_command(struct adm_msg *m, struct ev_loop *l)
+{
 	struct command *c = CONTAINER_OF(m, struct command, msg);
+	struct serve *s = c->serve;
 	switch (c->kind) {
 	case CMD_RELOAD:
 		acc_reload(exc_accounts(s->exc), on_reloaded, s);
@@ -41,20 +50,89 @@ void serve_command(struct serve *s, size_t shard, enum command_kind kind)
 	struct command *c = calloc(1, sizeof(*c));
 	if (!c)
 		return;
-	c->msg.kind = INBOX_CONTROL;
+	c->msg = (struct adm_msg){
+		.msg.kind = INBOX_CONTROL, .run = run_command, .drop = drop_command};
+	c->serve = s;
 	c->kind = kind;
-	ev_send(s->shards, shard, &c->msg);
+	ev_send(s->shards, shard, &c->msg.msg);
 }
 
-void serve_on_control(void *ctx, struct str cmd, struct buf *out)
+/* ---- questions ------------------------------------------------------------------------------- */
+
+static void say(struct control_conn *c, struct str text)
+{
+	control_say(c, text);
+	control_end(c);
+}
+
+static void on_piece(struct adm_ask *q)
+{
+	struct control_conn *c = q->ctx;
+	struct buf b;
+	if (!c) { /* the reader has left */
+		adm_ask_free(q);
+		return;
+	}
+	buf_init(&b);
+	adm_line_answer(&b, q);
+	if (b.err || q->is_end) {
+		control_set_tag(c, NULL);
+		adm_ask_free(q);
+		say(c, buf_view(&b));
+	} else {
+		control_say(c, buf_view(&b));
+	}
+	buf_fini(&b);
+}
+
+static void ask(struct serve *s, struct control_conn *c, struct str cmd)
+{
+	struct adm_ask *q = adm_ask_new(s->adm, s->scope);
+	if (!q || adm_line_parse(cmd, q)) {
+		say(c, q ? STR("=failed 0 0 that question is not understood\n")
+			 : STR("=failed 0 0 not enough memory\n"));
+		adm_ask_free(q);
+		return;
+	}
+	q->on_piece = on_piece;
+	q->ctx = c;
+	control_set_tag(c, q);
+	adm_ask(q);
+}
+
+void serve_on_control(void *ctx, struct control_conn *c, struct str cmd)
 {
 	struct serve *s = ctx;
+	struct buf b;
+	if (str_starts(cmd, STR("ask\t"))) {
+		ask(s, c, cmd);
+		return;
+	}
+	buf_init(&b);
 	if (str_eq(cmd, STR("reload"))) {
 		serve_command(s, 0, CMD_RELOAD);
-		buf_str(out, STR("ok\n"));
+		buf_str(&b, STR("ok\n"));
 	} else {
-		buf_fmt(out, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
+		buf_fmt(&b, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
 	}
+	say(c, buf_view(&b));
+	buf_fini(&b);
+}
+
+void serve_on_control_sent(void *ctx, struct control_conn *c)
+{
+	struct adm_ask *q = control_tag(c);
+	if (q)
+		adm_go_on(q);
+}
+
+void serve_on_control_gone(void *ctx, struct control_conn *c)
+{
+	struct adm_ask *q = control_tag(c);
+	if (q && q->is_away)
+		q->ctx = NULL;
+	else
+		adm_ask_free(q);
 }
 
 void serve_on_live(void *ctx, int fd)

@@ -1,7 +1,11 @@
 #pragma once
-/* Seen only by serve.c (flags, making, freeing), serve_command.c (commands to the shards),
- * serve_tell.c (what the operator reads) and serve_run.c (ticking, signals, ending). */
+/* Seen only by serve.c (flags, making, freeing), serve_command.c (commands and
+ * questions to the shards), serve_admin.c (call records, HEP), serve_tell.c (what the operator
+ * reads) and serve_run.c (ticking, signals, ending). */
 
+#include "admin/ledger.h"
+#include "admin/record.h"
+#include "capture/cap_hep.h"
 #include "cmd/control.h"
 #include "cmd/live.h"
 #include "cmd/opt.h"
@@ -15,17 +19,22 @@ struct first_account {
 struct serve {
 	/* flags */
 	struct opt_list listen, domains, trust, advertise;
-	const char *data, *realm, *echo, *dns;
+	const char *data, *realm, *echo, *dns, *hep;
+	uint32_t cdr_days;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
 	/* the machine */
-	struct env *env;
-	struct ev_loop loop;
+	struct env *env; /* of the scope's thread */
+	struct ev_shards *scope;
+	struct ev_loop *loop; /* its only one */
 	struct env *shard_envs[256];
 	struct ev_shards *shards;
 	struct st *st;
 	struct exc *exc;
 	struct live *live;
+	struct adm *adm;
+	struct adm_ledger *ledger;
+	struct cap_hep_out *hep_out;
 	struct control *control;
 	/* per shard 1 + what is pending, when asked; then: accounts loaded */
 	struct ev_words *words;
@@ -44,11 +53,18 @@ struct serve {
 /* serve_command.c */
 enum command_kind { CMD_RELOAD, CMD_COUNT };
 void serve_command(struct serve *s, size_t shard, enum command_kind kind);
-/* For ev_inbox_handle; ctx is a struct serve. */
-void serve_on_command(void *ctx, struct ev_loop *l, struct inbox_msg *m);
 /* For struct control_user; ctx is a struct serve. */
-void serve_on_control(void *ctx, struct str cmd, struct buf *out);
+void serve_on_control(void *ctx, struct control_conn *c, struct str cmd);
+void serve_on_control_sent(void *ctx, struct control_conn *c);
+void serve_on_control_gone(void *ctx, struct control_conn *c);
 void serve_on_live(void *ctx, int fd);
+
+/* serve_admin.c: call records, what operators may ask, HEP. They return -1 or an exit code. */
+int serve_admin_start(struct serve *s); /* when the exchange is made, before the threads */
+void serve_admin_end(struct serve *s);  /* when no thread runs any more */
+
+/* serve.c: "rung serve: text" on stderr; EXIT_FAILED. */
+[[gnu::format(printf, 1, 2)]] int serve_fail(const char *fmt, ...);
 
 /* serve_tell.c */
 void serve_line(void *ctx, uint64_t wall_us, struct str line); /* ctx is a struct serve */

@@ -55,8 +55,7 @@ static void on_tick(struct tmr *t)
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
 	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
 	tidy_up(s, was_busy);
-	ev_timer(&s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US,
-		 on_tick);
+	ev_timer(s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US, on_tick);
 }
 
 static void on_drain_poll(struct tmr *t)
@@ -67,19 +66,19 @@ static void on_drain_poll(struct tmr *t)
 		is_idle &= ev_words_get(s->words, i) == 1; /* 0: not answered yet */
 		serve_command(s, i, CMD_COUNT);
 	}
-	if (is_idle || ev_now_us(&s->loop) > s->end_by_us)
-		ev_stop(&s->loop);
+	if (is_idle || ev_now_us(s->loop) > s->end_by_us)
+		ev_stop(s->loop);
 	else
-		ev_timer(&s->loop, &s->drain, DRAIN_POLL_US, on_drain_poll);
+		ev_timer(s->loop, &s->drain, DRAIN_POLL_US, on_drain_poll);
 }
 
 static void end(struct serve *s)
 {
 	if (s->end_by_us) {
-		ev_stop(&s->loop);
+		ev_stop(s->loop);
 		return;
 	}
-	s->end_by_us = ev_now_us(&s->loop) + DRAIN_US;
+	s->end_by_us = ev_now_us(s->loop) + DRAIN_US;
 	exc_drain(s->exc);
 	on_drain_poll(&s->drain);
 }
@@ -101,5 +100,5 @@ void serve_run(struct serve *s)
 	if (s->n_first)
 		serve_command(s, 0, CMD_RELOAD);
 	on_tick(&s->tick);
-	ev_run(&s->loop);
+	ev_run(s->loop);
 }
