@@ -72,17 +72,24 @@ static void put_times(struct st_cdr *row, const struct trk_call *c, const struct
 	number(row, ST_CDR_pdd, i->pdd_us, i->pdd_us != TRK_NO_TIME);
 }
 
-/* Our own code is the number in front of the hint that the exchange gave ("4001: nobody of that
- * name"). */
+/* Our own code: "399 rung \"4001 nobody of that name\"" in a Warning of ours (service/codes). */
+static void put_code(struct st_cdr *row, struct str warning)
+{
+	static const struct str head = STR_INIT("399 rung \"");
+	struct str rest;
+	uint32_t code;
+	if (str_starts(warning, head) &&
+	    str_u32(str_cut(str_skip(warning, head.n), ' ', &rest), &code))
+		number(row, ST_CDR_code, code, true);
+}
+
 static void put_facts(struct st_cdr *row, struct trk *t, const struct trk_call *c)
 {
-	uint32_t n_ev, code;
+	uint32_t n_ev;
 	const struct trk_ev *const *ev = trk_history(t, c, &n_ev);
 	for (uint32_t i = 0; ev && i < n_ev; i++) {
 		const struct trk_fact *agent = trk_fact(ev[i], TRK_F_AGENT);
-		struct str rest, hint = trk_fact_text(trk_fact(ev[i], TRK_F_HINT));
-		if (hint.n && str_u32(str_cut(hint, ':', &rest), &code))
-			number(row, ST_CDR_code, code, true);
+		put_code(row, trk_fact_text(trk_fact(ev[i], TRK_F_WARNING)));
 		if (agent)
 			text(row, ev[i]->status ? ST_CDR_callee_agent : ST_CDR_caller_agent,
 			     trk_fact_text(agent));
