@@ -268,6 +268,7 @@ static int start(struct serve *s)
 
 static void finish(struct serve *s, bool has_threads)
 {
+	serve_admin_stop(s);
 	if (has_threads) {
 		ev_shards_stop(s->shards);
 		ev_workers_stop(s->shards);

@@ -1,4 +1,5 @@
-/* rung serve: what operators may ask (admin/), the records of calls, and copies to Homer.
+/* rung serve: what operators may ask (admin/), the records of calls, copies to Homer, and
+ * the API.
  *
  * All of it hangs on the scope's thread: the tracker judges a call, which is then counted and goes
  * into the ledger; each message that the shards' taps saw goes to Homer as it is read from the
@@ -6,8 +7,10 @@
 #include "cmd/cmd.h"
 #include "cmd/serve_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#define API_PORT 5080
 #define MAX_CDRS 5'000'000u /* about 2 GB */
 
 static void on_call(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
@@ -72,6 +75,27 @@ static int open_hep(struct serve *s)
 	return e == OK ? -1 : e == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* Nobody asked for the default: where another program has its port, the exchange starts without. */
+static int open_web(struct serve *s)
+{
+	struct web_cfg cfg = {.dir = s->data, .adm = s->adm, .version = RUNG_VERSION};
+	const char *at = s->api ? s->api : API_DEFAULT;
+	struct buf why;
+	if (strcmp(at, "off") == 0)
+		return -1;
+	if (!addr_parse(str_c(at), API_PORT, &cfg.listen)) {
+		serve_fail("--api wants ADDR[:PORT] or off, not `%s`", at);
+		return EXIT_USAGE;
+	}
+	buf_init(&why);
+	enum err e = web_new(&cfg, &s->web, &why);
+	if (e)
+		fprintf(stderr, "rung serve: no API at %s: " STR_FMT "\n", at,
+			STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return e && s->api ? EXIT_FAILED : -1;
+}
+
 int serve_admin_start(struct serve *s)
 {
 	int r = -1;
@@ -84,11 +108,17 @@ int serve_admin_start(struct serve *s)
 		live_set_calls(s->live, on_call, s);
 	if (r < 0 && s->hep)
 		r = open_hep(s);
-	return r;
+	return r < 0 ? open_web(s) : r;
+}
+
+void serve_admin_stop(struct serve *s)
+{
+	web_stop(s->web);
 }
 
 void serve_admin_end(struct serve *s)
 {
+	web_free(s->web);
 	adm_ledger_free(s->ledger);
 	cap_hep_close(s->hep_out);
 	adm_free(s->adm);

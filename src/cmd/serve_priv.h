@@ -9,8 +9,10 @@
 #include "cmd/control.h"
 #include "cmd/live.h"
 #include "cmd/opt.h"
+#include "web/web.h"
 
 #define FIRST_ACCOUNTS 2
+#define API_DEFAULT    "127.0.0.1:5080"
 
 struct first_account {
 	char user[64], password[64];
@@ -19,7 +21,7 @@ struct first_account {
 struct serve {
 	/* flags */
 	struct opt_list listen, domains, trust, advertise;
-	const char *data, *realm, *echo, *dns, *hep;
+	const char *data, *realm, *echo, *dns, *hep, *api;
 	uint32_t cdr_days;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
@@ -35,6 +37,7 @@ struct serve {
 	struct adm *adm;
 	struct adm_ledger *ledger;
 	struct cap_hep_out *hep_out;
+	struct web *web;
 	struct control *control;
 	/* per shard 1 + what is pending, when asked; then: accounts loaded */
 	struct ev_words *words;
@@ -61,6 +64,7 @@ void serve_on_live(void *ctx, int fd);
 
 /* serve_admin.c: call records, what operators may ask, HEP. They return -1 or an exit code. */
 int serve_admin_start(struct serve *s); /* when the exchange is made, before the threads */
+void serve_admin_stop(struct serve *s); /* before the shards are stopped */
 void serve_admin_end(struct serve *s);  /* when no thread runs any more */
 
 /* serve.c: "rung serve: text" on stderr; EXIT_FAILED. */

@@ -63,6 +63,9 @@ static void show_ready(const struct serve *s)
 	char text[ADDR_TEXT_MAX];
 	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
 	       s->echo ? s->echo : "echo or *43", s->data, s->data);
+	if (s->web)
+		printf("API: http://%s (token in %s/api.token)\n", s->api ? s->api : API_DEFAULT,
+		       s->data);
 	printf("ready");
 	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
 		struct str name = tp_proto_param(proto);

@@ -14,9 +14,11 @@
 
 #include "base/assert.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUSY_MS 5000
 
@@ -118,6 +120,14 @@ static enum err prepare_add(struct st_cdrs *c)
 	return e;
 }
 
+/* Who called whom is nobody else's business; SQLite's other files get the mode of this one. */
+static void make_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
 static enum err open_db(struct st_cdrs *c, bool is_writer)
 {
 	struct buf b;
@@ -127,6 +137,8 @@ static enum err open_db(struct st_cdrs *c, bool is_writer)
 	else
 		buf_str(&b, STR(":memory:"));
 	const char *z = buf_cstr(&b);
+	if (z && c->dir_mem && is_writer)
+		make_file(z);
 	int flags = SQLITE_OPEN_READWRITE | (is_writer ? SQLITE_OPEN_CREATE : 0);
 	int rc = z ? sqlite3_open_v2(z, &c->db, flags, NULL) : SQLITE_NOMEM;
 	buf_fini(&b);
