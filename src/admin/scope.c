@@ -85,7 +85,7 @@ bool adm_scope_part(struct adm_ask *q)
 	for (struct trk_call *c = trk_first(t); c; c = c->next_no) {
 		if (c->no <= q->cursor || !is_under_way(c))
 			continue;
-		if (!emit_call(q, t, c, &v)) {
+		if (!emit_call(q, t, c, &v) || q->out.n >= ADM_PIECE) {
 			q->cursor = c->no;
 			is_through = q->is_more;
 			break;
