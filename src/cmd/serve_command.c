@@ -110,7 +110,7 @@ void serve_on_control(void *ctx, struct control_conn *c, struct str cmd)
 	}
 	buf_init(&b);
 	if (str_eq(cmd, STR("reload"))) {
-		serve_command(s, 0, CMD_RELOAD);
+		serve_reload(s);
 		buf_str(&b, STR("ok\n"));
 	} else {
 		buf_fmt(&b, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));

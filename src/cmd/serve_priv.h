@@ -43,7 +43,8 @@ struct serve {
 	struct ev_words *words;
 	struct env_sock *signals;
 	int signal_fd;
-	struct tmr tick, drain;
+	struct tmr tick, drain, beat;
+	bool is_reloading;
 	struct buf host; /* "192.0.2.1" or "192.0.2.1:5070": what phones must be told */
 	char dir_mem[512];
 	struct first_account first[FIRST_ACCOUNTS];
@@ -76,6 +77,7 @@ void serve_line(void *ctx, uint64_t wall_us, struct str line); /* ctx is a struc
 void serve_announce(struct serve *s);
 
 /* serve_run.c */
+void serve_reload(struct serve *s);
 void serve_set_malloc(void); /* before the first thread */
 /* Runs until the exchange has ended; it has been started. */
 void serve_run(struct serve *s);

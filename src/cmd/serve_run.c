@@ -2,8 +2,12 @@
  *
  * End (SIGTERM, SIGINT): new calls are refused, what is under way is given DRAIN_US, then the loop
  * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads the accounts
- * again. */
+ * again.
+ *
+ * systemd is told when it is ready, reloads, and ends; and, when its unit asks for it, that it is
+ * well: every shard has answered since the last time that was said. */
 #include "base/assert.h"
+#include "cmd/notify.h"
 #include "cmd/serve_priv.h"
 
 #include <malloc.h>
@@ -45,13 +49,48 @@ static void tidy_up(struct serve *s, bool was_busy)
 
 /* ---- ticking and ending ---------------------------------------------------------------------- */
 
-static void on_tick(struct tmr *t)
+void serve_reload(struct serve *s)
 {
-	struct serve *s = CONTAINER_OF(t, struct serve, tick);
-	if (!s->is_announced && ev_words_get(s->words, s->n_shards)) {
+	char state[64];
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)env_now_us(s->env));
+	notify(state);
+	s->is_reloading = true;
+	ev_words_set(s->words, s->n_shards, 0);
+	serve_command(s, 0, CMD_RELOAD);
+}
+
+/* Once all shards have said something since: they are asked by the one before. */
+static void on_beat(struct tmr *t)
+{
+	struct serve *s = CONTAINER_OF(t, struct serve, beat);
+	bool is_well = true;
+	for (size_t i = 0; i < s->n_shards; i++)
+		is_well &= ev_words_get(s->words, i) != 0;
+	if (is_well)
+		notify("WATCHDOG=1");
+	for (size_t i = 0; i < s->n_shards && !s->end_by_us; i++) {
+		ev_words_set(s->words, i, 0);
+		serve_command(s, i, CMD_COUNT);
+	}
+	ev_timer(s->loop, &s->beat, notify_watchdog_us() / 2, on_beat);
+}
+
+static void on_loaded(struct serve *s)
+{
+	if (!s->is_announced) {
 		s->is_announced = true;
 		serve_announce(s);
 	}
+	s->is_reloading = false;
+	notify("READY=1");
+}
+
+static void on_tick(struct tmr *t)
+{
+	struct serve *s = CONTAINER_OF(t, struct serve, tick);
+	if ((!s->is_announced || s->is_reloading) && ev_words_get(s->words, s->n_shards))
+		on_loaded(s);
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
 	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
 	tidy_up(s, was_busy);
@@ -78,7 +117,10 @@ static void end(struct serve *s)
 		ev_stop(s->loop);
 		return;
 	}
+	notify("STOPPING=1");
 	s->end_by_us = ev_now_us(s->loop) + DRAIN_US;
+	for (size_t i = 0; i < s->n_shards; i++)
+		ev_words_set(s->words, i, 0);
 	exc_drain(s->exc);
 	on_drain_poll(&s->drain);
 }
@@ -89,7 +131,7 @@ void serve_on_signal(void *arg, unsigned events)
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			serve_command(s, 0, CMD_RELOAD);
+			serve_reload(s);
 		else
 			end(s);
 	}
@@ -100,5 +142,9 @@ void serve_run(struct serve *s)
 	if (s->n_first)
 		serve_command(s, 0, CMD_RELOAD);
 	on_tick(&s->tick);
+	for (size_t i = 0; i < s->n_shards; i++)
+		serve_command(s, i, CMD_COUNT);
+	if (notify_watchdog_us())
+		ev_timer(s->loop, &s->beat, notify_watchdog_us() / 2, on_beat);
 	ev_run(s->loop);
 }
