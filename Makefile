@@ -45,7 +45,7 @@ cover: ## which lines the unit, page and simulation tests reach: build/cover/ind
 
 install: ## program, manual pages, systemd unit, completion: make install [PREFIX=/usr/local] [DESTDIR=]
 	@tools/deps run
-	@tools/build $(BUILD)/release -- --buildtype=release --prefix=$(PREFIX)
+	@tools/build $(BUILD)/release installed -- --buildtype=release --prefix=$(PREFIX)
 	@meson install -C $(BUILD)/release --no-rebuild
 
 deb: ## a package for this Debian: build/deb/rung_VERSION_ARCH.deb
