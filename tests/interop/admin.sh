@@ -21,7 +21,21 @@ call() { sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060 
 	sipp_run caller-hangs-up "$CALLER" "$work/caller.csv" -p 5060 -d "${1-300}" && sipp_wait "$callee_pid"; }
 n_records() { [ "$(rung cdr --json | wc -l)" = "$1" ]; }
 
-start_server() { server_start --api "$API"; }
+start_server() { server_start --api "$API" --hep "$THIRD:9060"; }
+# What an agent of Homer would get: heard by our own, which tests/interop/scope-live.sh holds against tshark's.
+hep_start() {
+	start hep_pid hep "$RUNG" scope -i "hep:udp:$THIRD:9060" -w "$work/hep.pcapng"
+	wait_for 5 test -e "$work/hep.pcapng"
+}
+hep_has_all() { # what went over the wire twice is one message here
+	stop_child "$hep_pid" INT
+	local n
+	n=$("$RUNG" scope -r "$work/hep.pcapng" --messages | grep -c INVITE)
+	echo "$n messages of INVITEs"
+	[ "$n" -ge 8 ] && says "talked 3.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"
+}
+
+check "an agent of Homer listens" hep_start
 check "the exchange starts" start_server || finish
 LOGS=(server)
 mode() { [ "$(stat -c %a "$DATA/api.token" "$DATA/cdr.db" | sort -u)" = 600 ]; }
@@ -60,6 +74,8 @@ under_way() { # a call that stands while it is asked for
 }
 check "a call under way is listed, and not ours to hang up" under_way
 
+LOGS=(hep server)
+check "all signalling went to Homer" hep_has_all
 account() {
 	status 201 POST /v1/accounts -d '{"name":"2001","password":"secret-of-2001"}' &&
 		status 409 POST /v1/accounts -d '{"name":"2001"}' && status 400 POST /v1/accounts -d '{"nane":"2001"}' &&
@@ -120,6 +136,25 @@ check "/metrics is what Prometheus reads, and counts" metrics
 LOGS=(server)
 reg_del() { rung reg del 1002 && ! rung reg del 1002 && [ "$(rung reg --json | wc -l)" = 0 ]; }
 check "rung reg del ends a registration" reg_del
+
+doctor() {
+	says "ok     UDP" "$(rung doctor "$SERVER")" && says "OK" "$(rung doctor "$SERVER" --json)" && rung doctor "$SERVER" &&
+		! rung doctor "$THIRD"
+}
+check "rung doctor reaches it, and does not where nobody is" doctor
+completes() {
+	(
+		# shellcheck source=/dev/null
+		. <("$RUNG" completion bash)
+		COMP_WORDS=(rung reg sh) COMP_CWORD=2
+		_rung
+		[ "${COMPREPLY[*]}" = show ] || exit 1
+		COMP_WORDS=(rung ser) COMP_CWORD=1
+		_rung
+		[ "${COMPREPLY[*]}" = serve ]
+	)
+}
+check "bash completes commands, verbs and flags" completes
 
 # A call that ended a second ago is on the disk, whatever happens then.
 killed() {
