@@ -92,6 +92,6 @@ void adm_go_on(struct adm_ask *q); /* for the next piece */
 /* Sends it home; is_end when `result` is the outcome. For sources. */
 void adm_answer(struct adm_ask *q, enum adm_result result, const char *why);
 
-/* A row found: counted, skipped, written, as the question wants it. False: the limit is reached, no more
- * are wanted. */
+/* A row found: counted, skipped, written, as the question wants it. False: the limit is reached, no
+ * more are wanted. */
 bool adm_emit(struct adm_ask *q, const struct adm_row *r);
