@@ -1,5 +1,5 @@
 # The developers' menu. `./run` and `./test` need none of it.
-.PHONY: all test storm lint format asan tsan fuzz bench cover install clean help
+.PHONY: all test storm lint format asan tsan fuzz bench cover install deb clean help
 BUILD = build
 RUNG_SEEDS ?= 1000
 PREFIX ?= /usr/local
@@ -43,10 +43,14 @@ bench: ## µs, instructions and allocations per operation, against the budget; t
 cover: ## which lines the unit, page and simulation tests reach: build/cover/index.html
 	@tools/cover
 
-install: ## meson's own: PREFIX=/usr/local, DESTDIR
+install: ## program, manual pages, systemd unit, completion: make install [PREFIX=/usr/local] [DESTDIR=]
 	@tools/deps run
-	@tools/build $(BUILD)/release rung -- --buildtype=release --prefix=$(PREFIX)
+	@tools/build $(BUILD)/release installed -- --buildtype=release --prefix=$(PREFIX)
 	@meson install -C $(BUILD)/release --no-rebuild
+
+deb: ## a package for this Debian: build/deb/rung_VERSION_ARCH.deb
+	@tools/deps run
+	@tools/deb $(BUILD)
 
 clean:
 	rm -rf $(BUILD)

@@ -24,6 +24,9 @@ struct cap_hep_out;
 enum err cap_hep_connect(const struct cap_hep_to *cfg, struct cap_hep_out **out, struct buf *why);
 /* Sends the frame's SIP messages. ERR_NET: the connection is gone (UDP never says so). */
 enum err cap_hep_frame(struct cap_hep_out *o, const struct cap_frame *fr, struct buf *why);
+/* The same of one message that was not in a frame, without waiting: UDP only. What the socket does
+ * not take is lost and counted. */
+void cap_hep_message(struct cap_hep_out *o, const struct trk_packet *p);
 uint64_t cap_hep_n_sent(const struct cap_hep_out *o);
 /* Of those, datagrams that the other side refused, or that were too large. */
 uint64_t cap_hep_n_lost(const struct cap_hep_out *o);

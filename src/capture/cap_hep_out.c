@@ -148,26 +148,50 @@ static void keep_pace(struct cap_hep_out *o)
 	o->step_us = env_now_us(o->env);
 }
 
+/* Into o->packet. */
+static enum err make_packet(struct cap_hep_out *o, const struct trk_packet *p, uint16_t vlan,
+			    struct str call_id)
+{
+	struct wire_hep h = {
+		.ip_proto = p->transport == TRK_UDP ? CAP_UDP : CAP_TCP,
+		.type = WIRE_HEP_SIP,
+		.from = p->from,
+		.to = p->to,
+		.at_us = p->at_us,
+		.agent = o->cfg.agent,
+		.vlan = vlan,
+		.key = str_c(o->cfg.key),
+		.correlation = call_id,
+		.payload = p->bytes,
+	};
+	buf_clear(&o->packet);
+	o->n_sent++;
+	return wire_hep_put(&o->packet, &h);
+}
+
+void cap_hep_message(struct cap_hep_out *o, const struct trk_packet *p)
+{
+	struct str call_id = STR_NONE;
+	struct sip_skim k;
+	if (sip_skim(p->bytes, &k))
+		call_id = k.call_id;
+	enum err e = make_packet(o, p, 0, call_id);
+	if (e == OK)
+		e = env_send(o->sock, o->packet.p, o->packet.n, &o->to, NULL);
+	if (e)
+		o->n_lost++;
+	if (o->n_sent % STEP == 0)
+		env_poll(o->env, 0); /* takes what came back */
+}
+
 enum err cap_hep_frame(struct cap_hep_out *o, const struct cap_frame *fr, struct buf *why)
 {
 	enum err e = OK;
 	for (size_t i = 0; i < fr->n_msgs && e == OK; i++) {
 		const struct trk_packet *p = &fr->msgs[i].pkt;
-		struct wire_hep h = {
-			.ip_proto = p->transport == TRK_UDP ? CAP_UDP : CAP_TCP,
-			.type = WIRE_HEP_SIP,
-			.from = p->from,
-			.to = p->to,
-			.at_us = p->at_us,
-			.agent = o->cfg.agent,
-			.vlan = fr->pkt.n_vlans ? fr->pkt.vlans[fr->pkt.n_vlans - 1] : 0,
-			.key = str_c(o->cfg.key),
-			.correlation = sip_value(cap_index(fr, i), SIP_HDR_CALL_ID),
-			.payload = p->bytes,
-		};
-		buf_clear(&o->packet);
-		o->n_sent++;
-		if (wire_hep_put(&o->packet, &h))
+		uint16_t vlan = fr->pkt.n_vlans ? fr->pkt.vlans[fr->pkt.n_vlans - 1] : 0;
+		struct str call_id = sip_value(cap_index(fr, i), SIP_HDR_CALL_ID);
+		if (make_packet(o, p, vlan, call_id))
 			o->n_lost++;
 		else if (o->is_tcp)
 			e = send_stream(o, buf_view(&o->packet));

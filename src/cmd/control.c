@@ -1,6 +1,11 @@
 /* The control socket. A connection sends one line and reads the answer until the end; nothing is
- * kept between connections. Access is by the file's mode (0600) in the data folder. A connection
- * that sends nothing is closed when MAX_WAITING others have come. */
+ * kept between connections. Access is by the file's mode (0600) in the data folder.
+ *
+ * A connection is in one of three states: it waits for its line, its command is being answered, or
+ * the end of the answer is on its way out. Who comes when all places are taken gets that of the one
+ * that has said nothing for longest; when all are being answered he is turned away. What is said
+ * and does not fit the socket waits in `out`, and the speaker with it: an answer is bounded by one
+ * piece. */
 #include "cmd/control.h"
 
 #include <errno.h>
@@ -13,15 +18,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAX_WAITING    16
-#define LINE_MAX_BYTES 256
+#define MAX_CONNS      32
+#define LINE_MAX_BYTES 1024
 
-struct conn {
+enum state { FREE, WAITING, ANSWERING, ENDING };
+
+struct control_conn {
 	struct control *control;
 	int fd;
+	enum state state;
 	struct env_sock *watch;
 	char line[LINE_MAX_BYTES];
 	size_t n;
+	struct buf out;
+	void *tag;
+	uint64_t no; /* rises with each connection */
 };
 
 struct control {
@@ -30,41 +41,81 @@ struct control {
 	int fd;
 	struct env_sock *watch;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	struct conn conns[MAX_WAITING];
-	size_t oldest;
+	struct control_conn conns[MAX_CONNS];
+	uint64_t n_conns;
 };
 
-static void close_conn(struct conn *c)
+static void close_conn(struct control_conn *c)
 {
-	if (c->fd < 0)
+	bool is_gone = c->state == ANSWERING;
+	if (c->state == FREE)
 		return;
+	c->state = FREE;
 	env_close(c->watch);
 	close(c->fd);
-	c->fd = -1;
+	buf_fini(&c->out);
+	if (is_gone)
+		c->control->user.on_gone(c->control->user.ctx, c);
 }
 
-static void answer(struct conn *c, struct str command)
+static void flush(struct control_conn *c)
+{
+	ssize_t n = c->out.n ? send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		close_conn(c);
+		return;
+	}
+	if (n > 0)
+		buf_drop(&c->out, (size_t)n);
+	if (!c->out.n && c->state == ENDING)
+		close_conn(c);
+	else
+		env_want(c->watch, ENV_READ | ENV_WRITE);
+}
+
+void control_say(struct control_conn *c, struct str text)
+{
+	buf_str(&c->out, text);
+	if (c->out.err) {
+		close_conn(c);
+		return;
+	}
+	env_want(c->watch, ENV_READ | ENV_WRITE);
+}
+
+void control_end(struct control_conn *c)
+{
+	c->state = ENDING;
+	flush(c);
+}
+
+void control_set_tag(struct control_conn *c, void *tag)
+{
+	c->tag = tag;
+}
+
+void *control_tag(const struct control_conn *c)
+{
+	return c->tag;
+}
+
+static void take_command(struct control_conn *c, struct str command)
 {
 	struct control *ctl = c->control;
 	if (str_eq(command, STR("live"))) {
 		int fd = c->fd;
 		env_close(c->watch);
-		c->fd = -1;
+		c->state = FREE;
 		ctl->user.on_live(ctl->user.ctx, fd);
 		return;
 	}
-	struct buf out;
-	buf_init(&out);
-	ctl->user.on_command(ctl->user.ctx, command, &out);
-	ssize_t n = send(c->fd, out.p, out.n, MSG_NOSIGNAL);
-	(void)n; /* who does not read his answer does not get it */
-	buf_fini(&out);
-	close_conn(c);
+	c->state = ANSWERING;
+	buf_init(&c->out);
+	ctl->user.on_command(ctl->user.ctx, c, command);
 }
 
-static void on_conn(void *arg, unsigned events)
+static void read_line(struct control_conn *c)
 {
-	struct conn *c = arg;
 	ssize_t n = recv(c->fd, c->line + c->n, sizeof(c->line) - c->n, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -75,10 +126,58 @@ static void on_conn(void *arg, unsigned events)
 	c->n += (size_t)n;
 	struct str all = str_of(c->line, c->n);
 	size_t end = str_chr(all, '\n');
-	if (end != SIZE_MAX)
-		answer(c, str_trim(str_sub(all, 0, end)));
-	else if (c->n == sizeof(c->line))
+	if (end != SIZE_MAX) {
+		struct str line = str_sub(all, 0, end);
+		if (str_ends(line, STR("\r")))
+			line.n--;
+		take_command(c, line);
+	} else if (c->n == sizeof(c->line)) {
 		close_conn(c);
+	}
+}
+
+/* Whoever waits for an answer says nothing more: what comes is his end. */
+static bool has_left(struct control_conn *c)
+{
+	char rest[64];
+	ssize_t n = recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static void on_conn(void *arg, unsigned events)
+{
+	struct control_conn *c = arg;
+	struct control_user *user = &c->control->user;
+	if (c->state == WAITING) {
+		read_line(c);
+		return;
+	}
+	if ((events & (ENV_READ | ENV_HUP)) && has_left(c)) {
+		close_conn(c);
+		return;
+	}
+	if (!(events & ENV_WRITE))
+		return;
+	flush(c);
+	if (c->state == ANSWERING && !c->out.n) {
+		env_want(c->watch, ENV_READ);
+		user->on_sent(user->ctx, c);
+	}
+}
+
+static struct control_conn *find_place(struct control *ctl)
+{
+	struct control_conn *best = NULL;
+	for (size_t i = 0; i < MAX_CONNS; i++) {
+		struct control_conn *c = &ctl->conns[i];
+		if (c->state == FREE)
+			return c;
+		if (c->state == WAITING && (!best || c->no < best->no))
+			best = c;
+	}
+	if (best)
+		close_conn(best);
+	return best;
 }
 
 static void on_accept(void *arg, unsigned events)
@@ -87,14 +186,16 @@ static void on_accept(void *arg, unsigned events)
 	int fd = accept4(ctl->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
-	struct conn *c = &ctl->conns[ctl->oldest++ % MAX_WAITING];
-	close_conn(c);
+	struct control_conn *c = find_place(ctl);
+	if (!c || env_watch_fd(ctl->env, fd, ENV_READ, on_conn, c, &c->watch)) {
+		close(fd);
+		return;
+	}
 	c->fd = fd;
 	c->n = 0;
-	if (env_watch_fd(ctl->env, fd, ENV_READ, on_conn, c, &c->watch)) {
-		close(fd);
-		c->fd = -1;
-	}
+	c->tag = NULL;
+	c->no = ctl->n_conns++;
+	c->state = WAITING;
 }
 
 static bool fill_path(struct sockaddr_un *un, const char *server)
@@ -120,7 +221,7 @@ static enum err listen_at(struct control *c, const char *dir, const char **why)
 	mode_t before = umask(0177);
 	int r = c->fd < 0 ? -1 : bind(c->fd, (struct sockaddr *)&un, sizeof(un));
 	umask(before);
-	if (r || listen(c->fd, MAX_WAITING))
+	if (r || listen(c->fd, MAX_CONNS))
 		return ERR_IO;
 	memcpy(c->path, un.sun_path, sizeof(c->path));
 	return env_watch_fd(c->env, c->fd, ENV_READ, on_accept, c, &c->watch);
@@ -136,8 +237,9 @@ enum err control_new(struct env *env, const char *dir, const struct control_user
 	}
 	c->env = env;
 	c->user = *user;
-	for (size_t i = 0; i < MAX_WAITING; i++)
-		c->conns[i] = (struct conn){.control = c, .fd = -1};
+	c->fd = -1;
+	for (size_t i = 0; i < MAX_CONNS; i++)
+		c->conns[i] = (struct control_conn){.control = c};
 	enum err e = listen_at(c, dir, why);
 	if (e) {
 		control_free(c);
@@ -151,7 +253,7 @@ void control_free(struct control *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < MAX_WAITING; i++)
+	for (size_t i = 0; i < MAX_CONNS; i++)
 		close_conn(&c->conns[i]);
 	env_close(c->watch);
 	if (c->fd >= 0)

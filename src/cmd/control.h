@@ -1,15 +1,21 @@
 #pragma once
 /* The control socket of a running exchange: DIR/rung.sock, one command line per connection,
- * answered by text (or, for "live", by a pcapng stream). */
+ * answered by text, at once or piece by piece (or, for "live", by a pcapng stream). */
 
 #include "base/buf.h"
 #include "event/env.h"
 
 struct control;
+struct control_conn;
 struct control_user {
 	void *ctx;
-	/* Answers a command into `out`. */
-	void (*on_command)(void *ctx, struct str command, struct buf *out);
+	/* A command has come: it is answered by control_say and ended by control_end, now or later.
+	 */
+	void (*on_command)(void *ctx, struct control_conn *c, struct str command);
+	/* All that was said has left: there is room for more. */
+	void (*on_sent)(void *ctx, struct control_conn *c);
+	/* The connection is gone before control_end: nothing may be said any more. */
+	void (*on_gone)(void *ctx, struct control_conn *c);
 	/* The connection wants the live stream: takes over fd. */
 	void (*on_live)(void *ctx, int fd);
 };
@@ -17,6 +23,14 @@ struct control_user {
 enum err control_new(struct env *env, const char *dir, const struct control_user *user,
 		     struct control **out, const char **why);
 void control_free(struct control *c); /* removes the socket file */
+
+/* Copies; sends as far as the socket takes it, the rest when it can. Once per on_command or
+ * on_sent; the answer is on_sent, in a later turn, or on_gone. */
+void control_say(struct control_conn *c, struct str text);
+/* Closes it when all has left. No callback comes any more. */
+void control_end(struct control_conn *c);
+void control_set_tag(struct control_conn *c, void *tag);
+void *control_tag(const struct control_conn *c); /* NULL at first */
 
 /* For clients: connects to the exchange of a data folder (or to a socket file), sends the command,
  * returns the descriptor to read from; negative with *why. */

@@ -67,6 +67,10 @@ struct live {
 		int fd;
 		uint64_t n_before; /* drops, when he came */
 	} watchers[MAX_WATCHERS];
+	void (*copy)(void *ctx, const struct trk_packet *p);
+	void *copy_ctx;
+	trk_verdict_fn *on_call;
+	void *on_call_arg;
 	size_t n_watchers;
 };
 
@@ -228,6 +232,8 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	struct live *l = arg;
 	char mem[700];
 	struct buf b;
+	if (c->kind == TRK_CALL && l->on_call)
+		l->on_call(l->on_call_arg, t, c, v);
 	bool is_news = c->kind == TRK_CALL || c->kind == TRK_MSG || v->worst >= VRD_WARN;
 	if (!is_news)
 		return;
@@ -265,6 +271,8 @@ static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 	};
 	enum err e = trk_message(l->trk, &p, NULL);
 	(void)e; /* what is no SIP, or does not fit, the tracker counts */
+	if (l->copy)
+		l->copy(l->copy_ctx, &p);
 	if (l->n_watchers)
 		stream(l, r, wall_us);
 }
@@ -348,6 +356,8 @@ enum err live_new(size_t n_shards, struct live **out)
 		return ERR_NOMEM;
 	struct trk_cfg cfg = {.is_live = true,
 			      .is_quick = true,
+			      .is_listed = true,
+			      .has_agents = true,
 			      .on_verdict = on_verdict,
 			      .on_alarm = on_alarm,
 			      .arg = l};
@@ -393,4 +403,21 @@ void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, st
 {
 	l->print = fn;
 	l->print_ctx = ctx;
+}
+
+void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet *p), void *ctx)
+{
+	l->copy = fn;
+	l->copy_ctx = ctx;
+}
+
+void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg)
+{
+	l->on_call = fn;
+	l->on_call_arg = arg;
+}
+
+struct trk *live_tracker(struct live *l)
+{
+	return l->trk;
 }

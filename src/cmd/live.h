@@ -17,6 +17,11 @@ void live_note(void *live, const struct exc_note *n);
 /* Where lines for the operator go ("100 → 101 answered ..."). Called from live_drain. */
 void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
 		      void *ctx);
+/* Told of each SIP message. Called from live_drain. */
+void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet *p), void *ctx);
+/* Told of each call that was judged. Called from live_drain and live_end. */
+void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg);
+struct trk *live_tracker(struct live *l); /* for the thread that calls live_drain */
 /* Reads what the rings hold; true when there was something. */
 bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);
 /* When live_drain wants to be called again, after a call of it: sooner when the rings fill. */

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "cmd/cmd.h"
+#include "cmd/complete.h"
 #include "cmd/man.h"
 
 #include <stdarg.h>
@@ -131,6 +132,8 @@ static int parse_flag(const struct opt_spec *s, int argc, char **argv, int *i)
 		man_command(s);
 		return EXIT_DONE;
 	}
+	if (str_eq(name, STR("completion")) && has_value && complete_command(s, value))
+		return EXIT_DONE;
 	const struct opt *o = find(s, name, is_letter);
 	if (!o)
 		return unknown(s, name, word);

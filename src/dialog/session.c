@@ -272,6 +272,16 @@ struct ses *ses_find(struct dlg_mgr *m, obj_id id)
 	return pool_find(&m->sessions, id);
 }
 
+struct ses *ses_find_call(struct dlg_mgr *m, struct str call_id)
+{
+	uint32_t at = 0;
+	struct ses *s;
+	while ((s = pool_next(&m->sessions, &at)))
+		if (str_eq(ses_call_id(s), call_id))
+			return s;
+	return NULL;
+}
+
 struct dlg *ses_dialog(const struct ses *s)
 {
 	return s->d ? s->d : s->n_forks ? s->forks[0] : NULL;

@@ -119,6 +119,8 @@ void ses_drop(struct ses *s);
 
 obj_id ses_id(const struct ses *s); /* may outlive the session */
 struct ses *ses_find(struct dlg_mgr *m, obj_id id);
+/* Any session of that Call-ID; NULL: none. Looks through all of them: for an operator. */
+struct ses *ses_find_call(struct dlg_mgr *m, struct str call_id);
 struct dlg *ses_dialog(const struct ses *s); /* NULL before there is one */
 struct str ses_call_id(const struct ses *s);
 struct str ses_local_tag(const struct ses *s);

@@ -80,6 +80,20 @@ struct dlg *sub_dialog(const struct sub *s)
 	return s->d;
 }
 
+struct str sub_event_of(const struct sub *s)
+{
+	return s->event;
+}
+
+struct sub *sub_next_notified(struct dlg_mgr *m, uint32_t *at)
+{
+	struct sub *s;
+	while ((s = pool_next(&m->subs, at)))
+		if (s->notifier && s->d && !s->is_over)
+			return s;
+	return NULL;
+}
+
 obj_id sub_id(const struct sub *s)
 {
 	return pool_id(&s->m->subs, s);

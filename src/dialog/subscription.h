@@ -89,5 +89,8 @@ void sub_unsubscribe(struct sub *s);
  */
 void sub_drop(struct sub *s); /* forgets it at once: no message, no callback. NULL is harmless */
 struct dlg *sub_dialog(const struct sub *s);
+struct str sub_event_of(const struct sub *s); /* the package */
+/* Walks those that we notify; *at starts at 0. NULL at the end. */
+struct sub *sub_next_notified(struct dlg_mgr *m, uint32_t *at);
 obj_id sub_id(const struct sub *s);
 struct sub *sub_find(struct dlg_mgr *m, obj_id id);

@@ -93,6 +93,12 @@ void env_free(struct env *e);
 
 /* The operating system. */
 enum err env_os_new(struct env **out);
+/* For a thread that sleeps in a loop of somebody else, env_os only: the descriptor can be read when
+ * env_poll would have something to do, or when somebody wakes the env while it is said to sleep.
+ * env_os_sleeps(e, true) tells whether the thread may sleep: nobody has woken it since the last
+ * env_poll. */
+int env_os_fd(const struct env *e); /* the env's */
+bool env_os_sleeps(struct env *e, bool is_sleeping);
 /* Watches a descriptor that a library owns (c-ares, a pipe, a terminal); env_os only,
  * ERR_UNSUPPORTED elsewhere. The returned socket is for env_want and env_close (which does not
  * close fd). */

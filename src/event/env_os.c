@@ -345,6 +345,18 @@ static const struct env_ops os_ops = {
 	.watch_fd = os_watch_fd,
 };
 
+int env_os_fd(const struct env *e)
+{
+	return ((const struct os_env *)(const void *)e)->epoll_fd;
+}
+
+bool env_os_sleeps(struct env *env, bool is_sleeping)
+{
+	struct os_env *e = os_of(env);
+	atomic_store(&e->is_sleeping, is_sleeping);
+	return !atomic_load(&e->is_woken);
+}
+
 enum err env_os_new(struct env **out)
 {
 	struct os_env *e = calloc(1, sizeof(*e));

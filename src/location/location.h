@@ -76,6 +76,10 @@ enum err loc_lookup_some(struct loc *l, size_t shard, struct str aor, loc_pick_f
 /* All AORs of one shard's table, from any shard's loop; fn returns false to stop. */
 void loc_each(struct loc *l, size_t of_shard,
 	      bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg);
+/* The same for one part of it; parts are 0 .. LOC_PARTS-1. */
+#define LOC_PARTS 256u
+void loc_each_of(struct loc *l, size_t of_shard, unsigned part,
+		 bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg);
 
 /* --- changing, from any shard --- */
 struct loc_contact {

@@ -143,16 +143,28 @@ enum err loc_lookup(struct loc *l, size_t shard, struct str aor, struct loc_targ
 	return loc_lookup_some(l, shard, aor, NULL, NULL, out);
 }
 
+static bool each_of(struct loc_slice *sl,
+		    bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg)
+{
+	const struct loc_slots *s = ev_snap_get(&sl->slots);
+	for (size_t i = 0; s && i < s->cap; i++) {
+		const struct loc_rec *r = loc_slot_get(s, i);
+		if (r && !fn(arg, loc_rec_aor(r), r))
+			return false;
+	}
+	return true;
+}
+
+void loc_each_of(struct loc *l, size_t of_shard, unsigned part,
+		 bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg)
+{
+	(void)each_of(&l->shard[of_shard].table.slice[part], fn, arg);
+}
+
 void loc_each(struct loc *l, size_t of_shard,
 	      bool (*fn)(void *arg, struct str aor, const struct loc_rec *r), void *arg)
 {
-	struct loc_table *t = &l->shard[of_shard].table;
-	for (size_t k = 0; k < LOC_SLICES; k++) {
-		const struct loc_slots *s = ev_snap_get(&t->slice[k].slots);
-		for (size_t i = 0; s && i < s->cap; i++) {
-			const struct loc_rec *r = loc_slot_get(s, i);
-			if (r && !fn(arg, loc_rec_aor(r), r))
-				return;
-		}
-	}
+	for (unsigned k = 0; k < LOC_SLICES; k++)
+		if (!each_of(&l->shard[of_shard].table.slice[k], fn, arg))
+			return;
 }

@@ -50,7 +50,7 @@ void loc_shift_times(uint8_t *p, size_t n, int64_t by);
 
 /* --- the table of one shard ----------------------------------------------------------------- */
 
-#define LOC_SLICES 256u /* a slice is the unit of growth, of expiry scans, of compaction */
+#define LOC_SLICES LOC_PARTS /* a slice is the unit of growth, of expiry scans, of compaction */
 
 struct loc_slots {
 	struct ev_retired retired;

@@ -335,6 +335,16 @@ struct tsx_mgr *exc_transactions(struct exc *x, size_t shard)
 	return x->s[shard].stack.tsx;
 }
 
+struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard)
+{
+	return x->s[shard].stack.dlg;
+}
+
+void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out)
+{
+	prx_stats(x->s[shard].prx, out);
+}
+
 void exc_drain(struct exc *x)
 {
 	ev_snap_set(&x->draining, x);

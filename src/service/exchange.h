@@ -54,6 +54,9 @@ struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
+struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);
+struct prx_stats;
+void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
  * way go on. */
 void exc_drain(struct exc *x);

@@ -393,6 +393,11 @@ void trk_hold(struct trk *t, const struct trk_call *c, bool is_held)
 		own->n_held--;
 }
 
+uint64_t trk_now_us(const struct trk *t)
+{
+	return t->now_us;
+}
+
 uint64_t trk_n_forgotten(const struct trk *t)
 {
 	return t->n_forgotten;

@@ -45,6 +45,7 @@ struct trk_cfg {
 	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
 	 * them, so that no facts are kept. */
 	uint8_t skips;
+	bool has_agents;    /* live: TRK_F_AGENT is kept, for call records */
 	bool is_quick;      /* live: registrations that go well are counted, not tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
@@ -252,6 +253,7 @@ struct trk_stats {
 };
 const struct trk_stats *trk_stats(const struct trk *t);
 uint32_t trk_n_rows(const struct trk *t); /* file: messages kept: ids 1 .. n */
+uint64_t trk_now_us(const struct trk *t); /* its clock: of the latest message or tick */
 uint32_t trk_n_live(const struct trk *t); /* calls in memory */
 /* Live: a held call is not forgotten; each hold is let go once. Nothing happens when there is no
  * such call any more. */

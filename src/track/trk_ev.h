@@ -35,6 +35,8 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_TAGS,  /* of a 481: "From tag x, To tag y" */
 		     TRK_F_LOOP,  /* of a 482, 483: hosts of the Vias that come again and again, in
 				     order of travel; num how many Vias there are */
+		     TRK_F_AGENT, /* live, with has_agents: User-Agent of the first INVITE and of
+				     the 2xx to it */
 		     TRK_F_FLOOD, /* num calls that its sender began in this second so far */
 };
 struct trk_fact {              /* 28 bytes: there are five per dialog */

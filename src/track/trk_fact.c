@@ -172,6 +172,20 @@ static void keep_tool(const struct trk_intake *i)
 		}
 }
 
+/* A 2xx of the one who took the call. */
+static bool is_takers(const struct trk_intake *i)
+{
+	return i->k->method == SIP_INVITE && i->k->status / 100 == 2 && i->c->callee == i->e->from;
+}
+
+/* Who calls, and who answered. */
+static void keep_agent(const struct trk_intake *i)
+{
+	bool is_first = i->k->is_request && trk_ev_id(i->e) == i->c->first_ev;
+	if (i->k->user_agent.n && i->k->method == SIP_INVITE && (is_first || is_takers(i)))
+		keep(i, TRK_F_AGENT, i->k->user_agent);
+}
+
 static void keep_number(const struct trk_intake *i, enum trk_fact_kind kind, uint32_t num)
 {
 	struct trk_fact *f = keep(i, kind, STR_NONE);
@@ -307,12 +321,6 @@ static void refusal_facts(const struct trk_intake *i)
 		keep_named(i, SIP_HDR_ALLOW_EVENTS);
 	if (i->m->status < 400)
 		keep_contact(i);
-}
-
-/* A 2xx of the one who took the call. */
-static bool is_takers(const struct trk_intake *i)
-{
-	return i->k->method == SIP_INVITE && i->k->status / 100 == 2 && i->c->callee == i->e->from;
 }
 
 static void response_facts(const struct trk_intake *i)
@@ -579,6 +587,8 @@ void trk_facts(struct trk_intake *i)
 		keep(i, TRK_F_PHRASE, i->k->reason);
 	if (!trk_skips(i) && i->k->is_request && trk_ev_id(i->e) == i->c->first_ev)
 		keep_tool(i);
+	if (i->t->cfg.has_agents)
+		keep_agent(i);
 	if (!trk_skips(i) && has_more(i) && trk_need_index(i)) {
 		if (i->m->is_request)
 			request_facts(i);

@@ -1,0 +1,125 @@
+/* rung serve: what operators may ask (admin/), the records of calls, copies to Homer, and
+ * the API.
+ *
+ * All of it hangs on the scope's thread: the tracker judges a call, which is then counted and goes
+ * into the ledger; each message that the shards' taps saw goes to Homer as it is read from the
+ * rings, so that a receiver that is slow or gone costs messages there, not calls here. */
+#include "cmd/cmd.h"
+#include "cmd/serve_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define API_PORT 5080
+#define MAX_CDRS 5'000'000u /* about 2 GB */
+
+static void on_call(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
+{
+	struct serve *s = arg;
+	struct trk *own = live_tracker(s->live);
+	struct st_cdr row;
+	struct buf texts;
+	buf_init(&texts);
+	adm_count(adm_tally(s->adm), own, c, v);
+	adm_record(&row, &texts, own, c, v);
+	adm_ledger_add(s->ledger, &row);
+	adm_tally(s->adm)->n_cdrs_lost = adm_ledger_n_lost(s->ledger);
+	buf_fini(&texts);
+}
+
+static void on_trouble(void *ctx, struct str text)
+{
+	struct serve *s = ctx;
+	serve_line(s, env_wall_us(s->env), text);
+}
+
+static int open_ledger(struct serve *s)
+{
+	struct adm_ledger_cfg cfg = {
+		.keep_days = s->cdr_days, .max_rows = MAX_CDRS, .on_trouble = on_trouble, .ctx = s};
+	struct st_cdrs *db = NULL;
+	struct buf why;
+	buf_init(&why);
+	enum err e = st_cdrs_open(s->data, true, &db, &why);
+	if (e)
+		serve_fail(STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	if (e == OK && adm_ledger_new(s->loop, db, &cfg, &s->ledger)) {
+		st_cdrs_close(db);
+		return serve_fail("not enough memory");
+	}
+	return e ? EXIT_FAILED : -1;
+}
+
+static void on_message(void *ctx, const struct trk_packet *p)
+{
+	cap_hep_message(((struct serve *)ctx)->hep_out, p);
+}
+
+/* "ADDR" and "ADDR:PORT" mean UDP. */
+static int open_hep(struct serve *s)
+{
+	char to[300];
+	struct buf why, b;
+	buf_init_fixed(&b, to, sizeof(to));
+	buf_str(&b, str_starts(str_c(s->hep), STR("udp:")) ? STR("") : STR("udp:"));
+	buf_str(&b, str_c(s->hep));
+	struct cap_hep_to cfg = {.to = buf_cstr(&b)};
+	buf_init(&why);
+	enum err e = cfg.to ? cap_hep_connect(&cfg, &s->hep_out, &why) : ERR_LIMIT;
+	if (e)
+		serve_fail("--hep: " STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	if (e == OK)
+		live_set_copy(s->live, on_message, s);
+	return e == OK ? -1 : e == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* Nobody asked for the default: where another program has its port, the exchange starts without. */
+static int open_web(struct serve *s)
+{
+	struct web_cfg cfg = {.dir = s->data, .adm = s->adm, .version = RUNG_VERSION};
+	const char *at = s->api ? s->api : API_DEFAULT;
+	struct buf why;
+	if (strcmp(at, "off") == 0)
+		return -1;
+	if (!addr_parse(str_c(at), API_PORT, &cfg.listen)) {
+		serve_fail("--api wants ADDR[:PORT] or off, not `%s`", at);
+		return EXIT_USAGE;
+	}
+	buf_init(&why);
+	enum err e = web_new(&cfg, &s->web, &why);
+	if (e)
+		fprintf(stderr, "rung serve: no API at %s: " STR_FMT "\n", at,
+			STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return e && s->api ? EXIT_FAILED : -1;
+}
+
+int serve_admin_start(struct serve *s)
+{
+	int r = -1;
+	adm_listen(s->shards);
+	adm_listen(s->scope);
+	if (adm_new(s->shards, s->exc, s->scope, live_tracker(s->live), &s->adm))
+		return serve_fail("not enough memory");
+	r = open_ledger(s);
+	if (r < 0)
+		live_set_calls(s->live, on_call, s);
+	if (r < 0 && s->hep)
+		r = open_hep(s);
+	return r < 0 ? open_web(s) : r;
+}
+
+void serve_admin_stop(struct serve *s)
+{
+	web_stop(s->web);
+}
+
+void serve_admin_end(struct serve *s)
+{
+	web_free(s->web);
+	adm_ledger_free(s->ledger);
+	cap_hep_close(s->hep_out);
+	adm_free(s->adm);
+}

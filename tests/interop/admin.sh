@@ -1,0 +1,180 @@
+#!/bin/bash
+# Administration of a running exchange: the commands, the API by curl, /metrics, and the records of calls that sipp made, also after
+# kill -9.
+. "$(dirname "$0")/lib.sh"
+need sipp curl python3
+users "$work/caller.csv" 1001 secret1001 1002
+users "$work/callee.csv" 1002 secret1002
+API=$SERVER:5080 DATA=$work/data
+
+rung() { "$RUNG" "$@" --data "$DATA"; }
+api() { # method, path, further flags of curl; prints the body, then the status in a line of its own
+	curl -sS -m 10 -X "$1" -H "Authorization: Bearer $(cat "$DATA/api.token")" -w '\n%{http_code}\n' "${@:3}" "http://$API$2"
+}
+says() { grep -qF -- "$1" <<<"$2" || { echo "expected: $1"; echo "got: $2"; return 1; }; }
+status() { # wanted, method, path ...: the status alone
+	local got
+	got=$(api "${@:2}" | tail -n 1)
+	[ "$got" = "$1" ] || { echo "status $got, expected $1"; return 1; }
+}
+call() { sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060 &&
+	sipp_run caller-hangs-up "$CALLER" "$work/caller.csv" -p 5060 -d "${1-300}" && sipp_wait "$callee_pid"; }
+n_records() { [ "$(rung cdr --json | wc -l)" = "$1" ]; }
+
+start_server() { server_start --api "$API" --hep "$THIRD:9060"; }
+# What an agent of Homer would get: heard by our own, which tests/interop/scope-live.sh holds against tshark's.
+hep_start() {
+	start hep_pid hep "$RUNG" scope -i "hep:udp:$THIRD:9060" -w "$work/hep.pcapng"
+	wait_for 5 test -e "$work/hep.pcapng"
+}
+hep_has_all() { # what went over the wire twice is one message here
+	stop_child "$hep_pid" INT
+	local n
+	n=$("$RUNG" scope -r "$work/hep.pcapng" --messages | grep -c INVITE)
+	echo "$n messages of INVITEs"
+	[ "$n" -ge 8 ] && says "talked 3.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"
+}
+
+check "an agent of Homer listens" hep_start
+check "the exchange starts" start_server || finish
+LOGS=(server)
+mode() { [ "$(stat -c %a "$DATA/api.token" "$DATA/cdr.db" | sort -u)" = 600 ]; }
+check "token and call records are nobody else's to read" mode
+check "health needs no token" curl -sSf -m 10 "http://$API/healthz"
+no_token() { [ "$(curl -sS -o /dev/null -w '%{http_code}' "http://$API/v1/accounts")" = 401 ]; }
+check "accounts need it" no_token
+
+check "a phone registers" sipp_run register "$CALLEE" "$work/callee.csv" -p 5060 -key expires 600 -key contact_host "$CALLEE" \
+	-key contact_port 5060
+reg_list() { says "$CALLEE:5060" "$(rung reg)" && says "\"source\":\"$CALLEE:5060\"" "$(rung reg show 1002 --json)"; }
+check "rung reg lists it" reg_list
+api_reg() { says "\"source\":\"$CALLEE:5060\"" "$(api GET /v1/registrations)"; }
+check "so does the API" api_reg
+
+LOGS=(caller-hangs-up callee-answers server)
+check "a call" call
+check "rung cdr has it within a second of its end" wait_for 2 n_records 1
+cdr() { says '"verdict_code":"call-answered"' "$(rung cdr --json --user 1001)" &&
+	says '"ended_by":"caller"' "$(api GET '/v1/cdrs?user=1002&limit=5')" &&
+	says call-answered "$(rung cdr --csv)"; }
+check "with its verdict, as JSON, by the API, as CSV" cdr
+
+under_way() { # a call that stands while it is asked for
+	local id seen
+	sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060
+	sipp_run caller-hangs-up "$CALLER" "$work/caller.csv" -p 5060 -d 3000 >"$work/long.log" 2>&1 &
+	local long=$!
+	wait_for 5 eval 'rung calls | grep -q " up "' || return 1
+	seen=$(rung calls --json)
+	id=$(python3 -c 'import json,sys; print(json.loads(sys.stdin.readline())["call_id"])' <<<"$seen")
+	says '"state":"up"' "$seen" && says "$id" "$(rung calls show "$id")" && says "only passes" "$(rung calls hangup "$id" 2>&1)" &&
+		status 409 DELETE "/v1/calls/$id"
+	local rc=$?
+	wait $long && sipp_wait "$callee_pid" && return $rc
+}
+check "a call under way is listed, and not ours to hang up" under_way
+
+LOGS=(hep server)
+check "all signalling went to Homer" hep_has_all
+account() {
+	status 201 POST /v1/accounts -d '{"name":"2001","password":"secret-of-2001"}' &&
+		status 409 POST /v1/accounts -d '{"name":"2001"}' && status 400 POST /v1/accounts -d '{"nane":"2001"}' &&
+		status 200 PATCH /v1/accounts/2001 -d '{"enabled":false}' && says 'disabled' "$(rung user list | grep 2001)" &&
+		status 204 DELETE /v1/accounts/2001 && status 404 DELETE /v1/accounts/2001
+}
+check "accounts by the API" account
+refusals() {
+	status 404 GET /v1/registration && status 405 DELETE /v1/cdrs/x && status 400 GET '/v1/calls?limit=5000' &&
+		status 413 POST /v1/accounts -d "$(head -c 20000 /dev/zero | tr '\0' x)" && status 204 POST /v1/reload
+}
+check "what cannot be is refused with the right status" refusals
+openapi() {
+	curl -sS "http://$API/openapi.json" | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+assert d["openapi"].startswith("3."), d["openapi"]
+refs = set()
+def walk(x):
+    if isinstance(x, dict):
+        refs.update([x["$ref"]] if "$ref" in x else [])
+        [walk(v) for v in x.values()]
+    elif isinstance(x, list):
+        [walk(v) for v in x]
+walk(d)
+for r in refs:
+    at = d
+    for part in r.split("/")[1:]:
+        at = at[part]
+for path, item in d["paths"].items():
+    for method in set(item) - {"parameters"}:
+        assert item[method]["responses"], (path, method)
+ids = [o["operationId"] for i in d["paths"].values() for m, o in i.items() if m != "parameters"]
+assert len(ids) == len(set(ids)), ids'
+}
+check "the OpenAPI document is whole" openapi
+metrics() { # [Prometheus, text format 0.0.4]
+	api GET /metrics | python3 -c '
+import re, sys
+lines = sys.stdin.read().splitlines()
+assert lines.pop() == "200"
+typed, values = {}, {}
+for l in filter(None, lines):
+    if l.startswith("# TYPE "):
+        name, kind = l.split()[2:]
+        assert name not in typed and kind in ("counter", "gauge", "histogram"), l
+        assert (kind == "counter") == name.endswith("_total"), l
+        typed[name] = kind
+    elif not l.startswith("# HELP "):
+        m = re.fullmatch(r"([a-zA-Z_:][\w:]*)(\{\w+=\"[^\"]*\"\})? ([0-9.e+]+)", l)
+        assert m, l
+        assert re.sub("_(bucket|sum|count)$", "", m[1]) in typed or m[1] in typed, l
+        values[m[1] + (m[2] or "")] = float(m[3])
+assert values["rung_calls_total"] == 2 and values["rung_bindings"] == 1, values
+assert values["rung_call_setup_seconds_count"] == values["rung_call_setup_seconds_bucket{le=\"+Inf\"}"] == 2'
+}
+check "/metrics is what Prometheus reads, and counts" metrics
+LOGS=(server)
+reg_del() { rung reg del 1002 && ! rung reg del 1002 && [ "$(rung reg --json | wc -l)" = 0 ]; }
+check "rung reg del ends a registration" reg_del
+
+doctor() {
+	says "ok     UDP" "$(rung doctor "$SERVER")" && says "OK" "$(rung doctor "$SERVER" --json)" && rung doctor "$SERVER" &&
+		! rung doctor "$THIRD"
+}
+check "rung doctor reaches it, and does not where nobody is" doctor
+completes() {
+	(
+		# shellcheck source=/dev/null
+		. <("$RUNG" completion bash)
+		COMP_WORDS=(rung reg sh) COMP_CWORD=2
+		_rung
+		[ "${COMPREPLY[*]}" = show ] || exit 1
+		COMP_WORDS=(rung ser) COMP_CWORD=1
+		_rung
+		[ "${COMPREPLY[*]}" = serve ]
+	)
+}
+check "bash completes commands, verbs and flags" completes
+
+# A call that ended a second ago is on the disk, whatever happens then.
+killed() {
+	n_before=$(rung cdr --json | wc -l)
+	for ((i = 0; i < 5; i++)); do
+		"$RUNG" call 4711 --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" -q
+	done
+	sleep 1
+	kill -KILL "$server_pid"
+	stop_child "$server_pid"
+	n_records $((n_before + 5))
+}
+check "kill -9 takes no call that ended a second ago" killed
+again() {
+	start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --domain "$SERVER" --data "$DATA" --api "$API"
+	wait_for 15 grep -qs ^ready "$work/server.log"
+}
+check "it starts again" again
+check "and has them all" n_records $((n_before + 5))
+check "the exchange ends cleanly" server_stop
+gone() { rung calls; [ $? = 7 ]; }
+check "without an exchange: 7, unreachable" gone
+finish
