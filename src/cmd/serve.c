@@ -5,282 +5,22 @@
  * and takes signals. It never touches a shard's objects; commands go by inbox message, answers come
  * back as words that this thread may read (event/words).
  *
- * Start: data folder and lock → accounts → listeners → threads → "ready". End (SIGTERM, SIGINT):
- * new calls are refused, what is under way is given DRAIN_US, then all threads are joined and
- * everything is freed. A second signal ends at once. SIGHUP reads the accounts again. */
+ * Start: data folder and lock → accounts → listeners → threads → "ready". At the end all threads
+ * are joined and everything is freed. Here: flags, making and freeing; what happens in between is
+ * in serve_run.c. */
 #include "base/assert.h"
 #include "cmd/cmd.h"
-#include "cmd/control.h"
-#include "cmd/live.h"
-#include "cmd/opt.h"
-#include "cmd/welcome.h"
+#include "cmd/serve_priv.h"
 #include "service/accounts.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define DRAIN_US      3000000ull
-#define DRAIN_POLL_US 50000ull
-#define STARTING_US   20000ull /* until it is announced */
-/* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
-#define QUIET_US       40000000ull
-#define N_WORKERS      2
-#define FIRST_ACCOUNTS 2
-
-struct first_account {
-	char user[64], password[64];
-};
-
-struct serve {
-	/* flags */
-	struct opt_list listen, domains, trust, advertise;
-	const char *data, *realm, *echo, *dns;
-	uint32_t n_shards;
-	bool is_quiet, has_no_qr;
-	/* the machine */
-	struct env *env;
-	struct ev_loop loop;
-	struct env *shard_envs[256];
-	struct ev_shards *shards;
-	struct st *st;
-	struct exc *exc;
-	struct live *live;
-	struct control *control;
-	struct ev_words
-		*words; /* per shard 1 + what is pending, when asked; then: accounts loaded */
-	struct env_sock *signals;
-	int signal_fd;
-	struct tmr tick, drain;
-	struct buf host; /* "192.0.2.1" or "192.0.2.1:5070": what phones must be told */
-	char dir_mem[512];
-	struct first_account first[FIRST_ACCOUNTS];
-	size_t n_first;
-	bool is_announced;
-	uint64_t end_by_us;   /* 0: not ending */
-	uint64_t quiet_at_us; /* when memory is tidied up; 0: it is tidy */
-};
-
-/* ---- commands to the shards ------------------------------------------------------------------ */
-
-enum command_kind { CMD_RELOAD, CMD_COUNT };
-struct command {
-	struct inbox_msg msg;
-	enum command_kind kind;
-};
-
-/* On shard 0: what the database holds is in force. */
-static void on_reloaded(void *ctx, enum err e)
-{
-	struct serve *s = ctx;
-	if (e == OK)
-		ev_words_set(s->words, s->n_shards, 1);
-}
-
-static void on_command_msg(void *ctx, struct ev_loop *l, struct inbox_msg *m)
-{
-	struct serve *s = ctx;
-	struct command *c = CONTAINER_OF(m, struct command, msg);
-	switch (c->kind) {
-	case CMD_RELOAD:
-		acc_reload(exc_accounts(s->exc), on_reloaded, s);
-		break;
-	case CMD_COUNT:
-		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
-		break;
-	}
-	free(c);
-}
-
-static void command(struct serve *s, size_t shard, enum command_kind kind)
-{
-	struct command *c = calloc(1, sizeof(*c));
-	if (!c)
-		return;
-	c->msg.kind = INBOX_CONTROL;
-	c->kind = kind;
-	ev_send(s->shards, shard, &c->msg);
-}
-
-/* ---- the operator ---------------------------------------------------------------------------- */
-
-static void print_line(void *ctx, uint64_t wall_us, struct str line)
-{
-	struct serve *s = ctx;
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm tm;
-	char at[16], mem[1024];
-	struct buf b;
-	if (s->is_quiet)
-		return;
-	localtime_r(&t, &tm);
-	strftime(at, sizeof(at), "%H:%M:%S", &tm);
-	buf_init_fixed(&b, mem, sizeof(mem));
-	buf_plain(&b, str_sub(line, 0, sizeof(mem))); /* names and agents are whatever peers say */
-	printf("%s  " STR_FMT "\n", at, STR_ARG(buf_view(&b)));
-}
-
-static void on_control(void *ctx, struct str cmd, struct buf *out)
-{
-	struct serve *s = ctx;
-	if (str_eq(cmd, STR("reload"))) {
-		command(s, 0, CMD_RELOAD);
-		buf_str(out, STR("ok\n"));
-	} else {
-		buf_fmt(out, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
-	}
-}
-
-static void on_live(void *ctx, int fd)
-{
-	struct serve *s = ctx;
-	if (live_watch(s->live, fd))
-		print_line(s, env_wall_us(s->env),
-			   STR("too many watch the live scope; one was refused"));
-}
-
-/* ---- the newcomer ---- */
-
-/* What phones are told as server: the first listener, with the LAN address where it is a wildcard.
- */
-static void find_host(struct serve *s)
-{
-	enum tp_proto proto;
-	struct addr a = {0}, lan = env_host_addr(s->env);
-	if (!tp_listener(exc_transport(s->exc, 0), 0, &proto, &a))
-		return;
-	uint16_t port = a.port;
-	if (addr_is_any(&a))
-		a = lan;
-	a.port = port == 5060 ? 0 : port;
-	if (a.port)
-		addr_put(&s->host, &a);
-	else
-		addr_put_host(&s->host, &a);
-}
-
-static void show_first_accounts(const struct serve *s)
-{
-	struct buf b;
-	buf_init(&b);
-	if (s->n_first)
-		buf_str(&b, STR("Two accounts were made for your first call. Their passwords are "
-				"shown only now\n"
-				"(`rung user passwd NAME` makes a new one):\n\n"));
-	for (size_t i = 0; i < s->n_first; i++)
-		welcome_account(&b, str_c(s->first[i].user), str_c(s->first[i].password),
-				buf_view(&s->host), !s->has_no_qr);
-	if (!b.err && b.n)
-		fwrite(b.p, 1, b.n, stdout);
-	buf_fini(&b);
-}
-
-static void announce(struct serve *s)
-{
-	enum tp_proto proto;
-	struct addr a;
-	char text[ADDR_TEXT_MAX];
-	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
-	       s->echo ? s->echo : "echo or *43", s->data, s->data);
-	printf("ready");
-	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
-		struct str name = tp_proto_param(proto);
-		printf(" " STR_FMT ":%s", STR_ARG(name), addr_text(&a, text));
-	}
-	struct str host = buf_view(&s->host);
-	printf(" (%u shards, server for phones: " STR_FMT ")\n", s->n_shards, STR_ARG(host));
-	fflush(stdout);
-}
-
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-/* What lives long (bindings) and what comes by the chunk (pools, tables) are kept apart: pieces of
- * 64 kB and more are mappings of their own, whatever malloc would learn from the first one freed,
- * so that what a burst took goes back. One arena for all threads: messages move between shards, and
- * what one thread frees another asks for next; in the steady state hardly anybody asks. It grows by
- * a megabyte, since a system call per page is what a registration would notice. */
-static void set_malloc(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 64 << 10);
-	mallopt(M_TRIM_THRESHOLD, 4 << 20);
-	mallopt(M_TOP_PAD, 1 << 20);
-	mallopt(M_ARENA_MAX, 1);
-}
-
-/* Free pages between what is in use go back when nobody is there to wait for it. */
-static void tidy_up(struct serve *s, bool was_busy)
-{
-	uint64_t now = env_now_us(s->env);
-	if (was_busy) {
-		s->quiet_at_us = now + QUIET_US;
-	} else if (s->quiet_at_us && now >= s->quiet_at_us) {
-		malloc_trim(0);
-		s->quiet_at_us = 0;
-	}
-}
-
-/* ---- ticking and ending ---------------------------------------------------------------------- */
-
-static void on_tick(struct tmr *t)
-{
-	struct serve *s = CONTAINER_OF(t, struct serve, tick);
-	if (!s->is_announced && ev_words_get(s->words, s->n_shards)) {
-		s->is_announced = true;
-		find_host(s);
-		show_first_accounts(s);
-		announce(s);
-	}
-	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
-	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
-	tidy_up(s, was_busy);
-	ev_timer(&s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US,
-		 on_tick);
-}
-
-static void on_drain_poll(struct tmr *t)
-{
-	struct serve *s = CONTAINER_OF(t, struct serve, drain);
-	bool is_idle = true;
-	for (size_t i = 0; i < s->n_shards; i++) {
-		is_idle &= ev_words_get(s->words, i) == 1; /* 0: not answered yet */
-		command(s, i, CMD_COUNT);
-	}
-	if (is_idle || ev_now_us(&s->loop) > s->end_by_us)
-		ev_stop(&s->loop);
-	else
-		ev_timer(&s->loop, &s->drain, DRAIN_POLL_US, on_drain_poll);
-}
-
-static void end(struct serve *s)
-{
-	if (s->end_by_us) {
-		ev_stop(&s->loop);
-		return;
-	}
-	s->end_by_us = ev_now_us(&s->loop) + DRAIN_US;
-	exc_drain(s->exc);
-	on_drain_poll(&s->drain);
-}
-
-static void on_signal(void *arg, unsigned events)
-{
-	struct serve *s = arg;
-	struct signalfd_siginfo info;
-	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
-			command(s, 0, CMD_RELOAD);
-		else
-			end(s);
-	}
-}
-
-/* ---- starting -------------------------------------------------------------------------------- */
+#define N_WORKERS 2
 
 static void complain(const char *fmt, va_list ap)
 {
@@ -465,19 +205,20 @@ static int make_shards(struct serve *s)
 
 static void wire(struct serve *s)
 {
-	live_set_printer(s->live, print_line, s);
+	live_set_printer(s->live, serve_line, s);
 	exc_set_notes(s->exc, live_note, s->live);
 	for (size_t i = 0; i < s->n_shards; i++) {
 		struct tp_tap tap = live_tap(s->live, i);
 		exc_set_tap(s->exc, i, &tap);
-		ev_inbox_handle(s->shards, i, INBOX_CONTROL, on_command_msg, s);
+		ev_inbox_handle(s->shards, i, INBOX_CONTROL, serve_on_command, s);
 	}
 }
 
 static int watch(struct serve *s)
 {
 	const char *why;
-	struct control_user user = {.ctx = s, .on_command = on_control, .on_live = on_live};
+	struct control_user user = {
+		.ctx = s, .on_command = serve_on_control, .on_live = serve_on_live};
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -486,7 +227,7 @@ static int watch(struct serve *s)
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the threads: they inherit it */
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->signal_fd < 0 ||
-	    env_watch_fd(s->env, s->signal_fd, ENV_READ, on_signal, s, &s->signals))
+	    env_watch_fd(s->env, s->signal_fd, ENV_READ, serve_on_signal, s, &s->signals))
 		return fail("cannot watch signals");
 	if (control_new(s->env, s->data, &user, &s->control, &why))
 		return fail("%s: %s", s->data, why);
@@ -544,7 +285,7 @@ static void finish(struct serve *s, bool has_threads)
 
 static int run(struct serve *s)
 {
-	set_malloc();
+	serve_set_malloc();
 	if (env_os_new(&s->env))
 		return fail("the system refuses to open an event loop (too many open files?)");
 	ev_loop_init(&s->loop, s->env);
@@ -552,10 +293,7 @@ static int run(struct serve *s)
 	int code = start(s);
 	bool is_up = code < 0;
 	if (is_up) {
-		if (s->n_first)
-			command(s, 0, CMD_RELOAD);
-		on_tick(&s->tick);
-		ev_run(&s->loop);
+		serve_run(s);
 		code = EXIT_DONE;
 	}
 	finish(s, is_up);

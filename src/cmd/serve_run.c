@@ -1,0 +1,105 @@
+/* rung serve: the time between "ready" and the end, on the scope's thread.
+ *
+ * End (SIGTERM, SIGINT): new calls are refused, what is under way is given DRAIN_US, then the loop
+ * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads the accounts
+ * again. */
+#include "base/assert.h"
+#include "cmd/serve_priv.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define DRAIN_US      3000000ull
+#define DRAIN_POLL_US 50000ull
+#define STARTING_US   20000ull /* until it is announced */
+/* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
+#define QUIET_US 40000000ull
+
+/* What lives long (bindings) and what comes by the chunk (pools, tables) are kept apart: pieces of
+ * 64 kB and more are mappings of their own, whatever malloc would learn from the first one freed,
+ * so that what a burst took goes back. One arena for all threads: messages move between shards, and
+ * what one thread frees another asks for next; in the steady state hardly anybody asks. It grows by
+ * a megabyte, since a system call per page is what a registration would notice. */
+void serve_set_malloc(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_ARENA_MAX, 1);
+}
+
+/* Free pages between what is in use go back when nobody is there to wait for it. */
+static void tidy_up(struct serve *s, bool was_busy)
+{
+	uint64_t now = env_now_us(s->env);
+	if (was_busy) {
+		s->quiet_at_us = now + QUIET_US;
+	} else if (s->quiet_at_us && now >= s->quiet_at_us) {
+		malloc_trim(0);
+		s->quiet_at_us = 0;
+	}
+}
+
+/* ---- ticking and ending ---------------------------------------------------------------------- */
+
+static void on_tick(struct tmr *t)
+{
+	struct serve *s = CONTAINER_OF(t, struct serve, tick);
+	if (!s->is_announced && ev_words_get(s->words, s->n_shards)) {
+		s->is_announced = true;
+		serve_announce(s);
+	}
+	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
+	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
+	tidy_up(s, was_busy);
+	ev_timer(&s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US,
+		 on_tick);
+}
+
+static void on_drain_poll(struct tmr *t)
+{
+	struct serve *s = CONTAINER_OF(t, struct serve, drain);
+	bool is_idle = true;
+	for (size_t i = 0; i < s->n_shards; i++) {
+		is_idle &= ev_words_get(s->words, i) == 1; /* 0: not answered yet */
+		serve_command(s, i, CMD_COUNT);
+	}
+	if (is_idle || ev_now_us(&s->loop) > s->end_by_us)
+		ev_stop(&s->loop);
+	else
+		ev_timer(&s->loop, &s->drain, DRAIN_POLL_US, on_drain_poll);
+}
+
+static void end(struct serve *s)
+{
+	if (s->end_by_us) {
+		ev_stop(&s->loop);
+		return;
+	}
+	s->end_by_us = ev_now_us(&s->loop) + DRAIN_US;
+	exc_drain(s->exc);
+	on_drain_poll(&s->drain);
+}
+
+void serve_on_signal(void *arg, unsigned events)
+{
+	struct serve *s = arg;
+	struct signalfd_siginfo info;
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			serve_command(s, 0, CMD_RELOAD);
+		else
+			end(s);
+	}
+}
+
+void serve_run(struct serve *s)
+{
+	if (s->n_first)
+		serve_command(s, 0, CMD_RELOAD);
+	on_tick(&s->tick);
+	ev_run(&s->loop);
+}

@@ -1,0 +1,81 @@
+/* rung serve: what the operator reads: one line per call and registration, and in the first minute
+ * the accounts that were made, the address for phones, and "ready". */
+#include "cmd/serve_priv.h"
+#include "cmd/welcome.h"
+
+#include <stdio.h>
+#include <time.h>
+
+void serve_line(void *ctx, uint64_t wall_us, struct str line)
+{
+	struct serve *s = ctx;
+	time_t t = (time_t)(wall_us / 1000000);
+	struct tm tm;
+	char at[16], mem[1024];
+	struct buf b;
+	if (s->is_quiet)
+		return;
+	localtime_r(&t, &tm);
+	strftime(at, sizeof(at), "%H:%M:%S", &tm);
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_plain(&b, str_sub(line, 0, sizeof(mem))); /* names and agents are whatever peers say */
+	printf("%s  " STR_FMT "\n", at, STR_ARG(buf_view(&b)));
+}
+
+/* What phones are told as server: the first listener, with the LAN address where it is a wildcard.
+ */
+static void find_host(struct serve *s)
+{
+	enum tp_proto proto;
+	struct addr a = {0}, lan = env_host_addr(s->env);
+	if (!tp_listener(exc_transport(s->exc, 0), 0, &proto, &a))
+		return;
+	uint16_t port = a.port;
+	if (addr_is_any(&a))
+		a = lan;
+	a.port = port == 5060 ? 0 : port;
+	if (a.port)
+		addr_put(&s->host, &a);
+	else
+		addr_put_host(&s->host, &a);
+}
+
+static void show_first_accounts(const struct serve *s)
+{
+	struct buf b;
+	buf_init(&b);
+	if (s->n_first)
+		buf_str(&b, STR("Two accounts were made for your first call. Their passwords are "
+				"shown only now\n"
+				"(`rung user passwd NAME` makes a new one):\n\n"));
+	for (size_t i = 0; i < s->n_first; i++)
+		welcome_account(&b, str_c(s->first[i].user), str_c(s->first[i].password),
+				buf_view(&s->host), !s->has_no_qr);
+	if (!b.err && b.n)
+		fwrite(b.p, 1, b.n, stdout);
+	buf_fini(&b);
+}
+
+static void show_ready(const struct serve *s)
+{
+	enum tp_proto proto;
+	struct addr a;
+	char text[ADDR_TEXT_MAX];
+	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
+	       s->echo ? s->echo : "echo or *43", s->data, s->data);
+	printf("ready");
+	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
+		struct str name = tp_proto_param(proto);
+		printf(" " STR_FMT ":%s", STR_ARG(name), addr_text(&a, text));
+	}
+	struct str host = buf_view(&s->host);
+	printf(" (%u shards, server for phones: " STR_FMT ")\n", s->n_shards, STR_ARG(host));
+	fflush(stdout);
+}
+
+void serve_announce(struct serve *s)
+{
+	find_host(s);
+	show_first_accounts(s);
+	show_ready(s);
+}
