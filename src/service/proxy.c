@@ -58,6 +58,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .self = self,
 			  .realm = cfg->realm,
 			  .is_trusted = cfg->is_trusted,
+			  .expand = cfg->expand,
 			  .ctx = cfg->ctx};
 	p->timer_c_us = cfg->timer_c_us ? cfg->timer_c_us : TIMER_C_US;
 	p->serial_us = cfg->serial_us ? cfg->serial_us : SERIAL_US;
@@ -87,6 +88,7 @@ static void free_ctx(struct ctx *c)
 		free_branch(p, b);
 	}
 	tp_rx_unref(p->tp, c->rx);
+	block_put(p->blocks, c->steps);
 	pool_put(&p->contexts, c);
 }
 
@@ -147,7 +149,7 @@ static bool is_pending(const struct ctx *c)
 static bool has_waiting(const struct ctx *c)
 {
 	for (const struct branch *b = c->branches; b; b = b->next)
-		if (b->state == WAITING)
+		if (b->state == WAITING && b->step == prx_step_now(c))
 			return true;
 	return false;
 }
@@ -158,7 +160,7 @@ static void settle(struct ctx *c)
 	if (c->is_busy)
 		return;
 	if (!is_pending(c) && !c->is_final_sent) {
-		if (has_waiting(c) && !c->is_cancelled) {
+		if (!c->is_cancelled && (has_waiting(c) || prx_next_step(c))) {
 			start_group(c);
 			return;
 		}
@@ -173,7 +175,7 @@ static void cancel_pending(struct ctx *c, struct str reason)
 {
 	c->is_closed = true;
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state == WAITING || b->state == SPARE)
+		if ((b->state == WAITING || b->state == SPARE) && b->step == prx_step_now(c))
 			b->state = DONE;
 		if (b->state == RESOLVING) {
 			tp_resolve_cancel(b->resolve);
@@ -213,6 +215,8 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.breadth = b->breadth,
 	};
 	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
+	if (c->steps)
+		t.headers = prx_step_headers(c, b);
 	if (b->has_side)
 		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
 	return fwd_compose(&plan, &t, via, dst, out);
@@ -291,6 +295,8 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 	}
 	if (sip_count(rx->msg, SIP_HDR_VIA) < 2)
 		b->is_bad = true; /* [RFC3261 16.7 step 3]: there is no way back for it */
+	else if (c->follows && prx_follow(c, b, rx->msg))
+		b->is_followed = true;
 	else if (!b->is_given_up || status != 487)
 		b->final = tp_rx_ref(rx);
 	if (status >= 600)
@@ -422,37 +428,49 @@ static void start_branch(struct branch *b)
 	try_next(b);
 }
 
+/* The time of a q group, or of the whole step, is over. */
 static void on_serial(struct tmr *t)
 {
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
-	for (struct branch *b = c->branches; b; b = b->next)
+	bool is_over = prx_is_step_over(c);
+	for (struct branch *b = c->branches; b; b = b->next) {
 		if (b->state == CALLING && !b->final)
 			give_up(b, STR("Reason: SIP;cause=408;text=\"Next target\"\r\n"));
+		if (is_over && b->state == RESOLVING)
+			tp_resolve_cancel(b->resolve);
+		if (is_over && b->step == prx_step_now(c) &&
+		    (b->state == RESOLVING || b->state == WAITING)) {
+			b->state = DONE;
+			b->is_timeout = true;
+		}
+	}
+	settle(c);
 }
 
-/* Starts all waiting branches of the highest q. */
+/* Starts all waiting branches of the highest q in the present step. */
 static void start_group(struct ctx *c)
 {
 	unsigned n = 0;
 	int best = -1;
 	for (struct branch *b = c->branches; b; b = b->next)
-		if (b->state == WAITING && b->q > best)
+		if (b->state == WAITING && b->step == prx_step_now(c) && b->q > best)
 			best = b->q;
 	for (struct branch *b = c->branches; b; b = b->next)
-		n += b->state == WAITING && b->q == best;
+		n += b->state == WAITING && b->step == prx_step_now(c) && b->q == best;
 	if (n > 1)
 		c->prx->stats.n_forked++;
 	c->is_busy = true; /* a branch that fails at once must not settle the group */
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state != WAITING || b->q != best)
+		if (b->state != WAITING || b->step != prx_step_now(c) || b->q != best)
 			continue;
 		b->breadth = c->breadth / n; /* [RFC5393 5.3.3]: shared by what runs in parallel */
 		start_branch(b);
 	}
 	c->is_busy = false;
 	ev_timer_stop(c->prx->loop, &c->serial);
-	if (c->is_invite && has_waiting(c))
-		ev_timer(c->prx->loop, &c->serial, c->prx->serial_us, on_serial);
+	uint64_t ring_us = c->is_invite ? prx_group_us(c, has_waiting(c)) : 0;
+	if (ring_us)
+		ev_timer(c->prx->loop, &c->serial, ring_us, on_serial);
 	settle(c);
 }
 
@@ -475,7 +493,7 @@ static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_tar
 	return OK;
 }
 
-static enum err add_branch(struct ctx *c, const struct prx_target *t)
+enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 {
 	struct prx *p = c->prx;
 	struct branch *b = pool_get(&p->branches);
@@ -483,6 +501,7 @@ static enum err add_branch(struct ctx *c, const struct prx_target *t)
 		return ERR_LIMIT;
 	b->ctx = c;
 	b->q = t->q;
+	b->step = t->step;
 	b->state = WAITING;
 	if (t->backup_of) {
 		b->state = SPARE;
@@ -522,7 +541,8 @@ static size_t widest_group(const struct prx_request *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		size_t n = 0;
 		for (size_t k = 0; k < r->n_targets; k++)
-			n += r->targets[k].q == r->targets[i].q && !r->targets[k].backup_of;
+			n += r->targets[k].q == r->targets[i].q && !r->targets[k].backup_of &&
+			     r->targets[k].step == r->targets[i].step;
 		widest = n > widest ? n : widest;
 	}
 	return widest;
@@ -556,12 +576,15 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->add_path = r->add_path;
 	c->is_invite = m->method == SIP_INVITE;
 	c->breadth = breadth;
-	for (size_t i = 0; i < r->n_targets; i++)
-		if (add_branch(c, &r->targets[i])) {
-			code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
-			free_ctx(c);
-			return;
-		}
+	c->follows = r->follows && p->expand;
+	enum err e = r->n_steps ? prx_keep_steps(c, r) : OK;
+	for (size_t i = 0; i < r->n_targets && e == OK; i++)
+		e = prx_add_branch(c, &r->targets[i]);
+	if (e) {
+		code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
+		free_ctx(c);
+		return;
+	}
 	tsx_set_owner(p->tsx, st, c);
 	start_group(c);
 }
