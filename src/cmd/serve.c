@@ -176,6 +176,10 @@ static int make_exchange(struct serve *s)
 	struct buf why;
 	buf_init(&why);
 	enum err e = exc_new(s->shards, s->st, s->shard_envs[0], &cfg, &s->exc, &why);
+	if (e == OK) {
+		e = exc_set_policy(s->exc, s->policy);
+		s->policy = NULL;
+	}
 	if (e)
 		fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
 	buf_fini(&why);
@@ -205,6 +209,7 @@ static int make_shards(struct serve *s)
 
 static void wire(struct serve *s)
 {
+	ev_inbox_discard(s->shards, INBOX_CONTROL, serve_drop_command);
 	live_set_printer(s->live, serve_line, s);
 	exc_set_notes(s->exc, live_note, s->live);
 	for (size_t i = 0; i < s->n_shards; i++) {
@@ -322,6 +327,9 @@ int cmd_serve(int argc, char **argv)
 		 "digest realm; chosen at the first start, never changed"                                          },
 		{0,   "echo",      OPT_STR,  &s.echo,      "USER",        "number of the echo test (echo and *43)" },
 		{0,   "no-qr",     OPT_FLAG, &s.has_no_qr, NULL,          "no QR codes for new accounts"           },
+		{'c', "config",    OPT_STR,  &s.config,    "FILE",
+		 "users, numbers, groups, trunks, routes; flags win over what it says too (rung "
+		 "check --keys)"										   },
 		{'q', "quiet",     OPT_FLAG, &s.is_quiet,  NULL,          "no line per call and registration"      },
 	};
 	struct opt_spec spec = {
@@ -331,7 +339,8 @@ int cmd_serve(int argc, char **argv)
 			 "with a line that says what\n"
 			 "happened and why. At the first start two accounts are made and shown. "
 			 "SIGTERM ends it after the calls\n"
-			 "that are being set up; SIGHUP reads the accounts again (a change by "
+			 "that are being set up; SIGHUP (or `rung reload`) reads accounts and "
+			 "configuration again (a change by\n"
 			 "`rung user` is noticed anyway).",
 		.examples =
 			"  rung serve\n  rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung\n",
@@ -341,6 +350,10 @@ int cmd_serve(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, NULL, NULL);
 	if (code >= 0)
 		return code;
+	if (!serve_config_open(&s)) {
+		serve_config_close(&s);
+		return EXIT_FAILED;
+	}
 	if (!s.data)
 		s.data = control_default_dir(s.dir_mem);
 	if (!s.n_shards) {
@@ -348,6 +361,9 @@ int cmd_serve(int argc, char **argv)
 		s.n_shards = n > 0 && n <= 64 ? (uint32_t)n : 1;
 	}
 	if (s.n_shards > ARRAY_LEN(s.shard_envs))
-		return opt_usage(&spec, "--shards: at most %zu", ARRAY_LEN(s.shard_envs));
-	return run(&s);
+		code = opt_usage(&spec, "--shards: at most %zu", ARRAY_LEN(s.shard_envs));
+	else
+		code = run(&s);
+	serve_config_close(&s);
+	return code;
 }

@@ -1,10 +1,12 @@
 #pragma once
 /* Seen only by serve.c (flags, making, freeing), serve_command.c (commands to the shards),
- * serve_tell.c (what the operator reads) and serve_run.c (ticking, signals, ending). */
+ * serve_config.c (the configuration file), serve_tell.c (what the operator reads) and serve_run.c
+ * (ticking, signals, ending). */
 
 #include "cmd/control.h"
 #include "cmd/live.h"
 #include "cmd/opt.h"
+#include "policy/config.h"
 
 #define FIRST_ACCOUNTS 2
 
@@ -15,7 +17,7 @@ struct first_account {
 struct serve {
 	/* flags */
 	struct opt_list listen, domains, trust, advertise;
-	const char *data, *realm, *echo, *dns;
+	const char *data, *realm, *echo, *dns, *config;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
 	/* the machine */
@@ -37,18 +39,39 @@ struct serve {
 	struct first_account first[FIRST_ACCOUNTS];
 	size_t n_first;
 	bool is_announced;
+	/* the configuration file (serve_config.c) */
+	struct pol_config *policy; /* read, not yet the exchange's */
+	struct arena texts;        /* of what it says in place of flags */
+	struct buf good, tried;
+	uint64_t start_only;
+	struct tmr unconfirmed;
+	bool is_unconfirmed;
 	uint64_t end_by_us;   /* 0: not ending */
 	uint64_t quiet_at_us; /* when memory is tidied up; 0: it is tidy */
 };
 
 /* serve_command.c */
-enum command_kind { CMD_RELOAD, CMD_COUNT };
+enum command_kind { CMD_RELOAD, CMD_COUNT, CMD_POLICY };
 void serve_command(struct serve *s, size_t shard, enum command_kind kind);
 /* For ev_inbox_handle; ctx is a struct serve. */
 void serve_on_command(void *ctx, struct ev_loop *l, struct inbox_msg *m);
+/* For ev_inbox_discard: a command that no shard has run. */
+void serve_drop_command(struct inbox_msg *m);
 /* For struct control_user; ctx is a struct serve. */
 void serve_on_control(void *ctx, struct str cmd, struct buf *out);
 void serve_on_live(void *ctx, int fd);
+
+/* To shard 0, which takes it over; false: there was no memory, it is freed. */
+bool serve_send_policy(struct serve *s, struct pol_config *policy);
+
+/* serve_config.c */
+/* Reads --config and fills what no flag has set; false after complaining. */
+bool serve_config_open(struct serve *s);
+void serve_config_close(struct serve *s);
+uint64_t serve_config_start_only(const struct pol_config *c);
+/* Accounts and file again; what came of it into `out`, "ok" first if it is in force. */
+void serve_config_reload(struct serve *s, uint32_t confirm_s, struct buf *out);
+void serve_config_confirm(struct serve *s, struct buf *out);
 
 /* serve_tell.c */
 void serve_line(void *ctx, uint64_t wall_us, struct str line); /* ctx is a struct serve */

@@ -2,7 +2,7 @@
  *
  * End (SIGTERM, SIGINT): new calls are refused, what is under way is given DRAIN_US, then the loop
  * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads the accounts
- * again. */
+ * and the configuration again. */
 #include "base/assert.h"
 #include "cmd/serve_priv.h"
 
@@ -84,13 +84,27 @@ static void end(struct serve *s)
 	on_drain_poll(&s->drain);
 }
 
+/* There is no caller to answer: what is wrong with the file goes where the rest is told. */
+static void reload(struct serve *s)
+{
+	struct buf out;
+	buf_init(&out);
+	serve_config_reload(s, 0, &out);
+	for (struct str rest = buf_view(&out); rest.n;) {
+		struct str line = str_cut(rest, '\n', &rest);
+		if (!str_eq(line, STR("ok")))
+			serve_line(s, env_wall_us(s->env), line);
+	}
+	buf_fini(&out);
+}
+
 void serve_on_signal(void *arg, unsigned events)
 {
 	struct serve *s = arg;
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			serve_command(s, 0, CMD_RELOAD);
+			reload(s);
 		else
 			end(s);
 	}
