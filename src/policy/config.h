@@ -155,6 +155,7 @@ struct pol_route {
 	uint8_t mode, recurse, permanent, goes_on; /* goes_on: `continue` */
 };
 
+struct pol_big;
 struct pol_config {
 	/* what the file says */
 	struct pol_texts listen, trust;
@@ -165,7 +166,8 @@ struct pol_config {
 	uint8_t mode, recurse;
 	/* found by it */
 	struct arena mem;
-	struct htab names; /* struct pol_name */
+	struct pol_big *big; /* arrays too large for the arena */
+	struct htab names;   /* struct pol_name */
 	bool has_names, has_times;
 };
 

@@ -6,7 +6,7 @@
 
 static enum err read_all(struct str text, struct pol_config *c, struct pol_diags *d)
 {
-	struct pol_reader r = {.mem = &c->mem, .d = d};
+	struct pol_reader r = {.mem = &c->mem, .big = &c->big, .d = d};
 	struct arena tree;
 	struct pol_node *root;
 	arena_init(&tree);
@@ -44,6 +44,11 @@ void pol_free(struct pol_config *c)
 		return;
 	if (c->has_names)
 		htab_fini(&c->names);
+	while (c->big) {
+		struct pol_big *b = c->big;
+		c->big = b->next;
+		free(b);
+	}
 	arena_fini(&c->mem);
 	free(c);
 }

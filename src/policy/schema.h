@@ -4,8 +4,13 @@
 
 #include "policy/config.h"
 
+struct pol_big {
+	struct pol_big *next;
+	_Alignas(16) char mem[];
+};
 struct pol_reader {
 	struct arena *mem;
+	struct pol_big **big;
 	struct pol_diags *d;
 	enum err err; /* sticky: ERR_NOMEM */
 };

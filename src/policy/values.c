@@ -6,11 +6,26 @@
 
 #include "base/assert.h"
 
+#include <stdlib.h>
+
 #define REST STR("...")
+#define BIG  (1u << 20) /* bytes of an array that gets memory of its own */
+
+static void *big_array(struct pol_reader *r, size_t bytes)
+{
+	struct pol_big *b = calloc(1, sizeof(*b) + bytes);
+	if (!b)
+		return NULL;
+	b->next = *r->big;
+	*r->big = b;
+	return b->mem;
+}
 
 void *pol_array(struct pol_reader *r, size_t n, size_t size)
 {
-	void *p = n ? arena_alloc(r->mem, n * size) : NULL;
+	void *p = !n               ? NULL
+		  : n * size > BIG ? big_array(r, n * size)
+				   : arena_alloc(r->mem, n * size);
 	if (n && !p)
 		r->err = ERR_NOMEM;
 	return p;
