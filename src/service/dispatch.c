@@ -74,7 +74,7 @@ static bool makes_dialog(const struct sip_msg *m)
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
 {
 	req->record_route = makes_dialog(rx->msg);
-	req->is_trusted = auth_is_trusted(s->auth, &rx->from);
+	req->is_trusted = auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from);
 	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
 	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
 			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
