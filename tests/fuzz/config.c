@@ -49,7 +49,7 @@ static void ask(const struct pol_config *c, struct str number)
 {
 	static struct pol_plan p;
 	static const struct pol_ask world = {NULL, is_even, is_even, is_up, is_ours};
-	struct buf out;
+	struct buf trace, out;
 	struct pol_request rq = {.from_user = STR("100"),
 				 .from_host = STR("a"),
 				 .to_user = number,
@@ -57,7 +57,8 @@ static void ask(const struct pol_config *c, struct str number)
 				 .method = STR("INVITE"),
 				 .domain = STR("a"),
 				 .ask = &world,
-				 .trace = &out};
+				 .trace = &trace};
+	buf_init(&trace);
 	buf_init(&out);
 	for (enum pol_who who = POL_FROM_NOBODY; who <= POL_FROM_TRUNK; who++)
 		for (unsigned is_here = 0; is_here < 2; is_here++) {
@@ -69,9 +70,11 @@ static void ask(const struct pol_config *c, struct str number)
 				continue;
 			pol_decide(c, &rq, &p);
 			check_plan(&rq, &p);
-			pol_plan_json(&p, buf_view(&out), &out);
+			pol_plan_json(&p, buf_view(&trace), &out);
+			buf_clear(&trace);
 			buf_clear(&out);
 		}
+	buf_fini(&trace);
 	buf_fini(&out);
 }
 
