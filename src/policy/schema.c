@@ -140,7 +140,7 @@ static const struct key *find_key(const struct block *b, struct str name)
 static void unknown_key(struct pol_reader *r, const struct block *b, const struct pol_node *n)
 {
 	struct str names[64], near;
-	ASSERT(b->n_keys <= ARRAY_LEN(names));
+	ASSERT(b->keys && b->n_keys <= ARRAY_LEN(names));
 	for (size_t i = 0; i < b->n_keys; i++)
 		names[i] = str_c(b->keys[i].key);
 	near = str_nearest(n->key, names, b->n_keys);
@@ -264,12 +264,15 @@ static void read_block(struct pol_reader *r, const struct block *b, const struct
 		return;
 	}
 	check_doubles(r, n);
+	uint64_t seen = 0; /* a key's second value, which is an error, is not read */
 	for (const struct pol_node *c = n->first; c; c = c->next) {
 		const struct key *k = find_key(b, c->key);
-		if (k)
-			read_key(r, k, c, to);
-		else
+		uint64_t bit = k ? 1ull << (k - b->keys) : 0;
+		if (!k)
 			unknown_key(r, b, c);
+		else if (!(seen & bit))
+			read_key(r, k, c, to);
+		seen |= bit;
 	}
 }
 

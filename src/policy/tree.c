@@ -9,6 +9,8 @@
  * while a map on top of the stack has got a key and waits for its value. */
 #include "policy/tree.h"
 
+#include "base/assert.h"
+
 #include <yaml.h>
 
 void pol_diags_init(struct pol_diags *d)
@@ -219,6 +221,7 @@ static void on_event(struct reading *r, const yaml_event_t *ev)
 		break;
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
+		ASSERT(r->depth);
 		r->depth--;
 		break;
 	default:
