@@ -40,7 +40,6 @@ enum { KIND_CTX = 0x40, KIND_BRANCH = 0x41 };
 static void start_group(struct ctx *c);
 static void start_branch(struct branch *b);
 static void try_next(struct branch *b);
-static void settle(struct ctx *c);
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -155,7 +154,7 @@ static bool has_waiting(const struct ctx *c)
 }
 
 /* Something has ended: goes on, answers, or waits. c may be freed afterwards. */
-static void settle(struct ctx *c)
+void prx_settle(struct ctx *c)
 {
 	if (c->is_busy)
 		return;
@@ -228,7 +227,7 @@ static bool may_go_on(const struct branch *b)
 	return !b->final && !b->ctx->is_closed && !b->is_timeout;
 }
 
-static void end_branch(struct branch *b)
+void prx_end_branch(struct branch *b)
 {
 	b->state = DONE;
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
@@ -257,8 +256,8 @@ static void finish(struct branch *b)
 {
 	struct ctx *c = b->ctx;
 	tsx_detach(c->prx->tsx, b->ct);
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 /* The transaction stays attached for an INVITE: 2xx of other forks may follow. */
@@ -319,6 +318,7 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct branch *b = ctx;
 	unsigned status = rx->msg->status;
+	b->is_heard = true;
 	if (status >= 200)
 		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
 	if (status < 200)
@@ -342,8 +342,8 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 		return;
 	if (!b->final)
 		b->is_timeout |= why == TSX_END_TIMEOUT;
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 static const struct tsx_client_user client_user = {
@@ -375,8 +375,8 @@ static void try_next(struct branch *b)
 	}
 	if (start_spare(b))
 		return;
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
@@ -412,8 +412,8 @@ static void start_branch(struct branch *b)
 	if (b->dsts.n == 0) {
 		const struct sip_uri *uri = next_hop(b, &mem);
 		if (!uri) {
-			end_branch(b);
-			settle(b->ctx);
+			prx_end_branch(b);
+			prx_settle(b->ctx);
 			return;
 		}
 		b->state = RESOLVING;
@@ -434,8 +434,11 @@ static void on_serial(struct tmr *t)
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
 	bool is_over = prx_is_step_over(c);
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state == CALLING && !b->final)
+		if (b->state == CALLING && !b->final) {
 			give_up(b, STR("Reason: SIP;cause=408;text=\"Next target\"\r\n"));
+			if (is_over && !b->is_heard)
+				prx_abandon(b);
+		}
 		if (is_over && b->state == RESOLVING)
 			tp_resolve_cancel(b->resolve);
 		if (is_over && b->step == prx_step_now(c) &&
@@ -444,7 +447,7 @@ static void on_serial(struct tmr *t)
 			b->is_timeout = true;
 		}
 	}
-	settle(c);
+	prx_settle(c);
 }
 
 /* Starts all waiting branches of the highest q in the present step. */
@@ -471,7 +474,9 @@ static void start_group(struct ctx *c)
 	uint64_t ring_us = c->is_invite ? prx_group_us(c, has_waiting(c)) : 0;
 	if (ring_us)
 		ev_timer(c->prx->loop, &c->serial, ring_us, on_serial);
-	settle(c);
+	else if (c->is_invite)
+		prx_watch_silence(c);
+	prx_settle(c);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -603,7 +608,7 @@ void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
 	if (reason.n)
 		buf_fmt(&b, "Reason: " STR_FMT "\r\n", STR_ARG(reason));
 	cancel_pending(c, b.err ? STR_NONE : buf_view(&b));
-	settle(c);
+	prx_settle(c);
 }
 
 /* Without a final response the way back has failed: the other side shall not suffer, what rings may

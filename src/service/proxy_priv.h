@@ -47,6 +47,7 @@ struct branch {
 	uint8_t step;
 	bool is_timeout, has_side;
 	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
+	bool is_heard;    /* it has answered something */
 	bool is_followed; /* its 3xx made further branches */
 	bool is_bad;      /* its final response cannot go on */
 	uint32_t breadth; /* its share of Max-Breadth */
@@ -107,6 +108,13 @@ static inline size_t prx_step_now(const struct ctx *c)
 struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b);
 /* How long the group that has just been started may ring, 0: as long as the caller waits. */
 uint64_t prx_group_us(const struct ctx *c, bool has_waiting);
+/* Where another step follows for who is not reached: after a while without any answer it does. */
+void prx_watch_silence(struct ctx *c);
+/* Waits no longer for a branch that has said nothing. */
+void prx_abandon(struct branch *b);
+/* Something has ended: goes on with the next q group or step, answers, or waits; c may be freed. */
+void prx_settle(struct ctx *c);
+void prx_end_branch(struct branch *b);
 /* The time of the present step is over. */
 bool prx_is_step_over(const struct ctx *c);
 /* Puts the Contacts of a 3xx into the present step; false when it goes back to the caller. */

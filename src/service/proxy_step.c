@@ -9,9 +9,14 @@
  * Invariants: 1. Steps are gone through at most once each: `next` leads upwards only. 2. A 3xx
  * leads to no URI that was tried already, and to PRX_MAX_TARGETS branches in all, so that two
  * phones that point at each other end. 3. Texts of steps live in the block of struct steps. */
+#include "base/assert.h"
 #include "service/proxy_priv.h"
 
 #include <string.h>
+
+/* Without even a 100 for so long: an INVITE has been sent four times over UDP (at 0, 0.5, 1.5
+ * and 3.5 s) and the host is as good as down, while a caller still has patience. */
+#define SILENCE_US 5000000u
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
@@ -115,6 +120,31 @@ uint64_t prx_group_us(const struct ctx *c, bool has_waiting)
 		return us;
 	uint64_t rest = c->steps->end_us > now ? c->steps->end_us - now : 1;
 	return us && us < rest ? us : rest;
+}
+
+/* Its CANCEL follows once it says something after all. */
+void prx_abandon(struct branch *b)
+{
+	struct tsx_mgr *tsx = b->ctx->prx->tsx;
+	tsx_cancel(tsx, b->ct, STR_NONE);
+	tsx_detach(tsx, b->ct);
+	b->is_timeout = true;
+	prx_end_branch(b);
+}
+
+static void on_silence(struct tmr *t)
+{
+	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
+	for (struct branch *b = c->branches; b; b = b->next)
+		if (b->state == CALLING && !b->is_heard)
+			prx_abandon(b);
+	prx_settle(c);
+}
+
+void prx_watch_silence(struct ctx *c)
+{
+	if (c->steps && c->steps->v[c->steps->now].next[PRX_ON_OFFLINE])
+		ev_timer(c->prx->loop, &c->serial, SILENCE_US, on_silence);
 }
 
 bool prx_is_step_over(const struct ctx *c)

@@ -249,7 +249,8 @@ TEST_NO_OOM(policy_out_by_a_trunk)
 				   .extra = "s: private\nx-secret: 1\nX-Line: 7\n"
 					    "P-Asserted-Identity: <sip:boss@10.0.0.1>\n"};
 	raw_ask(t->a, 0, &t->call);
-	struct raw_msg *m = raw_get(t->x, "INVITE ", 40);
+	raw_none(t->x, "INVITE ", 4.9);
+	struct raw_msg *m = raw_get(t->x, "INVITE ", 0.2);
 	CHECK_STR(raw_uri(m), "sip:+4930123@10.0.0.99");
 	CHECK_STR(raw_header(m, "P-Asserted-Identity", 0), "<sip:+49301001@10.0.0.1>");
 	CHECK_EQ(raw_count(m, "P-Asserted-Identity"), 1);
@@ -257,6 +258,26 @@ TEST_NO_OOM(policy_out_by_a_trunk)
 	CHECK(raw_has(m, "\r\nX-Line: 1\r\n"));
 	raw_reply(t->x, m, "404 Not Found", "x", NULL, NULL);
 	raw_get(t->a, "SIP/2.0 404", 1);
+	scene_free(t);
+}
+
+/* A phone that is registered and gone: the hunt goes on when its time is over, not at Timer B. When
+ * it rings after all it is cancelled. */
+TEST_NO_OOM(policy_hunt_past_a_dead_phone)
+{
+	struct scene *t =
+		scene("groups: {h: {ring: in-turn, time: 8s, members: ['1002', '1003']}}");
+	call(t, TO("h"));
+	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
+	raw_none(t->c, "INVITE ", 7.8);
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 0.4);
+	raw_reply(t->b, at_b, "180 Ringing", "b", NULL, NULL);
+	struct raw_msg *cancel = raw_get(t->b, "CANCEL ", 1);
+	raw_reply(t->b, cancel, "200 OK", "b", NULL, NULL);
+	raw_reply(t->b, at_b, "487 Request Terminated", "b", NULL, NULL);
+	raw_get(t->b, "ACK ", 1);
+	raw_reply(t->c, at_c, "200 OK", "c", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);
 }
 
