@@ -243,7 +243,7 @@ static bool start_spare(struct branch *b)
 	for (struct branch *s = b->ctx->branches; s; s = s->next) {
 		if (s->state != SPARE || s->primary != primary)
 			continue;
-		end_branch(b);
+		prx_end_branch(b);
 		s->breadth = b->breadth;
 		start_branch(s);
 		return true;
