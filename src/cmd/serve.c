@@ -119,6 +119,10 @@ static int make_exchange(struct serve *s)
 	struct buf why;
 	buf_init(&why);
 	enum err e = exc_new(s->shards, s->st, s->shard_envs[0], &cfg, &s->exc, &why);
+	if (e == OK) {
+		e = exc_set_policy(s->exc, s->policy);
+		s->policy = NULL;
+	}
 	if (e)
 		serve_fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
 	buf_fini(&why);
@@ -305,8 +309,9 @@ int cmd_serve(int argc, char **argv)
 			 "with a line that says what\n"
 			 "happened and why. At the first start two accounts are made and shown. "
 			 "SIGTERM ends it after the calls\n"
-			 "that are being set up; SIGHUP reads accounts and certificates again "
-			 "(changes are noticed anyway).",
+			 "that are being set up; SIGHUP (or `rung reload`) reads accounts, "
+			 "certificates and\nconfiguration again (a change of the first two is "
+			 "noticed anyway).",
 		.examples =
 			"  rung serve\n  rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung\n",
 		.opts = opts,
@@ -315,6 +320,10 @@ int cmd_serve(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, NULL, NULL);
 	if (code >= 0)
 		return code;
+	if (!serve_config_open(&s)) {
+		serve_config_close(&s);
+		return EXIT_FAILED;
+	}
 	if (!s.data)
 		s.data = control_default_dir(s.dir_mem);
 	if (!s.cdr_days)
@@ -324,6 +333,9 @@ int cmd_serve(int argc, char **argv)
 		s.n_shards = n > 0 && n <= 64 ? (uint32_t)n : 1;
 	}
 	if (s.n_shards > ARRAY_LEN(s.shard_envs))
-		return opt_usage(&spec, "--shards: at most %zu", ARRAY_LEN(s.shard_envs));
-	return run(&s);
+		code = opt_usage(&spec, "--shards: at most %zu", ARRAY_LEN(s.shard_envs));
+	else
+		code = run(&s);
+	serve_config_close(&s);
+	return code;
 }

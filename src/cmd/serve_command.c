@@ -15,6 +15,7 @@ struct command {
 	struct adm_msg msg;
 	struct serve *serve;
 	enum command_kind kind;
+	struct pol_config *policy; /* CMD_POLICY */
 };
 
 /* On shard 0: what the database holds is in force. */
@@ -27,7 +28,15 @@ static void on_reloaded(void *ctx, enum err e)
 
 static void drop_command(struct adm_msg *m)
 {
-	free(CONTAINER_OF(m, struct command, msg));
+	struct command *c = CONTAINER_OF(m, struct command, msg);
+	pol_free(c->policy);
+	free(c);
+}
+
+static void set_policy(struct serve *s, struct pol_config *policy)
+{
+	enum err e = exc_set_policy(s->exc, policy);
+	(void)e; /* without memory the old one stays */
 }
 
 static void run_command(struct adm_msg *m, struct ev_loop *l)
@@ -42,8 +51,19 @@ static void run_command(struct adm_msg *m, struct ev_loop *l)
 	case CMD_COUNT:
 		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
 		break;
+	case CMD_POLICY:
+		set_policy(s, c->policy);
+		break;
 	}
 	free(c);
+}
+
+static void send(struct serve *s, size_t shard, struct command *c)
+{
+	c->msg = (struct adm_msg){
+		.msg.kind = INBOX_CONTROL, .run = run_command, .drop = drop_command};
+	c->serve = s;
+	ev_send(s->shards, shard, &c->msg.msg);
 }
 
 void serve_command(struct serve *s, size_t shard, enum command_kind kind)
@@ -51,11 +71,21 @@ void serve_command(struct serve *s, size_t shard, enum command_kind kind)
 	struct command *c = calloc(1, sizeof(*c));
 	if (!c)
 		return;
-	c->msg = (struct adm_msg){
-		.msg.kind = INBOX_CONTROL, .run = run_command, .drop = drop_command};
-	c->serve = s;
 	c->kind = kind;
-	ev_send(s->shards, shard, &c->msg.msg);
+	send(s, shard, c);
+}
+
+bool serve_send_policy(struct serve *s, struct pol_config *policy)
+{
+	struct command *c = calloc(1, sizeof(*c));
+	if (!c) {
+		pol_free(policy);
+		return false;
+	}
+	c->kind = CMD_POLICY;
+	c->policy = policy;
+	send(s, 0, c);
+	return true;
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -101,16 +131,26 @@ static void ask(struct serve *s, struct control_conn *c, struct str cmd)
 	adm_ask(q);
 }
 
+static bool is_reload(struct str cmd, uint32_t *confirm_s)
+{
+	return str_starts(cmd, STR("reload all ")) && str_u32(str_skip(cmd, 11), confirm_s);
+}
+
 void serve_on_control(void *ctx, struct control_conn *c, struct str cmd)
 {
 	struct serve *s = ctx;
 	struct buf b;
+	uint32_t confirm_s;
 	if (str_starts(cmd, STR("ask\t"))) {
 		ask(s, c, cmd);
 		return;
 	}
 	buf_init(&b);
-	if (str_eq(cmd, STR("reload"))) {
+	if (is_reload(cmd, &confirm_s)) {
+		serve_config_reload(s, confirm_s, &b);
+	} else if (str_eq(cmd, STR("reload confirmed"))) {
+		serve_config_confirm(s, &b);
+	} else if (str_eq(cmd, STR("reload"))) { /* accounts: `rung user` has changed some */
 		serve_reload(s);
 		buf_str(&b, STR("ok\n"));
 	} else {

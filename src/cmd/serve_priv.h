@@ -1,7 +1,7 @@
 #pragma once
 /* Seen only by serve.c (flags, making, freeing), serve_command.c (commands and
- * questions to the shards), serve_admin.c (call records, HEP), serve_tell.c (what the operator
- * reads) and serve_run.c (ticking, signals, ending). */
+ * questions to the shards), serve_config.c (the configuration file), serve_admin.c (call records,
+ * HEP), serve_tell.c (what the operator reads) and serve_run.c (ticking, signals, ending). */
 
 #include "admin/ledger.h"
 #include "admin/record.h"
@@ -10,6 +10,7 @@
 #include "cmd/control.h"
 #include "cmd/live.h"
 #include "cmd/opt.h"
+#include "policy/config.h"
 #include "web/web.h"
 
 #define FIRST_ACCOUNTS 2
@@ -23,7 +24,7 @@ struct serve {
 	/* flags */
 	struct opt_list listen, domains, trust, advertise;
 	struct certs certs;
-	const char *data, *realm, *echo, *dns, *hep, *api;
+	const char *data, *realm, *echo, *dns, *hep, *api, *config;
 	uint32_t cdr_days;
 	uint32_t n_shards;
 	bool is_quiet, has_no_qr;
@@ -53,18 +54,38 @@ struct serve {
 	struct first_account first[FIRST_ACCOUNTS];
 	size_t n_first;
 	bool is_announced;
+	/* the configuration file (serve_config.c) */
+	struct pol_config *policy; /* read, not yet the exchange's */
+	struct arena texts;        /* of what it says in place of flags */
+	struct buf good, tried;
+	uint64_t start_only;
+	struct tmr unconfirmed;
+	bool is_unconfirmed;
 	uint64_t end_by_us;   /* 0: not ending */
 	uint64_t quiet_at_us; /* when memory is tidied up; 0: it is tidy */
 };
 
 /* serve_command.c */
-enum command_kind { CMD_RELOAD, CMD_COUNT };
+enum command_kind { CMD_RELOAD, CMD_COUNT, CMD_POLICY };
 void serve_command(struct serve *s, size_t shard, enum command_kind kind);
 /* For struct control_user; ctx is a struct serve. */
 void serve_on_control(void *ctx, struct control_conn *c, struct str cmd);
 void serve_on_control_sent(void *ctx, struct control_conn *c);
 void serve_on_control_gone(void *ctx, struct control_conn *c);
 void serve_on_live(void *ctx, int fd);
+
+/* To shard 0, which takes it over; false: there was no memory, it is freed. */
+bool serve_send_policy(struct serve *s, struct pol_config *policy);
+
+/* serve_config.c */
+/* Reads --config and fills what no flag has set; false after complaining. */
+bool serve_config_open(struct serve *s);
+void serve_config_close(struct serve *s);
+uint64_t serve_config_start_only(const struct pol_config *c);
+/* Accounts, certificates and file again; what came of it into `out`, "ok" first if it is in force.
+ */
+void serve_config_reload(struct serve *s, uint32_t confirm_s, struct buf *out);
+void serve_config_confirm(struct serve *s, struct buf *out);
 
 /* serve_admin.c: call records, what operators may ask, HEP. They return -1 or an exit code. */
 int serve_admin_start(struct serve *s); /* when the exchange is made, before the threads */
@@ -80,8 +101,8 @@ void serve_line(void *ctx, uint64_t wall_us, struct str line); /* ctx is a struc
 void serve_announce(struct serve *s);
 
 /* serve_run.c */
-void serve_reload(struct serve *s);
-void serve_set_malloc(void); /* before the first thread */
+void serve_reload(struct serve *s); /* accounts and certificates */
+void serve_set_malloc(void);        /* before the first thread */
 /* Runs until the exchange has ended; it has been started. */
 void serve_run(struct serve *s);
 /* Of the signalfd; arg is a struct serve. */

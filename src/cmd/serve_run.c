@@ -1,8 +1,8 @@
 /* rung serve: the time between "ready" and the end, on the scope's thread.
  *
  * End (SIGTERM, SIGINT): new calls are refused, what is under way is given DRAIN_US, then the loop
- * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads the accounts
- * again.
+ * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads accounts,
+ * certificates and configuration again.
  *
  * systemd is told when it is ready, reloads, and ends; and, when its unit asks for it, that it is
  * well: every shard has answered since the last time that was said. */
@@ -125,13 +125,27 @@ static void end(struct serve *s)
 	on_drain_poll(&s->drain);
 }
 
+/* There is no caller to answer: what is wrong with the file goes where the rest is told. */
+static void reload(struct serve *s)
+{
+	struct buf out;
+	buf_init(&out);
+	serve_config_reload(s, 0, &out);
+	for (struct str rest = buf_view(&out); rest.n;) {
+		struct str line = str_cut(rest, '\n', &rest);
+		if (!str_eq(line, STR("ok")))
+			serve_line(s, env_wall_us(s->env), line);
+	}
+	buf_fini(&out);
+}
+
 void serve_on_signal(void *arg, unsigned events)
 {
 	struct serve *s = arg;
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			serve_reload(s);
+			reload(s);
 		else
 			end(s);
 	}

@@ -8,10 +8,10 @@
  *      side, no digest;
  *   4. by a Path of ours: over that phone's flow; REGISTER to us: registrar; OPTIONS to us:
  *      answered;
- *   5. everything else needs digest (or a trusted source), and From must be the user's own;
- *      the answer may come in a later turn (struct wait);
- *   6. then by the request-URI: a built-in number, a mailbox, an account's bindings, or a
- *      foreign domain.
+ *   5. everything else needs digest (or a trusted source, or a trunk's), and From must be the
+ *      user's own; the answer may come in a later turn (struct wait);
+ *   6. then by the request-URI: a built-in number, a mailbox, one phone (GRUU); what the routing
+ *      policy says (steer.c); without one an account's bindings, or a foreign domain.
  *
  * Invariants: 1. Every server transaction is given to exactly one service, or answered here. 2. A
  * `struct wait` lives from auth_verify's ERR_MORE to its callback. 3. Only the proxy sets a
@@ -19,8 +19,8 @@
  * authenticated: neither by request-URI nor by a preloaded Route (no open relay). */
 #include "base/limits.h"
 #include "service/codes.h"
-#include "service/exchange_priv.h"
 #include "service/nat.h"
+#include "service/steer.h"
 
 static const struct str allow_line = STR_INIT(
 	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, SUBSCRIBE, NOTIFY, MESSAGE\r\n");
@@ -71,23 +71,23 @@ static bool makes_dialog(const struct sip_msg *m)
 	return !m->to_tag.n && (sip_method_flags((enum sip_method)m->method) & SIP_MF_DIALOG);
 }
 
+void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
+{
+	req->record_route = makes_dialog(rx->msg);
+	req->is_trusted = auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from);
+	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
+	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
+			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
+	if (req->record_route)
+		req->caller = caller_side(rx);
+	prx_forward(s->prx, st, rx, req);
+}
+
 static void forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		    const struct prx_target *t, size_t n)
 {
-	bool has_dialog = makes_dialog(rx->msg);
-	struct prx_request req = {
-		.route = plan,
-		.targets = t,
-		.n_targets = n,
-		.is_trusted = auth_is_trusted(s->auth, &rx->from),
-		.record_route = has_dialog,
-	};
-	if (has_dialog)
-		req.caller = caller_side(rx);
-	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
-	req.add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
-		       sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
-	prx_forward(s->prx, st, rx, &req);
+	struct prx_request req = {.route = plan, .targets = t, .n_targets = n};
+	dispatch_forward(s, st, rx, &req);
 }
 
 /* The bindings that the request-URI names: of an account, or of one phone of it [RFC5627 5.5]. */
@@ -243,11 +243,13 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 {
 	const struct sip_msg *m = rx->msg;
 	struct prx_target as_is = {.q = 1000};
+	struct gruu gruu;
 	char mem[512];
 	struct buf aor;
 	buf_init_fixed(&aor, mem, sizeof(mem));
 	if (plan->next.n || !plan->is_us) {
-		forward(s, st, rx, plan, &as_is, 1);
+		if (plan->next.n || !steer_on_request(s, st, rx, plan, user))
+			forward(s, st, rx, plan, &as_is, 1);
 		return;
 	}
 	if (!plan->uri.has_user) {
@@ -265,8 +267,18 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 		echo_on_invite(s->echo, st, rx);
 	else if (is_echo(s->x, aor_user))
 		to_exchange(s, st, rx);
-	else
+	else if (gruu_read(&s->gruu, &plan->uri, &gruu) || !steer_on_request(s, st, rx, plan, user))
 		to_account(s, st, rx, plan, buf_view(&aor));
+}
+
+/* What comes over a trunk is for somebody here: it has no Route of its own through us, and watches
+ * nobody. */
+static void from_trunk(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan)
+{
+	if (plan->next.n || rx->msg->method == SIP_SUBSCRIBE || rx->msg->method == SIP_PUBLISH)
+		reply(s, st, CODE_RELAY, STR_NONE);
+	else
+		route(s, st, rx, plan, STR_NONE);
 }
 
 /* ---- who asks -------------------------------------------------------------------------------- */
@@ -462,6 +474,8 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		reg_on_request(s->reg, st, rx);
 	else if (is_here && !plan.uri.has_user && m->method == SIP_OPTIONS)
 		to_exchange(s, st, rx);
+	else if (steer_is_trunk(s, &rx->from))
+		from_trunk(s, st, rx, &plan);
 	else
 		authenticate(s, st, rx, &plan);
 }

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "service/codes.h"
+#include "service/steer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,8 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 
 static bool is_trusted(void *ctx, const struct addr *to)
 {
-	return auth_is_trusted(ctx, to);
+	struct exc_shard *s = ctx;
+	return auth_is_trusted(s->auth, to);
 }
 
 static enum err make_services(struct exc_shard *s, const struct keys *k)
@@ -137,8 +139,10 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	s->gruu = k->gruu;
 	s->self = (struct rt_self){.tp = s->stack.tp, .is_us = dispatch_is_us, .ctx = s};
 	memcpy(s->self.key, k->route, sizeof(s->self.key));
-	struct prx_config prx_cfg = {
-		.realm = buf_view(&x->realm), .is_trusted = is_trusted, .ctx = s->auth};
+	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
+				     .is_trusted = is_trusted,
+				     .expand = steer_expand,
+				     .ctx = s};
 	e = prx_new(s->loop, s->stack.tp, s->stack.tsx, &s->blocks, &s->self, &prx_cfg, &s->prx);
 	if (e)
 		return e;
@@ -259,6 +263,7 @@ void exc_free(struct exc *x)
 	for (size_t i = 0; i < x->n_shards; i++)
 		if (x->s[i].x)
 			free_shard(&x->s[i]);
+	steer_free(x);
 	loc_free(x->loc);
 	acc_free(x->acc);
 	dom_free(x->dom);

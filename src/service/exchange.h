@@ -47,6 +47,10 @@ void exc_set_notes(struct exc *x, void (*fn)(void *ctx, const struct exc_note *n
 void exc_set_tls(struct exc *x, struct net_tls *tls);
 /* Before the shards start. ERR_NET with *why. On every shard the same addresses. */
 enum err exc_listen(struct exc *x, enum tp_proto proto, const struct addr *local, const char **why);
+/* The routing policy, taken over; NULL: none. On shard 0, or before the shards start. ERR_NOMEM: it
+ * is freed, the old one stays. */
+struct pol_config;
+enum err exc_set_policy(struct exc *x, struct pol_config *policy);
 void exc_set_tap(struct exc *x, size_t shard, const struct tp_tap *tap);
 struct str exc_realm(const struct exc *x);
 struct acc *exc_accounts(struct exc *x);

@@ -2,6 +2,7 @@
 /* Seen only by exchange.c (making, freeing) and dispatch.c (deciding). */
 
 #include "dialog/stack.h"
+#include "policy/config.h"
 #include "service/accounts.h"
 #include "service/auth.h"
 #include "service/echo.h"
@@ -47,6 +48,13 @@ struct exc {
 	struct addr_net *trust;
 	size_t n_trust, n_shards;
 	ev_snap draining;
+	ev_snap policy; /* steer.c; NULL: none */
+	/* Is this host of a trunk up? NULL: all are. */
+	bool (*is_trunk_up)(struct exc_shard *s, const struct pol_trunk *t,
+			    const struct pol_host *h);
+	/* Takes over an INVITE that the policy wants in two dialogs. NULL: nobody can. */
+	void (*b2b)(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
+		    const struct prx_request *req);
 	void (*note)(void *ctx, const struct exc_note *n);
 	void *note_ctx;
 	struct exc_shard s[];
@@ -67,3 +75,5 @@ void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
 extern const struct tsx_user dispatch_user;
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
 bool dispatch_is_us(void *ctx, const struct sip_uri *u);
+/* Gives a request to the proxy, whose dialog goes through us from now on. */
+void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req);

@@ -238,7 +238,7 @@ static bool wants_privacy(const struct sip_msg *m)
 
 /* Our own credentials, and an identity that only a trusted sender may assert [RFC3261 22.3]
  * [RFC3325 5]. */
-static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p)
+static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p, bool is_asserted)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_PROXY_AUTHORIZATION, SIP_HDR_AUTHORIZATION};
 	const struct sip_msg *m = p->rx->msg;
@@ -249,9 +249,39 @@ static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p)
 			    str_eq(c.realm, p->realm))
 				sip_edit_remove_row(ed, r);
 		}
-	bool may_tell = p->is_trusted && (p->is_next_trusted || !wants_privacy(m));
+	bool may_tell = !is_asserted && p->is_trusted && (p->is_next_trusted || !wants_privacy(m));
 	if (!may_tell && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
 		sip_edit_remove(ed, SIP_HDR_P_ASSERTED_IDENTITY);
+}
+
+static bool is_listed(struct str names, enum sip_hdr_id id, struct str name)
+{
+	while (names.n) {
+		struct str n = str_cut(names, ',', &names);
+		if (id == SIP_HDR_OTHER ? str_ieq(n, name) : sip_hdr_find(n) == id)
+			return true;
+	}
+	return false;
+}
+
+/* What the routing policy wants; it never names a header that another edit is about. */
+static void edit_headers(struct sip_edits *ed, const struct fwd_headers *h)
+{
+	const struct sip_msg *m = ed->msg;
+	for (unsigned r = 0; h->remove.n && r < m->n_rows; r++) {
+		const struct sip_row *row = sip_row(m, r);
+		if (row->id != SIP_HDR_P_ASSERTED_IDENTITY &&
+		    is_listed(h->remove, row->id, sip_row_name(m, row)))
+			sip_edit_remove_row(ed, r);
+	}
+	if (h->diversion.n && sip_has(m, SIP_HDR_DIVERSION))
+		sip_edit_insert_before(ed, SIP_HDR_DIVERSION, h->diversion);
+	else if (h->diversion.n)
+		sip_edit_append(ed, h->diversion);
+	if (h->asserted.n)
+		sip_edit_append(ed, h->asserted);
+	if (h->lines.n)
+		sip_edit_append(ed, h->lines);
 }
 
 static void edit_number(struct sip_edits *ed, enum sip_hdr_id id, uint32_t n, struct buf *b)
@@ -294,7 +324,10 @@ enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struc
 	edit_number(&ed, SIP_HDR_MAX_FORWARDS, m->has_max_forwards ? m->max_forwards - 1u : 70, &b);
 	if (p->breadth)
 		edit_number(&ed, SIP_HDR_MAX_BREADTH, p->breadth, &b);
-	edit_secrets(&ed, p);
+	edit_secrets(&ed, p,
+		     t->headers.asserted.n ||
+			     is_listed(t->headers.remove, SIP_HDR_P_ASSERTED_IDENTITY, STR_NONE));
+	edit_headers(&ed, &t->headers);
 	if (!m->has_content_length)
 		edit_number(&ed, SIP_HDR_CONTENT_LENGTH, (uint32_t)m->body.n, &b);
 	if (b.err)

@@ -20,10 +20,19 @@ struct fwd_plan {
 	uint32_t breadth;      /* Max-Breadth to write, 0: leave */
 };
 
+/* What a routing policy writes into the request; each may be empty. */
+struct fwd_headers {
+	struct str diversion; /* a line, above those that are there [RFC5806 4] */
+	struct str asserted; /* P-Asserted-Identity's line, in place of what is there [RFC3325 5] */
+	struct str lines;    /* further lines */
+	struct str remove;   /* names of headers that go no further, separated by commas */
+};
+
 struct fwd_target {
 	struct str ruri; /* request-URI to write; empty: that of the plan */
 	struct str path; /* Route values to put on top (the binding's Path), or empty */
 	struct rt_side callee;
+	struct fwd_headers headers;
 };
 
 /* Appends the request with `via` on top. */

@@ -40,7 +40,6 @@ enum { KIND_CTX = 0x40, KIND_BRANCH = 0x41 };
 static void start_group(struct ctx *c);
 static void start_branch(struct branch *b);
 static void try_next(struct branch *b);
-static void settle(struct ctx *c);
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -58,6 +57,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .self = self,
 			  .realm = cfg->realm,
 			  .is_trusted = cfg->is_trusted,
+			  .expand = cfg->expand,
 			  .ctx = cfg->ctx};
 	p->timer_c_us = cfg->timer_c_us ? cfg->timer_c_us : TIMER_C_US;
 	p->serial_us = cfg->serial_us ? cfg->serial_us : SERIAL_US;
@@ -87,6 +87,7 @@ static void free_ctx(struct ctx *c)
 		free_branch(p, b);
 	}
 	tp_rx_unref(p->tp, c->rx);
+	block_put(p->blocks, c->steps);
 	pool_put(&p->contexts, c);
 }
 
@@ -147,18 +148,18 @@ static bool is_pending(const struct ctx *c)
 static bool has_waiting(const struct ctx *c)
 {
 	for (const struct branch *b = c->branches; b; b = b->next)
-		if (b->state == WAITING)
+		if (b->state == WAITING && b->step == prx_step_now(c))
 			return true;
 	return false;
 }
 
 /* Something has ended: goes on, answers, or waits. c may be freed afterwards. */
-static void settle(struct ctx *c)
+void prx_settle(struct ctx *c)
 {
 	if (c->is_busy)
 		return;
 	if (!is_pending(c) && !c->is_final_sent) {
-		if (has_waiting(c) && !c->is_cancelled) {
+		if (!c->is_cancelled && (has_waiting(c) || prx_next_step(c))) {
 			start_group(c);
 			return;
 		}
@@ -173,7 +174,7 @@ static void cancel_pending(struct ctx *c, struct str reason)
 {
 	c->is_closed = true;
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state == WAITING || b->state == SPARE)
+		if ((b->state == WAITING || b->state == SPARE) && b->step == prx_step_now(c))
 			b->state = DONE;
 		if (b->state == RESOLVING) {
 			tp_resolve_cancel(b->resolve);
@@ -213,6 +214,8 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.breadth = b->breadth,
 	};
 	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
+	if (c->steps)
+		t.headers = prx_step_headers(c, b);
 	if (b->has_side)
 		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
 	return fwd_compose(&plan, &t, via, dst, out);
@@ -224,7 +227,7 @@ static bool may_go_on(const struct branch *b)
 	return !b->final && !b->ctx->is_closed && !b->is_timeout;
 }
 
-static void end_branch(struct branch *b)
+void prx_end_branch(struct branch *b)
 {
 	b->state = DONE;
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
@@ -240,7 +243,7 @@ static bool start_spare(struct branch *b)
 	for (struct branch *s = b->ctx->branches; s; s = s->next) {
 		if (s->state != SPARE || s->primary != primary)
 			continue;
-		end_branch(b);
+		prx_end_branch(b);
 		s->breadth = b->breadth;
 		start_branch(s);
 		return true;
@@ -253,8 +256,8 @@ static void finish(struct branch *b)
 {
 	struct ctx *c = b->ctx;
 	tsx_detach(c->prx->tsx, b->ct);
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 /* The transaction stays attached for an INVITE: 2xx of other forks may follow. */
@@ -291,6 +294,8 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 	}
 	if (sip_count(rx->msg, SIP_HDR_VIA) < 2)
 		b->is_bad = true; /* [RFC3261 16.7 step 3]: there is no way back for it */
+	else if (c->follows && prx_follow(c, b, rx->msg))
+		b->is_followed = true;
 	else if (!b->is_given_up || status != 487)
 		b->final = tp_rx_ref(rx);
 	if (status >= 600)
@@ -313,6 +318,7 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct branch *b = ctx;
 	unsigned status = rx->msg->status;
+	b->is_heard = true;
 	if (status >= 200)
 		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
 	if (status < 200)
@@ -336,8 +342,8 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 		return;
 	if (!b->final)
 		b->is_timeout |= why == TSX_END_TIMEOUT;
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 static const struct tsx_client_user client_user = {
@@ -380,8 +386,8 @@ static void try_next(struct branch *b)
 	}
 	if (start_spare(b))
 		return;
-	end_branch(b);
-	settle(c);
+	prx_end_branch(b);
+	prx_settle(c);
 }
 
 static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
@@ -417,8 +423,8 @@ static void start_branch(struct branch *b)
 	if (b->dsts.n == 0) {
 		const struct sip_uri *uri = next_hop(b, &mem);
 		if (!uri) {
-			end_branch(b);
-			settle(b->ctx);
+			prx_end_branch(b);
+			prx_settle(b->ctx);
 			return;
 		}
 		b->state = RESOLVING;
@@ -433,38 +439,55 @@ static void start_branch(struct branch *b)
 	try_next(b);
 }
 
+/* The time of a q group, or of the whole step, is over. */
 static void on_serial(struct tmr *t)
 {
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
-	for (struct branch *b = c->branches; b; b = b->next)
-		if (b->state == CALLING && !b->final)
+	bool is_over = prx_is_step_over(c);
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state == CALLING && !b->final) {
 			give_up(b, STR("Reason: SIP;cause=408;text=\"Next target\"\r\n"));
+			if (is_over && !b->is_heard)
+				prx_abandon(b);
+		}
+		if (is_over && b->state == RESOLVING)
+			tp_resolve_cancel(b->resolve);
+		if (is_over && b->step == prx_step_now(c) &&
+		    (b->state == RESOLVING || b->state == WAITING)) {
+			b->state = DONE;
+			b->is_timeout = true;
+		}
+	}
+	prx_settle(c);
 }
 
-/* Starts all waiting branches of the highest q. */
+/* Starts all waiting branches of the highest q in the present step. */
 static void start_group(struct ctx *c)
 {
 	unsigned n = 0;
 	int best = -1;
 	for (struct branch *b = c->branches; b; b = b->next)
-		if (b->state == WAITING && b->q > best)
+		if (b->state == WAITING && b->step == prx_step_now(c) && b->q > best)
 			best = b->q;
 	for (struct branch *b = c->branches; b; b = b->next)
-		n += b->state == WAITING && b->q == best;
+		n += b->state == WAITING && b->step == prx_step_now(c) && b->q == best;
 	if (n > 1)
 		c->prx->stats.n_forked++;
 	c->is_busy = true; /* a branch that fails at once must not settle the group */
 	for (struct branch *b = c->branches; b; b = b->next) {
-		if (b->state != WAITING || b->q != best)
+		if (b->state != WAITING || b->step != prx_step_now(c) || b->q != best)
 			continue;
 		b->breadth = c->breadth / n; /* [RFC5393 5.3.3]: shared by what runs in parallel */
 		start_branch(b);
 	}
 	c->is_busy = false;
 	ev_timer_stop(c->prx->loop, &c->serial);
-	if (c->is_invite && has_waiting(c))
-		ev_timer(c->prx->loop, &c->serial, c->prx->serial_us, on_serial);
-	settle(c);
+	uint64_t ring_us = c->is_invite ? prx_group_us(c, has_waiting(c)) : 0;
+	if (ring_us)
+		ev_timer(c->prx->loop, &c->serial, ring_us, on_serial);
+	else if (c->is_invite)
+		prx_watch_silence(c);
+	prx_settle(c);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -486,7 +509,7 @@ static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_tar
 	return OK;
 }
 
-static enum err add_branch(struct ctx *c, const struct prx_target *t)
+enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 {
 	struct prx *p = c->prx;
 	struct branch *b = pool_get(&p->branches);
@@ -494,6 +517,7 @@ static enum err add_branch(struct ctx *c, const struct prx_target *t)
 		return ERR_LIMIT;
 	b->ctx = c;
 	b->q = t->q;
+	b->step = t->step;
 	b->state = WAITING;
 	if (t->backup_of) {
 		b->state = SPARE;
@@ -533,7 +557,8 @@ static size_t widest_group(const struct prx_request *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		size_t n = 0;
 		for (size_t k = 0; k < r->n_targets; k++)
-			n += r->targets[k].q == r->targets[i].q && !r->targets[k].backup_of;
+			n += r->targets[k].q == r->targets[i].q && !r->targets[k].backup_of &&
+			     r->targets[k].step == r->targets[i].step;
 		widest = n > widest ? n : widest;
 	}
 	return widest;
@@ -567,12 +592,15 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->add_path = r->add_path;
 	c->is_invite = m->method == SIP_INVITE;
 	c->breadth = breadth;
-	for (size_t i = 0; i < r->n_targets; i++)
-		if (add_branch(c, &r->targets[i])) {
-			code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
-			free_ctx(c);
-			return;
-		}
+	c->follows = r->follows && p->expand;
+	enum err e = r->n_steps ? prx_keep_steps(c, r) : OK;
+	for (size_t i = 0; i < r->n_targets && e == OK; i++)
+		e = prx_add_branch(c, &r->targets[i]);
+	if (e) {
+		code_refuse(p->tsx, st, CODE_OVERLOAD, STR_NONE);
+		free_ctx(c);
+		return;
+	}
 	tsx_set_owner(p->tsx, st, c);
 	start_group(c);
 }
@@ -591,7 +619,7 @@ void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
 	if (reason.n)
 		buf_fmt(&b, "Reason: " STR_FMT "\r\n", STR_ARG(reason));
 	cancel_pending(c, b.err ? STR_NONE : buf_view(&b));
-	settle(c);
+	prx_settle(c);
 }
 
 /* Without a final response the way back has failed: the other side shall not suffer, what rings may

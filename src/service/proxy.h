@@ -8,6 +8,7 @@
 
 struct prx;
 
+struct prx_target;
 struct prx_config {
 	struct str realm;      /* credentials for it are removed before forwarding */
 	uint64_t timer_c_us;   /* 0: 190 s; more than 180 s by RFC 3261 16.6 step 11 */
@@ -15,6 +16,11 @@ struct prx_config {
 	uint32_t max_contexts; /* 0: the default of limits.h */
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
+	/* Where a Contact of a 3xx leads, for requests that follow one: at most `max` targets,
+	 * whose texts are borrowed until the end of the turn; 0: nowhere. NULL: nothing is
+	 * followed. */
+	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
+			 size_t max);
 	void *ctx;
 };
 /* Borrows all; realm must live as long. */
@@ -24,13 +30,31 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 void prx_free(struct prx *p);
 
 struct prx_target {
-	struct str ruri;   /* request-URI of the branch; empty: as it is */
-	struct str path;   /* Route values to push; the first is the next hop; may be empty */
-	uint16_t q;        /* thousandths; equal values fork in parallel, higher ones come first */
+	struct str ruri; /* request-URI of the branch; empty: as it is */
+	struct str path; /* Route values to push; the first is the next hop; may be empty */
+	uint8_t step;    /* of the request's steps; 0 where it has none */
+	uint16_t q; /* thousandths, within a step; equal values fork in parallel, higher ones come
+		       first */
 	uint8_t backup_of; /* 1 + the index of the target that it stands in for when that one cannot
 			    * be reached (no answer, 430, 408); 0: a branch by itself [RFC5626 7] */
 	bool has_dst;      /* reach it by dst (the flow or address that the phone opened) ... */
 	struct tp_dst dst; /* ... else by path, Route or request-URI */
+};
+
+/* How a step has ended, all of its branches together. */
+enum prx_on {
+	PRX_ON_BUSY,      /* 486, 600 */
+	PRX_ON_NO_ANSWER, /* it rang its time */
+	PRX_ON_OFFLINE,   /* nobody was reached, 480, 5xx */
+	PRX_ON_REFUSED,
+	PRX_ON__N
+};
+#define PRX_MAX_STEPS 16
+struct prx_step {
+	uint32_t ring_s;         /* 0: as long as the caller waits */
+	uint8_t next[PRX_ON__N]; /* the step that follows then; 0: none, the best answer goes back
+				  */
+	struct fwd_headers headers;
 };
 
 struct prx_request {
@@ -41,6 +65,9 @@ struct prx_request {
 	bool record_route;
 	bool add_path;         /* a REGISTER of a phone whose edge proxy we are */
 	struct rt_side caller; /* for the Record-Route token */
+	bool follows;          /* a 3xx is followed instead of passed back [RFC3261 16.7 step 4] */
+	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
+	size_t n_steps;
 };
 #define PRX_MAX_TARGETS 32
 

@@ -1,6 +1,6 @@
 #pragma once
-/* Seen only by proxy.c (contexts and branches), proxy_answer.c (what goes back) and proxy_ack.c
- * (what has no transaction). The words are explained in proxy.c. */
+/* Seen only by proxy.c (contexts and branches), proxy_step.c (steps, 3xx), proxy_answer.c (what
+ * goes back) and proxy_ack.c (what has no transaction). The words are explained in proxy.c. */
 
 #include "base/list.h"
 #include "service/codes.h"
@@ -24,6 +24,8 @@ struct prx {
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
 	bool (*is_trusted)(void *ctx, const struct addr *to);
+	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
+			 size_t max);
 	void *ctx;
 	struct pool contexts, branches, ack_pool;
 	struct link acks; /* struct ack_wait */
@@ -42,8 +44,11 @@ struct branch {
 				 */
 	enum branch_state state;
 	uint16_t q;
+	uint8_t step;
 	bool is_timeout, has_side;
 	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
+	bool is_heard;    /* it has answered something */
+	bool is_followed; /* its 3xx made further branches */
 	bool is_bad;      /* its final response cannot go on */
 	uint32_t breadth; /* its share of Max-Breadth */
 	tsx_id ct;
@@ -54,6 +59,12 @@ struct branch {
 	struct str ruri, path;
 	char *text; /* block that holds both, or NULL */
 	struct tmr timer_c;
+};
+
+struct steps { /* a block; the texts of the headers lie behind it */
+	size_t n, now;
+	uint64_t end_us; /* when the present one has rung its time; 0: it may go on */
+	struct prx_step v[];
 };
 
 struct ctx {
@@ -67,7 +78,9 @@ struct ctx {
 	bool is_closed;     /* no further branch or address is tried */
 	bool is_insecure;   /* of a sips request: a target could not be reached securely */
 	bool is_overloaded; /* something could not be started for want of room */
+	bool follows;
 	uint32_t breadth;
+	struct steps *steps; /* NULL: one, that none follows */
 	struct branch *branches;
 	struct tmr serial;
 };
@@ -82,6 +95,32 @@ void prx_answer_best(struct ctx *c);
 
 /* A 2xx to an INVITE came again. */
 void prx_note_repeat(struct prx *p, struct tp_rx *rx);
+
+/* Copies steps with their texts; ERR_NOMEM. */
+enum err prx_keep_steps(struct ctx *c, const struct prx_request *r);
+/* The present step has come to its end: true when another follows, which is the present one then.
+ */
+bool prx_next_step(struct ctx *c);
+static inline size_t prx_step_now(const struct ctx *c)
+{
+	return c->steps ? c->steps->now : 0;
+}
+/* Headers that the present step writes. */
+struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b);
+/* How long the group that has just been started may ring, 0: as long as the caller waits. */
+uint64_t prx_group_us(const struct ctx *c, bool has_waiting);
+/* Where another step follows for who is not reached: after a while without any answer it does. */
+void prx_watch_silence(struct ctx *c);
+/* Waits no longer for a branch that has said nothing. */
+void prx_abandon(struct branch *b);
+/* Something has ended: goes on with the next q group or step, answers, or waits; c may be freed. */
+void prx_settle(struct ctx *c);
+void prx_end_branch(struct branch *b);
+/* The time of the present step is over. */
+bool prx_is_step_over(const struct ctx *c);
+/* Puts the Contacts of a 3xx into the present step; false when it goes back to the caller. */
+bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m);
+enum err prx_add_branch(struct ctx *c, const struct prx_target *t);
 
 void prx_init_acks(struct prx *p, uint32_t max);
 /* Forgets the ACKs whose next hop is still being looked up. */

@@ -27,6 +27,17 @@ check "a network that is none" says 2 "--trust wants" "$R" serve --trust 10.0.0.
 check "a code that is none" says 2 "lists them all" "$R" explain 12345
 check "a code that is one" says 0 "Remedy" "$R" explain 4002
 
+printf 'users:\n  "100": {aor: x, forwrd: y}\nroutes: [{to: 1, trunk: provider}]\n' >"$work/bad.yaml"
+check "a configuration: the nearest key, and where" says 1 'bad.yaml:2:19: error: unknown key `forwrd`, did you mean `forward`?' "$R" check "$work/bad.yaml"
+check "all of its errors" says 1 'bad.yaml:3:25: error: no trunk `provider`' "$R" check "$work/bad.yaml"
+check "the exchange does not start with it" says 1 'did you mean `forward`' "$R" serve --config "$work/bad.yaml" --data "$D"
+check "a configuration that is not there" says 1 "there is no such file" "$R" check "$work/no.yaml"
+check "check without a file" says 2 "needs a FILE" "$R" check
+check "a reload without a server" says 1 "no exchange is running" "$R" reload --data "$work/nowhere"
+check "a time that is none" says 2 "--at wants" "$R" route test 1 2 --at soon
+check "a source that is none" says 2 "--source wants" "$R" route test 1 2 --source x
+check "a word of route that is none" says 2 "expected test" "$R" route tests 1 2
+
 check "a capture that is not there" says 1 "no such file" "$R" scope -r "$work/nothing.pcap"
 head -c 3000 /dev/urandom >"$work/random.pcap"
 check "a file that is no capture" says 1 "not a capture file" "$R" scope -r "$work/random.pcap"

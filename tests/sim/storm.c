@@ -6,6 +6,7 @@
  *
  * RUNG_SEEDS chooses how many seeds (40 unless set; `make storm` runs 1,000), RUNG_SEED one alone.
  */
+#include "policy/config.h"
 #include "stage.h"
 
 #include <stdio.h>
@@ -102,18 +103,21 @@ static void fail(uint64_t seed, const struct stage_phone *p, const struct stage_
 	CHECK(!"an invariant does not hold: see above");
 }
 
-/* The other party's record of the call, NULL when it never heard of it. */
+/* The other party's record of the call, of several the one that answered; NULL when nobody else
+ * ever heard of it. */
 static struct stage_call *other_side(struct stage *s, const struct stage_phone *p,
 				     const struct stage_call *c, struct stage_phone **who)
 {
+	struct stage_call *best = NULL;
 	for (size_t i = 0; i < s->n_phones; i++) {
 		struct stage_call *o =
 			&s->phones[i] == p ? NULL : stage_find_call(&s->phones[i], c->call_id);
+		if (!o || (best && !o->is_answered))
+			continue;
+		best = o;
 		*who = &s->phones[i];
-		if (o)
-			return o;
 	}
-	return NULL;
+	return best;
 }
 
 static void check_views(struct stage *s, uint64_t seed, struct totals *t)
@@ -140,7 +144,28 @@ static void check_views(struct stage *s, uint64_t seed, struct totals *t)
 	}
 }
 
-static void storm(uint64_t seed, size_t n_shards, struct totals *t)
+/* Each of the five that call has forwards to two that do not. */
+static const char policy_text[] =
+	"users:\n"
+	"  '1001': {forward: {busy: '1006', no_answer: hunt, after: 2s}}\n"
+	"  '1002': {forward: {busy: all, no_answer: '1007', after: 1s, offline: '1006'}}\n"
+	"  '1003': {forward: '1006'}\n"
+	"  '1004': {forward: {busy: '1003', no_answer: hunt, after: 1s}}\n"
+	"groups:\n"
+	"  hunt: {ring: in-turn, time: 2s, members: ['1006', '1007'], otherwise: '1006'}\n"
+	"  all: {members: ['1006', '1007']}\n";
+
+static void set_policy(struct stage *s, const char *text)
+{
+	struct pol_diags d;
+	struct pol_config *c = NULL;
+	pol_diags_init(&d);
+	CHECK_EQ(pol_load(str_c(text), &c, &d), OK);
+	pol_diags_fini(&d);
+	CHECK_EQ(exc_set_policy(s->exc, c), OK);
+}
+
+static void storm(uint64_t seed, size_t n_shards, const char *policy, struct totals *t)
 {
 	static struct ph_plan caller_plans[CALLS];
 	static const struct sim_link healed = {.delay_us = 10000};
@@ -148,7 +173,9 @@ static void storm(uint64_t seed, size_t n_shards, struct totals *t)
 		.delay_us = 20000, .jitter_us = 40000, .loss = 0.2, .duplicate = 0.1};
 	struct stage *s = stage_new(seed, n_shards, &bad);
 	char user[8];
-	for (unsigned i = 0; i < PHONES; i++) {
+	if (policy)
+		set_policy(s, policy);
+	for (unsigned i = 0; i < PHONES + (policy ? 2 : 0); i++) {
 		snprintf(user, sizeof(user), "%u", 1001 + i);
 		struct stage_phone *p = stage_phone(s, user, TP_UDP);
 		ph_register(p->ph, 3600, false);
@@ -160,6 +187,8 @@ static void storm(uint64_t seed, size_t n_shards, struct totals *t)
 		make_plans(s, &caller_plans[i], &s->phones[b].plan);
 		stage_call(&s->phones[a], s->phones[b].user, &caller_plans[i]);
 		stage_run(s, pick(s, 0, 4));
+		if (policy && i % 8 == 7) /* calls under way keep what they have */
+			set_policy(s, policy);
 	}
 	sim_link_default(s->sim, &healed);
 	stage_run(s,
@@ -176,10 +205,21 @@ TEST_NO_OOM(storm_of_calls_over_lossy_links)
 	uint64_t first = first_seed();
 	unsigned n = getenv("RUNG_SEED") ? 1 : n_seeds(40);
 	for (unsigned i = 0; i < n; i++)
-		storm(first + i, 1 + i % 3, &t);
+		storm(first + i, 1 + i % 3, NULL, &t);
 	printf("# %u seeds, %u calls, %u answered, %u ended by a time-out (%.2f %%)\n", n,
 	       t.n_calls, t.n_answered, t.n_timeouts, 100.0 * t.n_timeouts / t.n_calls);
 	CHECK(t.n_timeouts * 20 <= t.n_calls);
+}
+
+TEST_NO_OOM(storm_with_forwards_and_hunts)
+{
+	struct totals t = {0};
+	uint64_t first = first_seed();
+	unsigned n = getenv("RUNG_SEED") ? 1 : n_seeds(20);
+	for (unsigned i = 0; i < n; i++)
+		storm(first + i, 1 + i % 3, policy_text, &t);
+	printf("# %u seeds, %u calls, %u answered, %u ended by a time-out (%.2f %%)\n", n,
+	       t.n_calls, t.n_answered, t.n_timeouts, 100.0 * t.n_timeouts / t.n_calls);
 }
 
 /* ---- a crash between any two writes -----------------------------------------------------------

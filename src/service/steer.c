@@ -1,0 +1,357 @@
+/* The routing policy at work.
+ *
+ * The policy in force is a snapshot that all shards read (ev_snap); shard 0 publishes a new one and
+ * retires the old, which calls under way do not need: what they have of it was copied into the
+ * proxy's context when they began. Without a policy the dispatcher decides alone, as before, at the
+ * price of one load.
+ *
+ * A request's path: dispatch.c has authenticated it, or knows its address for a trunk's → facts
+ * (struct pol_request) → pol_decide → the plan's steps become the proxy's, its users their bindings
+ * of this moment; a redirect or a rejection is answered here, with a code of ours.
+ *
+ * Invariants: 1. Only requests whose sender is known get here (no toll fraud); what came over a
+ * trunk passes by pol_decide's own rules. 2. A Contact of a 3xx that names this exchange leads to
+ * accounts, never to a trunk: a phone that answers 302 does not spend the house's money. */
+#include "service/steer.h"
+
+#include "base/assert.h"
+#include "policy/decide.h"
+#include "service/codes.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+struct snapshot {
+	struct ev_retired retired;
+	struct pol_config *policy;
+};
+
+static void free_snapshot(struct ev_retired *node)
+{
+	struct snapshot *p = CONTAINER_OF(node, struct snapshot, retired);
+	pol_free(p->policy);
+	free(p);
+}
+
+enum err exc_set_policy(struct exc *x, struct pol_config *policy)
+{
+	struct snapshot *old = ev_snap_get(&x->policy), *fresh = NULL;
+	if (policy) {
+		fresh = calloc(1, sizeof(*fresh));
+		if (!fresh) {
+			pol_free(policy);
+			return ERR_NOMEM;
+		}
+		fresh->policy = policy;
+	}
+	ev_snap_set(&x->policy, fresh);
+	if (old)
+		ev_retire(ev_shard(x->shards, 0), &old->retired, free_snapshot);
+	return OK;
+}
+
+void steer_free(struct exc *x)
+{
+	struct snapshot *p = ev_snap_get(&x->policy);
+	if (p)
+		free_snapshot(&p->retired);
+}
+
+static const struct pol_config *in_force(struct exc_shard *s)
+{
+	const struct snapshot *p = ev_snap_get(&s->x->policy);
+	return p ? p->policy : NULL;
+}
+
+bool steer_is_trunk(struct exc_shard *s, const struct addr *from)
+{
+	const struct pol_config *c = in_force(s);
+	return c && pol_trunk_of(c, from);
+}
+
+/* ---- what the policy asks -------------------------------------------------------------------- */
+
+static bool find_bindings(struct exc_shard *s, struct str user, struct loc_targets *found)
+{
+	char mem[600];
+	struct buf aor;
+	buf_init_fixed(&aor, mem, sizeof(mem));
+	dom_aor_of_user(s->x->dom, user, &aor);
+	return !aor.err && acc_has(s->x->acc, user) &&
+	       loc_lookup(s->x->loc, s->n, buf_view(&aor), found) == OK && found->n;
+}
+
+static bool has_account(void *ctx, struct str user)
+{
+	struct exc_shard *s = ctx;
+	return acc_has(s->x->acc, user);
+}
+
+static bool is_registered(void *ctx, struct str user)
+{
+	struct loc_targets found;
+	return find_bindings(ctx, user, &found);
+}
+
+static bool is_up(void *ctx, const struct pol_trunk *t, const struct pol_host *h)
+{
+	struct exc_shard *s = ctx;
+	return !s->x->is_trunk_up || s->x->is_trunk_up(s, t, h);
+}
+
+static struct pol_clock local_clock(struct exc_shard *s)
+{
+	time_t t = (time_t)(env_wall_us(s->loop->env) / 1000000);
+	struct tm tm;
+	if (!localtime_r(&t, &tm))
+		return (struct pol_clock){0};
+	return (struct pol_clock){
+		.date = (uint32_t)((tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 +
+				   tm.tm_mday),
+		.minute = (uint16_t)(tm.tm_hour * 60 + tm.tm_min),
+		.day = (uint8_t)tm.tm_wday,
+	};
+}
+
+static struct str unescaped(struct buf *b, struct str user)
+{
+	size_t at = b->n;
+	if (!sip_unescape(b, user) || b->err)
+		return STR_NONE;
+	return str_of(b->p + at, b->n - at);
+}
+
+/* The facts; texts that are not the message's go into `b`. */
+static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *rx,
+		 const struct rt_plan *plan, struct str user, struct buf *b, struct pol_request *rq)
+{
+	struct sip_addr from;
+	if (sip_addr_parse(sip_value(rx->msg, SIP_HDR_FROM), &from) == OK && !from.uri_err) {
+		rq->from_user = unescaped(b, from.uri.user);
+		rq->from_host = from.uri.host;
+	}
+	rq->user = user;
+	rq->source = rx->from;
+	rq->trunk = user.n ? NULL : pol_trunk_of(c, &rx->from);
+	rq->who = user.n ? POL_FROM_USER : rq->trunk ? POL_FROM_TRUNK : POL_FROM_TRUSTED;
+	rq->method = rx->msg->method_name;
+	rq->to_user = unescaped(b, plan->uri.user);
+	rq->to_host = plan->uri.host;
+	rq->is_ours = plan->is_us;
+	rq->msg = rx->msg;
+	if (c->has_times)
+		rq->at = local_clock(s);
+	if (c->trunks.n)
+		rq->dice = (uint32_t)env_random_u64(s->loop->env);
+	rq->domain = dom_first(s->x->dom);
+	if (!rq->domain.n)
+		rq->domain = plan->is_us && plan->uri.host.n ? plan->uri.host : STR("localhost");
+}
+
+/* ---- answering ------------------------------------------------------------------------------- */
+
+static void redirect(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
+{
+	char mem[4096];
+	struct buf b;
+	struct loc_targets found;
+	unsigned q = 1000;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	for (size_t i = 0; i<p->n_steps; i++, q -= q> 100 ? 50 : 0)
+		for (size_t k = 0; k < p->steps[i].n; k++) {
+			const struct pol_target *t = &p->targets[p->steps[i].first + k];
+			found.n = 0;
+			if (t->user.n && !find_bindings(s, t->user, &found))
+				continue;
+			if (!t->user.n)
+				buf_fmt(&b, "Contact: <" STR_FMT ">;q=%u.%03u\r\n", STR_ARG(t->uri),
+					q / 1000, q % 1000);
+			for (size_t n = 0; n < found.n; n++) {
+				unsigned of = q * found.t[n].q / 1000;
+				buf_fmt(&b, "Contact: <" STR_FMT ">;q=%u.%03u\r\n",
+					STR_ARG(found.t[n].uri), of / 1000, of % 1000);
+			}
+		}
+	if (b.err)
+		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
+	else if (code_reply(s->stack.tsx, st, CODE_POLICY_REDIRECT, p->status, buf_view(&b)) ==
+		 ERR_LIMIT)
+		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
+}
+
+static void reject(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
+{
+	char mem[200];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	code_warning_put(&b, CODE_POLICY_REJECT);
+	enum err e = tsx_reply(s->stack.tsx, st, p->status, p->reason, buf_view(&b));
+	if (e != OK && e != ERR_STATE)
+		tsx_drop(s->stack.tsx, st);
+}
+
+/* ---- sending on ------------------------------------------------------------------------------ */
+
+struct sending {
+	struct prx_target t[PRX_MAX_TARGETS];
+	struct prx_step steps[POL_MAX_STEPS];
+	size_t n_targets;
+	struct buf text;
+	char mem[8192];
+};
+
+static struct prx_target of_binding(const struct loc_target *t)
+{
+	return (struct prx_target){
+		.ruri = t->uri, .path = t->path, .q = t->q, .has_dst = t->has_dst, .dst = t->dst};
+}
+
+static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step,
+			struct sending *out)
+{
+	struct loc_targets found = {0};
+	if (!t->user.n) {
+		found.n = 1;
+		found.t[0] = (struct loc_target){.uri = t->uri, .q = 1000};
+	} else if (!find_bindings(s, t->user, &found)) {
+		return;
+	}
+	size_t base = out->n_targets;
+	for (size_t i = 0; i < found.n && out->n_targets < PRX_MAX_TARGETS; i++) {
+		out->t[out->n_targets] = of_binding(&found.t[i]);
+		if (found.t[i].backup_of) /* of the targets all together */
+			out->t[out->n_targets].backup_of = (uint8_t)(base + found.t[i].backup_of);
+		out->t[out->n_targets++].step = (uint8_t)step;
+	}
+}
+
+static struct str line(struct sending *out, const char *name, struct str value, const char *end)
+{
+	size_t at = out->text.n;
+	if (!value.n)
+		return STR_NONE;
+	buf_fmt(&out->text, "%s" STR_FMT "%s\r\n", name, STR_ARG(value), end);
+	return str_of(out->text.p + at, out->text.n - at);
+}
+
+static void put_headers(const struct pol_plan *p, const struct pol_step *from, struct str domain,
+			struct sending *out, struct fwd_headers *h)
+{
+	char mem[300];
+	struct buf uri;
+	buf_init_fixed(&uri, mem, sizeof(mem));
+	sip_escape_user(&uri, from->caller);
+	if (from->caller.n)
+		buf_fmt(&uri, "@" STR_FMT, STR_ARG(domain));
+	h->asserted = line(out, "P-Asserted-Identity: <sip:", buf_view(&uri), ">");
+	h->diversion = line(out, "Diversion: ", from->diversion, "");
+	size_t at = out->text.n;
+	line(out, "History-Info: ", from->history, "");
+	buf_str(&out->text, p->lines);
+	h->lines = str_of(out->text.p + at, out->text.n - at);
+	h->remove = p->remove;
+	out->text.err = uri.err ? uri.err : out->text.err;
+}
+
+/* The proxy has the same ways for a step to end. */
+_Static_assert((int)POL_ON_BUSY == (int)PRX_ON_BUSY &&
+		       (int)POL_ON_NO_ANSWER == (int)PRX_ON_NO_ANSWER &&
+		       (int)POL_ON_OFFLINE == (int)PRX_ON_OFFLINE &&
+		       (int)POL_ON_REFUSED == (int)PRX_ON_REFUSED &&
+		       (int)POL_ON__N == (int)PRX_ON__N && POL_MAX_STEPS <= PRX_MAX_STEPS,
+	       "steps of a plan are steps of the proxy");
+
+static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
+		    const struct pol_plan *p, struct str domain)
+{
+	struct sending out;
+	out.n_targets = 0;
+	buf_init_fixed(&out.text, out.mem, sizeof(out.mem));
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct pol_step *from = &p->steps[i];
+		out.steps[i] = (struct prx_step){.ring_s = from->ring_s};
+		for (size_t on = 0; on < POL_ON__N; on++)
+			out.steps[i].next[on] = from->next[on];
+		put_headers(p, from, domain, &out, &out.steps[i].headers);
+		for (size_t k = 0; k < from->n; k++)
+			add_targets(s, &p->targets[from->first + k], i, &out);
+	}
+	const struct prx_step *one = &out.steps[0];
+	bool is_plain = p->n_steps == 1 && !one->ring_s && !out.text.n && !p->remove.n;
+	struct prx_request req = {.route = plan,
+				  .targets = out.t,
+				  .n_targets = out.n_targets,
+				  .follows = p->recurses,
+				  .steps = is_plain ? NULL : out.steps,
+				  .n_steps = is_plain ? 0 : p->n_steps};
+	if (out.text.err)
+		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
+	else if (p->mode != POL_MODE_B2BUA || rx->msg->method != SIP_INVITE)
+		dispatch_forward(s, st, rx, &req);
+	else if (s->x->b2b)
+		s->x->b2b(s, st, rx, &req);
+	else
+		code_refuse(s->stack.tsx, st, CODE_NO_B2BUA, STR_NONE);
+}
+
+size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target *t, size_t max)
+{
+	struct exc_shard *s = ctx;
+	struct loc_targets found;
+	char mem[300];
+	struct buf b;
+	if (!max)
+		return 0;
+	if (!dispatch_is_us(s, contact)) {
+		t[0] = (struct prx_target){.ruri = contact->all};
+		return 1;
+	}
+	buf_init_fixed(&b, mem, sizeof(mem));
+	struct str user = unescaped(&b, contact->user);
+	if (!user.n || !find_bindings(s, user, &found))
+		return 0;
+	size_t n = 0;
+	for (size_t i = 0; i < found.n && n < max; i++)
+		if (!found.t[i].backup_of)
+			t[n++] = of_binding(&found.t[i]);
+	return n;
+}
+
+/* ---- the decision ---------------------------------------------------------------------------- */
+
+bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
+		      struct str user)
+{
+	static const enum code refusal[] = {
+		[POL_NO_USER] = CODE_NO_USER,  [POL_OFFLINE] = CODE_OFFLINE,
+		[POL_DENIED] = CODE_RELAY,     [POL_LOOP] = CODE_FORWARD_LOOP,
+		[POL_FULL] = CODE_POLICY_FULL,
+	};
+	const struct pol_config *c = in_force(s);
+	struct pol_ask ask = {s, has_account, is_registered, is_up, dispatch_is_us};
+	struct pol_request rq = {.ask = &ask};
+	struct pol_plan p;
+	char mem[1024];
+	struct buf b;
+	if (!c)
+		return false;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	tell(s, c, rx, plan, user, &b, &rq);
+	pol_decide(c, &rq, &p);
+	switch (p.act) {
+	case POL_SEND:
+		send_on(s, st, rx, plan, &p, rq.domain);
+		return true;
+	case POL_REDIRECT:
+		redirect(s, st, &p);
+		return true;
+	case POL_REJECT:
+		reject(s, st, &p);
+		return true;
+	case POL_FOREIGN:
+		return false;
+	default:
+		code_refuse(s->stack.tsx, st, refusal[p.act], STR_NONE);
+		return true;
+	}
+}
