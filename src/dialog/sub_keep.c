@@ -146,7 +146,8 @@ static enum err read_kept(struct str text, struct kept *k)
 }
 
 enum err sub_restore(struct dlg_mgr *m, struct str kept, const struct sub_accept *acc,
-		     const struct sub_notifier *user, void *ctx, struct sub **out)
+		     uint64_t within_us, const struct sub_notifier *user, void *ctx,
+		     struct sub **out)
 {
 	struct kept k = {0};
 	uint64_t now_s = env_wall_us(m->loop->env) / 1000000;
@@ -171,8 +172,10 @@ enum err sub_restore(struct dlg_mgr *m, struct str kept, const struct sub_accept
 	s->n_notified = k.n_notified;
 	s->is_cut_off = k.is_by_flow;
 	s->cseq_kept = s->d->local_cseq;
+	s->is_owed = true;
 	sub_become_notifier(s, user);
 	sub_start_expiry(s);
+	sub_notify_later(s, env_random_u64(m->loop->env) % (within_us + 1));
 	*out = s;
 	return OK;
 }

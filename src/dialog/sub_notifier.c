@@ -33,14 +33,21 @@ static void on_gap(struct tmr *t)
 	notify_soon(CONTAINER_OF(t, struct sub, timer_n));
 }
 
-/* Changes come too fast: true when this one waits. */
+void sub_notify_later(struct sub *s, uint64_t delay_us)
+{
+	ev_timer(s->m->loop, &s->timer_n, delay_us, on_gap);
+}
+
+/* Changes come too fast: true when this one waits. A few may come at once: a call that rings and is
+ * answered shall light a lamp now. */
 static bool is_too_soon(struct sub *s)
 {
 	uint64_t now = ev_now_us(s->m->loop);
-	if (s->is_owed || s->is_terminating || now >= s->next_us)
+	uint64_t burst_us = 2ull * s->gap_us;
+	if (s->is_owed || s->is_terminating || s->next_us <= now + burst_us)
 		return false;
 	if (!tmr_is_running(&s->timer_n))
-		ev_timer(s->m->loop, &s->timer_n, s->next_us - now, on_gap);
+		sub_notify_later(s, s->next_us - now - burst_us);
 	return true;
 }
 
@@ -99,7 +106,8 @@ static void send_notify(struct sub *s)
 		buf_clear(body);
 	s->is_owed = false;
 	s->n_notified++;
-	s->next_us = ev_now_us(s->m->loop) + s->gap_us;
+	uint64_t now = ev_now_us(s->m->loop);
+	s->next_us = (s->next_us > now ? s->next_us : now) + s->gap_us;
 	if (s->notifier->save && s->d->local_cseq + SUB_CSEQ_RESERVE / 2 > s->cseq_kept)
 		(void)!s->notifier->save(s->ctx, s);
 	buf_clear(lines);
@@ -130,7 +138,10 @@ static void terminate(struct sub *s, enum sub_why why, struct str reason)
 	s->why = why;
 	s->reason = arena_str(&s->arena, reason);
 	ev_timer_stop(s->m->loop, &s->timer);
-	notify_soon(s);
+	if (s->is_cut_off) /* there is no way to tell him */
+		sub_finish(s, why, 0, reason);
+	else
+		notify_soon(s);
 }
 
 static void on_expiry(struct tmr *t)

@@ -56,6 +56,7 @@ struct sub {
 enum err sub_fill(struct sub *s, const struct sub_accept *acc, struct str event_id);
 void sub_become_notifier(struct sub *s, const struct sub_notifier *user);
 void sub_start_expiry(struct sub *s);
+void sub_notify_later(struct sub *s, uint64_t delay_us);
 struct sub *sub_alloc(struct dlg_mgr *m, void *ctx);
 void sub_free(struct sub *s);
 /* Decides the end; it is told, and the object freed, later in this turn. */

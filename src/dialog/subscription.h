@@ -70,12 +70,13 @@ void sub_activate(struct sub *s); /* pending becomes active, with a NOTIFY */
 void sub_terminate(struct sub *s, struct str reason);
 
 /* Outliving the process. sub_keep appends all that goes on from here (tags, routes, numbers, time);
- * sub_restore makes a subscription of it that has sent nothing yet. CSeq and the count of NOTIFYs
- * go on behind what the other run can have used. ERR_TIMEOUT: it has expired meanwhile; ERR_SYNTAX:
- * not what sub_keep writes; ERR_LIMIT, ERR_NOMEM. */
+ * sub_restore makes a subscription of it, which sends a whole NOTIFY within `within_us`, at random.
+ * CSeq and the count of NOTIFYs go on behind what the other run can have used. ERR_TIMEOUT: it has
+ * expired meanwhile; ERR_SYNTAX: not what sub_keep writes; ERR_LIMIT, ERR_NOMEM. */
 void sub_keep(struct sub *s, struct buf *out);
 enum err sub_restore(struct dlg_mgr *m, struct str kept, const struct sub_accept *acc,
-		     const struct sub_notifier *user, void *ctx, struct sub **out);
+		     uint64_t within_us, const struct sub_notifier *user, void *ctx,
+		     struct sub **out);
 void sub_saved(struct sub *s, enum err e);
 
 /* --- subscriber --------------------------------------------------------------------------------

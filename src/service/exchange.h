@@ -5,6 +5,7 @@
 
 #include "location/location.h"
 #include "service/domains.h"
+#include "service/events.h"
 #include "service/route.h"
 
 struct exc;       /* of the process */
@@ -48,6 +49,7 @@ struct str exc_realm(const struct exc *x);
 struct acc *exc_accounts(struct exc *x);
 struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
+struct evt *exc_events(struct exc *x);
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under

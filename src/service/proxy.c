@@ -57,6 +57,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .blocks = blocks,
 			  .self = self,
 			  .realm = cfg->realm,
+			  .on_answer = cfg->on_answer,
 			  .is_trusted = cfg->is_trusted,
 			  .ctx = cfg->ctx};
 	p->timer_c_us = cfg->timer_c_us ? cfg->timer_c_us : TIMER_C_US;
