@@ -382,14 +382,7 @@ static enum err send(struct evt_res *r, struct uac_request *req, struct str from
 	return uac_send(s->stack->dlg, &acc, req, user, r, out);
 }
 
-static void on_notified(void *ctx, struct uac *u, const struct uac_result *res)
-{
-	struct evt_res *r = ctx;
-	r->notifying = NULL;
-	if (res->how != UAC_FINAL || res->status / 100 != 2)
-		r->has_mail_news = true; /* when he registers the next time */
-	evt_res_tidy(r);
-}
+static void on_notified(void *ctx, struct uac *u, const struct uac_result *res);
 
 static const struct uac_user notified_user = {.on_done = on_notified};
 
@@ -416,6 +409,17 @@ static void notify_mailbox(struct evt_res *r)
 		 STR("Event: message-summary\r\nSubscription-State: terminated\r\n"),
 		 &notified_user, &r->notifying) == OK)
 		r->has_mail_news = false;
+}
+
+static void on_notified(void *ctx, struct uac *u, const struct uac_result *res)
+{
+	struct evt_res *r = ctx;
+	r->notifying = NULL;
+	if (res->how == UAC_FINAL && res->status / 100 == 2)
+		notify_mailbox(r); /* what has changed meanwhile */
+	else
+		r->has_mail_news = true; /* when he registers the next time */
+	evt_res_tidy(r);
 }
 
 static void send_next(struct evt_res *r);
