@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/control.h"
 #include "cmd/live.h"
+#include "cmd/mailbox.h"
 #include "cmd/opt.h"
 #include "cmd/welcome.h"
 #include "service/accounts.h"
@@ -132,7 +133,7 @@ static void on_control(void *ctx, struct str cmd, struct buf *out)
 	if (str_eq(cmd, STR("reload"))) {
 		command(s, 0, CMD_RELOAD);
 		buf_str(out, STR("ok\n"));
-	} else {
+	} else if (!mailbox_command(s->exc, cmd, out)) {
 		buf_fmt(out, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
 	}
 }

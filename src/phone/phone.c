@@ -334,12 +334,15 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 	ph_report_end(&r, ph_outcome_of(res));
 }
 
-enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type,
-		    struct str body)
+enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str headers,
+		    struct str content_type, struct str body)
 {
 	static const struct uac_user user = {.on_done = on_done};
-	struct uac_request req = {
-		.method = method, .ruri = uri, .content_type = content_type, .body = body};
+	struct uac_request req = {.method = method,
+				  .ruri = uri,
+				  .headers = headers,
+				  .content_type = content_type,
+				  .body = body};
 	req.has_contact = str_eq(method, STR("OPTIONS"));
 	ph->request_us = ev_now_us(ph->loop);
 	return uac_send(ph->stack.dlg, &ph->account, &req, &user, ph, &ph->request);
