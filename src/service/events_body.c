@@ -100,7 +100,8 @@ static void put_dialog(struct buf *b, const struct evt_dialog *d)
 {
 	buf_fmt(b, "<dialog id=\"d%016llx.%u\"", (unsigned long long)d->call, d->fork);
 	put_attr(b, STR("call-id"), d->call_id);
-	put_attr(b, STR("local-tag"), d->local_tag);
+	if (d->local_tag.n)
+		put_attr(b, STR("local-tag"), d->local_tag);
 	if (d->remote_tag.n)
 		put_attr(b, STR("remote-tag"), d->remote_tag);
 	put_attr(b, STR("direction"), d->is_initiator ? STR("initiator") : STR("recipient"));

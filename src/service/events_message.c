@@ -26,22 +26,29 @@
 /* ---- records --------------------------------------------------------------------------------- */
 
 struct parts {
-	struct str from, type, date, body;
+	struct str from, to, type, date, body;
 };
-
-static struct parts parts_of(const struct evt_message *m)
-{
-	const char *p = m->text;
-	struct parts s = {.from = str_of(p, m->n_from)};
-	s.type = str_of(p + m->n_from, m->n_type);
-	s.date = str_of(p + m->n_from + m->n_type, m->n_date);
-	s.body = str_of(p + m->n_from + m->n_type + m->n_date, m->n_body);
-	return s;
-}
 
 static size_t size_of(const struct evt_message *m)
 {
-	return m->n_from + m->n_type + m->n_date + m->n_body;
+	return m->n_from + m->n_to + m->n_type + m->n_date + m->n_body;
+}
+
+static struct parts cut(struct str rest, size_t n_from, size_t n_to, size_t n_type, size_t n_date)
+{
+	struct parts t;
+	t.from = str_sub(rest, 0, n_from);
+	t.to = str_sub(rest, n_from, n_to);
+	t.type = str_sub(rest, n_from + n_to, n_type);
+	t.date = str_sub(rest, n_from + n_to + n_type, n_date);
+	t.body = str_skip(rest, n_from + n_to + n_type + n_date);
+	return t;
+}
+
+static struct parts parts_of(const struct evt_message *m)
+{
+	struct str rest = str_of(m->text, size_of(m));
+	return cut(rest, m->n_from, m->n_to, m->n_type, m->n_date);
 }
 
 static void put_le(struct buf *b, uint64_t v, unsigned n)
@@ -69,6 +76,7 @@ void evt_message_record(const struct evt_message *m, struct buf *key, struct buf
 	buf_clear(value);
 	put_le(value, m->ends_s, 8);
 	put_le(value, m->n_from, 4);
+	put_le(value, m->n_to, 4);
 	put_le(value, m->n_type, 4);
 	put_le(value, m->n_date, 4);
 	buf_put(value, m->text, size_of(m));
@@ -98,14 +106,15 @@ void evt_mailbox_load(struct evt_shard *s, struct str aor, struct str value)
 static struct evt_message *message_new(struct evt_res *r, const struct parts *t)
 {
 	struct evt_message *m =
-		calloc(1, sizeof(*m) + t->from.n + t->type.n + t->date.n + t->body.n);
+		calloc(1, sizeof(*m) + t->from.n + t->to.n + t->type.n + t->date.n + t->body.n);
 	if (!m)
 		return NULL;
-	const struct str all[] = {t->from, t->type, t->date, t->body};
+	const struct str all[] = {t->from, t->to, t->type, t->date, t->body};
 	char *at = m->text;
 	list_init(&m->link);
 	m->res = r;
 	m->n_from = t->from.n;
+	m->n_to = t->to.n;
 	m->n_type = t->type.n;
 	m->n_date = t->date.n;
 	m->n_body = t->body.n;
@@ -155,20 +164,17 @@ static void enter(struct evt_res *r, struct evt_message *m)
 
 void evt_message_load(struct evt_shard *s, struct str aor, struct str key, struct str value)
 {
-	struct parts t;
-	size_t n[3], at = 20;
+	enum { HEAD = 24 };
+	size_t n[4];
 	unsigned long long serial = 0;
 	char hex[20];
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < ARRAY_LEN(n); i++)
 		n[i] = (size_t)get_le(value, 8 + 4 * i, 4);
-	struct evt_res *r = value.n >= 20 ? evt_res_get(s, aor) : NULL;
+	struct evt_res *r = value.n >= HEAD ? evt_res_get(s, aor) : NULL;
 	if (!r || !str_copy(hex, sizeof(hex), str_skip(key, 2 + aor.n)) ||
 	    sscanf(hex, "%llx", &serial) != 1)
 		return;
-	t.from = str_sub(value, at, n[0]);
-	t.type = str_sub(value, at + n[0], n[1]);
-	t.date = str_sub(value, at + n[0] + n[1], n[2]);
-	t.body = str_skip(value, at + n[0] + n[1] + n[2]);
+	struct parts t = cut(str_skip(value, HEAD), n[0], n[1], n[2], n[3]);
 	struct evt_message *m = message_new(r, &t);
 	if (!m) {
 		evt_res_tidy(r);
@@ -223,11 +229,12 @@ void evt_on_message(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct str
 		code = CODE_OFFLINE;
 	else if (m->n_bytes > LIMIT_MESSAGE_BYTES)
 		code = CODE_PUBLISH_LARGE;
-	struct evt_put *p = code == CODE_NONE
-				    ? evt_put_new(EVT_PUT_MESSAGE, aor, sip_value(m, SIP_HDR_FROM),
-						  sip_value(m, SIP_HDR_CONTENT_TYPE),
-						  date_of(s, m, mem), m->body)
-				    : NULL;
+	struct evt_put *p =
+		code == CODE_NONE
+			? evt_put_new(EVT_PUT_MESSAGE, aor, sip_value(m, SIP_HDR_FROM),
+				      sip_value(m, SIP_HDR_TO), sip_value(m, SIP_HDR_CONTENT_TYPE),
+				      date_of(s, m, mem), m->body)
+			: NULL;
 	if (!p) {
 		code_refuse(s->stack->tsx, st, code == CODE_NONE ? CODE_NO_MEMORY : code, STR_NONE);
 		return;
@@ -256,11 +263,9 @@ void evt_message_stored(struct evt_message *m, enum err e)
 void evt_message_arrived(struct evt_res *r, struct evt_put *p)
 {
 	struct evt_shard *s = r->s;
-	const char *at = p->text + p->n_aor;
-	struct parts t = {.from = str_of(at, p->n_from),
-			  .type = str_of(at + p->n_from, p->n_type),
-			  .date = str_of(at + p->n_from + p->n_type, p->n_date)};
-	t.body = str_of(at + p->n_from + p->n_type + p->n_date, p->n_body);
+	size_t n = p->n_from + p->n_to + p->n_type + p->n_date + p->n_body;
+	struct parts t =
+		cut(str_of(p->text + p->n_aor, n), p->n_from, p->n_to, p->n_type, p->n_date);
 	uint64_t wall_us = env_wall_us(s->loop->env);
 	bool is_full = r->n_messages >= LIMIT_MESSAGES_PER_USER ||
 		       s->message_bytes >= LIMIT_MESSAGES_BYTES;
@@ -305,7 +310,7 @@ void evt_mailbox_arrived(struct evt_res *r, struct evt_put *p)
 enum err evt_set_mailbox(struct evt *e, struct str aor, uint32_t n_new, uint32_t n_old)
 {
 	struct evt_put *p =
-		evt_put_new(EVT_PUT_MAILBOX, aor, STR_NONE, STR_NONE, STR_NONE, STR_NONE);
+		evt_put_new(EVT_PUT_MAILBOX, aor, STR_NONE, STR_NONE, STR_NONE, STR_NONE, STR_NONE);
 	size_t home = loc_shard_of(e->env.loc, aor);
 	if (!p)
 		return ERR_NOMEM;
@@ -358,6 +363,7 @@ static void put_uri(struct evt_res *r, struct buf *b)
 	buf_chr(b, '>');
 }
 
+/* req->to empty: as the exchange calls him. */
 static enum err send(struct evt_res *r, struct uac_request *req, struct str from, struct str lines,
 		     const struct uac_user *user, struct uac **out)
 {
@@ -376,7 +382,7 @@ static enum err send(struct evt_res *r, struct uac_request *req, struct str from
 		return ERR_LIMIT;
 	struct uac_account acc = {.from = from.n ? from : buf_view(&to), .proxy = w.proxy};
 	req->ruri = w.found.t[0].uri;
-	req->to = buf_view(&to);
+	req->to = req->to.n ? req->to : buf_view(&to);
 	req->headers = buf_view(&b);
 	req->dst = w.found.t[0].has_dst && !w.proxy.n ? &w.found.t[0].dst : NULL;
 	return uac_send(s->stack->dlg, &acc, req, user, r, out);
@@ -447,8 +453,10 @@ static void send_next(struct evt_res *r)
 			continue;
 		}
 		struct parts t = parts_of(m);
-		struct uac_request req = {
-			.method = STR("MESSAGE"), .content_type = t.type, .body = t.body};
+		struct uac_request req = {.method = STR("MESSAGE"),
+					  .to = t.to,
+					  .content_type = t.type,
+					  .body = t.body};
 		char mem[80];
 		struct buf date;
 		buf_init_fixed(&date, mem, sizeof(mem));

@@ -46,8 +46,8 @@ struct evt_message { /* waits for its recipient */
 	struct evt_res *res;
 	uint64_t serial, ends_s; /* wall clock */
 	struct evt_put *put;     /* its sender waits until it is written */
-	size_t n_from, n_type, n_date, n_body;
-	char text[]; /* From, Content-Type, Date, body */
+	size_t n_from, n_to, n_type, n_date, n_body;
+	char text[]; /* From, To, Content-Type, Date, body */
 };
 struct evt_res {
 	struct hnode node;
@@ -105,7 +105,7 @@ struct evt_put { /* something to be known of an address; answered where st is se
 	uint64_t etag;
 	uint32_t expires_s, n_new, n_old;
 	bool has_etag;
-	size_t n_aor, n_from, n_type, n_date, n_body;
+	size_t n_aor, n_from, n_to, n_type, n_date, n_body;
 	char text[];
 };
 struct evt_dialog_msg {
@@ -219,8 +219,8 @@ void evt_list_put(struct evt_sub *x, struct str entity, bool is_full, uint32_t v
 		  struct buf *out);
 /* events_publish.c */
 void evt_put_init(struct evt_shard *s);
-struct evt_put *evt_put_new(enum evt_put_op op, struct str aor, struct str from, struct str type,
-			    struct str date, struct str body);
+struct evt_put *evt_put_new(enum evt_put_op op, struct str aor, struct str from, struct str to,
+			    struct str type, struct str date, struct str body);
 void evt_put_send(struct evt_shard *s, struct evt_put *p);
 void evt_answer(struct evt_put *p, enum code code, unsigned status); /* takes p */
 void evt_publish_arrived(struct evt_res *r, struct evt_put *p);

@@ -70,17 +70,19 @@ static void on_put(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 		evt_mailbox_arrived(r, p);
 }
 
-struct evt_put *evt_put_new(enum evt_put_op op, struct str aor, struct str from, struct str type,
-			    struct str date, struct str body)
+struct evt_put *evt_put_new(enum evt_put_op op, struct str aor, struct str from, struct str to,
+			    struct str type, struct str date, struct str body)
 {
-	struct evt_put *p = calloc(1, sizeof(*p) + aor.n + from.n + type.n + date.n + body.n);
-	const struct str all[] = {aor, from, type, date, body};
+	struct evt_put *p =
+		calloc(1, sizeof(*p) + aor.n + from.n + to.n + type.n + date.n + body.n);
+	const struct str all[] = {aor, from, to, type, date, body};
 	if (!p)
 		return NULL;
 	p->inbox.kind = INBOX_EVENT_PUT;
 	p->op = (uint8_t)op;
 	p->n_aor = aor.n;
 	p->n_from = from.n;
+	p->n_to = to.n;
 	p->n_type = type.n;
 	p->n_date = date.n;
 	p->n_body = body.n;

@@ -557,6 +557,7 @@ static void expect_message(struct scene *t, const char *text, const char *status
 {
 	struct raw_msg *m = raw_get(t->b, "MESSAGE ", 2);
 	CHECK(raw_has(m, "From: <sip:1001@" STAGE_SERVER ">;tag="));
+	CHECK(raw_has(m, "To: <" TO_B ">\r\n"));
 	CHECK(raw_header(m, "Date", 0).n > 20);
 	if (!str_eq(raw_body(m), str_c(text)))
 		test_fail(__FILE__, __LINE__, "not \"%s\": %s", text, m->bytes);
