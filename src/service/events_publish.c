@@ -173,9 +173,10 @@ void evt_on_publish(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct str
 						    : STR_NONE;
 	}
 	/* the document as it came: its ids get the place it is given there */
-	struct evt_put *p = code == CODE_NONE ? evt_put_new(EVT_PUT_PUBLICATION, aor, STR_NONE,
-							    STR_NONE, STR_NONE, rx->msg->body)
-					      : NULL;
+	struct evt_put *p = code == CODE_NONE
+				    ? evt_put_new(EVT_PUT_PUBLICATION, aor, STR_NONE, STR_NONE,
+						  STR_NONE, STR_NONE, rx->msg->body)
+				    : NULL;
 	if (!p) {
 		code_refuse(s->stack->tsx, st, code == CODE_NONE ? CODE_NO_MEMORY : code, lines);
 		return;
