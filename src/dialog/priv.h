@@ -64,7 +64,7 @@ struct auth {
 		struct sip_challenge ch;
 		bool is_proxy; /* 407: Proxy-Authorization */
 		uint32_t nc;
-	} e[AUTH_REALMS];
+	} * e; /* AUTH_REALMS of them, once somebody has challenged */
 };
 void auth_fini(struct auth *a);
 struct auth_try {          /* what one request has answered so far; zeroed at its start */
@@ -184,8 +184,8 @@ struct dlg { /* [RFC3261 12] */
 	struct dlg_usage own_usage; /* dlg_kill */
 	bool is_in_table;
 	struct dlg_ack ack;
-	struct uac *bye; /* dlg_kill */
-	_Alignas(16) char mem[768];
+	struct uac *bye;            /* dlg_kill */
+	_Alignas(16) char mem[384]; /* the names of a usual one */
 };
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is

@@ -47,7 +47,7 @@ struct sub {
 	struct sub_end end;
 	struct uac_result result; /* behind the end; rx referenced */
 	bool has_result;
-	_Alignas(16) char mem[256];
+	_Alignas(16) char mem[128];
 };
 
 /* How far ahead of the last CSeq a restart goes on. */
