@@ -126,7 +126,7 @@ struct evt_member {     /* one address of a subscription; a list has several */
 	uint64_t asked; /* serial of the question under way; 0: none */
 	bool is_dirty, is_full, is_news, has_answer;
 	uint8_t n_aor;
-	char *aor;  /* heap */
+	char *aor;  /* heap; of a single one in evt_sub.text */
 	char *body; /* heap: the answer, until it is sent */
 	size_t n_body;
 };

@@ -56,11 +56,12 @@ static struct evt_sub *sub_new(struct evt_shard *s, unsigned pkg, struct str use
 
 static void free_members(struct evt_sub *x)
 {
+	bool is_own = x->members == &x->one; /* its address is in x->text */
 	for (unsigned i = 0; i < x->n_members; i++) {
-		free(x->members[i].aor);
+		free(is_own ? NULL : x->members[i].aor);
 		free(x->members[i].body);
 	}
-	if (x->members != &x->one)
+	if (!is_own)
 		free(x->members);
 	x->members = NULL;
 	x->n_members = x->n_asked = 0;
@@ -158,10 +159,7 @@ static bool fill_members(struct evt_sub *x)
 	if (x->is_list)
 		return evt_list_fill(x);
 	x->members = &x->one;
-	x->one = (struct evt_member){.n_aor = x->n_aor, .aor = malloc(x->n_aor)};
-	if (!x->one.aor)
-		return false;
-	memcpy(x->one.aor, aor_of(x).p, x->n_aor);
+	x->one = (struct evt_member){.n_aor = x->n_aor, .aor = x->text + x->n_user};
 	x->n_members = 1;
 	return true;
 }
