@@ -40,13 +40,11 @@ struct sub {
 	struct str accept, headers;
 	uint32_t expires_s; /* asked for */
 	bool is_unsubscribing, has_raised;
-	struct tp_dst dst; /* of the first SUBSCRIBE, when told */
-	bool has_dst;
+	struct tp_dst *dst; /* of the first SUBSCRIBE, when told; in the arena */
 	struct tmr timer_n; /* no NOTIFY came [RFC6665 4.1.2.4]; notifier: the gap is over */
 
 	struct sub_end end;
-	struct uac_result result; /* behind the end; rx referenced */
-	bool has_result;
+	struct uac_result *result; /* behind the end, in the arena; rx referenced */
 	_Alignas(16) char mem[128];
 };
 
