@@ -94,12 +94,14 @@ static void send_notify(struct sub *s)
 	struct str content_type = s->content_type;
 	if (is_too_soon(s))
 		return;
+	s->is_dirty = false; /* what is said from here on is for the next one */
 	buf_clear(body);
 	enum err e = s->notifier->body(s->ctx, s, &content_type, body);
 	s->is_fetching = e == ERR_MORE;
-	if (s->is_fetching)
+	if (s->is_fetching) {
+		s->is_dirty = true;
 		return;
-	s->is_dirty = false;
+	}
 	if (e == ERR_STATE && !s->is_owed && !s->is_terminating)
 		return;
 	if (e != OK || body->err != OK)

@@ -25,10 +25,11 @@ struct sub_end {
 /* --- notifier ----------------------------------------------------------------------------------
  */
 struct sub_notifier {
-	/* Writes the state; content_type is preset by sub_accept and may be changed. The whole
-	 * state where sub_owes_full says so, else what is new is enough. ERR_MORE: it has to be
-	 * fetched, sub_ready will be called. ERR_STATE: nothing is new, no NOTIFY (unless one is
-	 * owed). Other errors and an empty body send a NOTIFY without body. */
+	/* Writes the state (and may call sub_notify, when it knows of something newer);
+	 * content_type is preset by sub_accept and may be changed. The whole state where
+	 * sub_owes_full says so, else what is new is enough. ERR_MORE: it has to be fetched,
+	 * sub_ready will be called. ERR_STATE: nothing is new, no NOTIFY (unless one is owed).
+	 * Other errors and an empty body send a NOTIFY without body. */
 	enum err (*body)(void *ctx, struct sub *s, struct str *content_type, struct buf *body);
 	/* May be NULL: nothing is durable. The subscription (sub_keep) is to be made so before a
 	 * SUBSCRIBE is answered 200. ERR_MORE: sub_saved will be called; any other error refuses

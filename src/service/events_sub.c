@@ -216,7 +216,7 @@ static void drop_answers(struct evt_sub *x)
 static enum err body(void *ctx, struct sub *s, struct str *content_type, struct buf *out)
 {
 	struct evt_sub *x = ctx;
-	bool is_full = sub_owes_full(s), is_news = false;
+	bool is_full = sub_owes_full(s), is_news = false, is_newer = false;
 	x->sub = s;
 	for (unsigned i = 0; i < x->n_members; i++)
 		if (is_needed(x, &x->members[i], is_full) &&
@@ -224,8 +224,12 @@ static enum err body(void *ctx, struct sub *s, struct str *content_type, struct 
 			return ERR_NOMEM;
 	if (x->n_asked)
 		return ERR_MORE;
-	for (unsigned i = 0; i < x->n_members; i++)
+	for (unsigned i = 0; i < x->n_members; i++) {
 		is_news |= x->members[i].has_answer && x->members[i].is_news;
+		is_newer |= x->members[i].is_dirty; /* poked since it was asked */
+	}
+	if (is_newer)
+		sub_notify(s);
 	enum err e = is_news || is_full ? OK : ERR_STATE;
 	if (e == OK && x->is_list) {
 		*content_type = buf_view(&x->s->e->list_type);
