@@ -168,7 +168,8 @@ TEST(a_stored_oddity_does_not_stop_the_start)
 					  : k == 2 ? 0
 						   : seed >> 24);
 		}
-		st_journal_keep(st_journal(r.st, ST_BINDINGS, 0), str_of(key, (size_t)n), str_of(value, len));
+		st_journal_keep(st_journal(r.st, ST_BINDINGS, 0), str_of(key, (size_t)n),
+				str_of(value, len));
 	}
 	st_journal_flush(st_journal(r.st, ST_BINDINGS, 0));
 	CHECK_EQ(rig_register(&r, ALICE, "a", 1, "sip:1@h", 600), LOC_OK);
