@@ -158,7 +158,8 @@ static struct str caller_aor(struct exc_shard *s, struct str user, struct buf *b
 static void to_nobody(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct str aor,
 		      enum code code)
 {
-	bool is_away = code == CODE_OFFLINE || code == CODE_FLOW_DOWN;
+	bool is_away = (code == CODE_OFFLINE || code == CODE_FLOW_DOWN) &&
+		       acc_has(s->x->acc, dom_user_of_aor(s->x->dom, aor));
 	if (is_away && rx->msg->method == SIP_MESSAGE && !rx->msg->to_tag.n)
 		evt_on_message(s->evt, st, rx, aor);
 	else
