@@ -88,8 +88,26 @@
 #define LIMIT_PENDING_AUTH 16'384
 /* Echo tests of one shard at a time: each holds two ports and 50 packets/s in each direction. */
 #define LIMIT_ECHO_CALLS 100
-/* Message-waiting subscriptions of one account: a few phones with a stale one each. */
-#define LIMIT_MWI_PER_USER 16
+/* Subscriptions of one account on one shard, all together: two phones with a hundred lamps each. */
+#define LIMIT_SUBS_PER_USER 256u
+/* Of these to the same package of the same address: a few phones with a stale one each. */
+#define LIMIT_SUBS_ALIKE 16u
+/* Watchers of one address: everybody in a large office has everybody's lamp. */
+#define LIMIT_WATCHERS 4'096u
+/* Members of the list of all colleagues: its NOTIFY must not become a megabyte. */
+#define LIMIT_LIST_MEMBERS 200u
+/* Publications of one address: a phone, a desktop, a calendar, a few stale ones. */
+#define LIMIT_PUBLICATIONS 8u
+/* Bytes of one publication, and of an offline message: they are kept in memory. */
+#define LIMIT_PUBLICATION_BYTES 16'384u
+#define LIMIT_MESSAGE_BYTES     8'192u
+/* Dialogs known of one address: a busy hunt number. The oldest that ended go first. */
+#define LIMIT_KNOWN_DIALOGS 64u
+/* Calls of one shard whose dialogs are known to the event server, about 1 kB each. */
+#define LIMIT_WATCHED_CALLS 65'536u
+/* Offline messages of one user, and bytes of all of one shard. */
+#define LIMIT_MESSAGES_PER_USER 100u
+#define LIMIT_MESSAGES_BYTES    (64u << 20)
 /* Requests outside dialogs that one user at one address may start: a person's phone needs a few at
  * start-up, a test tool with one account some dozens a second. */
 #define LIMIT_STARTS_PER_S 50

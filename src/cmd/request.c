@@ -11,7 +11,7 @@ struct request_cmd {
 static void on_ready(struct agent *a)
 {
 	struct request_cmd *c = a->ctx;
-	if (ph_request(a->ph, c->method, str_c(c->uri), c->type, c->body))
+	if (ph_request(a->ph, c->method, str_c(c->uri), STR_NONE, c->type, c->body))
 		agent_finish(a, EXIT_FAILED);
 }
 

@@ -6,6 +6,7 @@
  * piece; when he leaves meanwhile it is freed at its next homecoming. */
 #include "admin/line.h"
 #include "base/assert.h"
+#include "cmd/mailbox.h"
 #include "cmd/serve_priv.h"
 #include "service/accounts.h"
 
@@ -153,7 +154,7 @@ void serve_on_control(void *ctx, struct control_conn *c, struct str cmd)
 	} else if (str_eq(cmd, STR("reload"))) { /* accounts: `rung user` has changed some */
 		serve_reload(s);
 		buf_str(&b, STR("ok\n"));
-	} else {
+	} else if (!mailbox_command(s->exc, cmd, &b)) {
 		buf_fmt(&b, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
 	}
 	say(c, buf_view(&b));

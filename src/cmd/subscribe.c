@@ -12,6 +12,20 @@ struct subscribe_cmd {
 	char uri[512];
 };
 
+/* The media type of a package's bodies, where we know it. */
+static const char *type_of(const char *event)
+{
+	static const char *const all[][2] = {
+#define PACKAGE(id, name, type, who, base, gap, rfc) {name, type},
+#include "service/packages.def"
+#undef PACKAGE
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (strcmp(all[i][0], event) == 0)
+			return all[i][1];
+	return "";
+}
+
 static void on_ready(struct agent *a)
 {
 	struct subscribe_cmd *c = a->ctx;
@@ -37,13 +51,14 @@ int cmd_subscribe(int argc, char **argv)
 {
 	static struct subscribe_cmd c;
 	c.event = "message-summary";
-	c.accept = "application/simple-message-summary";
 	c.expires_s = 3600;
 	c.n_wanted = 1;
 	struct opt opts[] = {
 		AGENT_OPTS(&c.agent),
-		{0, "event",   OPT_STR,  &c.event,     "NAME", "event package (message-summary)"      },
-		{0, "accept",  OPT_STR,  &c.accept,    "TYPE", "media type of the notifications"      },
+		{0, "event",   OPT_STR,  &c.event,     "NAME",
+			    "event package: presence, dialog, reg, ... (message-summary)"                        },
+		{0, "accept",  OPT_STR,  &c.accept,    "TYPE",
+			    "media type of the notifications (that of the package)"                              },
 		{0, "expires", OPT_U32,  &c.expires_s, "S",    "asked for; 0 asks once (3600)"        },
 		{0, "count",   OPT_U32,  &c.n_wanted,  "N",    "unsubscribe after N notifications (1)"},
 		{0, "keep",    OPT_FLAG, &c.is_kept,   NULL,   "stay subscribed until interrupted"    },
@@ -68,6 +83,8 @@ int cmd_subscribe(int argc, char **argv)
 	if (!uri.n)
 		return opt_usage(&spec, "`%s` is too long", words[0]);
 	c.uri[uri.n] = 0;
+	if (!c.accept)
+		c.accept = type_of(c.event);
 	if (!c.agent.from)
 		c.agent.from = c.uri;
 	c.agent.ctx = &c;

@@ -25,7 +25,15 @@ void auth_fini(struct auth *a)
 {
 	for (unsigned i = 0; i < a->n; i++)
 		free(a->e[i].mem);
-	a->n = 0;
+	free(a->e);
+	*a = (struct auth){0};
+}
+
+static bool has_room(struct auth *a)
+{
+	if (!a->e)
+		a->e = calloc(AUTH_REALMS, sizeof(*a->e));
+	return a->e && a->n < AUTH_REALMS;
 }
 
 static bool can_answer(const struct sip_challenge *ch)
@@ -75,6 +83,8 @@ enum err auth_copy(struct auth *to, const struct auth *from)
 {
 	auth_fini(to);
 	for (unsigned i = 0; i < from->n; i++) {
+		if (!has_room(to))
+			return ERR_NOMEM;
 		struct auth_entry *e = &to->e[i];
 		*e = (struct auth_entry){.is_proxy = from->e[i].is_proxy};
 		if (!set(e, &from->e[i].ch))
@@ -93,7 +103,7 @@ static bool learn(struct auth *a, struct auth_try *t, const struct sip_challenge
 	unsigned bit = e ? 1u << (e - a->e) : 1u << a->n;
 	if (e && (t->answered & bit) && !ch->stale)
 		return false;
-	if (!e && a->n == AUTH_REALMS)
+	if (!e && !has_room(a))
 		return false;
 	bool is_known = e && str_eq(e->ch.nonce, ch->nonce); /* from a request beside this one */
 	if (!e) {

@@ -18,8 +18,6 @@
  */
 #include "dialog/priv.h"
 
-#define MAX_ROUTES 64
-
 /* --- table ------------------------------------------------------------------------------------ */
 
 static uint64_t key_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag)
@@ -109,7 +107,7 @@ static enum err take_routes(struct dlg *d, const struct sip_msg *msg)
 	d->n_routes = 0;
 	if (n == 0)
 		return OK;
-	if (n > MAX_ROUTES)
+	if (n > DLG_ROUTES_MAX)
 		return ERR_LIMIT;
 	d->routes = arena_alloc(&d->arena, n * sizeof(*d->routes));
 	if (!d->routes)
@@ -250,6 +248,54 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		return e;
 	}
 	learn_way(d, rx);
+	enter(d);
+	*out = d;
+	return OK;
+}
+
+static enum err take_kept(struct dlg *d, const struct dlg_kept *k)
+{
+	struct arena *a = &d->arena;
+	enum err e = dlg_dup(a, k->call_id, &d->call_id);
+	if (e == OK)
+		e = dlg_dup(a, k->local_tag, &d->local_tag);
+	if (e == OK)
+		e = dlg_dup(a, k->remote_tag, &d->remote_tag);
+	if (e == OK)
+		e = dlg_dup(a, k->local, &d->local);
+	if (e == OK)
+		e = dlg_dup(a, k->remote, &d->remote);
+	if (e == OK && k->n_routes) {
+		d->routes = arena_alloc(a, k->n_routes * sizeof(*d->routes));
+		e = d->routes ? OK : ERR_NOMEM;
+	}
+	for (size_t i = 0; e == OK && i < k->n_routes; i++)
+		e = dlg_dup(a, k->routes[i], &d->routes[i]);
+	d->n_routes = k->n_routes;
+	return e == OK ? set_target(d, k->target) : e;
+}
+
+enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *k, struct str contact_user,
+		     const struct uac_account *acc, struct dlg **out)
+{
+	struct dlg *d = dlg_alloc(m);
+	if (!d)
+		return ERR_LIMIT;
+	d->local_cseq = k->local_cseq;
+	d->remote_cseq = k->remote_cseq;
+	d->has_remote_cseq = true;
+	d->is_secure = k->is_secure;
+	d->back = k->back;
+	d->has_back = k->has_back;
+	enum err e = dlg_copy_account(&d->arena, acc, &d->acc);
+	if (e == OK)
+		e = dlg_dup(&d->arena, contact_user, &d->acc.contact_user);
+	if (e == OK)
+		e = take_kept(d, k);
+	if (e != OK) {
+		dlg_free(d);
+		return e;
+	}
 	enter(d);
 	*out = d;
 	return OK;

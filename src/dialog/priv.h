@@ -64,7 +64,7 @@ struct auth {
 		struct sip_challenge ch;
 		bool is_proxy; /* 407: Proxy-Authorization */
 		uint32_t nc;
-	} e[AUTH_REALMS];
+	} * e; /* AUTH_REALMS of them, once somebody has challenged */
 };
 void auth_fini(struct auth *a);
 struct auth_try {          /* what one request has answered so far; zeroed at its start */
@@ -184,8 +184,8 @@ struct dlg { /* [RFC3261 12] */
 	struct dlg_usage own_usage; /* dlg_kill */
 	bool is_in_table;
 	struct dlg_ack ack;
-	struct uac *bye; /* dlg_kill */
-	_Alignas(16) char mem[768];
+	struct uac *bye;            /* dlg_kill */
+	_Alignas(16) char mem[384]; /* the names of a usual one */
 };
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
@@ -202,6 +202,18 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 enum err dlg_complete(struct dlg *d, struct tp_rx *rx);
 /* 2xx: route set and target are taken anew. [RFC3261 13.2.2.4] */
 enum err dlg_confirm(struct dlg *d, struct tp_rx *resp);
+/* A dialog of another run of the process, as a UAS of it. All strings are copied. */
+#define DLG_ROUTES_MAX 64
+struct dlg_kept {
+	struct str call_id, local_tag, remote_tag, local, remote, target;
+	struct str routes[DLG_ROUTES_MAX];
+	size_t n_routes;
+	uint32_t local_cseq, remote_cseq;
+	struct tp_dst back;
+	bool has_back, is_secure;
+};
+enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *k, struct str contact_user,
+		     const struct uac_account *acc, struct dlg **out);
 void dlg_free(struct dlg *d); /* NULL is harmless */
 struct dlg *dlg_find(struct dlg_mgr *m, struct str call_id, struct str local_tag,
 		     struct str remote_tag);

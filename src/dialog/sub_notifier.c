@@ -1,8 +1,13 @@
 /* The notifier of a subscription: grants time, and sends NOTIFYs one at a time.
  *
  * What changes while a NOTIFY is under way makes the state dirty, and one NOTIFY with the newest
- * state follows when that is answered: a burst of changes costs two messages, and no NOTIFY can
- * overtake another. The first NOTIFY follows each 2xx at once, in the same turn but behind it.
+ * state follows when that is answered, not before `gap_us` have passed since the last: a burst of
+ * changes costs two messages, and no NOTIFY can overtake another. The first NOTIFY follows each 2xx
+ * at once, behind it; that one is owed, and has the whole state. The owner may have to fetch the
+ * state from another shard: is_fetching then holds the NOTIFY back.
+ *
+ * Where the owner keeps subscriptions durable, a SUBSCRIBE is answered when it has been written
+ * (`saving`), so that what was answered 200 outlives us (sub_keep.c).
  *
  * A subscription ends with a last NOTIFY that says why (expiry, Expires 0, sub_terminate), or
  * silently when a NOTIFY shows that nobody is there: 481, time-out, closed port or connection, and
@@ -19,8 +24,31 @@ static void send_notify(struct sub *s);
 static void notify_soon(struct sub *s)
 {
 	s->is_dirty = true;
-	if (!s->uac && !s->is_over)
+	if (!s->uac && !s->is_over && !s->saving && !s->is_fetching && !s->is_cut_off)
 		ev_defer(s->m->loop, &s->task);
+}
+
+static void on_gap(struct tmr *t)
+{
+	notify_soon(CONTAINER_OF(t, struct sub, timer_n));
+}
+
+void sub_notify_later(struct sub *s, uint64_t delay_us)
+{
+	ev_timer(s->m->loop, &s->timer_n, delay_us, on_gap);
+}
+
+/* Changes come too fast: true when this one waits. A few may come at once: a call that rings and is
+ * answered shall light a lamp now. */
+static bool is_too_soon(struct sub *s)
+{
+	uint64_t now = ev_now_us(s->m->loop);
+	uint64_t burst_us = 2ull * s->gap_us;
+	if (s->is_owed || s->is_terminating || s->next_us <= now + burst_us)
+		return false;
+	if (!tmr_is_running(&s->timer_n))
+		sub_notify_later(s, s->next_us - now - burst_us);
+	return true;
 }
 
 static void on_notify_done(void *ctx, struct uac *u, const struct uac_result *r)
@@ -31,11 +59,13 @@ static void on_notify_done(void *ctx, struct uac *u, const struct uac_result *r)
 		     (r->status / 100 == 2 || sip_has(r->rx->msg, SIP_HDR_RETRY_AFTER));
 	if (s->is_terminating && !s->is_dirty)
 		sub_finish(s, s->why, 0, s->reason);
+	else if (is_ok && r->status / 100 != 2) /* what it said is lost to him */
+		s->is_owed = true;
 	else if (!is_ok)
 		sub_finish(s, SUB_END_GONE, r->status,
 			   r->how == UAC_FINAL ? r->rx->msg->reason : str_c(err_text(r->err)));
-	else if (s->is_dirty)
-		send_notify(s);
+	if (s->is_dirty && !s->is_over)
+		notify_soon(s);
 }
 
 static const struct uac_user notify_user = {.on_done = on_notify_done};
@@ -62,12 +92,29 @@ static void send_notify(struct sub *s)
 {
 	struct buf *lines = &s->m->lines, *body = &s->m->sdp;
 	struct str content_type = s->content_type;
-	s->is_dirty = false;
+	if (is_too_soon(s))
+		return;
+	s->is_dirty = false; /* what is said from here on is for the next one */
 	buf_clear(body);
-	if (s->notifier->body(s->ctx, s, &content_type, body) != OK || body->err != OK)
+	enum err e = s->notifier->body(s->ctx, s, &content_type, body);
+	s->is_fetching = e == ERR_MORE;
+	if (s->is_fetching) {
+		s->is_dirty = true;
+		return;
+	}
+	if (e == ERR_STATE && !s->is_owed && !s->is_terminating)
+		return;
+	if (e != OK || body->err != OK)
 		buf_clear(body);
+	s->is_owed = false;
+	s->n_notified++;
+	uint64_t now = ev_now_us(s->m->loop);
+	s->next_us = (s->next_us > now ? s->next_us : now) + s->gap_us;
+	if (s->notifier->save && s->d->local_cseq + SUB_CSEQ_RESERVE / 2 > s->cseq_kept)
+		(void)!s->notifier->save(s->ctx, s);
 	buf_clear(lines);
 	put_state(s, lines);
+	buf_str(lines, s->own_lines);
 	struct dlg_request req = {.method = STR("NOTIFY"),
 				  .headers = buf_view(lines),
 				  .content_type = content_type,
@@ -81,7 +128,7 @@ static void on_task(struct ev_task *task)
 	struct sub *s = CONTAINER_OF(task, struct sub, task);
 	if (s->is_over)
 		sub_tell_end(s);
-	else if (s->is_dirty && !s->uac)
+	else if (s->is_dirty && !s->uac && !s->saving && !s->is_fetching)
 		send_notify(s);
 }
 
@@ -93,7 +140,10 @@ static void terminate(struct sub *s, enum sub_why why, struct str reason)
 	s->why = why;
 	s->reason = arena_str(&s->arena, reason);
 	ev_timer_stop(s->m->loop, &s->timer);
-	notify_soon(s);
+	if (s->is_cut_off) /* there is no way to tell him */
+		sub_finish(s, why, 0, reason);
+	else
+		notify_soon(s);
 }
 
 static void on_expiry(struct tmr *t)
@@ -119,26 +169,78 @@ static bool grant(struct sub *s, tsx_id st, const struct tp_rx *rx, uint32_t *ex
 	return true;
 }
 
-/* 200, then the NOTIFY that each 200 calls for. */
-static enum err accept_for(struct sub *s, tsx_id st, struct tp_rx *rx, uint32_t expires_s)
+void sub_start_expiry(struct sub *s)
 {
-	char text[40];
+	uint64_t now = ev_now_us(s->m->loop);
+	uint64_t left = s->expires_at_us > now ? s->expires_at_us - now : 0;
+	ev_timer(s->m->loop, &s->timer, left + GRACE_US, on_expiry);
+}
+
+/* 200, then the NOTIFY that each 200 calls for. */
+static enum err answer(struct sub *s, tsx_id st, struct tp_rx *rx, uint32_t expires_s)
+{
+	char text[160];
 	struct buf b;
 	buf_init_fixed(&b, text, sizeof(text));
 	buf_fmt(&b, "Expires: %u\r\n", expires_s);
+	buf_str(&b, s->own_lines);
 	struct dlg_answer ans = {.status = 200, .headers = buf_view(&b)};
 	enum err e = dlg_answer(s->d, st, rx, &ans);
 	if (e != OK)
 		return e;
 	s->d->is_early = false;
 	s->expires_at_us = ev_now_us(s->m->loop) + expires_s * 1000000ull;
+	s->is_owed = true;
+	s->is_cut_off = false;
 	if (expires_s == 0) {
 		terminate(s, SUB_END_REMOTE, STR("timeout"));
 		return OK;
 	}
-	ev_timer(s->m->loop, &s->timer, expires_s * 1000000ull + GRACE_US, on_expiry);
+	sub_start_expiry(s);
 	notify_soon(s);
 	return OK;
+}
+
+static void refuse_unsaved(struct sub *s, tsx_id st)
+{
+	dlg_refuse(s->m, st, DLG_REFUSE_FULL, 500, STR_NONE, STR("Retry-After: 30\r\n"));
+}
+
+/* Answers as soon as the grant is durable. An error: it was refused. */
+static enum err accept_for(struct sub *s, tsx_id st, struct tp_rx *rx, uint32_t expires_s)
+{
+	if (!s->notifier->save || !expires_s)
+		return answer(s, st, rx, expires_s);
+	uint64_t before_us = s->expires_at_us;
+	s->expires_at_us = ev_now_us(s->m->loop) + expires_s * 1000000ull;
+	s->saving = st;
+	s->granted_s = expires_s;
+	enum err e = s->notifier->save(s->ctx, s);
+	if (e == ERR_MORE)
+		return OK;
+	s->saving = 0;
+	if (e == OK)
+		return answer(s, st, rx, expires_s);
+	s->expires_at_us = before_us;
+	refuse_unsaved(s, st);
+	return e;
+}
+
+void sub_saved(struct sub *s, enum err e)
+{
+	tsx_id st = s->saving;
+	struct tp_rx *rx = st ? tsx_request(s->m->tsx, st) : NULL;
+	s->saving = 0;
+	if (!st || s->is_over)
+		return;
+	if (e != OK && rx)
+		refuse_unsaved(s, st);
+	if (e == OK && rx)
+		e = answer(s, st, rx, s->granted_s);
+	if (e != OK && s->d->is_early)
+		sub_finish(s, SUB_END_FAILED, 0, STR("the subscription could not be stored"));
+	else if (s->is_dirty)
+		notify_soon(s);
 }
 
 static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
@@ -147,6 +249,8 @@ static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 	uint32_t expires_s = 0;
 	if (s->is_over || s->is_terminating) {
 		dlg_refuse(s->m, st, DLG_REFUSE_NO_DIALOG, 481, STR_NONE, STR_NONE);
+	} else if (s->saving) { /* one at a time */
+		dlg_refuse(s->m, st, DLG_REFUSE_ORDER, 500, STR_NONE, STR("Retry-After: 1\r\n"));
 	} else if (rx->msg->method != SIP_SUBSCRIBE) {
 		struct dlg_answer ans = {.status = 405, .why = DLG_REFUSE_METHOD};
 		if (rx->msg->method == SIP_OPTIONS)
@@ -212,24 +316,30 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx,
 	return dlg_check_require(m, st, rx);
 }
 
-static enum err fill(struct sub *s, struct tp_rx *rx, const struct sub_accept *acc,
-		     const struct sip_event *ev)
+enum err sub_fill(struct sub *s, const struct sub_accept *acc, struct str event_id)
 {
-	char tag[24];
 	struct arena *a = &s->arena;
 	s->min_s = acc->min_s ? acc->min_s : 60;
 	s->max_s = acc->max_s ? acc->max_s : 3600;
 	s->default_s = acc->default_s ? acc->default_s : 3600;
 	s->is_pending = acc->is_pending;
+	s->gap_us = acc->gap_us;
 	enum err e = dlg_dup(a, acc->event, &s->event);
 	if (e == OK)
-		e = dlg_dup(a, ev->id, &s->event_id);
+		e = dlg_dup(a, event_id, &s->event_id);
 	if (e == OK)
 		e = dlg_dup(a, acc->content_type, &s->content_type);
 	if (e == OK)
-		e = dlg_new_uas(s->m, rx, tsx_to_tag(s->m->tsx, rx->msg, tag), acc->contact_user,
-				&acc->account, &s->d);
+		e = dlg_dup(a, acc->headers, &s->own_lines);
 	return e;
+}
+
+void sub_become_notifier(struct sub *s, const struct sub_notifier *user)
+{
+	s->notifier = user;
+	s->usage.ops = &sub_notifier_ops;
+	s->d->usage = &s->usage;
+	s->task.fn = on_task;
 }
 
 enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct sub_accept *acc,
@@ -237,10 +347,14 @@ enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct
 {
 	struct sip_event ev;
 	uint32_t expires_s = 0;
+	char tag[24];
 	if (!is_takeable(m, st, rx, acc, &ev))
 		return ERR_STATE;
 	struct sub *s = sub_alloc(m, ctx);
-	enum err e = s ? fill(s, rx, acc, &ev) : ERR_LIMIT;
+	enum err e = s ? sub_fill(s, acc, ev.id) : ERR_LIMIT;
+	if (e == OK)
+		e = dlg_new_uas(m, rx, tsx_to_tag(m->tsx, rx->msg, tag), acc->contact_user,
+				&acc->account, &s->d);
 	if (e != OK) {
 		sub_drop(s);
 		if (e == ERR_SYNTAX)
@@ -250,10 +364,7 @@ enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct
 				   STR("Retry-After: 5\r\n"));
 		return ERR_STATE;
 	}
-	s->notifier = user;
-	s->usage.ops = &sub_notifier_ops;
-	s->d->usage = &s->usage;
-	s->task.fn = on_task;
+	sub_become_notifier(s, user);
 	if (!grant(s, st, rx, &expires_s) || accept_for(s, st, rx, expires_s) != OK) {
 		sub_free(s);
 		return ERR_STATE;
@@ -268,6 +379,23 @@ void sub_notify(struct sub *s)
 {
 	if (!s->is_terminating)
 		notify_soon(s);
+}
+
+void sub_ready(struct sub *s)
+{
+	s->is_fetching = false;
+	if (s->is_dirty)
+		notify_soon(s);
+}
+
+bool sub_owes_full(const struct sub *s)
+{
+	return s->is_owed;
+}
+
+uint32_t sub_n_notified(const struct sub *s)
+{
+	return s->n_notified;
 }
 
 void sub_activate(struct sub *s)

@@ -11,10 +11,12 @@
 
 static void finish_with(struct sub *s, enum sub_why why, const struct uac_result *r)
 {
-	s->result = *r;
-	s->has_result = true;
-	if (r->rx)
-		tp_rx_ref(r->rx);
+	s->result = arena_alloc(&s->arena, sizeof(*s->result));
+	if (s->result) {
+		*s->result = *r;
+		if (r->rx)
+			tp_rx_ref(r->rx);
+	}
 	sub_finish(s, why, r->status, r->rx ? r->rx->msg->reason : str_c(err_text(r->err)));
 }
 
@@ -106,7 +108,7 @@ static enum err send_subscribe(struct sub *s, uint32_t expires_s)
 	buf_str(b, s->headers);
 	struct dlg_request req = {.method = STR("SUBSCRIBE"),
 				  .headers = buf_view(b),
-				  .dst = s->d->is_early && s->has_dst ? &s->dst : NULL};
+				  .dst = s->d->is_early ? s->dst : NULL};
 	if (b->err != OK)
 		return b->err;
 	enum err e = dlg_send(s->d, &req, &subscribe_user, NULL, s, &s->uac);
@@ -199,8 +201,12 @@ enum err sub_subscribe(struct dlg_mgr *m, const struct sub_subscribe *req,
 	s->usage.ops = &sub_subscriber_ops;
 	s->expires_s = req->expires_s;
 	if (req->dst) {
-		s->dst = *req->dst;
-		s->has_dst = true;
+		s->dst = arena_alloc(&s->arena, sizeof(*s->dst));
+		if (!s->dst) {
+			sub_free(s);
+			return ERR_NOMEM;
+		}
+		*s->dst = *req->dst;
 	}
 	enum err e = fill(s, req);
 	if (e == OK) {

@@ -23,7 +23,8 @@ void sub_free(struct sub *s)
 	ev_timer_stop(s->m->loop, &s->timer);
 	ev_timer_stop(s->m->loop, &s->timer_n);
 	ev_defer_cancel(s->m->loop, &s->task);
-	tp_rx_unref(s->m->tp, s->result.rx);
+	if (s->result)
+		tp_rx_unref(s->m->tp, s->result->rx);
 	dlg_free(s->d);
 	arena_fini(&s->arena);
 	pool_put(&s->m->subs, s);
@@ -53,9 +54,7 @@ void sub_tell_end(struct sub *s)
 	if (s->notifier)
 		s->notifier->on_end(s->ctx, s, &s->end);
 	if (s->subscriber) {
-		struct sub_event ev = {.kind = SUB_EV_ENDED,
-				       .end = s->end,
-				       .result = s->has_result ? &s->result : NULL};
+		struct sub_event ev = {.kind = SUB_EV_ENDED, .end = s->end, .result = s->result};
 		s->subscriber->on_event(s->ctx, s, &ev);
 	}
 	sub_free(s);

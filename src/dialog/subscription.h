@@ -25,9 +25,17 @@ struct sub_end {
 /* --- notifier ----------------------------------------------------------------------------------
  */
 struct sub_notifier {
-	/* Writes the present full state; content_type is preset by sub_accept and may be changed.
-	 * An error or an empty body sends a NOTIFY without body. */
+	/* Writes the state (and may call sub_notify, when it knows of something newer);
+	 * content_type is preset by sub_accept and may be changed. The whole state where
+	 * sub_owes_full says so, else what is new is enough. ERR_MORE: it has to be fetched,
+	 * sub_ready will be called. ERR_STATE: nothing is new, no NOTIFY (unless one is owed).
+	 * Other errors and an empty body send a NOTIFY without body. */
 	enum err (*body)(void *ctx, struct sub *s, struct str *content_type, struct buf *body);
+	/* May be NULL: nothing is durable. The subscription (sub_keep) is to be made so before a
+	 * SUBSCRIBE is answered 200. ERR_MORE: sub_saved will be called; any other error refuses
+	 * with 500. Also called when only the reserve of CSeq numbers has run low; then nobody
+	 * waits for sub_saved. */
+	enum err (*save)(void *ctx, struct sub *s);
 	/* May be NULL. A refresh was granted. */
 	void (*on_refresh)(void *ctx, struct sub *s, uint32_t expires_s);
 	/* The last one: freed when it returns. */
@@ -40,7 +48,9 @@ struct sub_accept {
 	struct str contact_user;
 	uint32_t min_s, max_s, default_s; /* of Expires; below min: 423; 0: 60, 3600, 3600 */
 	bool is_pending;                  /* first state is pending rather than active */
-	struct uac_account account;       /* as in struct ses_accept */
+	uint32_t gap_us;    /* between two NOTIFYs for changes; 0: none [RFC6665 5.4.11] */
+	struct str headers; /* whole lines for each 200 and NOTIFY, such as Require; may be empty */
+	struct uac_account account; /* as in struct ses_accept */
 };
 /* Takes a new SUBSCRIBE: answers 200 with Expires and sends the first NOTIFY. Refuses by itself and
  * returns ERR_STATE: other package (489 with Allow-Events), Require (420), 423, 406, bounds (503).
@@ -49,9 +59,26 @@ enum err sub_accept(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct
 		    const struct sub_notifier *user, void *ctx, struct sub **out);
 /* The state has changed: sends a NOTIFY now, or after the one that is under way. */
 void sub_notify(struct sub *s);
+/* What `body` said it would fetch is there: `body` is asked again. */
+void sub_ready(struct sub *s);
+/* The next NOTIFY answers a SUBSCRIBE, or follows one that got lost: it must be whole and must not
+ * be left out. [RFC6665 4.2.1.2] */
+bool sub_owes_full(const struct sub *s);
+/* NOTIFYs sent for it, over restarts and all: a version number that only grows. */
+uint32_t sub_n_notified(const struct sub *s);
 void sub_activate(struct sub *s); /* pending becomes active, with a NOTIFY */
 /* Final NOTIFY with that reason (RFC 6665 4.1.3: "deactivated", "noresource", ...), then on_end. */
 void sub_terminate(struct sub *s, struct str reason);
+
+/* Outliving the process. sub_keep appends all that goes on from here (tags, routes, numbers, time);
+ * sub_restore makes a subscription of it, which sends a whole NOTIFY within `within_us`, at random.
+ * CSeq and the count of NOTIFYs go on behind what the other run can have used. ERR_TIMEOUT: it has
+ * expired meanwhile; ERR_SYNTAX: not what sub_keep writes; ERR_LIMIT, ERR_NOMEM. */
+void sub_keep(struct sub *s, struct buf *out);
+enum err sub_restore(struct dlg_mgr *m, struct str kept, const struct sub_accept *acc,
+		     uint64_t within_us, const struct sub_notifier *user, void *ctx,
+		     struct sub **out);
+void sub_saved(struct sub *s, enum err e);
 
 /* --- subscriber --------------------------------------------------------------------------------
  */

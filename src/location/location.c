@@ -166,22 +166,22 @@ static enum err load(struct loc *l)
 	if (e != OK)
 		return e;
 	memcpy(l->key, b.p, sizeof(l->key));
-	e = st_bindings_load(l->st, on_load, l);
+	e = st_journals_read(l->st, ST_BINDINGS, on_load, l);
 	if (e == OK)
 		/* kept on disk: another hash places records on other shards, and shows by this */
-		e = st_journals_open(l->st, l->shards, (uint32_t)htab_hash(l->key, "layout", 6),
-				     &rewrite);
+		e = st_journals_open(l->st, ST_BINDINGS, l->shards,
+				     (uint32_t)htab_hash(l->key, "layout", 6), &rewrite);
 	if (e != OK)
 		return e;
 	for (size_t i = 0; i < l->n; i++) {
 		struct loc_shard *s = &l->shard[i];
-		s->journal = st_journal(l->st, i);
+		s->journal = st_journal(l->st, ST_BINDINGS, i);
 		for (size_t k = 0; rewrite && k < LOC_SLICES; k++) {
 			loc_slice_each(&s->table.slice[k], keep_rec, s);
 			st_journal_flush(s->journal);
 		}
 	}
-	return rewrite ? st_journals_ready(l->st) : OK;
+	return rewrite ? st_journals_ready(l->st, ST_BINDINGS) : OK;
 }
 
 /* --- the tick --------------------------------------------------------------------------------- */
@@ -371,7 +371,7 @@ void loc_free(struct loc *l)
 	if (!l)
 		return;
 	if (l->st)
-		st_journals_leave(l->st);
+		st_journals_leave(l->st, ST_BINDINGS);
 	for (size_t i = 0; i < l->n; i++) {
 		struct loc_shard *s = &l->shard[i];
 		ev_timer_stop(s->loop, &s->tick);

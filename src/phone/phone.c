@@ -10,6 +10,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* [RFC3428 7] */
+static void on_message(struct ph *ph, tsx_id st, struct tp_rx *rx)
+{
+	const struct sip_msg *m = rx->msg;
+	struct ph_report r;
+	struct sip_addr from;
+	struct str uri = STR_NONE;
+	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) == OK)
+		uri = from.uri_text;
+	enum err e = tsx_reply(ph->stack.tsx, st, 200, STR_NONE, STR_NONE);
+	(void)e; /* he repeats it when he hears nothing */
+	ph_report_begin(&r, ph, "message");
+	ph_report_text(&r, "from " STR_FMT ": " STR_FMT, STR_ARG(uri), STR_ARG(m->body));
+	ph_report_str(&r, "from", uri);
+	ph_report_str(&r, "date", sip_value(m, SIP_HDR_DATE));
+	ph_report_str(&r, "type", sip_value(m, SIP_HDR_CONTENT_TYPE));
+	ph_report_str(&r, "body", m->body);
+	ph_report_send(&r);
+}
+
 static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 {
 	struct ph *ph = ctx;
@@ -17,6 +37,8 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		return;
 	if (rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n)
 		ph_on_invite(ph, st, rx);
+	else if (rx->msg->method == SIP_MESSAGE && !rx->msg->to_tag.n)
+		on_message(ph, st, rx);
 	else
 		dlg_refuse_unknown(ph->stack.dlg, st, rx);
 }
@@ -355,12 +377,15 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 	ph_report_end(&r, ph_outcome_of(res));
 }
 
-enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type,
-		    struct str body)
+enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str headers,
+		    struct str content_type, struct str body)
 {
 	static const struct uac_user user = {.on_done = on_done};
-	struct uac_request req = {
-		.method = method, .ruri = uri, .content_type = content_type, .body = body};
+	struct uac_request req = {.method = method,
+				  .ruri = uri,
+				  .headers = headers,
+				  .content_type = content_type,
+				  .body = body};
 	req.has_contact = str_eq(method, STR("OPTIONS"));
 	ph->request_us = ev_now_us(ph->loop);
 	return uac_send(ph->stack.dlg, &ph->account, &req, &user, ph, &ph->request);

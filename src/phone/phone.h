@@ -87,9 +87,9 @@ void ph_accept(struct ph *ph, const struct ph_plan *plan);
 /* Hangs up, cancels or rejects whatever is going on; false when there is nothing. */
 bool ph_hangup_all(struct ph *ph);
 size_t ph_live_calls(const struct ph *ph);
-/* MESSAGE, OPTIONS. Headers: whole lines; empty body: none. */
-enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str content_type,
-		    struct str body);
+/* MESSAGE, OPTIONS, PUBLISH. Headers: whole lines; empty body: none. */
+enum err ph_request(struct ph *ph, struct str method, struct str uri, struct str headers,
+		    struct str content_type, struct str body);
 /* Until ph_unsubscribe; expires 0 asks once. */
 enum err ph_subscribe(struct ph *ph, struct str uri, struct str event, struct str accept,
 		      uint32_t expires_s);

@@ -30,7 +30,7 @@ struct ph_report {
 	struct ph *ph;
 	const char *name;
 	struct buf text, json;
-	char text_mem[512], json_mem[1024];
+	char text_mem[4096], json_mem[8192]; /* a NOTIFY's document fits */
 };
 void ph_report_begin(struct ph_report *r, struct ph *ph, const char *name);
 [[gnu::format(printf, 2, 3)]] void ph_report_text(struct ph_report *r, const char *fmt, ...);

@@ -315,6 +315,18 @@ bool acc_has(struct acc *a, struct str user)
 	return acc_find(a, user, &u) && u.is_enabled;
 }
 
+void acc_each(struct acc *a, bool (*fn)(void *arg, struct str user), void *arg)
+{
+	const struct snapshot *s = ev_snap_get(&a->current);
+	size_t off = 0;
+	for (size_t i = 0; s && i < s->n; i++) {
+		const struct entry *e = (const void *)(s->entries + off);
+		if (e->is_enabled && !fn(arg, str_of((const char *)e->name, e->name_n)))
+			return;
+		off += sizeof(*e) + e->name_n;
+	}
+}
+
 size_t acc_count(struct acc *a)
 {
 	return ((const struct snapshot *)ev_snap_get(&a->current))->n;

@@ -24,6 +24,8 @@ struct acc_user { /* borrowed until the end of the turn */
 bool acc_find(struct acc *a, struct str user, struct acc_user *out);
 bool acc_has(struct acc *a, struct str user); /* exists and is enabled */
 size_t acc_count(struct acc *a);
+/* Those that are enabled, by name; false from fn stops. From any shard, within the turn. */
+void acc_each(struct acc *a, bool (*fn)(void *arg, struct str user), void *arg);
 uint64_t acc_generation(struct acc *a); /* grows with each reload */
 
 /* --- making accounts: blocking, for commands and start-up --- */

@@ -1,7 +1,7 @@
 /* The dispatcher: which service a request is for.
  *
  * A request's path (on the shard of its Call-ID): transaction layer → on_request here →
- *   1. in a dialog of ours (echo test, message-waiting): the dialog layer has it;
+ *   1. in a dialog of ours (echo test, subscription): the dialog layer has it;
  *   2. what no element may pass on: Max-Forwards 0, Proxy-Require, unreadable Route,
  *      unknown scheme;
  *   3. in a dialog that was set up through us (a token of ours in Route): on to the other
@@ -22,9 +22,8 @@
 #include "service/nat.h"
 #include "service/steer.h"
 
-static const struct str allow_line = STR_INIT(
-	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, SUBSCRIBE, NOTIFY, MESSAGE\r\n");
-static const struct str events_line = STR_INIT("Allow-Events: message-summary\r\n");
+static const struct str allow_line = STR_INIT("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, "
+					      "SUBSCRIBE, NOTIFY, PUBLISH, MESSAGE\r\n");
 
 static void reply(struct exc_shard *s, tsx_id st, enum code code, struct str extra)
 {
@@ -146,16 +145,42 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 	return t;
 }
 
-static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
-		       struct str aor)
+/* The caller's address of record, when he has authenticated: his From was checked then. */
+static struct str caller_aor(struct exc_shard *s, struct str user, struct buf *b)
 {
+	if (!user.n)
+		return STR_NONE;
+	dom_aor_of_user(s->x->dom, user, b);
+	return b->err == OK ? buf_view(b) : STR_NONE;
+}
+
+/* He is not there: a message waits for him. */
+static void to_nobody(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct str aor,
+		      enum code code)
+{
+	bool is_away = (code == CODE_OFFLINE || code == CODE_FLOW_DOWN) &&
+		       acc_has(s->x->acc, dom_user_of_aor(s->x->dom, aor));
+	if (is_away && rx->msg->method == SIP_MESSAGE && !rx->msg->to_tag.n)
+		evt_on_message(s->evt, st, rx, aor);
+	else
+		reply(s, st, code, STR_NONE);
+}
+
+static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
+		       struct str user, struct str aor)
+{
+	char mem[LIMIT_AOR_BYTES + 1];
+	struct buf caller;
+	buf_init_fixed(&caller, mem, sizeof(mem));
 	struct loc_targets found;
 	struct prx_target t[LOC_MAX_TARGETS];
 	enum code code = look_up(s, &plan->uri, aor, &found);
 	if (code != CODE_NONE) {
-		reply(s, st, code, STR_NONE);
+		to_nobody(s, st, rx, aor, code);
 		return;
 	}
+	if (rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n)
+		calls_on_invite(s->calls, rx->msg, caller_aor(s, user, &caller), aor);
 	for (size_t i = 0; i < found.n; i++)
 		t[i] = target_of(&found.t[i]);
 	forward(s, st, rx, plan, t, found.n);
@@ -200,39 +225,27 @@ static bool is_understood(struct exc_shard *s, tsx_id st, const struct sip_msg *
 static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 {
 	const struct sip_msg *m = rx->msg;
-	char lines[256];
+	char lines[512];
 	struct buf b;
 	if (!is_understood(s, st, m, SIP_HDR_REQUIRE, CODE_REQUIRE))
 		return;
 	buf_init_fixed(&b, lines, sizeof(lines));
 	buf_str(&b, allow_line);
 	if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
-		buf_str(&b, events_line);
+		evt_allow_put(&b);
 		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path, "
 				"outbound\r\n"));
 		enum err e = tsx_reply(s->stack.tsx, st, 200, STR_NONE, buf_view(&b));
 		(void)e;
 	} else if (m->method == SIP_SUBSCRIBE || m->method == SIP_PUBLISH) {
-		reply(s, st, CODE_EVENT, events_line);
+		buf_clear(&b);
+		evt_allow_put(&b);
+		reply(s, st, CODE_EVENT, buf_view(&b));
 	} else if (m->method == SIP_INVITE || m->method == SIP_MESSAGE) {
 		reply(s, st, CODE_NO_USER, STR_NONE);
 	} else {
 		reply(s, st, CODE_METHOD, buf_view(&b));
 	}
-}
-
-static void subscribe(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct str user,
-		      struct str aor)
-{
-	struct sip_event ev;
-	bool is_mwi = sip_event_parse(sip_value(rx->msg, SIP_HDR_EVENT), &ev) == OK &&
-		      str_ieq(ev.package, STR("message-summary"));
-	if (!is_mwi)
-		reply(s, st, CODE_EVENT, events_line);
-	else if (user.n && !str_eq(user, dom_user_of_aor(s->x->dom, aor)))
-		reply(s, st, CODE_MAILBOX, STR_NONE);
-	else
-		mwi_on_subscribe(s->mwi, st, rx, aor);
 }
 
 /* ---- by the request-URI ---------------------------------------------------------------------- */
@@ -261,14 +274,16 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 		return;
 	}
 	struct str aor_user = dom_user_of_aor(s->x->dom, buf_view(&aor));
-	if (m->method == SIP_SUBSCRIBE || m->method == SIP_PUBLISH)
-		subscribe(s, st, rx, user, buf_view(&aor));
+	if (m->method == SIP_SUBSCRIBE)
+		evt_on_subscribe(s->evt, st, rx, user, buf_view(&aor));
+	else if (m->method == SIP_PUBLISH)
+		evt_on_publish(s->evt, st, rx, user, buf_view(&aor));
 	else if (is_echo(s->x, aor_user) && m->method == SIP_INVITE)
 		echo_on_invite(s->echo, st, rx);
 	else if (is_echo(s->x, aor_user))
 		to_exchange(s, st, rx);
 	else if (gruu_read(&s->gruu, &plan->uri, &gruu) || !steer_on_request(s, st, rx, plan, user))
-		to_account(s, st, rx, plan, buf_view(&aor));
+		to_account(s, st, rx, plan, user, buf_view(&aor));
 }
 
 /* What comes over a trunk is for somebody here: it has no Route of its own through us, and watches
@@ -458,6 +473,8 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		return;
 	if (plan.has_token && m->to_tag.n) {
 		struct prx_target t = side_target(s, rx, &plan);
+		if (m->method == SIP_BYE)
+			calls_on_bye(s->calls, m);
 		forward(s, st, rx, &plan, &t, 1);
 		return;
 	}

@@ -2,7 +2,7 @@
  * shards start and freed after they have stopped; what happens in between is in dispatch.c.
  *
  * Keys: those of nonces and route tokens are kept in the store (a restart makes no phone stale and
- * drops no call), those of branches and of the Call-ID hash are random per process.
+ * drops no call), as is that of the Call-ID hash; those of branches are random per process.
  *
  * Invariants: 1. A shard's services are freed in the reverse order of their making, the stack
  * last. 2. `x` of a shard is set as soon as anything of it exists: exc_free frees what was made,
@@ -110,6 +110,13 @@ static bool is_trusted(void *ctx, const struct addr *to)
 	return auth_is_trusted(s->auth, to);
 }
 
+static void on_answer(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+		      unsigned status)
+{
+	struct exc_shard *s = ctx;
+	calls_on_answer(s->calls, invite, resp, status);
+}
+
 static enum err make_services(struct exc_shard *s, const struct keys *k)
 {
 	struct exc *x = s->x;
@@ -140,13 +147,17 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	s->self = (struct rt_self){.tp = s->stack.tp, .is_us = dispatch_is_us, .ctx = s};
 	memcpy(s->self.key, k->route, sizeof(s->self.key));
 	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
+				     .on_answer = on_answer,
 				     .is_trusted = is_trusted,
 				     .expand = steer_expand,
 				     .ctx = s};
 	e = prx_new(s->loop, s->stack.tp, s->stack.tsx, &s->blocks, &s->self, &prx_cfg, &s->prx);
 	if (e)
 		return e;
-	e = mwi_new(s->stack.tsx, s->stack.dlg, k->call_id, &(struct mwi_config){0}, &s->mwi);
+	e = evt_shard_new(x->evt, s->n, &s->stack, &s->evt);
+	if (e)
+		return e;
+	e = calls_new(s->loop, &s->blocks, s->evt, &s->calls);
 	if (e)
 		return e;
 	e = echo_new(s->loop, s->stack.tsx, s->stack.dlg, &(struct echo_config){0}, &s->echo);
@@ -170,8 +181,9 @@ static void free_shard(struct exc_shard *s)
 	}
 	lim_free(s->lim);
 	echo_free(s->echo);
-	mwi_free(s->mwi);
 	prx_free(s->prx);
+	calls_free(s->calls);
+	evt_shard_free(s->evt);
 	reg_free(s->reg);
 	auth_free(s->auth);
 	dlg_stack_free(&s->stack);
@@ -189,6 +201,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		e = acc_key(x->st, env, STR("nonce"), k->nonce, sizeof(k->nonce));
 	if (e == OK)
 		e = acc_key(x->st, env, STR("route"), k->route, sizeof(k->route));
+	if (e == OK) /* subscriptions belong to the same shards after a restart */
+		e = acc_key(x->st, env, STR("call-id"), k->call_id, sizeof(k->call_id));
 	if (e == OK)
 		e = acc_key(x->st, env, STR("gruu"), k->gruu.key, sizeof(k->gruu.key));
 	if (e == OK)
@@ -207,7 +221,14 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		    &x->dom);
 	if (e)
 		buf_fmt(why, "`" STR_FMT "` is not a domain", STR_ARG(bad));
-	return e;
+	if (e)
+		return e;
+	return evt_new(&(struct evt_env){.shards = x->shards,
+					 .st = x->st,
+					 .loc = x->loc,
+					 .acc = x->acc,
+					 .dom = x->dom},
+		       &x->evt);
 }
 
 enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
@@ -246,9 +267,12 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 		if (e == OK)
 			e = make_services(s, &keys);
 	}
+	if (e == OK)
+		e = evt_load(x->evt);
 	if (e) {
+		struct str st_text = st_why(x->st);
 		if (!why->n)
-			buf_str(why, str_c(err_text(e)));
+			buf_str(why, st_text.n ? st_text : str_c(err_text(e)));
 		exc_free(x);
 		return e;
 	}
@@ -264,6 +288,7 @@ void exc_free(struct exc *x)
 		if (x->s[i].x)
 			free_shard(&x->s[i]);
 	steer_free(x);
+	evt_free(x->evt);
 	loc_free(x->loc);
 	acc_free(x->acc);
 	dom_free(x->dom);
@@ -328,6 +353,11 @@ struct loc *exc_location(struct exc *x)
 const struct dom *exc_domains(const struct exc *x)
 {
 	return x->dom;
+}
+
+struct evt *exc_events(struct exc *x)
+{
+	return x->evt;
 }
 
 struct tp *exc_transport(struct exc *x, size_t shard)

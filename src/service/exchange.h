@@ -5,6 +5,7 @@
 
 #include "location/location.h"
 #include "service/domains.h"
+#include "service/events.h"
 #include "service/route.h"
 
 struct exc;       /* of the process */
@@ -56,6 +57,7 @@ struct str exc_realm(const struct exc *x);
 struct acc *exc_accounts(struct exc *x);
 struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
+struct evt *exc_events(struct exc *x);
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);

@@ -5,10 +5,10 @@
 #include "policy/config.h"
 #include "service/accounts.h"
 #include "service/auth.h"
+#include "service/calls.h"
 #include "service/echo.h"
 #include "service/exchange.h"
 #include "service/limit.h"
-#include "service/mwi.h"
 #include "service/proxy.h"
 #include "service/registrar.h"
 
@@ -29,7 +29,8 @@ struct exc_shard {
 	struct auth *auth;
 	struct reg *reg;
 	struct prx *prx;
-	struct mwi *mwi;
+	struct evt_shard *evt;
+	struct calls *calls;
 	struct echo *echo;
 	struct lim *lim;
 	struct rt_self self;
@@ -43,6 +44,7 @@ struct exc {
 	struct acc *acc;
 	struct loc *loc;
 	struct dom *dom;
+	struct evt *evt;
 	struct lim_news *news; /* storms that were named */
 	struct buf realm, echo_user, product;
 	struct addr_net *trust;

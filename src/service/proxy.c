@@ -56,6 +56,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .blocks = blocks,
 			  .self = self,
 			  .realm = cfg->realm,
+			  .on_answer = cfg->on_answer,
 			  .is_trusted = cfg->is_trusted,
 			  .expand = cfg->expand,
 			  .ctx = cfg->ctx};

@@ -14,6 +14,10 @@ struct prx_config {
 	uint64_t timer_c_us;   /* 0: 190 s; more than 180 s by RFC 3261 16.6 step 11 */
 	uint64_t serial_us;    /* how long one q group rings while another waits; 0: 30 s */
 	uint32_t max_contexts; /* 0: the default of limits.h */
+	/* What the caller of an INVITE that begins a call is answered; `resp` NULL: a refusal of
+	 * our own. May be NULL. */
+	void (*on_answer)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+			  unsigned status);
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	/* Where a Contact of a 3xx leads, for requests that follow one: at most `max` targets,

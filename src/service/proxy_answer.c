@@ -4,8 +4,16 @@
  * branches that gave one go with it [step 7]. */
 #include "service/proxy_priv.h"
 
+static void tell_answer(struct ctx *c, const struct sip_msg *resp, unsigned status)
+{
+	const struct sip_msg *req = c->rx->msg;
+	if (c->is_invite && !req->to_tag.n && c->prx->on_answer)
+		c->prx->on_answer(c->prx->ctx, req, resp, status);
+}
+
 void prx_refuse(struct ctx *c, enum code code)
 {
+	tell_answer(c, NULL, code_info(code)->status);
 	c->is_final_sent = true;
 	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
 }
@@ -14,6 +22,7 @@ void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more,
 {
 	struct prx *p = c->prx;
 	const struct sip_msg *m = resp->msg;
+	tell_answer(c, m, m->status);
 	size_t room, want = m->n_bytes + 4096;
 	char *mem = block_get(p->blocks, want, &room);
 	if (!mem)

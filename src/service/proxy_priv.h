@@ -23,6 +23,8 @@ struct prx {
 	const struct rt_self *self;
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
+	void (*on_answer)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+			  unsigned status);
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);

@@ -49,7 +49,8 @@ enum err st_mem_io(struct st_mem *m, struct st_io **out);
 
 /* store.c uses these of journal.c. */
 struct st_journals;
-enum err st_journals_new(struct st_io *io, struct st_journals **out);
+/* `name`: static, at most 8 letters; the first part of the names of its files. */
+enum err st_journals_new(struct st_io *io, const char *name, struct st_journals **out);
 void st_journals_free(struct st_journals *js);
 void st_journals_stop(struct st_journals *js);
 enum err st_journals_load(struct st_journals *js,

@@ -1,6 +1,6 @@
-/* Bindings on disk: an append-only journal per shard.
+/* Bindings, and what events must remember, on disk: an append-only journal per shard for each set.
  *
- * File `bindings.EEEEEEEE.S`: epoch (hex) and shard. A 32-byte head, then records
+ * File `bindings.EEEEEEEE.S` (`events...`): epoch (hex) and shard. A 32-byte head, then records
  *
  *	check:32  len:32  key_n:16  key  value		len = 2 + key_n + value_n, little-endian
  *
@@ -66,11 +66,11 @@ static enum err create_file(struct st_journal *j, uint64_t epoch, struct st_file
 	uint8_t head[JRN_HEAD_BYTES];
 	char name[JRN_NAME_MAX];
 	struct st_file *f;
-	jrn_file_name(epoch, j->shard, name);
+	jrn_file_name(j->all, epoch, j->shard, name);
 	enum err e = io->ops->open(io, name, true, &f, why);
 	if (e != OK)
 		return e;
-	jrn_head_make(epoch, j->shard, (uint32_t)j->all->n, j->all->layout, head);
+	jrn_head_make(j->all, epoch, j->shard, (uint32_t)j->all->n, j->all->layout, head);
 	e = io->ops->write(io, f, 0, head, sizeof(head), why);
 	if (e != OK) {
 		io->ops->close(io, f);
@@ -101,7 +101,7 @@ static enum err continue_file(struct st_journal *j, const struct jrn_found *f, s
 {
 	struct st_io *io = j->all->io;
 	char name[JRN_NAME_MAX];
-	jrn_file_name(f->epoch, f->shard, name);
+	jrn_file_name(j->all, f->epoch, f->shard, name);
 	enum err e = io->ops->open(io, name, false, &j->file, why);
 	if (e != OK)
 		return e;
@@ -187,7 +187,7 @@ enum err st_journals_finish(struct st_journals *js, struct buf *notices, struct 
 	enum err e = io->ops->sync_dir(io);
 	for (size_t i = 0; e == OK && i < js->n_found; i++) {
 		char name[JRN_NAME_MAX], aside[80];
-		jrn_file_name(js->found[i].epoch, js->found[i].shard, name);
+		jrn_file_name(js, js->found[i].epoch, js->found[i].shard, name);
 		snprintf(aside, sizeof(aside), "%s.damaged", name);
 		e = js->found[i].is_damaged ? io->ops->rename(io, name, aside)
 					    : io->ops->remove(io, name);
@@ -334,7 +334,7 @@ static void clean(struct ev_job *job)
 		return;
 	for (unsigned i = 0; i < j->n_old; i++) {
 		char name[JRN_NAME_MAX];
-		jrn_file_name(j->old[i], j->shard, name);
+		jrn_file_name(j->all, j->old[i], j->shard, name);
 		enum err e = io->ops->remove(io, name);
 		if (e != OK && e != ERR_NOTFOUND)
 			return;
@@ -387,12 +387,13 @@ struct str st_journal_why(const struct st_journal *j)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-enum err st_journals_new(struct st_io *io, struct st_journals **out)
+enum err st_journals_new(struct st_io *io, const char *name, struct st_journals **out)
 {
 	struct st_journals *js = calloc(1, sizeof(*js));
 	if (!js)
 		return ERR_NOMEM;
 	js->io = io;
+	js->name = name;
 	*out = js;
 	return OK;
 }

@@ -21,18 +21,24 @@
 
 #define WINDOW_BYTES (1u << 20)
 
-static const char magic[8] = "rungbind";
-
-void jrn_file_name(uint64_t epoch, uint32_t shard, char out[JRN_NAME_MAX])
+/* "rung", then the name's first letters: a file of another set is not taken for one of ours. */
+static void put_magic(const struct st_journals *js, uint8_t out[8])
 {
-	snprintf(out, JRN_NAME_MAX, "bindings.%08" PRIx64 ".%" PRIu32, epoch, shard);
+	memcpy(out, "rung", 4);
+	memcpy(out + 4, js->name, 4);
 }
 
-void jrn_head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint32_t layout,
-		   uint8_t out[JRN_HEAD_BYTES])
+void jrn_file_name(const struct st_journals *js, uint64_t epoch, uint32_t shard,
+		   char out[JRN_NAME_MAX])
+{
+	snprintf(out, JRN_NAME_MAX, "%s.%08" PRIx64 ".%" PRIu32, js->name, epoch, shard);
+}
+
+void jrn_head_make(const struct st_journals *js, uint64_t epoch, uint32_t shard, uint32_t n_shards,
+		   uint32_t layout, uint8_t out[JRN_HEAD_BYTES])
 {
 	memset(out, 0, JRN_HEAD_BYTES);
-	memcpy(out, magic, sizeof(magic));
+	put_magic(js, out);
 	jrn_put_le(out + 8, JRN_VERSION, 4);
 	jrn_put_le(out + 12, n_shards, 2);
 	jrn_put_le(out + 14, shard, 2);
@@ -46,8 +52,11 @@ static void note_name(void *arg, const char *name)
 	struct st_journals *js = arg;
 	struct jrn_found f = {0};
 	int end = 0;
-	if (sscanf(name, "bindings.%8" SCNx64 ".%" SCNu32 "%n", &f.epoch, &f.shard, &end) != 2 ||
-	    name[end])
+	size_t n = strlen(js->name);
+	if (strncmp(name, js->name, n) != 0 || name[n] != '.')
+		return;
+	name += n;
+	if (sscanf(name, ".%8" SCNx64 ".%" SCNu32 "%n", &f.epoch, &f.shard, &end) != 2 || name[end])
 		return;
 	if (js->n_found == js->cap_found) {
 		size_t cap = js->cap_found ? 2 * js->cap_found : 16;
@@ -187,27 +196,30 @@ static enum err load_file(struct st_journals *js, struct jrn_found *f, struct wi
 		f->good_end = JRN_HEAD_BYTES;
 		return OK;
 	}
+	uint8_t magic[8];
+	put_magic(js, magic);
 	bool is_ours = memcmp(p, magic, sizeof(magic)) == 0;
 	if (is_ours && jrn_get_le(p + 8, 4) > JRN_VERSION) {
 		char name[JRN_NAME_MAX];
-		jrn_file_name(f->epoch, f->shard, name);
+		jrn_file_name(js, f->epoch, f->shard, name);
 		buf_fmt(why,
 			"%s was written by a newer rung (format %u, this one knows %u): use that, "
-			"or move the bindings.* files away; phones register again by themselves",
-			name, (unsigned)jrn_get_le(p + 8, 4), JRN_VERSION);
+			"or move the %s.* files away; phones register and subscribe again by "
+			"themselves",
+			name, (unsigned)jrn_get_le(p + 8, 4), JRN_VERSION, js->name);
 		return ERR_UNSUPPORTED;
 	}
 	f->n_shards = (uint32_t)jrn_get_le(p + 12, 2);
 	f->layout = (uint32_t)jrn_get_le(p + 24, 4);
-	jrn_head_make(f->epoch, f->shard, f->n_shards, f->layout, want);
+	jrn_head_make(js, f->epoch, f->shard, f->n_shards, f->layout, want);
 	f->is_damaged = memcmp(p, want, JRN_HEAD_BYTES) != 0;
 	return load_records(w, f, fn, arg);
 }
 
-static void report(const struct jrn_found *f, struct buf *notices)
+static void report(const struct st_journals *js, const struct jrn_found *f, struct buf *notices)
 {
 	char name[JRN_NAME_MAX];
-	jrn_file_name(f->epoch, f->shard, name);
+	jrn_file_name(js, f->epoch, f->shard, name);
 	if (f->is_damaged)
 		buf_fmt(notices,
 			"%s is damaged: %" PRIu64 " of %" PRIu64
@@ -241,12 +253,12 @@ enum err st_journals_load(struct st_journals *js,
 	for (size_t i = 0; e == OK && i < js->n_found; i++) {
 		struct jrn_found *f = &js->found[i];
 		char name[JRN_NAME_MAX];
-		jrn_file_name(f->epoch, f->shard, name);
+		jrn_file_name(js, f->epoch, f->shard, name);
 		e = js->io->ops->open(js->io, name, false, &w.file, why);
 		if (e == OK) {
 			e = load_file(js, f, &w, fn, arg, why);
 			js->io->ops->close(js->io, w.file);
-			report(f, notices);
+			report(js, f, notices);
 			if (e == ERR_IO)
 				buf_fmt(why, "cannot read %s", name);
 		}

@@ -16,6 +16,7 @@ struct jrn_found { /* a file as start-up found it */
 };
 
 struct st_journals {
+	const char *name; /* of the set: "bindings" */
 	struct st_io *io;
 	struct jrn_found *found;
 	size_t n_found, cap_found;
@@ -26,9 +27,10 @@ struct st_journals {
 };
 
 #define JRN_NAME_MAX 64
-void jrn_file_name(uint64_t epoch, uint32_t shard, char out[JRN_NAME_MAX]);
-void jrn_head_make(uint64_t epoch, uint32_t shard, uint32_t n_shards, uint32_t layout,
-		   uint8_t out[JRN_HEAD_BYTES]);
+void jrn_file_name(const struct st_journals *js, uint64_t epoch, uint32_t shard,
+		   char out[JRN_NAME_MAX]);
+void jrn_head_make(const struct st_journals *js, uint64_t epoch, uint32_t shard, uint32_t n_shards,
+		   uint32_t layout, uint8_t out[JRN_HEAD_BYTES]);
 
 static inline void jrn_put_le(uint8_t *p, uint64_t v, unsigned n)
 {

@@ -75,7 +75,7 @@ struct st {
 	bool is_server, is_in_tx;
 	uint64_t own_changes, seen_changes;
 	int64_t seen_version;
-	struct st_journals *journals;
+	struct st_journals *journals[ST_SET__N];
 	struct buf why, notices;
 };
 
@@ -362,7 +362,9 @@ static enum err open_store(struct st_io *io, const char *dir, unsigned flags, st
 	if (e == OK)
 		e = open_db(s);
 	if (e == OK)
-		e = st_journals_new(io, &s->journals);
+		e = st_journals_new(io, "bindings", &s->journals[ST_BINDINGS]);
+	if (e == OK)
+		e = st_journals_new(io, "events", &s->journals[ST_EVENTS]);
 	if (e != OK)
 		goto out;
 	*out = s;
@@ -391,7 +393,8 @@ void st_close(struct st *s)
 {
 	if (!s)
 		return;
-	st_journals_free(s->journals);
+	for (int i = 0; i < ST_SET__N; i++)
+		st_journals_free(s->journals[i]);
 	for (int i = 0; i < STMT__N; i++)
 		sqlite3_finalize(s->stmt[i]);
 	sqlite3_close(s->db); /* an open transaction is rolled back */
@@ -541,35 +544,36 @@ bool st_has_changed(struct st *s)
 	return true;
 }
 
-/* --- bindings ------------------------------------------------------------------------------- */
+/* --- journals ------------------------------------------------------------------------------- */
 
-enum err st_bindings_load(struct st *s, void (*fn)(void *arg, struct str key, struct str value),
-			  void *arg)
+enum err st_journals_read(struct st *s, enum st_set set,
+			  void (*fn)(void *arg, struct str key, struct str value), void *arg)
 {
 	ASSERT(s->is_server);
 	buf_clear(&s->why);
-	return st_journals_load(s->journals, fn, arg, &s->notices, &s->why);
+	return st_journals_load(s->journals[set], fn, arg, &s->notices, &s->why);
 }
 
-enum err st_journals_open(struct st *s, struct ev_shards *shards, uint32_t layout, bool *rewrite)
+enum err st_journals_open(struct st *s, enum st_set set, struct ev_shards *shards, uint32_t layout,
+			  bool *rewrite)
 {
 	ASSERT(s->is_server);
 	buf_clear(&s->why);
-	return st_journals_begin(s->journals, shards, layout, rewrite, &s->why);
+	return st_journals_begin(s->journals[set], shards, layout, rewrite, &s->why);
 }
 
-enum err st_journals_ready(struct st *s)
+enum err st_journals_ready(struct st *s, enum st_set set)
 {
 	buf_clear(&s->why);
-	return st_journals_finish(s->journals, &s->notices, &s->why);
+	return st_journals_finish(s->journals[set], &s->notices, &s->why);
 }
 
-void st_journals_leave(struct st *s)
+void st_journals_leave(struct st *s, enum st_set set)
 {
-	st_journals_stop(s->journals);
+	st_journals_stop(s->journals[set]);
 }
 
-struct st_journal *st_journal(struct st *s, size_t shard)
+struct st_journal *st_journal(struct st *s, enum st_set set, size_t shard)
 {
-	return st_journals_at(s->journals, shard);
+	return st_journals_at(s->journals[set], shard);
 }

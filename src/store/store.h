@@ -1,6 +1,7 @@
 #pragma once
-/* Durable facts of one data folder: accounts and settings in SQLite (rung.db), bindings in
- * append-only journals (one per shard). No SIP types: a binding is a key and bytes.
+/* Durable facts of one data folder: accounts and settings in SQLite (rung.db), bindings and the
+ * facts of events in append-only journals (one per shard and set). No SIP types: a binding is a key
+ * and bytes.
  *
  * Who calls what: opening, settings, accounts and loading block, and belong to start-up, to
  * commands, and to workers (one call at a time). The journal of a shard belongs to that shard's
@@ -63,23 +64,25 @@ void st_rollback(struct st *s);
  * call). Cheap enough for once per second. */
 bool st_has_changed(struct st *s);
 
-/* --- bindings --- */
+/* --- journals: bindings, and what events must remember (subscriptions, messages, mailboxes) --- */
+enum st_set { ST_BINDINGS, ST_EVENTS, ST_SET__N };
 /* Reads all journals, oldest first: a later value of a key replaces the earlier, an empty one
  * deletes it. A torn tail is dropped; a damaged file is kept aside under another name, what is
  * readable in it is used, and st_notices says so. Before st_journals_open, once. */
-enum err st_bindings_load(struct st *s, void (*fn)(void *arg, struct str key, struct str value),
-			  void *arg);
+enum err st_journals_read(struct st *s, enum st_set set,
+			  void (*fn)(void *arg, struct str key, struct str value), void *arg);
 /* Opens one journal per shard. `layout` says how keys are dealt out to shards. *rewrite: the caller
  * must now give each journal all keys that belong to its shard, with st_journal_keep, and then call
  * st_journals_ready; the files on disk were made for another number of shards or another layout,
  * are damaged, or left over from a compaction. */
-enum err st_journals_open(struct st *s, struct ev_shards *shards, uint32_t layout, bool *rewrite);
-enum err st_journals_ready(struct st *s);
+enum err st_journals_open(struct st *s, enum st_set set, struct ev_shards *shards, uint32_t layout,
+			  bool *rewrite);
+enum err st_journals_ready(struct st *s, enum st_set set);
 /* Takes the journals off their loops, which may be freed afterwards; st_close does it too. */
-void st_journals_leave(struct st *s);
+void st_journals_leave(struct st *s, enum st_set set);
 
 struct st_journal;
-struct st_journal *st_journal(struct st *s, size_t shard);
+struct st_journal *st_journal(struct st *s, enum st_set set, size_t shard);
 struct st_put { /* one change, part of its owner until done is called */
 	struct st_put *next;
 	void (*done)(struct st_put *p, enum err e);

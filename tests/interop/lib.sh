@@ -236,7 +236,7 @@ tone() { # file, Hz: 20 s of a tone at -12 dBFS as a WAV of 8 kHz
 }
 
 # baresip, commanded over its ctrl_tcp module (netstrings with JSON); its events go to $work/<name>.events. $baresip_config: a
-# further line of its configuration.
+# further line of its configuration; BARESIP_MODULES names further applications of it, BARESIP_CONTACTS the lines of its address book.
 baresip_start() { # name, address, user, tone in Hz, further parameters of the account
 	local dir=$work/$1
 	mkdir -p "$dir/.local/share/linphone"
@@ -255,12 +255,13 @@ baresip_start() { # name, address, user, tone in Hz, further parameters of the a
 		module ctrl_tcp.so
 		module_app account.so
 		module_app menu.so
+		$(printf 'module_app %s.so\n' ${BARESIP_MODULES-} | grep -v ' .so$')
 		ctrl_tcp_listen $2:4444
 		net_interface $2
 		${baresip_config-}
 	CFG
 	echo "<sip:$3@$SERVER>;auth_pass=secret$3;regint=600${5-}" >"$dir/accounts"
-	: >"$dir/contacts"
+	printf '%s\n' "${BARESIP_CONTACTS-}" >"$dir/contacts"
 	local pid fd
 	start pid "$1" baresip -4 -f "$dir"
 	wait_for 10 baresip_connect "$1" "$2" || return 1

@@ -10,6 +10,11 @@ static const char *const whys[] = {"local", "remote", "expired", "gone", "refuse
 static unsigned state; /* what bodies say */
 static bool has_no_body;
 static bool is_pending;
+static enum err body_says, save_says;
+static uint32_t gap_us;
+static unsigned n_saves;
+static char kept[1024]; /* what sub_keep said at the last save */
+static size_t n_kept;
 
 /* --- b is the notifier ------------------------------------------------------------------------ */
 
@@ -17,6 +22,8 @@ static enum err body(void *ctx, struct sub *s, struct str *content_type, struct 
 {
 	if (has_no_body)
 		return ERR_NOTFOUND;
+	if (body_says != OK)
+		return body_says;
 	CHECK(sub_find(s->m, sub_id(s)) == s);
 	CHECK_STR(*content_type, "text/state");
 	buf_fmt(b, "state %u\r\n", state);
@@ -38,6 +45,21 @@ static void on_end(void *ctx, struct sub *s, const struct sub_end *end)
 static const struct sub_notifier notifier = {
 	.body = body, .on_refresh = on_refresh, .on_end = on_end};
 
+static enum err save(void *ctx, struct sub *s)
+{
+	struct buf b;
+	buf_init_fixed(&b, kept, sizeof(kept));
+	sub_keep(s, &b);
+	CHECK_EQ(b.err, OK);
+	n_kept = b.n;
+	n_saves++;
+	return save_says;
+}
+
+static const struct sub_notifier durable = {
+	.body = body, .save = save, .on_refresh = on_refresh, .on_end = on_end};
+static const struct sub_notifier *used;
+
 static bool accept(struct party *p, tsx_id st, struct tp_rx *rx)
 {
 	if (rx->msg->method != SIP_SUBSCRIBE || rx->msg->to_tag.n)
@@ -46,9 +68,10 @@ static bool accept(struct party *p, tsx_id st, struct tp_rx *rx)
 				 .content_type = STR("text/state"),
 				 .contact_user = STR("b"),
 				 .is_pending = is_pending,
+				 .gap_us = gap_us,
 				 .account = party_account(p)};
 	struct sub *s;
-	if (sub_accept(p->dlg, st, rx, &acc, &notifier, p, &s) == OK)
+	if (sub_accept(p->dlg, st, rx, &acc, used, p, &s) == OK)
 		p->sub = s;
 	return true;
 }
@@ -93,6 +116,9 @@ static struct pair begin(void)
 	struct pair p = pair_new();
 	state = 0;
 	has_no_body = is_pending = false;
+	body_says = save_says = OK;
+	gap_us = n_saves = 0;
+	used = &notifier;
 	p.b->on_request = accept;
 	return p;
 }
@@ -378,6 +404,149 @@ TEST(odd_requests_in_a_subscription)
 		CHECK_EQ(done, cases[i].status);
 	}
 	sub_terminate(sub_of(p.b), STR("deactivated"));
+	world_run(p.w, 100);
+	pair_free(&p);
+}
+
+/* ---- fetched, throttled, durable ------------------------------------------------------------- */
+
+TEST(a_state_that_is_fetched)
+{
+	struct pair p = begin();
+	body_says = ERR_MORE;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "accepted 600\n");
+	sub_notify(sub_of(p.b)); /* waits too */
+	world_run(p.w, 100);
+	body_says = OK;
+	state = 3;
+	sub_ready(sub_of(p.b));
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "accepted 600\nnotify active 599 \"state 3\"\n");
+	ladder_clear(p.w);
+	body_says = ERR_STATE; /* nothing new: left out, unless it is owed */
+	sub_notify(sub_of(p.b));
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "");
+	CHECK_EQ(sub_n_notified(sub_of(p.b)), 1);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "notify terminated 0 \"\"\nend local 0 timeout\n");
+	pair_free(&p);
+}
+
+/* [RFC6665 5.4.11] */
+TEST(a_gap_between_changes)
+{
+	struct pair p = begin();
+	gap_us = 1000000;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 5000);
+	unsigned before = sub_n_notified(sub_of(p.b));
+	for (state = 1; state <= 50; state++) {
+		sub_notify(sub_of(p.b));
+		world_run(p.w, 100);
+	}
+	state = 50;
+	unsigned n = sub_n_notified(sub_of(p.b)) - before;
+	CHECK(n >= 6 && n <= 8); /* three at once, then one a second */
+	ladder_clear(p.w);
+	world_run(p.w, 2000);
+	CHECK(str_find(buf_view(&p.a->log), STR("\"state 50\"")) != SIZE_MAX);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 100);
+	pair_free(&p);
+}
+
+TEST(answered_when_it_is_durable)
+{
+	struct pair p = begin();
+	used = &durable;
+	save_says = ERR_MORE;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "");
+	sub_saved(sub_of(p.b), OK);
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "accepted 600\nnotify active 600 \"state 0\"\n");
+	CHECK_EQ(n_saves, 1);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 100);
+	ladder_clear(p.w);
+	subscribe(&p, 600, "state"); /* the disk is full, and says so late */
+	world_run(p.w, 100);
+	sub_saved(sub_of(p.b), ERR_LIMIT);
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "end refused 500 Server Internal Error (result)\n");
+	CHECK(!p.b->sub);
+	ladder_clear(p.w);
+	save_says = ERR_LIMIT; /* and at once */
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "end refused 500 Server Internal Error (result)\n");
+	pair_free(&p);
+}
+
+static enum err restore(struct pair *p, struct str text, struct sub **out)
+{
+	struct sub_accept acc = {.event = STR("state"),
+				 .content_type = STR("text/state"),
+				 .contact_user = STR("b"),
+				 .account = party_account(p->b)};
+	return sub_restore(p->b->dlg, text, &acc, 100000, &durable, p->b, out);
+}
+
+/* The notifier ends without a word and comes back. */
+TEST(outlives_the_process)
+{
+	struct pair p = begin();
+	used = &durable;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 1000);
+	uint32_t cseq = sub_of(p.b)->d->local_cseq;
+	sub_drop(p.b->sub);
+	p.b->sub = NULL;
+	party_close(p.b);
+	world_run(p.w, 5000);
+	party_open(p.b);
+	ladder_clear(p.w);
+	state = 8;
+	CHECK_EQ(restore(&p, str_of(kept, n_kept), &p.b->sub), OK);
+	world_run(p.w, 200);
+	CHECK_EVENTS(p.a, "notify active 593 \"state 8\"\n");
+	CHECK(sub_of(p.b)->d->local_cseq > cseq);
+	CHECK(sub_n_notified(sub_of(p.b)) > 1);
+	ladder_clear(p.w);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 200);
+	CHECK_EVENTS(p.a, "notify terminated 0 \"state 8\"\nend local 0 timeout\n");
+	CHECK(!p.b->sub);
+	/* what is cut off, of another version, or over */
+	struct sub *s;
+	for (size_t n = 0; n < n_kept; n++)
+		CHECK_EQ(restore(&p, str_of(kept, n), &s), ERR_SYNTAX);
+	world_run(p.w, 600000);
+	CHECK_EQ(restore(&p, str_of(kept, n_kept), &s), ERR_TIMEOUT);
+	kept[0] = 9;
+	CHECK_EQ(restore(&p, str_of(kept, n_kept), &s), ERR_SYNTAX);
+	pair_free(&p);
+}
+
+/* The CSeq of NOTIFYs never comes near the number that was kept. */
+TEST(the_reserve_of_numbers_is_renewed)
+{
+	struct pair p = begin();
+	used = &durable;
+	subscribe(&p, 36000, "state");
+	world_run(p.w, 100);
+	for (unsigned i = 0; i < 1200; i++) {
+		sub_notify(sub_of(p.b));
+		world_run(p.w, 25);
+		CHECK(sub_of(p.b)->d->local_cseq < sub_of(p.b)->cseq_kept);
+	}
+	CHECK(n_saves >= 3 && n_saves <= 4);
+	sub_unsubscribe(sub_of(p.a));
 	world_run(p.w, 100);
 	pair_free(&p);
 }

@@ -168,9 +168,10 @@ TEST(a_stored_oddity_does_not_stop_the_start)
 					  : k == 2 ? 0
 						   : seed >> 24);
 		}
-		st_journal_keep(st_journal(r.st, 0), str_of(key, (size_t)n), str_of(value, len));
+		st_journal_keep(st_journal(r.st, ST_BINDINGS, 0), str_of(key, (size_t)n),
+				str_of(value, len));
 	}
-	st_journal_flush(st_journal(r.st, 0));
+	st_journal_flush(st_journal(r.st, ST_BINDINGS, 0));
 	CHECK_EQ(rig_register(&r, ALICE, "a", 1, "sip:1@h", 600), LOC_OK);
 	rig_stop(&r);
 	CHECK(rig_start(&r, disk, 1, 0, 0));
@@ -195,13 +196,13 @@ TEST_NO_OOM(the_journal_is_rewritten_in_the_background)
 	CHECK_EQ(rig_register(&r, "200@rung", "b", 1, "sip:2@h", 6000), LOC_OK);
 	for (uint32_t i = 1; i < 12000; i++)
 		CHECK_EQ(rig_register(&r, ALICE, "a", i, uri, 6000), LOC_OK);
-	st_journal_stats(st_journal(r.st, 0), &s);
+	st_journal_stats(st_journal(r.st, ST_BINDINGS, 0), &s);
 	CHECK(s.size_bytes > 6000000);
 	for (uint32_t i = 0; i < 40; i++) { /* with changes going on */
 		rig_run(&r, 1000000);
 		CHECK_EQ(rig_register(&r, ALICE, "a", 20000 + i, uri, 6000), LOC_OK);
 	}
-	st_journal_stats(st_journal(r.st, 0), &s);
+	st_journal_stats(st_journal(r.st, ST_BINDINGS, 0), &s);
 	CHECK_EQ(s.n_compactions, 1);
 	CHECK(s.size_bytes < 100000);
 	rig_stop(&r);

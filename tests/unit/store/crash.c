@@ -45,7 +45,7 @@ static void compact(struct rig *r, struct model *m)
 {
 	bool has_begun[4] = {0};
 	for (size_t s = 0; s < r->n; s++)
-		has_begun[s] = st_journal_compact_begin(st_journal(r->st, s)) == OK;
+		has_begun[s] = st_journal_compact_begin(st_journal(r->st, ST_BINDINGS, s)) == OK;
 	for (uint32_t k = 0; k < KEYS; k++) {
 		if (m->acked[k] && has_begun[rig_shard_of(r, k)])
 			rig_keep(r, k, m->acked[k]);
@@ -54,7 +54,7 @@ static void compact(struct rig *r, struct model *m)
 	}
 	for (size_t s = 0; s < r->n; s++)
 		if (has_begun[s])
-			st_journal_compact_end(st_journal(r->st, s));
+			st_journal_compact_end(st_journal(r->st, ST_BINDINGS, s));
 	rig_turn(r);
 	rig_turn(r);
 }

@@ -29,7 +29,7 @@ TEST(what_was_put_is_there_again)
 		CHECK_EQ(p[k].result, OK);
 	}
 	struct st_journal_stats s;
-	st_journal_stats(st_journal(r.st, 0), &s);
+	st_journal_stats(st_journal(r.st, ST_BINDINGS, 0), &s);
 	CHECK_EQ(s.n_puts, 3);
 	CHECK_EQ(s.n_writes, 1); /* one write for the turn */
 	rig_put(&r, &p[6], 3, 0);
@@ -88,11 +88,11 @@ static void refuse(enum st_fault fault, enum err want)
 	rig_turn(&r);
 	CHECK_EQ(p[1].result, want);
 	CHECK_EQ(p[2].result, want);
-	CHECK(st_journal_why(st_journal(r.st, 0)).n > 0);
+	CHECK(st_journal_why(st_journal(r.st, ST_BINDINGS, 0)).n > 0);
 	rig_put(&r, &p[3], 3, 1);
 	rig_turn(&r);
 	CHECK_EQ(p[3].result, OK);
-	CHECK_EQ(st_journal_why(st_journal(r.st, 0)).n, 0);
+	CHECK_EQ(st_journal_why(st_journal(r.st, ST_BINDINGS, 0)).n, 0);
 	rig_close(&r);
 	open_ok(&r, disk, 1);
 	CHECK_EQ(r.loaded[1], 11);
@@ -147,7 +147,7 @@ TEST(compaction_forgets_what_is_replaced)
 	}
 	rig_put(&r, &p[1], 2, 5);
 	rig_turn(&r);
-	struct st_journal *j = st_journal(r.st, 0);
+	struct st_journal *j = st_journal(r.st, ST_BINDINGS, 0);
 	CHECK(!st_journal_wants_compaction(j, 0)); /* not worth it yet */
 	CHECK_EQ(st_journal_compact_begin(j), OK);
 	rig_keep(&r, 1, 20);
@@ -180,7 +180,7 @@ TEST(a_compaction_that_fails_loses_nothing)
 	rig_put(&r, &p[0], 1, 11);
 	rig_put(&r, &p[1], 2, 12);
 	rig_turn(&r);
-	struct st_journal *j = st_journal(r.st, 0);
+	struct st_journal *j = st_journal(r.st, ST_BINDINGS, 0);
 	CHECK_EQ(st_journal_compact_begin(j), OK);
 	rig_put(&r, &p[2], 2, 22);
 	rig_turn(&r);

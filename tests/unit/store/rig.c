@@ -47,7 +47,7 @@ void rig_keep(struct rig *r, uint32_t key, uint32_t value)
 {
 	char k[16], v[300];
 	int n = snprintf(k, sizeof(k), "k%u", key);
-	st_journal_keep(st_journal(r->st, rig_shard_of(r, key)), str_of(k, (size_t)n),
+	st_journal_keep(st_journal(r->st, ST_BINDINGS, rig_shard_of(r, key)), str_of(k, (size_t)n),
 			value_text(value, v));
 }
 
@@ -63,14 +63,14 @@ enum err rig_open(struct rig *r, struct st_mem *disk, const char *dir, size_t n,
 		e = disk ? st_open_mem(disk, &r->st, why)
 			 : st_open(dir, ST_SERVER | ST_CREATE, &r->st, why);
 	if (e == OK) {
-		e = st_bindings_load(r->st, on_load, r);
+		e = st_journals_read(r->st, ST_BINDINGS, on_load, r);
 		if (e == OK)
-			e = st_journals_open(r->st, r->shards, 7, &r->rewrite);
+			e = st_journals_open(r->st, ST_BINDINGS, r->shards, 7, &r->rewrite);
 		if (e == OK && r->rewrite) {
 			for (uint32_t k = 0; k < ARRAY_LEN(r->loaded); k++)
 				if (r->loaded[k])
 					rig_keep(r, k, r->loaded[k]);
-			e = st_journals_ready(r->st);
+			e = st_journals_ready(r->st, ST_BINDINGS);
 		}
 		if (e != OK)
 			buf_str(why, st_why(r->st));
@@ -112,8 +112,8 @@ void rig_put(struct rig *r, struct rig_put *p, uint32_t key, uint32_t value)
 	char k[16], v[300];
 	int n = snprintf(k, sizeof(k), "k%u", key);
 	*p = (struct rig_put){.put = {.done = on_done}, .key = key, .value = value};
-	st_journal_put(st_journal(r->st, rig_shard_of(r, key)), &p->put, str_of(k, (size_t)n),
-		       value_text(value, v));
+	st_journal_put(st_journal(r->st, ST_BINDINGS, rig_shard_of(r, key)), &p->put,
+		       str_of(k, (size_t)n), value_text(value, v));
 }
 
 const char *rig_mkdir(void)

@@ -1,0 +1,106 @@
+/* rung publish: says once what somebody is doing, as a phone does by itself (RFC 3903). What it
+ * says lasts for --expires; nothing refreshes it. */
+#include "base/assert.h"
+#include "cmd/agent.h"
+#include "service/pidf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct publish_cmd {
+	struct agent agent;
+	const char *activity, *note;
+	uint32_t expires_s;
+	bool is_open;
+	char uri[512];
+	struct buf body;
+};
+
+static void put_body(struct publish_cmd *c)
+{
+	struct buf *b = &c->body;
+	buf_str(b, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		       "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\""
+		       " xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\""
+		       " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\""));
+	xml_put(b, str_c(c->uri));
+	buf_fmt(b, "\">\n<tuple id=\"rung\"><status><basic>%s</basic></status></tuple>\n",
+		c->is_open ? "open" : "closed");
+	if (c->activity || c->note) {
+		buf_str(b, STR("<dm:person id=\"p\">"));
+		if (c->activity) {
+			buf_str(b, STR("<rpid:activities><rpid:"));
+			xml_put(b, str_c(c->activity));
+			buf_str(b, STR("/></rpid:activities>"));
+		}
+		if (c->note) {
+			buf_str(b, STR("<dm:note>"));
+			xml_put(b, str_c(c->note));
+			buf_str(b, STR("</dm:note>"));
+		}
+		buf_str(b, STR("</dm:person>\n"));
+	}
+	buf_str(b, STR("</presence>\n"));
+}
+
+static void on_ready(struct agent *a)
+{
+	struct publish_cmd *c = a->ctx;
+	char lines[80];
+	int n = snprintf(lines, sizeof(lines), "Event: presence\r\nExpires: %u\r\n", c->expires_s);
+	if (c->body.err ||
+	    ph_request(a->ph, STR("PUBLISH"), str_c(c->uri), str_of(lines, (size_t)n),
+		       STR("application/pidf+xml"), buf_view(&c->body)))
+		agent_finish(a, EXIT_FAILED);
+}
+
+static bool is_word(const char *s)
+{
+	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz-")] == 0;
+}
+
+int cmd_publish(int argc, char **argv)
+{
+	static struct publish_cmd c;
+	const char *words[1];
+	c.expires_s = 3600;
+	struct opt opts[] = {
+		AGENT_OPTS(&c.agent),
+		{0, "activity", OPT_STR, &c.activity,  "NAME",
+			    "what he does: away, busy, meeting, on-the-phone, ... (RFC 4480)"       },
+		{0, "note",     OPT_STR, &c.note,      "TEXT", "a line for people"       },
+		{0, "expires",  OPT_U32, &c.expires_s, "S",    "how long it lasts (3600)"},
+	};
+	struct opt_spec spec = {
+		.command = "publish",
+		.words = "open|closed",
+		.about = "Publishes the presence of --from, once: whoever watches him is notified.",
+		.examples = "  rung publish open --activity meeting --from sip:100@192.0.2.1 "
+			    "--password P\n",
+		.opts = opts,
+		.n_opts = ARRAY_LEN(opts),
+		.min_words = 1,
+		.max_words = 1,
+	};
+	int code = opt_parse(&spec, argc, argv, words, NULL);
+	if (code >= 0)
+		return code;
+	c.is_open = strcmp(words[0], "open") == 0;
+	if (!c.is_open && strcmp(words[0], "closed") != 0)
+		return opt_usage(&spec, "`%s` is neither open nor closed", words[0]);
+	if (!c.agent.from)
+		return opt_usage(&spec, "--from is needed: whose presence?");
+	if (c.activity && !is_word(c.activity))
+		return opt_usage(&spec, "`%s` is no activity of RFC 4480", c.activity);
+	struct str uri = agent_uri(&c.agent, c.agent.from, c.uri);
+	if (!uri.n)
+		return opt_usage(&spec, "`%s` is too long", c.agent.from);
+	c.uri[uri.n] = 0;
+	buf_init(&c.body);
+	put_body(&c);
+	c.agent.ctx = &c;
+	c.agent.on_ready = on_ready;
+	code = agent_run(&c.agent, &spec, c.uri);
+	buf_fini(&c.body);
+	return code;
+}

@@ -1,0 +1,21 @@
+#pragma once
+/* Whose phones are in a call: the dialogs that INVITEs make through this exchange, as the event
+ * server tells them (busy lamps). One per shard. It watches; it changes nothing of a call.
+ * [RFC4235] */
+
+#include "service/events.h"
+
+struct calls;
+
+enum err calls_new(struct ev_loop *loop, struct block_cache *blocks, struct evt_shard *evt,
+		   struct calls **out);
+void calls_free(struct calls *c);
+/* An INVITE that begins a call goes on. Either address may be empty: not one of ours. */
+void calls_on_invite(struct calls *c, const struct sip_msg *invite, struct str caller_aor,
+		     struct str callee_aor);
+/* What its caller is answered; `resp` NULL: a refusal of our own. */
+void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
+		     unsigned status);
+/* A BYE of either side goes through. */
+void calls_on_bye(struct calls *c, const struct sip_msg *bye);
+uint32_t calls_live(const struct calls *c);
