@@ -25,7 +25,15 @@ void auth_fini(struct auth *a)
 {
 	for (unsigned i = 0; i < a->n; i++)
 		free(a->e[i].mem);
-	a->n = 0;
+	free(a->e);
+	*a = (struct auth){0};
+}
+
+static bool has_room(struct auth *a)
+{
+	if (!a->e)
+		a->e = calloc(AUTH_REALMS, sizeof(*a->e));
+	return a->e != NULL;
 }
 
 static bool can_answer(const struct sip_challenge *ch)
@@ -74,6 +82,8 @@ static bool set(struct auth_entry *e, const struct sip_challenge *ch)
 enum err auth_copy(struct auth *to, const struct auth *from)
 {
 	auth_fini(to);
+	if (from->n && !has_room(to))
+		return ERR_NOMEM;
 	for (unsigned i = 0; i < from->n; i++) {
 		struct auth_entry *e = &to->e[i];
 		*e = (struct auth_entry){.is_proxy = from->e[i].is_proxy};
@@ -89,6 +99,8 @@ enum err auth_copy(struct auth *to, const struct auth *from)
 static bool learn(struct auth *a, struct auth_try *t, const struct sip_challenge *ch, bool is_proxy,
 		  bool *is_new)
 {
+	if (!has_room(a))
+		return false;
 	struct auth_entry *e = entry_of(a, ch->realm, is_proxy);
 	unsigned bit = e ? 1u << (e - a->e) : 1u << a->n;
 	if (e && (t->answered & bit) && !ch->stale)

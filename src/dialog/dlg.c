@@ -153,7 +153,7 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 			 (uri.is_ip && addr_is_private(&uri.ip) && !addr_is_private(&rx->from) &&
 			  !addr_is_loopback(&rx->from));
 	d->back = d->first;
-	d->has_back = d->first.flow || is_hidden;
+	d->has_back = d->first.flow || is_hidden || d->is_hidden;
 }
 
 bool dlg_way_back_stands(const struct dlg *d)
@@ -289,6 +289,7 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	struct arena *a = &d->arena;
 	d->is_uac = d->is_early = true;
 	d->is_secure = half->is_secure;
+	d->is_hidden = half->is_hidden;
 	d->local_cseq = half->local_cseq;
 	d->first = *sent_to;
 	enum err e = dlg_copy_account(a, &half->acc, &d->acc);
@@ -418,7 +419,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		.body = req->body,
 		.contact_user = d->acc.contact_user,
 		.contact_params = d->acc.contact_params,
-		.has_contact = method != SIP_BYE && method != SIP_INFO,
+		.has_contact = method != SIP_BYE && method != SIP_INFO && method != SIP_PRACK,
 		.max_forwards = req->max_forwards,
 		.dst = req->dst                 ? req->dst
 		       : dlg_way_back_stands(d) ? &d->back

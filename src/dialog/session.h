@@ -4,6 +4,7 @@
  * owner (a phone, a service of the exchange) brings the SDP. [RFC3261 9, 13, 14, 15] [RFC5407] */
 
 #include "dialog/uac.h"
+#include "sip/hdr.h"
 
 struct ses;
 
@@ -18,6 +19,7 @@ enum ses_cause {
 	SES_CAUSE_LOST_ACK,    /* our 2xx was not acknowledged in 64*T1: BYE was sent */
 	SES_CAUSE_GONE, /* 481, 408 or a time-out on a request inside the dialog (RFC 5057) */
 	SES_CAUSE_UNREACHABLE, /* name, connection or transport */
+	SES_CAUSE_TIMER,       /* the session timer ran out without a refresh [RFC4028 10] */
 	SES_CAUSE_MEDIA,       /* offer and answer did not come together */
 	SES_CAUSE_LOCAL, /* something here failed: memory, bounds, a request not to be built */
 };
@@ -32,12 +34,18 @@ struct ses_end {
 
 enum ses_event_kind {
 	SES_EV_PROGRESS,      /* UAC: a provisional response; status; 100 included */
+	SES_EV_REFUSED,       /* UAC: a final 3xx-6xx (rx, status); ENDED follows */
 	SES_EV_EARLY_MEDIA,   /* UAC: an answer came in a provisional response, on_answer has it */
 	SES_EV_CONFIRMED,     /* UAC: a 2xx came and was ACKed; UAS: the ACK came */
 	SES_EV_RENEGOTIATED,  /* a re-INVITE or UPDATE with SDP has succeeded, of either side */
 	SES_EV_MODIFY_FAILED, /* ours was refused (status) or is not possible; the session goes on
 			       */
 	SES_EV_INFO,          /* INFO or MESSAGE inside the dialog came (rx) and was answered 200 */
+	SES_EV_OFFER,         /* the peer's message (rx) waits for SDP: ses_settle */
+	SES_EV_REQUEST,       /* a request (rx, st) that on_request left for ses_respond */
+	SES_EV_RESPONSE,      /* the final answer (rx, or NULL: none came) to ses_request with a tag */
+	SES_EV_REFER,         /* REFER (rx) came and was answered 202: ses_notify tells how it goes */
+	SES_EV_REFERRED,      /* NOTIFY about a REFER of ours: status of its sipfrag */
 	SES_EV_ENDED,         /* the last one: the session is freed when the callback returns */
 };
 struct ses_event {
@@ -45,23 +53,29 @@ struct ses_event {
 	unsigned status;
 	enum ses_by by;     /* RENEGOTIATED: whose request it was */
 	struct tp_rx *rx;   /* the message behind it, borrowed; may be NULL */
+	uint64_t tag;       /* REQUEST: the server transaction; RESPONSE: as given */
 	struct ses_end end; /* ENDED */
 };
 
+#define SES_LATER 1 /* instead of a status: ses_settle brings it */
+
 /* All but on_event are questions, asked at once: they must not call ses_ functions that act. */
 struct ses_user {
-	/* Writes an SDP offer: for INVITE, re-INVITE, or a 2xx to an INVITE without offer. An error
-	 * ends the attempt. */
+	/* Writes an SDP offer: for INVITE, re-INVITE, or a 2xx to an INVITE without offer.
+	 * ERR_MORE: later, where the peer's re-INVITE asks for it. Another error ends the attempt. */
 	enum err (*make_offer)(void *ctx, struct ses *s, struct buf *sdp);
-	/* Writes the answer to a peer's offer; 0 or 200 accepts, else the status to refuse with
-	 * (488, 415, ...). Asked once per offer: by ses_ring with SDP or ses_answer, and for
-	 * re-INVITE and UPDATE at once. */
+	/* Writes the answer to a peer's offer; 0 or 200 accepts, SES_LATER for an offer in anything
+	 * but the INVITE of a callee, else the status to refuse with (488, 415, ...). Asked once
+	 * per offer: by ses_ring with SDP or ses_answer, and for all others at once. */
 	unsigned (*answer_offer)(void *ctx, struct ses *s, struct str offer, struct buf *sdp);
 	/* The answer to our offer. is_early: in a provisional response, a preview (another may
 	 * follow from another fork). false: not acceptable; a call then ends, a running session
 	 * goes on as before. */
 	bool (*on_answer)(void *ctx, struct ses *s, struct str answer, bool is_early);
 	void (*on_event)(void *ctx, struct ses *s, const struct ses_event *ev);
+	/* May be NULL. INFO, MESSAGE, REFER: 0 to let the session deal with it (INFO and MESSAGE
+	 * are answered 200, REFER 405), SES_LATER, or the status of the answer; REFER: 202. */
+	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx);
 };
 
 /* --- caller ------------------------------------------------------------------------------------
@@ -75,6 +89,9 @@ struct ses_call {
 	bool is_late_offer;       /* INVITE without SDP: the answer goes into the ACK */
 	uint8_t max_forwards;     /* 0: 70 */
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
+	bool is_reliable;         /* Supported: 100rel [RFC3262] */
+	bool is_reliable_needed;  /* Require: 100rel */
+	uint32_t session_s;       /* session timer to ask for [RFC4028]; 0: only if the peer wants */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -87,6 +104,7 @@ struct ses_accept {
 	struct str headers;         /* whole lines for our responses, may be empty */
 	struct uac_account account; /* credentials and headers for our requests in the dialog;
 				     * `from`, `contact_user`, `proxy` are not used */
+	uint32_t session_s;         /* as in struct ses_call */
 };
 /* Takes a new INVITE (that dlg_on_request did not want). Refuses by itself, and returns ERR_STATE
  * with no session made, what no user agent may take: Require with an extension that we lack (420),
@@ -96,9 +114,16 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 /* A provisional response 101-199; with_sdp asks for the answer (or offer) now. Sent again each
  * minute (RFC 3261 13.3.1.1). ERR_STATE when a final one was sent. */
 enum err ses_ring(struct ses *s, unsigned status, bool with_sdp);
+/* The same, reliably, with header lines of its own: repeated until PRACK comes, and what follows
+ * waits for that. ERR_UNSUPPORTED when the caller does not know 100rel. Where he requires it,
+ * ses_ring does this, too. [RFC3262 3] */
+enum err ses_ring_reliably(struct ses *s, unsigned status, bool with_sdp, struct str headers);
+enum err ses_ring_with(struct ses *s, unsigned status, bool with_sdp, struct str headers);
+bool ses_can_reliable(const struct ses *s); /* the INVITE supports or requires 100rel */
 /* 200 with our SDP. ERR_STATE when the call is over or answered; when answer_offer refuses, its
  * status is sent and the session ends. */
 enum err ses_answer(struct ses *s);
+enum err ses_answer_with(struct ses *s, struct str headers);
 /* A final 3xx-6xx; reason empty: the usual one; extra whole lines (Contact for 3xx, Retry-After).
  */
 enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct str extra_lines);
@@ -112,8 +137,36 @@ void ses_hangup(struct ses *s, struct str reason);
 /* re-INVITE with what make_offer gives now (hold, resume, new address). One at a time: ERR_STATE
  * before CONFIRMED or while another runs. A 491 is tried again after the RFC's wait. */
 enum err ses_modify(struct ses *s);
+enum ses_change { SES_REINVITE, SES_REINVITE_LATE /* without SDP: the offer comes in the 2xx */,
+		  SES_UPDATE };
+/* The same by choice, with this SDP, for an owner that relays a change: a 491 is told as
+ * MODIFY_FAILED. UPDATE also before the answer, once an offer was answered reliably [RFC3311 5.1]. */
+enum err ses_change(struct ses *s, enum ses_change kind, struct str sdp);
+/* Brings what was left for later: the SDP, or a status to refuse with. ERR_STATE: nothing waits. */
+enum err ses_settle(struct ses *s, unsigned status, struct str sdp);
+bool ses_can_update(const struct ses *s); /* the peer's Allow names UPDATE */
+/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked. */
+bool ses_needs_sdp(const struct ses *s);
 /* INFO with a body (DTMF relay). The answer is not told, but ends the dialog if it must. */
 enum err ses_info(struct ses *s, struct str content_type, struct str body);
+struct ses_request {
+	struct str method, headers, content_type, body;
+	uint64_t tag; /* not 0: SES_EV_RESPONSE follows */
+};
+enum err ses_request(struct ses *s, const struct ses_request *req);
+/* Answers what SES_EV_REQUEST told; harmless when that is over. */
+void ses_respond(struct ses *s, tsx_id st, unsigned status, struct str headers);
+/* REFER with Refer-To: <target> and header lines (Referred-By); REFERRED follows. [RFC3515] */
+enum err ses_refer(struct ses *s, struct str target, struct str headers);
+/* How a REFER goes: NOTIFY with a sipfrag; a final status ends the subscription. */
+void ses_notify(struct ses *s, unsigned status);
+/* The session that a Replaces value of a peer means; NULL: none here. [RFC3891 3] */
+struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
+/* The SDP of a message; false: none. */
+bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
+void *ses_ctx(const struct ses *s); /* of the owner; NULL when dropped */
+/* Where requests inside the dialog go just now. */
+struct tp_dst ses_way(const struct ses *s);
 /* Forgets the owner: no callback comes any more; the call is ended as ses_hangup does. */
 void ses_drop(struct ses *s);
 
