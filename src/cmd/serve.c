@@ -46,7 +46,7 @@ struct serve {
 	struct certs certs;
 	const char *data, *realm, *echo, *dns;
 	uint32_t n_shards;
-	bool is_quiet, has_no_qr;
+	bool is_b2bua, has_farewell, is_quiet, has_no_qr;
 	/* the machine */
 	struct env *env;
 	struct ev_loop loop;
@@ -370,6 +370,8 @@ static int make_exchange(struct serve *s)
 		.echo_user = str_c(s->echo),
 		.product = STR("rung"),
 		.dns = s->dns,
+		.is_b2bua = s->is_b2bua || s->has_farewell,
+		.has_farewell = s->has_farewell,
 	};
 	for (size_t i = 0; i < s->advertise.n; i++) {
 		struct addr a;
@@ -567,6 +569,10 @@ int cmd_serve(int argc, char **argv)
 		{0,   "realm",       OPT_STR,  &s.realm,              "NAME",
 		 "digest realm; chosen at the first start, never changed"                                                     },
 		{0,   "echo",        OPT_STR,  &s.echo,               "USER",        "number of the echo test (echo and *43)" },
+		{0,   "b2bua",       OPT_FLAG, &s.is_b2bua,           NULL,
+		 "calls between phones go through two dialogs (topology hidden)"                                              },
+		{0,   "farewell",    OPT_FLAG, &s.has_farewell,       NULL,
+		 "the same, and a callee who hangs up leaves the caller with a tone first"                                    },
 		{0,   "no-qr",       OPT_FLAG, &s.has_no_qr,          NULL,          "no QR codes for new accounts"           },
 		{'q', "quiet",       OPT_FLAG, &s.is_quiet,           NULL,          "no line per call and registration"      },
 	};

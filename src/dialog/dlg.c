@@ -290,6 +290,7 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->is_uac = d->is_early = true;
 	d->is_secure = half->is_secure;
 	d->is_hidden = half->is_hidden;
+	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
 	d->first = *sent_to;
 	enum err e = dlg_copy_account(a, &half->acc, &d->acc);
@@ -445,6 +446,12 @@ bool dlg_is_fatal(const struct uac_result *r)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+void dlg_put_allow(struct buf *b, bool takes_refer)
+{
+	buf_str(b, STR("Allow: " DLG_ALLOW));
+	buf_str(b, takes_refer ? STR(", REFER\r\n") : STR("\r\n"));
+}
+
 enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dlg_answer *ans)
 {
 	struct dlg_mgr *m = d->m;
@@ -472,7 +479,7 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		}
 	}
 	if (is_invite || method == SIP_OPTIONS || ans->status == 405)
-		sip_out_hdr(&o, SIP_HDR_ALLOW, STR(DLG_ALLOW));
+		dlg_put_allow(b, d->takes_refer);
 	buf_str(b, ans->headers);
 	if (ans->why != DLG_REFUSE_NONE && m->on_refusal)
 		m->on_refusal(m->refusal_ctx, ans->why, ans->status, b);

@@ -57,6 +57,8 @@ static void on_timer(struct tmr *t)
 	s->is_relay = false;
 	if (s->has_update)
 		(void)!ses_send_change(s, SES_UPDATE, STR_NONE);
+	else if (s->local.n)
+		(void)!ses_send_change(s, SES_REINVITE, buf_view(&s->local));
 	else if (ses_ask_offer(s) == 200)
 		(void)!ses_send_change(s, SES_REINVITE, buf_view(&s->m->sdp));
 }

@@ -196,6 +196,14 @@ bool ses_can_update(const struct ses *s)
 	return s->has_update;
 }
 
+void ses_keep_sdp(struct ses *s, struct str sdp)
+{
+	buf_fini(&s->local);
+	buf_str(&s->local, sdp);
+	if (s->local.err != OK)
+		buf_fini(&s->local);
+}
+
 bool ses_needs_sdp(const struct ses *s)
 {
 	return s->clock.agreed && s->clock.is_refresher && !s->has_update;

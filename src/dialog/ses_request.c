@@ -17,6 +17,7 @@ static void on_bye(struct ses *s, tsx_id st, struct tp_rx *rx)
 	if (s->state != SES_CALLING && s->state != SES_CANCELLING)
 		ses_set_end(s, SES_BY_REMOTE, is_pending ? SES_CAUSE_CANCEL : SES_CAUSE_HANGUP,
 			    is_pending ? 487 : 0, ses_text_of(rx->msg));
+	ses_tell(s, SES_EV_LEFT, s->end.status, SES_BY_REMOTE, rx);
 	ses_step(s, SES_E_BYE, STR_NONE);
 }
 

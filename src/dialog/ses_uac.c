@@ -407,6 +407,7 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
 	buf_str(b, s->headers);
+	dlg_put_allow(b, s->half->takes_refer);
 	buf_str(b, s->is_reliable ? STR("Supported: timer, 100rel\r\n")
 				  : STR("Supported: timer\r\n"));
 	if (s->is_reliable_needed)
@@ -446,6 +447,7 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 		return e;
 	s->half->usage = &s->usage;
 	s->half->is_hidden = is_elsewhere(call);
+	s->half->takes_refer = s->user->on_request != NULL;
 	if (!s->is_late_offer) {
 		if (ses_ask_offer(s) != 200)
 			return ERR_STATE;

@@ -193,6 +193,7 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	s->clock.wish = acc->session_s;
 	s->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
 	s->d->usage = &s->usage;
+	s->d->takes_refer = user->on_request != NULL;
 	s->st = st;
 	s->rx = tp_rx_ref(rx);
 	*out = s;
@@ -266,6 +267,12 @@ static void on_ring(struct tmr *t)
 	struct ses *s = CONTAINER_OF(t, struct ses, ring);
 	send_ring(s, STR_NONE);
 	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+}
+
+void ses_forget_sdp(struct ses *s)
+{
+	if (s->state == SES_INCOMING && !s->is_agreed && !ses_rel_is_waiting(s))
+		buf_clear(&s->local);
 }
 
 bool ses_can_reliable(const struct ses *s)
@@ -366,6 +373,7 @@ bool ses_on_cancel(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 	if (s->is_caller || s->st != st || s->state != SES_INCOMING)
 		return false;
 	ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
+	ses_tell(s, SES_EV_LEFT, 487, SES_BY_REMOTE, rx);
 	ses_step(s, SES_E_CANCEL, STR_NONE);
 	ses_flush(s);
 	return true;

@@ -320,9 +320,9 @@ bool ses_is_confirmed(const struct ses *s)
 	return s->state == SES_CONFIRMED;
 }
 
-void *ses_ctx(const struct ses *s)
+void *ses_ctx_of(const struct ses *s, const struct ses_user *user)
 {
-	return s->user ? s->ctx : NULL;
+	return s->user == user ? s->ctx : NULL;
 }
 
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp)

@@ -34,6 +34,7 @@ struct ses_end {
 
 enum ses_event_kind {
 	SES_EV_PROGRESS,      /* UAC: a provisional response; status; 100 included */
+	SES_EV_LEFT,          /* the peer's BYE or CANCEL (rx); ENDED follows */
 	SES_EV_REFUSED,       /* UAC: a final 3xx-6xx (rx, status); ENDED follows */
 	SES_EV_EARLY_MEDIA,   /* UAC: an answer came in a provisional response, on_answer has it */
 	SES_EV_CONFIRMED,     /* UAC: a 2xx came and was ACKed; UAS: the ACK came */
@@ -145,7 +146,12 @@ enum err ses_change(struct ses *s, enum ses_change kind, struct str sdp);
 /* Brings what was left for later: the SDP, or a status to refuse with. ERR_STATE: nothing waits. */
 enum err ses_settle(struct ses *s, unsigned status, struct str sdp);
 bool ses_can_update(const struct ses *s); /* the peer's Allow names UPDATE */
-/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked. */
+/* Callee: what was said in earlier responses does not count; the owner is asked again. */
+void ses_forget_sdp(struct ses *s);
+/* For those refreshes, instead of make_offer. Copied. */
+void ses_keep_sdp(struct ses *s, struct str sdp);
+/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked, unless SDP was
+ * kept. */
 bool ses_needs_sdp(const struct ses *s);
 /* INFO with a body (DTMF relay). The answer is not told, but ends the dialog if it must. */
 enum err ses_info(struct ses *s, struct str content_type, struct str body);
@@ -164,7 +170,8 @@ void ses_notify(struct ses *s, unsigned status);
 struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
-void *ses_ctx(const struct ses *s); /* of the owner; NULL when dropped */
+/* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */
+void *ses_ctx_of(const struct ses *s, const struct ses_user *user);
 /* Where requests inside the dialog go just now. */
 struct tp_dst ses_way(const struct ses *s);
 /* Forgets the owner: no callback comes any more; the call is ended as ses_hangup does. */

@@ -425,6 +425,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 		ph_report_num(&r, "status", ev->status);
 		ph_report_send(&r);
 		return;
+	case SES_EV_LEFT:
 	case SES_EV_REFUSED:
 	case SES_EV_OFFER:
 	case SES_EV_REQUEST:

@@ -23,6 +23,9 @@ struct exc_cfg {
 	struct str product;   /* Server header */
 	const char *dns;      /* name servers, as tp_set_dns_servers has them; NULL: the system's */
 	struct addr advertise[2]; /* public addresses when behind a NAT; ADDR_NONE: not */
+	bool is_b2bua;        /* calls between accounts go through two dialogs, not the proxy */
+	bool has_farewell;    /* of these, a callee who hangs up leaves the caller with a tone */
+	uint32_t session_s;   /* session timer of these; 0: the default */
 };
 
 enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM };
@@ -54,6 +57,7 @@ struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
+struct b2b *exc_b2b(struct exc *x, size_t shard);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
  * way go on. */
 void exc_drain(struct exc *x);

@@ -4,6 +4,7 @@
 #include "dialog/stack.h"
 #include "service/accounts.h"
 #include "service/auth.h"
+#include "service/b2b.h"
 #include "service/echo.h"
 #include "service/exchange.h"
 #include "service/limit.h"
@@ -30,6 +31,7 @@ struct exc_shard {
 	struct prx *prx;
 	struct mwi *mwi;
 	struct echo *echo;
+	struct b2b *b2b;
 	struct lim *lim;
 	struct rt_self self;
 	struct gruu_self gruu;
@@ -46,6 +48,8 @@ struct exc {
 	struct buf realm, echo_user, product;
 	struct addr_net *trust;
 	size_t n_trust, n_shards;
+	bool is_b2bua, has_farewell;
+	uint32_t session_s;
 	ev_snap draining;
 	void (*note)(void *ctx, const struct exc_note *n);
 	void *note_ctx;
@@ -65,5 +69,7 @@ void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
 
 /* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
 extern const struct tsx_user dispatch_user;
+/* Where a transfer may go: the accounts of this exchange. For struct b2b_config. */
+enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n);
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
 bool dispatch_is_us(void *ctx, const struct sip_uri *u);

@@ -232,6 +232,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 	case SES_EV_MODIFY_FAILED:
 		party_note(p, "modify failed %u", ev->status);
 		break;
+	case SES_EV_LEFT:
 	case SES_EV_REFUSED:
 		break;
 	case SES_EV_OFFER:
