@@ -36,7 +36,7 @@ struct dlg_mgr {
 };
 enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };
 
-#define DLG_ALLOW   "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, NOTIFY"
+#define DLG_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, NOTIFY"
 /* Appends the Allow line. */
 void dlg_put_allow(struct buf *b, bool takes_refer);
 #define DLG_TAG_MAX 24
@@ -177,10 +177,10 @@ struct dlg { /* [RFC3261 12] */
 	size_t n_routes;
 	uint32_t local_cseq, remote_cseq;
 	bool has_remote_cseq, is_uac, is_early, is_secure;
-	bool takes_refer; /* and says so in Allow */
-	bool has_agreed; /* offer and answer went by reliable provisional responses */
-	bool is_hidden;  /* its target is where `first` leads, whatever the URI says */
-	uint32_t rseq;   /* of the last reliable provisional response [RFC3262 4] */
+	bool takes_refer;   /* and says so in Allow */
+	bool has_agreed;    /* offer and answer went by reliable provisional responses */
+	bool is_hidden;     /* its target is where `first` leads, whatever the URI says */
+	uint32_t rseq;      /* of the last reliable provisional response [RFC3262 4] */
 	struct tp_dst back; /* the way that the peer came by, where only that one leads to him */
 	bool has_back;
 	struct tp_dst first; /* where the request that made it went, or came from */

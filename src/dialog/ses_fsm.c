@@ -85,9 +85,9 @@ static const struct fsm_row rows[] = {
 
 static const char *const states[] = {"CALLING", "CANCELLING", "INCOMING", "ACCEPTING",
 				     "CLOSING", "CONFIRMED",  "ENDING",   "ENDED"};
-static const char *const events[] = {"2XX",    "2XX_BAD", "2XX_OFFER",  "FAILED", "ANSWER",  "REJECT",
-				     "HANGUP", "CANCEL",   "ACK",    "ACK_BAD", "TIMER_ACK",
-				     "BYE",    "BYE_DONE", "GONE"};
+static const char *const events[] = {"2XX",       "2XX_BAD", "2XX_OFFER", "FAILED", "ANSWER",
+				     "REJECT",    "HANGUP",  "CANCEL",    "ACK",    "ACK_BAD",
+				     "TIMER_ACK", "BYE",     "BYE_DONE",  "GONE"};
 static const char *const actions[] = {"stop_2xx", "ack", "487",     "603",
 				      "cancel",   "bye", "crossed", "tell"};
 

@@ -217,7 +217,7 @@ static void retry_later(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *r
 	struct buf b;
 	buf_init_fixed(&b, text, sizeof(text));
 	buf_fmt(&b, "Retry-After: %u\r\n", (unsigned)(env_random_u64(s->m->loop->env) % 11));
-	struct dlg_answer ans = { /* [RFC3261 14.2] */
+	struct dlg_answer ans = {/* [RFC3261 14.2] */
 				 .status = 500,
 				 .why = DLG_REFUSE_EARLY,
 				 .headers = buf_view(&b)};

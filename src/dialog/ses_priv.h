@@ -15,12 +15,12 @@ enum ses_state {
 	SES_STATE__N
 };
 enum ses_fsm_event {
-	SES_E_2XX,     /* the first, its SDP as it should be */
-	SES_E_2XX_BAD, /* the first, offer and answer do not come together */
+	SES_E_2XX,       /* the first, its SDP as it should be */
+	SES_E_2XX_BAD,   /* the first, offer and answer do not come together */
 	SES_E_2XX_OFFER, /* the first, with an offer that the owner answers later */
-	SES_E_FAILED,  /* the INVITE came to another end */
-	SES_E_ANSWER,  /* our 2xx is out */
-	SES_E_REJECT,  /* our 3xx-6xx is out */
+	SES_E_FAILED,    /* the INVITE came to another end */
+	SES_E_ANSWER,    /* our 2xx is out */
+	SES_E_REJECT,    /* our 3xx-6xx is out */
 	SES_E_HANGUP,
 	SES_E_CANCEL,
 	SES_E_ACK,
@@ -63,12 +63,13 @@ struct ses_2xx { /* a response of ours that waits: a 2xx for its ACK [RFC3261 13
 };
 
 enum ses_later_what { /* what waits for SDP of the owner (ses_settle) */
-	SES_LATER_NONE,
-	SES_LATER_REINVITE, /* the peer's; to be answered */
-	SES_LATER_UPDATE,
-	SES_LATER_PRACK,
-	SES_LATER_ACK,      /* ours: the answer to the offer of a 2xx */
-	SES_LATER_OUR_PRACK /* the answer to the offer of a reliable provisional response */
+		      SES_LATER_NONE,
+		      SES_LATER_REINVITE, /* the peer's; to be answered */
+		      SES_LATER_UPDATE,
+		      SES_LATER_PRACK,
+		      SES_LATER_ACK,      /* ours: the answer to the offer of a 2xx */
+		      SES_LATER_OUR_PRACK /* the answer to the offer of a reliable provisional
+					     response */
 };
 struct ses_later {
 	uint8_t what;
@@ -83,7 +84,7 @@ struct ses_ring { /* what is to be said before the answer */
 	bool has_sdp, is_reliable;
 };
 
-struct ses_clock { /* session timer [RFC4028]; seconds */
+struct ses_clock {            /* session timer [RFC4028]; seconds */
 	uint32_t wish, least; /* asked for; of a 422 and the peer's Min-SE */
 	uint32_t agreed;      /* 0: none runs */
 	bool is_refresher, is_refreshing;

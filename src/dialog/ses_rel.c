@@ -1,9 +1,9 @@
 /* Reliable provisional responses, both sides.
  *
  * Callee: one at a time waits for its PRACK, in the repeater that a 2xx uses later (s->ok); what is
- * to be said meanwhile is kept, the newest only, and said when the PRACK has come. A 2xx waits, too,
- * where the provisional response has SDP. PRACK brings the answer to an offer of ours, or a further
- * offer. Without PRACK in 64*T1 the call is refused.
+ * to be said meanwhile is kept, the newest only, and said when the PRACK has come. A 2xx waits,
+ * too, where the provisional response has SDP. PRACK brings the answer to an offer of ours, or a
+ * further offer. Without PRACK in 64*T1 the call is refused.
  *
  * Caller: each fork counts its own RSeq; what comes again or out of order is ignored, the callee
  * repeats it until our PRACK arrives.
@@ -89,12 +89,12 @@ enum err ses_rel_ring(struct ses *s, const struct ses_ring *r, struct str header
 	if (e != OK)
 		return e;
 	ev_timer_stop(s->m->loop, &s->ring);
-	return ses_repeat(s, &(struct ses_repeat){
-				     .st = s->st,
-				     .cseq = s->rx->msg->cseq,
-				     .status = r->status,
-				     .wants_answer = has_sdp && !dlg_sdp(s->rx->msg, &offer),
-				     .has_sdp = has_sdp});
+	return ses_repeat(
+		s, &(struct ses_repeat){.st = s->st,
+					.cseq = s->rx->msg->cseq,
+					.status = r->status,
+					.wants_answer = has_sdp && !dlg_sdp(s->rx->msg, &offer),
+					.has_sdp = has_sdp});
 }
 
 /* What waited for the PRACK. */

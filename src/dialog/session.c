@@ -159,11 +159,8 @@ static void tell_queued(struct ses *s)
 		struct ses_queued q = s->queue[0];
 		s->n_queued--;
 		memmove(s->queue, s->queue + 1, s->n_queued * sizeof(*s->queue));
-		struct ses_event ev = {.kind = q.kind,
-				       .status = q.status,
-				       .by = q.by,
-				       .rx = q.rx,
-				       .tag = q.tag};
+		struct ses_event ev = {
+			.kind = q.kind, .status = q.status, .by = q.by, .rx = q.rx, .tag = q.tag};
 		if (s->user)
 			s->user->on_event(s->ctx, s, &ev);
 		tp_rx_unref(s->m->tp, q.rx);

@@ -44,10 +44,10 @@ enum ses_event_kind {
 	SES_EV_INFO,          /* INFO or MESSAGE inside the dialog came (rx) and was answered 200 */
 	SES_EV_OFFER,         /* the peer's message (rx) waits for SDP: ses_settle */
 	SES_EV_REQUEST,       /* a request (rx, st) that on_request left for ses_respond */
-	SES_EV_RESPONSE,      /* the final answer (rx, or NULL: none came) to ses_request with a tag */
-	SES_EV_REFER,         /* REFER (rx) came and was answered 202: ses_notify tells how it goes */
-	SES_EV_REFERRED,      /* NOTIFY about a REFER of ours: status of its sipfrag */
-	SES_EV_ENDED,         /* the last one: the session is freed when the callback returns */
+	SES_EV_RESPONSE, /* the final answer (rx, or NULL: none came) to ses_request with a tag */
+	SES_EV_REFER,    /* REFER (rx) came and was answered 202: ses_notify tells how it goes */
+	SES_EV_REFERRED, /* NOTIFY about a REFER of ours: status of its sipfrag */
+	SES_EV_ENDED,    /* the last one: the session is freed when the callback returns */
 };
 struct ses_event {
 	enum ses_event_kind kind;
@@ -63,7 +63,8 @@ struct ses_event {
 /* All but on_event are questions, asked at once: they must not call ses_ functions that act. */
 struct ses_user {
 	/* Writes an SDP offer: for INVITE, re-INVITE, or a 2xx to an INVITE without offer.
-	 * ERR_MORE: later, where the peer's re-INVITE asks for it. Another error ends the attempt. */
+	 * ERR_MORE: later, where the peer's re-INVITE asks for it. Another error ends the attempt.
+	 */
 	enum err (*make_offer)(void *ctx, struct ses *s, struct buf *sdp);
 	/* Writes the answer to a peer's offer; 0 or 200 accepts, SES_LATER for an offer in anything
 	 * but the INVITE of a callee, else the status to refuse with (488, 415, ...). Asked once
@@ -92,7 +93,7 @@ struct ses_call {
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */
 	bool is_reliable_needed;  /* Require: 100rel */
-	uint32_t session_s;       /* session timer to ask for [RFC4028]; 0: only if the peer wants */
+	uint32_t session_s; /* session timer to ask for [RFC4028]; 0: only if the peer wants */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -138,10 +139,14 @@ void ses_hangup(struct ses *s, struct str reason);
 /* re-INVITE with what make_offer gives now (hold, resume, new address). One at a time: ERR_STATE
  * before CONFIRMED or while another runs. A 491 is tried again after the RFC's wait. */
 enum err ses_modify(struct ses *s);
-enum ses_change { SES_REINVITE, SES_REINVITE_LATE /* without SDP: the offer comes in the 2xx */,
-		  SES_UPDATE };
+enum ses_change {
+	SES_REINVITE,
+	SES_REINVITE_LATE /* without SDP: the offer comes in the 2xx */,
+	SES_UPDATE
+};
 /* The same by choice, with this SDP, for an owner that relays a change: a 491 is told as
- * MODIFY_FAILED. UPDATE also before the answer, once an offer was answered reliably [RFC3311 5.1]. */
+ * MODIFY_FAILED. UPDATE also before the answer, once an offer was answered reliably [RFC3311 5.1].
+ */
 enum err ses_change(struct ses *s, enum ses_change kind, struct str sdp);
 /* Brings what was left for later: the SDP, or a status to refuse with. ERR_STATE: nothing waits. */
 enum err ses_settle(struct ses *s, unsigned status, struct str sdp);
@@ -150,8 +155,8 @@ bool ses_can_update(const struct ses *s); /* the peer's Allow names UPDATE */
 void ses_forget_sdp(struct ses *s);
 /* For those refreshes, instead of make_offer. Copied. */
 void ses_keep_sdp(struct ses *s, struct str sdp);
-/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked, unless SDP was
- * kept. */
+/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked, unless SDP
+ * was kept. */
 bool ses_needs_sdp(const struct ses *s);
 /* INFO with a body (DTMF relay). The answer is not told, but ends the dialog if it must. */
 enum err ses_info(struct ses *s, struct str content_type, struct str body);

@@ -13,7 +13,8 @@
  * Invariants:
  * 1. A leg lives until its session has told ENDED, a call until no leg has a session. Both go in
  *    b2b_call_reap, the last thing that an entry from the loop does.
- * 2. Sessions never call back from inside a call of ours, but for questions: no state changes there.
+ * 2. Sessions never call back from inside a call of ours, but for questions: no state changes
+ * there.
  * 3. Whoever is in side[] and is not OVER has a session.
  * 4. Whatever ends one of the two that talk ends the other, unless a transfer or a farewell keeps
  *    it.

@@ -67,7 +67,8 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 			(void)!ses_settle(l->ses, 491, STR_NONE);
 		return;
 	}
-	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made */
+	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
+	 */
 	if (l->state == LEG_UP && to && has_sdp)
 		(void)!ses_settle(to->ses, 200, say(to, sdp));
 }

@@ -1,17 +1,17 @@
-/* The farewell: the callee has hung up, and the caller hears a short tone of the exchange before his
- * call ends. For that he is re-INVITEd with the exchange's own media address; his answer tells where
- * the tone goes. Whoever refuses it, or has no audio for us, is ended at once.
+/* The farewell: the callee has hung up, and the caller hears a short tone of the exchange before
+ * his call ends. For that he is re-INVITEd with the exchange's own media address; his answer tells
+ * where the tone goes. Whoever refuses it, or has no audio for us, is ended at once.
  *
  * [RFC3264 8] [ITU-T Q.35] */
 #include "service/b2b_priv.h"
 
 #include <stdlib.h>
 
-#define TONE_HZ      425
-#define TONE_DBM0    -13
-#define TONE_MS      1000
-#define FAREWELL_US  1200000ull
-#define TAKE_US      5000000ull /* for the caller to answer */
+#define TONE_HZ     425
+#define TONE_DBM0   -13
+#define TONE_MS     1000
+#define FAREWELL_US 1200000ull
+#define TAKE_US     5000000ull /* for the caller to answer */
 
 struct b2b_farewell {
 	struct b2b_leg *leg;
@@ -36,9 +36,11 @@ static bool open_media(struct b2b_farewell *f, struct b2b_call *c)
 	if (local.family == ADDR_NONE && tp_local_for(b->tp, &way, &local) != OK)
 		return false;
 	local.port = 0;
-	struct md_leg_config cfg = {.media = {.local = local, .is_latching = true},
-				    .tool = "rung",
-				    .id = env_random_u64(b->loop->env) >> 2};
+	struct md_leg_config cfg = {
+		.media = {.local = local, .is_latching = true},
+		.tool = "rung",
+		.id = env_random_u64(b->loop->env) >> 2
+        };
 	return md_leg_open(&f->media, b->loop, &cfg, &why) == OK;
 }
 

@@ -1,8 +1,8 @@
 /* Which header fields cross from one side of a call to the other.
  *
- * Nothing does by itself: Via, Contact, Record-Route, Call-ID, User-Agent and whatever else tells of
- * the other side's network stays there (topology hiding). The tables name what a person, a phone or
- * a billing system wants to see on the other side; rules of a peer add to them and take away. An
+ * Nothing does by itself: Via, Contact, Record-Route, Call-ID, User-Agent and whatever else tells
+ * of the other side's network stays there (topology hiding). The tables name what a person, a phone
+ * or a billing system wants to see on the other side; rules of a peer add to them and take away. An
  * identity that somebody asserts is believed from trusted senders only, and told on to trusted
  * receivers, or to all who may know it [RFC3325 5]; `Privacy: user` hides who calls [RFC3323 5.3].
  *
@@ -15,18 +15,39 @@
 #include <string.h>
 
 static const uint8_t in_requests[] = {
-	SIP_HDR_SUBJECT,      SIP_HDR_ALERT_INFO,      SIP_HDR_CALL_INFO,      SIP_HDR_PRIORITY,
-	SIP_HDR_DIVERSION,    SIP_HDR_HISTORY_INFO,    SIP_HDR_PRIVACY,        SIP_HDR_SESSION_ID,
-	SIP_HDR_REASON,       SIP_HDR_USER_TO_USER,    SIP_HDR_REFERRED_BY,    SIP_HDR_ANSWER_MODE,
-	SIP_HDR_ORGANIZATION, SIP_HDR_ACCEPT_LANGUAGE, SIP_HDR_AUTHORIZATION,
-	SIP_HDR_PROXY_AUTHORIZATION, SIP_HDR_P_ASSERTED_IDENTITY,
+	SIP_HDR_SUBJECT,
+	SIP_HDR_ALERT_INFO,
+	SIP_HDR_CALL_INFO,
+	SIP_HDR_PRIORITY,
+	SIP_HDR_DIVERSION,
+	SIP_HDR_HISTORY_INFO,
+	SIP_HDR_PRIVACY,
+	SIP_HDR_SESSION_ID,
+	SIP_HDR_REASON,
+	SIP_HDR_USER_TO_USER,
+	SIP_HDR_REFERRED_BY,
+	SIP_HDR_ANSWER_MODE,
+	SIP_HDR_ORGANIZATION,
+	SIP_HDR_ACCEPT_LANGUAGE,
+	SIP_HDR_AUTHORIZATION,
+	SIP_HDR_PROXY_AUTHORIZATION,
+	SIP_HDR_P_ASSERTED_IDENTITY,
 };
 static const uint8_t in_responses[] = {
-	SIP_HDR_ALERT_INFO,   SIP_HDR_CALL_INFO,   SIP_HDR_SESSION_ID,
-	SIP_HDR_REASON,       SIP_HDR_HISTORY_INFO, SIP_HDR_USER_TO_USER,
-	SIP_HDR_PRIVACY,      SIP_HDR_ORGANIZATION, SIP_HDR_WARNING,
-	SIP_HDR_RETRY_AFTER,  SIP_HDR_ERROR_INFO,  SIP_HDR_WWW_AUTHENTICATE,
-	SIP_HDR_PROXY_AUTHENTICATE, SIP_HDR_P_ASSERTED_IDENTITY,
+	SIP_HDR_ALERT_INFO,
+	SIP_HDR_CALL_INFO,
+	SIP_HDR_SESSION_ID,
+	SIP_HDR_REASON,
+	SIP_HDR_HISTORY_INFO,
+	SIP_HDR_USER_TO_USER,
+	SIP_HDR_PRIVACY,
+	SIP_HDR_ORGANIZATION,
+	SIP_HDR_WARNING,
+	SIP_HDR_RETRY_AFTER,
+	SIP_HDR_ERROR_INFO,
+	SIP_HDR_WWW_AUTHENTICATE,
+	SIP_HDR_PROXY_AUTHENTICATE,
+	SIP_HDR_P_ASSERTED_IDENTITY,
 };
 static const uint8_t inside[] = {SIP_HDR_INFO_PACKAGE, SIP_HDR_CONTENT_DISPOSITION,
 				 SIP_HDR_SESSION_ID};

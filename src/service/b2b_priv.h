@@ -25,7 +25,7 @@ enum b2b_leg_state {
 	LEG_WAITING, /* its q group has not come yet */
 	LEG_TRYING,  /* INVITE sent, or (the caller) not answered yet */
 	LEG_UP,
-	LEG_OVER,    /* refused, gone, or being ended: what it says counts no more */
+	LEG_OVER, /* refused, gone, or being ended: what it says counts no more */
 };
 
 /* The o= line that one side sees: always the same but for its version. [RFC3264 8] [RFC8866 5.2] */
@@ -48,12 +48,12 @@ struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
 	struct b2b_leg *next;
-	struct ses *ses; /* NULL: no INVITE sent */
-	uint8_t state;   /* enum b2b_leg_state */
-	bool is_caller;  /* it called us */
-	bool is_transfer; /* it is to take the transferor's place */
-	bool is_joining;  /* that one has answered, the transferee not yet */
-	bool is_saying;   /* the session asks for what is in `sdp` */
+	struct ses *ses;     /* NULL: no INVITE sent */
+	uint8_t state;       /* enum b2b_leg_state */
+	bool is_caller;      /* it called us */
+	bool is_transfer;    /* it is to take the transferor's place */
+	bool is_joining;     /* that one has answered, the transferee not yet */
+	bool is_saying;      /* the session asks for what is in `sdp` */
 	uint16_t q, status;  /* status: of its final refusal */
 	struct tp_rx *final; /* that, referenced; NULL: time-out and the like */
 	struct b2b_place *place;
@@ -69,8 +69,8 @@ struct b2b_call {
 	bool is_closed;          /* no further leg is tried */
 	bool is_trusted, is_farewell, has_rang_out, is_transferring;
 	struct tmr timer; /* Timer C, or a q group's time, or what a transfer or a tone lasts */
-	struct b2b_rules *rules;           /* heap, while it is set up; NULL: none */
-	struct b2b_leg *transferor;        /* who has sent REFER, until its end is told */
+	struct b2b_rules *rules;    /* heap, while it is set up; NULL: none */
+	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct b2b_farewell *farewell;
 };
 
@@ -78,7 +78,7 @@ struct b2b_call {
 struct b2b_leg *b2b_leg_new(struct b2b_call *c);
 void b2b_leg_free(struct b2b_leg *l);
 void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
-struct b2b_leg *b2b_other(const struct b2b_leg *l); /* NULL: nobody, or not up */
+struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
 void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
 extern const struct ses_user b2b_user;
 
@@ -131,7 +131,7 @@ void b2b_farewell_end(struct b2b_call *c);
 
 /* --- b2b_replaces.c */
 void b2b_replaces_init(struct b2b *b);
-/* An INVITE with Replaces: who is on the other side of the dialog that it names? False: it has none,
- * or what it names is known now; else the call starts when another shard has told. */
+/* An INVITE with Replaces: who is on the other side of the dialog that it names? False: it has
+ * none, or what it names is known now; else the call starts when another shard has told. */
 bool b2b_replaces_ask_invite(struct b2b_call *c, const struct sip_msg *m);
 bool b2b_replaces_ask_refer(struct b2b_call *c, struct str value, struct str to);

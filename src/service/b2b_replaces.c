@@ -79,10 +79,8 @@ static void look_up(struct b2b *b, struct ask *q)
 /* The legs that waited give way to the one party that is meant. */
 static void go_to_party(struct b2b_call *c, const struct ask *q)
 {
-	struct prx_target t = {.ruri = str_of(q->ruri, q->n_ruri),
-			       .q = 1000,
-			       .has_dst = true,
-			       .dst = q->dst};
+	struct prx_target t = {
+		.ruri = str_of(q->ruri, q->n_ruri), .q = 1000, .has_dst = true, .dst = q->dst};
 	struct b2b_leg *next, *l;
 	for (l = c->legs; l; l = next) {
 		next = l->next;

@@ -58,6 +58,13 @@ static bool keep(struct b2b_origin *k, const struct origin_line *o)
 	return true;
 }
 
+/* Its writer is the one whose line was kept. */
+static bool is_same(const struct b2b_origin *k, const struct origin_line *o)
+{
+	return str_eq(o->head, str_of(k->line, k->n_head)) &&
+	       str_eq(o->tail, str_of(k->line + k->n_head, k->n_tail));
+}
+
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp)
 {
 	struct buf *b = &l->call->b->sdp;
@@ -66,10 +73,12 @@ struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp)
 	if (!cut(sdp, &o)) /* not ours to judge: its reader will refuse it */
 		return sdp;
 	uint32_t hash = hash_quick32(o.after);
-	bool is_first = !k->line;
-	if (is_first && !keep(k, &o))
+	uint64_t version = 0;
+	if (!k->line && !keep(k, &o))
 		return STR_NONE;
-	if (!is_first && hash != k->hash)
+	if (is_same(k, &o) && str_u64(o.version, &version) && version >= k->version)
+		k->version = version;
+	else if (hash != k->hash)
 		k->version++;
 	k->hash = hash;
 	buf_clear(b);

@@ -98,8 +98,9 @@ static enum err call_out(struct b2b_leg *l)
 	b2b_put_request(&b->lines, m, &way);
 	buf_str(&b->lines, p->lines);
 	struct ses_call call = {
-		.account = {.from = is_hidden ? STR("\"Anonymous\" <sip:anonymous@anonymous.invalid>")
-					      : sip_value(m, SIP_HDR_FROM),
+		.account = {.from = is_hidden
+					    ? STR("\"Anonymous\" <sip:anonymous@anonymous.invalid>")
+					    : sip_value(m, SIP_HDR_FROM),
 			    .contact_user = is_hidden ? STR_NONE : from.uri.user,
 			    .proxy = hop},
 		.target = p->ruri.n ? p->ruri : m->ruri,
@@ -269,9 +270,8 @@ void b2b_settle(struct b2b_call *c)
 
 static struct str response_lines(struct b2b_call *c, const struct sip_msg *m)
 {
-	struct b2b_way way = {.rules = c->rules,
-			      .realm = c->b->cfg.realm,
-			      .is_next_trusted = c->is_trusted};
+	struct b2b_way way = {
+		.rules = c->rules, .realm = c->b->cfg.realm, .is_next_trusted = c->is_trusted};
 	buf_clear(&c->b->lines);
 	b2b_put_response(&c->b->lines, m, &way);
 	return buf_view(&c->b->lines);

@@ -8,8 +8,8 @@
  *
  * The transferee needs to know nothing of REFER and keeps his dialog; he stays also when the
  * transferor hangs up early, as most phones do. When the target refuses, the old call goes on as it
- * was, if the transferor is still there. A Refer-To with Replaces (attended) is a call to whoever is
- * on the far side of the dialog that it names, with Replaces in that one's terms
+ * was, if the transferor is still there. A Refer-To with Replaces (attended) is a call to whoever
+ * is on the far side of the dialog that it names, with Replaces in that one's terms
  * (b2b_replaces.c).
  *
  * [RFC3515] [RFC5589] [RFC3891] [RFC3892] [RFC3725 4.1] */
