@@ -140,13 +140,17 @@ static void check_views(struct stage *s, uint64_t seed, struct totals *t)
 	}
 }
 
-static void storm(uint64_t seed, size_t n_shards, struct totals *t)
+static void storm(uint64_t seed, size_t n_shards, bool is_b2bua, struct totals *t)
 {
+	const struct exc_cfg cfg = {.realm = STR_INIT("sim"),
+				    .product = STR_INIT("rung"),
+				    .is_b2bua = is_b2bua,
+				    .has_farewell = is_b2bua && seed % 2};
 	static struct ph_plan caller_plans[CALLS];
 	static const struct sim_link healed = {.delay_us = 10000};
 	struct sim_link bad = {
 		.delay_us = 20000, .jitter_us = 40000, .loss = 0.2, .duplicate = 0.1};
-	struct stage *s = stage_new(seed, n_shards, &bad);
+	struct stage *s = stage_new_with(seed, n_shards, &bad, &cfg);
 	char user[8];
 	for (unsigned i = 0; i < PHONES; i++) {
 		snprintf(user, sizeof(user), "%u", 1001 + i);
@@ -170,16 +174,27 @@ static void storm(uint64_t seed, size_t n_shards, struct totals *t)
 	stage_free(s);
 }
 
-TEST_NO_OOM(storm_of_calls_over_lossy_links)
+static void storms(bool is_b2bua)
 {
 	struct totals t = {0};
 	uint64_t first = first_seed();
 	unsigned n = getenv("RUNG_SEED") ? 1 : n_seeds(40);
 	for (unsigned i = 0; i < n; i++)
-		storm(first + i, 1 + i % 3, &t);
+		storm(first + i, 1 + i % 3, is_b2bua, &t);
 	printf("# %u seeds, %u calls, %u answered, %u ended by a time-out (%.2f %%)\n", n,
 	       t.n_calls, t.n_answered, t.n_timeouts, 100.0 * t.n_timeouts / t.n_calls);
 	CHECK(t.n_timeouts * 20 <= t.n_calls);
+}
+
+TEST_NO_OOM(storm_of_calls_over_lossy_links)
+{
+	storms(false);
+}
+
+/* Each phone sees a call of its own: each ends once, and nothing is left of either. */
+TEST_NO_OOM(storm_through_the_back_to_back_user_agent)
+{
+	storms(true);
 }
 
 /* ---- a crash between any two writes -----------------------------------------------------------
