@@ -47,7 +47,7 @@ static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	struct dlg *d = ctx;
 	d->ack.resolve = NULL;
 	/* a Contact that leads nowhere: where the INVITE went is the best guess there is */
-	d->ack.dst = e == OK && t->n ? t->dst[0] : d->first;
+	d->ack.dst = e == OK && t->n ? t->dst[0] : d->back;
 	d->ack.has_dst = true;
 	ack_now(d);
 }

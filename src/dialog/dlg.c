@@ -143,8 +143,9 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 		return;
 	if (rx->msg->is_request) {
 		bool is_direct = sip_count(rx->msg, SIP_HDR_VIA) == 1;
-		d->back = tp_dst_back(rx);
 		d->has_back = is_direct && (rx->flow || !is_at(&uri, &rx->from));
+		if (d->has_back)
+			d->back = tp_dst_back(rx);
 		return;
 	}
 	/* a response came back the way of our request: to be kept to where that was a connection,
@@ -152,8 +153,7 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 	bool is_hidden = str_ends(uri.host, STR(".invalid")) ||
 			 (uri.is_ip && addr_is_private(&uri.ip) && !addr_is_private(&rx->from) &&
 			  !addr_is_loopback(&rx->from));
-	d->back = d->first;
-	d->has_back = d->first.flow || is_hidden || d->is_hidden;
+	d->has_back = d->back.flow || is_hidden || d->is_hidden;
 }
 
 bool dlg_way_back_stands(const struct dlg *d)
@@ -222,7 +222,7 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		return ERR_LIMIT;
 	struct arena *a = &d->arena;
 	d->is_early = true;
-	d->first = tp_dst_back(rx);
+	d->back = tp_dst_back(rx);
 	d->remote_cseq = msg->cseq;
 	d->has_remote_cseq = true;
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
@@ -292,7 +292,7 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->is_hidden = half->is_hidden;
 	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
-	d->first = *sent_to;
+	d->back = *sent_to;
 	enum err e = dlg_copy_account(a, &half->acc, &d->acc);
 	if (e == OK)
 		e = dlg_dup(a, half->local, &d->local);

@@ -177,14 +177,12 @@ struct dlg { /* [RFC3261 12] */
 	size_t n_routes;
 	uint32_t local_cseq, remote_cseq;
 	bool has_remote_cseq, is_uac, is_early, is_secure;
-	bool takes_refer;   /* and says so in Allow */
-	bool has_agreed;    /* offer and answer went by reliable provisional responses */
-	bool is_hidden;     /* its target is where `first` leads, whatever the URI says */
-	uint32_t rseq;      /* of the last reliable provisional response [RFC3262 4] */
-	struct tp_dst back; /* the way that the peer came by, where only that one leads to him */
-	bool has_back;
-	struct tp_dst first; /* where the request that made it went, or came from */
-	struct str contact_user, contact_params;
+	bool takes_refer;       /* and says so in Allow */
+	bool has_agreed;        /* offer and answer went by reliable provisional responses */
+	bool is_hidden;         /* its target is where `back` leads, whatever the URI says */
+	uint32_t rseq;          /* of the last reliable provisional response [RFC3262 4] */
+	struct tp_dst back;     /* where the request that made it went, or the peer came from */
+	bool has_back;          /* only that way leads to him */
 	struct uac_account acc; /* strings in the arena */
 	struct auth auth;
 	struct dlg_usage *usage;    /* NULL: nobody */
@@ -192,7 +190,7 @@ struct dlg { /* [RFC3261 12] */
 	bool is_in_table;
 	struct dlg_ack ack;
 	struct uac *bye; /* dlg_kill */
-	_Alignas(16) char mem[320];
+	_Alignas(16) char mem[240];
 };
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is

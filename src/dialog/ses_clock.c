@@ -34,8 +34,7 @@ static void start(struct ses *s, uint32_t seconds, bool is_refresher)
 static void expire(struct ses *s)
 {
 	ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_TIMER, 0, STR_NONE);
-	(void)str_copy(s->bye_reason, sizeof(s->bye_reason),
-		       STR("SIP;cause=408;text=\"session timer\""));
+	ses_set_reason(s, STR("SIP;cause=408;text=\"session timer\""));
 	ses_step(s, SES_E_HANGUP, STR_NONE);
 	ses_flush(s);
 }
@@ -52,7 +51,7 @@ static void on_timer(struct tmr *t)
 	c->is_refreshing = true;
 	uint32_t left = c->agreed - c->agreed / 2, early = left / 3 < 32 ? left / 3 : 32;
 	ev_timer(s->m->loop, &c->timer, (left - early) * 1000000ull, on_timer);
-	if (s->modify || s->later.what || s->ok.is_active || tmr_is_running(&s->glare))
+	if (s->modify || s->later.what || s->ok || tmr_is_running(&s->pause))
 		return; /* a change under way is a refresh, too */
 	s->is_relay = false;
 	if (s->has_update)

@@ -24,7 +24,7 @@ void ses_later_set(struct ses *s, const struct ses_later *l)
 static void answer_reinvite(struct ses *s, const struct ses_later *l, unsigned status,
 			    struct str sdp)
 {
-	if (status == 200 && s->state == SES_CONFIRMED && !s->ok.is_active) {
+	if (status == 200 && s->state == SES_CONFIRMED && !s->ok) {
 		dlg_refresh(s->d, l->rx);
 		if (ses_send_2xx(s, l->st, l->rx, sdp, false, !l->has_offer, STR_NONE) == OK)
 			return;

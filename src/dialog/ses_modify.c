@@ -104,11 +104,11 @@ static void on_update_2xx(struct ses *s, struct tp_rx *rx)
 
 static void on_glare(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, glare);
+	struct ses *s = CONTAINER_OF(t, struct ses, pause);
 	if (s->state != SES_CONFIRMED)
 		return;
 	/* the peer's own change may be waiting for its ACK just now */
-	enum err e = s->ok.is_active && s->ok.wants_answer ? ERR_STATE : send_reinvite(s);
+	enum err e = s->ok && s->ok->wants_answer ? ERR_STATE : send_reinvite(s);
 	if (e == OK)
 		return;
 	ses_tell(s, SES_EV_MODIFY_FAILED, 491, SES_BY_LOCAL, NULL);
@@ -145,7 +145,7 @@ static void on_modify_done(void *ctx, struct uac *u, const struct uac_result *r)
 		return;
 	}
 	if (r->how == UAC_FINAL && r->status == 491 && !s->is_relay) {
-		ev_timer(s->m->loop, &s->glare, glare_wait_us(s), on_glare);
+		ev_timer(s->m->loop, &s->pause, glare_wait_us(s), on_glare);
 		return;
 	}
 	if (dlg_is_fatal(r) && !is_early) {
@@ -169,7 +169,7 @@ static const struct uac_invite_user modify_hooks = {.on_2xx = on_modify_2xx,
 
 static bool may_change(const struct ses *s)
 {
-	return !s->modify && !s->later.what && !tmr_is_running(&s->glare) && !s->ok.is_active;
+	return !s->modify && !s->later.what && !tmr_is_running(&s->pause) && !s->ok;
 }
 
 enum err ses_modify(struct ses *s)
@@ -228,7 +228,7 @@ static void retry_later(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *r
 static bool is_our_turn(const struct ses *s)
 {
 	bool is_refresh = s->clock.is_refreshing && s->modify_kind == SES_UPDATE;
-	return (s->modify && !is_refresh) || (s->ok.is_active && s->ok.wants_answer);
+	return (s->modify && !is_refresh) || (s->ok && s->ok->wants_answer);
 }
 
 /* The INVITE's ACK is late or lost, but our 2xx arrived. */

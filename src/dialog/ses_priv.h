@@ -51,15 +51,16 @@ extern const struct fsm ses_machine;
 #define SES_TEXT_MAX 96
 
 struct ses_2xx { /* a response of ours that waits: a 2xx for its ACK [RFC3261 13.3.1.4], a reliable
-		  * provisional one for its PRACK [RFC3262 3] */
-	bool is_active, is_initial;
+		  * provisional one for its PRACK [RFC3262 3]; one block */
+	struct ses *ses;
+	bool is_initial;
 	bool wants_answer; /* it carries our offer */
 	bool has_sdp;
 	uint16_t status;
 	tsx_id st;
 	uint32_t cseq, interval_us, n_bytes;
-	char *bytes; /* a block */
 	struct tmr retransmit, deadline;
+	char bytes[];
 };
 
 enum ses_later_what { /* what waits for SDP of the owner (ses_settle) */
@@ -122,14 +123,14 @@ struct ses {
 	/* caller */
 	struct dlg *half; /* identity of the INVITE, until that is over */
 	struct uac *invite;
-	struct dlg *forks[SES_FORKS];
+	struct dlg **forks; /* heap, SES_FORKS of them; NULL before the first */
 	uint8_t n_forks;
 	bool is_late_offer, is_reliable; /* is_reliable: says Supported: 100rel */
 	bool is_reliable_needed;
 	uint8_t max_forwards, redirects_left;
 	struct dlg *early_of; /* whose early answer `early` is */
 	struct buf early;
-	struct str headers;
+	struct buf headers;            /* until the 2xx */
 	struct ses_redirect *redirect; /* in the arena; NULL before a 3xx */
 	struct str ack_auth;           /* credentials of the INVITE, borrowed during a step */
 	struct tp_rx *step_rx;         /* the message behind a step, borrowed */
@@ -143,14 +144,13 @@ struct ses {
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
 	uint32_t rseq;
-	struct tmr ring; /* repeats the provisional response */
-	struct ses_2xx ok;
+	struct ses_2xx *ok; /* NULL: nothing waits */
 
 	/* changes */
 	struct uac *modify;
 	uint8_t modify_kind; /* enum ses_change */
 	bool is_relay;       /* a 491 is the owner's to deal with */
-	struct tmr glare;    /* after 491 */
+	struct tmr pause; /* callee: until a provisional response is repeated; later: after 491 */
 	struct ses_later later;
 	struct ses_clock clock;
 	struct uac *bye;
@@ -162,13 +162,13 @@ struct ses {
 	/* the end, known before it is told */
 	struct ses_end end;
 	bool has_end, has_crossed;
-	char bye_reason[SES_TEXT_MAX];
+	struct str bye_reason; /* in the arena */
 
 	struct ses_queued queue[SES_QUEUE];
 	uint8_t n_queued;
 	struct ev_task task;
 	struct arena arena;
-	_Alignas(16) char mem[160];
+	_Alignas(16) char mem[96];
 };
 
 /* --- session.c ----------------------------------------------------------------------------------
@@ -176,6 +176,8 @@ struct ses {
 struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx);
 /* One event of the machine. `body`: of the ACK that it may send. */
 void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body);
+/* The Reason of a BYE or CANCEL to be sent; the first one counts. */
+void ses_set_reason(struct ses *s, struct str reason);
 /* Says how it ended; the first word counts. text empty: ses_cause_text. */
 void ses_set_end(struct ses *s, enum ses_by by, enum ses_cause cause, unsigned status,
 		 struct str text);

@@ -61,7 +61,7 @@ enum err ses_rel_send_prack(struct ses *s, struct dlg *d, const struct sip_msg *
 
 bool ses_rel_is_waiting(const struct ses *s)
 {
-	return s->ok.is_active && s->ok.status < 200;
+	return s->ok && s->ok->status < 200;
 }
 
 enum err ses_rel_ring(struct ses *s, const struct ses_ring *r, struct str headers)
@@ -88,7 +88,7 @@ enum err ses_rel_ring(struct ses *s, const struct ses_ring *r, struct str header
 		e = dlg_write_answer(s->d, s->rx, &ans);
 	if (e != OK)
 		return e;
-	ev_timer_stop(s->m->loop, &s->ring);
+	ev_timer_stop(s->m->loop, &s->pause);
 	return ses_repeat(
 		s, &(struct ses_repeat){.st = s->st,
 					.cseq = s->rx->msg->cseq,
@@ -116,7 +116,7 @@ static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
 {
 	struct sip_rack rack;
 	return ses_rel_is_waiting(s) && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
-	       rack.rseq == s->rseq && rack.cseq == s->ok.cseq &&
+	       rack.rseq == s->rseq && rack.cseq == s->ok->cseq &&
 	       str_eq(rack.method, STR("INVITE"));
 }
 
@@ -149,7 +149,7 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}
-	bool wants_answer = s->ok.wants_answer, had_sdp = s->ok.has_sdp;
+	bool wants_answer = s->ok->wants_answer, had_sdp = s->ok->has_sdp;
 	ses_stop_2xx(s);
 	if (wants_answer) {
 		s->is_agreed = has_sdp && ses_give_answer(s, sdp, false);

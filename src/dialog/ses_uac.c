@@ -15,6 +15,8 @@
  */
 #include "dialog/ses_priv.h"
 
+#include <stdlib.h>
+
 static const struct uac_user invite_user;
 static const struct uac_invite_user invite_hooks;
 
@@ -66,6 +68,8 @@ void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 	for (unsigned i = 0; i < s->n_forks; i++)
 		if (s->forks[i] != but)
 			drop_fork(s, s->forks[i]);
+	free(s->forks);
+	s->forks = NULL;
 	s->n_forks = 0;
 	s->early_of = NULL;
 }
@@ -83,6 +87,17 @@ static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 	if (dlg_fork(s->half, rx, &dst, &d) != OK)
 		return NULL;
 	d->usage = &s->usage;
+	return d;
+}
+
+/* A new one of an early response; NULL: no room, its 2xx is heard all the same. */
+static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
+{
+	if (!s->forks)
+		s->forks = calloc(SES_FORKS, sizeof(struct dlg *));
+	struct dlg *d = s->forks && s->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
+	if (d)
+		s->forks[s->n_forks++] = d;
 	return d;
 }
 
@@ -131,8 +146,8 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 	bool is_early = false, is_reliable = ses_rel_is(msg);
 	if (msg->status > 100 && msg->to_tag.n && s->state == SES_CALLING) {
 		d = find_fork(s, msg);
-		if (!d && s->n_forks < SES_FORKS && (d = new_fork(s, rx)))
-			s->forks[s->n_forks++] = d;
+		if (!d)
+			d = new_early_fork(s, rx);
 		if (is_reliable && (!d || !ses_rel_take(s, d, rx)))
 			return;
 		s->has_update = sip_has_token(msg, SIP_HDR_ALLOW, STR("UPDATE"));
@@ -221,6 +236,7 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 		keep_ack(s, rx);
 	buf_fini(&s->early);
 	buf_fini(&s->local);
+	buf_fini(&s->headers);
 }
 
 static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
@@ -406,7 +422,7 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, s->headers);
+	buf_str(b, buf_view(&s->headers));
 	dlg_put_allow(b, s->half->takes_refer);
 	buf_str(b,
 		s->is_reliable ? STR("Supported: timer, 100rel\r\n") : STR("Supported: timer\r\n"));
@@ -439,7 +455,8 @@ static bool is_elsewhere(const struct ses_call *call)
 
 static enum err start_call(struct ses *s, const struct ses_call *call)
 {
-	enum err e = dlg_dup(&s->arena, call->headers, &s->headers);
+	buf_str(&s->headers, call->headers);
+	enum err e = s->headers.err;
 	if (e == OK)
 		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
 				&s->half);

@@ -19,37 +19,38 @@
 
 void ses_stop_2xx(struct ses *s)
 {
-	struct ses_2xx *ok = &s->ok;
+	struct ses_2xx *ok = s->ok;
+	if (!ok)
+		return;
 	ev_timer_stop(s->m->loop, &ok->retransmit);
 	ev_timer_stop(s->m->loop, &ok->deadline);
-	block_put(s->m->blocks, ok->bytes);
-	ok->bytes = NULL;
-	ok->is_active = false;
+	block_put(s->m->blocks, ok);
+	s->ok = NULL;
 }
 
 static void on_retransmit(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ok.retransmit);
-	struct ses_2xx *ok = &s->ok;
+	struct ses_2xx *ok = CONTAINER_OF(t, struct ses_2xx, retransmit);
+	struct dlg_mgr *m = ok->ses->m;
 	/* the transaction is gone when both timers of 64*T1 fire in one tick */
-	(void)!tsx_respond(s->m->tsx, ok->st, ok->status, str_of(ok->bytes, ok->n_bytes));
+	(void)!tsx_respond(m->tsx, ok->st, ok->status, str_of(ok->bytes, ok->n_bytes));
 	ok->interval_us *= 2; /* a reliable provisional response knows no T2 [RFC3262 3] */
 	if (ok->status >= 200 && ok->interval_us > TSX_T2_US)
 		ok->interval_us = TSX_T2_US;
-	ev_timer(s->m->loop, &ok->retransmit, ok->interval_us, on_retransmit);
+	ev_timer(m->loop, &ok->retransmit, ok->interval_us, on_retransmit);
 }
 
 static void on_deadline(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ok.deadline);
-	if (s->ok.status < 200) {
+	struct ses_2xx *ok = CONTAINER_OF(t, struct ses_2xx, deadline);
+	struct ses *s = ok->ses;
+	if (ok->status < 200) {
 		ses_rel_expire(s);
 		return;
 	}
 	if (s->state != SES_CLOSING) {
 		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_LOST_ACK, 0, STR_NONE);
-		(void)str_copy(s->bye_reason, sizeof(s->bye_reason),
-			       STR("SIP;cause=408;text=\"lost ACK\""));
+		ses_set_reason(s, STR("SIP;cause=408;text=\"lost ACK\""));
 	}
 	ses_step(s, SES_E_TIMER_ACK, STR_NONE);
 	ses_flush(s);
@@ -58,28 +59,27 @@ static void on_deadline(struct tmr *t)
 enum err ses_repeat(struct ses *s, const struct ses_repeat *r)
 {
 	struct dlg_mgr *m = s->m;
-	char *bytes = block_get(m->blocks, m->scratch.n, NULL);
-	if (!bytes)
+	struct str bytes = buf_view(&m->scratch);
+	struct ses_2xx *ok = block_get(m->blocks, sizeof(*ok) + bytes.n, NULL);
+	if (!ok)
 		return ERR_NOMEM;
-	memcpy(bytes, m->scratch.p, m->scratch.n);
-	uint32_t n = (uint32_t)m->scratch.n;
-	enum err e = tsx_respond(m->tsx, r->st, r->status, str_of(bytes, n));
+	enum err e = tsx_respond(m->tsx, r->st, r->status, bytes);
 	if (e != OK) {
-		block_put(m->blocks, bytes);
+		block_put(m->blocks, ok);
 		return e;
 	}
 	ses_stop_2xx(s);
-	struct ses_2xx *ok = &s->ok;
-	ok->is_active = true;
-	ok->status = r->status;
-	ok->is_initial = r->is_initial;
-	ok->wants_answer = r->wants_answer;
-	ok->has_sdp = r->has_sdp;
-	ok->st = r->st;
-	ok->cseq = r->cseq;
-	ok->bytes = bytes;
-	ok->n_bytes = n;
-	ok->interval_us = TSX_T1_US;
+	*ok = (struct ses_2xx){.ses = s,
+			       .status = r->status,
+			       .is_initial = r->is_initial,
+			       .wants_answer = r->wants_answer,
+			       .has_sdp = r->has_sdp,
+			       .st = r->st,
+			       .cseq = r->cseq,
+			       .n_bytes = (uint32_t)bytes.n,
+			       .interval_us = TSX_T1_US};
+	memcpy(ok->bytes, bytes.p, bytes.n);
+	s->ok = ok;
 	ev_timer(m->loop, &ok->retransmit, TSX_T1_US, on_retransmit);
 	ev_timer(m->loop, &ok->deadline, 64ull * TSX_T1_US, on_deadline);
 	return OK;
@@ -113,11 +113,11 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
 	struct str sdp;
-	if (!s->ok.is_active || s->ok.status < 200 || s->ok.cseq != rx->msg->cseq)
+	if (!s->ok || s->ok->status < 200 || s->ok->cseq != rx->msg->cseq)
 		return; /* a repeated one */
 	bool is_good =
-		!s->ok.wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
-	bool is_initial = s->ok.is_initial, wants_answer = s->ok.wants_answer;
+		!s->ok->wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
+	bool is_initial = s->ok->is_initial, wants_answer = s->ok->wants_answer;
 	ses_stop_2xx(s);
 	if (!is_initial && wants_answer) {
 		/* an answer to a re-INVITE that does not do leaves things as they were */
@@ -215,7 +215,7 @@ void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, stru
 void ses_refuse_invite(struct ses *s, enum dlg_refusal why, unsigned status, struct str reason,
 		       struct str headers)
 {
-	ev_timer_stop(s->m->loop, &s->ring);
+	ev_timer_stop(s->m->loop, &s->pause);
 	ses_stop_2xx(s);
 	struct dlg_answer ans = {
 		.status = status, .why = why, .reason = reason, .headers = headers};
@@ -264,9 +264,9 @@ static void send_ring(struct ses *s, struct str headers)
 
 static void on_ring(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ring);
+	struct ses *s = CONTAINER_OF(t, struct ses, pause);
 	send_ring(s, STR_NONE);
-	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
 }
 
 void ses_forget_sdp(struct ses *s)
@@ -303,7 +303,7 @@ static enum err ring(struct ses *s, struct ses_ring r, struct str headers)
 	s->said.status = r.status;
 	s->said.has_sdp |= r.has_sdp;
 	send_ring(s, headers);
-	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
 	return OK;
 }
 
@@ -335,7 +335,7 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 	struct str offer;
 	if (s->state != SES_INCOMING)
 		return ERR_STATE;
-	if (ses_rel_is_waiting(s) && s->ok.has_sdp) {
+	if (ses_rel_is_waiting(s) && s->ok->has_sdp) {
 		s->is_answer_waiting = true; /* [RFC3262 3] */
 		return OK;
 	}
@@ -349,7 +349,7 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 	enum err e = ses_send_2xx(s, s->st, s->rx, sdp, true, is_our_offer, headers);
 	if (e != OK)
 		return e;
-	ev_timer_stop(s->m->loop, &s->ring);
+	ev_timer_stop(s->m->loop, &s->pause);
 	s->d->is_early = false;
 	ses_step(s, SES_E_ANSWER, STR_NONE);
 	return OK;

@@ -41,6 +41,7 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	s->task.fn = on_task;
 	buf_init(&s->early);
 	buf_init(&s->local);
+	buf_init(&s->headers);
 	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
 	return s;
 }
@@ -66,8 +67,7 @@ void ses_free(struct ses *s)
 	ses_stop_2xx(s);
 	ses_clock_stop(s);
 	tp_rx_unref(m->tp, s->later.rx);
-	ev_timer_stop(m->loop, &s->ring);
-	ev_timer_stop(m->loop, &s->glare);
+	ev_timer_stop(m->loop, &s->pause);
 	ev_defer_cancel(m->loop, &s->task);
 	for (unsigned i = 0; i < s->n_queued; i++)
 		tp_rx_unref(m->tp, s->queue[i].rx);
@@ -79,6 +79,7 @@ void ses_free(struct ses *s)
 	dlg_free(s->d);
 	buf_fini(&s->early);
 	buf_fini(&s->local);
+	buf_fini(&s->headers);
 	arena_fini(&s->arena);
 	pool_put(&m->sessions, s);
 }
@@ -206,6 +207,18 @@ static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 
 static const struct uac_user bye_user = {.on_done = on_bye_done};
 
+void ses_set_reason(struct ses *s, struct str reason)
+{
+	if (reason.n <= SES_TEXT_MAX && !s->bye_reason.n)
+		s->bye_reason = arena_str(&s->arena, reason);
+}
+
+static void put_reason(const struct ses *s, struct buf *b)
+{
+	if (s->bye_reason.n)
+		buf_fmt(b, "Reason: " STR_FMT "\r\n", STR_ARG(s->bye_reason));
+}
+
 /* False: it could not even be sent. */
 static bool send_bye(struct ses *s)
 {
@@ -213,8 +226,7 @@ static bool send_bye(struct ses *s)
 	drop_requests(s);
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	if (s->bye_reason[0])
-		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	put_reason(s, b);
 	struct dlg_request req = {.method = STR("BYE"), .headers = buf_view(b)};
 	return dlg_send(s->d, &req, &bye_user, NULL, s, &s->bye) == OK;
 }
@@ -223,8 +235,7 @@ static void cancel(struct ses *s)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	if (s->bye_reason[0])
-		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	put_reason(s, b);
 	if (s->invite)
 		uac_cancel(s->invite, buf_view(b));
 }
@@ -260,8 +271,7 @@ void ses_hangup(struct ses *s, struct str reason)
 {
 	if (s->state == SES_ENDED)
 		return;
-	if (reason.n < sizeof(s->bye_reason) && !s->bye_reason[0])
-		(void)str_copy(s->bye_reason, sizeof(s->bye_reason), reason);
+	ses_set_reason(s, reason);
 	/* a call given up is not over yet: the peer's answer may cross and decide otherwise */
 	if (s->state == SES_INCOMING)
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, 603, STR_NONE);
@@ -332,7 +342,7 @@ struct tp_dst ses_way(const struct ses *s)
 {
 	if (!s->d)
 		return (struct tp_dst){0};
-	return dlg_way_back_stands(s->d) ? s->d->back : s->d->first;
+	return s->d->back;
 }
 
 struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r)
