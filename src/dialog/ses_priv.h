@@ -2,6 +2,7 @@
 /* What the files of INVITE sessions share. */
 
 #include "dialog/priv.h"
+#include "dialog/relay.h"
 
 enum ses_state {
 	SES_CALLING,    /* caller: INVITE under way, credentials, fail-over, redirection included */

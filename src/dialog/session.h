@@ -4,7 +4,6 @@
  * owner (a phone, a service of the exchange) brings the SDP. [RFC3261 9, 13, 14, 15] [RFC5407] */
 
 #include "dialog/uac.h"
-#include "sip/hdr.h"
 
 struct ses;
 
@@ -116,16 +115,9 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 /* A provisional response 101-199; with_sdp asks for the answer (or offer) now. Sent again each
  * minute (RFC 3261 13.3.1.1). ERR_STATE when a final one was sent. */
 enum err ses_ring(struct ses *s, unsigned status, bool with_sdp);
-/* The same, reliably, with header lines of its own: repeated until PRACK comes, and what follows
- * waits for that. ERR_UNSUPPORTED when the caller does not know 100rel. Where he requires it,
- * ses_ring does this, too. [RFC3262 3] */
-enum err ses_ring_reliably(struct ses *s, unsigned status, bool with_sdp, struct str headers);
-enum err ses_ring_with(struct ses *s, unsigned status, bool with_sdp, struct str headers);
-bool ses_can_reliable(const struct ses *s); /* the INVITE supports or requires 100rel */
 /* 200 with our SDP. ERR_STATE when the call is over or answered; when answer_offer refuses, its
  * status is sent and the session ends. */
 enum err ses_answer(struct ses *s);
-enum err ses_answer_with(struct ses *s, struct str headers);
 /* A final 3xx-6xx; reason empty: the usual one; extra whole lines (Contact for 3xx, Retry-After).
  */
 enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct str extra_lines);
@@ -139,46 +131,8 @@ void ses_hangup(struct ses *s, struct str reason);
 /* re-INVITE with what make_offer gives now (hold, resume, new address). One at a time: ERR_STATE
  * before CONFIRMED or while another runs. A 491 is tried again after the RFC's wait. */
 enum err ses_modify(struct ses *s);
-enum ses_change {
-	SES_REINVITE,
-	SES_REINVITE_LATE /* without SDP: the offer comes in the 2xx */,
-	SES_UPDATE
-};
-/* The same by choice, with this SDP, for an owner that relays a change: a 491 is told as
- * MODIFY_FAILED. UPDATE also before the answer, once an offer was answered reliably [RFC3311 5.1].
- */
-enum err ses_change(struct ses *s, enum ses_change kind, struct str sdp);
-/* Brings what was left for later: the SDP, or a status to refuse with. ERR_STATE: nothing waits. */
-enum err ses_settle(struct ses *s, unsigned status, struct str sdp);
-bool ses_can_update(const struct ses *s); /* the peer's Allow names UPDATE */
-/* Callee: what was said in earlier responses does not count; the owner is asked again. */
-void ses_forget_sdp(struct ses *s);
-/* For those refreshes, instead of make_offer. Copied. */
-void ses_keep_sdp(struct ses *s, struct str sdp);
-/* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked, unless SDP
- * was kept. */
-bool ses_needs_sdp(const struct ses *s);
 /* INFO with a body (DTMF relay). The answer is not told, but ends the dialog if it must. */
 enum err ses_info(struct ses *s, struct str content_type, struct str body);
-struct ses_request {
-	struct str method, headers, content_type, body;
-	uint64_t tag; /* not 0: SES_EV_RESPONSE follows */
-};
-enum err ses_request(struct ses *s, const struct ses_request *req);
-/* Answers what SES_EV_REQUEST told; harmless when that is over. */
-void ses_respond(struct ses *s, tsx_id st, unsigned status, struct str headers);
-/* REFER with Refer-To: <target> and header lines (Referred-By); REFERRED follows. [RFC3515] */
-enum err ses_refer(struct ses *s, struct str target, struct str headers);
-/* How a REFER goes: NOTIFY with a sipfrag; a final status ends the subscription. */
-void ses_notify(struct ses *s, unsigned status);
-/* The session that a Replaces value of a peer means; NULL: none here. [RFC3891 3] */
-struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
-/* The SDP of a message; false: none. */
-bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
-/* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */
-void *ses_ctx_of(const struct ses *s, const struct ses_user *user);
-/* Where requests inside the dialog go just now. */
-struct tp_dst ses_way(const struct ses *s);
 /* Forgets the owner: no callback comes any more; the call is ended as ses_hangup does. */
 void ses_drop(struct ses *s);
 

@@ -4,7 +4,7 @@
  * o= line. One per shard; a call and both its dialogs stay on it. It is told where an INVITE may
  * go, as the proxy is. [RFC3261 6, 16.7] [RFC7092] */
 
-#include "dialog/session.h"
+#include "dialog/relay.h"
 #include "service/codes.h"
 #include "service/proxy.h"
 

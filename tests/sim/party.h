@@ -10,6 +10,7 @@
  * Times are in milliseconds since the last ladder_clear. */
 
 #include "dialog/register.h"
+#include "dialog/relay.h"
 #include "dialog/session.h"
 #include "dialog/subscription.h"
 #include "event/loop.h"
