@@ -293,7 +293,9 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
 	d->back = *sent_to;
-	enum err e = dlg_copy_account(a, &half->acc, &d->acc);
+	struct uac_account acc = half->acc;
+	acc.from = STR_NONE; /* `local` says it */
+	enum err e = dlg_copy_account(a, &acc, &d->acc);
 	if (e == OK)
 		e = dlg_dup(a, half->local, &d->local);
 	if (e == OK)
