@@ -76,9 +76,12 @@ static void look_up(struct b2b *b, struct ask *q)
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
-/* The legs that waited give way to the one party that is meant. */
-static void go_to_party(struct b2b_call *c, const struct ask *q)
+/* The legs that wait give way to the one party that is meant. */
+static void resume_invite(struct b2b_call *c, const struct ask *q)
 {
+	c->passes_replaces = q->found == FOUND_NONE;
+	if (q->found != FOUND_PARTY)
+		return;
 	struct prx_target t = {
 		.ruri = str_of(q->ruri, q->n_ruri), .q = 1000, .has_dst = true, .dst = q->dst};
 	struct b2b_leg *next, *l;
@@ -128,8 +131,7 @@ static void resume(struct b2b *b, const struct ask *q)
 		if (c->is_transferring)
 			resume_refer(c, q);
 	} else if (c->side[0] && c->side[0]->state == LEG_TRYING) {
-		if (q->found == FOUND_PARTY)
-			go_to_party(c, q);
+		resume_invite(c, q);
 		b2b_start_group(c);
 	}
 	b2b_call_reap(c);
@@ -182,8 +184,8 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 	look_up(b, q);
 	if (is_refer)
 		resume_refer(c, q);
-	else if (q->found == FOUND_PARTY)
-		go_to_party(c, q);
+	else
+		resume_invite(c, q);
 	free(q);
 	return is_refer;
 }

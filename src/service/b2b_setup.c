@@ -87,6 +87,7 @@ static enum err call_out(struct b2b_leg *l)
 			      .is_trusted = c->is_trusted,
 			      .is_next_trusted = is_trusted(b, p)};
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
+	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
 	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
 	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
 		return ERR_NOMEM;
@@ -96,6 +97,8 @@ static enum err call_out(struct b2b_leg *l)
 	struct str hop = first_hop(&b->lines, p->path);
 	buf_str(&b->lines, STR("Supported: replaces\r\n"));
 	b2b_put_request(&b->lines, m, &way);
+	if (c->passes_replaces)
+		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n", STR_ARG(replaces));
 	buf_str(&b->lines, p->lines);
 	struct ses_call call = {
 		.account = {.from = is_hidden
@@ -406,7 +409,9 @@ void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_
 	if (take_caller(c, st, rx)) {
 		struct b2b_leg *l;
 		for (size_t i = 0; i < req->n_targets; i++)
-			if (b2b_add_leg(c, &req->targets[i], STR_NONE, &l) != OK)
+			/* another flow of the same phone would ring it twice */
+			if (!req->targets[i].backup_of &&
+			    b2b_add_leg(c, &req->targets[i], STR_NONE, &l) != OK)
 				break; /* fewer ring */
 		c->is_busy = false;
 		if (!b2b_replaces_ask_invite(c, m))

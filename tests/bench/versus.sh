@@ -7,7 +7,9 @@
 #
 #   tests/bench/versus.sh [--runs 5] [--seconds 10] [--workers 2] [--bindings 100000] [rung] [rung-b2bua] [kamailio]
 #
-# rung-b2bua: the same calls through two dialogs each, and what a held call takes. # rung runs with everything that is on by default: bindings on disk before the 200, tap, verdicts.
+# rung-b2bua: the same calls through two dialogs each.
+#
+# # rung runs with everything that is on by default: bindings on disk before the 200, tap, verdicts.
 . "$(dirname "$0")/../interop/lib.sh"
 
 runs=5 seconds=10 workers=2 bindings=100000 servers=() floors=()

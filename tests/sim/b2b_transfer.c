@@ -237,6 +237,25 @@ TEST_NO_OOM(attended)
 	printf("# %u of 6 across shards\n", n_far);
 }
 
+/* A Replaces that names no dialog of ours may be known to the phone: it passes. */
+TEST_NO_OOM(replaces_of_others_passes)
+{
+	for (int i = 0; i < 3; i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, d;
+		char line[128];
+		snprintf(line, sizeof(line), "Replaces: other-%d;to-tag=1;from-tag=2\n", i);
+		rig_call(g, g->a, "1003", line, &a);
+		rig_ring(g, g->d, &d);
+		snprintf(line, sizeof(line), "other-%d;to-tag=1;from-tag=2", i);
+		CHECK_STR_EQ(raw_header(d.invite, "Replaces", 0), str_c(line));
+		CHECK_EQ(raw_count(d.invite, "Replaces"), 1);
+		rig_answer(g, &d, &a);
+		rig_bye(g, &a, &d);
+		rig_free(g);
+	}
+}
+
 /* A phone that sends the INVITE with Replaces itself. [RFC3891 3] */
 TEST_NO_OOM(invite_with_replaces)
 {
