@@ -218,7 +218,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
 	struct b2b_leg *e = transferee_of(c);
-	struct str sdp, s = STR_NONE;
+	struct str sdp, s;
 	if (!c->is_transferring || !e || !ses_sdp(ev->rx, &sdp)) {
 		b2b_hangup(l, STR_NONE);
 		b2b_transfer_failed(c, 488);
