@@ -12,6 +12,9 @@
  */
 #include "dialog/ses_priv.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* --- ours ------------------------------------------------------------------------------------- */
 
 static const struct uac_user modify_user;
@@ -196,12 +199,15 @@ bool ses_can_update(const struct ses *s)
 	return s->has_update;
 }
 
+/* It is kept as long as the session: in no more memory than it needs. */
 void ses_keep_sdp(struct ses *s, struct str sdp)
 {
+	char *p = sdp.n ? malloc(sdp.n) : NULL;
+	if (!p)
+		return;
+	memcpy(p, sdp.p, sdp.n);
 	buf_fini(&s->local);
-	buf_str(&s->local, sdp);
-	if (s->local.err != OK)
-		buf_fini(&s->local);
+	s->local = (struct buf){.p = p, .n = sdp.n, .cap = sdp.n};
 }
 
 bool ses_needs_sdp(const struct ses *s)

@@ -4,6 +4,9 @@
  */
 #include "b2b_rig.h"
 
+#include "dialog/ses_priv.h"
+#include "service/exchange_priv.h"
+
 static struct raw_msg *poll_reply(struct raw *r, const char *start, const char *status,
 				  const char *extra, const char *body)
 {
@@ -109,6 +112,37 @@ TEST_NO_OOM(full_client_pool)
 		tsx_set_limits(exc_transactions(g->t->s->exc, i), 1000, 1000, 1000);
 	raw_flush(g->b);
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
+/* What a call holds once its INVITEs are over: two sessions with a dialog each, nothing else, and
+ * no memory beyond their own. */
+TEST_NO_OOM(held_call_is_small)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	stage_run(g->t->s, 60);
+	unsigned n = 0;
+	for (size_t i = 0; i < g->t->s->n_shards; i++) {
+		struct dlg_mgr *m = g->t->s->exc->s[i].stack.dlg;
+		struct dlg_stats st;
+		uint32_t at = 0;
+		dlg_stats(m, &st);
+		n += st.sessions;
+		CHECK_EQ(st.dialogs, st.sessions);
+		CHECK_EQ(st.requests, 0);
+		for (struct dlg *d; (d = pool_next(&m->dialogs, &at));)
+			CHECK(d->arena.own_n == 0 || d->arena.total == 0);
+		at = 0;
+		for (struct ses *s; (s = pool_next(&m->sessions, &at));) {
+			CHECK(s->arena.own_n == 0 || s->arena.total == 0);
+			CHECK_EQ(s->early.cap + s->headers.cap, 0);
+			CHECK_EQ(s->local.cap, s->local.n); /* for refreshes by re-INVITE */
+		}
+	}
+	CHECK_EQ(n, 2);
 	rig_bye(g, &a, &b);
 	rig_free(g);
 }

@@ -204,8 +204,8 @@ static char *escaped(const struct rig_end *e, char out[512])
 /* b talks with a and with d, and brings the two together; whichever shards the two calls are on. */
 TEST_NO_OOM(attended)
 {
-	unsigned n_far = 0;
-	for (int i = 0; i < 6; i++) {
+	unsigned n_far = 0, n = 0;
+	for (; n < 30 && (n_far == 0 || n_far == n); n++) {
 		struct rig *g = rig_new();
 		struct rig_end a, b, b2, d, d2;
 		char replaces[512], line[800];
@@ -234,7 +234,7 @@ TEST_NO_OOM(attended)
 		rig_bye(g, &a, &d2);
 		rig_free(g);
 	}
-	printf("# %u of 6 across shards\n", n_far);
+	CHECK(n_far > 0 && n_far < n);
 }
 
 /* A Replaces that names no dialog of ours may be known to the phone: it passes. */
