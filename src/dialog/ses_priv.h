@@ -156,7 +156,8 @@ struct ses {
 	struct ses_clock clock;
 	struct uac *bye;
 	struct ses_asked asked[SES_REQUESTS];
-	uint32_t refer_cseq; /* of the peer's REFER whose outcome we tell; 0: none */
+	uint32_t refer_cseq;  /* of the peer's REFER whose outcome we tell; 0: none */
+	uint16_t notify_next; /* status to be told when the last NOTIFY is answered; 0: none */
 	uint8_t n_refers;
 	bool has_refer_sent; /* NOTIFYs of one of ours may come */
 
@@ -263,7 +264,8 @@ void ses_clock_stop(struct ses *s);
 
 /* --- ses_request.c, ses_refer.c -------------------------------------------------------------- */
 void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx);
-#define SES_TAG_MILD UINT64_MAX /* its failure says nothing about the session */
+#define SES_TAG_MILD   UINT64_MAX       /* its failure says nothing about the session */
+#define SES_TAG_NOTIFY (UINT64_MAX - 1) /* nor does this one's; the next one waits for it */
 /* Sends a request inside d; ERR_LIMIT: too many under way. */
 enum err ses_ask(struct ses *s, struct dlg *d, const struct dlg_request *req, uint64_t tag);
 void ses_on_refer(struct ses *s, tsx_id st, struct tp_rx *rx);

@@ -19,6 +19,12 @@ void ses_notify(struct ses *s, unsigned status)
 	struct buf h, b;
 	if (!s->refer_cseq || s->state != SES_CONFIRMED)
 		return;
+	for (unsigned i = 0; i < SES_REQUESTS; i++)
+		if (s->asked[i].tag == SES_TAG_NOTIFY) { /* one at a time, so that none overtakes */
+			s->notify_next = (uint16_t)status;
+			return;
+		}
+	s->notify_next = 0;
 	buf_init_fixed(&h, head, sizeof(head));
 	buf_init_fixed(&b, body, sizeof(body));
 	buf_str(&h, STR("Event: refer"));
@@ -34,7 +40,7 @@ void ses_notify(struct ses *s, unsigned status)
 				  .headers = buf_view(&h),
 				  .content_type = STR("message/sipfrag;version=2.0"),
 				  .body = buf_view(&b)};
-	(void)!ses_ask(s, s->d, &req, SES_TAG_MILD);
+	(void)!ses_ask(s, s->d, &req, SES_TAG_NOTIFY);
 	if (status >= 200)
 		s->refer_cseq = 0;
 }

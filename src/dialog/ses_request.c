@@ -145,9 +145,12 @@ static void on_asked(void *ctx, struct uac *u, const struct uac_result *r)
 			tag = s->asked[i].tag;
 			s->asked[i] = (struct ses_asked){0};
 		}
-	if (tag && tag != SES_TAG_MILD)
+	bool is_mild = tag == SES_TAG_MILD || tag == SES_TAG_NOTIFY;
+	if (tag == SES_TAG_NOTIFY && s->notify_next)
+		ses_notify(s, s->notify_next);
+	if (tag && !is_mild)
 		ses_tell_tag(s, SES_EV_RESPONSE, r->status, r->rx, tag);
-	if (tag != SES_TAG_MILD && dlg_is_fatal(r) && s->state == SES_CONFIRMED) {
+	if (!is_mild && dlg_is_fatal(r) && s->state == SES_CONFIRMED) {
 		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_GONE, r->status, STR_NONE);
 		ses_step(s, SES_E_GONE, STR_NONE);
 	}
