@@ -86,6 +86,9 @@
 #define LIMIT_PROXY_CONTEXTS 65'536
 /* Requests of one shard whose credentials are being checked by another. */
 #define LIMIT_PENDING_AUTH 16'384
+/* Calls that one shard carries as a back-to-back user agent, each with two sessions and up to 4 kB.
+ */
+#define LIMIT_B2B_CALLS 32'768
 /* Echo tests of one shard at a time: each holds two ports and 50 packets/s in each direction. */
 #define LIMIT_ECHO_CALLS 100
 /* Subscriptions of one account on one shard, all together: two phones with a hundred lamps each. */

@@ -108,6 +108,8 @@ static int make_exchange(struct serve *s)
 		.echo_user = str_c(s->echo),
 		.product = STR("rung"),
 		.dns = s->dns,
+		.is_b2bua = s->is_b2bua || s->has_farewell,
+		.has_farewell = s->has_farewell,
 	};
 	for (size_t i = 0; i < s->advertise.n; i++) {
 		struct addr a;

@@ -27,7 +27,7 @@ struct serve {
 	const char *data, *realm, *echo, *dns, *hep, *api, *config;
 	uint32_t cdr_days;
 	uint32_t n_shards;
-	bool is_quiet, has_no_qr;
+	bool is_b2bua, has_farewell, is_quiet, has_no_qr;
 	/* the machine */
 	struct env *env; /* of the scope's thread */
 	struct ev_shards *scope;

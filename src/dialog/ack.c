@@ -47,7 +47,7 @@ static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	struct dlg *d = ctx;
 	d->ack.resolve = NULL;
 	/* a Contact that leads nowhere: where the INVITE went is the best guess there is */
-	d->ack.dst = e == OK && t->n ? t->dst[0] : d->first;
+	d->ack.dst = e == OK && t->n ? t->dst[0] : d->back;
 	d->ack.has_dst = true;
 	ack_now(d);
 }
@@ -78,14 +78,25 @@ void dlg_ack_again(struct dlg *d)
 		on_ack_resolved(d, e, &now);
 }
 
-void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body)
+void dlg_prepare_ack(struct dlg *d, uint32_t cseq, struct str auth_lines)
 {
 	struct dlg_ack *a = &d->ack;
 	a->cseq = cseq;
+	a->is_set = false;
 	buf_clear(&a->text);
 	buf_str(&a->text, auth_lines);
 	a->n_lines = a->text.n;
-	buf_str(&a->text, body);
-	a->is_set = a->text.err == OK;
+}
+
+void dlg_send_prepared_ack(struct dlg *d, struct str body)
+{
+	buf_str(&d->ack.text, body);
+	d->ack.is_set = d->ack.text.err == OK;
 	dlg_ack_again(d);
+}
+
+void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body)
+{
+	dlg_prepare_ack(d, cseq, auth_lines);
+	dlg_send_prepared_ack(d, body);
 }

@@ -27,6 +27,8 @@ enum dlg_refusal {
 	DLG_REFUSE_EVENT,     /* 489 */
 	DLG_REFUSE_ACCEPT,    /* 406 */
 	DLG_REFUSE_INTERVAL,  /* 423 */
+	DLG_REFUSE_TIMER,     /* 422: a session timer that is too short */
+	DLG_REFUSE_PRACK,     /* 504: a reliable response was not acknowledged */
 	DLG_REFUSE_STATE,     /* 400: NOTIFY without a readable Subscription-State */
 };
 

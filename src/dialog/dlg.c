@@ -141,8 +141,9 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 		return;
 	if (rx->msg->is_request) {
 		bool is_direct = sip_count(rx->msg, SIP_HDR_VIA) == 1;
-		d->back = tp_dst_back(rx);
 		d->has_back = is_direct && (rx->flow || !is_at(&uri, &rx->from));
+		if (d->has_back)
+			d->back = tp_dst_back(rx);
 		return;
 	}
 	/* a response came back the way of our request: to be kept to where that was a connection,
@@ -150,8 +151,7 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 	bool is_hidden = str_ends(uri.host, STR(".invalid")) ||
 			 (uri.is_ip && addr_is_private(&uri.ip) && !addr_is_private(&rx->from) &&
 			  !addr_is_loopback(&rx->from));
-	d->back = d->first;
-	d->has_back = d->first.flow || is_hidden;
+	d->has_back = d->back.flow || is_hidden || d->is_hidden;
 }
 
 bool dlg_way_back_stands(const struct dlg *d)
@@ -220,7 +220,7 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		return ERR_LIMIT;
 	struct arena *a = &d->arena;
 	d->is_early = true;
-	d->first = tp_dst_back(rx);
+	d->back = tp_dst_back(rx);
 	d->remote_cseq = msg->cseq;
 	d->has_remote_cseq = true;
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
@@ -335,9 +335,13 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	struct arena *a = &d->arena;
 	d->is_uac = d->is_early = true;
 	d->is_secure = half->is_secure;
+	d->is_hidden = half->is_hidden;
+	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
-	d->first = *sent_to;
-	enum err e = dlg_copy_account(a, &half->acc, &d->acc);
+	d->back = *sent_to;
+	struct uac_account acc = half->acc;
+	acc.from = STR_NONE; /* `local` says it */
+	enum err e = dlg_copy_account(a, &acc, &d->acc);
 	if (e == OK)
 		e = dlg_dup(a, half->local, &d->local);
 	if (e == OK)
@@ -464,7 +468,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		.body = req->body,
 		.contact_user = d->acc.contact_user,
 		.contact_params = d->acc.contact_params,
-		.has_contact = method != SIP_BYE && method != SIP_INFO,
+		.has_contact = method != SIP_BYE && method != SIP_INFO && method != SIP_PRACK,
 		.max_forwards = req->max_forwards,
 		.dst = req->dst                 ? req->dst
 		       : dlg_way_back_stands(d) ? &d->back
@@ -489,6 +493,12 @@ bool dlg_is_fatal(const struct uac_result *r)
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
+
+void dlg_put_allow(struct buf *b, bool takes_refer)
+{
+	buf_str(b, STR("Allow: " DLG_ALLOW));
+	buf_str(b, takes_refer ? STR(", REFER\r\n") : STR("\r\n"));
+}
 
 enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dlg_answer *ans)
 {
@@ -517,7 +527,7 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		}
 	}
 	if (is_invite || method == SIP_OPTIONS || ans->status == 405)
-		sip_out_hdr(&o, SIP_HDR_ALLOW, STR(DLG_ALLOW));
+		dlg_put_allow(b, d->takes_refer);
 	buf_str(b, ans->headers);
 	if (ans->why != DLG_REFUSE_NONE && m->on_refusal)
 		m->on_refusal(m->refusal_ctx, ans->why, ans->status, b);

@@ -208,14 +208,27 @@ void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned sta
 		tsx_drop(m->tsx, st);
 }
 
+/* What sessions understand; who does not offer one of them will not be asked for it. */
+static bool is_understood(struct str option)
+{
+	static const struct str known[] = {STR_INIT("100rel"), STR_INIT("timer"),
+					   STR_INIT("replaces"), STR_INIT("norefersub")};
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (str_ieq(option, known[i]))
+			return true;
+	return false;
+}
+
 bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 {
-	/* no extension is understood yet, so whatever is required is not [RFC3261 8.2.2.3] */
+	/* [RFC3261 8.2.2.3] */
 	struct sip_iter it = {0};
 	struct str v;
 	struct buf *b = &m->lines;
 	buf_clear(b);
 	while (sip_each(rx->msg, SIP_HDR_REQUIRE, &it, &v)) {
+		if (is_understood(v))
+			continue;
 		buf_str(b, b->n ? STR(", ") : STR("Unsupported: "));
 		buf_str(b, v);
 	}

@@ -36,7 +36,9 @@ struct dlg_mgr {
 };
 enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };
 
-#define DLG_ALLOW   "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, NOTIFY"
+#define DLG_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, NOTIFY"
+/* Appends the Allow line. */
+void dlg_put_allow(struct buf *b, bool takes_refer);
 #define DLG_TAG_MAX 24
 
 /* --- ident.c: names and accounts ---------------------------------------------------------------
@@ -57,14 +59,15 @@ enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str
 
 /* --- auth.c: challenges learned, credentials given ------------------------------------------- */
 #define AUTH_REALMS 4
+struct auth_entry {
+	char *mem; /* the strings of ch */
+	struct sip_challenge ch;
+	bool is_proxy; /* 407: Proxy-Authorization */
+	uint32_t nc;
+};
 struct auth {
 	unsigned n;
-	struct auth_entry {
-		char *mem; /* the strings of ch */
-		struct sip_challenge ch;
-		bool is_proxy; /* 407: Proxy-Authorization */
-		uint32_t nc;
-	} * e; /* AUTH_REALMS of them, once somebody has challenged */
+	struct auth_entry *e; /* AUTH_REALMS of them; NULL before the first challenge */
 };
 void auth_fini(struct auth *a);
 struct auth_try {          /* what one request has answered so far; zeroed at its start */
@@ -174,18 +177,20 @@ struct dlg { /* [RFC3261 12] */
 	size_t n_routes;
 	uint32_t local_cseq, remote_cseq;
 	bool has_remote_cseq, is_uac, is_early, is_secure;
-	struct tp_dst back; /* the way that the peer came by, where only that one leads to him */
-	bool has_back;
-	struct tp_dst first; /* where the request that made it went, or came from */
-	struct str contact_user, contact_params;
+	bool takes_refer;       /* and says so in Allow */
+	bool has_agreed;        /* offer and answer went by reliable provisional responses */
+	bool is_hidden;         /* its target is where `back` leads, whatever the URI says */
+	uint32_t rseq;          /* of the last reliable provisional response [RFC3262 4] */
+	struct tp_dst back;     /* where the request that made it went, or the peer came from */
+	bool has_back;          /* only that way leads to him */
 	struct uac_account acc; /* strings in the arena */
 	struct auth auth;
 	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
 	bool is_in_table;
 	struct dlg_ack ack;
-	struct uac *bye;            /* dlg_kill */
-	_Alignas(16) char mem[384]; /* the names of a usual one */
+	struct uac *bye; /* dlg_kill */
+	_Alignas(16) char mem[240];
 };
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
@@ -239,6 +244,9 @@ bool dlg_way_back_stands(const struct dlg *d);
 void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);
 /* ACK for a 2xx: kept, sent, and sent again by dlg_ack_again. [RFC3261 13.2.2.4] */
 void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body);
+/* In two steps, where the body has to be waited for. */
+void dlg_prepare_ack(struct dlg *d, uint32_t cseq, struct str auth_lines);
+void dlg_send_prepared_ack(struct dlg *d, struct str body);
 void dlg_ack_again(struct dlg *d);
 /* Takes over a dialog that nobody wants: ACK for its 2xx, BYE, and it is freed. [RFC3261 13.2.2.4]
  */

@@ -15,16 +15,21 @@
  */
 #include "dialog/ses_priv.h"
 
+#include <stdlib.h>
+
 static const struct uac_user invite_user;
 static const struct uac_invite_user invite_hooks;
 
 /* --- questions to the owner ------------------------------------------------------------------- */
 
-bool ses_ask_offer(struct ses *s)
+unsigned ses_ask_offer(struct ses *s)
 {
 	struct buf *b = &s->m->sdp;
 	buf_clear(b);
-	return s->user && s->user->make_offer(s->ctx, s, b) == OK && b->err == OK && b->n > 0;
+	enum err e = s->user ? s->user->make_offer(s->ctx, s, b) : ERR_STATE;
+	if (e == ERR_MORE)
+		return SES_LATER;
+	return e == OK && b->err == OK && b->n > 0 ? 200 : 500;
 }
 
 unsigned ses_ask_answer(struct ses *s, struct str offer)
@@ -46,11 +51,25 @@ bool ses_give_answer(struct ses *s, struct str answer, bool is_early)
 
 /* --- forks ------------------------------------------------------------------------------------ */
 
+static void drop_fork(struct ses *s, struct dlg *d)
+{
+	for (unsigned i = 0; i < SES_REQUESTS; i++)
+		if (s->asked[i].d == d) {
+			uac_drop(s->asked[i].uac);
+			s->asked[i] = (struct ses_asked){0};
+		}
+	if (s->later.d == d)
+		ses_later_end(s, 487);
+	dlg_free(d);
+}
+
 void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 {
 	for (unsigned i = 0; i < s->n_forks; i++)
 		if (s->forks[i] != but)
-			dlg_free(s->forks[i]);
+			drop_fork(s, s->forks[i]);
+	free(s->forks);
+	s->forks = NULL;
 	s->n_forks = 0;
 	s->early_of = NULL;
 }
@@ -68,6 +87,17 @@ static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 	if (dlg_fork(s->half, rx, &dst, &d) != OK)
 		return NULL;
 	d->usage = &s->usage;
+	return d;
+}
+
+/* A new one of an early response; NULL: no room, its 2xx is heard all the same. */
+static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
+{
+	if (!s->forks)
+		s->forks = calloc(SES_FORKS, sizeof(struct dlg *));
+	struct dlg *d = s->forks && s->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
+	if (d)
+		s->forks[s->n_forks++] = d;
 	return d;
 }
 
@@ -89,27 +119,54 @@ static bool take_early_answer(struct ses *s, struct dlg *d, const struct sip_msg
 	return true;
 }
 
+/* The PRACK that a reliable response calls for; the answer to its offer may have to wait. */
+static void acknowledge(struct ses *s, struct dlg *d, struct tp_rx *rx)
+{
+	struct str sdp, body = STR_NONE;
+	bool has_sdp = dlg_sdp(rx->msg, &sdp);
+	if (s->is_late_offer && has_sdp && !d->has_agreed) {
+		unsigned status = ses_ask_answer(s, sdp);
+		if (status == SES_LATER) {
+			ses_later_set(s, &(struct ses_later){
+						 .what = SES_LATER_OUR_PRACK, .rx = rx, .d = d});
+			return;
+		}
+		if (status == 200)
+			body = buf_view(&s->m->sdp);
+	}
+	d->has_agreed |= has_sdp;
+	(void)!ses_rel_send_prack(s, d, rx->msg, body);
+}
+
 static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	const struct sip_msg *msg = rx->msg;
-	bool is_early = false;
+	struct dlg *d = NULL;
+	bool is_early = false, is_reliable = ses_rel_is(msg);
 	if (msg->status > 100 && msg->to_tag.n && s->state == SES_CALLING) {
-		struct dlg *d = find_fork(s, msg);
-		if (!d && s->n_forks < SES_FORKS && (d = new_fork(s, rx)))
-			s->forks[s->n_forks++] = d;
+		d = find_fork(s, msg);
+		if (!d)
+			d = new_early_fork(s, rx);
+		if (is_reliable && (!d || !ses_rel_take(s, d, rx)))
+			return;
+		s->has_update = sip_has_token(msg, SIP_HDR_ALLOW, STR("UPDATE"));
 		is_early = d && take_early_answer(s, d, msg);
 	}
 	ses_tell(s, SES_EV_PROGRESS, msg->status, SES_BY_REMOTE, rx);
 	if (is_early)
 		ses_tell(s, SES_EV_EARLY_MEDIA, msg->status, SES_BY_REMOTE, rx);
+	if (d && is_reliable)
+		acknowledge(s, d, rx);
 	ses_flush(s);
 }
 
 /* --- 2xx -------------------------------------------------------------------------------------- */
 
-/* Offer and answer of the first 2xx; *ack_body is in m->sdp. */
-static bool take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early, struct str *ack_body)
+/* Offer and answer of the first 2xx: 200, SES_LATER, or what does not come together; *ack_body is
+ * in m->sdp. */
+static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early,
+			 struct str *ack_body)
 {
 	struct str sdp;
 	bool has_sdp = dlg_sdp(msg, &sdp);
@@ -117,12 +174,45 @@ static bool take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early, s
 	if (!s->is_late_offer) {
 		if (!has_sdp && had_early)
 			sdp = buf_view(&s->early);
-		return sdp.n && ses_give_answer(s, sdp, false);
+		return sdp.n && ses_give_answer(s, sdp, false) ? 200 : 488;
 	}
-	if (!has_sdp || ses_ask_answer(s, sdp) != 200)
-		return false;
-	*ack_body = buf_view(&s->m->sdp);
-	return true;
+	if (s->d->has_agreed)
+		return 200;
+	unsigned status = has_sdp ? ses_ask_answer(s, sdp) : 488;
+	if (status == 200)
+		*ack_body = buf_view(&s->m->sdp);
+	return status;
+}
+
+/* The 2xx has an offer, and the ACK waits for its answer. */
+static void keep_ack(struct ses *s, struct tp_rx *rx)
+{
+	dlg_prepare_ack(s->d, s->half->local_cseq, buf_view(&s->invite->auth_lines));
+	ses_later_set(s, &(struct ses_later){.what = SES_LATER_ACK, .rx = rx, .d = s->d});
+}
+
+static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx *rx,
+				    struct str *ack_body)
+{
+	unsigned status = 200;
+	if (dlg_confirm(s->d, rx) != OK) {
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
+		return SES_E_2XX_BAD;
+	}
+	if (s->state == SES_CANCELLING) {
+		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
+		if (s->is_late_offer) /* the ACK must have an answer all the same
+				       * [RFC3261 13.2.1] */
+			(void)!take_sdp(s, rx->msg, had_early, ack_body);
+		return SES_E_2XX;
+	}
+	status = take_sdp(s, rx->msg, had_early, ack_body);
+	if (status == SES_LATER)
+		return SES_E_2XX_OFFER;
+	if (status == 200)
+		return SES_E_2XX;
+	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
+	return SES_E_2XX_BAD;
 }
 
 static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
@@ -131,23 +221,22 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 	struct str ack_body = STR_NONE;
 	ses_uac_drop_forks(s, d);
 	s->d = d;
-	d->local_cseq = s->half->local_cseq;
-	enum ses_fsm_event ev = SES_E_2XX;
-	if (dlg_confirm(d, rx) != OK) {
-		ev = SES_E_2XX_BAD;
-		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
-	} else if (s->state == SES_CANCELLING) {
-		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
-		if (s->is_late_offer) /* the ACK must have an answer all the same [RFC3261 13.2.1]
-				       */
-			take_sdp(s, rx->msg, had_early, &ack_body);
-	} else if (!take_sdp(s, rx->msg, had_early, &ack_body)) {
-		ev = SES_E_2XX_BAD;
-		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
-	}
+	if (d->local_cseq < s->half->local_cseq) /* a PRACK may have counted on */
+		d->local_cseq = s->half->local_cseq;
+	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
+	enum ses_fsm_event ev = judge_2xx(s, had_early, rx, &ack_body);
 	s->ack_auth = buf_view(&s->invite->auth_lines);
+	s->step_rx = rx;
 	ses_step(s, ev, ack_body);
+	s->step_rx = NULL;
 	s->ack_auth = STR_NONE;
+	if (s->state == SES_CONFIRMED)
+		ses_clock_on_answer(s, rx->msg);
+	if (ev == SES_E_2XX_OFFER)
+		keep_ack(s, rx);
+	buf_fini(&s->early);
+	buf_fini(&s->local);
+	buf_fini(&s->headers);
 }
 
 static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
@@ -177,8 +266,11 @@ static void on_over(void *ctx, struct uac *u)
 {
 	struct ses *s = ctx;
 	s->invite = NULL;
-	if (s->d)
+	if (s->d) { /* no further fork can answer: who we were in the INVITE is in s->d, too */
+		dlg_free(s->half);
+		s->half = NULL;
 		return;
+	}
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
 	ses_step(s, SES_E_FAILED, STR_NONE);
 	ses_flush(s);
@@ -213,8 +305,13 @@ static void take_contacts(struct ses *s, const struct sip_msg *msg)
 	struct str v;
 	struct sip_addr a;
 	unsigned q[SES_TARGETS] = {0};
-	s->n_targets = 0;
-	while (s->n_targets < SES_TARGETS && sip_each(msg, SIP_HDR_CONTACT, &it, &v)) {
+	struct ses_redirect *r = s->redirect;
+	if (!r)
+		r = s->redirect = arena_alloc(&s->arena, sizeof(*r));
+	if (!r)
+		return;
+	r->n = 0;
+	while (r->n < SES_TARGETS && sip_each(msg, SIP_HDR_CONTACT, &it, &v)) {
 		if (sip_addr_parse(v, &a) != OK || a.is_star || a.uri_err != OK ||
 		    a.uri.scheme == SIP_URI_TEL)
 			continue;
@@ -225,13 +322,13 @@ static void take_contacts(struct ses *s, const struct sip_msg *msg)
 		struct str copy = arena_str(&s->arena, uri);
 		if (!copy.n)
 			return;
-		unsigned at = s->n_targets++;
+		unsigned at = r->n++;
 		for (; at > 0 && q[at - 1] < q_of(&a); at--) {
 			q[at] = q[at - 1];
-			s->targets[at] = s->targets[at - 1];
+			r->targets[at] = r->targets[at - 1];
 		}
 		q[at] = q_of(&a);
-		s->targets[at] = copy;
+		r->targets[at] = copy;
 	}
 }
 
@@ -239,11 +336,12 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 
 static bool try_next_target(struct ses *s)
 {
-	while (s->n_targets) {
-		struct str uri = s->targets[0];
-		s->n_targets--;
-		for (unsigned i = 0; i < s->n_targets; i++)
-			s->targets[i] = s->targets[i + 1];
+	struct ses_redirect *r = s->redirect;
+	while (r && r->n) {
+		struct str uri = r->targets[0];
+		r->n--;
+		for (unsigned i = 0; i < r->n; i++)
+			r->targets[i] = r->targets[i + 1];
 		buf_clear(&s->half->target);
 		buf_str(&s->half->target, uri);
 		if (send_invite(s, buf_view(&s->local), NULL) == OK)
@@ -264,6 +362,15 @@ static bool redirect(struct ses *s, const struct uac_result *r)
 	return try_next_target(s);
 }
 
+/* 422: again with the interval that it asks for. [RFC4028 7.4] */
+static bool try_longer(struct ses *s, const struct uac_result *r)
+{
+	if (s->state != SES_CALLING || r->how != UAC_FINAL || r->status != 422 ||
+	    !ses_clock_raise(s, r->rx->msg))
+		return false;
+	return send_invite(s, buf_view(&s->local), &r->dst) == OK;
+}
+
 /* --- the end of the INVITE -------------------------------------------------------------------- */
 
 static void set_failed(struct ses *s, const struct uac_result *r)
@@ -278,6 +385,8 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 			ses_set_end(s, SES_BY_REMOTE,
 				    r->is_challenged ? SES_CAUSE_AUTH : SES_CAUSE_REJECTED,
 				    r->status, ses_text_of(r->rx->msg));
+		if (!is_given_up)
+			ses_tell(s, SES_EV_REFUSED, r->status, SES_BY_REMOTE, r->rx);
 		break;
 	case UAC_TIMEOUT:
 		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_NO_RESPONSE, 408, STR_NONE);
@@ -297,7 +406,7 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
 	s->invite = NULL;
-	if (redirect(s, r))
+	if (try_longer(s, r) || redirect(s, r))
 		return;
 	set_failed(s, r);
 	ses_step(s, SES_E_FAILED, STR_NONE);
@@ -311,28 +420,53 @@ static const struct uac_invite_user invite_hooks = {.on_2xx = on_2xx, .on_over =
 
 static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst *dst)
 {
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	buf_str(b, buf_view(&s->headers));
+	dlg_put_allow(b, s->half->takes_refer);
+	buf_str(b,
+		s->is_reliable ? STR("Supported: timer, 100rel\r\n") : STR("Supported: timer\r\n"));
+	if (s->is_reliable_needed)
+		buf_str(b, STR("Require: 100rel\r\n"));
+	ses_clock_put(s, b);
 	struct dlg_request req = {
 		.method = STR("INVITE"),
-		.headers = s->headers,
+		.headers = buf_view(b),
 		.content_type = STR("application/sdp"),
 		.body = offer,
 		.max_forwards = s->max_forwards,
 		.dst = dst,
 	};
+	if (b->err != OK)
+		return b->err;
 	return dlg_send(s->half, &req, &invite_user, &invite_hooks, s, &s->invite);
+}
+
+/* The target names another place than the one where it is to be reached: what it says of itself
+ * in its Contact will be no better. */
+static bool is_elsewhere(const struct ses_call *call)
+{
+	struct sip_uri uri;
+	if (!call->dst || sip_uri_parse(call->target, &uri) != OK || !uri.is_ip)
+		return false;
+	return !addr_ip_eq(&uri.ip, &call->dst->to) ||
+	       (uri.port ? uri.port : 5060) != call->dst->to.port;
 }
 
 static enum err start_call(struct ses *s, const struct ses_call *call)
 {
-	enum err e = dlg_dup(&s->arena, call->headers, &s->headers);
+	buf_str(&s->headers, call->headers);
+	enum err e = s->headers.err;
 	if (e == OK)
 		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
 				&s->half);
 	if (e != OK)
 		return e;
 	s->half->usage = &s->usage;
+	s->half->is_hidden = is_elsewhere(call);
+	s->half->takes_refer = s->user->on_request != NULL;
 	if (!s->is_late_offer) {
-		if (!ses_ask_offer(s))
+		if (ses_ask_offer(s) != 200)
 			return ERR_STATE;
 		buf_str(&s->local, buf_view(&s->m->sdp));
 		if (s->local.err != OK)
@@ -352,6 +486,9 @@ enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct s
 	s->is_late_offer = call->is_late_offer;
 	s->max_forwards = call->max_forwards;
 	s->redirects_left = call->max_redirects;
+	s->is_reliable = call->is_reliable || call->is_reliable_needed;
+	s->is_reliable_needed = call->is_reliable_needed;
+	s->clock.wish = call->session_s;
 	enum err e = start_call(s, call);
 	if (e != OK) {
 		ses_free(s);

@@ -19,81 +19,105 @@
 
 void ses_stop_2xx(struct ses *s)
 {
-	struct ses_2xx *ok = &s->ok;
+	struct ses_2xx *ok = s->ok;
+	if (!ok)
+		return;
 	ev_timer_stop(s->m->loop, &ok->retransmit);
 	ev_timer_stop(s->m->loop, &ok->deadline);
-	block_put(s->m->blocks, ok->bytes);
-	ok->bytes = NULL;
-	ok->is_active = false;
+	block_put(s->m->blocks, ok);
+	s->ok = NULL;
 }
 
 static void on_retransmit(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ok.retransmit);
-	struct ses_2xx *ok = &s->ok;
+	struct ses_2xx *ok = CONTAINER_OF(t, struct ses_2xx, retransmit);
+	struct dlg_mgr *m = ok->ses->m;
 	/* the transaction is gone when both timers of 64*T1 fire in one tick */
-	(void)!tsx_respond(s->m->tsx, ok->st, 200, str_of(ok->bytes, ok->n_bytes));
-	ok->interval_us = 2 * ok->interval_us < TSX_T2_US ? 2 * ok->interval_us : TSX_T2_US;
-	ev_timer(s->m->loop, &ok->retransmit, ok->interval_us, on_retransmit);
+	(void)!tsx_respond(m->tsx, ok->st, ok->status, str_of(ok->bytes, ok->n_bytes));
+	ok->interval_us *= 2; /* a reliable provisional response knows no T2 [RFC3262 3] */
+	if (ok->status >= 200 && ok->interval_us > TSX_T2_US)
+		ok->interval_us = TSX_T2_US;
+	ev_timer(m->loop, &ok->retransmit, ok->interval_us, on_retransmit);
 }
 
 static void on_deadline(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ok.deadline);
+	struct ses_2xx *ok = CONTAINER_OF(t, struct ses_2xx, deadline);
+	struct ses *s = ok->ses;
+	if (ok->status < 200) {
+		ses_rel_expire(s);
+		return;
+	}
 	if (s->state != SES_CLOSING) {
 		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_LOST_ACK, 0, STR_NONE);
-		(void)str_copy(s->bye_reason, sizeof(s->bye_reason),
-			       STR("SIP;cause=408;text=\"lost ACK\""));
+		ses_set_reason(s, STR("SIP;cause=408;text=\"lost ACK\""));
 	}
 	ses_step(s, SES_E_TIMER_ACK, STR_NONE);
 	ses_flush(s);
 }
 
-enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str body, bool is_initial,
-		      bool wants_answer)
+enum err ses_repeat(struct ses *s, const struct ses_repeat *r)
 {
 	struct dlg_mgr *m = s->m;
+	struct str bytes = buf_view(&m->scratch);
+	struct ses_2xx *ok = block_get(m->blocks, sizeof(*ok) + bytes.n, NULL);
+	if (!ok)
+		return ERR_NOMEM;
+	enum err e = tsx_respond(m->tsx, r->st, r->status, bytes);
+	if (e != OK) {
+		block_put(m->blocks, ok);
+		return e;
+	}
+	ses_stop_2xx(s);
+	*ok = (struct ses_2xx){.ses = s,
+			       .status = r->status,
+			       .is_initial = r->is_initial,
+			       .wants_answer = r->wants_answer,
+			       .has_sdp = r->has_sdp,
+			       .st = r->st,
+			       .cseq = r->cseq,
+			       .n_bytes = (uint32_t)bytes.n,
+			       .interval_us = TSX_T1_US};
+	memcpy(ok->bytes, bytes.p, bytes.n);
+	s->ok = ok;
+	ev_timer(m->loop, &ok->retransmit, TSX_T1_US, on_retransmit);
+	ev_timer(m->loop, &ok->deadline, 64ull * TSX_T1_US, on_deadline);
+	return OK;
+}
+
+enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str body, bool is_initial,
+		      bool wants_answer, struct str headers)
+{
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	buf_str(b, s->reply_headers);
+	buf_str(b, headers);
+	ses_clock_answer(s, rx->msg, b);
+	if (b->err != OK)
+		return b->err;
 	struct dlg_answer ans = {.status = 200,
-				 .headers = s->reply_headers,
+				 .headers = buf_view(b),
 				 .content_type = STR("application/sdp"),
 				 .body = body};
 	enum err e = dlg_write_answer(s->d, rx, &ans);
 	if (e != OK)
 		return e;
-	char *bytes = block_get(m->blocks, m->scratch.n, NULL);
-	if (!bytes)
-		return ERR_NOMEM;
-	memcpy(bytes, m->scratch.p, m->scratch.n);
-	uint32_t n = (uint32_t)m->scratch.n;
-	e = tsx_respond(m->tsx, st, 200, str_of(bytes, n));
-	if (e != OK) {
-		block_put(m->blocks, bytes);
-		return e;
-	}
-	ses_stop_2xx(s);
-	struct ses_2xx *ok = &s->ok;
-	ok->is_active = true;
-	ok->is_initial = is_initial;
-	ok->wants_answer = wants_answer;
-	ok->st = st;
-	ok->cseq = rx->msg->cseq;
-	ok->bytes = bytes;
-	ok->n_bytes = n;
-	ok->interval_us = TSX_T1_US;
-	ev_timer(m->loop, &ok->retransmit, TSX_T1_US, on_retransmit);
-	ev_timer(m->loop, &ok->deadline, 64ull * TSX_T1_US, on_deadline);
-	return OK;
+	return ses_repeat(s, &(struct ses_repeat){.st = st,
+						  .cseq = rx->msg->cseq,
+						  .status = 200,
+						  .is_initial = is_initial,
+						  .wants_answer = wants_answer});
 }
 
 void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
 	struct str sdp;
-	if (!s->ok.is_active || s->ok.cseq != rx->msg->cseq)
+	if (!s->ok || s->ok->status < 200 || s->ok->cseq != rx->msg->cseq)
 		return; /* a repeated one */
 	bool is_good =
-		!s->ok.wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
-	bool is_initial = s->ok.is_initial, wants_answer = s->ok.wants_answer;
+		!s->ok->wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
+	bool is_initial = s->ok->is_initial, wants_answer = s->ok->wants_answer;
 	ses_stop_2xx(s);
 	if (!is_initial && wants_answer) {
 		/* an answer to a re-INVITE that does not do leaves things as they were */
@@ -104,7 +128,10 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
 		tp_rx_unref(s->m->tp, s->rx);
 		s->rx = NULL;
+		buf_fini(&s->local);
+		s->step_rx = rx;
 		ses_step(s, is_good ? SES_E_ACK : SES_E_ACK_BAD, STR_NONE);
+		s->step_rx = NULL;
 	}
 	ses_flush(s);
 }
@@ -142,7 +169,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,
 		      const struct ses_user *user, void *ctx, struct ses **out)
 {
-	if (!is_takeable(m, st, rx))
+	if (!is_takeable(m, st, rx) || !ses_clock_is_fine_for(m, st, rx))
 		return ERR_STATE;
 	char tag[24];
 	struct ses *s = ses_alloc(m, user, ctx);
@@ -162,7 +189,11 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 		return ERR_STATE;
 	}
 	s->state = SES_INCOMING;
+	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
+	s->clock.wish = acc->session_s;
+	s->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
 	s->d->usage = &s->usage;
+	s->d->takes_refer = user->on_request != NULL;
 	s->st = st;
 	s->rx = tp_rx_ref(rx);
 	*out = s;
@@ -181,11 +212,11 @@ void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, stru
 	ses_refuse(s, st, rx, DLG_REFUSE_NONE, status, headers);
 }
 
-/* Ends an INVITE that waits with a final response of ours. */
-static void refuse(struct ses *s, enum dlg_refusal why, unsigned status, struct str reason,
-		   struct str headers)
+void ses_refuse_invite(struct ses *s, enum dlg_refusal why, unsigned status, struct str reason,
+		       struct str headers)
 {
-	ev_timer_stop(s->m->loop, &s->ring);
+	ev_timer_stop(s->m->loop, &s->pause);
+	ses_stop_2xx(s);
 	struct dlg_answer ans = {
 		.status = status, .why = why, .reason = reason, .headers = headers};
 	(void)!dlg_answer(s->d, s->st, s->rx, &ans);
@@ -201,9 +232,9 @@ static unsigned have_sdp(struct ses *s)
 	if (dlg_sdp(s->rx->msg, &offer))
 		status = ses_ask_answer(s, offer);
 	else
-		status = ses_ask_offer(s) ? 200 : 500;
+		status = ses_ask_offer(s);
 	if (status != 200)
-		return status;
+		return status == SES_LATER ? 500 : status;
 	buf_str(&s->local, buf_view(&s->m->sdp));
 	return s->local.err == OK ? 200 : 500;
 }
@@ -211,65 +242,114 @@ static unsigned have_sdp(struct ses *s)
 /* The owner's SDP did not come: that ends the call. */
 static void end_for_media(struct ses *s, unsigned status)
 {
-	refuse(s, DLG_REFUSE_MEDIA, status, STR_NONE, STR_NONE);
+	ses_refuse_invite(s, DLG_REFUSE_MEDIA, status, STR_NONE, STR_NONE);
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, status, STR_NONE);
 	ses_step(s, SES_E_REJECT, STR_NONE);
 	ses_flush_later(s);
 }
 
-static void send_ring(struct ses *s)
+static void send_ring(struct ses *s, struct str headers)
 {
-	struct dlg_answer ans = {.status = s->ring_status,
-				 .headers = s->reply_headers,
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	buf_str(b, s->reply_headers);
+	buf_str(b, headers);
+	struct dlg_answer ans = {.status = s->said.status,
+				 .headers = buf_view(b),
 				 .content_type = STR("application/sdp"),
-				 .body = s->ring_has_sdp ? buf_view(&s->local) : STR_NONE};
+				 .body = s->said.has_sdp ? buf_view(&s->local) : STR_NONE};
 	if (dlg_write_answer(s->d, s->rx, &ans) == OK)
-		(void)!tsx_respond(s->m->tsx, s->st, s->ring_status, buf_view(&s->m->scratch));
+		(void)!tsx_respond(s->m->tsx, s->st, s->said.status, buf_view(&s->m->scratch));
 }
 
 static void on_ring(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, ring);
-	send_ring(s);
-	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+	struct ses *s = CONTAINER_OF(t, struct ses, pause);
+	send_ring(s, STR_NONE);
+	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
 }
 
-enum err ses_ring(struct ses *s, unsigned status, bool with_sdp)
+void ses_forget_sdp(struct ses *s)
+{
+	if (s->state == SES_INCOMING && !s->is_agreed && !ses_rel_is_waiting(s))
+		buf_clear(&s->local);
+}
+
+bool ses_can_reliable(const struct ses *s)
+{
+	return s->rx && (sip_has_token(s->rx->msg, SIP_HDR_SUPPORTED, STR("100rel")) ||
+			 sip_has_token(s->rx->msg, SIP_HDR_REQUIRE, STR("100rel")));
+}
+
+static enum err ring(struct ses *s, struct ses_ring r, struct str headers)
 {
 	struct str offer;
-	if (s->state != SES_INCOMING || status <= 100 || status >= 200)
+	if (s->state != SES_INCOMING || r.status <= 100 || r.status >= 200 || s->is_answer_waiting)
 		return ERR_STATE;
+	r.is_reliable |= sip_has_token(s->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
+	if (r.is_reliable && !ses_can_reliable(s))
+		return ERR_UNSUPPORTED;
 	/* an offer of ours must not go into an unreliable response [RFC3261 13.2.1] */
-	with_sdp = with_sdp && dlg_sdp(s->rx->msg, &offer);
-	if (with_sdp) {
+	r.has_sdp = r.has_sdp && (r.is_reliable || dlg_sdp(s->rx->msg, &offer));
+	if (r.has_sdp) {
 		unsigned st = have_sdp(s);
 		if (st != 200) {
 			end_for_media(s, st);
 			return ERR_UNSUPPORTED;
 		}
 	}
-	s->ring_status = status;
-	s->ring_has_sdp |= with_sdp;
-	send_ring(s);
-	ev_timer(s->m->loop, &s->ring, RING_REPEAT_US, on_ring);
+	if (r.is_reliable)
+		return ses_rel_ring(s, &r, headers);
+	s->said.status = r.status;
+	s->said.has_sdp |= r.has_sdp;
+	send_ring(s, headers);
+	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
 	return OK;
+}
+
+enum err ses_ring(struct ses *s, unsigned status, bool with_sdp)
+{
+	return ses_ring_with(s, status, with_sdp, STR_NONE);
+}
+
+enum err ses_ring_with(struct ses *s, unsigned status, bool with_sdp, struct str headers)
+{
+	return ring(s, (struct ses_ring){.status = (uint16_t)status, .has_sdp = with_sdp}, headers);
+}
+
+enum err ses_ring_reliably(struct ses *s, unsigned status, bool with_sdp, struct str headers)
+{
+	return ring(s,
+		    (struct ses_ring){
+			    .status = (uint16_t)status, .has_sdp = with_sdp, .is_reliable = true},
+		    headers);
 }
 
 enum err ses_answer(struct ses *s)
 {
+	return ses_answer_with(s, STR_NONE);
+}
+
+enum err ses_answer_with(struct ses *s, struct str headers)
+{
 	struct str offer;
 	if (s->state != SES_INCOMING)
 		return ERR_STATE;
-	unsigned status = have_sdp(s);
+	if (ses_rel_is_waiting(s) && s->ok->has_sdp) {
+		s->is_answer_waiting = true; /* [RFC3262 3] */
+		return OK;
+	}
+	unsigned status = s->is_agreed ? 200 : have_sdp(s);
 	if (status != 200) {
 		end_for_media(s, status);
 		return ERR_UNSUPPORTED;
 	}
-	bool is_our_offer = !dlg_sdp(s->rx->msg, &offer);
-	enum err e = ses_send_2xx(s, s->st, s->rx, buf_view(&s->local), true, is_our_offer);
+	bool is_our_offer = !s->is_agreed && !dlg_sdp(s->rx->msg, &offer);
+	struct str sdp = s->is_agreed ? STR_NONE : buf_view(&s->local);
+	enum err e = ses_send_2xx(s, s->st, s->rx, sdp, true, is_our_offer, headers);
 	if (e != OK)
 		return e;
-	ev_timer_stop(s->m->loop, &s->ring);
+	ev_timer_stop(s->m->loop, &s->pause);
 	s->d->is_early = false;
 	ses_step(s, SES_E_ANSWER, STR_NONE);
 	return OK;
@@ -279,7 +359,7 @@ enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct st
 {
 	if (s->state != SES_INCOMING || status < 300 || status > 699)
 		return ERR_STATE;
-	refuse(s, DLG_REFUSE_NONE, status, reason, extra_lines);
+	ses_refuse_invite(s, DLG_REFUSE_NONE, status, reason, extra_lines);
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, status,
 		    reason.n ? reason : sip_status_reason(status));
 	ses_step(s, SES_E_REJECT, STR_NONE);
@@ -293,6 +373,7 @@ bool ses_on_cancel(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 	if (s->is_caller || s->st != st || s->state != SES_INCOMING)
 		return false;
 	ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
+	ses_tell(s, SES_EV_LEFT, 487, SES_BY_REMOTE, rx);
 	ses_step(s, SES_E_CANCEL, STR_NONE);
 	ses_flush(s);
 	return true;

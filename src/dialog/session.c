@@ -41,6 +41,7 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	s->task.fn = on_task;
 	buf_init(&s->early);
 	buf_init(&s->local);
+	buf_init(&s->headers);
 	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
 	return s;
 }
@@ -51,9 +52,9 @@ static void drop_requests(struct ses *s)
 {
 	uac_drop(s->modify);
 	s->modify = NULL;
-	for (unsigned i = 0; i < SES_INFOS; i++) {
-		uac_drop(s->infos[i]);
-		s->infos[i] = NULL;
+	for (unsigned i = 0; i < SES_REQUESTS; i++) {
+		uac_drop(s->asked[i].uac);
+		s->asked[i] = (struct ses_asked){0};
 	}
 }
 
@@ -64,8 +65,9 @@ void ses_free(struct ses *s)
 	uac_drop(s->bye);
 	drop_requests(s);
 	ses_stop_2xx(s);
-	ev_timer_stop(m->loop, &s->ring);
-	ev_timer_stop(m->loop, &s->glare);
+	ses_clock_stop(s);
+	tp_rx_unref(m->tp, s->later.rx);
+	ev_timer_stop(m->loop, &s->pause);
 	ev_defer_cancel(m->loop, &s->task);
 	for (unsigned i = 0; i < s->n_queued; i++)
 		tp_rx_unref(m->tp, s->queue[i].rx);
@@ -77,6 +79,7 @@ void ses_free(struct ses *s)
 	dlg_free(s->d);
 	buf_fini(&s->early);
 	buf_fini(&s->local);
+	buf_fini(&s->headers);
 	arena_fini(&s->arena);
 	pool_put(&m->sessions, s);
 }
@@ -94,6 +97,7 @@ struct str ses_cause_text(enum ses_cause c)
 		[SES_CAUSE_LOST_ACK] = STR_INIT("lost ACK"),
 		[SES_CAUSE_GONE] = STR_INIT("dialog gone"),
 		[SES_CAUSE_UNREACHABLE] = STR_INIT("unreachable"),
+		[SES_CAUSE_TIMER] = STR_INIT("session timer ran out"),
 		[SES_CAUSE_MEDIA] = STR_INIT("no common media"),
 		[SES_CAUSE_LOCAL] = STR_INIT("local failure"),
 	};
@@ -122,19 +126,31 @@ void ses_set_end(struct ses *s, enum ses_by by, enum ses_cause cause, unsigned s
 	s->end = (struct ses_end){.by = by, .cause = cause, .status = status};
 	if (!text.n)
 		text = ses_cause_text(cause);
-	text.n = text.n < SES_TEXT_MAX ? text.n : SES_TEXT_MAX;
-	memcpy(s->end_text, text.p, text.n);
-	s->end.text = str_of(s->end_text, text.n);
+	s->end.text = arena_str(&s->arena, str_sub(text, 0, SES_TEXT_MAX));
+	if (!s->end.text.n)
+		s->end.text = ses_cause_text(cause);
+}
+
+void ses_tell_tag(struct ses *s, enum ses_event_kind kind, unsigned status, struct tp_rx *rx,
+		  uint64_t tag)
+{
+	if (!s->user)
+		return;
+	ASSERT(s->n_queued < SES_QUEUE);
+	s->queue[s->n_queued++] = (struct ses_queued){.kind = (uint8_t)kind,
+						      .status = (uint16_t)status,
+						      .by = SES_BY_REMOTE,
+						      .rx = rx ? tp_rx_ref(rx) : NULL,
+						      .tag = tag};
 }
 
 void ses_tell(struct ses *s, enum ses_event_kind kind, unsigned status, enum ses_by by,
 	      struct tp_rx *rx)
 {
-	if (!s->user)
-		return;
-	ASSERT(s->n_queued < SES_QUEUE);
-	s->queue[s->n_queued++] = (struct ses_queued){
-		.kind = kind, .status = status, .by = by, .rx = rx ? tp_rx_ref(rx) : NULL};
+	unsigned at = s->n_queued;
+	ses_tell_tag(s, kind, status, rx, 0);
+	if (s->n_queued > at)
+		s->queue[at].by = (uint8_t)by;
 }
 
 /* The owner may call anything from on_event, also queue more events. */
@@ -144,7 +160,8 @@ static void tell_queued(struct ses *s)
 		struct ses_queued q = s->queue[0];
 		s->n_queued--;
 		memmove(s->queue, s->queue + 1, s->n_queued * sizeof(*s->queue));
-		struct ses_event ev = {.kind = q.kind, .status = q.status, .by = q.by, .rx = q.rx};
+		struct ses_event ev = {
+			.kind = q.kind, .status = q.status, .by = q.by, .rx = q.rx, .tag = q.tag};
 		if (s->user)
 			s->user->on_event(s->ctx, s, &ev);
 		tp_rx_unref(s->m->tp, q.rx);
@@ -190,14 +207,26 @@ static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 
 static const struct uac_user bye_user = {.on_done = on_bye_done};
 
+void ses_set_reason(struct ses *s, struct str reason)
+{
+	if (reason.n <= SES_TEXT_MAX && !s->bye_reason.n)
+		s->bye_reason = arena_str(&s->arena, reason);
+}
+
+static void put_reason(const struct ses *s, struct buf *b)
+{
+	if (s->bye_reason.n)
+		buf_fmt(b, "Reason: " STR_FMT "\r\n", STR_ARG(s->bye_reason));
+}
+
 /* False: it could not even be sent. */
 static bool send_bye(struct ses *s)
 {
+	ses_later_end(s, 487);
 	drop_requests(s);
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	if (s->bye_reason[0])
-		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	put_reason(s, b);
 	struct dlg_request req = {.method = STR("BYE"), .headers = buf_view(b)};
 	return dlg_send(s->d, &req, &bye_user, NULL, s, &s->bye) == OK;
 }
@@ -206,16 +235,9 @@ static void cancel(struct ses *s)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	if (s->bye_reason[0])
-		buf_fmt(b, "Reason: %s\r\n", s->bye_reason);
+	put_reason(s, b);
 	if (s->invite)
 		uac_cancel(s->invite, buf_view(b));
-}
-
-static void refuse_invite(struct ses *s, unsigned status)
-{
-	ses_reply(s, s->st, s->rx, status, STR_NONE);
-	ev_timer_stop(s->m->loop, &s->ring);
 }
 
 void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
@@ -226,15 +248,19 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 	if (act & SES_A_ACK)
 		dlg_send_ack(s->d, s->half->local_cseq, s->ack_auth, ack_body);
 	if (act & SES_A_487)
-		refuse_invite(s, 487);
+		ses_refuse_invite(s, DLG_REFUSE_NONE, 487, STR_NONE, STR_NONE);
 	if (act & SES_A_603)
-		refuse_invite(s, 603);
+		ses_refuse_invite(s, DLG_REFUSE_NONE, 603, STR_NONE, STR_NONE);
 	if (act & SES_A_CANCEL)
 		cancel(s);
 	if (act & SES_A_CROSSED)
 		s->has_crossed = true;
 	if (act & SES_A_TELL)
-		ses_tell(s, SES_EV_CONFIRMED, 0, SES_BY_REMOTE, NULL);
+		ses_tell(s, SES_EV_CONFIRMED, 0, SES_BY_REMOTE, s->step_rx);
+	if (s->state == SES_CLOSING || s->state >= SES_ENDING)
+		ses_clock_stop(s);
+	if (s->state == SES_ENDED)
+		ses_later_end(s, 487);
 	if ((act & SES_A_BYE) && !send_bye(s))
 		ses_step(s, SES_E_BYE_DONE, STR_NONE);
 }
@@ -245,8 +271,7 @@ void ses_hangup(struct ses *s, struct str reason)
 {
 	if (s->state == SES_ENDED)
 		return;
-	if (reason.n < sizeof(s->bye_reason) && !s->bye_reason[0])
-		(void)str_copy(s->bye_reason, sizeof(s->bye_reason), reason);
+	ses_set_reason(s, reason);
 	/* a call given up is not over yet: the peer's answer may cross and decide otherwise */
 	if (s->state == SES_INCOMING)
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_REJECTED, 603, STR_NONE);
@@ -289,12 +314,12 @@ struct dlg *ses_dialog(const struct ses *s)
 
 struct str ses_call_id(const struct ses *s)
 {
-	return s->half ? s->half->call_id : s->d->call_id;
+	return s->d ? s->d->call_id : s->half->call_id;
 }
 
 struct str ses_local_tag(const struct ses *s)
 {
-	return s->half ? s->half->local_tag : s->d->local_tag;
+	return s->d ? s->d->local_tag : s->half->local_tag;
 }
 
 struct tp_rx *ses_invite(const struct ses *s)
@@ -310,4 +335,30 @@ bool ses_is_caller(const struct ses *s)
 bool ses_is_confirmed(const struct ses *s)
 {
 	return s->state == SES_CONFIRMED;
+}
+
+void *ses_ctx_of(const struct ses *s, const struct ses_user *user)
+{
+	return s->user == user ? s->ctx : NULL;
+}
+
+bool ses_sdp(const struct tp_rx *rx, struct str *sdp)
+{
+	*sdp = STR_NONE;
+	return rx && dlg_sdp(rx->msg, sdp);
+}
+
+struct tp_dst ses_way(const struct ses *s)
+{
+	if (!s->d)
+		return (struct tp_dst){0};
+	return s->d->back;
+}
+
+struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r)
+{
+	struct dlg *d = dlg_find(m, r->call_id, r->to_tag, r->from_tag);
+	if (!d || !d->usage || d->usage->ops != &ses_usage_ops)
+		return NULL;
+	return CONTAINER_OF(d->usage, struct ses, usage);
 }

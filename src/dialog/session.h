@@ -18,6 +18,7 @@ enum ses_cause {
 	SES_CAUSE_LOST_ACK,    /* our 2xx was not acknowledged in 64*T1: BYE was sent */
 	SES_CAUSE_GONE, /* 481, 408 or a time-out on a request inside the dialog (RFC 5057) */
 	SES_CAUSE_UNREACHABLE, /* name, connection or transport */
+	SES_CAUSE_TIMER,       /* the session timer ran out without a refresh [RFC4028 10] */
 	SES_CAUSE_MEDIA,       /* offer and answer did not come together */
 	SES_CAUSE_LOCAL, /* something here failed: memory, bounds, a request not to be built */
 };
@@ -32,36 +33,50 @@ struct ses_end {
 
 enum ses_event_kind {
 	SES_EV_PROGRESS,      /* UAC: a provisional response; status; 100 included */
+	SES_EV_LEFT,          /* the peer's BYE or CANCEL (rx); ENDED follows */
+	SES_EV_REFUSED,       /* UAC: a final 3xx-6xx (rx, status); ENDED follows */
 	SES_EV_EARLY_MEDIA,   /* UAC: an answer came in a provisional response, on_answer has it */
 	SES_EV_CONFIRMED,     /* UAC: a 2xx came and was ACKed; UAS: the ACK came */
 	SES_EV_RENEGOTIATED,  /* a re-INVITE or UPDATE with SDP has succeeded, of either side */
 	SES_EV_MODIFY_FAILED, /* ours was refused (status) or is not possible; the session goes on
 			       */
 	SES_EV_INFO,          /* INFO or MESSAGE inside the dialog came (rx) and was answered 200 */
-	SES_EV_ENDED,         /* the last one: the session is freed when the callback returns */
+	SES_EV_OFFER,         /* the peer's message (rx) waits for SDP: ses_settle */
+	SES_EV_REQUEST,       /* a request (rx, st) that on_request left for ses_respond */
+	SES_EV_RESPONSE, /* the final answer (rx, or NULL: none came) to ses_request with a tag */
+	SES_EV_REFER,    /* REFER (rx) came and was answered 202: ses_notify tells how it goes */
+	SES_EV_REFERRED, /* NOTIFY about a REFER of ours: status of its sipfrag */
+	SES_EV_ENDED,    /* the last one: the session is freed when the callback returns */
 };
 struct ses_event {
 	enum ses_event_kind kind;
 	unsigned status;
 	enum ses_by by;     /* RENEGOTIATED: whose request it was */
 	struct tp_rx *rx;   /* the message behind it, borrowed; may be NULL */
+	uint64_t tag;       /* REQUEST: the server transaction; RESPONSE: as given */
 	struct ses_end end; /* ENDED */
 };
 
+#define SES_LATER 1 /* instead of a status: ses_settle brings it */
+
 /* All but on_event are questions, asked at once: they must not call ses_ functions that act. */
 struct ses_user {
-	/* Writes an SDP offer: for INVITE, re-INVITE, or a 2xx to an INVITE without offer. An error
-	 * ends the attempt. */
+	/* Writes an SDP offer: for INVITE, re-INVITE, or a 2xx to an INVITE without offer.
+	 * ERR_MORE: later, where the peer's re-INVITE asks for it. Another error ends the attempt.
+	 */
 	enum err (*make_offer)(void *ctx, struct ses *s, struct buf *sdp);
-	/* Writes the answer to a peer's offer; 0 or 200 accepts, else the status to refuse with
-	 * (488, 415, ...). Asked once per offer: by ses_ring with SDP or ses_answer, and for
-	 * re-INVITE and UPDATE at once. */
+	/* Writes the answer to a peer's offer; 0 or 200 accepts, SES_LATER for an offer in anything
+	 * but the INVITE of a callee, else the status to refuse with (488, 415, ...). Asked once
+	 * per offer: by ses_ring with SDP or ses_answer, and for all others at once. */
 	unsigned (*answer_offer)(void *ctx, struct ses *s, struct str offer, struct buf *sdp);
 	/* The answer to our offer. is_early: in a provisional response, a preview (another may
 	 * follow from another fork). false: not acceptable; a call then ends, a running session
 	 * goes on as before. */
 	bool (*on_answer)(void *ctx, struct ses *s, struct str answer, bool is_early);
 	void (*on_event)(void *ctx, struct ses *s, const struct ses_event *ev);
+	/* May be NULL. INFO, MESSAGE, REFER: 0 to let the session deal with it (INFO and MESSAGE
+	 * are answered 200, REFER 405), SES_LATER, or the status of the answer; REFER: 202. */
+	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx);
 };
 
 /* --- caller ------------------------------------------------------------------------------------
@@ -75,6 +90,9 @@ struct ses_call {
 	bool is_late_offer;       /* INVITE without SDP: the answer goes into the ACK */
 	uint8_t max_forwards;     /* 0: 70 */
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
+	bool is_reliable;         /* Supported: 100rel [RFC3262] */
+	bool is_reliable_needed;  /* Require: 100rel */
+	uint32_t session_s; /* session timer to ask for [RFC4028]; 0: only if the peer wants */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -87,6 +105,7 @@ struct ses_accept {
 	struct str headers;         /* whole lines for our responses, may be empty */
 	struct uac_account account; /* credentials and headers for our requests in the dialog;
 				     * `from`, `contact_user`, `proxy` are not used */
+	uint32_t session_s;         /* as in struct ses_call */
 };
 /* Takes a new INVITE (that dlg_on_request did not want). Refuses by itself, and returns ERR_STATE
  * with no session made, what no user agent may take: Require with an extension that we lack (420),

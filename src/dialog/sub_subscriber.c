@@ -63,7 +63,7 @@ static void on_accepted(struct sub *s, const struct uac_result *r)
 	uint32_t granted_s = sub_expires_of(r->rx->msg, s->expires_s);
 	if (s->d->is_early) {
 		s->d->is_early = false;
-		s->d->first = r->dst;
+		s->d->back = r->dst;
 		if (!s->d->remote_tag.n && dlg_complete(s->d, r->rx) != OK) {
 			sub_finish(s, SUB_END_FAILED, 0, STR_NONE);
 			return;

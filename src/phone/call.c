@@ -319,6 +319,7 @@ static enum ph_outcome outcome_of(const struct ses_end *end)
 	case SES_CAUSE_NO_RESPONSE:
 	case SES_CAUSE_LOST_ACK:
 	case SES_CAUSE_GONE:
+	case SES_CAUSE_TIMER:
 		return PH_NO_ANSWER;
 	case SES_CAUSE_UNREACHABLE:
 		return PH_UNREACHABLE;
@@ -424,6 +425,14 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 		ph_report_num(&r, "status", ev->status);
 		ph_report_send(&r);
 		return;
+	case SES_EV_LEFT:
+	case SES_EV_REFUSED:
+	case SES_EV_OFFER:
+	case SES_EV_REQUEST:
+	case SES_EV_RESPONSE:
+	case SES_EV_REFER:
+	case SES_EV_REFERRED: /* only who asks for them gets them; an end follows REFUSED */
+		break;
 	case SES_EV_INFO:
 		return;
 	case SES_EV_ENDED:

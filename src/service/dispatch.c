@@ -145,6 +145,13 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 	return t;
 }
 
+void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req)
+{
+	req->is_trusted = auth_is_trusted(s->auth, &rx->from);
+	req->is_farewell = s->x->has_farewell;
+	b2b_on_invite(s->b2b, st, rx, req);
+}
+
 /* The caller's address of record, when he has authenticated: his From was checked then. */
 static struct str caller_aor(struct exc_shard *s, struct str user, struct buf *b)
 {
@@ -166,24 +173,52 @@ static void to_nobody(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct s
 		reply(s, st, code, STR_NONE);
 }
 
+/* The bindings of an account as targets; strings borrowed until the end of the turn. */
+static enum code find_account(struct exc_shard *s, const struct sip_uri *uri, struct str aor,
+			      struct prx_target *t, size_t *n)
+{
+	struct loc_targets found;
+	enum code code = look_up(s, uri, aor, &found);
+	if (code != CODE_NONE)
+		return code;
+	*n = found.n < *n ? found.n : *n;
+	for (size_t i = 0; i < *n; i++)
+		t[i] = target_of(&found.t[i]);
+	return CODE_NONE;
+}
+
+enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n)
+{
+	struct exc_shard *s = ctx;
+	char mem[512];
+	struct buf aor;
+	buf_init_fixed(&aor, mem, sizeof(mem));
+	if (!dispatch_is_us(s, uri) || !uri->has_user || dom_aor_put(s->x->dom, uri, &aor) ||
+	    aor.err)
+		return CODE_NO_USER;
+	return find_account(s, uri, buf_view(&aor), t, n);
+}
+
 static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		       struct str user, struct str aor)
 {
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf caller;
-	buf_init_fixed(&caller, mem, sizeof(mem));
-	struct loc_targets found;
 	struct prx_target t[LOC_MAX_TARGETS];
-	enum code code = look_up(s, &plan->uri, aor, &found);
-	if (code != CODE_NONE) {
+	size_t n = ARRAY_LEN(t);
+	enum code code = find_account(s, &plan->uri, aor, t, &n);
+	bool is_call = rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n;
+	if (code) {
 		to_nobody(s, st, rx, aor, code);
 		return;
 	}
-	if (rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n)
+	buf_init_fixed(&caller, mem, sizeof(mem));
+	if (is_call)
 		calls_on_invite(s->calls, rx->msg, caller_aor(s, user, &caller), aor);
-	for (size_t i = 0; i < found.n; i++)
-		t[i] = target_of(&found.t[i]);
-	forward(s, st, rx, plan, t, found.n);
+	if (is_call && s->x->is_b2bua)
+		dispatch_b2bua(s, st, rx, &(struct b2b_request){.targets = t, .n_targets = n});
+	else
+		forward(s, st, rx, plan, t, n);
 }
 
 /* By a Path of ours: over the flow that the phone has opened [RFC5626 5.3.1]. */

@@ -21,10 +21,26 @@ struct keys {
 	struct gruu_self gruu;
 };
 
+/* What a dialog of ours refuses by itself. */
+static void on_dlg_refusal(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines)
+{
+	static const enum code codes[] = {
+		[DLG_REFUSE_ORDER] = CODE_DLG_ORDER,     [DLG_REFUSE_MERGED] = CODE_MERGED,
+		[DLG_REFUSE_EXTENSION] = CODE_REQUIRE,   [DLG_REFUSE_BODY] = CODE_DLG_BODY,
+		[DLG_REFUSE_CONTACT] = CODE_DLG_CONTACT, [DLG_REFUSE_NO_DIALOG] = CODE_NO_DIALOG,
+		[DLG_REFUSE_METHOD] = CODE_METHOD,       [DLG_REFUSE_FULL] = CODE_OVERLOAD,
+		[DLG_REFUSE_GLARE] = CODE_DLG_GLARE,     [DLG_REFUSE_EARLY] = CODE_DLG_EARLY,
+		[DLG_REFUSE_MEDIA] = CODE_DLG_MEDIA,     [DLG_REFUSE_EVENT] = CODE_EVENT,
+		[DLG_REFUSE_TIMER] = CODE_DLG_TIMER,     [DLG_REFUSE_PRACK] = CODE_DLG_PRACK,
+	};
+	if ((size_t)why < ARRAY_LEN(codes) && codes[why])
+		code_warning_put(lines, codes[why]);
+}
+
 static enum err make_stack(struct exc_shard *s, const struct keys *k, const struct exc_cfg *x)
 {
 	struct tsx_user user = dispatch_user;
-	struct dlg_config cfg = {.product = buf_view(&s->x->product)};
+	struct dlg_config cfg = {.product = buf_view(&s->x->product), .on_refusal = on_dlg_refusal};
 	user.ctx = s;
 	enum err e =
 		dlg_stack_new(&s->stack, s->loop, &s->blocks, &user, &cfg, k->branch, k->call_id);
@@ -163,6 +179,15 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	e = echo_new(s->loop, s->stack.tsx, s->stack.dlg, &(struct echo_config){0}, &s->echo);
 	if (e)
 		return e;
+	struct b2b_config b2b_cfg = {.session_s = x->session_s,
+				     .realm = buf_view(&x->realm),
+				     .route = dispatch_route,
+				     .is_trusted = is_trusted,
+				     .ctx = s,
+				     .shards = x->shards};
+	e = b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	if (e)
+		return e;
 	pool_init(&s->waits, sizeof(struct wait), LIMIT_PENDING_AUTH, 0x42, (uint8_t)s->n);
 	return lim_new(k->call_id, &s->lim);
 }
@@ -180,6 +205,7 @@ static void free_shard(struct exc_shard *s)
 		pool_fini(&s->waits);
 	}
 	lim_free(s->lim);
+	b2b_free(s->b2b);
 	echo_free(s->echo);
 	prx_free(s->prx);
 	calls_free(s->calls);
@@ -242,6 +268,9 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 	x->shards = shards;
 	x->st = st;
 	x->n_shards = n;
+	x->is_b2bua = cfg->is_b2bua;
+	x->has_farewell = cfg->has_farewell;
+	x->session_s = cfg->session_s;
 	buf_init(&x->realm);
 	buf_init(&x->echo_user);
 	buf_init(&x->product);
@@ -378,6 +407,11 @@ struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard)
 void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out)
 {
 	prx_stats(x->s[shard].prx, out);
+}
+
+struct b2b *exc_b2b(struct exc *x, size_t shard)
+{
+	return x->s[shard].b2b;
 }
 
 void exc_drain(struct exc *x)

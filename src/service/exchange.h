@@ -24,6 +24,9 @@ struct exc_cfg {
 	struct str product;   /* Server header */
 	const char *dns;      /* name servers, as tp_set_dns_servers has them; NULL: the system's */
 	struct addr advertise[2]; /* public addresses when behind a NAT; ADDR_NONE: not */
+	bool is_b2bua;            /* calls between accounts go through two dialogs, not the proxy */
+	bool has_farewell;  /* of these, a callee who hangs up leaves the caller with a tone */
+	uint32_t session_s; /* session timer of these; 0: the default */
 };
 
 enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM };
@@ -63,6 +66,7 @@ struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);
 struct prx_stats;
 void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out);
+struct b2b *exc_b2b(struct exc *x, size_t shard);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
  * way go on. */
 void exc_drain(struct exc *x);

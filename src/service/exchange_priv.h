@@ -5,6 +5,7 @@
 #include "policy/config.h"
 #include "service/accounts.h"
 #include "service/auth.h"
+#include "service/b2b.h"
 #include "service/calls.h"
 #include "service/echo.h"
 #include "service/exchange.h"
@@ -32,6 +33,7 @@ struct exc_shard {
 	struct evt_shard *evt;
 	struct calls *calls;
 	struct echo *echo;
+	struct b2b *b2b;
 	struct lim *lim;
 	struct rt_self self;
 	struct gruu_self gruu;
@@ -49,14 +51,13 @@ struct exc {
 	struct buf realm, echo_user, product;
 	struct addr_net *trust;
 	size_t n_trust, n_shards;
+	bool is_b2bua, has_farewell;
+	uint32_t session_s;
 	ev_snap draining;
 	ev_snap policy; /* steer.c; NULL: none */
 	/* Is this host of a trunk up? NULL: all are. */
 	bool (*is_trunk_up)(struct exc_shard *s, const struct pol_trunk *t,
 			    const struct pol_host *h);
-	/* Takes over an INVITE that the policy wants in two dialogs. NULL: nobody can. */
-	void (*b2b)(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
-		    const struct prx_request *req);
 	void (*note)(void *ctx, const struct exc_note *n);
 	void *note_ctx;
 	struct exc_shard s[];
@@ -75,7 +76,12 @@ void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
 
 /* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
 extern const struct tsx_user dispatch_user;
+/* Where a transfer may go: the accounts of this exchange. For struct b2b_config. */
+enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n);
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
 bool dispatch_is_us(void *ctx, const struct sip_uri *u);
+/* Gives an INVITE to the back-to-back user agent; whether the caller is trusted, and farewells, are
+ * filled in. */
+void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req);
 /* Gives a request to the proxy, whose dialog goes through us from now on. */
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req);

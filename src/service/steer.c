@@ -261,6 +261,35 @@ _Static_assert((int)POL_ON_BUSY == (int)PRX_ON_BUSY &&
 		       (int)POL_ON__N == (int)PRX_ON__N && POL_MAX_STEPS <= PRX_MAX_STEPS,
 	       "steps of a plan are steps of the proxy");
 
+/* The first step of the plan: the back-to-back user agent knows no others. */
+static void send_in_two_dialogs(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
+				const struct prx_request *req)
+{
+	struct str strip[16];
+	struct b2b_rules rules = {.strip = strip};
+	struct b2b_request b2b = {.targets = req->targets};
+	char mem[2048];
+	struct buf add;
+	buf_init_fixed(&add, mem, sizeof(mem));
+	while (b2b.n_targets < req->n_targets && !req->targets[b2b.n_targets].step)
+		b2b.n_targets++;
+	if (req->n_steps) {
+		const struct fwd_headers *h = &req->steps[0].headers;
+		struct str rest = h->remove;
+		while (rest.n && rules.n_strip < ARRAY_LEN(strip))
+			strip[rules.n_strip++] = str_trim(str_cut(rest, ',', &rest));
+		buf_str(&add, h->asserted);
+		buf_str(&add, h->diversion);
+		buf_str(&add, h->lines);
+		rules.add = buf_view(&add);
+		b2b.rules = &rules;
+	}
+	if (add.err)
+		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
+	else
+		dispatch_b2bua(s, st, rx, &b2b);
+}
+
 static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		    const struct pol_plan *p, struct str domain)
 {
@@ -288,10 +317,8 @@ static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else if (p->mode != POL_MODE_B2BUA || rx->msg->method != SIP_INVITE)
 		dispatch_forward(s, st, rx, &req);
-	else if (s->x->b2b)
-		s->x->b2b(s, st, rx, &req);
 	else
-		code_refuse(s->stack.tsx, st, CODE_NO_B2BUA, STR_NONE);
+		send_in_two_dialogs(s, st, rx, &req);
 }
 
 size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target *t, size_t max)

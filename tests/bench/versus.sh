@@ -5,9 +5,11 @@
 # (a store's drain included), and the growth of proportional set size per binding: at the end of the registrations, when those of the
 # last half minute still have a transaction each where the server keeps one, and when these are gone. A failed call or registration fails the bench.
 #
-#   tests/bench/versus.sh [--runs 5] [--seconds 10] [--workers 2] [--bindings 100000] [rung] [kamailio]
+#   tests/bench/versus.sh [--runs 5] [--seconds 10] [--workers 2] [--bindings 100000] [rung] [rung-b2bua] [kamailio]
 #
-# rung runs with everything that is on by default: bindings on disk before the 200, tap, verdicts.
+# rung-b2bua: the same calls through two dialogs each.
+#
+# # rung runs with everything that is on by default: bindings on disk before the 200, tap, verdicts.
 . "$(dirname "$0")/../interop/lib.sh"
 
 runs=5 seconds=10 workers=2 bindings=100000 servers=() floors=()
@@ -15,13 +17,13 @@ REG_RATE=1000 CALL_RATE=500 CALLEES=200
 while [ $# -gt 0 ]; do
 	case $1 in
 	--runs | --seconds | --workers | --bindings) declare "${1#--}=$2"; shift 2 ;;
-	rung | kamailio) servers+=("$1"); shift ;;
+	rung | rung-b2bua | kamailio) servers+=("$1"); shift ;;
 	*) sed -n '2,/^\. /{/^\. /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	esac
 done
 [ ${#servers[@]} -gt 0 ] || servers=(rung kamailio)
 die() { echo "versus.sh: $*" >&2; exit 1; }
-for tool in sipp "${servers[@]/rung/}"; do [ -z "$tool" ] || command -v "$tool" >/dev/null || die "no $tool here: tools/deps interop"; done
+for tool in sipp "${servers[@]/rung*/}"; do [ -z "$tool" ] || command -v "$tool" >/dev/null || die "no $tool here: tools/deps interop"; done
 
 n_regs=$((REG_RATE * seconds))
 n_users=$((1000 + (bindings > n_regs ? bindings : n_regs)))
@@ -50,11 +52,13 @@ up() { # server
 			-m 2048 -M 64 -DD -E -w "$work" -Y "$work"
 		wait_for 10 grep -qs "udp: $SERVER" "$work/server.log" && sleep 1
 		;;
-	rung)
+	rung | rung-b2bua)
+		local flags=()
+		[ "$1" = rung ] || flags=(--b2bua)
 		"$RUNG" user import "$work/users.csv" --data "$work/data" >"$work/import.log" 2>&1 ||
 			die "import: $(tail -n 3 "$work/import.log")"
 		start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5060" --domain "$SERVER" \
-			--data "$work/data" --shards "$workers"
+			--data "$work/data" --shards "$workers" "${flags[@]}"
 		wait_for 30 grep -qs ^ready "$work/server.log" || die "serve: $(tail -n 3 "$work/server.log")"
 		;;
 	esac || die "$1 does not start: $(tail -n 3 "$work/server.log")"

@@ -4,6 +4,7 @@
 #
 #   server_start           the exchange on $SERVER:5060, UDP and TCP, with users 1001 to 1003 (password secret + name).
 #                          RUNG names the program; SERVER_KIND=kamailio puts Kamailio in its place, to try the harness itself
+#                          SERVER_FLAGS: further flags for it, as --b2bua
 #   capture_start/_stop    all packets of $NET.0/24 into $PCAP
 #   sipp_run, sipp_bg      one scenario of sipp/, at an address
 #   check NAME COMMAND     one test: passes when the command does
@@ -115,7 +116,7 @@ server_start() { # further flags for `rung serve`
 			{ sed 's/^/# /' "$work/user.log"; return 1; }
 	done
 	start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5060" --domain "$SERVER" \
-		--data "$work/data" "$@"
+		--data "$work/data" ${SERVER_FLAGS-} "$@"
 	wait_for 15 grep -qs ^ready "$work/server.log" || { sed 's/^/# /' "$work/server.log"; return 1; }
 }
 

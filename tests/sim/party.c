@@ -164,6 +164,8 @@ static enum err make_offer(void *ctx, struct ses *s, struct buf *sdp)
 	struct party *p = ctx;
 	if (p->no_offer)
 		return ERR_STATE;
+	if (p->is_late)
+		return ERR_MORE;
 	party_put_sdp(p, ++p->offer_version, sdp);
 	return OK;
 }
@@ -173,6 +175,8 @@ static unsigned answer_offer(void *ctx, struct ses *s, struct str offer, struct 
 	struct party *p = ctx;
 	if (p->refuse_offer)
 		return p->refuse_offer;
+	if (p->is_late)
+		return SES_LATER;
 	party_put_sdp(p, ++p->offer_version, sdp);
 	p->local = p->offer_version;
 	p->remote = party_sdp_version(offer);
@@ -228,6 +232,25 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 	case SES_EV_MODIFY_FAILED:
 		party_note(p, "modify failed %u", ev->status);
 		break;
+	case SES_EV_LEFT:
+	case SES_EV_REFUSED:
+		break;
+	case SES_EV_OFFER:
+		party_note(p, "offer waits");
+		break;
+	case SES_EV_REQUEST:
+		party_note(p, "request " STR_FMT, STR_ARG(ev->rx->msg->method_name));
+		p->waiting = ev->tag;
+		break;
+	case SES_EV_RESPONSE:
+		party_note(p, "response %u", ev->status);
+		break;
+	case SES_EV_REFER:
+		party_note(p, "refer");
+		break;
+	case SES_EV_REFERRED:
+		party_note(p, "referred %u", ev->status);
+		break;
 	case SES_EV_INFO:
 		party_note(p, "info " STR_FMT, STR_ARG(ev->rx->msg->body));
 		break;
@@ -245,7 +268,13 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 	}
 }
 
-static const struct ses_user ses_user = {.make_offer = make_offer,
+static unsigned on_owner_request(void *ctx, struct ses *s, struct tp_rx *rx)
+{
+	return ((struct party *)ctx)->request_status;
+}
+
+static const struct ses_user ses_user = {.on_request = on_owner_request,
+					 .make_offer = make_offer,
 					 .answer_offer = answer_offer,
 					 .on_answer = on_answer,
 					 .on_event = on_event};
@@ -271,13 +300,17 @@ static void on_invite(struct party *p, tsx_id st, struct tp_rx *rx)
 		(void)!tsx_reply(p->tsx, st, 486, STR_NONE, STR_NONE);
 		return;
 	}
-	struct ses_accept acc = {.contact_user = str_c(p->name), .account = party_account(p)};
+	struct ses_accept acc = {.contact_user = str_c(p->name),
+				 .account = party_account(p),
+				 .session_s = p->session_s};
 	if (ses_incoming(p->dlg, st, rx, &acc, &ses_user, p, &p->ses) != OK)
 		return;
 	p->n_calls++;
 	p->has_ended = p->is_confirmed = false;
 	str_copy(p->call_id, sizeof(p->call_id), ses_call_id(p->ses));
-	if (p->ring)
+	if (p->ring && p->is_reliable)
+		(void)!ses_ring_reliably(p->ses, p->ring, p->ring_sdp, STR_NONE);
+	else if (p->ring)
 		(void)!ses_ring(p->ses, p->ring, p->ring_sdp);
 	if (p->answer && p->answer_ms)
 		ev_timer(&p->loop, &p->answer_timer, p->answer_ms * 1000, on_answer_timer);

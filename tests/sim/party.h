@@ -10,6 +10,7 @@
  * Times are in milliseconds since the last ladder_clear. */
 
 #include "dialog/register.h"
+#include "dialog/relay.h"
 #include "dialog/session.h"
 #include "dialog/subscription.h"
 #include "event/loop.h"
@@ -45,6 +46,12 @@ struct party {
 	const char *password; /* not NULL: challenges with this realm "r" and user "u" */
 	bool is_proxy_auth;   /* by 407 rather than 401 */
 	bool (*on_request)(struct party *p, tsx_id st, struct tp_rx *rx); /* true: dealt with */
+
+	bool is_late;            /* answers and offers of changes come later: ses_settle */
+	bool is_reliable;        /* rings reliably */
+	unsigned request_status; /* what on_request says */
+	uint32_t session_s;      /* session timer to ask for */
+	tsx_id waiting;          /* a request that waits for ses_respond */
 
 	/* the present call */
 	struct ses *ses;

@@ -363,7 +363,11 @@ TEST_NO_OOM(policy_wants_a_b2bua)
 {
 	struct scene *t = scene("mode: b2bua");
 	call(t, TO("1002"));
-	CHECK(raw_has(raw_get(t->a, "SIP/2.0 501", 1), "4035"));
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK(!raw_has(m, t->call.call_id)); /* a dialog of its own */
+	CHECK_EQ(raw_count(m, "Via"), 1);
+	refuse(t->b, m, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
 	scene_free(t);
 }
 

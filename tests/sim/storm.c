@@ -165,13 +165,18 @@ static void set_policy(struct stage *s, const char *text)
 	CHECK_EQ(exc_set_policy(s->exc, c), OK);
 }
 
-static void storm(uint64_t seed, size_t n_shards, const char *policy, struct totals *t)
+static void storm(uint64_t seed, size_t n_shards, const char *policy, bool is_b2bua,
+		  struct totals *t)
 {
+	const struct exc_cfg cfg = {.realm = STR_INIT("sim"),
+				    .product = STR_INIT("rung"),
+				    .is_b2bua = is_b2bua,
+				    .has_farewell = is_b2bua && seed % 2};
 	static struct ph_plan caller_plans[CALLS];
 	static const struct sim_link healed = {.delay_us = 10000};
 	struct sim_link bad = {
 		.delay_us = 20000, .jitter_us = 40000, .loss = 0.2, .duplicate = 0.1};
-	struct stage *s = stage_new(seed, n_shards, &bad);
+	struct stage *s = stage_new_with(seed, n_shards, &bad, &cfg);
 	char user[8];
 	if (policy)
 		set_policy(s, policy);
@@ -199,16 +204,27 @@ static void storm(uint64_t seed, size_t n_shards, const char *policy, struct tot
 	stage_free(s);
 }
 
-TEST_NO_OOM(storm_of_calls_over_lossy_links)
+static void storms(bool is_b2bua)
 {
 	struct totals t = {0};
 	uint64_t first = first_seed();
 	unsigned n = getenv("RUNG_SEED") ? 1 : n_seeds(40);
 	for (unsigned i = 0; i < n; i++)
-		storm(first + i, 1 + i % 3, NULL, &t);
+		storm(first + i, 1 + i % 3, NULL, is_b2bua, &t);
 	printf("# %u seeds, %u calls, %u answered, %u ended by a time-out (%.2f %%)\n", n,
 	       t.n_calls, t.n_answered, t.n_timeouts, 100.0 * t.n_timeouts / t.n_calls);
 	CHECK(t.n_timeouts * 20 <= t.n_calls);
+}
+
+TEST_NO_OOM(storm_of_calls_over_lossy_links)
+{
+	storms(false);
+}
+
+/* Each phone sees a call of its own: each ends once, and nothing is left of either. */
+TEST_NO_OOM(storm_through_the_back_to_back_user_agent)
+{
+	storms(true);
 }
 
 TEST_NO_OOM(storm_with_forwards_and_hunts)
@@ -217,7 +233,7 @@ TEST_NO_OOM(storm_with_forwards_and_hunts)
 	uint64_t first = first_seed();
 	unsigned n = getenv("RUNG_SEED") ? 1 : n_seeds(20);
 	for (unsigned i = 0; i < n; i++)
-		storm(first + i, 1 + i % 3, policy_text, &t);
+		storm(first + i, 1 + i % 3, policy_text, false, &t);
 	printf("# %u seeds, %u calls, %u answered, %u ended by a time-out (%.2f %%)\n", n,
 	       t.n_calls, t.n_answered, t.n_timeouts, 100.0 * t.n_timeouts / t.n_calls);
 }

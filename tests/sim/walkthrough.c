@@ -14,10 +14,11 @@ static bool has_ended(void *arg)
 	return p->n_ended > 0;
 }
 
-static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_plan *a_plan,
-		       const struct ph_plan *b_plan, enum ph_outcome wanted, const char *by)
+static void check_call(size_t n_shards, enum tp_proto proto, const struct exc_cfg *cfg,
+		       const struct ph_plan *a_plan, const struct ph_plan *b_plan,
+		       enum ph_outcome wanted, const char *by)
 {
-	struct stage *s = stage_new(7, n_shards, &lan);
+	struct stage *s = stage_new_with(7, n_shards, &lan, cfg);
 	struct stage_phone *a = stage_phone(s, "1001", proto), *b = stage_phone(s, "1002", proto);
 	stage_register(s, a);
 	stage_register(s, b);
@@ -27,8 +28,9 @@ static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_pla
 	CHECK(stage_run_until(s, 200, has_ended, a));
 	stage_run(s, 40);
 	if (a->outcome != wanted)
-		printf("# shards %zu, %s; the caller saw:\n%s# the callee saw:\n%s", n_shards,
-		       proto == TP_UDP ? "UDP" : "TCP", a->log, b->log);
+		printf("# shards %zu, %s, %s; the caller saw:\n%s# the callee saw:\n%s", n_shards,
+		       proto == TP_UDP ? "UDP" : "TCP", cfg->is_b2bua ? "B2BUA" : "proxy", a->log,
+		       b->log);
 	CHECK_EQ(a->outcome, wanted);
 	CHECK_EQ(a->n_ended, 1);
 	CHECK_EQ(b->n_ended, 1);
@@ -41,10 +43,14 @@ static void check_call(size_t n_shards, enum tp_proto proto, const struct ph_pla
 static void check_everywhere(const struct ph_plan *a, const struct ph_plan *b,
 			     enum ph_outcome wanted, const char *by)
 {
-	check_call(1, TP_UDP, a, b, wanted, by);
-	check_call(3, TP_UDP, a, b, wanted, by);
-	check_call(1, TP_TCP, a, b, wanted, by);
-	check_call(3, TP_TCP, a, b, wanted, by);
+	for (int i = 0; i < 2; i++) { /* by the proxy, by the back-to-back user agent */
+		struct exc_cfg cfg = {
+			.realm = STR("sim"), .product = STR("rung"), .is_b2bua = i};
+		check_call(1, TP_UDP, &cfg, a, b, wanted, by);
+		check_call(3, TP_UDP, &cfg, a, b, wanted, by);
+		check_call(1, TP_TCP, &cfg, a, b, wanted, by);
+		check_call(3, TP_TCP, &cfg, a, b, wanted, by);
+	}
 }
 
 TEST_NO_OOM(call_declined)

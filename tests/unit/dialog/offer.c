@@ -410,7 +410,7 @@ TEST(requests_inside_the_dialog)
                 {"MESSAGE", "",                 200},
                 {"REFER",   "",                 405},
 		{"NOTIFY",  "",                 481},
-                {"PRACK",   "",                 405},
+                {"PRACK",   "",                 481},
                 {"OPTIONS", "Require: foo\r\n", 420},
 	};
 	unsigned done;

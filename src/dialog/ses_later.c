@@ -1,0 +1,98 @@
+/* SDP that the owner brings later: he has to ask somebody else first (the other side of a call that
+ * goes through him).
+ *
+ * One thing can wait at a time: a request of the peer with an offer (or without, that asks for
+ * ours), answered by ses_settle; or an ACK or PRACK of ours that is to bear the answer to the offer
+ * of a response. While it waits, a further offer of the peer is refused with 500 (RFC 3311 5.2,
+ * RFC 3261 14.2); when the session ends, the request that waits is refused, and an ACK goes without
+ * a body.
+ *
+ * [RFC3264 4] [RFC6337 2]
+ */
+#include "dialog/ses_priv.h"
+
+void ses_later_set(struct ses *s, const struct ses_later *l)
+{
+	if (s->later.what)
+		ses_later_end(s, 500);
+	s->later = *l;
+	tp_rx_ref(l->rx);
+	ses_tell(s, SES_EV_OFFER, 0, SES_BY_REMOTE, l->rx);
+}
+
+/* The 2xx, or the refusal, of a re-INVITE that waited. */
+static void answer_reinvite(struct ses *s, const struct ses_later *l, unsigned status,
+			    struct str sdp)
+{
+	if (status == 200 && s->state == SES_CONFIRMED && !s->ok) {
+		dlg_refresh(s->d, l->rx);
+		if (ses_send_2xx(s, l->st, l->rx, sdp, false, !l->has_offer, STR_NONE) == OK)
+			return;
+		status = 500;
+	}
+	ses_refuse(s, l->st, l->rx, status == 491 ? DLG_REFUSE_GLARE : DLG_REFUSE_MEDIA,
+		   status == 200 ? 491 : status, STR_NONE);
+}
+
+static void answer_update(struct ses *s, const struct ses_later *l, unsigned status, struct str sdp)
+{
+	struct buf *b = &s->m->lines;
+	struct dlg_answer ans = {.status = status, .why = DLG_REFUSE_MEDIA};
+	buf_clear(b);
+	if (status == 200) {
+		ans.why = DLG_REFUSE_NONE;
+		ans.content_type = STR("application/sdp");
+		ans.body = sdp;
+		if (l->what == SES_LATER_UPDATE) {
+			dlg_refresh(l->d, l->rx);
+			ses_clock_answer(s, l->rx->msg, b);
+		}
+		ans.headers = buf_view(b);
+	} else if (status == 491) {
+		ans.why = DLG_REFUSE_GLARE;
+	}
+	(void)!dlg_answer(l->d, l->st, l->rx, &ans);
+}
+
+static void settle(struct ses *s, unsigned status, struct str sdp)
+{
+	struct ses_later l = s->later;
+	s->later = (struct ses_later){0};
+	switch ((enum ses_later_what)l.what) {
+	case SES_LATER_NONE:
+		break;
+	case SES_LATER_REINVITE:
+		answer_reinvite(s, &l, status, sdp);
+		break;
+	case SES_LATER_UPDATE:
+	case SES_LATER_PRACK:
+		answer_update(s, &l, status, sdp);
+		break;
+	case SES_LATER_ACK:
+		dlg_send_prepared_ack(l.d, status == 200 ? sdp : STR_NONE);
+		break;
+	case SES_LATER_OUR_PRACK:
+		l.d->has_agreed = status == 200;
+		(void)!ses_rel_send_prack(s, l.d, l.rx->msg, status == 200 ? sdp : STR_NONE);
+		break;
+	}
+	tp_rx_unref(s->m->tp, l.rx);
+}
+
+enum err ses_settle(struct ses *s, unsigned status, struct str sdp)
+{
+	if (!s->later.what)
+		return ERR_STATE;
+	settle(s, status, sdp);
+	return OK;
+}
+
+void ses_later_end(struct ses *s, unsigned status)
+{
+	if (s->later.what == SES_LATER_OUR_PRACK) {
+		tp_rx_unref(s->m->tp, s->later.rx);
+		s->later = (struct ses_later){0};
+	} else if (s->later.what) {
+		settle(s, status, STR_NONE);
+	}
+}

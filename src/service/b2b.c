@@ -1,0 +1,341 @@
+/* The back-to-back user agent: calls and their legs, and what becomes of what sessions tell.
+ *
+ *     caller ──ses── leg ┐            ┌ leg ──ses── callee
+ *                        ├── b2b_call ┤ leg ──ses── another one that rings
+ *
+ * A leg is one session (dialog/session) and what the call wants with it. side[0] and side[1] are
+ * the two that talk, or that are meant to: the caller from the first INVITE on, the callee once he
+ * has answered; a transfer changes one of them. What a session tells goes by the state of its leg:
+ *
+ *     WAITING  no session yet                    TRYING  setting up (b2b_setup.c)
+ *     UP       talking (b2b_change.c)            OVER    being ended; only its end counts
+ *
+ * Invariants:
+ * 1. A leg lives until its session has told ENDED, a call until no leg has a session. Both go in
+ *    b2b_call_reap, the last thing that an entry from the loop does.
+ * 2. Sessions never call back from inside a call of ours, but for questions: no state changes
+ * there.
+ * 3. Whoever is in side[] and is not OVER has a session.
+ * 4. Whatever ends one of the two that talk ends the other, unless a transfer or a farewell keeps
+ *    it.
+ *
+ * Ownership: calls and legs come from pools; a leg owns its session's context, its place and texts.
+ * [RFC3261 13, 14, 15] [RFC7092] */
+#include "service/b2b_priv.h"
+
+#include <stdlib.h>
+
+#define SESSION_S 1800 /* [RFC4028 4] */
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+enum err b2b_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx, struct dlg_mgr *dlg,
+		 const struct b2b_config *cfg, struct b2b **out)
+{
+	struct b2b *b = calloc(1, sizeof(*b));
+	if (!b)
+		return ERR_NOMEM;
+	*b = (struct b2b){.loop = loop, .tp = tp, .tsx = tsx, .dlg = dlg, .cfg = *cfg};
+	if (!b->cfg.session_s)
+		b->cfg.session_s = SESSION_S;
+	uint32_t max = cfg->max_calls ? cfg->max_calls : LIMIT_B2B_CALLS;
+	uint8_t shard = (uint8_t)loop->shard;
+	pool_init(&b->calls, sizeof(struct b2b_call), max, B2B_KIND_CALL, shard);
+	pool_init(&b->legs, sizeof(struct b2b_leg), max * 4, B2B_KIND_LEG, shard);
+	struct buf *bufs[] = {&b->sdp, &b->lines, &b->text};
+	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
+		buf_init(bufs[i]);
+	b2b_replaces_init(b);
+	*out = b;
+	return OK;
+}
+
+struct b2b_leg *b2b_leg_new(struct b2b_call *c)
+{
+	struct b2b_leg *l = pool_get(&c->b->legs);
+	if (!l)
+		return NULL;
+	l->call = c;
+	buf_init(&l->sdp);
+	struct b2b_leg **at = &c->legs;
+	while (*at)
+		at = &(*at)->next;
+	*at = l;
+	return l;
+}
+
+void b2b_leg_free(struct b2b_leg *l)
+{
+	struct b2b_call *c = l->call;
+	struct b2b *b = c->b;
+	for (struct b2b_leg **at = &c->legs; *at; at = &(*at)->next)
+		if (*at == l) {
+			*at = l->next;
+			break;
+		}
+	for (int i = 0; i < 2; i++)
+		if (c->side[i] == l)
+			c->side[i] = NULL;
+	if (c->transferor == l)
+		c->transferor = NULL;
+	tp_rx_unref(b->tp, l->final);
+	free(l->place);
+	free(l->origin.line);
+	buf_fini(&l->sdp);
+	pool_put(&b->legs, l);
+}
+
+static void call_free(struct b2b_call *c)
+{
+	struct b2b *b = c->b;
+	while (c->legs)
+		b2b_leg_free(c->legs);
+	b2b_farewell_end(c);
+	ev_timer_stop(b->loop, &c->timer);
+	free(c->rules);
+	pool_put(&b->calls, c);
+}
+
+void b2b_call_reap(struct b2b_call *c)
+{
+	bool is_alive = c->is_busy;
+	struct b2b_leg *next;
+	for (struct b2b_leg *l = c->legs; l; l = next) {
+		next = l->next;
+		is_alive |= l->ses != NULL;
+		/* refusals are kept until the best of them is known */
+		if (!l->ses && l->state == LEG_OVER && (c->is_closed || l->is_transfer))
+			b2b_leg_free(l);
+	}
+	if (!is_alive)
+		call_free(c);
+}
+
+void b2b_free(struct b2b *b)
+{
+	if (!b)
+		return;
+	uint32_t at = 0;
+	for (struct b2b_call *c; (c = pool_next(&b->calls, &at));) {
+		for (struct b2b_leg *l = c->legs; l; l = l->next)
+			if (l->ses)
+				ses_drop(l->ses);
+		call_free(c);
+	}
+	pool_fini(&b->calls);
+	pool_fini(&b->legs);
+	struct buf *bufs[] = {&b->sdp, &b->lines, &b->text};
+	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
+		buf_fini(bufs[i]);
+	free(b);
+}
+
+void b2b_stats(const struct b2b *b, struct b2b_stats *out)
+{
+	*out = b->stats;
+	out->live = b->calls.n_used;
+}
+
+struct b2b_leg *b2b_other(const struct b2b_leg *l)
+{
+	const struct b2b_call *c = l->call;
+	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
+	return o && o->state == LEG_UP ? o : NULL;
+}
+
+void b2b_hangup(struct b2b_leg *l, struct str reason)
+{
+	if (l->state == LEG_OVER)
+		return;
+	l->state = LEG_OVER;
+	if (l->ses)
+		ses_hangup(l->ses, reason);
+}
+
+/* --- questions of sessions -------------------------------------------------------------------- */
+
+static enum err say_sdp(const struct b2b_leg *l, struct buf *out)
+{
+	if (!l->sdp.n)
+		return ERR_STATE;
+	buf_str(out, buf_view(&l->sdp));
+	return out->err;
+}
+
+static enum err make_offer(void *ctx, struct ses *s, struct buf *out)
+{
+	const struct b2b_leg *l = ctx;
+	return l->is_saying ? say_sdp(l, out) : l->state == LEG_OVER ? ERR_STATE : ERR_MORE;
+}
+
+static unsigned answer_offer(void *ctx, struct ses *s, struct str offer, struct buf *out)
+{
+	const struct b2b_leg *l = ctx;
+	if (!l->is_saying)
+		return l->state == LEG_OVER ? 480 : SES_LATER;
+	return say_sdp(l, out) == OK ? 200 : 500;
+}
+
+static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early)
+{
+	return true; /* the other side judges it */
+}
+
+static unsigned on_request(void *ctx, struct ses *s, struct tp_rx *rx)
+{
+	struct b2b_leg *l = ctx;
+	if (rx->msg->method == SIP_REFER)
+		return b2b_ask_refer(l, rx);
+	return l->state == LEG_UP ? SES_LATER : 480;
+}
+
+/* --- what sessions tell ----------------------------------------------------------------------- */
+
+/* The ACK of the caller, or the 2xx of a callee. */
+static void on_confirmed(struct b2b_leg *l, const struct ses_event *ev)
+{
+	if (!l->is_caller) {
+		if (l->state == LEG_TRYING)
+			b2b_on_answered(l, ev);
+		return;
+	}
+	l->state = LEG_UP;
+	if (ses_needs_sdp(l->ses))
+		ses_keep_sdp(l->ses, buf_view(&l->sdp));
+	buf_fini(&l->sdp);
+	b2b_on_answer(l, ev);
+}
+
+/* The other party's reason goes on with the end that it causes. */
+static void on_left(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	struct str reason = b2b_reason(c->b, ev->rx->msg);
+	bool was_up = l->state == LEG_UP;
+	if (c->transferor == l) { /* he is out; the transfer goes on without him */
+		l->state = LEG_OVER;
+		c->transferor = NULL;
+		if (c->side[0] == l || c->side[1] == l)
+			c->side[c->side[1] == l] = NULL;
+		return;
+	}
+	if (l->is_caller && !was_up) {
+		l->state = LEG_OVER;
+		b2b_close(c, NULL, reason);
+		return;
+	}
+	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
+	l->state = LEG_OVER;
+	if (c->is_transferring) /* the one who was to be transferred */
+		b2b_close(c, o, reason);
+	if (!o || o->state == LEG_OVER)
+		return;
+	if (c->is_farewell && was_up && !l->is_caller && o->state == LEG_UP &&
+	    b2b_farewell_start(c, o))
+		return;
+	b2b_hangup(o, reason);
+}
+
+/* What a failure of ours means to the one who waits for an answer. */
+static unsigned status_of(const struct ses_end *end)
+{
+	switch (end->cause) {
+	case SES_CAUSE_NO_RESPONSE:
+		return 408;
+	case SES_CAUSE_UNREACHABLE:
+		return 503;
+	default:
+		return end->status >= 300 ? end->status : 500;
+	}
+}
+
+static void on_ended(struct b2b_leg *l, const struct ses_end *end)
+{
+	struct b2b_call *c = l->call;
+	uint8_t was = l->state;
+	l->ses = NULL;
+	l->state = LEG_OVER;
+	bool is_transferor = c->transferor == l;
+	if (is_transferor)
+		c->transferor = NULL;
+	if (c->side[0] == l) /* if it was hearing one */
+		b2b_farewell_end(c);
+	if (was == LEG_TRYING && !l->is_caller) {
+		if (!l->status)
+			l->status = (uint16_t)status_of(end);
+		if (l->is_transfer)
+			b2b_transfer_failed(c, l->status);
+		else
+			b2b_settle(c);
+	} else if (c->side[0] == l || c->side[1] == l) {
+		struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[0];
+		if (was == LEG_TRYING)
+			b2b_close(c, NULL, STR_NONE);
+		if (was != LEG_OVER && o && !is_transferor)
+			b2b_hangup(o, STR_NONE);
+		c->side[c->side[1] == l] = NULL;
+	}
+}
+
+static void on_refused(struct b2b_leg *l, const struct ses_event *ev)
+{
+	l->status = (uint16_t)ev->status;
+	if (!l->final)
+		l->final = tp_rx_ref(ev->rx);
+}
+
+static void take(struct b2b_leg *l, const struct ses_event *ev)
+{
+	switch (ev->kind) {
+	case SES_EV_PROGRESS:
+		b2b_on_progress(l, ev);
+		break;
+	case SES_EV_CONFIRMED:
+		on_confirmed(l, ev);
+		break;
+	case SES_EV_RENEGOTIATED:
+	case SES_EV_MODIFY_FAILED:
+		b2b_on_answer(l, ev);
+		break;
+	case SES_EV_OFFER:
+		b2b_on_offer(l, ev);
+		break;
+	case SES_EV_REQUEST:
+		b2b_on_request(l, ev);
+		break;
+	case SES_EV_RESPONSE:
+		b2b_on_response(l, ev);
+		break;
+	case SES_EV_REFER:
+		b2b_on_refer(l, ev);
+		break;
+	case SES_EV_REFUSED:
+		on_refused(l, ev);
+		break;
+	case SES_EV_LEFT:
+		on_left(l, ev);
+		break;
+	case SES_EV_EARLY_MEDIA: /* PROGRESS has said it */
+	case SES_EV_INFO:
+	case SES_EV_REFERRED:
+	case SES_EV_ENDED:
+		break;
+	}
+}
+
+static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
+{
+	struct b2b_leg *l = ctx;
+	struct b2b_call *c = l->call;
+	if (ev->kind == SES_EV_ENDED)
+		on_ended(l, &ev->end);
+	else if (l->state != LEG_OVER || ev->kind == SES_EV_REFUSED)
+		take(l, ev);
+	b2b_call_reap(c);
+}
+
+const struct ses_user b2b_user = {.make_offer = make_offer,
+				  .answer_offer = answer_offer,
+				  .on_answer = on_answer,
+				  .on_event = on_event,
+				  .on_request = on_request};

@@ -1,0 +1,117 @@
+/* What one side asks of the other while the call stands: another description (re-INVITE, UPDATE,
+ * PRACK with an offer), INFO, MESSAGE.
+ *
+ * An offer waits at the side that it came from (the session holds its request: SES_LATER) while it
+ * is made to the other side; that one's answer, or refusal, is what the first side gets. A
+ * re-INVITE without offer asks the other side for one, in three steps: its offer goes into the
+ * first side's 2xx, the first side's ACK has the answer, and that goes into the ACK for the other.
+ *
+ * Glare: where the other side has an offer of its own on the way, it refuses ours with 491, or we
+ * cannot make one now; the first side hears 491 and tries again in its own time [RFC3261 14.1].
+ *
+ * [RFC3264] [RFC3311] [RFC6337] [RFC6086] [RFC3428] */
+#include "service/b2b_priv.h"
+
+/* Says it to `to`, and keeps it where refreshes of the session need it. */
+static struct str say(struct b2b_leg *to, struct str sdp)
+{
+	struct str s = sdp.n ? b2b_sdp_for(to, sdp) : STR_NONE;
+	if (s.n && ses_needs_sdp(to->ses))
+		ses_keep_sdp(to->ses, s);
+	return s;
+}
+
+/* The peer's offer goes on to the other side. */
+static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_msg *m,
+			struct str sdp)
+{
+	enum ses_change kind = SES_REINVITE;
+	struct str s = say(to, sdp);
+	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
+	if (m->method == SIP_INVITE)
+		kind = sdp.n ? SES_REINVITE : SES_REINVITE_LATE;
+	else if (ses_can_update(to->ses) || to->state != LEG_UP)
+		kind = SES_UPDATE;
+	if (e == OK)
+		e = ses_change(to->ses, kind, s);
+	if (e != OK)
+		(void)!ses_settle(l->ses, e == ERR_STATE ? 491 : 500, STR_NONE);
+}
+
+/* A leg that has just one other side to be asked, also before the answer. */
+static struct b2b_leg *partner(const struct b2b_leg *l)
+{
+	struct b2b_leg *only = NULL, *o = b2b_other(l);
+	unsigned n = 0;
+	if (o || l->state == LEG_UP)
+		return o;
+	if (!l->is_caller)
+		return l->call->side[0];
+	for (struct b2b_leg *k = l->call->legs; k; k = k->next)
+		if (k != l && k->state == LEG_TRYING) {
+			only = k;
+			n++;
+		}
+	return n == 1 ? only : NULL;
+}
+
+void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_leg *to = partner(l);
+	struct str sdp;
+	bool has_sdp = ses_sdp(ev->rx, &sdp);
+	if (ev->rx->msg->is_request) {
+		if (to)
+			relay_offer(l, to, ev->rx->msg, sdp);
+		else
+			(void)!ses_settle(l->ses, 491, STR_NONE);
+		return;
+	}
+	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
+	 */
+	if (l->state == LEG_UP && to && has_sdp)
+		(void)!ses_settle(to->ses, 200, say(to, sdp));
+}
+
+void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_leg *to = partner(l);
+	struct str sdp;
+	if (l->call->farewell) {
+		b2b_farewell_take(l->call, ev->rx);
+		return;
+	}
+	if (!to || !to->ses)
+		return;
+	if (ev->kind == SES_EV_MODIFY_FAILED)
+		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
+	else if (ses_sdp(ev->rx, &sdp))
+		(void)!ses_settle(to->ses, 200, say(to, sdp));
+	if (to->is_joining)
+		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);
+}
+
+/* --- INFO, MESSAGE ---------------------------------------------------------------------------- */
+
+void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_leg *to = b2b_other(l);
+	struct buf *b = &l->call->b->lines;
+	const struct sip_msg *m = ev->rx->msg;
+	buf_clear(b);
+	b2b_put_inside(b, m);
+	struct ses_request req = {.method = m->method_name,
+				  .headers = buf_view(b),
+				  .content_type = sip_value(m, SIP_HDR_CONTENT_TYPE),
+				  .body = m->body,
+				  .tag = ev->tag};
+	if (!to || b->err != OK || ses_request(to->ses, &req) != OK)
+		ses_respond(l->ses, ev->tag, 480, STR_NONE);
+}
+
+void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_leg *to = b2b_other(l);
+	if (to)
+		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
+}

@@ -1,0 +1,138 @@
+#pragma once
+/* What the files of the back-to-back user agent share. */
+
+#include "base/limits.h"
+#include "base/pool.h"
+#include "media/leg.h"
+#include "service/b2b.h"
+#include "sip/hdr.h"
+
+struct b2b {
+	struct ev_loop *loop;
+	struct tp *tp;
+	struct tsx_mgr *tsx;
+	struct dlg_mgr *dlg;
+	struct b2b_config cfg;
+	struct pool calls, legs;
+	struct buf sdp;   /* a description on its way to the other side */
+	struct buf lines; /* header lines on their way */
+	struct buf text;
+	struct b2b_stats stats;
+};
+enum { B2B_KIND_CALL = 0x43, B2B_KIND_LEG = 0x44 };
+
+enum b2b_leg_state {
+	LEG_WAITING, /* its q group has not come yet */
+	LEG_TRYING,  /* INVITE sent, or (the caller) not answered yet */
+	LEG_UP,
+	LEG_OVER, /* refused, gone, or being ended: what it says counts no more */
+};
+
+/* The o= line that one side sees: always the same but for its version. [RFC3264 8] [RFC8866 5.2] */
+struct b2b_origin {
+	char *line; /* heap: what stands before the version, then what stands behind it */
+	uint16_t n_head, n_tail;
+	uint64_t version;
+	uint32_t hash; /* of the last description without that line */
+};
+
+struct b2b_place { /* where a leg is to go; one block, until it is up or over */
+	bool has_dst;
+	struct tp_dst dst;
+	struct str ruri, path;
+	struct str lines; /* header lines of its own: Replaces */
+	char text[];
+};
+
+struct b2b_call;
+struct b2b_leg {
+	struct b2b_call *call;
+	struct b2b_leg *next;
+	struct ses *ses;     /* NULL: no INVITE sent */
+	uint8_t state;       /* enum b2b_leg_state */
+	bool is_caller;      /* it called us */
+	bool is_transfer;    /* it is to take the transferor's place */
+	bool is_joining;     /* that one has answered, the transferee not yet */
+	bool is_saying;      /* the session asks for what is in `sdp` */
+	uint16_t q, status;  /* status: of its final refusal */
+	struct tp_rx *final; /* that, referenced; NULL: time-out and the like */
+	struct b2b_place *place;
+	struct b2b_origin origin;
+	struct buf sdp; /* what is said to it next, while the call is set up or changed */
+};
+
+struct b2b_call {
+	struct b2b *b;
+	struct b2b_leg *legs;    /* all, in the order made */
+	struct b2b_leg *side[2]; /* who talk: caller, callee; either may be NULL */
+	bool is_busy;            /* being changed: a leg that fails at once must not settle it */
+	bool is_closed;          /* no further leg is tried */
+	bool is_trusted, is_farewell, has_rang_out, is_transferring;
+	bool passes_replaces; /* it names a dialog that is none of ours */
+	struct tmr timer; /* Timer C, or a q group's time, or what a transfer or a tone lasts */
+	struct b2b_rules *rules;    /* heap, while it is set up; NULL: none */
+	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
+	struct b2b_farewell *farewell;
+};
+
+/* --- b2b.c */
+struct b2b_leg *b2b_leg_new(struct b2b_call *c);
+void b2b_leg_free(struct b2b_leg *l);
+void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
+struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
+void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
+extern const struct ses_user b2b_user;
+
+/* --- b2b_setup.c */
+void b2b_start_group(struct b2b_call *c);
+enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
+		     struct b2b_leg **out);
+void b2b_settle(struct b2b_call *c);
+void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason);
+void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_change.c */
+void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */
+struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
+enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp); /* the same, kept in l->sdp */
+
+/* --- b2b_headers.c: whole lines into b->lines */
+struct b2b_way { /* of header fields */
+	const struct b2b_rules *rules;
+	struct str realm;
+	bool is_trusted, is_next_trusted;
+};
+void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
+void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
+void b2b_put_inside(struct buf *b, const struct sip_msg *m); /* INFO, MESSAGE */
+bool b2b_wants(const struct sip_msg *m, struct str privacy); /* [RFC3323 4.2] */
+enum err b2b_rules_copy(const struct b2b_rules *in, struct b2b_rules **out);
+struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
+
+/* --- b2b_transfer.c */
+unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx);
+void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_transfer_progress(struct b2b_call *c, unsigned status);
+void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev);
+void b2b_transfer_joined(struct b2b_call *c, bool is_good); /* the transferee has answered */
+void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
+			struct str lines);
+void b2b_transfer_failed(struct b2b_call *c, unsigned status);
+
+/* --- b2b_farewell.c */
+bool b2b_farewell_start(struct b2b_call *c, struct b2b_leg *l);
+void b2b_farewell_take(struct b2b_call *c, struct tp_rx *rx);
+void b2b_farewell_end(struct b2b_call *c);
+
+/* --- b2b_replaces.c */
+void b2b_replaces_init(struct b2b *b);
+/* An INVITE with Replaces: who is on the other side of the dialog that it names? False: it has
+ * none, or what it names is known now; else the call starts when another shard has told. */
+bool b2b_replaces_ask_invite(struct b2b_call *c, const struct sip_msg *m);
+bool b2b_replaces_ask_refer(struct b2b_call *c, struct str value, struct str to);

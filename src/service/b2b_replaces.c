@@ -1,0 +1,213 @@
+/* Replaces: which party is on the far side of a dialog that somebody names.
+ *
+ * A party knows its own dialog with the exchange; the other party knows another. So a Replaces that
+ * names a leg of ours is translated: the call goes to the party on the far side of that leg, with a
+ * Replaces that names the dialog as that one sees it. It takes the new call and ends the old one
+ * itself, wherever the two calls live: nothing has to move between shards.
+ *
+ * The leg lives on the shard of its Call-ID; that one is asked by a message, and answers. Who asks
+ * is named by the id of his call, which may be gone when the answer comes. A dialog that is none of
+ * ours (the proxy forwarded it, so both parties know the same one) passes as it is.
+ *
+ * [RFC3891] [RFC5589 7] */
+#include "service/b2b_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 1024
+
+enum found {
+	FOUND_NONE,  /* not ours: pass it as it is */
+	FOUND_EARLY, /* ours, but nobody has answered on its far side: a plain call will do */
+	FOUND_PARTY,
+};
+
+struct ask {
+	struct inbox_msg inbox;
+	obj_id call;
+	uint16_t shard; /* who asks */
+	bool is_refer;
+	uint8_t found; /* enum found */
+	struct tp_dst dst;
+	uint16_t n_value, n_to, n_ruri, n_line;
+	char value[TEXT_MAX]; /* of Replaces as asked */
+	char to[TEXT_MAX];    /* the URI of Refer-To */
+	char ruri[TEXT_MAX];  /* the far party's, and the header line for it */
+	char line[TEXT_MAX];
+};
+
+static bool put(char *at, uint16_t *n, struct str s)
+{
+	if (s.n > TEXT_MAX)
+		return false;
+	if (s.n)
+		memcpy(at, s.p, s.n);
+	*n = (uint16_t)s.n;
+	return true;
+}
+
+/* --- the shard that knows --------------------------------------------------------------------- */
+
+static void look_up(struct b2b *b, struct ask *q)
+{
+	struct sip_replaces r;
+	struct buf line;
+	if (sip_replaces_parse(str_of(q->value, q->n_value), &r) != OK)
+		return;
+	struct ses *s = ses_replaced(b->dlg, &r);
+	struct b2b_leg *l = s ? ses_ctx_of(s, &b2b_user) : NULL;
+	if (!l)
+		return;
+	struct b2b_leg *far = b2b_other(l);
+	const struct dlg *d = far ? ses_dialog(far->ses) : NULL;
+	q->found = FOUND_EARLY;
+	if (!d || !put(q->ruri, &q->n_ruri, dlg_remote_target(d)))
+		return;
+	struct str id = dlg_call_id(d), to = dlg_remote_tag(d), from = dlg_local_tag(d);
+	buf_init_fixed(&line, q->line, sizeof(q->line));
+	buf_fmt(&line, "Replaces: " STR_FMT ";to-tag=" STR_FMT ";from-tag=" STR_FMT "\r\n",
+		STR_ARG(id), STR_ARG(to), STR_ARG(from));
+	q->n_line = (uint16_t)line.n;
+	q->dst = ses_way(far->ses);
+	if (line.err == OK)
+		q->found = FOUND_PARTY;
+}
+
+/* --- who asks --------------------------------------------------------------------------------- */
+
+/* The legs that wait give way to the one party that is meant. */
+static void resume_invite(struct b2b_call *c, const struct ask *q)
+{
+	c->passes_replaces = q->found == FOUND_NONE;
+	if (q->found != FOUND_PARTY)
+		return;
+	struct prx_target t = {
+		.ruri = str_of(q->ruri, q->n_ruri), .q = 1000, .has_dst = true, .dst = q->dst};
+	struct b2b_leg *next, *l;
+	for (l = c->legs; l; l = next) {
+		next = l->next;
+		if (l->state == LEG_WAITING)
+			b2b_leg_free(l);
+	}
+	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);
+}
+
+static void resume_refer(struct b2b_call *c, const struct ask *q)
+{
+	const struct b2b_config *cfg = &c->b->cfg;
+	struct prx_target t[PRX_MAX_TARGETS];
+	size_t n = ARRAY_LEN(t);
+	struct sip_uri uri;
+	struct str to = str_of(q->to, q->n_to);
+	char mem[TEXT_MAX + 16];
+	struct buf line;
+	if (q->found == FOUND_PARTY) {
+		t[0] = (struct prx_target){.ruri = str_of(q->ruri, q->n_ruri),
+					   .q = 1000,
+					   .has_dst = true,
+					   .dst = q->dst};
+		b2b_transfer_start(c, to, t, 1, str_of(q->line, q->n_line));
+		return;
+	}
+	buf_init_fixed(&line, mem, sizeof(mem));
+	if (q->found == FOUND_NONE)
+		buf_fmt(&line, "Replaces: %.*s\r\n", (int)q->n_value, q->value);
+	enum code code = CODE_B2B_FAILED;
+	if (sip_uri_parse(to, &uri) == OK)
+		code = cfg->route(cfg->ctx, &uri, t, &n);
+	if (code)
+		b2b_transfer_failed(c, code_info(code)->status);
+	else
+		b2b_transfer_start(c, to, t, n, buf_view(&line));
+}
+
+static void resume(struct b2b *b, const struct ask *q)
+{
+	struct b2b_call *c = pool_find(&b->calls, q->call);
+	if (!c)
+		return;
+	if (q->is_refer) {
+		if (c->is_transferring)
+			resume_refer(c, q);
+	} else if (c->side[0] && c->side[0]->state == LEG_TRYING) {
+		resume_invite(c, q);
+		b2b_start_group(c);
+	}
+	b2b_call_reap(c);
+}
+
+static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
+{
+	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
+	look_up(ctx, q);
+	q->inbox.kind = INBOX_B2B_ANSWER;
+	ev_post(loop, q->shard, &q->inbox);
+}
+
+static void on_answer(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
+{
+	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
+	resume(ctx, q);
+	free(q);
+}
+
+static void discard(struct inbox_msg *m)
+{
+	free(CONTAINER_OF(m, struct ask, inbox));
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_refer)
+{
+	struct b2b *b = c->b;
+	struct sip_replaces r;
+	if (sip_replaces_parse(value, &r) != OK)
+		return false;
+	struct ask *q = calloc(1, sizeof(*q));
+	if (!q)
+		return false;
+	q->call = pool_id(&b->calls, c);
+	q->shard = b->loop->shard;
+	q->is_refer = is_refer;
+	if (!put(q->value, &q->n_value, value) || !put(q->to, &q->n_to, to)) {
+		free(q);
+		return false;
+	}
+	size_t shard = tp_owner_of(b->tp, r.call_id, STR_NONE);
+	if (shard != b->loop->shard && b->loop->shards) {
+		q->inbox.kind = INBOX_B2B_ASK;
+		ev_post(b->loop, shard, &q->inbox);
+		return true;
+	}
+	look_up(b, q);
+	if (is_refer)
+		resume_refer(c, q);
+	else
+		resume_invite(c, q);
+	free(q);
+	return is_refer;
+}
+
+bool b2b_replaces_ask_invite(struct b2b_call *c, const struct sip_msg *m)
+{
+	struct str v = sip_value(m, SIP_HDR_REPLACES);
+	return v.n && ask(c, v, STR_NONE, false);
+}
+
+bool b2b_replaces_ask_refer(struct b2b_call *c, struct str value, struct str to)
+{
+	return ask(c, value, to, true);
+}
+
+void b2b_replaces_init(struct b2b *b)
+{
+	struct ev_shards *shards = b->cfg.shards;
+	if (!shards)
+		return;
+	ev_inbox_handle(shards, b->loop->shard, INBOX_B2B_ASK, on_ask, b);
+	ev_inbox_handle(shards, b->loop->shard, INBOX_B2B_ANSWER, on_answer, b);
+	ev_inbox_discard(shards, INBOX_B2B_ASK, discard);
+	ev_inbox_discard(shards, INBOX_B2B_ANSWER, discard);
+}

@@ -1,0 +1,422 @@
+/* Setting up: from the caller's INVITE to the callee's answer, or to the best refusal.
+ *
+ * The targets ring as the proxy would let them: all of the highest q together, the next group when
+ * those have refused or rung long enough; the first 2xx wins, the others are cancelled, a 6xx ends
+ * all; then the best refusal goes back [RFC3261 16.7]. What rings is told to the caller, reliably
+ * where both sides want that [RFC3262]; early descriptions while one callee alone is being tried,
+ * since the caller sees one dialog, in which two answers would contradict each other.
+ *
+ * An INVITE without offer goes out without one; the callee's offer reaches the caller in his 200,
+ * and his ACK has the answer.
+ *
+ * Loops: no Via shows them, since ours is the only one; Max-Forwards counts on and ends them.
+ *
+ * [RFC3261 13, 16.6, 16.7] [RFC3960] */
+#include "service/b2b_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMER_C_US 190000000ull
+#define SERIAL_US  30000000ull
+
+static const struct str elsewhere = STR_INIT("SIP;cause=200;text=\"Call completed elsewhere\"");
+
+/* --- legs that are to ring -------------------------------------------------------------------- */
+
+static struct str put_text(char **at, struct str s)
+{
+	if (s.n)
+		memcpy(*at, s.p, s.n);
+	struct str r = str_of(*at, s.n);
+	*at += s.n;
+	return r;
+}
+
+enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
+		     struct b2b_leg **out)
+{
+	size_t n = t->ruri.n + t->path.n + lines.n;
+	struct b2b_place *p = malloc(sizeof(*p) + n);
+	struct b2b_leg *l = p ? b2b_leg_new(c) : NULL;
+	if (!l) {
+		free(p);
+		return ERR_NOMEM;
+	}
+	char *at = p->text;
+	*p = (struct b2b_place){.has_dst = t->has_dst, .dst = t->dst};
+	p->ruri = put_text(&at, t->ruri);
+	p->path = put_text(&at, t->path);
+	p->lines = put_text(&at, lines);
+	l->place = p;
+	l->q = t->q;
+	*out = l;
+	return OK;
+}
+
+/* Route of the binding's Path: the first is the account's proxy, the rest a header line. */
+static struct str first_hop(struct buf *lines, struct str path)
+{
+	struct sip_addr a;
+	size_t n = str_chr(path, '>');
+	if (n == SIZE_MAX || sip_addr_parse(str_sub(path, 0, n + 1), &a) != OK)
+		return STR_NONE;
+	struct str rest = str_trim(str_skip(path, n + 1));
+	if (rest.n && *rest.p == ',')
+		buf_fmt(lines, "Route: %.*s\r\n", (int)(rest.n - 1), rest.p + 1);
+	return a.uri_text;
+}
+
+static bool is_trusted(const struct b2b *b, const struct b2b_place *p)
+{
+	return p->has_dst && b->cfg.is_trusted && b->cfg.is_trusted(b->cfg.ctx, &p->dst.to);
+}
+
+/* The INVITE of a leg in the caller's words. */
+static enum err call_out(struct b2b_leg *l)
+{
+	struct b2b_call *c = l->call;
+	struct b2b *b = c->b;
+	struct b2b_leg *a = c->side[0];
+	const struct b2b_place *p = l->place;
+	const struct sip_msg *m = ses_invite(a->ses)->msg;
+	struct sip_addr from;
+	struct str sdp;
+	struct b2b_way way = {.rules = c->rules,
+			      .realm = b->cfg.realm,
+			      .is_trusted = c->is_trusted,
+			      .is_next_trusted = is_trusted(b, p)};
+	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
+	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
+	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
+	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
+		return ERR_NOMEM;
+	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
+		return ERR_SYNTAX;
+	buf_clear(&b->lines);
+	struct str hop = first_hop(&b->lines, p->path);
+	buf_str(&b->lines, STR("Supported: replaces\r\n"));
+	b2b_put_request(&b->lines, m, &way);
+	if (c->passes_replaces)
+		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n", STR_ARG(replaces));
+	buf_str(&b->lines, p->lines);
+	struct ses_call call = {
+		.account = {.from = is_hidden
+					    ? STR("\"Anonymous\" <sip:anonymous@anonymous.invalid>")
+					    : sip_value(m, SIP_HDR_FROM),
+			    .contact_user = is_hidden ? STR_NONE : from.uri.user,
+			    .proxy = hop},
+		.target = p->ruri.n ? p->ruri : m->ruri,
+		.to = sip_value(m, SIP_HDR_TO),
+		.headers = buf_view(&b->lines),
+		.dst = p->has_dst ? &p->dst : NULL,
+		.is_late_offer = !has_sdp,
+		.max_forwards = m->has_max_forwards ? (uint8_t)(m->max_forwards - 1) : 69,
+		.is_reliable = ses_can_reliable(a->ses),
+		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
+		.session_s = b->cfg.session_s,
+	};
+	if (b->lines.err != OK)
+		return b->lines.err;
+	l->is_saying = true;
+	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+	l->is_saying = false;
+	return e;
+}
+
+static void start(struct b2b_leg *l)
+{
+	l->state = LEG_TRYING;
+	enum err e = call_out(l);
+	if (e == OK)
+		return;
+	l->ses = NULL;
+	l->state = LEG_OVER;
+	l->status = e == ERR_LIMIT || e == ERR_NOMEM ? 503 : 500;
+}
+
+static bool is_ringing(const struct b2b_call *c, const struct b2b_leg *l)
+{
+	return l->state == LEG_TRYING && !l->is_caller && !l->is_transfer;
+}
+
+static unsigned n_ringing(const struct b2b_call *c)
+{
+	unsigned n = 0;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		n += is_ringing(c, l);
+	return n;
+}
+
+static bool has_waiting(const struct b2b_call *c)
+{
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->state == LEG_WAITING)
+			return true;
+	return false;
+}
+
+/* The group has rung long enough, or the call has (Timer C). */
+static void on_timer(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	c->has_rang_out = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (is_ringing(c, l)) /* its 487 settles the call */
+			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
+}
+
+void b2b_start_group(struct b2b_call *c)
+{
+	int best = -1;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->state == LEG_WAITING && l->q > best)
+			best = l->q;
+	c->is_busy = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->state == LEG_WAITING && l->q == best)
+			start(l);
+	c->is_busy = false;
+	ev_timer(c->b->loop, &c->timer, has_waiting(c) ? SERIAL_US : TIMER_C_US, on_timer);
+	b2b_settle(c);
+}
+
+void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
+{
+	c->is_closed = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l != but && !l->is_caller)
+			b2b_hangup(l, reason);
+}
+
+/* --- refusals --------------------------------------------------------------------------------- */
+
+/* Lower is better. [RFC3261 16.7 step 6] */
+static unsigned rank(unsigned status)
+{
+	if (status >= 600)
+		return 0;
+	if (status == 401 || status == 407 || status == 415 || status == 420 || status == 484)
+		return status / 100 * 1000;
+	if (status == 503 || status == 487)
+		return status / 100 * 1000 + 999;
+	return status / 100 * 1000 + status % 100 + 1;
+}
+
+static const struct b2b_leg *best_of(const struct b2b_call *c)
+{
+	const struct b2b_leg *best = NULL;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		if (!l->is_caller && l->status && (!best || rank(l->status) < rank(best->status)))
+			best = l;
+	return best;
+}
+
+/* What we have to say where no response came that could be passed on. */
+static enum code code_of(const struct b2b_call *c, const struct b2b_leg *l)
+{
+	if (c->has_rang_out && (!l || l->status == 487))
+		return CODE_NO_ANSWER;
+	if (!l)
+		return CODE_NEXT_HOP_UNREACHABLE;
+	if (l->final)
+		return l->status == 503 ? CODE_NEXT_HOP_OVERLOADED : CODE_NONE;
+	if (l->status == 408)
+		return CODE_NEXT_HOP_TIMEOUT;
+	return l->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED;
+}
+
+static void reject(struct b2b_call *c, const struct b2b_leg *l)
+{
+	struct b2b *b = c->b;
+	struct b2b_leg *a = c->side[0];
+	enum code code = code_of(c, l);
+	struct buf *lines = &b->lines;
+	unsigned status = code ? code_info(code)->status : l->status;
+	struct str reason = code ? STR_NONE : l->final->msg->reason;
+	struct b2b_way way = {.rules = c->rules, .realm = b->cfg.realm};
+	buf_clear(lines);
+	if (code)
+		code_warning_put(lines, code);
+	else
+		b2b_put_response(lines, l->final->msg, &way);
+	a->state = LEG_OVER;
+	c->is_closed = true;
+	if (lines->err != OK)
+		buf_clear(lines);
+	if (ses_reject(a->ses, status, reason, buf_view(lines)) != OK)
+		ses_hangup(a->ses, STR_NONE);
+}
+
+void b2b_settle(struct b2b_call *c)
+{
+	struct b2b_leg *a = c->side[0];
+	if (c->is_busy || !a || a->state != LEG_TRYING || c->is_closed)
+		return;
+	const struct b2b_leg *best = best_of(c);
+	if (best && best->status >= 600) {
+		for (struct b2b_leg *l = c->legs; l; l = l->next)
+			if (!l->is_caller)
+				b2b_hangup(l, STR("SIP;cause=600;text=\"Declined elsewhere\""));
+		reject(c, best);
+		return;
+	}
+	if (n_ringing(c))
+		return;
+	if (has_waiting(c))
+		b2b_start_group(c);
+	else
+		reject(c, best);
+}
+
+/* --- what the callee says --------------------------------------------------------------------- */
+
+static struct str response_lines(struct b2b_call *c, const struct sip_msg *m)
+{
+	struct b2b_way way = {
+		.rules = c->rules, .realm = c->b->cfg.realm, .is_next_trusted = c->is_trusted};
+	buf_clear(&c->b->lines);
+	b2b_put_response(&c->b->lines, m, &way);
+	return buf_view(&c->b->lines);
+}
+
+void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	struct b2b_leg *a = c->side[0];
+	struct str sdp;
+	if (ev->status == 100 || l->state != LEG_TRYING)
+		return;
+	if (l->is_transfer) {
+		b2b_transfer_progress(c, ev->status);
+		return;
+	}
+	if (!a || a->state != LEG_TRYING)
+		return;
+	if (!has_waiting(c)) /* [RFC3261 16.7 step 2] */
+		ev_timer(c->b->loop, &c->timer, TIMER_C_US, on_timer);
+	bool has_sdp = ses_sdp(ev->rx, &sdp) && n_ringing(c) == 1;
+	bool is_reliable = sip_has_token(ev->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
+	if (has_sdp) {
+		ses_forget_sdp(a->ses);
+		has_sdp = b2b_set_sdp(a, sdp) == OK;
+	}
+	struct str lines = response_lines(c, ev->rx->msg);
+	a->is_saying = true;
+	enum err e = ERR_UNSUPPORTED;
+	if (is_reliable)
+		e = ses_ring_reliably(a->ses, ev->status, has_sdp, lines);
+	if (e == ERR_UNSUPPORTED)
+		e = ses_ring_with(a->ses, ev->status, has_sdp, lines);
+	a->is_saying = false;
+	(void)e; /* an answer waits for its PRACK already, or the session ends by itself */
+}
+
+void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	struct b2b_leg *a = c->side[0];
+	struct str sdp;
+	l->state = LEG_UP;
+	free(l->place);
+	l->place = NULL;
+	if (ses_needs_sdp(l->ses) && l->sdp.n)
+		ses_keep_sdp(l->ses, buf_view(&l->sdp));
+	buf_fini(&l->sdp);
+	if (l->is_transfer) {
+		b2b_transfer_answered(l, ev);
+		return;
+	}
+	if (!a || a->state != LEG_TRYING || c->side[1]) {
+		b2b_hangup(l, elsewhere);
+		return;
+	}
+	c->side[1] = l;
+	c->b->stats.n_calls++;
+	ev_timer_stop(c->b->loop, &c->timer);
+	b2b_close(c, l, elsewhere);
+	enum err e = OK;
+	if (ses_sdp(ev->rx, &sdp)) {
+		ses_forget_sdp(a->ses);
+		e = b2b_set_sdp(a, sdp);
+	}
+	struct str lines = response_lines(c, ev->rx->msg);
+	a->is_saying = true;
+	if (e == OK)
+		e = ses_answer_with(a->ses, lines);
+	a->is_saying = false;
+	free(c->rules);
+	c->rules = NULL;
+	if (e != OK) {
+		b2b_hangup(l, STR_NONE);
+		b2b_hangup(a, STR_NONE);
+	}
+}
+
+/* --- the caller's INVITE ---------------------------------------------------------------------- */
+
+static struct b2b_call *call_new(struct b2b *b, const struct b2b_request *req)
+{
+	struct b2b_call *c = pool_get(&b->calls);
+	if (!c)
+		return NULL;
+	c->b = b;
+	if (req->rules && b2b_rules_copy(req->rules, &c->rules) != OK) {
+		pool_put(&b->calls, c);
+		return NULL;
+	}
+	c->is_trusted = req->is_trusted;
+	c->is_farewell = req->is_farewell;
+	return c;
+}
+
+/* The caller's leg; false: the INVITE was refused. */
+static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx)
+{
+	struct b2b *b = c->b;
+	struct sip_uri uri;
+	struct b2b_leg *l = b2b_leg_new(c);
+	if (!l) {
+		code_refuse(b->tsx, st, CODE_OVERLOAD, STR_NONE);
+		return false;
+	}
+	struct ses_accept acc = {.headers = STR("Supported: timer, 100rel, replaces\r\n"),
+				 .session_s = b->cfg.session_s};
+	if (sip_uri_parse(rx->msg->ruri, &uri) == OK)
+		acc.contact_user = uri.user;
+	l->is_caller = true;
+	l->state = LEG_TRYING;
+	c->side[0] = l;
+	if (ses_incoming(b->dlg, st, rx, &acc, &b2b_user, l, &l->ses) == OK)
+		return true;
+	l->ses = NULL;
+	return false;
+}
+
+void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_request *req)
+{
+	const struct sip_msg *m = rx->msg;
+	if (m->has_max_forwards && m->max_forwards < 2) {
+		code_refuse(b->tsx, st, CODE_HOPS, STR_NONE);
+		return;
+	}
+	struct b2b_call *c = call_new(b, req);
+	if (!c) {
+		code_refuse(b->tsx, st, CODE_OVERLOAD, STR("Retry-After: 5\r\n"));
+		return;
+	}
+	c->is_busy = true;
+	if (take_caller(c, st, rx)) {
+		struct b2b_leg *l;
+		for (size_t i = 0; i < req->n_targets; i++)
+			/* another flow of the same phone would ring it twice */
+			if (!req->targets[i].backup_of &&
+			    b2b_add_leg(c, &req->targets[i], STR_NONE, &l) != OK)
+				break; /* fewer ring */
+		c->is_busy = false;
+		if (!b2b_replaces_ask_invite(c, m))
+			b2b_start_group(c);
+	}
+	c->is_busy = false;
+	b2b_call_reap(c);
+}

@@ -1,0 +1,264 @@
+/* Transfer: a party sends REFER, and the exchange itself does what it asks for.
+ *
+ *     transferor ──REFER──► exchange ──INVITE──► target          (late offer, RFC 3725 flow I)
+ *     transferor ◄─NOTIFY 100, 180─┤ ◄──180, 200 + offer──┤
+ *     transferee ◄──re-INVITE with that offer──┤
+ *                 ──200 + answer──► ──ACK + answer──► target
+ *     transferor ◄─NOTIFY 200─┤
+ *
+ * The transferee needs to know nothing of REFER and keeps his dialog; he stays also when the
+ * transferor hangs up early, as most phones do. When the target refuses, the old call goes on as it
+ * was, if the transferor is still there. A Refer-To with Replaces (attended) is a call to whoever
+ * is on the far side of the dialog that it names, with Replaces in that one's terms
+ * (b2b_replaces.c).
+ *
+ * [RFC3515] [RFC5589] [RFC3891] [RFC3892] [RFC3725 4.1] */
+#include "service/b2b_priv.h"
+
+#include <stdlib.h>
+
+#define RING_US  180000000ull
+#define LEAVE_US 2000000ull /* for the transferor to hang up by himself */
+
+/* The URI to call, and the Replaces value in it, unescaped into `mem`. */
+static bool read_target(const struct sip_msg *m, struct str *text, struct sip_uri *uri,
+			struct buf *replaces)
+{
+	struct sip_addr a;
+	struct str rest, method;
+	if (sip_addr_parse(sip_value(m, SIP_HDR_REFER_TO), &a) != OK || a.uri_err != OK)
+		return false;
+	*text = a.uri_text;
+	rest = a.uri.headers;
+	if (rest.n)
+		text->n = (size_t)(rest.p - 1 - text->p);
+	while (rest.n) {
+		struct str value = str_cut(rest, '&', &rest);
+		struct str name = str_cut(value, '=', &value);
+		if (str_ieq(name, STR("Replaces")) && !sip_unescape(replaces, value))
+			return false;
+	}
+	return sip_uri_parse(*text, uri) == OK && replaces->err == OK &&
+	       (!sip_param(uri->params, STR("method"), &method) || str_ieq(method, STR("INVITE")));
+}
+
+static bool is_side(const struct b2b_call *c, const struct b2b_leg *l)
+{
+	return c->side[0] == l || c->side[1] == l;
+}
+
+unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx)
+{
+	struct b2b_call *c = l->call;
+	const struct b2b_config *cfg = &c->b->cfg;
+	struct prx_target t[PRX_MAX_TARGETS];
+	size_t n = ARRAY_LEN(t);
+	struct sip_uri uri;
+	struct str text;
+	char mem[512];
+	struct buf replaces;
+	buf_init_fixed(&replaces, mem, sizeof(mem));
+	if (!cfg->route)
+		return 0;
+	if (c->transferor || c->is_transferring || c->farewell || !is_side(c, l) || !b2b_other(l))
+		return 491;
+	if (!read_target(rx->msg, &text, &uri, &replaces))
+		return 400;
+	if (replaces.n)
+		return 202;
+	enum code code = cfg->route(cfg->ctx, &uri, t, &n);
+	return code ? code_info(code)->status : 202;
+}
+
+/* --- calling the target ----------------------------------------------------------------------- */
+
+static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee, struct str to)
+{
+	struct b2b *b = l->call->b;
+	const struct b2b_place *p = l->place;
+	const struct dlg *d = ses_dialog(transferee->ses);
+	struct sip_addr from;
+	char mem[600];
+	struct buf name;
+	buf_init_fixed(&name, mem, sizeof(mem));
+	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
+	if (!d || name.err != OK || sip_addr_parse(dlg_remote(d), &from) != OK)
+		return ERR_STATE;
+	struct ses_call call = {
+		.account = {.from = dlg_remote(d), .contact_user = from.uri.user},
+		.target = p->ruri.n ? p->ruri : to,
+		.to = buf_view(&name),
+		.headers = p->lines,
+		.dst = p->has_dst ? &p->dst : NULL,
+		.is_late_offer = true,
+		.session_s = b->cfg.session_s,
+	};
+	return ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+}
+
+static void cancel_legs(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
+{
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l != but && l->is_transfer && !is_side(c, l))
+			b2b_hangup(l, reason);
+}
+
+static void on_ring_timer(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->is_transfer && l->state == LEG_TRYING)
+			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
+}
+
+static struct b2b_leg *transferee_of(const struct b2b_call *c)
+{
+	for (int i = 0; i < 2; i++)
+		if (c->side[i] && c->side[i] != c->transferor && !c->side[i]->is_joining)
+			return c->side[i];
+	return NULL;
+}
+
+/* Who asked for it goes with each INVITE. [RFC3892] */
+static struct str own_lines(struct b2b_call *c, struct str lines)
+{
+	struct buf *b = &c->b->lines;
+	const struct dlg *d = c->transferor ? ses_dialog(c->transferor->ses) : NULL;
+	buf_clear(b);
+	if (d) {
+		struct str who = dlg_remote(d);
+		buf_fmt(b, "Referred-By: " STR_FMT "\r\n", STR_ARG(who));
+	}
+	buf_str(b, STR("Supported: replaces\r\n"));
+	buf_str(b, lines);
+	return buf_view(b);
+}
+
+void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
+			struct str lines)
+{
+	struct b2b_leg *e = transferee_of(c), *l;
+	c->is_busy = true;
+	for (size_t i = 0; e && i < n; i++) {
+		if (b2b_add_leg(c, &t[i], own_lines(c, lines), &l) != OK)
+			break;
+		l->is_transfer = true;
+		l->state = LEG_TRYING;
+		if (call_target(l, e, to) != OK) {
+			l->ses = NULL;
+			l->state = LEG_OVER;
+		}
+	}
+	c->is_busy = false;
+	ev_timer(c->b->loop, &c->timer, RING_US, on_ring_timer);
+	b2b_transfer_failed(c, 480); /* unless something rings */
+}
+
+void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	const struct b2b_config *cfg = &c->b->cfg;
+	struct prx_target t[PRX_MAX_TARGETS];
+	size_t n = ARRAY_LEN(t);
+	struct sip_uri uri;
+	struct str text;
+	char mem[512];
+	struct buf replaces;
+	buf_init_fixed(&replaces, mem, sizeof(mem));
+	c->transferor = l;
+	c->is_transferring = true;
+	c->b->stats.n_transfers++;
+	ses_notify(l->ses, 100);
+	if (!read_target(ev->rx->msg, &text, &uri, &replaces)) {
+		b2b_transfer_failed(c, 400);
+		return;
+	}
+	if (replaces.n && b2b_replaces_ask_refer(c, buf_view(&replaces), text))
+		return;
+	enum code code = cfg->route(cfg->ctx, &uri, t, &n);
+	if (code)
+		b2b_transfer_failed(c, code_info(code)->status);
+	else
+		b2b_transfer_start(c, text, t, n, STR_NONE);
+}
+
+/* --- how it goes ------------------------------------------------------------------------------ */
+
+void b2b_transfer_progress(struct b2b_call *c, unsigned status)
+{
+	if (c->transferor && c->is_transferring)
+		ses_notify(c->transferor->ses, status);
+}
+
+void b2b_transfer_failed(struct b2b_call *c, unsigned status)
+{
+	if (!c->is_transferring || c->is_busy)
+		return;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->is_transfer && (l->state == LEG_TRYING || l->is_joining))
+			return;
+	c->is_transferring = false;
+	ev_timer_stop(c->b->loop, &c->timer);
+	struct b2b_leg *t = c->transferor, *e = transferee_of(c);
+	if (t) {
+		ses_notify(t->ses, status);
+		c->transferor = NULL;
+	} else if (e) {
+		b2b_hangup(e, STR("SIP;cause=480;text=\"Transfer failed\""));
+	}
+}
+
+static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
+{
+	c->side[c->side[0] == keep] = l;
+}
+
+/* The target has answered, with an offer for the transferee. */
+void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	struct b2b_leg *e = transferee_of(c);
+	struct str sdp, s;
+	if (!c->is_transferring || !e || !ses_sdp(ev->rx, &sdp)) {
+		b2b_hangup(l, STR_NONE);
+		b2b_transfer_failed(c, 488);
+		return;
+	}
+	cancel_legs(c, l, STR("SIP;cause=200;text=\"Call completed elsewhere\""));
+	ev_timer_stop(c->b->loop, &c->timer);
+	l->is_joining = true;
+	set_side(c, e, l);
+	s = b2b_sdp_for(e, sdp);
+	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
+		b2b_transfer_joined(c, false);
+}
+
+static void on_leave_timer(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	if (c->transferor)
+		b2b_hangup(c->transferor, STR("SIP;cause=200;text=\"Transferred\""));
+}
+
+void b2b_transfer_joined(struct b2b_call *c, bool is_good)
+{
+	struct b2b_leg *t = c->transferor, *e = transferee_of(c), *l = NULL;
+	for (int i = 0; i < 2; i++)
+		if (c->side[i] && c->side[i]->is_joining)
+			l = c->side[i];
+	if (!l)
+		return;
+	l->is_joining = false;
+	if (!is_good) {
+		set_side(c, e, t);
+		b2b_hangup(l, STR("SIP;cause=488;text=\"Transfer failed\""));
+		b2b_transfer_failed(c, 488);
+		return;
+	}
+	l->is_transfer = false;
+	c->is_transferring = false;
+	if (!t)
+		return;
+	ses_notify(t->ses, 200);
+	ev_timer(c->b->loop, &c->timer, LEAVE_US, on_leave_timer);
+}

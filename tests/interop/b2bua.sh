@@ -1,0 +1,46 @@
+#!/bin/bash
+# Calls through the back-to-back user agent (serve --b2bua --farewell) with programs of others: baresip transfers a call blind, and
+# both sides hear each other afterwards; the callee hangs up, and the caller is re-INVITEd to the exchange before his BYE.
+. "$(dirname "$0")/lib.sh"
+need baresip tshark tcpdump
+
+a() { baresip_cmd a "$@"; }
+b() { baresip_cmd b "$@"; }
+c() { baresip_cmd c "$@"; }
+talk() {
+	a dial "sip:1002@$SERVER" && baresip_wait b 8 CALL_INCOMING && b accept && baresip_wait a 8 CALL_ESTABLISHED &&
+		baresip_wait b 8 CALL_ESTABLISHED && sleep 0.5
+}
+transfer() {
+	talk && b transfer "sip:1003@$SERVER" && baresip_wait c 8 CALL_INCOMING && c accept && baresip_wait c 8 CALL_ESTABLISHED &&
+		baresip_wait b 8 CALL_CLOSED && sleep 1 && a hangup && baresip_wait c 8 CALL_CLOSED && sleep 0.2
+}
+farewell() { talk && b hangup && baresip_wait a 8 CALL_CLOSED && sleep 0.2; }
+sees() { # address, regular expression over its messages in order
+	tshark -r "$PCAP" -Y "ip.addr == $1 && sip && !(sip.Method == REGISTER || sip.CSeq.method == REGISTER)" -T fields -e sip.Method \
+		-e sip.Status-Code 2>/dev/null | tr -d '\t' | tr '\n' ' ' | tee "$work/seen.log" | grep -Eq "$2"
+}
+
+SERVER_FLAGS="--b2bua --farewell"
+check "the exchange starts" server_start || finish
+baresip_start a "$CALLER" 1001 440 "" && baresip_start b "$CALLEE" 1002 660 "" && baresip_start c "$THIRD" 1003 880 "" &&
+	baresip_registered a 8 && baresip_registered b 8 && baresip_registered c 8
+result $? "three phones register" a b c
+PCAP=$work/transfer.pcap
+capture_start
+LOGS=(a b c server seen)
+check "blind transfer" transfer
+capture_stop
+check "the transferor is told how it goes" sees "$CALLEE" "REFER 202 (NOTIFY 200 )+"
+check "the transferee is re-INVITEd and keeps his dialog" sees "$CALLER" "INVITE (100 )?200 ACK BYE 200"
+check "the target gets an INVITE without offer, the answer in its ACK" sees "$THIRD" "INVITE (100 )?180 200 ACK BYE 200"
+PCAP=$work/farewell.pcap
+capture_start
+check "the callee hangs up" farewell
+capture_stop
+check "the caller hears a farewell first" sees "$CALLER" "200 ACK INVITE (100 )?200 ACK BYE 200"
+baresip_stop a
+baresip_stop b
+baresip_stop c
+check "the exchange ends cleanly" server_stop
+finish

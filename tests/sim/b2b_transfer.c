@@ -1,0 +1,281 @@
+/* Transfers that the exchange does itself: blind, attended, refused, left early. a talks with b,
+ * one of them refers the other to d. [RFC3515] [RFC5589] [RFC3891] */
+#include "b2b_rig.h"
+
+#include "service/b2b.h"
+
+static struct raw_msg *notify(struct raw *r, const char *status)
+{
+	struct raw_msg *m = raw_get(r, "NOTIFY ", 5);
+	CHECK(raw_has(m, status));
+	CHECK(raw_has(m, "Event: refer"));
+	CHECK(raw_has(m, "Content-Type: message/sipfrag"));
+	rig_reply(r, m, "200 OK");
+	stage_run(r->stage, 0.01); /* before anything else happens */
+	return m;
+}
+
+/* d has rung and answers; e gets d's offer, his answer goes to d. */
+static void join(struct rig *g, struct rig_end *d, struct rig_end *e)
+{
+	raw_reply(g->d, d->invite, "200 OK", d->q.tag, RIG_SDP, rig_sdp(g, g->d, NULL));
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 2);
+	CHECK(raw_has(m, "c=IN IP4 10.0.0.24"));
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	raw_get(e->r, "ACK ", 2);
+	CHECK(raw_body(raw_get(g->d, "ACK ", 2)).n > 0);
+}
+
+TEST_NO_OOM(blind)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	raw_get(g->b, "SIP/2.0 202", 2);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	CHECK(str_starts(raw_header(d.invite, "From", 0), STR("<sip:1001@")));
+	CHECK(raw_header(d.invite, "Referred-By", 0).n > 0);
+	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
+	notify(g->b, "SIP/2.0 180");
+	join(g, &d, &a);
+	CHECK(raw_has(notify(g->b, "SIP/2.0 200"), "terminated;reason=noresource"));
+	rig_ask(&b, "BYE", NULL, NULL);
+	raw_get(g->b, "SIP/2.0 200", 2);
+	raw_none(g->a, "BYE ", 1);
+	CHECK_RIG(g, "    1 b->x REFER\n"
+		     "    1 x->b 202 (REFER)\n"
+		     "    1 x->b NOTIFY\n"
+		     "    1 x->d INVITE\n"
+		     "    3 b->x 200 (NOTIFY)\n"
+		     "   13 d->x 180 (INVITE)\n"
+		     "   13 x->b NOTIFY\n"
+		     "   15 b->x 200 (NOTIFY)\n"
+		     "   25 d->x 200 (INVITE) d1\n"
+		     "   25 x->a INVITE b2\n"
+		     "   27 a->x 200 (INVITE) a2\n"
+		     "   27 x->a ACK\n"
+		     "   27 x->d ACK a2\n"
+		     "   27 x->b NOTIFY\n"
+		     "   29 b->x 200 (NOTIFY)\n"
+		     "   39 b->x BYE\n"
+		     "   39 x->b 200 (BYE)\n");
+	rig_bye(g, &d, &a);
+	rig_free(g);
+}
+
+/* By the caller, who does not hang up by himself; then the one who stayed holds the line: the o=
+ * line that he sees is still one session's. */
+TEST_NO_OOM(blind_by_the_caller)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&a, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\nReferred-By: <sip:x@y>\n",
+		NULL);
+	raw_get(g->a, "SIP/2.0 202", 2);
+	notify(g->a, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	join(g, &d, &b);
+	notify(g->a, "SIP/2.0 200");
+	rig_reply(g->a, raw_get(g->a, "BYE ", 3), "200 OK");
+	CHECK_RIG(g, "    1 a->x REFER\n"
+		     "    1 x->a 202 (REFER)\n"
+		     "    1 x->a NOTIFY\n"
+		     "    1 x->d INVITE\n"
+		     "    3 a->x 200 (NOTIFY)\n"
+		     "   13 d->x 200 (INVITE) d1\n"
+		     "   13 x->b INVITE a2\n"
+		     "   15 b->x 200 (INVITE) b2\n"
+		     "   15 x->b ACK\n"
+		     "   15 x->d ACK b2\n"
+		     "   15 x->a NOTIFY\n"
+		     "   17 a->x 200 (NOTIFY)\n"
+		     " 2015 x->a BYE\n");
+	struct raw_req q = rig_ask(&d, "INVITE", RIG_SDP, rig_sdp(g, g->d, "sendonly"));
+	struct raw_msg *m = raw_get(g->b, "INVITE ", 2);
+	CHECK(raw_has(m, "o=a 77 3 IN IP4 10.0.0.21\r\n"));
+	raw_reply(g->b, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, g->b, NULL));
+	raw_get(g->d, "SIP/2.0 200", 2);
+	rig_ack(&d, &q, NULL, NULL);
+	raw_get(g->b, "ACK ", 2);
+	rig_bye(g, &b, &d);
+	rig_free(g);
+}
+
+/* The target is busy: the old call goes on. */
+TEST_NO_OOM(target_refuses)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	raw_get(g->b, "SIP/2.0 202", 2);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+	notify(g->b, "SIP/2.0 486");
+	CHECK_RIG(g, "    1 b->x REFER\n"
+		     "    1 x->b 202 (REFER)\n"
+		     "    1 x->b NOTIFY\n"
+		     "    1 x->d INVITE\n"
+		     "    3 b->x 200 (NOTIFY)\n"
+		     "   13 d->x 486 (INVITE)\n"
+		     "   13 x->d ACK\n"
+		     "   13 x->b NOTIFY\n"
+		     "   15 b->x 200 (NOTIFY)\n");
+	rig_ask(&a, "INFO", "Content-Type: text/plain\n", "still there\n");
+	rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
+/* The transferor hangs up while it rings: the transferee is kept, and talks to the target, or is
+ * ended when that one refuses. */
+TEST_NO_OOM(transferor_leaves)
+{
+	for (int refuses = 0; refuses < 2; refuses++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b, d;
+		rig_talk(g, g->a, "1002", g->b, &a, &b);
+		rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+		notify(g->b, "SIP/2.0 100");
+		rig_ring(g, g->d, &d);
+		rig_ask(&b, "BYE", NULL, NULL);
+		raw_none(g->a, "BYE ", 1);
+		if (refuses) {
+			raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+			rig_reply(g->a, raw_get(g->a, "BYE ", 2), "200 OK");
+		} else {
+			join(g, &d, &a);
+			rig_bye(g, &a, &d);
+		}
+		rig_free(g);
+	}
+}
+
+/* The transferee hangs up while it rings. */
+TEST_NO_OOM(transferee_leaves)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
+	notify(g->b, "SIP/2.0 180");
+	rig_ask(&a, "BYE", NULL, NULL);
+	rig_reply(g->d, raw_get(g->d, "CANCEL ", 2), "200 OK");
+	raw_reply(g->d, d.invite, "487 Request Terminated", d.q.tag, NULL, NULL);
+	rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
+	rig_free(g);
+}
+
+/* What cannot be done is refused at once, with nothing changed. */
+TEST_NO_OOM(refer_to_nobody)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&b, "REFER", "Refer-To: <sip:4711@" STAGE_SERVER ">\n", NULL);
+	raw_get(g->b, "SIP/2.0 404", 2);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@elsewhere.example>\n", NULL);
+	raw_get(g->b, "SIP/2.0 404", 2);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ";method=BYE>\n", NULL);
+	raw_get(g->b, "SIP/2.0 400", 2);
+	rig_ask(&b, "REFER", NULL, NULL);
+	raw_get(g->b, "SIP/2.0 400", 2);
+	raw_none(g->b, "NOTIFY ", 1);
+	rig_bye(g, &b, &a);
+	rig_free(g);
+}
+
+static char *escaped(const struct rig_end *e, char out[512])
+{
+	char theirs[64];
+	struct str tag = str_skip(str_c(e->to), str_find(str_c(e->to), STR("tag=")) + 4);
+	snprintf(out, 512, "Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s", e->q.call_id,
+		 raw_cstr(tag, theirs, sizeof(theirs)), e->q.tag);
+	return out;
+}
+
+/* b talks with a and with d, and brings the two together; whichever shards the two calls are on. */
+TEST_NO_OOM(attended)
+{
+	unsigned n_far = 0, n = 0;
+	for (; n < 30 && (n_far == 0 || n_far == n); n++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b, b2, d, d2;
+		char replaces[512], line[800];
+		rig_talk(g, g->a, "1002", g->b, &a, &b);
+		rig_talk(g, g->b, "1003", g->d, &b2, &d);
+		snprintf(line, sizeof(line), "Refer-To: <sip:1003@" STAGE_SERVER "?%s>\n",
+			 escaped(&b2, replaces));
+		rig_ask(&b, "REFER", line, NULL);
+		raw_get(g->b, "SIP/2.0 202", 2);
+		notify(g->b, "SIP/2.0 100");
+		rig_ring(g, g->d, &d2);
+		char want[256];
+		snprintf(want, sizeof(want), "Replaces: %s;to-tag=%s;from-tag=", d.q.call_id,
+			 d.q.tag);
+		CHECK(raw_has(d2.invite, want));
+		/* d takes the new call and ends the old one */
+		join(g, &d2, &a);
+		notify(g->b, "SIP/2.0 200");
+		rig_ask(&d, "BYE", NULL, NULL);
+		rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
+		rig_reply(g->b, raw_get(g->b, "BYE ", 3), "200 OK");
+		struct b2b_stats st[2];
+		for (size_t k = 0; k < 2; k++)
+			b2b_stats(exc_b2b(g->t->s->exc, k), &st[k]);
+		n_far += st[0].n_calls == 1;
+		rig_bye(g, &a, &d2);
+		rig_free(g);
+	}
+	CHECK(n_far > 0 && n_far < n);
+}
+
+/* A Replaces that names no dialog of ours may be known to the phone: it passes. */
+TEST_NO_OOM(replaces_of_others_passes)
+{
+	for (int i = 0; i < 3; i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, d;
+		char line[128];
+		snprintf(line, sizeof(line), "Replaces: other-%d;to-tag=1;from-tag=2\n", i);
+		rig_call(g, g->a, "1003", line, &a);
+		rig_ring(g, g->d, &d);
+		snprintf(line, sizeof(line), "other-%d;to-tag=1;from-tag=2", i);
+		CHECK_STR_EQ(raw_header(d.invite, "Replaces", 0), str_c(line));
+		CHECK_EQ(raw_count(d.invite, "Replaces"), 1);
+		rig_answer(g, &d, &a);
+		rig_bye(g, &a, &d);
+		rig_free(g);
+	}
+}
+
+/* A phone that sends the INVITE with Replaces itself. [RFC3891 3] */
+TEST_NO_OOM(invite_with_replaces)
+{
+	for (int i = 0; i < 4; i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b2, d, d2;
+		char line[512], theirs[64];
+		rig_talk(g, g->b, "1003", g->d, &b2, &d);
+		struct str tag = str_skip(str_c(b2.to), str_find(str_c(b2.to), STR("tag=")) + 4);
+		snprintf(line, sizeof(line), "Replaces: %s;to-tag=%s;from-tag=%s\n", b2.q.call_id,
+			 raw_cstr(tag, theirs, sizeof(theirs)), b2.q.tag);
+		rig_call(g, g->a, "1003", line, &a);
+		rig_ring(g, g->d, &d2);
+		char want[256];
+		snprintf(want, sizeof(want), "Replaces: %s;to-tag=%s;from-tag=", d.q.call_id,
+			 d.q.tag);
+		CHECK(raw_has(d2.invite, want));
+		rig_answer(g, &d2, &a);
+		rig_bye(g, &d, &b2);
+		rig_bye(g, &a, &d2);
+		rig_free(g);
+	}
+}
