@@ -48,7 +48,8 @@
 
 /* --- SIP transport (per shard) -------------------------------------------------------------- */
 
-/* Connections, each about 0.5 kB while idle, 27 kB over TLS; what the descriptors of a process allow as a rule. */
+/* Connections, each about 0.5 kB while idle, 27 kB over TLS; what the descriptors of a process
+ * allow as a rule. */
 #define LIMIT_CONNECTIONS 65'536u
 /* Of these from one address: a trunk or a NAT with thousands of phones fits, one attacker does not
  * take all. */

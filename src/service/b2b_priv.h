@@ -69,7 +69,7 @@ struct b2b_call {
 	bool is_closed;          /* no further leg is tried */
 	bool is_trusted, is_farewell, has_rang_out, is_transferring;
 	bool passes_replaces; /* it names a dialog that is none of ours */
-	struct tmr timer; /* Timer C, or a q group's time, or what a transfer or a tone lasts */
+	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct b2b_rules *rules;    /* heap, while it is set up; NULL: none */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct b2b_farewell *farewell;

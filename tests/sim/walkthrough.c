@@ -44,8 +44,7 @@ static void check_everywhere(const struct ph_plan *a, const struct ph_plan *b,
 			     enum ph_outcome wanted, const char *by)
 {
 	for (int i = 0; i < 2; i++) { /* by the proxy, by the back-to-back user agent */
-		struct exc_cfg cfg = {
-			.realm = STR("sim"), .product = STR("rung"), .is_b2bua = i};
+		struct exc_cfg cfg = {.realm = STR("sim"), .product = STR("rung"), .is_b2bua = i};
 		check_call(1, TP_UDP, &cfg, a, b, wanted, by);
 		check_call(3, TP_UDP, &cfg, a, b, wanted, by);
 		check_call(1, TP_TCP, &cfg, a, b, wanted, by);
