@@ -81,10 +81,13 @@ static void enter(struct dlg *d)
 	d->is_in_table = true;
 }
 
-static enum err set_target(struct dlg *d, struct str uri)
+static enum err set_target(struct dlg *d, struct str text)
 {
+	struct sip_uri uri;
+	if (sip_uri_parse(text, &uri) == ERR_SYNTAX)
+		return ERR_SYNTAX;
 	buf_clear(&d->target);
-	buf_str(&d->target, uri);
+	sip_uri_put_request(&d->target, &uri);
 	return d->target.err;
 }
 
@@ -179,19 +182,17 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 	if (!d)
 		return ERR_LIMIT;
 	char tag[DLG_TAG_MAX];
-	struct sip_uri uri;
 	d->is_uac = d->is_early = true;
-	enum err e = sip_uri_parse(target, &uri) == ERR_SYNTAX ? ERR_SYNTAX : OK;
+	enum err e = set_target(d, target);
 	if (e == OK)
 		e = dlg_copy_account(&d->arena, acc, &d->acc);
 	if (e == OK)
 		e = dlg_name_addr(&d->arena, d->acc.from, &d->local);
+	struct str uri = buf_view(&d->target);
 	if (e == OK && to.n)
 		e = dlg_name_addr(&d->arena, to, &d->remote);
 	else if (e == OK)
-		d->remote = arena_fmt(&d->arena, "<" STR_FMT ">", STR_ARG(target));
-	if (e == OK)
-		e = set_target(d, target);
+		d->remote = arena_fmt(&d->arena, "<" STR_FMT ">", STR_ARG(uri));
 	if (e == OK)
 		e = dlg_dup(&d->arena, local_tag.n ? local_tag : dlg_make_tag(m, tag),
 			    &d->local_tag);
@@ -419,15 +420,17 @@ enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
 	w->next_hop = first.uri_text;
 	bool is_loose = sip_param(first.uri.params, STR("lr"), &none);
 	if (!is_loose)
-		w->ruri = first.uri_text;
+		sip_uri_put_request(b, &first.uri);
+	size_t n_uri = b->n;
 	for (size_t i = is_loose ? 0 : 1; i < d->n_routes; i++)
 		put_route(b, d->routes[i]);
 	if (!is_loose) {
 		buf_str(b, STR("Route: <"));
 		buf_str(b, target);
 		buf_str(b, STR(">\r\n"));
+		w->ruri = str_sub(buf_view(b), 0, n_uri);
 	}
-	w->routes = buf_view(b);
+	w->routes = str_skip(buf_view(b), n_uri);
 	return b->err;
 }
 

@@ -15,6 +15,20 @@ enum err dlg_dup(struct arena *a, struct str in, struct str *out)
 	return in.n && !out->n ? ERR_NOMEM : OK;
 }
 
+enum err dlg_check_target(struct str uri, struct str method)
+{
+	struct sip_uri u;
+	struct str wanted;
+	enum err e = sip_uri_parse(uri, &u);
+	if (e != OK)
+		return e == ERR_SYNTAX ? e : OK;
+	if (u.headers.n)
+		return ERR_UNSUPPORTED;
+	return sip_param(u.params, STR("method"), &wanted) && !str_eq(wanted, method)
+		       ? ERR_UNSUPPORTED
+		       : OK;
+}
+
 static void put_random_hex(struct dlg_mgr *m, struct buf *b, size_t bytes)
 {
 	uint8_t r[16];

@@ -53,6 +53,9 @@ enum err dlg_dup(struct arena *a, struct str in, struct str *out);
 /* "Alice" <sip:alice@example.com> of a From, To value or a plain URI: with brackets, without
  * header parameters. ERR_SYNTAX when it cannot be read. */
 enum err dlg_name_addr(struct arena *a, struct str value, struct str *out);
+/* A URI that the owner wants a request made of: ERR_UNSUPPORTED when it asks for headers or another
+ * method. [RFC3261 19.1.5] */
+enum err dlg_check_target(struct str uri, struct str method);
 /* Appends "<sip:user@host:port;transport=tcp>" as peers at dst reach us, with params behind it. */
 enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
 			 struct str params, struct buf *b);
@@ -236,7 +239,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		  const struct uac_invite_user *invite, void *ctx, struct uac **out);
 struct dlg_way { /* of one request [RFC3261 12.2.1.1] */
 	struct str ruri, next_hop;
-	struct str routes; /* whole lines, in m->routes */
+	struct str routes; /* whole lines; in m->routes, as the request-URI may be */
 };
 enum err dlg_make_way(const struct dlg *d, struct dlg_way *w);
 /* True when requests are to go by d->back. */

@@ -106,8 +106,8 @@ struct ses_queued {
 	uint64_t tag;
 };
 
-struct ses_redirect { /* Contacts of a 3xx that wait to be tried */
-	unsigned n;
+struct ses_redirect { /* targets: those tried, then those of a 3xx that wait, best first */
+	unsigned n, n_tried;
 	struct str targets[SES_TARGETS];
 };
 

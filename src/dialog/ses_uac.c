@@ -76,8 +76,11 @@ void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 
 static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
 {
-	struct dlg *d = dlg_find(s->m, msg->call_id, s->half->local_tag, msg->to_tag);
-	return d && d != s->half ? d : NULL;
+	/* a peer of RFC 2543 answers without a tag, which is what `half` has too [RFC3261 12.1.2]
+	 */
+	if (!msg->to_tag.n)
+		return s->d && !s->d->remote_tag.n ? s->d : NULL;
+	return dlg_find(s->m, msg->call_id, s->half->local_tag, msg->to_tag);
 }
 
 static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
@@ -298,37 +301,66 @@ static unsigned q_of(const struct sip_addr *a)
 	return sip_param(a->params, STR("q"), &v) && sip_q_parse(v, &q) ? q : 1000;
 }
 
-/* Takes the Contacts of a 3xx, best first, in front of those that wait. */
+/* Where the INVITE went and may go, from the first 3xx on. */
+static struct ses_redirect *redirect_of(struct ses *s)
+{
+	struct ses_redirect *r = s->redirect;
+	if (r)
+		return r;
+	r = arena_alloc(&s->arena, sizeof(*r));
+	if (!r || dlg_dup(&s->arena, buf_view(&s->half->target), &r->targets[0]) != OK)
+		return NULL;
+	r->n = r->n_tried = 1;
+	s->redirect = r;
+	return r;
+}
+
+static bool is_known(const struct ses_redirect *r, const struct sip_uri *uri)
+{
+	struct sip_uri other;
+	for (unsigned i = 0; i < r->n; i++)
+		if (sip_uri_parse(r->targets[i], &other) == OK && sip_uri_eq(&other, uri))
+			return true;
+	return false;
+}
+
+/* The URI as a Request-URI, when it is one that has not been tried. */
+static struct str new_target(struct ses *s, const struct sip_addr *a)
+{
+	struct buf *b = &s->m->names;
+	struct sip_uri uri;
+	buf_clear(b);
+	sip_uri_put_request(b, &a->uri);
+	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK || is_known(s->redirect, &uri))
+		return STR_NONE;
+	return arena_str(&s->arena, uri.all);
+}
+
+/* Takes the Contacts of a 3xx, best first, instead of those that wait. */
 static void take_contacts(struct ses *s, const struct sip_msg *msg)
 {
 	struct sip_iter it = {0};
 	struct str v;
 	struct sip_addr a;
 	unsigned q[SES_TARGETS] = {0};
-	struct ses_redirect *r = s->redirect;
-	if (!r)
-		r = s->redirect = arena_alloc(&s->arena, sizeof(*r));
+	struct ses_redirect *r = redirect_of(s);
 	if (!r)
 		return;
-	r->n = 0;
+	r->n = r->n_tried;
 	while (r->n < SES_TARGETS && sip_each(msg, SIP_HDR_CONTACT, &it, &v)) {
 		if (sip_addr_parse(v, &a) != OK || a.is_star || a.uri_err != OK ||
 		    a.uri.scheme == SIP_URI_TEL)
 			continue;
-		/* the headers part of such a URI is not for the Request-URI */
-		struct str uri = a.uri_text;
-		if (a.uri.headers.n)
-			uri.n = (size_t)(a.uri.headers.p - 1 - uri.p);
-		struct str copy = arena_str(&s->arena, uri);
-		if (!copy.n)
-			return;
+		struct str uri = new_target(s, &a);
+		if (!uri.n)
+			continue;
 		unsigned at = r->n++;
-		for (; at > 0 && q[at - 1] < q_of(&a); at--) {
+		for (; at > r->n_tried && q[at - 1] < q_of(&a); at--) {
 			q[at] = q[at - 1];
 			r->targets[at] = r->targets[at - 1];
 		}
 		q[at] = q_of(&a);
-		r->targets[at] = copy;
+		r->targets[at] = uri;
 	}
 }
 
@@ -337,13 +369,9 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 static bool try_next_target(struct ses *s)
 {
 	struct ses_redirect *r = s->redirect;
-	while (r && r->n) {
-		struct str uri = r->targets[0];
-		r->n--;
-		for (unsigned i = 0; i < r->n; i++)
-			r->targets[i] = r->targets[i + 1];
+	while (r && r->n_tried < r->n) {
 		buf_clear(&s->half->target);
-		buf_str(&s->half->target, uri);
+		buf_str(&s->half->target, r->targets[r->n_tried++]);
 		if (send_invite(s, buf_view(&s->local), NULL) == OK)
 			return true;
 	}
@@ -457,6 +485,8 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 {
 	buf_str(&s->headers, call->headers);
 	enum err e = s->headers.err;
+	if (e == OK)
+		e = dlg_check_target(call->target, STR("INVITE"));
 	if (e == OK)
 		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
 				&s->half);

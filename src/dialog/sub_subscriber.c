@@ -179,7 +179,9 @@ static void on_task(struct ev_task *task)
 static enum err fill(struct sub *s, const struct sub_subscribe *req)
 {
 	struct arena *a = &s->arena;
-	enum err e = dlg_dup(a, req->event, &s->event);
+	enum err e = dlg_check_target(req->target, STR("SUBSCRIBE"));
+	if (e == OK)
+		e = dlg_dup(a, req->event, &s->event);
 	if (e == OK)
 		e = dlg_dup(a, req->accept, &s->accept);
 	if (e == OK)

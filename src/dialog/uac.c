@@ -336,7 +336,9 @@ static enum err make_spec(struct uac *u, const struct uac_request *req, struct u
 	char tag[DLG_TAG_MAX];
 	struct str from, to;
 	buf_clear(&m->routes);
-	enum err e = dlg_name_addr(a, u->own_acc.from, &from);
+	enum err e = dlg_check_target(req->ruri, STR_NONE);
+	if (e == OK)
+		e = dlg_name_addr(a, u->own_acc.from, &from);
 	if (e == OK && req->to.n)
 		e = dlg_name_addr(a, req->to, &to);
 	else if (e == OK)

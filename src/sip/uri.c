@@ -246,6 +246,24 @@ bool sip_param(struct str params, struct str name, struct str *value)
 	return false;
 }
 
+void sip_uri_put_request(struct buf *b, const struct sip_uri *u)
+{
+	struct str rest = u->params, name, value;
+	const char *start = u->all.p, *end = cc_end(u->all);
+	if (u->headers.p)
+		end = u->headers.p - 1;
+	if (u->params.p)
+		end = u->params.p - 1;
+	buf_put(b, start, (size_t)(end - start));
+	while (sip_param_next(&rest, &name, &value)) {
+		if (str_ieq(name, STR("method")))
+			continue;
+		buf_chr(b, ';');
+		end = value.p ? value.p + value.n : name.p + name.n;
+		buf_put(b, name.p, (size_t)(end - name.p));
+	}
+}
+
 /* ---- escapes ---- */
 
 bool sip_unescape(struct buf *b, struct str s)

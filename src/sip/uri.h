@@ -31,6 +31,8 @@ bool sip_param(struct str params, struct str name, struct str *value);
 bool sip_param_next(struct str *rest, struct str *name, struct str *value);
 /* Equality by RFC 3261 19.1.4, escapes and all. */
 bool sip_uri_eq(const struct sip_uri *a, const struct sip_uri *b);
+/* Appends u as a Request-URI may be: without headers and the method parameter. [RFC3261 19.1.1] */
+void sip_uri_put_request(struct buf *b, const struct sip_uri *u);
 /* Appends s with %XX undone; false on a broken escape. */
 bool sip_unescape(struct buf *b, struct str s);
 /* Appends s as a user part, escaping what must be. */

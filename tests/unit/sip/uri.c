@@ -1,6 +1,7 @@
 /* URIs, their parameters and equality, name-addr. */
 
 #include "sip/uri.h"
+#include "base/assert.h"
 
 #include "test.h"
 
@@ -243,6 +244,28 @@ TEST(escapes)
 	buf_clear(&b);
 	sip_escape_user(&b, STR("a b@c:%\xc3\xa4"));
 	CHECK_STR(buf_view(&b), "a%20b%40c%3A%25%C3%A4");
+}
+
+/* [RFC3261 19.1.1] table 1 */
+TEST(as_a_request_uri)
+{
+	static const char *const cases[][2] = {
+		{"sip:a@b:5070;lr;x=%41?h=1",               "sip:a@b:5070;lr;x=%41"   },
+		{"sip:a@b;method=INVITE",                   "sip:a@b"                 },
+		{"sip:a;method=x@b;Method=INVITE;maddr=c?", "sip:a;method=x@b;maddr=c"},
+		{"sip:a@b;x;method=INVITE;y=?h=;method=z",  "sip:a@b;x;y="            },
+		{"sips:b?h=1",                              "sips:b"                  },
+		{"tel:+1;ext=2",                            "tel:+1;ext=2"            },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char mem[128];
+		struct buf b;
+		struct sip_uri u;
+		buf_init_fixed(&b, mem, sizeof(mem));
+		CHECK_EQ(sip_uri_parse(str_c(cases[i][0]), &u), OK);
+		sip_uri_put_request(&b, &u);
+		CHECK_STR_EQ(buf_view(&b), str_c(cases[i][1]));
+	}
 }
 
 static struct str aor(const char *text, struct buf *b)
