@@ -23,7 +23,7 @@ struct rgc {
 	uint32_t cseq;
 	uint32_t expires_s; /* asked for */
 	uint32_t granted_s;
-	bool has_fixed_dst, is_once, is_registered, is_stopping, is_telling, is_freed;
+	bool has_fixed_dst, is_once, is_registered, is_stopping, is_removing, is_telling, is_freed;
 	bool has_no_outbound; /* a proxy on the way cannot have it (439) */
 	bool has_raised;      /* a 423 was answered in this attempt */
 	unsigned n_failures;

@@ -202,6 +202,11 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 {
 	struct rgc *r = ctx;
 	r->uac = NULL;
+	if (r->is_stopping && !r->is_removing && res->how == UAC_FINAL &&
+	    (res->status / 100 == 2 || r->is_registered)) {
+		attempt(r);
+		return;
+	}
 	if (r->is_stopping) {
 		r->is_registered = false;
 		if (tell(r, &(struct rgc_event){.kind = RGC_EV_UNREGISTERED, .result = res}))
@@ -244,6 +249,7 @@ static enum err send_register(struct rgc *r)
 	if (e != OK)
 		return e;
 	put_old_contact(r, b);
+	r->is_removing = r->is_stopping;
 	buf_fmt(b, "Expires: %u\r\nSupported: path%s\r\n", r->is_stopping ? 0 : r->expires_s,
 		r->has_no_outbound ? "" : ", outbound");
 	struct uac_spec s = {
@@ -374,8 +380,8 @@ void rgc_stop(struct rgc *r)
 	if (r->is_stopping)
 		return;
 	r->is_stopping = true;
-	uac_drop(r->uac); /* its transaction goes on; ours comes behind it in CSeq */
-	r->uac = NULL;
+	if (r->uac) /* one at a time: its end takes the binding out [RFC3261 10.2] */
+		return;
 	ev_defer_cancel(r->m->loop, &r->task);
 	attempt(r);
 }

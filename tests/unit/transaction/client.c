@@ -351,6 +351,36 @@ TEST(reliable_transport_repeats_nothing)
 	rig_free(r);
 }
 
+/* [RFC3261 17.1.1.2]: B is for any transport */
+TEST(invite_over_tcp_has_timer_b)
+{
+	struct rig *r = rig_new();
+	struct tp_dst dst = rig_dst(TP_TCP);
+	peer_listen(r);
+	CHECK_EQ(rig_client(r, "INVITE", &dst), OK);
+	rig_run_ms(r, 33000);
+	CHECK_LOG(r, "0 peer INVITE\n32000 user end client TIMEOUT\n");
+	rig_free(r);
+}
+
+/* [RFC3261 18.1.1]: whoever answers over a connection of his own is heard */
+TEST(responses_by_another_connection)
+{
+	struct rig *r = rig_new();
+	struct tp_dst dst = rig_dst(TP_TCP);
+	peer_listen(r);
+	CHECK_EQ(rig_client(r, "OPTIONS", &dst), OK);
+	rig_run_ms(r, 10);
+	struct env_sock *first = r->tcp;
+	peer_connect(r);
+	CHECK(first && first != r->tcp);
+	peer_respond(r, 200, "t");
+	rig_run_ms(r, 10);
+	CHECK_LOG(r, "0 peer OPTIONS\n20 user response 200\n20 user end client DONE\n");
+	env_close(first);
+	rig_free(r);
+}
+
 TEST(icmp_ends_at_once)
 {
 	struct rig *r = rig_new();
