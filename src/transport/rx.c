@@ -164,12 +164,19 @@ struct tp_dst tp_dst_back(const struct tp_rx *rx)
 			       .is_fixed = true};
 }
 
-/* RFC 3261 18.2.2 without its two detours. maddr in a Via is not followed: it would let any sender
- * aim our responses at a third party, and multicast is not served. sent-by is not used instead of
- * the source port: we act as if rport was always asked for, since that is what reaches a client
- * behind NAT. The price: a client that listens elsewhere than it sends from, and does not say so
- * with a Contact, hears nothing. [RFC3261 18.2.2] [RFC3581 4] */
+/* RFC 3261 18.2.2 with two exceptions. maddr in a Via is not followed: it would let any sender aim
+ * our responses at a third party, and multicast is not served. The port of sent-by is taken where
+ * the packet came from that very address: gateways send from any port and listen at one. Behind a
+ * NAT only the source port leads back, whether or not rport was asked for. [RFC3261 18.2.2]
+ * [RFC3581 4]
+ */
 struct tp_dst tp_response_dst(const struct tp_rx *rx)
 {
-	return tp_dst_back(rx);
+	const struct sip_msg *m = rx->msg;
+	struct tp_dst dst = tp_dst_back(rx);
+	struct addr host;
+	if (rx->proto == TP_UDP && m->is_request && !m->via_has_rport &&
+	    addr_parse(m->via_host, 0, &host) && addr_ip_eq(&host, &rx->from))
+		dst.to.port = m->via_port ? m->via_port : 5060;
+	return dst;
 }

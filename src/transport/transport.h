@@ -56,8 +56,8 @@ struct tp_dst {
 };
 /* Back to where rx came from: same socket or connection. For responses use tp_response_dst. */
 struct tp_dst tp_dst_back(const struct tp_rx *rx);
-/* RFC 3261 18.2.2 and RFC 3581 4: the connection if there is one; else the source address (rport is
- * always on). */
+/* RFC 3261 18.2.2 and RFC 3581 4: the connection if there is one; else the source address, and the
+ * port in Via where rport is not asked for and no NAT is seen. */
 struct tp_dst tp_response_dst(const struct tp_rx *rx);
 
 struct tp;
