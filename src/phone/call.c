@@ -509,7 +509,7 @@ void ph_accept(struct ph *ph, const struct ph_plan *plan)
 	ph->incoming = plan;
 }
 
-static void refuse_busy(struct ph *ph, tsx_id st)
+void ph_refuse_busy(struct ph *ph, tsx_id st)
 {
 	enum err e = tsx_reply(ph->stack.tsx, st, 486, STR_NONE, STR_NONE);
 	(void)e; /* ERR_STATE: the caller has given up already */
@@ -521,7 +521,7 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 	const char *why;
 	const struct ph_plan *plan = ph->incoming;
 	if (!plan || new_call(ph, plan, false, &c, &why)) {
-		refuse_busy(ph, st);
+		ph_refuse_busy(ph, st);
 		return;
 	}
 	struct ses_accept acc = {.contact_user = ph->user, .account = ph->account};

@@ -39,6 +39,8 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		ph_on_invite(ph, st, rx);
 	else if (rx->msg->method == SIP_MESSAGE && !rx->msg->to_tag.n)
 		on_message(ph, st, rx);
+	else if (rx->msg->method == SIP_OPTIONS && !rx->msg->to_tag.n && !ph->incoming)
+		ph_refuse_busy(ph, st); /* as an INVITE would be [RFC3261 11.2] */
 	else
 		dlg_refuse_unknown(ph->stack.dlg, st, rx);
 }

@@ -46,4 +46,5 @@ enum ph_outcome ph_outcome_of(const struct uac_result *res);
 struct str ph_reason(const struct tp_rx *rx, unsigned status);
 
 void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx);
+void ph_refuse_busy(struct ph *ph, tsx_id st);
 void ph_calls_free(struct ph *ph);

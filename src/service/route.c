@@ -127,6 +127,21 @@ static bool is_ours(const struct rt_self *self, const struct sip_uri *u)
 	return (u->scheme == SIP_URI_SIP || u->scheme == SIP_URI_SIPS) && self->is_us(self->ctx, u);
 }
 
+/* A request-URI of ours, whose maddr, if it has one, does not lead elsewhere. [RFC3261 16.4, 16.5]
+ */
+static bool is_our_ruri(const struct rt_self *self, const struct sip_uri *u)
+{
+	struct sip_uri maddr = {.scheme = u->scheme, .port = u->port};
+	if (!self->is_us(self->ctx, u))
+		return false;
+	if (!u->params.n || u->scheme == SIP_URI_TEL ||
+	    !sip_param(u->params, STR("maddr"), &maddr.host) || !maddr.host.n)
+		return true;
+	maddr.is_ip = addr_parse(maddr.host, 0, &maddr.ip);
+	maddr.ip.port = u->port;
+	return self->is_us(self->ctx, &maddr);
+}
+
 static bool take_token(const struct rt_self *self, const struct sip_msg *m, const struct sip_uri *u,
 		       struct rt_plan *p)
 {
@@ -159,7 +174,7 @@ enum err rt_plan_make(const struct rt_self *self, const struct sip_msg *m, struc
 	*p = (struct rt_plan){.ruri = m->ruri};
 	undo_strict_router(self, m, p);
 	p->uri_err = sip_uri_parse(p->ruri, &p->uri);
-	p->is_us = p->uri_err == OK && self->is_us(self->ctx, &p->uri);
+	p->is_us = p->uri_err == OK && is_our_ruri(self, &p->uri);
 	struct sip_iter it = {0};
 	struct str v;
 	while (sip_each(m, SIP_HDR_ROUTE, &it, &v)) {

@@ -188,6 +188,22 @@ TEST(a_loop_is_seen_and_a_spiral_is_none)
 	close_fixture(&h);
 }
 
+/* [RFC3261 16.6 step 8] */
+TEST(loops_do_not_depend_on_the_method)
+{
+	struct fixture f, g;
+	char text[2048];
+	open_fixture(&f, STR(INVITE));
+	CHECK(str_copy(text, sizeof(text), STR(INVITE)));
+	memcpy(strstr(text, "1 INVITE"), "1 CANCEL", 8);
+	memcpy(text, "CANCEL", 6);
+	open_fixture(&g, str_c(text));
+	CHECK_EQ(g.rx.msg->method, SIP_CANCEL);
+	CHECK_EQ(fwd_loop_hash(&self, f.rx.msg), fwd_loop_hash(&self, g.rx.msg));
+	close_fixture(&f);
+	close_fixture(&g);
+}
+
 TEST(a_response_goes_back_without_our_via)
 {
 	enum err e;

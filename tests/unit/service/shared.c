@@ -231,6 +231,15 @@ TEST_NO_OOM(addresses_of_record)
 	rig_free(r, false);
 }
 
+/* [RFC3261 10.3]: another registrar may know what this one does not */
+TEST(a_registrar_has_no_6xx)
+{
+	for (int i = 1; i < CODE__N; i++) {
+		const struct code_info *info = code_info((enum code)i);
+		CHECK(info->number / 1000 > 3 || info->status < 600);
+	}
+}
+
 TEST_NO_OOM(codes_can_be_found_and_printed)
 {
 	struct buf b;
