@@ -14,6 +14,7 @@
  * [RFC3261 13.2, 8.1.3.4, 9.1] [RFC3264] [RFC6337 2]
  */
 #include "dialog/ses_priv.h"
+#include "sdp/oa.h"
 
 #include <stdlib.h>
 
@@ -166,6 +167,17 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 
 /* --- 2xx -------------------------------------------------------------------------------------- */
 
+/* An offer in a 2xx must be answered, also one that will not do. [RFC3261 13.2.2.4] */
+static struct str refuse_offer(struct ses *s, struct str text)
+{
+	struct buf *b = &s->m->sdp;
+	struct sdp offer;
+	buf_clear(b);
+	if (sdp_parse(text, &offer) == OK)
+		sdp_put_refusal(b, &offer);
+	return b->err == OK ? buf_view(b) : STR_NONE;
+}
+
 /* Offer and answer of the first 2xx: 200, SES_LATER, or what does not come together; *ack_body is
  * in m->sdp. */
 static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early,
@@ -184,6 +196,8 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_earl
 	unsigned status = has_sdp ? ses_ask_answer(s, sdp) : 488;
 	if (status == 200)
 		*ack_body = buf_view(&s->m->sdp);
+	else if (has_sdp && status != SES_LATER)
+		*ack_body = refuse_offer(s, sdp);
 	return status;
 }
 
@@ -382,7 +396,8 @@ static bool redirect(struct ses *s, const struct uac_result *r)
 {
 	if (s->state != SES_CALLING || r->status >= 600)
 		return false;
-	if (r->how == UAC_FINAL && r->status / 100 == 3 && s->redirects_left) {
+	/* a 305 names a proxy, not another place of who was called [RFC3261 21.3.5] */
+	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 && s->redirects_left) {
 		s->redirects_left--;
 		take_contacts(s, r->rx->msg);
 	}

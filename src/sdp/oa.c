@@ -559,6 +559,16 @@ enum err sdp_oa_take_answer(struct sdp_oa *oa, const struct sdp *answer, struct 
 	return OK;
 }
 
+void sdp_put_refusal(struct buf *out, const struct sdp *offer)
+{
+	buf_str(out, STR("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"));
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		const struct sdp_media *m = &offer->media[i];
+		buf_fmt(out, "m=" STR_FMT " 0 " STR_FMT " " STR_FMT "\r\n", STR_ARG(m->type_text),
+			STR_ARG(m->proto_text), STR_ARG(m->fmts));
+	}
+}
+
 bool sdp_oa_is_refresh(const struct sdp_oa *oa, const struct sdp *s)
 {
 	return sdp_oa_change(oa, s) == SDP_SAME;

@@ -110,5 +110,7 @@ enum err sdp_oa_answer(struct sdp_oa *oa, const struct sdp_local *l, const struc
 enum err sdp_oa_take_answer(struct sdp_oa *oa, const struct sdp *answer, struct sdp_why *why);
 /* Our pending offer was refused (488, 491, 4xx ...): all is as before it. */
 void sdp_oa_drop_offer(struct sdp_oa *oa);
+/* An answer that refuses every stream of the offer: for who must answer and cannot [RFC3264 6]. */
+void sdp_put_refusal(struct buf *out, const struct sdp *offer);
 enum sdp_change sdp_oa_change(const struct sdp_oa *oa, const struct sdp *s);
 bool sdp_oa_is_refresh(const struct sdp_oa *oa, const struct sdp *s); /* SDP_SAME */

@@ -66,8 +66,7 @@ TEST(late_offer_refused)
 	party_call_with(p.a, &call);
 	world_run(p.w, 1000);
 	CHECK_EVENTS(p.a, "ended by local, no common media, 0 no common media\n");
-	/* b's ACK had no answer: BYEs cross, and both say that it was a */
-	CHECK_EVENTS(p.b, "ended by remote, hung up, 0 hung up\n");
+	CHECK_EVENTS(p.b, "answer 1\nconfirmed\nended by remote, hung up, 0 hung up\n");
 	p.a->refuse_offer = 0;
 	p.b->refuse_answer = true;
 	ladder_clear(p.w);

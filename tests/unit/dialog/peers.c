@@ -254,6 +254,42 @@ TEST(redirection_tries_each_uri_once)
 	pair_free(&p);
 }
 
+static bool use_proxy(struct party *p, tsx_id st, struct tp_rx *rx)
+{
+	CHECK_EQ(tsx_reply(p->tsx, st, 305, STR_NONE, STR("Contact: <sip:10.0.0.3>\r\n")), OK);
+	return true;
+}
+
+/* [RFC3261 21.3.5]: the proxy is not who was called. */
+TEST(a_305_is_no_redirection)
+{
+	struct pair p = watched();
+	p.b->on_request = use_proxy;
+	struct ses_call call = {.target = str_c(party_uri(p.b, "")), .max_redirects = 5};
+	party_call_with(p.a, &call);
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.a, "ended by remote, rejected, 305 Use Proxy\n");
+	CHECK(!maybe_shot('a', "INVITE ", 1));
+	pair_free(&p);
+}
+
+/* [RFC3261 13.2.2.4]: the BYE comes behind an answer. */
+TEST(an_unwelcome_offer_gets_an_answer)
+{
+	struct pair p = watched();
+	struct ses_call call = {.target = str_c(party_uri(p.b, "")), .is_late_offer = true};
+	p.b->answer = 200;
+	p.a->refuse_offer = 488;
+	party_call_with(p.a, &call);
+	world_run(p.w, 1000);
+	const char *ack = shot('a', "ACK ", 0);
+	CHECK_STR(shot_line(ack, "Content-Type", 0), "application/sdp");
+	CHECK(strstr(ack, "\r\nm=audio 0 RTP/AVP 0\r\n"));
+	shot('a', "BYE ", 0);
+	CHECK(!maybe_shot('b', "BYE ", 0));
+	pair_free(&p);
+}
+
 /* [RFC3261 19.1.5] */
 TEST(a_uri_becomes_a_request)
 {
@@ -302,6 +338,7 @@ TEST(routes_keep_their_parameters)
 	n_shots = 0;
 	party_call(p.a, p.b, "");
 	world_run(p.w, 100);
+	CHECK_EQ(shot_count(shot('a', "INVITE ", 0), "Route"), 0); /* those are of that dialog */
 	respond(p.b, kept_st, kept_rx, 200, "t",
 		"Record-Route: <sip:10.0.0.3;x;method=INVITE;transport=udp?S=y>\r\n", 1);
 	world_run(p.w, 100);

@@ -380,6 +380,20 @@ TEST(changes_of_the_peer)
 	}
 }
 
+TEST(refusal_of_everything)
+{
+	begin();
+	const struct sdp *o = given("v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\n"
+				    "m=audio 4000 RTP/AVP 0 8\r\nm=image 9 udptl t38\r\n");
+	sdp_put_refusal(&body, o);
+	read();
+	CHECK_EQ(parsed.n_media, 2);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(parsed.media[i].port, 0);
+	CHECK_STR(parsed.media[0].fmts, "0 8");
+	CHECK_STR(parsed.media[1].proto_text, "udptl");
+}
+
 TEST(buffer_too_small)
 {
 	begin();
