@@ -78,6 +78,30 @@ bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m)
 	return false;
 }
 
+static bool asks_for_method(struct str uri)
+{
+	while (uri.n) {
+		(void)str_cut(uri, ';', &uri);
+		if (str_istarts(uri, STR("method=")))
+			return true;
+	}
+	return false;
+}
+
+struct str fwd_copy_ruri(struct str text, char *out)
+{
+	struct sip_uri uri;
+	struct buf b;
+	if (asks_for_method(text) && sip_uri_parse(text, &uri) == OK) {
+		buf_init_fixed(&b, out, text.n);
+		sip_uri_put_request(&b, &uri);
+		return buf_view(&b);
+	}
+	if (text.n)
+		memcpy(out, text.p, text.n);
+	return str_of(out, text.n);
+}
+
 /* Removes received and rport from the top Via, with their semicolons, wherever they stand. */
 static void remove_source(struct sip_edits *ed)
 {

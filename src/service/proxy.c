@@ -501,11 +501,9 @@ static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_tar
 	b->text = block_get(p->blocks, n, NULL);
 	if (!b->text)
 		return ERR_NOMEM;
-	if (t->ruri.n)
-		memcpy(b->text, t->ruri.p, t->ruri.n);
+	b->ruri = fwd_copy_ruri(t->ruri, b->text);
 	if (t->path.n)
 		memcpy(b->text + t->ruri.n, t->path.p, t->path.n);
-	b->ruri = str_of(b->text, t->ruri.n);
 	b->path = str_of(b->text + t->ruri.n, t->path.n);
 	return OK;
 }

@@ -230,6 +230,18 @@ TEST_NO_OOM(canonical_before_the_look_up)
 	scene_free(t);
 }
 
+/* [RFC3261 16.6 step 2, 19.1.1]: a Contact may have what a request-URI may not. */
+TEST_NO_OOM(no_method_in_the_request_uri)
+{
+	struct scene *t = scene_new();
+	scene_register(t->b, "<sip:1002@10.0.0.22:5060;Method=INVITE;new=x?Subject=y>");
+	raw_ask(t->a, 0, &t->call);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060;new=x");
+	busy(t, t->b, m);
+	scene_free(t);
+}
+
 /* [RFC3261 19.1.2]: an escaped dot is no dot. */
 TEST_NO_OOM(escapes_in_a_host_stay)
 {
