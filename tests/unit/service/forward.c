@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +189,32 @@ TEST(a_loop_is_seen_and_a_spiral_is_none)
 	close_fixture(&h);
 }
 
+/* [RFC5393 4.2.1]: the part that finds loops is the same for each method */
+TEST(the_loop_part_knows_no_method)
+{
+	static const char *const methods[] = {"INVITE", "MESSAGE", "FROB"};
+	char part[3][40];
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct fixture f;
+		char text[300];
+		snprintf(text, sizeof(text),
+			 "%s sip:b@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			 "198.51.100.7;branch=z9hG4bK1\r\nFrom: <sip:a@192.0.2.1>;tag=t1\r\n"
+			 "To: <sip:b@192.0.2.1>\r\nCall-ID: c1\r\nCSeq: 1 %s\r\n\r\n",
+			 methods[i], methods[i]);
+		open_fixture(&f, str_c(text));
+		compose(&f);
+		struct str rest, out = buf_view(&f.out);
+		size_t at = str_find(out, STR(";lp="));
+		CHECK(at != SIZE_MAX);
+		CHECK(str_copy(part[i], sizeof(part[i]),
+			       str_cut(str_skip(out, at + 4), '\r', &rest)));
+		close_fixture(&f);
+	}
+	CHECK_STR_EQ(str_c(part[0]), str_c(part[1]));
+	CHECK_STR_EQ(str_c(part[0]), str_c(part[2]));
+}
+
 TEST(a_response_goes_back_without_our_via)
 {
 	enum err e;
@@ -199,7 +226,9 @@ TEST(a_response_goes_back_without_our_via)
 				 "From: <sip:a@192.0.2.1>;tag=t1\r\nTo: "
 				 "<sip:b@192.0.2.1>;tag=x\r\nCall-ID: c1\r\n"
 				 "CSeq: 1 INVITE\r\nProxy-Authenticate: Digest realm=\"one\", "
-				 "nonce=\"1\"\r\nContent-Length: 0\r\n\r\n"),
+				 "nonce=\"1\"\r\nWWW-Authenticate: Digest  x=y ,realm=r\r\n"
+				 "Authentication-Info: nextnonce=\"n\" \r\n"
+				 "Content-Length: 0\r\n\r\n"),
 			     &e);
 	struct sip_msg *o =
 		sip_msg_from(STR("SIP/2.0 407 Proxy Authentication Required\r\n"
@@ -219,6 +248,10 @@ TEST(a_response_goes_back_without_our_via)
 	CHECK(str_find(buf_view(&out), STR("Via: SIP/2.0/UDP 10.1.1.7;branch=z9hG4bK1\r\n")) !=
 	      SIZE_MAX);
 	CHECK(str_find(buf_view(&out), STR("realm=\"one\"")) != SIZE_MAX);
+	/* what servers say is none of our business [RFC7616 3.6] */
+	CHECK(str_find(buf_view(&out), STR("\r\nWWW-Authenticate: Digest  x=y ,realm=r\r\n"
+					   "Authentication-Info: nextnonce=\"n\" \r\n")) !=
+	      SIZE_MAX);
 	CHECK(str_find(buf_view(&out), STR("realm=\"two\"")) != SIZE_MAX);
 	sip_msg_free(m);
 	sip_msg_free(o);
