@@ -556,6 +556,16 @@ TEST(cancel_after_the_answer_and_without_one)
 		     "1 user request INVITE\n"
 		     "1 peer 200 OK\n"
 		     "2 peer 200 OK\n");
+	rig_clear(r); /* only an INVITE can be taken back [RFC6665 4.6] */
+	peer_request(r, "SUBSCRIBE", "z9hG4bK3", NULL);
+	peer_request(r, "CANCEL", "z9hG4bK3", NULL);
+	rig_run_ms(r, 1);
+	reply(r, 200);
+	rig_run_ms(r, 1);
+	CHECK_LOG(r, "0 user request SUBSCRIBE\n"
+		     "0 peer 481 Call/Transaction Does Not Exist\n"
+		     "1 user end server DONE\n"
+		     "1 peer 200 OK\n");
 	rig_free(r);
 }
 
