@@ -443,6 +443,12 @@ void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag)
 	}
 }
 
+/* What neither makes a dialog nor moves its target has none; MESSAGE must not [RFC3428 4]. */
+static bool has_contact(enum sip_method m)
+{
+	return m != SIP_BYE && m != SIP_INFO && m != SIP_PRACK && m != SIP_MESSAGE;
+}
+
 enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac_user *user,
 		  const struct uac_invite_user *invite, void *ctx, struct uac **out)
 {
@@ -457,7 +463,6 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 	dlg_put_with_tag(b, d->remote, d->remote_tag);
 	if (b->err != OK)
 		return b->err;
-	enum sip_method method = sip_method_find(req->method);
 	struct uac_spec s = {
 		.method = req->method,
 		.ruri = w.ruri,
@@ -471,7 +476,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		.body = req->body,
 		.contact_user = d->acc.contact_user,
 		.contact_params = d->acc.contact_params,
-		.has_contact = method != SIP_BYE && method != SIP_INFO && method != SIP_PRACK,
+		.has_contact = has_contact(sip_method_find(req->method)),
 		.max_forwards = req->max_forwards,
 		.dst = req->dst                 ? req->dst
 		       : dlg_way_back_stands(d) ? &d->back

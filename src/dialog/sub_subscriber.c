@@ -130,7 +130,8 @@ static void on_notify(struct sub *s, struct tp_rx *rx, const struct sip_sub_stat
 		sub_finish(s, s->is_unsubscribing ? SUB_END_LOCAL : SUB_END_REMOTE, 0,
 			   state->reason);
 	struct sub_event ev = {.kind = SUB_EV_NOTIFY,
-			       .expires_s = state->expires != UINT32_MAX ? state->expires : 0,
+			       .expires_s =
+				       is_last || state->expires == UINT32_MAX ? 0 : state->expires,
 			       .state = state->state,
 			       .content_type = sip_value(msg, SIP_HDR_CONTENT_TYPE),
 			       .body = msg->body,

@@ -35,6 +35,7 @@
 
 #define NO_SLOT  255
 #define TAIL_MAX 4096 /* 16 refused m= lines and 8 codecs at their longest stay below */
+#define TIME_MAX 64   /* two numbers of 20 digits need less */
 
 #define PT_DYNAMIC_FIRST 96
 #define PT_DYNAMIC_LAST  127
@@ -167,11 +168,23 @@ static void put_net(struct buf *b, const struct addr *a)
 	buf_str(b, STR("\r\n"));
 }
 
-static void begin_tail(struct buf *b, const struct sdp_local *l)
+/* `time`: the value of t= [RFC3264 6] */
+static void begin_tail(struct buf *b, const struct sdp_local *l, struct str time)
 {
 	buf_fmt(b, "s=%s\r\nc=", l->tool ? l->tool : "-");
 	put_net(b, &l->rtp);
-	buf_str(b, STR("t=0 0\r\n"));
+	buf_fmt(b, "t=" STR_FMT "\r\n", STR_ARG(time));
+}
+
+/* That of an offer; a session without bounds where it says nothing that anybody could read. */
+static struct str time_of(const struct sdp *s)
+{
+	for (unsigned i = 0; i < s->n_session_lines; i++) {
+		struct str v = sdp_line_value(s, &s->lines[i]);
+		if (s->lines[i].type == 't' && v.n && v.n < TIME_MAX)
+			return v;
+	}
+	return STR("0 0");
 }
 
 /* Appends the whole description. Returns the new version through oa when all was taken. */
@@ -218,7 +231,7 @@ enum err sdp_oa_offer(struct sdp_oa *oa, const struct sdp_local *l, enum sdp_dir
 	}
 	size_t n = list_offered(oa, l, codecs);
 	buf_init_fixed(&tail, mem, sizeof(mem));
-	begin_tail(&tail, l);
+	begin_tail(&tail, l, STR("0 0"));
 	for (unsigned i = 0; i < next.n_slots; i++) {
 		if (i == next.own_slot)
 			put_stream(&tail, l, next.slots[i].proto, codecs, n, dir, l->has_rtcp_mux);
@@ -475,7 +488,7 @@ enum err sdp_oa_answer(struct sdp_oa *oa, const struct sdp_local *l, const struc
 	else
 		agree(&next.stream, l, offer, own, dir);
 	buf_init_fixed(&tail, mem, sizeof(mem));
-	begin_tail(&tail, l);
+	begin_tail(&tail, l, time_of(offer));
 	for (unsigned i = 0; i < next.n_slots; i++) {
 		if (i == own)
 			put_stream(&tail, l, next.slots[i].proto, next.stream.recv,

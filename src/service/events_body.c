@@ -138,10 +138,11 @@ static void put_dialogs(struct evt_view *v, struct buf *b)
 
 /* ---- registrations --------------------------------------------------------------------------- */
 
+/* Two flows of a phone may have one URI: their numbers tell them apart [RFC3680 5.1]. */
 static void put_contact(struct buf *b, const struct loc_binding *c)
 {
 	buf_fmt(b, "<contact id=\"c%08x\" state=\"active\" event=\"registered\"",
-		(unsigned)hash_quick32(c->uri));
+		(unsigned)(hash_quick32(c->uri) ^ hash_quick32(c->instance) ^ c->reg_id));
 	buf_fmt(b, " expires=\"%u\"", c->expires_s);
 	if (c->q < 1000)
 		buf_fmt(b, " q=\"0.%03u\"", c->q);

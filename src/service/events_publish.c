@@ -130,6 +130,8 @@ static enum code judge(const struct sip_msg *m, struct asked *a, struct buf *out
 	struct str match = sip_value(m, SIP_HDR_SIP_IF_MATCH);
 	a->has_etag = match.n;
 	a->expires_s = DEFAULT_S;
+	if (sip_count(m, SIP_HDR_SIP_IF_MATCH) > 1 || str_chr(match, ',') != SIZE_MAX)
+		return CODE_PUBLISH_BODY;
 	if (match.n && !read_etag(match, &a->etag))
 		return CODE_PUBLISH_ETAG; /* none of ours */
 	if (sip_has(m, SIP_HDR_EXPIRES) &&
@@ -162,10 +164,10 @@ void evt_on_publish(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct str
 	    !str_ieq(ev.package, evt_info(EVT_PRESENCE)->event)) {
 		code = CODE_EVENT;
 		lines = STR("Allow-Events: presence\r\n");
-	} else if (user.n && !str_eq(user, dom_user_of_aor(s->e->env.dom, aor))) {
-		code = CODE_NOT_YOURS;
 	} else if (!acc_has(s->e->env.acc, dom_user_of_aor(s->e->env.dom, aor))) {
 		code = CODE_NO_USER;
+	} else if (user.n && !str_eq(user, dom_user_of_aor(s->e->env.dom, aor))) {
+		code = CODE_NOT_YOURS;
 	} else {
 		code = judge(rx->msg, &a, &s->doc);
 		lines = code == CODE_PUBLISH_BRIEF  ? STR("Min-Expires: 60\r\n")

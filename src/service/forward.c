@@ -260,8 +260,8 @@ static bool wants_privacy(const struct sip_msg *m)
 	return false;
 }
 
-/* Our own credentials, and an identity that only a trusted sender may assert [RFC3261 22.3]
- * [RFC3325 5]. */
+/* Our own credentials, an identity that only a trusted sender may assert, and what a phone would
+ * like to be called [RFC3261 22.3] [RFC3325 5, 6]. */
 static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p, bool is_asserted)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_PROXY_AUTHORIZATION, SIP_HDR_AUTHORIZATION};
@@ -276,6 +276,8 @@ static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p, bool is
 	bool may_tell = !is_asserted && p->is_trusted && (p->is_next_trusted || !wants_privacy(m));
 	if (!may_tell && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
 		sip_edit_remove(ed, SIP_HDR_P_ASSERTED_IDENTITY);
+	if (sip_has(m, SIP_HDR_P_PREFERRED_IDENTITY))
+		sip_edit_remove(ed, SIP_HDR_P_PREFERRED_IDENTITY);
 }
 
 static bool is_listed(struct str names, enum sip_hdr_id id, struct str name)

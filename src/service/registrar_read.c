@@ -59,8 +59,10 @@ static enum code read_contact(struct request *q, const struct sip_addr *a, struc
 {
 	struct str text;
 	uint32_t reg_id = 0;
-	if (a->uri_err != OK || (a->uri.scheme != SIP_URI_SIP && a->uri.scheme != SIP_URI_SIPS) ||
-	    !a->uri.host.n || a->uri_text.n > CONTACT_URI_BYTES)
+	bool is_sip = a->uri.scheme == SIP_URI_SIP || a->uri.scheme == SIP_URI_SIPS;
+	if (!is_sip && sip_param(a->params, STR("+sip.instance"), NULL))
+		return CODE_REG_NOT_SIP;
+	if (a->uri_err != OK || !is_sip || !a->uri.host.n || a->uri_text.n > CONTACT_URI_BYTES)
 		return CODE_REG_CONTACT;
 	*out = (struct loc_contact){.uri = a->uri_text, .parsed = a->uri, .q = 1000};
 	if (a->uri.headers.n) { /* a Request-URI has none [RFC3261 19.1.1] */

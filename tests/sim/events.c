@@ -410,6 +410,8 @@ TEST_NO_OOM(events_list_of_colleagues)
 	CHECK(says(&list, "<resource uri=\"" TO_B "\">"));
 	CHECK(!says(&list, "<resource uri=\"sip:1003@"));
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 2);
+	CHECK_EQ(count(&list, "state=\"active\" cid=\"m"), 2); /* [RFC4662 5.5] */
+	CHECK(says(&list, "Content-ID: <m0@rung>") && says(&list, "Content-ID: <m1@rung>"));
 	CHECK_EQ(count(&list, "<basic>open</basic>"), 1);
 	scene_register(t->a, "<sip:1001@10.0.0.21:5060>");
 	next(&list);

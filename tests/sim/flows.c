@@ -80,6 +80,27 @@ TEST_NO_OOM(a_stale_binding_is_no_branch)
 	scene_free(t);
 }
 
+/* [RFC5626 6]: the same flow number over another connection: the old one is not used again. */
+TEST_NO_OOM(a_flow_moves_to_another_connection)
+{
+	struct scene *t = scene_new();
+	int one = raw_connect(t->b), two = raw_connect(t->b);
+	raw_register(t->b, one, "<sip:1002@x.invalid;transport=tcp>" PHONE_B ";reg-id=1", OUTBOUND);
+	stage_run(t->s, 2);
+	raw_register(t->b, two, "<sip:1002@x.invalid;transport=tcp>" PHONE_B ";reg-id=1", OUTBOUND);
+	call_again(t, TO_B);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_EQ(m->sock, two);
+	raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	raw_close(t->b, two);
+	stage_run(t->s, 1);
+	call_again(t, TO_B);
+	raw_get(t->a, "SIP/2.0 480", 1);
+	raw_none(t->b, "INVITE ", 1);
+	scene_free(t);
+}
+
 /* The URI in a parameter of the phone's 200. */
 static void gruu_of(struct raw *r, const char *contact, const char *param, char *out, size_t cap)
 {
@@ -143,6 +164,30 @@ TEST_NO_OOM(gruu_reaches_one_phone)
 	scene_free(t);
 }
 
+/* [RFC5627 5.3, 5.4]: a temporary one ends with its contact, each with its account. */
+TEST_NO_OOM(gruu_ends_with_what_it_stands_for)
+{
+	struct scene *t = scene_new();
+	char pub[256], temp[256];
+	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
+	raw_register(t->b, 0, B_CONTACT PHONE_B ";expires=0", NULL);
+	call_again(t, temp);
+	raw_get(t->a, "SIP/2.0 404", 1);
+	stage_run(t->s, 1);
+	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
+	stage_run(t->s, 1);
+	gruu_of(t->b, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	call_again(t, temp);
+	busy_here(t, t->b, 1);
+	stage_account_del(t->s, "1002");
+	call_again(t, temp);
+	raw_get(t->a, "SIP/2.0 404", 1);
+	call_again(t, pub);
+	raw_get(t->a, "SIP/2.0 404", 1);
+	raw_none(t->b, "INVITE ", 1);
+	scene_free(t);
+}
+
 /* [RFC5627 5.5]: a phone whose Contact is its GRUU gets what is inside the dialog too. */
 TEST_NO_OOM(gruu_inside_a_dialog)
 {
@@ -202,6 +247,12 @@ TEST_NO_OOM(edge_proxy)
 	reg.call_id[0] = reg.branch[0] = 0;
 	raw_request(t->b, sock, &reg);
 	CHECK_EQ(raw_count(raw_get(t->x, "REGISTER ", 1), "Path"), 0);
+	/* nor does one that comes through another proxy, who keeps its flow */
+	reg.extra = "Via: SIP/2.0/UDP 192.168.7.7;branch=z9hG4bKinner\n"
+		    "Supported: path, outbound\n";
+	reg.call_id[0] = reg.branch[0] = 0;
+	raw_request(t->b, sock, &reg);
+	CHECK(!raw_has(raw_get(t->x, "REGISTER ", 1), ";ob"));
 
 	snprintf(line, sizeof(line), "Route: %s\n", path);
 	struct raw_req call = {.method = "INVITE",

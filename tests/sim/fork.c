@@ -410,6 +410,24 @@ TEST_NO_OOM(max_breadth_exhausted)
 	scene_free(t);
 }
 
+/* One value, and no more than ours [RFC5393 5.3.3] */
+TEST_NO_OOM(max_breadth_is_bounded)
+{
+	static const char *const lines[] = {"Max-Breadth: 1000\n", "Max-Breadth: 61\n"};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct scene *t = scene_new();
+		scene_register(t->b, B_CONTACT);
+		t->call.extra = lines[i];
+		scene_invite(t);
+		struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+		CHECK_EQ(raw_count(m, "Max-Breadth"), 1);
+		CHECK_EQ(breadth_of(m), 60);
+		raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
+		raw_get(t->a, "SIP/2.0 486", 1);
+		scene_free(t);
+	}
+}
+
 /* Serial branches each have the whole [RFC5393 5.3.3]. */
 TEST_NO_OOM(max_breadth_in_series)
 {
@@ -427,15 +445,18 @@ TEST_NO_OOM(max_breadth_in_series)
 	scene_free(t);
 }
 
-/* [RFC4320 4.2]: a non-INVITE that nobody answers gets no 408 */
+/* [RFC4320 4.2]: a non-INVITE that nobody answers gets no 408, nor an answer that comes too late */
 TEST_NO_OOM(non_invite_without_answer)
 {
 	struct scene *t = scene_new();
 	scene_register(t->b, B_CONTACT);
 	struct raw_req q = {.method = "MESSAGE", .uri = TO_B, .contact = "", .body = "hello"};
 	raw_ask(t->a, 0, &q);
-	raw_get(t->b, "MESSAGE ", 1);
+	struct raw_msg *at_b = raw_get(t->b, "MESSAGE ", 1);
 	raw_none(t->a, "SIP/2.0 4", 60);
+	raw_flush(t->a); /* 100 */
+	raw_reply(t->b, at_b, "200 OK", "b", NULL, NULL);
+	raw_none(t->a, "SIP/2.0", 2);
 	scene_free(t);
 }
 

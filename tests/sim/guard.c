@@ -224,34 +224,47 @@ TEST_NO_OOM(secrets_stay_here)
 		.contact = "",
 		.extra = "Proxy-Authorization: Digest username=\"z\", realm=\"far\", nonce=\"n\", "
 			 "uri=\"sip:far\", response=\"0123\"\n"
-			 "P-Asserted-Identity: <sip:boss@" STAGE_SERVER ">\n"};
+			 "P-Asserted-Identity: <sip:boss@" STAGE_SERVER ">\n"
+			 "P-Asserted-Identity: <tel:+49891>\n"
+			 "P-Preferred-Identity: <sip:boss@" STAGE_SERVER ">\n"};
 	raw_ask(t->a, 0, &q);
 	struct raw_msg *m = raw_get(t->b, "MESSAGE ", 1);
 	CHECK_EQ(raw_count(m, "Proxy-Authorization"), 1);
 	CHECK(str_find(raw_header(m, "Proxy-Authorization", 0), STR("realm=\"far\"")) != SIZE_MAX);
 	CHECK_EQ(raw_count(m, "P-Asserted-Identity"), 0);
+	CHECK_EQ(raw_count(m, "P-Preferred-Identity"), 0); /* [RFC3325 6] */
 	raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);
 }
 
-/* [RFC3325 5]: a trusted proxy's word goes on; under `Privacy: id` not to a phone [RFC3325 9.3] */
+/* [RFC3325 5, 7]: a trusted proxy's word goes on; under `Privacy: id` nothing of it to a phone;
+ * `none` stays as it is [RFC3323 4.2] */
 TEST_NO_OOM(identity_of_a_trusted_proxy)
 {
+	static const struct {
+		const char *headers, *privacy;
+		unsigned n;
+	} rows[] = {
+		{"P-Asserted-Identity: <sip:u@far.example>\n",                              "",          1},
+		{"P-Asserted-Identity: <sip:u@far.example>\n"
+		 "P-Asserted-Identity: <tel:+4989>\nPrivacy: header;id\n", "header;id", 0},
+		{"P-Asserted-Identity: <sip:u@far.example>\nPrivacy: none\n",               "none",      1},
+	};
 	struct addr_net net;
 	struct exc_cfg cfg = trust_x(&net);
 	struct scene *t = scene_new_with(&cfg);
 	scene_register(t->b, B_CONTACT);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct raw_req q = {.method = "MESSAGE",
 				    .uri = TO_B,
 				    .from = "<sip:u@far.example>",
 				    .contact = ""};
-		q.extra = i ? "P-Asserted-Identity: <sip:u@far.example>\nPrivacy: header;id\n"
-			    : "P-Asserted-Identity: <sip:u@far.example>\n";
+		q.extra = rows[i].headers;
 		raw_request(t->x, 0, &q);
 		struct raw_msg *m = raw_get(t->b, "MESSAGE ", 1);
-		CHECK_EQ(raw_count(m, "P-Asserted-Identity"), i ? 0 : 1);
+		CHECK_EQ(raw_count(m, "P-Asserted-Identity"), rows[i].n);
+		CHECK_STR_EQ(raw_header(m, "Privacy", 0), str_c(rows[i].privacy));
 		raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
 		raw_get(t->x, "SIP/2.0 200", 1);
 	}
@@ -281,7 +294,10 @@ TEST_NO_OOM(received_and_rport)
 				    .via_params = row[i].params};
 		raw_ask(t->a, 0, &q);
 		struct raw_msg *m = raw_get(t->b, "MESSAGE ", 1);
-		struct str via = raw_header(m, "Via", 1);
+		struct str via = raw_header(m, "Via", 0), ours = str_cut(via, ';', &via);
+		CHECK(str_starts(ours, STR("SIP/2.0/UDP 10.0.0.1:5060")));
+		CHECK(str_starts(via, STR("rport;"))); /* a flag, no value [RFC3581 3] */
+		via = raw_header(m, "Via", 1);
 		size_t at = str_find(via, str_c(q.branch));
 		char text[300];
 		CHECK(at != SIZE_MAX);

@@ -93,13 +93,25 @@ TEST_NO_OOM(mwi_refresh_and_end)
 /* [RFC6665 4.2.2]: 481, no answer, and a closed port each end it */
 TEST_NO_OOM(mwi_ends_on_481)
 {
-	struct scene *t = scene_new();
-	struct watch w;
-	subscribe(t, &w);
-	raw_reply(t->a, w.notify, "481 Gone", NULL, NULL, NULL);
-	stage_run(t->s, 2);
-	CHECK(!refresh(t, &w));
-	scene_free(t);
+	static const struct {
+		const char *status, *extra;
+		bool is_end;
+	} rows[] = {
+		{"481 Gone",                NULL,               true },
+		{"480 Away",                "Retry-After: 5\n", true },
+		{"489 Bad Event",           "Retry-After: 5\n", true },
+		{"604 Nowhere",             "Retry-After: 5\n", true },
+		{"503 Service Unavailable", "Retry-After: 5\n", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct scene *t = scene_new();
+		struct watch w;
+		subscribe(t, &w);
+		raw_reply(t->a, w.notify, rows[i].status, NULL, rows[i].extra, NULL);
+		stage_run(t->s, 2);
+		CHECK_EQ(refresh(t, &w), !rows[i].is_end);
+		scene_free(t);
+	}
 }
 
 TEST_NO_OOM(mwi_ends_on_silence)

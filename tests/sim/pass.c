@@ -423,6 +423,7 @@ TEST_NO_OOM(path_is_route)
 	struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
 	CHECK_STR(raw_uri(m), "sip:1002@192.168.0.2");
 	CHECK_STR(raw_header(m, "Route", 0), "<sip:10.0.0.99;lr>, <sip:inner.example;lr>");
+	CHECK(raw_count(m, "Record-Route") > 0); /* [RFC5627 6.2] */
 	raw_reply(t->x, m, "486 Busy Here", "x", NULL, NULL);
 	raw_get(t->a, "SIP/2.0 486", 1);
 	scene_free(t);

@@ -362,6 +362,19 @@ TEST(update)
 	pair_free(&p);
 }
 
+static unsigned retry_after; /* of the last 500 */
+
+static void hear_500(void *arg, const struct sim_packet *p)
+{
+	size_t at = str_find(p->bytes, STR("\r\nRetry-After: "));
+	struct str none;
+	if (!str_starts(p->bytes, STR("SIP/2.0 500 ")))
+		return;
+	if (at == SIZE_MAX ||
+	    !str_u32(str_cut(str_skip(p->bytes, at + 15), '\r', &none), &retry_after))
+		retry_after = UINT32_MAX;
+}
+
 TEST(early_changes_are_refused)
 {
 	struct pair p = pair_new();
@@ -369,10 +382,18 @@ TEST(early_changes_are_refused)
 	p.b->ring = 183;
 	party_call(p.a, p.b, "");
 	world_run(p.w, 100);
-	/* to the callee: its answer is still to come */
-	inside(p.a, "UPDATE", "", 5, &done);
-	world_run(p.w, 100);
-	CHECK_EQ(done, 500);
+	/* to the callee: its answer is still to come; when to ask again differs [RFC3311 5.2] */
+	unsigned different = 0, last = UINT32_MAX;
+	sim_tap(p.w->sim, hear_500, NULL);
+	for (int i = 0; i < 8; i++) {
+		inside(p.a, "UPDATE", "", 5, &done);
+		world_run(p.w, 100);
+		CHECK_EQ(done, 500);
+		CHECK(retry_after <= 10);
+		different += retry_after != last;
+		last = retry_after;
+	}
+	CHECK(different > 2);
 	inside(p.a, "UPDATE", "", 0, &done);
 	world_run(p.w, 100);
 	CHECK_EQ(done, 200);
@@ -397,6 +418,33 @@ TEST(early_changes_are_refused)
 }
 
 /* --- other requests --------------------------------------------------------------------------- */
+
+static char heard[2048]; /* the last MESSAGE, or 200 to one */
+
+static void hear_message(void *arg, const struct sim_packet *p)
+{
+	if (str_find(p->bytes, STR(" MESSAGE\r\n")) != SIZE_MAX)
+		str_copy(heard, sizeof(heard), p->bytes);
+}
+
+/* [RFC3428 4, 7]: neither side says its Contact, and the 2xx is empty */
+TEST(messages_have_no_contact)
+{
+	struct pair p = pair_talking();
+	unsigned done;
+	sim_tap(p.w->sim, hear_message, NULL);
+	inside(p.a, "MESSAGE", "", 0, &done);
+	world_run(p.w, 5);
+	CHECK(str_starts(str_c(heard), STR("MESSAGE ")));
+	CHECK(!strstr(heard, "\r\nContact:"));
+	world_run(p.w, 100);
+	CHECK_EQ(done, 200);
+	CHECK(str_starts(str_c(heard), STR("SIP/2.0 200 ")));
+	CHECK(!strstr(heard, "\r\nContact:"));
+	CHECK(strstr(heard, "\r\nContent-Length: 0\r\n\r\n"));
+	hangup(p.a);
+	pair_free(&p);
+}
 
 TEST(requests_inside_the_dialog)
 {

@@ -183,6 +183,42 @@ TEST(subscription_is_refreshed)
 	pair_free(&p);
 }
 
+/* [RFC6665 4.1.2.2] */
+TEST(refresh_is_refused)
+{
+	struct pair p = begin();
+	subscribe(&p, 600, "state");
+	world_run(p.w, 1000);
+	sub_drop(p.b->sub);
+	p.b->sub = NULL;
+	ladder_clear(p.w);
+	world_run(p.w, 600000);
+	CHECK_EVENTS(p.a, "end gone 481 Call/Transaction Does Not Exist (result)\n");
+	pair_free(&p);
+}
+
+static bool accept_202(struct party *p, tsx_id st, struct tp_rx *rx)
+{
+	CHECK_EQ(rx->msg->method, SIP_SUBSCRIBE);
+	CHECK_EQ(tsx_reply(p->tsx, st, 202, STR_NONE,
+			   STR("Expires: 300\r\nContact: <sip:b@10.0.0.2>\r\n")),
+		 OK);
+	return true;
+}
+
+/* [RFC6665 8.3]: as a 200 */
+TEST(accepted_with_202)
+{
+	struct pair p = begin();
+	p.b->on_request = accept_202;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "accepted 300\n");
+	world_run(p.w, 40000); /* nobody notifies */
+	CHECK(!p.a->sub);
+	pair_free(&p);
+}
+
 TEST(subscription_expires)
 {
 	struct pair p = begin();
@@ -403,6 +439,10 @@ TEST(odd_requests_in_a_subscription)
 		world_run(p.w, 100);
 		CHECK_EQ(done, cases[i].status);
 	}
+	ladder_clear(p.w); /* expires says nothing where it has ended [RFC6665 4.1.3] */
+	from_notifier(&p, "NOTIFY",
+		      "Event: state\r\nSubscription-State: terminated;expires=100\r\n", 200);
+	CHECK_EVENTS(p.a, "notify terminated 0 \"\"\nend remote 0 \n");
 	sub_terminate(sub_of(p.b), STR("deactivated"));
 	world_run(p.w, 100);
 	pair_free(&p);

@@ -159,6 +159,32 @@ TEST(old_style_hold)
 	CHECK_EQ(read()->media[0].dir, SDP_RECVONLY);
 }
 
+/* [RFC3264 6]: t= of the answer is the offer's; what nobody needs is passed over [RFC8866 5.8,
+ * 5.12] */
+TEST(time_is_that_of_the_offer)
+{
+	static const char *const times[] = {"2873397496 2873404696", "0 0"};
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		char text[400], line[64];
+		begin();
+		snprintf(text, sizeof(text),
+			 "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\n"
+			 "b=X-YZ:128\r\nt=%s\r\nk=clear:secret\r\nm=audio 4000 RTP/AVP 0\r\n"
+			 "b=QQ:1\r\n",
+			 times[i]);
+		snprintf(line, sizeof(line), "\r\nt=%s\r\nm=", times[i]);
+		CHECK_EQ(sdp_oa_answer(&b, &lb, given(text), SDP_SENDRECV, &body, &why), OK);
+		CHECK(str_find(buf_view(&body), str_c(line)) != SIZE_MAX);
+		CHECK(str_find(buf_view(&body), STR("\r\nk=")) == SIZE_MAX);
+		CHECK(str_find(buf_view(&body), STR("\r\nb=")) == SIZE_MAX);
+	}
+	begin();
+	const struct sdp *o = given("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 "
+				    "192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n");
+	CHECK_EQ(sdp_oa_answer(&b, &lb, o, SDP_SENDRECV, &body, &why), OK);
+	CHECK(str_find(buf_view(&body), STR("\r\nt=0 0\r\n")) != SIZE_MAX);
+}
+
 TEST(no_common_codec)
 {
 	begin();

@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,7 +216,9 @@ TEST(a_response_goes_back_without_our_via)
 				 "From: <sip:a@192.0.2.1>;tag=t1\r\nTo: "
 				 "<sip:b@192.0.2.1>;tag=x\r\nCall-ID: c1\r\n"
 				 "CSeq: 1 INVITE\r\nProxy-Authenticate: Digest realm=\"one\", "
-				 "nonce=\"1\"\r\nContent-Length: 0\r\n\r\n"),
+				 "nonce=\"1\"\r\nWWW-Authenticate: Digest  x=y ,realm=r\r\n"
+				 "Authentication-Info: nextnonce=\"n\" \r\n"
+				 "Content-Length: 0\r\n\r\n"),
 			     &e);
 	struct sip_msg *o =
 		sip_msg_from(STR("SIP/2.0 407 Proxy Authentication Required\r\n"
@@ -235,6 +238,10 @@ TEST(a_response_goes_back_without_our_via)
 	CHECK(str_find(buf_view(&out), STR("Via: SIP/2.0/UDP 10.1.1.7;branch=z9hG4bK1\r\n")) !=
 	      SIZE_MAX);
 	CHECK(str_find(buf_view(&out), STR("realm=\"one\"")) != SIZE_MAX);
+	/* what servers say is none of our business [RFC7616 3.6] */
+	CHECK(str_find(buf_view(&out), STR("\r\nWWW-Authenticate: Digest  x=y ,realm=r\r\n"
+					   "Authentication-Info: nextnonce=\"n\" \r\n")) !=
+	      SIZE_MAX);
 	CHECK(str_find(buf_view(&out), STR("realm=\"two\"")) != SIZE_MAX);
 	sip_msg_free(m);
 	sip_msg_free(o);

@@ -461,6 +461,15 @@ TEST_NO_OOM(gruus)
 	ask.more = NULL;
 	CHECK_EQ(rig_register(r, &ask), 200);
 	CHECK(str_find(rig_contacts(r), STR("gruu")) == SIZE_MAX);
+	/* those that a phone writes itself are nothing [RFC5627 5.1] */
+	ask.cseq = 25;
+	ask.more = "Supported: gruu\r\n";
+	ask.contact = "Contact: <sip:100@192.0.2.9>;" INSTANCE ";pub-gruu=\"sip:evil@x;gr=1\""
+		      ";temp-gruu=\"sip:evil@x;gr\"\r\n";
+	CHECK_EQ(rig_register(r, &ask), 200);
+	CHECK(str_find(rig_contacts(r), STR("evil")) == SIZE_MAX);
+	CHECK(str_find(rig_contacts(r), STR(";pub-gruu=\"sip:100@")) != SIZE_MAX);
+	ask.more = NULL;
 	/* its own address as a Contact would be a circle */
 	ask.cseq = 30;
 	ask.contact = "Contact: <sip:100@192.0.2.1;transport=udp>;" INSTANCE "\r\n";
@@ -469,5 +478,9 @@ TEST_NO_OOM(gruus)
 	ask.cseq = 40;
 	ask.contact = "Contact: <sip:tgruu.abc@192.0.2.1;gr>;" INSTANCE "\r\n";
 	CHECK_EQ(rig_register(r, &ask), 403);
+	ask.cseq = 50;
+	ask.contact = "Contact: <tel:+4989>;" INSTANCE "\r\n";
+	CHECK_EQ(rig_register(r, &ask), 403);
+	CHECK_EQ(rig_code(r), 3015);
 	rig_free(r, false);
 }

@@ -181,6 +181,8 @@ TEST(challenges_as_they_come)
 	CHECK(c.qop_auth && c.qop_auth_int && c.stale && c.is_known_alg && c.alg == MD_MD5);
 	CHECK_EQ(sip_challenge_parse(STR("Digest realm=\"r\", nonce=\"n\""), &c), OK);
 	CHECK(c.is_known_alg && c.alg == MD_MD5 && !c.has_qop); /* RFC 2069 style */
+	CHECK_EQ(sip_challenge_parse(STR("Digest realm=r,nonce=n,qop=\"auth-x, auth\""), &c), OK);
+	CHECK(c.has_qop && c.qop_auth && !c.qop_auth_int); /* [RFC7616 3.3] */
 	CHECK_EQ(sip_challenge_parse(STR("Digest realm=\"r\",nonce=\"n\",algorithm=MD5-sess"), &c),
 		 OK);
 	CHECK(c.is_sess);
@@ -240,6 +242,29 @@ TEST(credentials_as_they_come)
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_EQ(sip_credentials_parse(str_c(bad[i]), &c), ERR_SYNTAX);
+}
+
+/* What has quotes and what has none is fixed. [RFC7616 3.4] [RFC8760 2.6] */
+TEST(credentials_text)
+{
+	static const char *const parts[] = {
+		"username=\"bob\"", "realm=\"r\"",   "nonce=\"n0\"", "uri=\"sip:a@b\"",
+		"response=\"",      "cnonce=\"cn\"", "opaque=\"o\"", "algorithm=SHA-256",
+		"qop=auth",         "nc=0000002a"};
+	char mem[512];
+	struct buf b;
+	struct sip_challenge ch;
+	CHECK_EQ(sip_challenge_parse(STR("Digest realm=\"r\", nonce=\"n0\", opaque=\"o\", "
+					 "algorithm=SHA-256, qop=\"auth\""),
+				     &ch),
+		 OK);
+	buf_init_fixed(&b, mem, sizeof(mem));
+	sip_credentials_put(&b, &ch, STR("bob"), STR("p"), STR("INVITE"), STR("sip:a@b"), STR("cn"),
+			    42);
+	CHECK_EQ(b.err, OK);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (str_find(buf_view(&b), str_c(parts[i])) == SIZE_MAX)
+			test_fail(__FILE__, __LINE__, "no %s in %s", parts[i], buf_cstr(&b));
 }
 
 TEST(choose_and_find)

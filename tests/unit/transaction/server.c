@@ -480,6 +480,16 @@ TEST(rfc_2543_requests_match_without_branch)
 		     "0 peer 486 Busy Here\n"
 		     "5010 user end server DONE\n");
 	rig_clear(r);
+	peer_request(r, "INVITE", NULL, NULL); /* the ACK of a 2xx is the user's [RFC6026 6] */
+	reply(r, 200);
+	rig_run_ms(r, 10);
+	peer_request(r, "ACK", NULL, "x");
+	rig_run_ms(r, 40000);
+	CHECK_LOG(r, "0 user request INVITE\n"
+		     "0 peer 200 OK\n"
+		     "10 user ack\n"
+		     "32000 user end server DONE\n");
+	rig_clear(r);
 	peer_request(r, "INVITE", NULL, "one"); /* To tags tell them apart */
 	peer_request(r, "INVITE", NULL, "two");
 	peer_request(r, "CANCEL", NULL, "two");
@@ -546,6 +556,16 @@ TEST(cancel_after_the_answer_and_without_one)
 		     "1 user request INVITE\n"
 		     "1 peer 200 OK\n"
 		     "2 peer 200 OK\n");
+	rig_clear(r); /* only an INVITE can be taken back [RFC6665 4.6] */
+	peer_request(r, "SUBSCRIBE", "z9hG4bK3", NULL);
+	peer_request(r, "CANCEL", "z9hG4bK3", NULL);
+	rig_run_ms(r, 1);
+	reply(r, 200);
+	rig_run_ms(r, 1);
+	CHECK_LOG(r, "0 user request SUBSCRIBE\n"
+		     "0 peer 481 Call/Transaction Does Not Exist\n"
+		     "1 user end server DONE\n"
+		     "1 peer 200 OK\n");
 	rig_free(r);
 }
 

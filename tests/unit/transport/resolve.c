@@ -363,7 +363,18 @@ TEST(resolve_sips)
 	begin_both();
 	CHECK_EQ(resolve("sips:example.com;transport=udp", &t), ERR_UNSUPPORTED);
 	CHECK_EQ(resolve("sips:10.0.0.9;transport=udp", &t), ERR_UNSUPPORTED);
+	/* what is not secure is passed over [RFC3263 4.1] */
+	struct net_tls *tls = net_tls_new_null();
+	CHECK(tls);
+	tp_set_tls(n->tp[0], tls);
+	add_naptr("example.com", 10, 1, "SIP+D2T", "_sip._tcp.example.com");
+	add_naptr("example.com", 20, 1, "SIPS+D2T", "_sips._tcp.example.com");
+	add_srv("_sip._tcp.example.com", 0, 0, 5060, "a.example.com");
+	add_srv("_sips._tcp.example.com", 0, 0, 5071, "b.example.com");
+	CHECK_EQ(resolve("sips:example.com", &t), OK);
+	check_targets(&t, "tls:10.0.0.6:5071");
 	world_free(w);
+	net_tls_free(tls);
 }
 
 /* [RFC2782]: three to one, and a weight of 0 comes first rarely. */
