@@ -274,29 +274,6 @@ static void drop_report(struct inbox_msg *m)
 	free(CONTAINER_OF(m, struct report_msg, msg));
 }
 
-/* ---- operators ------------------------------------------------------------------------------- */
-
-void ban_ask(struct ban *b, struct ban_ask *q)
-{
-	q->msg.kind = INBOX_BAN_ASK;
-	ev_send(b->shards, 0, &q->msg);
-}
-
-static void on_ask(void *ctx, struct ev_loop *l, struct inbox_msg *m)
-{
-	struct ban *b = ctx;
-	struct ban_ask *q = CONTAINER_OF(m, struct ban_ask, msg);
-	ban_answer(b, q);
-	ban_book_publish(b);
-	q->done(q, l);
-}
-
-static void drop_ask(struct inbox_msg *m)
-{
-	struct ban_ask *q = CONTAINER_OF(m, struct ban_ask, msg);
-	q->drop(q);
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static enum err copy_nets(const struct addr_net **nets, size_t n)
@@ -350,9 +327,7 @@ enum err ban_new(struct ev_shards *shards, struct st *st, struct acc *acc,
 		return e;
 	}
 	ev_inbox_handle(shards, 0, INBOX_BAN_REPORT, on_report, b);
-	ev_inbox_handle(shards, 0, INBOX_BAN_ASK, on_ask, b);
 	ev_inbox_discard(shards, INBOX_BAN_REPORT, drop_report);
-	ev_inbox_discard(shards, INBOX_BAN_ASK, drop_ask);
 	*out = b;
 	return OK;
 }

@@ -62,23 +62,27 @@ void ban_is_good(struct ban *b, const struct addr *from);
 /* Does the text name a program of scanners.def? */
 bool ban_is_scanner(struct str agent);
 
-/* ---- operators ---- */
+/* ---- operators; on shard 0 ---- */
 
-/* A question: "list", "list json", "explain ADDR", "add ADDR[/BITS] [SECONDS [WHY]]", "del
- * ADDR[/BITS]" (or "all"). SECONDS 0: for ever. */
-struct ban_ask {
-	struct inbox_msg msg;
-	char line[320];
-	/* the answer */
-	struct buf out;
-	bool is_refused;
-	/* On shard 0: takes the question back. */
-	void (*done)(struct ban_ask *q, struct ev_loop *l);
-	void (*drop)(struct ban_ask *q); /* frees it when nobody answers any more */
+struct ban_row {                     /* texts are borrowed during the call, and masked */
+	struct str who;              /* "192.0.2.7", "2001:db8::/64", "198.51.100.0/24" */
+	struct str why;              /* what it did, or what the operator said */
+	uint64_t since_us, until_us; /* of the shard's clock; until_us UINT64_MAX: for ever */
+	bool is_for_udp_only, is_manual;
+	uint64_t n_dropped;
+	struct str request, user, agent; /* of its last request that spoke against it */
 };
-void ban_ask(struct ban *b, struct ban_ask *q); /* from any thread */
+/* fn returns false to stop. */
+void ban_each(struct ban *b, bool (*fn)(void *arg, const struct ban_row *r), void *arg);
+/* All that is known of an address, in lines of text; ERR_SYNTAX: it is none. */
+enum err ban_explain(struct ban *b, struct str who, struct buf *out);
+/* `who`: address or network; for_s 0: for ever. Errors with a sentence in *why. */
+enum err ban_add(struct ban *b, struct str who, uint32_t for_s, struct str reason,
+		 const char **why);
+/* "all": all bans. The number of bans that were lifted. */
+size_t ban_del(struct ban *b, struct str who);
 
-struct ban_stats { /* on shard 0, or when all stand still */
+struct ban_stats { /* or when all stand still */
 	size_t n_suspects, n_banned;
 	uint64_t n_bans;
 };

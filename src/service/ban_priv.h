@@ -102,10 +102,8 @@ bool ban_book_is_good(const struct ban *b, const struct addr *key);
 uint64_t ban_book_points(const struct ban *b, const struct ban_suspect *s, bool is_stream);
 
 /* ---- ban_text.c ---- */
-extern const char *const ban_deed_texts[BAN_DEEDS];
 void ban_put_deeds(struct buf *b, const struct ban_suspect *s);
 /* "for 10 min", "for ever" */
 void ban_put_span(struct buf *b, uint64_t from_us, uint64_t until_us);
-void ban_answer(struct ban *b, struct ban_ask *q);
 void ban_write(const struct ban *b, struct buf *out); /* what survives a restart, as lines */
 void ban_read(struct ban *b, struct str lines);

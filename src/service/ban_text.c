@@ -16,14 +16,8 @@
 #define SECOND_US 1000000ull
 #define SAVED_S   3600
 
-const char *const ban_deed_texts[BAN_DEEDS] = {
+static const char *const deed_texts[BAN_DEEDS] = {
 #define DEED(id, points, text) [BAN_##id] = text,
-#include "service/ban.def"
-#undef DEED
-};
-
-static const char *const deed_names[BAN_DEEDS] = {
-#define DEED(id, points, text) [BAN_##id] = #id,
 #include "service/ban.def"
 #undef DEED
 };
@@ -53,7 +47,7 @@ void ban_put_deeds(struct buf *b, const struct ban_suspect *s)
 	for (size_t i = 0; i < BAN_DEEDS; i++)
 		if (s->n[i]) {
 			buf_fmt(b, "%s%llu \xc3\x97 %s", between, (unsigned long long)s->n[i],
-				ban_deed_texts[i]);
+				deed_texts[i]);
 			between = ", ";
 		}
 }
@@ -88,84 +82,51 @@ static void put_net(struct buf *out, const struct addr_net *n)
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-struct row { /* of the list */
-	struct buf who, why;
-	uint64_t since_us, until_us;
-	bool is_for_udp_only, is_manual;
-	const struct ban_suspect *s;
-};
-
-static void put_row_json(const struct ban *b, struct buf *out, const struct row *r)
+static bool tell_net(const struct ban_net *n, bool (*fn)(void *arg, const struct ban_row *r),
+		     void *arg)
 {
-	buf_str(out, STR("{\"address\":"));
-	buf_json(out, buf_view(&r->who));
-	buf_fmt(out, ",\"transport\":\"%s\",\"by_hand\":%s,\"since\":%llu,\"until\":",
-		r->is_for_udp_only ? "udp" : "all", r->is_manual ? "true" : "false",
-		(unsigned long long)(wall_of(b, r->since_us) / SECOND_US));
-	if (r->until_us == UINT64_MAX)
-		buf_str(out, STR("null"));
-	else
-		buf_u64(out, wall_of(b, r->until_us) / SECOND_US);
-	buf_str(out, STR(",\"why\":"));
-	buf_json(out, buf_view(&r->why));
-	for (size_t i = 0; r->s && i < BAN_DEEDS; i++)
-		if (r->s->n[i])
-			buf_fmt(out, ",\"%s\":%llu", deed_names[i], (unsigned long long)r->s->n[i]);
-	buf_fmt(out, ",\"dropped\":%llu,\"user_agent\":",
-		(unsigned long long)(r->s ? r->s->n_dropped : 0));
-	buf_json(out, r->s ? str_c(r->s->last.agent) : STR_NONE);
-	buf_str(out, STR("}\n"));
+	char who[80];
+	struct buf b;
+	struct ban_row r = {.since_us = n->since_us,
+			    .until_us = n->until_us,
+			    .is_manual = true,
+			    .why = str_c(n->why)};
+	buf_init_fixed(&b, who, sizeof(who));
+	put_net(&b, &n->net);
+	r.who = buf_view(&b);
+	return fn(arg, &r);
 }
 
-static void put_row(const struct ban *b, struct buf *out, struct row *r, bool is_json)
-{
-	size_t at = out->n;
-	if (is_json) {
-		put_row_json(b, out, r);
-		return;
-	}
-	buf_str(out, buf_view(&r->who));
-	buf_fill(out, ' ', out->n - at < 22 ? 22 - (out->n - at) : 1);
-	buf_str(out, r->is_for_udp_only ? STR("UDP  ") : STR("all  "));
-	at = out->n;
-	ban_put_span(out, ev_now_us(b->loop), r->until_us);
-	buf_fill(out, ' ', out->n - at < 12 ? 12 - (out->n - at) : 1);
-	buf_str(out, buf_view(&r->why));
-	if (r->s && r->s->n_dropped)
-		buf_fmt(out, "; %llu messages dropped since", (unsigned long long)r->s->n_dropped);
-	if (r->s && r->s->last.agent[0])
-		buf_fmt(out, " (%s)", r->s->last.agent);
-	buf_chr(out, '\n');
-}
-
-static void list(const struct ban *b, struct buf *out, bool is_json)
+static bool tell_suspect(const struct ban_suspect *s,
+			 bool (*fn)(void *arg, const struct ban_row *r), void *arg)
 {
 	char who[80], why[500];
-	if (!is_json && !b->book.n_banned && !b->book.n_nets)
-		buf_str(out, STR("Nobody is banned.\n"));
-	for (size_t i = 0; i < b->book.n_nets; i++) {
-		const struct ban_net *n = &b->book.nets[i];
-		struct row r = {
-			.since_us = n->since_us, .until_us = n->until_us, .is_manual = true};
-		buf_init_fixed(&r.who, who, sizeof(who));
-		buf_init_fixed(&r.why, why, sizeof(why));
-		put_net(&r.who, &n->net);
-		buf_str(&r.why, str_c(n->why));
-		put_row(b, out, &r, is_json);
-	}
-	LIST_EACH (&b->book.banned, l) {
-		const struct ban_suspect *s = LIST_ENTRY(l, struct ban_suspect, banned);
-		struct row r = {.since_us = s->since_us,
-				.until_us = s->until_us,
-				.is_for_udp_only = s->is_for_udp_only,
-				.is_manual = s->is_manual,
-				.s = s};
-		buf_init_fixed(&r.who, who, sizeof(who));
-		buf_init_fixed(&r.why, why, sizeof(why));
-		put_key(&r.who, &s->key);
-		ban_put_deeds(&r.why, s);
-		put_row(b, out, &r, is_json);
-	}
+	struct buf b, w;
+	struct ban_row r = {.since_us = s->since_us,
+			    .until_us = s->until_us,
+			    .is_for_udp_only = s->is_for_udp_only,
+			    .is_manual = s->is_manual,
+			    .n_dropped = s->n_dropped,
+			    .request = str_c(s->last.request),
+			    .user = str_c(s->last.user),
+			    .agent = str_c(s->last.agent)};
+	buf_init_fixed(&b, who, sizeof(who));
+	buf_init_fixed(&w, why, sizeof(why));
+	put_key(&b, &s->key);
+	ban_put_deeds(&w, s);
+	r.who = buf_view(&b);
+	r.why = buf_view(&w);
+	return fn(arg, &r);
+}
+
+void ban_each(struct ban *b, bool (*fn)(void *arg, const struct ban_row *r), void *arg)
+{
+	for (size_t i = 0; i < b->book.n_nets; i++)
+		if (!tell_net(&b->book.nets[i], fn, arg))
+			return;
+	LIST_EACH (&b->book.banned, l)
+		if (!tell_suspect(LIST_ENTRY(l, struct ban_suspect, banned), fn, arg))
+			return;
 }
 
 /* ---- explain --------------------------------------------------------------------------------- */
@@ -220,7 +181,7 @@ static void explain_suspect(const struct ban *b, struct buf *out, const struct b
 	}
 }
 
-static void explain(struct ban *b, struct buf *out, const struct addr *a)
+static void explain(struct ban *b, const struct addr *a, struct buf *out)
 {
 	struct addr key = ban_key(a);
 	const struct ban_suspect *s = ban_book_find(b, &key);
@@ -251,6 +212,15 @@ static void explain(struct ban *b, struct buf *out, const struct addr *a)
 			: STR(" is not banned, and nothing is known of it.\n"));
 }
 
+enum err ban_explain(struct ban *b, struct str who, struct buf *out)
+{
+	struct addr_net net;
+	if (!addr_net_parse(who, &net))
+		return ERR_SYNTAX;
+	explain(b, &net.base, out);
+	return out->err;
+}
+
 /* ---- add and del ----------------------------------------------------------------------------- */
 
 static bool is_single(const struct addr_net *n)
@@ -259,60 +229,53 @@ static bool is_single(const struct addr_net *n)
 	       (n->base.family == ADDR_V6 && n->bits == 64);
 }
 
-static bool put_by_hand(struct ban *b, const struct addr_net *net, uint64_t until_us,
-			struct str why, struct buf *out)
+static enum err add_net(struct ban *b, const struct addr_net *net, uint64_t until_us,
+			struct str reason)
 {
 	struct ban_book *k = &b->book;
-	if (is_single(net)) {
-		struct addr key = ban_key(&net->base);
-		struct ban_suspect *s = ban_book_get(b, &key);
-		if (!s)
-			return false;
-		s->is_manual = true;
-		(void)str_copy(s->why, sizeof(s->why), str_sub(why, 0, sizeof(s->why) - 1));
-		ban_book_put(b, s, until_us, false);
-		return true;
-	}
-	if (k->n_nets == LIMIT_BAN_NETS) {
-		buf_fmt(out, "at most %u networks can be banned\n", LIMIT_BAN_NETS);
-		return false;
-	}
+	if (k->n_nets == LIMIT_BAN_NETS)
+		return ERR_LIMIT;
 	struct ban_net *n = &k->nets[k->n_nets++];
 	*n = (struct ban_net){*net, ev_now_us(b->loop), until_us, ""};
-	(void)str_copy(n->why, sizeof(n->why), str_sub(why, 0, sizeof(n->why) - 1));
+	(void)str_copy(n->why, sizeof(n->why), reason);
 	k->is_stale = k->is_unsaved = true;
-	return true;
+	return OK;
 }
 
-/* "[SECONDS [WHY]]" */
-static bool add(struct ban *b, struct buf *out, const struct addr_net *net, struct str rest)
+static enum err add_suspect(struct ban *b, const struct addr *a, uint64_t until_us,
+			    struct str reason)
 {
-	struct str number = str_cut(rest, ' ', &rest);
+	struct addr key = ban_key(a);
+	struct ban_suspect *s = ban_book_get(b, &key);
+	if (!s)
+		return ERR_NOMEM;
+	s->is_manual = true;
+	(void)str_copy(s->why, sizeof(s->why), reason);
+	ban_book_put(b, s, until_us, false);
+	return OK;
+}
+
+enum err ban_add(struct ban *b, struct str who, uint32_t for_s, struct str reason, const char **why)
+{
+	uint64_t until_us = for_s ? ev_now_us(b->loop) + for_s * SECOND_US : UINT64_MAX;
+	struct addr_net net;
 	char mem[80];
-	struct buf why;
-	uint64_t s = 0, now = ev_now_us(b->loop);
-	if (number.n && (!str_u64(number, &s) || s > UINT32_MAX)) {
-		buf_str(out, STR("the time is a number of seconds\n"));
-		return false;
-	}
-	if (ban_is_exempt(b, &net->base)) {
-		buf_str(out, STR("it is in a network of --trust or --never-ban\n"));
-		return false;
-	}
-	buf_init_fixed(&why, mem, sizeof(mem));
-	buf_plain(&why, str_sub(rest, 0, (sizeof(mem) - 1) / 3));
-	if (!why.n)
-		buf_str(&why, STR("by the operator"));
-	if (!put_by_hand(b, net, s ? now + s * SECOND_US : UINT64_MAX, buf_view(&why), out)) {
-		if (!out->n)
-			buf_str(out, STR("not enough memory\n"));
-		return false;
-	}
-	put_net(out, net);
-	buf_str(out, STR(" is banned "));
-	ban_put_span(out, now, s ? now + s * SECOND_US : UINT64_MAX);
-	buf_str(out, STR(".\n"));
-	return true;
+	struct buf text;
+	*why = "an address such as 192.0.2.7 or a network such as 192.0.2.0/24 was expected";
+	if (!addr_net_parse(who, &net))
+		return ERR_SYNTAX;
+	*why = "that address is never banned: it is in a network of --trust or --never-ban";
+	if (ban_is_exempt(b, &net.base))
+		return ERR_STATE;
+	buf_init_fixed(&text, mem, sizeof(mem));
+	buf_plain(&text, str_sub(reason, 0, (sizeof(mem) - 1) / 3)); /* masked: up to threefold */
+	if (!text.n)
+		buf_str(&text, STR("by the operator"));
+	enum err e = is_single(&net) ? add_suspect(b, &net.base, until_us, buf_view(&text))
+				     : add_net(b, &net, until_us, buf_view(&text));
+	*why = e == ERR_LIMIT ? "no more networks can be banned" : "not enough memory";
+	ban_book_publish(b);
+	return e;
 }
 
 static void lift(struct ban *b, struct ban_suspect *s)
@@ -322,62 +285,49 @@ static void lift(struct ban *b, struct ban_suspect *s)
 	s->level = 0;
 }
 
-static bool del(struct ban *b, struct buf *out, const struct addr_net *net)
+static size_t del_net(struct ban *b, const struct addr_net *net)
 {
 	struct ban_book *k = &b->book;
-	struct addr key = ban_key(&net->base);
-	struct ban_suspect *s = is_single(net) ? ban_book_find(b, &key) : NULL;
-	bool is_done = s && s->until_us;
-	if (is_done)
-		lift(b, s);
-	for (size_t i = 0; i < k->n_nets; i++)
-		if (k->nets[i].net.bits == net->bits &&
-		    addr_ip_eq(&k->nets[i].net.base, &net->base)) {
-			k->nets[i--] = k->nets[--k->n_nets];
-			k->is_stale = k->is_unsaved = is_done = true;
-		}
-	put_net(out, net);
-	buf_str(out, is_done ? STR(" is not banned any more.\n") : STR(" is not banned.\n"));
-	return is_done;
+	size_t n = 0;
+	for (size_t i = 0; i < k->n_nets; i++) {
+		const struct addr_net *x = &k->nets[i].net;
+		if (net && (x->bits != net->bits || !addr_ip_eq(&x->base, &net->base)))
+			continue;
+		k->nets[i--] = k->nets[--k->n_nets];
+		n++;
+	}
+	k->is_stale |= n > 0;
+	k->is_unsaved |= n > 0;
+	return n;
 }
 
-static void del_all(struct ban *b, struct buf *out)
+static size_t del_all(struct ban *b)
 {
-	buf_fmt(out, "%zu bans are lifted.\n", b->book.n_banned + b->book.n_nets);
-	LIST_EACH (&b->book.banned, l)
+	size_t n = del_net(b, NULL);
+	LIST_EACH (&b->book.banned, l) {
 		lift(b, LIST_ENTRY(l, struct ban_suspect, banned));
-	b->book.is_stale |= b->book.n_nets > 0;
-	b->book.is_unsaved |= b->book.n_nets > 0;
-	b->book.n_nets = 0;
+		n++;
+	}
+	return n;
 }
 
-void ban_answer(struct ban *b, struct ban_ask *q)
+size_t ban_del(struct ban *b, struct str who)
 {
-	struct str rest = str_c(q->line), verb = str_cut(rest, ' ', &rest), word;
 	struct addr_net net;
-	bool is_done = true;
-	if (str_eq(verb, STR("list"))) {
-		list(b, &q->out, str_eq(rest, STR("json")));
-		return;
+	size_t n = 0;
+	if (str_eq(who, STR("all"))) {
+		n = del_all(b);
+	} else if (addr_net_parse(who, &net)) {
+		struct addr key = ban_key(&net.base);
+		struct ban_suspect *s = is_single(&net) ? ban_book_find(b, &key) : NULL;
+		n = del_net(b, &net);
+		if (s && s->until_us) {
+			lift(b, s);
+			n++;
+		}
 	}
-	word = str_cut(rest, ' ', &rest);
-	if (str_eq(verb, STR("del")) && str_eq(word, STR("all"))) {
-		del_all(b, &q->out);
-	} else if (!addr_net_parse(word, &net)) {
-		buf_fmt(&q->out, "an address such as 192.0.2.7 was expected, not `" STR_FMT "`\n",
-			STR_ARG(word));
-		is_done = false;
-	} else if (str_eq(verb, STR("explain"))) {
-		explain(b, &q->out, &net.base);
-	} else if (str_eq(verb, STR("add"))) {
-		is_done = add(b, &q->out, &net, rest);
-	} else if (str_eq(verb, STR("del"))) {
-		is_done = del(b, &q->out, &net);
-	} else {
-		buf_str(&q->out, STR("list, explain, add or del was expected\n"));
-		is_done = false;
-	}
-	q->is_refused = !is_done;
+	ban_book_publish(b);
+	return n;
 }
 
 /* ---- the next start -------------------------------------------------------------------------- */

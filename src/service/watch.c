@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "service/codes.h"
+#include "service/steer.h"
 
 static void reply(struct exc_shard *s, tsx_id st, enum code code, struct str extra)
 {
@@ -31,6 +32,18 @@ static struct ban_sight sight_of(const struct tp_rx *rx, struct str user)
 
 /* ---- the guard ------------------------------------------------------------------------------- */
 
+/* Addresses of trunks change with the policy; who is none at the time is judged. */
+static bool is_exempt(struct exc_shard *s, const struct addr *from)
+{
+	return ban_is_exempt(s->x->ban, from) || steer_is_trunk(s, from);
+}
+
+static void note(struct exc_shard *s, enum ban_deed what, const struct ban_sight *by)
+{
+	if (!is_exempt(s, &by->from))
+		ban_deed(s->x->ban, s->n, what, by);
+}
+
 static bool may(void *ctx, enum tp_proto proto, const struct addr *from)
 {
 	const struct exc_shard *s = ctx;
@@ -45,29 +58,29 @@ static bool is_scanner(const struct sip_msg *m)
 
 static bool takes(void *ctx, const struct tp_rx *rx)
 {
-	const struct exc_shard *s = ctx;
+	struct exc_shard *s = ctx;
 	const struct sip_msg *m = rx->msg;
 	const struct sip_diag *why;
 	if (!m->is_request)
 		return true;
 	if (!m->to_tag.n && is_scanner(m) && !ban_is_trusted(s->x->ban, &rx->from)) {
 		struct ban_sight by = sight_of(rx, STR_NONE);
-		ban_deed(s->x->ban, s->n, BAN_SCANNER, &by);
+		note(s, BAN_SCANNER, &by);
 		return false;
 	}
 	if (m->worst && sip_msg_verdict(m, &why) > 0) {
 		struct ban_sight by = sight_of(rx, STR_NONE);
-		ban_deed(s->x->ban, s->n, BAN_MALFORMED, &by);
+		note(s, BAN_MALFORMED, &by);
 	}
 	return true;
 }
 
 static void on_garbage(void *ctx, enum tp_proto proto, const struct addr *from)
 {
-	const struct exc_shard *s = ctx;
+	struct exc_shard *s = ctx;
 	struct ban_sight by = {
 		.from = *from, .is_stream = proto != TP_UDP, .request = STR("not SIP")};
-	ban_deed(s->x->ban, s->n, BAN_MALFORMED, &by);
+	note(s, BAN_MALFORMED, &by);
 }
 
 void watch_start(struct exc_shard *s)
@@ -88,14 +101,14 @@ void watch_credentials(struct exc_shard *s, enum auth_verdict v, const struct ba
 		ban_asked(s->x->ban, s->n, by);
 		break;
 	case AUTH_WRONG_PASSWORD:
-		ban_deed(s->x->ban, s->n, BAN_PASSWORD, by);
+		note(s, BAN_PASSWORD, by);
 		break;
 	case AUTH_UNKNOWN_USER:
-		ban_deed(s->x->ban, s->n, BAN_UNKNOWN, by);
+		note(s, BAN_UNKNOWN, by);
 		break;
 	case AUTH_MALFORMED:
 	case AUTH_WRONG_ALG:
-		ban_deed(s->x->ban, s->n, BAN_MALFORMED, by);
+		note(s, BAN_MALFORMED, by);
 		break;
 	case AUTH_TRUSTED:
 	case AUTH_DISABLED: /* and the rest: the password was right */
@@ -154,7 +167,7 @@ static bool hold_back(struct exc_shard *s, tsx_id st, const struct tp_rx *rx, st
 		      enum lim_answer answer, enum ban_deed deed)
 {
 	struct ban_sight by = sight_of(rx, user);
-	ban_deed(s->x->ban, s->n, deed, &by);
+	note(s, deed, &by);
 	if (answer == LIM_DROP)
 		tsx_drop(s->stack.tsx, st);
 	else
@@ -187,7 +200,7 @@ bool watch_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	const struct sip_msg *m = rx->msg;
 	struct sip_addr from;
 	struct str user = STR_NONE;
-	if (auth_is_trusted(s->auth, &rx->from))
+	if (auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from))
 		return true;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) == OK && !from.uri_err)
 		user = from.uri.user;
