@@ -214,7 +214,7 @@ static void copy(char *to, size_t cap, struct str s)
 {
 	struct buf b;
 	buf_init_fixed(&b, to, cap);
-	buf_plain(&b, str_sub(s, 0, (cap - 1) / 3)); /* a masked byte takes up to three */
+	buf_plain(&b, str_sub(s, 0, cap - 1));
 	if (!buf_cstr(&b))
 		to[0] = 0;
 }

@@ -8,7 +8,7 @@
  * who he is: the address can still come by TCP or TLS.
  *
  * Where a user has logged in lately, or has a registration, an address is ten times as hard to ban,
- * and its points decay ten times as fast: a phone with an old password keeps the office behind the
+ * and its points decay in a minute or two: a phone with an old password keeps the office behind the
  * same NAT from nothing. Trusted networks and those of `never` are not judged at all. */
 
 #include "base/addr.h"

@@ -1,10 +1,10 @@
 /* Bans, on shard 0: what was reported of each address is added up, and makes a ban or does not.
  *
- * Points. Each deed has its points (ban.def). They decay by one in DECAY_S, ten times as fast where
- * a user has logged in within GOOD_S ("good"); BAN_POINTS of them are a ban, ten times as many of a
- * good address. So a phone whose password is wrong, and which tries once a minute, is never banned;
- * a guesser is after ten guesses, or at one every six seconds after some minutes; behind the
- * owner's own NAT a guesser must be faster than one in a second.
+ * Points. Each deed has its points (ban.def). They decay by one in DECAY_S, by ten in a second
+ * where a user has logged in within GOOD_S ("good"); BAN_POINTS of them are a ban, ten times as
+ * many of a good address. So a phone whose password is wrong, and which tries once a minute, is
+ * never banned, nor one that tries each second behind the owner's own NAT; a guesser is after ten
+ * guesses, there after a hundred.
  *
  * Scans. Who asks as one user after the other gets challenges, as everybody does; but phones come
  * back with credentials. So users that were tried are weighed against log-ins in windows of
@@ -33,7 +33,8 @@
 #define DECAY_S     6
 #define GOOD_S      3600
 #define GOOD_WAYS   4
-#define GOOD_FACTOR 10
+#define GOOD_FACTOR 10 /* as many points are needed */
+#define GOOD_DECAY  60
 #define LEVEL_S     86400
 #define BAN_POINTS  100
 #define TRIED_FREE  8 /* users tried in vain in a window that are nobody's business */
@@ -216,7 +217,7 @@ static void decay(const struct ban *b, struct ban_suspect *s, bool is_good)
 		return; /* let the time add up */
 	s->scored_us = now;
 	if (is_good)
-		less *= GOOD_FACTOR;
+		less *= GOOD_DECAY;
 	for (int i = 0; i < 2; i++)
 		s->score[i] -= less < s->score[i] ? less : s->score[i];
 }

@@ -268,7 +268,7 @@ enum err ban_add(struct ban *b, struct str who, uint32_t for_s, struct str reaso
 	if (ban_is_exempt(b, &net.base))
 		return ERR_STATE;
 	buf_init_fixed(&text, mem, sizeof(mem));
-	buf_plain(&text, str_sub(reason, 0, (sizeof(mem) - 1) / 3)); /* masked: up to threefold */
+	buf_plain(&text, str_sub(reason, 0, sizeof(mem) - 1));
 	if (!text.n)
 		buf_str(&text, STR("by the operator"));
 	enum err e = is_single(&net) ? add_suspect(b, &net.base, until_us, buf_view(&text))
