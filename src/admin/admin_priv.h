@@ -20,6 +20,10 @@ bool adm_scope_part(struct adm_ask *q);
 bool adm_shard_delete(struct adm_ask *q, size_t shard);
 /* DELETE that no shard could do: says why. */
 void adm_scope_delete(struct adm_ask *q);
+/* bans.c, at shard 0: rows; DELETE; EXPLAIN and ADD. */
+void adm_bans_list(struct adm_ask *q);
+void adm_bans_delete(struct adm_ask *q);
+void adm_bans_ask(struct adm_ask *q);
 void adm_shard_reload(struct adm_ask *q);
 void adm_shard_measure(struct adm_ask *q, size_t shard);
 void adm_scope_measure(struct adm_ask *q);

@@ -175,6 +175,10 @@ static void run_there(struct adm_msg *m, struct ev_loop *l)
 			go_there(q);
 		}
 		return;
+	case ADM_DO_EXPLAIN:
+	case ADM_DO_ADD:
+		adm_bans_ask(q);
+		return;
 	case ADM_DO_MEASURE:
 		measure(q, is_scope);
 		return;

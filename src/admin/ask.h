@@ -45,7 +45,16 @@ enum err adm_new(struct ev_shards *shards, struct exc *exc, struct ev_shards *sc
 void adm_free(struct adm *a);               /* when no loop runs any more */
 struct adm_tally *adm_tally(struct adm *a); /* on the scope's thread */
 
-enum adm_verb { ADM_DO_LIST, ADM_DO_DELETE, ADM_DO_RELOAD, ADM_DO_MEASURE };
+enum adm_verb {
+	ADM_DO_LIST,
+	ADM_DO_DELETE,
+	ADM_DO_RELOAD,
+	ADM_DO_MEASURE,
+	/* of bans: all about the address in `key`, as text; a new one, for `limit` seconds,
+	 * with the reason in `filter` */
+	ADM_DO_EXPLAIN,
+	ADM_DO_ADD
+};
 enum adm_result {
 	ADM_DONE,
 	ADM_NO_SUCH,      /* there is no such object */

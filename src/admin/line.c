@@ -4,10 +4,9 @@
 
 #include "base/assert.h"
 
-static const char *const verbs[] = {[ADM_DO_LIST] = "list",
-				    [ADM_DO_DELETE] = "delete",
-				    [ADM_DO_RELOAD] = "reload",
-				    [ADM_DO_MEASURE] = "measure"};
+static const char *const verbs[] = {
+	[ADM_DO_LIST] = "list",       [ADM_DO_DELETE] = "delete",   [ADM_DO_RELOAD] = "reload",
+	[ADM_DO_MEASURE] = "measure", [ADM_DO_EXPLAIN] = "explain", [ADM_DO_ADD] = "add"};
 static const char *const results[] = {[ADM_DONE] = "done",
 				      [ADM_NO_SUCH] = "no-such",
 				      [ADM_NOT_OURS] = "not-ours",

@@ -16,6 +16,7 @@
 #include "dialog/session.h"
 #include "dialog/subscription.h"
 #include "service/accounts.h"
+#include "service/ban.h"
 #include "service/proxy.h"
 
 #include <stdio.h>
@@ -172,6 +173,11 @@ static bool subscriptions_part(struct adm_ask *q, size_t shard)
 
 bool adm_shard_part(struct adm_ask *q, size_t shard)
 {
+	if (q->kind == ADM_ban) {
+		if (shard == 0)
+			adm_bans_list(q);
+		return true;
+	}
 	return q->kind == ADM_registration ? registrations_part(q, shard)
 					   : subscriptions_part(q, shard);
 }
@@ -180,6 +186,10 @@ bool adm_shard_delete(struct adm_ask *q, size_t shard)
 {
 	if (q->kind == ADM_registration) {
 		delete_registration(q, shard);
+		return true;
+	}
+	if (q->kind == ADM_ban) {
+		adm_bans_delete(q);
 		return true;
 	}
 	struct ses *s = ses_find_call(exc_dialogs(q->adm->exc, shard), str_c(q->key));
@@ -212,6 +222,7 @@ static void measure_messages(struct adm_ask *q, size_t shard)
 	m[ADM_M_received_total] += t.n_received;
 	m[ADM_M_sent_total] += t.n_sent;
 	m[ADM_M_moved_total] += t.n_moved;
+	m[ADM_M_unheard_total] += t.n_unheard;
 	m[ADM_M_garbage_total] += t.n_garbage;
 	m[ADM_M_dropped_no_memory_total] += t.n_no_memory;
 	m[ADM_M_udp_full_total] += t.n_udp_full;
@@ -233,6 +244,12 @@ void adm_shard_measure(struct adm_ask *q, size_t shard)
 	loc_stats(exc_location(x), shard, &l);
 	dlg_stats(exc_dialogs(x, shard), &d);
 	exc_proxy_stats(x, shard, &p);
+	if (shard == 0) {
+		struct ban_stats bans;
+		ban_stats(exc_bans(x), &bans);
+		m[ADM_M_bans] = bans.n_banned;
+		m[ADM_M_bans_total] = bans.n_bans;
+	}
 	m[ADM_M_accounts] = acc_count(exc_accounts(x));
 	m[ADM_M_registered_addresses] += l.n_aors;
 	m[ADM_M_bindings] += l.n_bindings;

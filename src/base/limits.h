@@ -117,6 +117,21 @@
 #define LIMIT_STARTS_PER_S 50
 #define LIMIT_STARTS_BURST 200
 
+/* Messages outside dialogs that one address may start, all its users together: an office behind one
+ * NAT that comes back after a power cut registers a thousand phones in some seconds. A trunk that
+ * sends more is one to --trust. */
+#define LIMIT_SOURCE_PER_S 500
+#define LIMIT_SOURCE_BURST 2'000
+/* Addresses that something speaks against, about 500 bytes each; the one that was quiet longest is
+ * forgotten first, those that are banned last. */
+#define LIMIT_SUSPECTS 16'384u
+/* Networks that an operator bans by hand: each message is compared with all of them. */
+#define LIMIT_BAN_NETS 32
+/* Addresses where users have logged in lately, 16 bytes each. */
+#define LIMIT_GOOD_SOURCES 65'536u
+/* Bans that are written down: what a setting of 1 MB holds. */
+#define LIMIT_BANS_SAVED 4'096u
+
 /* --- transactions and dialogs ----------------------------------------------------------------- */
 
 /* Transactions of one shard, each side: 4,000 calls/s whose INVITEs live 32 s after the answer. The

@@ -82,7 +82,7 @@ int admin_ask(const char *command, const char *data, const struct adm_ask *q, ui
 	return code >= 0 ? code : admin_fail(command, "the exchange ended before its answer did");
 }
 
-static int list(const char *command, const struct admin_flags *f, enum adm_kind kind)
+int admin_list(const char *command, const struct admin_flags *f, enum adm_kind kind)
 {
 	char mem[512];
 	struct buf head;
@@ -101,14 +101,7 @@ static int list(const char *command, const struct admin_flags *f, enum adm_kind 
 
 /* ---- one of them ----------------------------------------------------------------------------- */
 
-struct noun {
-	const char *command;
-	enum adm_kind kind;
-	const char *key, *del; /* "AOR", "del" */
-	const char *about, *examples;
-};
-
-static int one(const struct noun *n, const struct admin_flags *f, const char *key, bool is_del)
+int admin_one(const struct admin_noun *n, const struct admin_flags *f, const char *key, bool is_del)
 {
 	char mem[512];
 	uint64_t n_rows = 0;
@@ -120,11 +113,11 @@ static int one(const struct noun *n, const struct admin_flags *f, const char *ke
 	if (code == EXIT_DONE && !n_rows)
 		return admin_fail(n->command, "there is no %s `%s`", adm_object(n->kind)->one, key);
 	if (code == EXIT_DONE && is_del)
-		printf("%llu ended\n", (unsigned long long)n_rows);
+		printf("%llu %s\n", (unsigned long long)n_rows, n->ended);
 	return code;
 }
 
-static int run_noun(const struct noun *n, int argc, char **argv)
+static int run_noun(const struct admin_noun *n, int argc, char **argv)
 {
 	struct admin_flags f = {0};
 	const char *words[2];
@@ -156,9 +149,9 @@ static int run_noun(const struct noun *n, int argc, char **argv)
 		const char *verb = n_words ? words[0] : "list";
 		bool is_list = strcmp(verb, "list") == 0, is_del = strcmp(verb, n->del) == 0;
 		if (is_list && n_words < 2)
-			code = list(n->command, &f, n->kind);
+			code = admin_list(n->command, &f, n->kind);
 		else if ((is_del || strcmp(verb, "show") == 0) && n_words == 2)
-			code = one(n, &f, words[1], is_del);
+			code = admin_one(n, &f, words[1], is_del);
 		else
 			code = opt_usage(&spec, "expected list, show %s or %s %s", n->key, n->del,
 					 n->key);
@@ -169,11 +162,12 @@ static int run_noun(const struct noun *n, int argc, char **argv)
 
 int cmd_reg(int argc, char **argv)
 {
-	static const struct noun reg = {
+	static const struct admin_noun reg = {
 		.command = "reg",
 		.kind = ADM_registration,
 		.key = "AOR",
 		.del = "del",
+		.ended = "ended",
 		.about = "Registrations of a running exchange. AOR is an address of record, or the "
 			 "user name alone. `del` ends all\n"
 			 "its contacts; the phone may register again.",
@@ -184,11 +178,12 @@ int cmd_reg(int argc, char **argv)
 
 int cmd_calls(int argc, char **argv)
 {
-	static const struct noun calls = {
+	static const struct admin_noun calls = {
 		.command = "calls",
 		.kind = ADM_call,
 		.key = "CALL-ID",
 		.del = "hangup",
+		.ended = "ended",
 		.about = "Calls under way in a running exchange, with what can be said of them so "
 			 "far. "
 			 "`hangup` ends a call that\n"
@@ -229,7 +224,7 @@ int cmd_stats(int argc, char **argv)
 	do {
 		if (is_watch && isatty(STDOUT_FILENO))
 			fputs("\033[H\033[2J", stdout);
-		code = list("stats", &f, ADM_statistic);
+		code = admin_list("stats", &f, ADM_statistic);
 		fflush(stdout);
 		if (is_watch && code == EXIT_DONE)
 			sleep(WATCH_S);

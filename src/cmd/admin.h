@@ -16,5 +16,17 @@ enum adm_format admin_format(const struct admin_flags *f);
 /* Asks what q holds (made without adm_ask_new: only the question counts); rows go to stdout.
  * Returns the exit code; `command` for its complaints. *n_rows may be NULL. */
 int admin_ask(const char *command, const char *data, const struct adm_ask *q, uint64_t *n_rows);
+int admin_list(const char *command, const struct admin_flags *f, enum adm_kind kind);
+/* One kind of object as a command. */
+struct admin_noun {
+	const char *command;
+	enum adm_kind kind;
+	const char *key, *del; /* "AOR", "del" */
+	const char *ended;     /* what is said of those that were deleted */
+	const char *about, *examples;
+};
+/* Shows the one with that key, or deletes it. */
+int admin_one(const struct admin_noun *n, const struct admin_flags *f, const char *key,
+	      bool is_del);
 /* "rung COMMAND: text" on stderr; EXIT_FAILED. */
 [[gnu::format(printf, 2, 3)]] int admin_fail(const char *command, const char *fmt, ...);

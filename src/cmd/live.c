@@ -35,7 +35,7 @@
 #define PACE_BUSY_US    50'000
 #define PACE_IDLE_US    100'000
 
-enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED };
+enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED, REC_BANNED };
 
 struct rec {
 	uint64_t at_us; /* the shard's clock */
@@ -108,7 +108,8 @@ void live_note(void *live, const struct exc_note *n)
 	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
 	static const uint8_t kinds[] = {[EXC_NOTE_REGISTERED] = REC_REGISTERED,
 					[EXC_NOTE_REFUSED] = REC_REFUSED,
-					[EXC_NOTE_STORM] = REC_STORM};
+					[EXC_NOTE_STORM] = REC_STORM,
+					[EXC_NOTE_BANNED] = REC_BANNED};
 	r->kind = kinds[n->kind];
 	r->n_call_id = (uint16_t)n->call_id.n;
 	r->n = (uint32_t)(n->call_id.n + n->text.n);
@@ -295,6 +296,7 @@ static void take(struct live *l, const struct rec *r)
 		buf_u64(&b, r->code);
 		trk_hint(l->trk, call_id, buf_view(&b), text);
 		return;
+	case REC_BANNED:
 	case REC_REGISTERED:
 		line(l, wall_us, text);
 		return;

@@ -86,11 +86,34 @@ static int open_store(struct serve *s)
 	return code;
 }
 
+/* This machine, unless it is told: whose tests and trunks on it would end with it. */
+static bool find_never_ban(const struct serve *s, struct addr_net *nets, size_t *n)
+{
+	static const struct opt_list usual = {
+		.v = {"127.0.0.0/8", "::1"},
+                  .n = 2
+        };
+	const struct opt_list *l = s->never_ban.n ? &s->never_ban : &usual;
+	*n = 0;
+	if (l->n == 1 && strcmp(l->v[0], "none") == 0)
+		return true;
+	for (; *n < l->n; ++*n)
+		if (!addr_net_parse(str_c(l->v[*n]), &nets[*n])) {
+			misuse("--never-ban wants a network such as 10.0.0.0/8, not `%s`",
+			       l->v[*n]);
+			return false;
+		}
+	return true;
+}
+
 static int make_exchange(struct serve *s)
 {
-	struct addr_net trust[OPT_LIST_MAX];
+	struct addr_net trust[OPT_LIST_MAX], never_ban[OPT_LIST_MAX];
+	size_t n_never_ban;
 	struct str domains[OPT_LIST_MAX];
 	char host_name[256] = "";
+	if (!find_never_ban(s, never_ban, &n_never_ban))
+		return EXIT_USAGE;
 	for (size_t i = 0; i < s->trust.n; i++)
 		if (!addr_net_parse(str_c(s->trust.v[i]), &trust[i]))
 			return misuse("--trust wants a network such as 10.0.0.0/8, not `%s`",
@@ -105,6 +128,8 @@ static int make_exchange(struct serve *s)
 		.realm = str_c(s->realm),
 		.trust = trust,
 		.n_trust = s->trust.n,
+		.never_ban = never_ban,
+		.n_never_ban = n_never_ban,
 		.echo_user = str_c(s->echo),
 		.product = STR("rung"),
 		.dns = s->dns,

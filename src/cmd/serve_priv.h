@@ -22,7 +22,7 @@ struct first_account {
 
 struct serve {
 	/* flags */
-	struct opt_list listen, domains, trust, advertise;
+	struct opt_list listen, domains, trust, never_ban, advertise;
 	struct certs certs;
 	const char *data, *realm, *echo, *dns, *hep, *api, *config;
 	uint32_t cdr_days;

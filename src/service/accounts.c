@@ -51,7 +51,8 @@ struct look { /* one look at the database, by a worker */
 	struct ev_job job;
 	struct acc *a;
 	bool is_forced;
-	struct snapshot *fresh; /* NULL: nothing new */
+	struct acc_setting *settings; /* to be written */
+	struct snapshot *fresh;       /* NULL: nothing new */
 	enum err result;
 };
 
@@ -62,6 +63,7 @@ struct acc {
 	struct tmr poll;
 	bool is_busy, has_failed; /* has_failed: the last look; the next one reads all again */
 	struct waiter *waiters, *serving; /* serving: those whom the present job answers */
+	struct acc_setting *settings;     /* for the next job */
 	uint64_t generation;
 	uint8_t key[16];
 	uint8_t dummy[sizeof(struct entry)]; /* an entry whose HA1s match no password */
@@ -147,6 +149,8 @@ static enum err snapshot_new(struct acc *a, struct snapshot **out)
 static void look_for_changes(struct ev_job *job)
 {
 	struct look *k = CONTAINER_OF(job, struct look, job);
+	for (struct acc_setting *s = k->settings; s; s = s->next)
+		s->result = st_meta_put(k->a->st, s->key, s->value);
 	if (st_has_changed(k->a->st) || k->is_forced)
 		k->result = snapshot_new(k->a, &k->fresh);
 }
@@ -184,6 +188,7 @@ static void on_looked(struct ev_job *job)
 	struct look *k = CONTAINER_OF(job, struct look, job);
 	struct acc *a = k->a;
 	struct waiter *served = a->serving;
+	struct acc_setting *written = k->settings;
 	enum err result = k->result;
 	if (k->fresh)
 		publish(a, k->fresh);
@@ -194,6 +199,11 @@ static void on_looked(struct ev_job *job)
 	if (a->waiters)
 		start_job(a, true);
 	tell(served, result);
+	while (written) {
+		struct acc_setting *next = written->next;
+		written->done(written);
+		written = next;
+	}
 }
 
 static void start_job(struct acc *a, bool is_forced)
@@ -210,6 +220,8 @@ static void start_job(struct acc *a, bool is_forced)
 	a->serving = a->waiters;
 	a->waiters = NULL;
 	k->a = a;
+	k->settings = a->settings;
+	a->settings = NULL;
 	k->is_forced = is_forced || a->has_failed;
 	k->job.work = look_for_changes;
 	k->job.done = on_looked;
@@ -223,6 +235,12 @@ static void on_poll(struct tmr *t)
 	if (!a->is_busy)
 		start_job(a, false);
 	ev_timer(a->loop, &a->poll, POLL_US, on_poll);
+}
+
+void acc_put_setting(struct acc *a, struct acc_setting *s)
+{
+	s->next = a->settings;
+	a->settings = s;
 }
 
 void acc_reload(struct acc *a, void (*done)(void *ctx, enum err e), void *ctx)

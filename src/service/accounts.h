@@ -14,6 +14,16 @@ void acc_free(struct acc *a); /* after the shards have stopped */
 /* Reads the database again now; from shard 0. `done` (may be NULL) is called there afterwards. */
 void acc_reload(struct acc *a, void (*done)(void *ctx, enum err e), void *ctx);
 
+/* A setting to be written by the worker that looks at the database, within a second: it alone uses
+ * the store. The caller's block until done is called, on shard 0, from where it is asked for. */
+struct acc_setting {
+	struct acc_setting *next;
+	struct str key, value;
+	enum err result;
+	void (*done)(struct acc_setting *s);
+};
+void acc_put_setting(struct acc *a, struct acc_setting *s);
+
 struct acc_user { /* borrowed until the end of the turn */
 	struct str name;
 	bool is_enabled;

@@ -21,6 +21,7 @@
 #include "service/codes.h"
 #include "service/nat.h"
 #include "service/steer.h"
+#include "service/watch.h"
 
 static const struct str allow_line = STR_INIT("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, "
 					      "SUBSCRIBE, NOTIFY, PUBLISH, MESSAGE\r\n");
@@ -351,6 +352,7 @@ static bool is_own_from(struct exc_shard *s, const struct sip_msg *m, struct str
 static void on_verified(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
 			const struct rt_plan *plan, const struct auth_check *c)
 {
+	watch_request(s, rx, c);
 	if (!auth_is_ok(c->verdict)) {
 		enum code code = auth_challenge(s->auth, s->stack.tsx, st, c);
 		if (!auth_is_asking(c->verdict))
@@ -398,62 +400,8 @@ static void authenticate(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
 	pool_put(&s->waits, w);
 }
 
-/* ---- bounds ---------------------------------------------------------------------------------- */
-
-static void name_storm(struct exc_shard *s, const struct tp_rx *rx, struct str user)
-{
-	struct exc *x = s->x;
-	char mem[512], from[ADDR_TEXT_MAX];
-	struct buf b;
-	struct str agent = sip_value(rx->msg, SIP_HDR_USER_AGENT);
-	if (!x->note || !lim_is_news(x->news, s->lim, s->n, ev_now_us(s->loop), &rx->from, user,
-				     rx->msg->method_name))
-		return;
-	buf_init_fixed(&b, mem, sizeof(mem));
-	buf_fmt(&b,
-		"%s storms: user " STR_FMT " starts " STR_FMT
-		" requests faster than %d a second; it is held back",
-		addr_text(&rx->from, from), STR_ARG(user), STR_ARG(rx->msg->method_name),
-		LIMIT_STARTS_PER_S);
-	if (agent.n)
-		buf_fmt(&b, " (" STR_FMT ")", STR_ARG(str_sub(agent, 0, 80)));
-	struct exc_note n = {.kind = EXC_NOTE_STORM,
-			     .shard = s->n,
-			     .at_us = ev_now_us(s->loop),
-			     .text = buf_view(&b),
-			     .user = user,
-			     .call_id = rx->msg->call_id,
-			     .from = rx->from};
-	x->note(x->note_ctx, &n);
-}
-
-/* False when the request was refused or dropped. */
-static bool is_within_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
-{
-	static const struct lim_rate rate = {.per_s = LIMIT_STARTS_PER_S,
-					     .burst = LIMIT_STARTS_BURST};
-	const struct sip_msg *m = rx->msg;
-	struct sip_addr from;
-	struct str user = STR_NONE;
-	if (auth_is_trusted(s->auth, &rx->from))
-		return true;
-	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) == OK && !from.uri_err)
-		user = from.uri.user;
-	switch (lim_take(s->lim, ev_now_us(s->loop), rate, &rx->from, user, m->method_name, NULL)) {
-	case LIM_PASS:
-		return true;
-	case LIM_FIRST:
-		name_storm(s, rx, user);
-		[[fallthrough]];
-	case LIM_REFUSE:
-		reply(s, st, CODE_STORM, STR("Retry-After: 10\r\n"));
-		return false;
-	case LIM_DROP:
-		tsx_drop(s->stack.tsx, st);
-		return false;
-	}
-	return true;
-}
+/* ---- before anything else ---------------------------------------------------------------------
+ */
 
 /* The exchange itself is the user agent server of this request: it needs no further hop. */
 static bool is_for_us(struct exc_shard *s, const struct sip_msg *m, const struct rt_plan *plan)
@@ -513,7 +461,7 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		forward(s, st, rx, &plan, &t, 1);
 		return;
 	}
-	if (!is_within_rate(s, st, rx))
+	if (!watch_rate(s, st, rx))
 		return;
 	if (ev_snap_get(&s->x->draining)) {
 		reply(s, st, CODE_DRAINING, STR("Retry-After: 10\r\n"));

@@ -12,12 +12,14 @@
 #include "base/limits.h"
 #include "service/codes.h"
 #include "service/steer.h"
+#include "service/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct keys {
 	uint8_t nonce[16], route[16], branch[16], call_id[16];
+	uint8_t ban[16];
 	struct gruu_self gruu;
 };
 
@@ -109,6 +111,12 @@ static void note_registered(struct exc_shard *s, const struct reg_outcome *o)
 static void on_registration(void *ctx, const struct reg_outcome *o)
 {
 	struct exc_shard *s = ctx;
+	struct ban_sight by = {.from = o->from,
+			       .is_stream = o->proto != TP_UDP,
+			       .user = o->user,
+			       .agent = o->user_agent,
+			       .request = STR("REGISTER")};
+	watch_credentials(s, o->auth, &by);
 	if (o->status == 200)
 		note_registered(s, o);
 	else if (!auth_is_asking(o->auth))
@@ -118,6 +126,17 @@ static void on_registration(void *ctx, const struct reg_outcome *o)
 							  .user = o->user,
 							  .call_id = o->call_id,
 							  .from = o->from});
+}
+
+static void on_ban(void *ctx, const struct addr *who, struct str text)
+{
+	struct exc *x = ctx;
+	struct exc_note n = {.kind = EXC_NOTE_BANNED,
+			     .at_us = ev_now_us(x->s[0].loop),
+			     .text = text,
+			     .from = *who};
+	if (x->note)
+		x->note(x->note_ctx, &n);
 }
 
 static bool is_trusted(void *ctx, const struct addr *to)
@@ -189,7 +208,10 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	if (e)
 		return e;
 	pool_init(&s->waits, sizeof(struct wait), LIMIT_PENDING_AUTH, 0x42, (uint8_t)s->n);
-	return lim_new(k->call_id, &s->lim);
+	e = lim_new(k->call_id, &s->lim);
+	if (e == OK)
+		watch_start(s);
+	return e;
 }
 
 static void free_shard(struct exc_shard *s)
@@ -216,6 +238,33 @@ static void free_shard(struct exc_shard *s)
 	block_cache_fini(&s->blocks);
 }
 
+/* Who has a registration has logged in. */
+static bool on_bound(void *arg, struct str aor, const struct loc_rec *r)
+{
+	struct exc *x = arg;
+	struct loc_scratch scratch;
+	struct loc_binding b;
+	size_t at = 0;
+	while (loc_next(x->loc, 0, r, &at, &b, &scratch))
+		ban_is_good(x->ban, &b.from);
+	return true;
+}
+
+static enum err make_bans(struct exc *x, const struct exc_cfg *cfg, const struct keys *k)
+{
+	struct ban_cfg ban_cfg = {.trust = x->trust,
+				  .n_trust = x->n_trust,
+				  .never = cfg->never_ban,
+				  .n_never = cfg->n_never_ban,
+				  .on_ban = on_ban,
+				  .ctx = x};
+	memcpy(ban_cfg.key, k->ban, sizeof(ban_cfg.key));
+	enum err e = ban_new(x->shards, x->st, x->acc, &ban_cfg, &x->ban);
+	for (size_t i = 0; e == OK && i < x->n_shards; i++)
+		loc_each(x->loc, i, on_bound, x);
+	return e;
+}
+
 static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg *cfg,
 			    struct keys *k, struct buf *why)
 {
@@ -235,6 +284,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		e = acc_new(x->shards, x->st, &x->acc);
 	if (e == OK)
 		e = loc_new(x->shards, x->st, &(struct loc_cfg){0}, &x->loc);
+	if (e == OK)
+		e = make_bans(x, cfg, k);
 	if (e) {
 		struct str st_text = st_why(x->st);
 		buf_str(why, st_text.n ? st_text : str_c(err_text(e)));
@@ -318,6 +369,7 @@ void exc_free(struct exc *x)
 			free_shard(&x->s[i]);
 	steer_free(x);
 	evt_free(x->evt);
+	ban_free(x->ban);
 	loc_free(x->loc);
 	acc_free(x->acc);
 	dom_free(x->dom);
@@ -387,6 +439,11 @@ const struct dom *exc_domains(const struct exc *x)
 struct evt *exc_events(struct exc *x)
 {
 	return x->evt;
+}
+
+struct ban *exc_bans(struct exc *x)
+{
+	return x->ban;
 }
 
 struct tp *exc_transport(struct exc *x, size_t shard)

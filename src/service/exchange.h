@@ -8,6 +8,7 @@
 #include "service/events.h"
 #include "service/route.h"
 
+struct ban;
 struct exc;       /* of the process */
 struct exc_shard; /* of one shard */
 
@@ -20,6 +21,8 @@ struct exc_cfg {
 	struct str realm;     /* wanted at the first start; empty: one is made */
 	const struct addr_net *trust;
 	size_t n_trust;
+	const struct addr_net *never_ban; /* networks that are not judged (service/ban.h) */
+	size_t n_never_ban;
 	struct str echo_user; /* number of the echo test; empty: "echo" and "*43" */
 	struct str product;   /* Server header */
 	const char *dns;      /* name servers, as tp_set_dns_servers has them; NULL: the system's */
@@ -29,7 +32,7 @@ struct exc_cfg {
 	uint32_t session_s; /* session timer of these; 0: the default */
 };
 
-enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM };
+enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM, EXC_NOTE_BANNED };
 struct exc_note { /* something to tell the operator */
 	enum exc_note_kind kind;
 	size_t shard;
@@ -61,6 +64,7 @@ struct acc *exc_accounts(struct exc *x);
 struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
 struct evt *exc_events(struct exc *x);
+struct ban *exc_bans(struct exc *x);
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);

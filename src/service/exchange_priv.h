@@ -6,6 +6,7 @@
 #include "service/accounts.h"
 #include "service/auth.h"
 #include "service/b2b.h"
+#include "service/ban.h"
 #include "service/calls.h"
 #include "service/echo.h"
 #include "service/exchange.h"
@@ -47,6 +48,7 @@ struct exc {
 	struct loc *loc;
 	struct dom *dom;
 	struct evt *evt;
+	struct ban *ban;
 	struct lim_news *news; /* storms that were named */
 	struct buf realm, echo_user, product;
 	struct addr_net *trust;

@@ -76,6 +76,19 @@ static void request_end(struct request *q)
 
 /* --- answering ------------------------------------------------------------------------------ */
 
+/* Whom the request is about, or claims to be. */
+static struct str user_of(const struct request *q)
+{
+	struct sip_addr to;
+	if (q->n_aor)
+		return dom_user_of_aor(q->reg->env.dom, reg_aor(q));
+	if (auth_user(&q->check).n)
+		return auth_user(&q->check);
+	return sip_addr_parse(sip_value(q->rx->msg, SIP_HDR_TO), &to) == OK && !to.uri_err
+		       ? to.uri.user
+		       : STR_NONE;
+}
+
 static void tell(struct request *q, unsigned status, enum code code, size_t n_bindings)
 {
 	struct reg *r = q->reg;
@@ -88,7 +101,7 @@ static void tell(struct request *q, unsigned status, enum code code, size_t n_bi
 		.auth = q->check.verdict,
 		.is_fetch = !q->is_star && !q->n_contacts,
 		.n_bindings = (uint16_t)n_bindings,
-		.user = q->n_aor ? dom_user_of_aor(r->env.dom, reg_aor(q)) : auth_user(&q->check),
+		.user = user_of(q),
 		.aor = reg_aor(q),
 		.contact = q->n_contacts ? q->contacts[0].uri : STR_NONE,
 		.user_agent = sip_value(m, SIP_HDR_USER_AGENT),

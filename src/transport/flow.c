@@ -306,6 +306,12 @@ static size_t on_bytes(struct net_conn *n, struct str bytes)
 	struct tp_origin o = {&c->peer, &c->local, (enum tp_proto)c->proto, flow_of(c)};
 	size_t used = 0, len;
 	c->active_us = tp_now(c->tp);
+	if (!c->is_outgoing && !tp_may(c->tp, o.proto, &c->peer)) {
+		net_conn_deafen(n);
+		c->until_us = c->active_us;
+		arm(c);
+		return bytes.n;
+	}
 	if (tp_is_ws(o.proto)) {
 		take_ws(c, bytes, &o);
 		return bytes.n;
@@ -501,7 +507,8 @@ static enum err accept_one(struct tp_listener *l)
 		free_conn(c);
 		return e;
 	}
-	c->source = enter_source(tp, &c->peer);
+	c->source =
+		tp_may(tp, (enum tp_proto)l->proto, &c->peer) ? enter_source(tp, &c->peer) : NULL;
 	if (!c->source || add_filters(c, NULL) != OK) {
 		tp->stats.n_refused++;
 		leave_source(c);

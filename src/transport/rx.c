@@ -125,6 +125,8 @@ static void drop(struct tp *tp, struct str bytes, const struct tp_origin *o, uin
 void tp_receive_garbage(struct tp *tp, struct str bytes, const struct tp_origin *o)
 {
 	drop(tp, bytes, o, &tp->stats.n_garbage);
+	if (tp->guard.ctx)
+		tp->guard.on_garbage(tp->guard.ctx, o->proto, o->from);
 }
 
 void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool is_stream)
@@ -133,7 +135,10 @@ void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool
 	size_t owner;
 	enum err e = make(tp, bytes, is_stream, &rx);
 	if (e != OK) {
-		drop(tp, bytes, o, e == ERR_NOMEM ? &tp->stats.n_no_memory : &tp->stats.n_garbage);
+		if (e == ERR_NOMEM)
+			drop(tp, bytes, o, &tp->stats.n_no_memory);
+		else
+			tp_receive_garbage(tp, bytes, o);
 		return;
 	}
 	rx->from = *o->from;
@@ -141,7 +146,10 @@ void tp_receive(struct tp *tp, struct str bytes, const struct tp_origin *o, bool
 	rx->proto = o->proto;
 	rx->flow = o->flow;
 	tp->stats.n_received++;
-	if (!find_owner(tp, rx->msg, &owner)) {
+	if (tp->guard.ctx && !tp->guard.takes(tp->guard.ctx, rx)) {
+		drop(tp, bytes, o, &tp->stats.n_unheard);
+		tp_rx_unref(tp, rx);
+	} else if (!find_owner(tp, rx->msg, &owner)) {
 		drop(tp, bytes, o, &tp->stats.n_mismatched);
 		tp_rx_unref(tp, rx);
 	} else if (owner == tp->shard) {

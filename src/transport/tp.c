@@ -144,6 +144,11 @@ static void random_keys(struct tp *tp)
 	tp->has_keys = true;
 }
 
+void tp_set_guard(struct tp *tp, const struct tp_guard *guard)
+{
+	tp->guard = guard ? *guard : (struct tp_guard){0};
+}
+
 void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx)
 {
 	tp->owner = fn;

@@ -67,8 +67,9 @@ struct tp {
 	struct ev_loop *loop;
 	struct block_cache *blocks;
 	struct tp_user user;
-	struct tp_tap tap;  /* fn NULL: none */
-	tp_owner_fn *owner; /* NULL: every request belongs to its Call-ID's shard */
+	struct tp_tap tap;     /* fn NULL: none */
+	struct tp_guard guard; /* ctx NULL: none */
+	tp_owner_fn *owner;    /* NULL: every request belongs to its Call-ID's shard */
 	void *owner_ctx;
 	struct tp_limits limits;
 	size_t shard, n_shards;
@@ -95,6 +96,15 @@ struct tp {
 static inline uint64_t tp_now(const struct tp *tp)
 {
 	return ev_now_us(tp->loop);
+}
+
+/* Is the peer listened to? Counts what is not. */
+static inline bool tp_may(struct tp *tp, enum tp_proto proto, const struct addr *from)
+{
+	if (!tp->guard.ctx || tp->guard.may(tp->guard.ctx, proto, from))
+		return true;
+	tp->stats.n_unheard++;
+	return false;
 }
 
 /* Counts a message as sent and shows it to the tap. */

@@ -96,6 +96,17 @@ struct tp_tap {
 		   const struct addr *from, const struct addr *to, struct str bytes);
 };
 
+/* Who is listened to. Called on the receiving shard, before anything else. */
+struct tp_guard {
+	void *ctx;
+	/* False: what comes from there is dropped unread, its connections are ended. */
+	bool (*may)(void *ctx, enum tp_proto proto, const struct addr *from);
+	/* False: the message is dropped without an answer. */
+	bool (*takes)(void *ctx, const struct tp_rx *rx);
+	/* Something came that is no SIP message. */
+	void (*on_garbage)(void *ctx, enum tp_proto proto, const struct addr *from);
+};
+
 /* Which shard owns a request, where that is not for its Call-ID to say: true with *shard set. The
  * same bytes get the same answer on every shard and at any time, so that a repeated request finds
  * its transaction. Not for methods that ACK or CANCEL may follow: those know the Call-ID alone. */
@@ -115,8 +126,9 @@ struct tp_limits { /* zeroed fields take the defaults of base/limits.h */
 enum err tp_new(struct ev_loop *loop, struct block_cache *blocks, const struct tp_user *user,
 		const struct tp_limits *limits, struct tp **out);
 void tp_free(struct tp *tp);
-void tp_set_tap(struct tp *tp, const struct tp_tap *tap);     /* NULL: none */
-void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx); /* on every shard; NULL: none */
+void tp_set_tap(struct tp *tp, const struct tp_tap *tap);       /* NULL: none */
+void tp_set_guard(struct tp *tp, const struct tp_guard *guard); /* NULL: all are listened to */
+void tp_set_owner(struct tp *tp, tp_owner_fn *fn, void *ctx);   /* on every shard; NULL: none */
 /* Certificates and trust for TLS and WSS; without it there is neither. Borrowed, shared by all
  * shards, and longer there than tp. Before tp_listen. */
 void tp_set_tls(struct tp *tp, struct net_tls *tls);
@@ -207,6 +219,7 @@ struct tp_stats {              /* counters since the start, of this shard */
 	uint64_t n_sent;       /* handed to the kernel or to a connection's queue */
 	uint64_t n_moved;      /* received here, owned by another shard */
 	uint64_t n_keep_alive; /* CRLF and NUL, pings */
+	uint64_t n_unheard;    /* of those whom the guard does not listen to: dropped */
 	uint64_t n_garbage;    /* no SIP message, or one over all bounds: dropped */
 	uint64_t n_mismatched; /* responses whose branch and Call-ID name different shards: dropped
 				*/

@@ -124,6 +124,8 @@ static void ready(void *arg, unsigned events)
 			return;
 		struct str bytes = str_of(tp->net.scratch, rx.n);
 		struct tp_origin o = {.from = &rx.from, .to = &rx.to, .proto = TP_UDP};
+		if (!tp_may(tp, TP_UDP, &rx.from))
+			continue;
 		if (is_keep_alive(bytes))
 			tp->stats.n_keep_alive++;
 		else if (is_stun(bytes))

@@ -1,0 +1,82 @@
+/* rung ban: who is not listened to and why; bans made and lifted by hand. */
+#include "base/assert.h"
+#include "cmd/admin.h"
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct ban_flags {
+	struct admin_flags admin;
+	double for_s;
+	const char *reason;
+};
+
+static int ask(const struct ban_flags *f, enum adm_verb verb, const char *who)
+{
+	char mem[512];
+	struct adm_ask q = {.verb = verb, .kind = ADM_ban, .limit = (uint64_t)f->for_s};
+	if (!str_copy(q.key, sizeof(q.key), str_c(who)) ||
+	    (f->reason && !str_copy(q.filter, sizeof(q.filter), str_c(f->reason))))
+		return admin_fail("ban", "that is too long");
+	int code = admin_ask("ban", admin_dir(&f->admin, mem), &q, NULL);
+	if (code == EXIT_DONE && verb == ADM_DO_ADD)
+		printf("%s is banned\n", who);
+	return code;
+}
+
+int cmd_ban(int argc, char **argv)
+{
+	static const struct admin_noun noun = {
+		.command = "ban", .kind = ADM_ban, .key = "ADDR", .ended = "lifted"};
+	struct ban_flags f = {0};
+	const char *words[2] = {"list"};
+	size_t n = 0;
+	struct opt opts[] = {
+		{0, "data",   OPT_STR,     &f.admin.data,    "DIR",
+		 "the exchange's data folder (~/.local/share/rung)"                                        },
+		{0, "for",    OPT_SECONDS, &f.for_s,         "TIME",
+		 "add: how long, such as 90 or 10m (for ever)"                                             },
+		{0, "reason", OPT_STR,     &f.reason,        "TEXT", "add: what list and explain say of it"},
+		{0, "filter", OPT_STR,     &f.admin.filter,  "TEXT",
+		 "list: only those that have it in some field"                                             },
+		{0, "limit",  OPT_U32,     &f.admin.limit,   "N",    "list: at most so many"               },
+		{0, "json",   OPT_FLAG,    &f.admin.is_json, NULL,   "one JSON object per line"            },
+		{0, "csv",    OPT_FLAG,    &f.admin.is_csv,  NULL,   "CSV with a heading"                  },
+	};
+	struct buf about;
+	buf_init(&about);
+	buf_str(&about, STR("Addresses that a running exchange does not listen to. It bans who "
+			    "guesses passwords, "
+			    "looks for users, floods, or\n"
+			    "breaks the grammar; networks of --trust and --never-ban never. ADDR "
+			    "is an address or, "
+			    "for add and del, a network.\n\n"));
+	adm_put_help(&about, ADM_ban);
+	const char *about_text = buf_cstr(&about);
+	struct opt_spec spec = {
+		.command = "ban",
+		.words = "[list | show ADDR | explain ADDR | add ADDR | del ADDR | del all]",
+		.about = about_text ? about_text : "",
+		.examples = "  rung ban\n  rung ban explain 192.0.2.7\n  rung ban del 192.0.2.7\n"
+			    "  rung ban add 198.51.100.0/24 --for 2h --reason 'calls at night'\n",
+		.opts = opts,
+		.n_opts = ARRAY_LEN(opts),
+		.max_words = 2};
+	int code = opt_parse(&spec, argc, argv, words, &n);
+	if (code < 0) {
+		if (n < 2 && strcmp(words[0], "list") == 0)
+			code = admin_list("ban", &f.admin, ADM_ban);
+		else if (n == 2 && strcmp(words[0], "explain") == 0)
+			code = ask(&f, ADM_DO_EXPLAIN, words[1]);
+		else if (n == 2 && strcmp(words[0], "add") == 0)
+			code = ask(&f, ADM_DO_ADD, words[1]);
+		else if (n == 2 && (strcmp(words[0], "del") == 0 || strcmp(words[0], "show") == 0))
+			code = admin_one(&noun, &f.admin, words[1], strcmp(words[0], "del") == 0);
+		else
+			code = opt_usage(&spec,
+					 "expected list, show, explain, add or del, and ADDR");
+	}
+	buf_fini(&about);
+	return code;
+}
