@@ -2,7 +2,7 @@
 // Whatever waits has a limit. `ladder` is what went over the WebSocket, from outside of JsSIP.
 const LIMIT_MS = 15000;
 const seen = [];
-const wires = [];
+const wires = [], sockets = [];
 let n_read = 0, is_new = () => {}, ua, session, last_id;
 
 function say(line) {
@@ -13,6 +13,7 @@ function say(line) {
 window.WebSocket = class extends WebSocket {
 	constructor(...args) {
 		super(...args);
+		sockets.push(this);
 		this.addEventListener("message", (e) => note("<", e.data));
 	}
 

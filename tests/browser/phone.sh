@@ -3,7 +3,7 @@
 # messages; calls from browser to browser with their media; a baresip on UDP and a browser, as far as signalling goes without a
 # bridge for media. JsSIP comes from npm, by package-lock.json, into $NODE_WORK (a build folder).
 . "$(dirname "${BASH_SOURCE[0]}")/../interop/lib.sh"
-need node npm chromium baresip openssl tshark tcpdump
+need node npm chromium baresip linphonec
 browser=$top/tests/browser
 NODE_WORK=${NODE_WORK-$top/build/tests/browser}
 
@@ -75,25 +75,47 @@ declined() { ring a b 1002 && at b "decline($1)" && on a "failed remote $1"; }
 in_order() {
 	local i
 	ring a b 1002 && at a 'hurry(20)' && at b 'answer()' && on b 'confirmed remote' || return
-	for ((i = 1; i <= 20; i++)); do on b "(info|reinvite).*" || return; done
+	for ((i = 1; i <= 20; i++)); do on b "info $i" || return; done
+	is_ladder b '< INVITE > 100 > 180 > 200 < ACK( [<>] [A-Z0-9]+)* < INVITE( [<>] [A-Z0-9]+)* < ACK( [<>] [A-Z0-9]+)*'
 }
-
+# The connection of one side ends in mid-call; JsSIP opens another, registers anew, and the call goes on over that.
+reconnected() {
+	established a b 1002 && at b 'void sockets.at(-1).close()' && on b 'disconnected' && on b 'registered 200' &&
+		at a 'session.hold()' && on b 'hold remote' && hang_up "$@"
+}
 # A page that was loaded again is another phone; the flow of the one before is closed.
 reloaded() { page reload b && at b "start('wss://$SERVER:8089/', '1002', '$SERVER')" && messages; }
 # In mid-call: what is meant for the page that was is answered at once, not after a time-out, and does not reach its successor.
 reloaded_in_call() {
-	established a b 1002 && page reload b && at a 'hang_up()' && on a 'ended local .*' &&
+	established a b 1002 && page reload b && at a 'hang_up()' && on a 'ended local .*' && is_ladder a '.* > BYE < 430' &&
 		at b "start('wss://$SERVER:8089/', '1002', '$SERVER')" && messages
 }
-gone() { at b 'ua.stop()' && on b 'unregistered' && is a "message($(to 1002), 'x')" 480; }
+gone() { at b 'ua.stop()' && on b 'unregistered' && is a "options($(to 1002))" 480; }
 
-# baresip on UDP, with neither DTLS nor ICE.
+# Lamps: somebody else's registration, as presence [RFC3863].
+presence() {
+	at a "subscribe($(to 1002), 'presence', 'application/pidf+xml')" && on a 'subscribed' && on a 'notify presence .*<basic>open</basic>.*' &&
+		at b 'ua.unregister()' && on b 'unregistered' && on a 'notify presence .*<basic>closed</basic>.*' &&
+		at b 'ua.register()' && on b 'registered 200' && on a 'notify presence .*<basic>open</basic>.*' &&
+		at a 'subscribe.last.terminate()' && on a 'notify final presence .*'
+}
+
+# On UDP, with neither DTLS nor ICE: baresip, and Linphone for messages.
 udp_start() {
-	local baresip_config="module options.so"
 	baresip_start udp "$THIRD" 1003 440 && baresip_registered udp 10
 }
-udp_message() {
-	is a "message($(to 1003), 'hello')" 200 && baresip_cmd udp message "sip:1001@$SERVER hallo"
+udp_options() {
+	is a "options($(to 1003))" 200 && baresip_cmd udp options "sip:1001@$SERVER" && on a 'asked'
+}
+udp_from_browser() { at a "call($(to 1003))" && on a 'failed remote 488'; }
+udp_to_browser() { baresip_cmd udp dial "sip:1001@$SERVER" && on a 'incoming 1003' && baresip_wait udp 8 CALL_RINGING; }
+udp_no_media() { udp_to_browser && at a 'answer()' && on a 'failed system .*' && baresip_wait udp 8 CALL_CLOSED; }
+udp_declined() { udp_to_browser && at a 'decline(603)' && baresip_wait udp 8 CALL_CLOSED && grep -q '"param":"603 ' "$work/udp.events"; }
+udp_cancelled() { udp_to_browser && baresip_cmd udp hangup && on a 'failed remote .*'; }
+udp_messages() {
+	linphone_start linphone "$CALLEE" 1003 550 && linphone_registered linphone 10 &&
+		linphone_cmd linphone "chat sip:1001@$SERVER hallo" && on a 'message hallo' &&
+		is a "message($(to 1003), 'hello')" 200 && linphone_wait linphone 8 'hello'
 }
 
 quiet() { page quiet a && page quiet b; }
@@ -112,9 +134,10 @@ check "the browser starts" browser_start || finish
 check "JsSIP registers, over WS and over WSS" register || finish
 check "messages both ways, from WS to WSS" messages
 check "message-waiting" mailbox
+check "presence" presence
 
 check "a call with media both ways" call_media
-check "the caller's ladder" is_ladder a '> INVITE < 407 > ACK > INVITE < 100 < 180 < 200 > ACK'
+check "the caller's ladder" is_ladder a '> INVITE < 407 > ACK > INVITE( < 100)? < 180 < 200 > ACK'
 check "the callee's ladder" is_ladder b '< INVITE > 100 > 180 > 200 < ACK'
 check "hold by either side" hold
 check "the caller hangs up" hang_up a b
@@ -124,9 +147,22 @@ check "declined" declined 603
 check "busy" declined 486
 check "what is right behind the ACK comes behind it, in order" in_order
 check "the hurried caller hangs up" hang_up a b
+check "a connection that is lost in a call, the caller hangs up" reconnected a b
+check "the same, the callee hangs up" reconnected b a
 check "a page that is loaded again" reloaded
 check "a page that is loaded again in a call" reloaded_in_call
 check "a phone that has gone" gone
+LOGS=(pages server udp)
+check "baresip registers over UDP" udp_start
+check "OPTIONS both ways, between WS and UDP" udp_options
+check "a call from the browser: no media in common" udp_from_browser
+check "a call to the browser: no media in common" udp_no_media
+check "a call to the browser, declined" udp_declined
+check "a call to the browser, cancelled" udp_cancelled
+baresip_stop udp
+LOGS=(pages server linphone)
+check "messages both ways, between WS and UDP" udp_messages
+LOGS=(pages server)
 check "no page complained or asked for more than itself" quiet
 LOGS=(server)
 check "the exchange ends cleanly" server_stop
