@@ -100,7 +100,7 @@ static void push(struct hep_in *h, const struct wire_hep *p, struct str dissecto
 	struct item i = {.at_ns = (int64_t)us * 1'000};
 	buf_put(q, &i, sizeof i);
 	size_t begin = q->n;
-	cap_pdu_put(q, dissector, &p->from, &p->to, p->ip_proto == CAP_TCP);
+	cap_pdu_put(q, dissector, &p->from, &p->to, p->ip_proto == CAP_TCP ? TRK_TCP : TRK_UDP);
 	buf_str(q, p->payload);
 	i.n = (uint32_t)(q->n - begin);
 	buf_fill(q, 0, -q->n & 7);

@@ -35,13 +35,16 @@ static void put_endpoint(struct buf *b, const struct addr *a, bool is_source)
 }
 
 void cap_pdu_put(struct buf *b, struct str dissector, const struct addr *from,
-		 const struct addr *to, bool is_tcp)
+		 const struct addr *to, enum trk_transport over)
 {
-	enum { DISSECTOR = 12, PORT_TYPE = 24, PORT_TCP = 2, PORT_UDP = 3 };
-	uint8_t port_type[4] = {0, 0, 0, is_tcp ? PORT_TCP : PORT_UDP};
+	enum { DISSECTOR = 12, PORT_TYPE = 24, COLUMN = 33, PORT_TCP = 2, PORT_UDP = 3 };
+	uint8_t port_type[4] = {0, 0, 0, over == TRK_UDP ? PORT_UDP : PORT_TCP};
+	struct str name = trk_transport_name(over);
 	put_tag(b, DISSECTOR, dissector.p, dissector.n);
 	put_endpoint(b, from, true);
 	put_endpoint(b, to, false);
 	put_tag(b, PORT_TYPE, port_type, 4);
+	if (over != TRK_UDP)
+		put_tag(b, COLUMN, name.p, name.n);
 	put_be(b, 0, 4);
 }

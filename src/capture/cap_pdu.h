@@ -4,7 +4,9 @@
  * from agents of Homer. */
 
 #include "base/addr.h"
+#include "track/trk.h"
 
-/* Appends the tags; the message is to follow. dissector: "sip", "rtcp" ... */
+/* Appends the tags; the message is to follow. dissector: "sip", "rtcp" ... What is over TCP names
+ * its transport besides, for the column of protocols: "WSS". */
 void cap_pdu_put(struct buf *b, struct str dissector, const struct addr *from,
-		 const struct addr *to, bool is_tcp);
+		 const struct addr *to, enum trk_transport over);

@@ -18,6 +18,7 @@
  */
 #include "capture/cap_pkt.h"
 #include "capture/cap_tunnel.h"
+#include "track/trk.h"
 #include "wire/hep.h"
 
 #include <string.h>
@@ -394,6 +395,12 @@ static void set_pdu(struct cap_pkt *k, const struct addr *src, const struct addr
 	k->n = c.n;
 }
 
+static void set_over(struct cap_pkt *k, enum trk_transport over)
+{
+	k->over = (uint8_t)over;
+	k->proto = over == TRK_UDP ? CAP_UDP : CAP_TCP;
+}
+
 /* What an agent of Homer sends. Without addresses, packed, or with something else in it, it stays a
  * datagram. */
 static bool on_hep(struct cap_pkt *k, struct cut c)
@@ -406,17 +413,37 @@ static bool on_hep(struct cap_pkt *k, struct cut c)
 	bool is_known = h.type == WIRE_HEP_SIP || h.type == WIRE_HEP_RTP || h.type == WIRE_HEP_RTCP;
 	if (!is_known || h.is_packed || !h.from.family || !h.to.family || !h.payload.n)
 		return false;
-	k->proto = h.ip_proto == CAP_TCP ? CAP_TCP : CAP_UDP;
+	set_over(k, h.ip_proto == CAP_TCP ? TRK_TCP : TRK_UDP);
 	struct cut body = {(const uint8_t *)h.payload.p, (uint32_t)h.payload.n};
 	set_pdu(k, &h.from, &h.to, body);
 	return true;
+}
+
+/* The transport by its name, which is padded with zeros; it stands behind the type of the ports. */
+static void read_over(struct cap_pkt *k, struct str name)
+{
+	while (name.n && !name.p[name.n - 1])
+		name.n--;
+	for (unsigned t = TRK_TCP; t <= TRK_WSS; t++)
+		if (k->proto == CAP_TCP && str_eq(name, trk_transport_name((enum trk_transport)t)))
+			set_over(k, (enum trk_transport)t);
 }
 
 /* Wireshark's exported PDUs: tags {type:16 length:16 value} up to an empty one, then one message.
  * The tags name dissector, addresses and ports. [Wireshark epan/exported_pdu.h] */
 static void on_pdu(struct cap_pkt *k, struct cut c)
 {
-	enum { NAME = 12, V4_SRC = 20, V4_DST, V6_SRC, V6_DST, PORT_TYPE, SRC_PORT, DST_PORT };
+	enum {
+		NAME = 12,
+		V4_SRC = 20,
+		V4_DST,
+		V6_SRC,
+		V6_DST,
+		PORT_TYPE,
+		SRC_PORT,
+		DST_PORT,
+		COLUMN = 33
+	};
 	struct addr src = {0}, dst = {0};
 	bool is_known = false;
 	while (c.n >= 4) {
@@ -434,7 +461,9 @@ static void on_pdu(struct cap_pkt *k, struct cut c)
 		else if ((type == V6_SRC || type == V6_DST) && n >= 16)
 			set_ip(type == V6_SRC ? &src : &dst, v, 16);
 		else if (type == PORT_TYPE && n >= 4)
-			k->proto = be32(v) == 2 ? CAP_TCP : CAP_UDP;
+			set_over(k, be32(v) == 2 ? TRK_TCP : TRK_UDP);
+		else if (type == COLUMN)
+			read_over(k, str_of((const char *)v, n));
 		else if ((type == SRC_PORT || type == DST_PORT) && n >= 4)
 			*(type == SRC_PORT ? &src.port : &dst.port) = (uint16_t)be32(v);
 		cut_skip(&c, n);

@@ -77,6 +77,7 @@ struct cap_pkt {
 	struct cap_ip ips[CAP_MAX_IPS];
 	struct cap_ports ports[CAP_MAX_IPS];
 	uint8_t told[8];   /* a PDU: the ports, as a header would begin */
+	uint8_t over;      /* a PDU: enum trk_transport */
 	const uint8_t *l4; /* the UDP or TCP header before it */
 	const uint8_t *p;  /* payload of UDP or TCP, or of the fragment; borrows the record */
 	uint32_t n;

@@ -280,7 +280,9 @@ static void on_datagram(struct cap_walk *w)
 		.frame_no = f->rec.no,
 		.from = k->src,
 		.to = k->dst,
-		.transport = k->proto == CAP_TCP ? TRK_TCP : TRK_UDP,
+		.transport = k->is_pdu             ? (enum trk_transport)k->over
+			     : k->proto == CAP_TCP ? TRK_TCP
+						   : TRK_UDP,
 		.is_cut = k->is_cut,
 		.is_whole = f->is_whole,
 		.is_plain = k->proto == CAP_UDP && k->n_ips == 1 && k->n_ports == 1 &&

@@ -5,7 +5,8 @@
  * told. Notes of the exchange (a storm, why a REGISTER was refused) come through the same ring, so
  * that they keep their place among the messages.
  *
- * live_drain empties the rings in turn: tracker, then watchers. Lines are printed at most
+ * live_drain empties the rings, the oldest record of all first, since a call may pass through two
+ * shards (its phones' connections): tracker, then watchers. Lines are printed at most
  * LINES_PER_S a second; what is beyond is counted and told as one line, so that a loaded exchange
  * does not spend itself on its log.
  *
@@ -137,12 +138,22 @@ static void write_to(struct live *l, size_t i, struct str bytes)
 	l->watchers[i] = l->watchers[--l->n_watchers];
 }
 
+static enum trk_transport transport_of(const struct rec *r)
+{
+	static const uint8_t transports[] = {[TP_UDP] = TRK_UDP,
+					     [TP_TCP] = TRK_TCP,
+					     [TP_TLS] = TRK_TLS,
+					     [TP_WS] = TRK_WS,
+					     [TP_WSS] = TRK_WSS};
+	return (enum trk_transport)transports[r->proto];
+}
+
 static void stream(struct live *l, const struct rec *r, uint64_t wall_us)
 {
 	struct buf pdu, b;
 	buf_init(&pdu);
 	buf_init(&b);
-	cap_pdu_put(&pdu, STR("sip"), &r->from, &r->to, r->proto != TP_UDP);
+	cap_pdu_put(&pdu, STR("sip"), &r->from, &r->to, transport_of(r));
 	buf_put(&pdu, r->bytes, r->n);
 	struct cap_rec rec = {
 		.n = (uint32_t)pdu.n, .n_wire = (uint32_t)pdu.n, .p = (const uint8_t *)pdu.p};
@@ -261,13 +272,12 @@ static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, c
 
 static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 {
-	static const uint8_t transports[] = {TRK_UDP, TRK_TCP, TRK_TLS, TRK_WS, TRK_WSS};
 	struct trk_packet p = {
 		.at_us = wall_us,
 		.frame_no = ++l->frame_no,
 		.from = r->from,
 		.to = r->to,
-		.transport = (enum trk_transport)transports[r->proto],
+		.transport = transport_of(r),
 		.bytes = str_of(r->bytes, r->n),
 	};
 	enum err e = trk_message(l->trk, &p, NULL);
@@ -315,19 +325,31 @@ static void set_pace(struct live *l, size_t filled)
 	l->pace_us = filled ? us : PACE_IDLE_US;
 }
 
+/* The oldest record and its ring; NULL when there is none. */
+static const struct rec *oldest(const struct live *l, size_t *shard)
+{
+	const struct rec *found = NULL;
+	for (size_t i = 0; i < l->n_shards; i++) {
+		struct str s = ev_ring_peek(l->rings[i]);
+		const struct rec *r = (const struct rec *)(const void *)s.p;
+		if (s.n && (!found || r->at_us < found->at_us)) {
+			found = r;
+			*shard = i;
+		}
+	}
+	return found;
+}
+
 bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 {
-	size_t most = 0;
+	size_t filled[LIMIT_SHARDS] = {0}, most = 0, shard = 0;
+	const struct rec *r;
 	l->offset_us = wall_us - now_us;
-	for (size_t i = 0; i < l->n_shards; i++) {
-		struct str s;
-		size_t n = 0;
-		while ((s = ev_ring_peek(l->rings[i])).n) {
-			take(l, (const struct rec *)(const void *)s.p);
-			ev_ring_pop(l->rings[i]);
-			n += s.n;
-		}
-		most = n > most ? n : most;
+	while ((r = oldest(l, &shard))) {
+		filled[shard] += sizeof(*r) + r->n;
+		most = filled[shard] > most ? filled[shard] : most;
+		take(l, r);
+		ev_ring_pop(l->rings[shard]);
 	}
 	l->last_us = wall_us;
 	trk_tick(l->trk, wall_us);

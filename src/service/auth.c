@@ -484,16 +484,18 @@ static void put_challenges(struct auth *a, struct buf *b, bool is_proxy, bool is
 	}
 }
 
-/* How many challenges the sender survives. libre before it learnt SHA-256 (baresip up to 2.x, which
- * is also what Debian 12 has) gives up at the first algorithm that it does not know, in whatever
- * place it stands: it is offered the first of ours alone. (docs/adr/003) */
-static size_t survives(const struct auth *a, const struct sip_msg *m)
+/* How many challenges the sender survives; who does not survive all is offered the first of ours
+ * alone. libre before it learnt SHA-256 (baresip up to 2.x, which is also what Debian 12 has) gives
+ * up at the first algorithm that it does not know, in whatever place it stands. JsSIP and SIP.js,
+ * of which what speaks WebSocket is made under names of its own, look at the last challenge only
+ * and know MD5 only. (docs/adr/003) */
+static size_t survives(const struct auth *a, const struct tp_rx *rx)
 {
-	struct str agent = sip_value(m, SIP_HDR_USER_AGENT);
+	struct str agent = sip_value(rx->msg, SIP_HDR_USER_AGENT);
 	bool is_old_libre = str_starts(agent, STR("baresip v0.")) ||
 			    str_starts(agent, STR("baresip v1.")) ||
 			    str_starts(agent, STR("baresip v2."));
-	return is_old_libre ? 1 : a->cfg.n_algs;
+	return is_old_libre || tp_is_ws(rx->proto) ? 1 : a->cfg.n_algs;
 }
 
 static enum code code_of(enum auth_verdict v)
@@ -529,7 +531,7 @@ enum code auth_challenge(struct auth *a, struct tsx_mgr *m, tsx_id st, const str
 	}
 	bool is_proxy = rx->msg->method != SIP_REGISTER;
 	buf_init_fixed(&lines, mem, sizeof(mem));
-	put_challenges(a, &lines, is_proxy, code == CODE_AUTH_STALE, survives(a, rx->msg));
+	put_challenges(a, &lines, is_proxy, code == CODE_AUTH_STALE, survives(a, rx));
 	ASSERT(lines.err == OK); /* the realm is bounded */
 	enum err e = code_challenge(m, st, code, is_proxy ? 407 : 401, buf_view(&lines));
 	(void)e; /* ERR_STATE as above */

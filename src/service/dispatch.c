@@ -124,7 +124,14 @@ static struct prx_target target_of(const struct loc_target *t)
 				   .dst = t->dst};
 }
 
-/* Inside a dialog: the way that its token knows. A GRUU of ours becomes the contact behind it. */
+/* A connection that has ended? */
+static bool is_gone(struct exc_shard *s, const struct tp_dst *dst)
+{
+	return dst->proto != TP_UDP && dst->flow && !tp_flow_is_up(s->stack.tp, dst->flow);
+}
+
+/* Inside a dialog: the way that its token knows. A GRUU of ours becomes the contact behind it, and
+ * when the token's connection has ended, the flow that its phone has now [RFC5627 4.4.1]. */
 static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 				     const struct rt_plan *plan)
 {
@@ -138,7 +145,7 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 	    dom_aor_put(s->x->dom, &plan->uri, &aor) == OK &&
 	    look_up(s, &plan->uri, buf_view(&aor), &found) == CODE_NONE)
 		t = target_of(&found.t[0]);
-	if (side) {
+	if (side && !(t.has_dst && is_gone(s, &side->dst))) {
 		t.has_dst = true;
 		t.dst = side->dst;
 		t.path = STR_NONE;
@@ -227,7 +234,7 @@ static void to_flow(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 {
 	const struct tp_dst *dst = &plan->token.caller.dst;
 	struct prx_target t = {.q = 1000, .has_dst = true, .dst = *dst};
-	if (dst->proto != TP_UDP && !tp_flow_is_up(s->stack.tp, dst->flow))
+	if (is_gone(s, dst))
 		reply(s, st, CODE_FLOW_FAILED, STR_NONE);
 	else
 		forward(s, st, rx, plan, &t, 1);
@@ -458,7 +465,10 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 		struct prx_target t = side_target(s, rx, &plan);
 		if (m->method == SIP_BYE)
 			calls_on_bye(s->calls, m);
-		forward(s, st, rx, &plan, &t, 1);
+		if (t.has_dst && is_gone(s, &t.dst)) /* [RFC5626 5.3.1] */
+			reply(s, st, CODE_FLOW_FAILED, STR_NONE);
+		else
+			forward(s, st, rx, &plan, &t, 1);
 		return;
 	}
 	if (!watch_rate(s, st, rx))

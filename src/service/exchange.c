@@ -88,6 +88,10 @@ static void note_registered(struct exc_shard *s, const struct reg_outcome *o)
 	buf_str(&b, o->user); /* not by printf: this is told of each of thousands a second */
 	buf_str(&b, o->n_added ? STR(" registered from ") : STR(" unregistered from "));
 	addr_put(&b, &o->from);
+	if (o->proto != TP_UDP) {
+		buf_str(&b, STR(" over "));
+		buf_str(&b, tp_proto_name(o->proto));
+	}
 	if (o->n_added) {
 		buf_str(&b, STR(" for "));
 		buf_u64(&b, o->expires_s);

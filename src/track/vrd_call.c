@@ -112,7 +112,8 @@ static bool lost_ack(struct judge *j)
 	return true;
 }
 
-bool vrd_is_from_between(struct judge *j)
+/* Ended by whom neither end was known to be. */
+static bool is_from_elsewhere(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	struct tsx *tail = vrd_tail(j);
@@ -120,11 +121,27 @@ bool vrd_is_from_between(struct judge *j)
 	       !(tail && same_host(j, c->ender, tail->to)) && c->n_peers > 2;
 }
 
+/* A host that has neither got nor sent an INVITE is an end that has moved. */
+bool vrd_is_from_between(struct judge *j)
+{
+	bool is_known = false;
+	for (unsigned i = 0; i < j->n_tsx && !is_known; i++) {
+		const struct tsx *x = &j->tsx[i];
+		is_known = x->method == SIP_INVITE &&
+			   (same_host(j, x->from, j->c->ender) || same_host(j, x->to, j->c->ender));
+	}
+	return is_known && is_from_elsewhere(j);
+}
+
 static void say_ender(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	if (!vrd_is_from_between(j)) {
 		vrd_say(j, "the %s hung up", c->is_ended_by_caller ? "caller" : "callee");
+		if (is_from_elsewhere(j)) {
+			vrd_say(j, ", from another address: ");
+			vrd_say_peer(j, c->ender);
+		}
 		return;
 	}
 	vrd_say(j, "ended from between them, by ");

@@ -1,6 +1,6 @@
-// Headless Chromium over its debugging pipe: no library, only Node. Used by the tests of the HTML page.
+// Headless Chromium over its debugging pipe: no library, only Node. Used by the tests of the HTML page and of the browser phone.
 //
-//   const b = await Browser.start("chromium", profile_dir)
+//   const b = await Browser.start("chromium", profile_dir, ["--further-flag"])
 //   const p = await b.open("file:///x.html", {width, height, dark})
 //   await p.eval("document.title"); await p.key("ArrowDown"); await p.shot("x.png")
 //   p.errors, p.requests: what the console complained of, and what the page asked the network for
@@ -8,11 +8,11 @@ import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 
 export class Browser {
-	static async start(program, profile) {
+	static async start(program, profile, more = []) {
 		const b = new Browser();
 		const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
 			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
-			"--user-data-dir=" + profile, "--remote-debugging-pipe", "about:blank"];
+			"--user-data-dir=" + profile, "--remote-debugging-pipe", ...more, "about:blank"];
 		b.child = spawn(program, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 		b.waiting = new Map();
 		b.pages = new Map();
@@ -49,9 +49,7 @@ export class Browser {
 		for (const domain of ["Page", "Runtime", "Network", "Log"]) await p.send(domain + ".enable");
 		await p.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: false });
 		await p.send("Emulation.setEmulatedMedia", { media, features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }] });
-		const loaded = new Promise((done) => (p.on_load = done));
-		await p.send("Page.navigate", { url });
-		await loaded;
+		await p.load("Page.navigate", { url });
 		return p;
 	}
 
@@ -69,6 +67,12 @@ class Page {
 
 	send(method, params) {
 		return this.browser.send(method, params, this.sessionId);
+	}
+
+	async load(method, params) {
+		const loaded = new Promise((done) => (this.on_load = done));
+		await this.send(method, params);
+		await loaded;
 	}
 
 	event(method, params) {

@@ -102,7 +102,8 @@ TEST_NO_OOM(a_flow_moves_to_another_connection)
 }
 
 /* The URI in a parameter of the phone's 200. */
-static void gruu_of(struct raw *r, const char *contact, const char *param, char *out, size_t cap)
+static void gruu_of(struct raw *r, int sock, const char *contact, const char *param, char *out,
+		    size_t cap)
 {
 	struct raw_req q = {.method = "REGISTER",
 			    .uri = "sip:" STAGE_SERVER,
@@ -112,7 +113,7 @@ static void gruu_of(struct raw *r, const char *contact, const char *param, char 
 	char head[32];
 	snprintf(q.call_id, sizeof(q.call_id), "gruu-of-%s", r->ip);
 	q.cseq = (unsigned)(sim_now_us(r->stage->sim) / 1000);
-	raw_ask(r, 0, &q);
+	raw_ask(r, sock, &q);
 	struct raw_msg *m = raw_get(r, "SIP/2.0 200", 1);
 	for (unsigned i = 0; i < raw_count(m, "Contact"); i++) {
 		struct str v = raw_header(m, "Contact", i);
@@ -134,11 +135,11 @@ TEST_NO_OOM(gruu_reaches_one_phone)
 	struct scene *t = scene_new();
 	char pub[256], temp[256], newer[256];
 	raw_register(t->c, 0, C_CONTACT PHONE_C, NULL);
-	gruu_of(t->b, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
 	stage_run(t->s, 1);
-	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
 	stage_run(t->s, 1);
-	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", newer, sizeof(newer));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "temp-gruu", newer, sizeof(newer));
 	const char *all[] = {pub, temp, newer};
 	for (size_t i = 0; i < 3; i++) {
 		call_again(t, all[i]);
@@ -194,7 +195,7 @@ TEST_NO_OOM(gruu_inside_a_dialog)
 	struct scene *t = scene_new();
 	struct scene_dialog d;
 	char pub[128];
-	gruu_of(t->b, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
 	call_again(t, TO_B);
 	scene_answer(t, t->b, &d);
 	snprintf(d.a_uri, sizeof(d.a_uri), "%s", pub);
@@ -206,6 +207,55 @@ TEST_NO_OOM(gruu_inside_a_dialog)
 	raw_request(t->a, 0, &bye);
 	struct raw_msg *m = raw_get(t->b, "BYE ", 1);
 	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
+	raw_reply(t->b, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
+/* A call with a phone that has opened a connection of its own and given its GRUU as Contact; then
+ * that connection ends. */
+static void lose_flow(struct scene *t, struct scene_dialog *d)
+{
+	char pub[128];
+	int sock = raw_connect(t->b);
+	gruu_of(t->b, sock, "<sip:1002@10.0.0.22;transport=tcp>" PHONE_B ";reg-id=1", "pub-gruu",
+		pub, sizeof(pub));
+	call_again(t, TO_B);
+	scene_answer(t, t->b, d);
+	snprintf(d->a_uri, sizeof(d->a_uri), "%s", pub);
+	raw_close(t->b, sock);
+	stage_run(t->s, 1);
+	raw_flush(t->b);
+}
+
+/* [RFC5626 5.3.1]: what is inside a call is not sent after a phone that has gone, and who asked is
+ * told at once. */
+TEST_NO_OOM(inside_a_dialog_whose_flow_is_gone)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	lose_flow(t, &d);
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	raw_request(t->a, 0, &bye);
+	CHECK(raw_has(raw_get(t->a, "SIP/2.0 430", 1), "4013"));
+	scene_free(t);
+}
+
+/* [RFC5627 4.4.1]: a phone that lost its connection in a call and has registered over another is
+ * reached there. */
+TEST_NO_OOM(inside_a_dialog_over_the_next_flow)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	char pub[128];
+	lose_flow(t, &d);
+	int sock = raw_connect(t->b);
+	gruu_of(t->b, sock, "<sip:1002@10.0.0.22;transport=tcp>" PHONE_B ";reg-id=1", "pub-gruu",
+		pub, sizeof(pub));
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	raw_request(t->a, 0, &bye);
+	struct raw_msg *m = raw_get(t->b, "BYE ", 1);
+	CHECK_EQ(m->sock, sock);
 	raw_reply(t->b, m, "200 OK", NULL, NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);

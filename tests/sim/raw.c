@@ -91,7 +91,8 @@ static void cut_stream(struct raw_sock *k)
 		if (end == SIZE_MAX)
 			return;
 		uint32_t n_body = 0;
-		CHECK(str_u32(find_line(all, "Content-Length", 0), &n_body));
+		if (!str_starts(all, STR("HTTP/1.1 101")))
+			CHECK(str_u32(find_line(all, "Content-Length", 0), &n_body));
 		size_t n = end + 4 + n_body;
 		if (all.n < n)
 			return;
@@ -213,8 +214,14 @@ static bool is_settled(void *arg)
 
 int raw_connect(struct raw *r)
 {
+	return raw_connect_to(r, server(r).port);
+}
+
+int raw_connect_to(struct raw *r, uint16_t port)
+{
 	struct raw_sock *k = add_sock(r);
 	struct addr to = server(r);
+	to.port = port;
 	CHECK_EQ(env_tcp_connect(r->env, NULL, &to, on_tcp, k, &k->env_sock), OK);
 	CHECK(stage_run_until(r->stage, 5, is_settled, k));
 	CHECK(k->is_up);

@@ -45,6 +45,7 @@ struct raw *raw_new(struct stage *s, const char *ip, uint16_t port, const char *
 void raw_free(struct raw *r);
 int raw_udp(struct raw *r, uint16_t port); /* a further one */
 int raw_connect(struct raw *r);            /* TCP to the exchange's 5060; stands on return */
+int raw_connect_to(struct raw *r, uint16_t port);
 int raw_listen(struct raw *r, uint16_t port);
 void raw_close(struct raw *r, int sock);
 

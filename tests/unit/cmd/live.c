@@ -2,7 +2,9 @@
 #include "cmd/live.h"
 
 #include "capture/cap.h"
+#include "capture/cap_pkt.h"
 #include "test.h"
+#include "track/trk.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -67,4 +69,51 @@ TEST_NO_OOM(drops_are_told_to_watchers)
 	CHECK_EQ(n_dropped, N_MESSAGES + N_NOTES - n - n_notes);
 	read_stream(late[1], &n, &n_dropped);
 	CHECK_EQ(n_dropped, 0);
+}
+
+/* A call between connections of two shards: its messages come in the order of time, by the name of
+ * what carried them. */
+TEST_NO_OOM(shards_are_merged_and_transports_named)
+{
+	static const struct {
+		size_t shard;
+		enum tp_proto proto;
+		enum trk_transport name;
+	} t[] = {
+		{1, TP_WS,  TRK_WS },
+                {0, TP_WSS, TRK_WSS},
+                {0, TP_TLS, TRK_TLS},
+		{1, TP_UDP, TRK_UDP},
+                {0, TP_TCP, TRK_TCP},
+	};
+	static const char message[] =
+		"OPTIONS sip:h SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n";
+	struct addr a = {.family = ADDR_V4, .port = 5060};
+	struct live *l;
+	struct cap *c;
+	struct cap_rec r;
+	struct cap_pkt k;
+	struct buf why;
+	int fd[2];
+	unsigned n = 0;
+	CHECK_EQ(live_new(2, &l), OK);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
+	CHECK_EQ(live_watch(l, fd[0]), OK);
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		struct tp_tap tap = live_tap(l, t[i].shard);
+		tap.fn(tap.ctx, 1'000 + i, true, t[i].proto, &a, &a, str_c(message));
+	}
+	live_drain(l, 0, 0);
+	live_free(l);
+	buf_init(&why);
+	CHECK_EQ(cap_open_fd(fd[1], &c, &why), OK);
+	for (; cap_next(c, &r); n++) {
+		CHECK_EQ(cap_pkt_decode(&r, &k), OK);
+		CHECK(n < ARRAY_LEN(t) && k.is_pdu);
+		CHECK_EQ(r.at_ns, (1'000 + n) * 1'000);
+		CHECK_EQ(k.over, t[n].name);
+	}
+	CHECK_EQ(n, ARRAY_LEN(t));
+	cap_close(c);
+	buf_fini(&why);
 }

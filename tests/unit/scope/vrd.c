@@ -100,6 +100,21 @@ TEST_NO_OOM(ended_from_between)
 	play_end(&p);
 }
 
+/* A phone that has moved to another network, or whose connection was made anew: its tag tells. */
+TEST_NO_OOM(ended_from_a_new_address)
+{
+	struct play p;
+	setup(&p);
+	answer(&p);
+	ack(&p);
+	p.from_tag = "t";
+	msg(&p, 5, "C>P", "BYE 9 e", "To-tag: f\r\n");
+	msg(&p, 5.1, "P>A", "BYE 9 g", "To-tag: f\r\n");
+	msg(&p, 5.2, "A>P", "200 OK 9 BYE g", "To-tag: f\r\n");
+	VERDICT_IS(CALL_ANSWERED, "the callee hung up, from another address: 192.0.2.65");
+	play_end(&p);
+}
+
 /* --- refused ---------------------------------------------------------------------------------- */
 
 TEST_NO_OOM(refused_by_status)
