@@ -24,7 +24,7 @@ struct actor_call {
 	unsigned answer; /* callee: final status to come; 0: none by itself */
 	unsigned n_ended, version;
 	bool is_caller, was_confirmed, has_hung_up, has_referred;
-	bool is_shaken; /* the exchange, a flow or a NAT failed while it stood */
+	bool is_shaken;     /* the exchange, a flow or a NAT failed while it stood */
 	struct ses_end end; /* without text */
 };
 

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define ACTORS 10
-#define STEPS  150
+#define STEPS  250
 #define TEXTS  512
 
 struct crowd {
@@ -130,9 +130,8 @@ static void restart_nat(struct crowd *w, uint64_t i)
 
 static void dial(struct crowd *w, struct actor *a)
 {
-	static const char *const whom[] = {"1001", "1002", "1003", "1004", "1005", "1006",
-					   "1007", "1008", "1009", "1010", "hunt", "all",
-					   "1099", "echo"};
+	static const char *const whom[] = {"1001", "1002", "1003", "1004", "1005", "1006", "1007",
+					   "1008", "1009", "1010", "hunt", "all",  "1099", "echo"};
 	actor_dial(a, whom[draw(w, ARRAY_LEN(whom))], draw(w, 5) == 0, draw(w, 2),
 		   draw(w, 3) ? 0 : 90);
 }
@@ -237,8 +236,7 @@ static void check_call(struct crowd *w, const struct actor_call *c)
 	totals.n_lost++;
 	if (getenv("RUNG_SEED")) {
 		struct str cause = ses_cause_text(c->end.cause);
-		printf("# lost: %s, %s, " STR_FMT "\n", c->actor->user, c->call_id,
-		       STR_ARG(cause));
+		printf("# lost: %s, %s, " STR_FMT "\n", c->actor->user, c->call_id, STR_ARG(cause));
 	}
 }
 
