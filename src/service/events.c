@@ -273,7 +273,7 @@ static enum err make_list_type(struct evt *e)
 {
 	uint8_t r[16];
 	struct buf *b = &e->list_type;
-	env_entropy(r, sizeof(r));
+	env_random(ev_shard(e->env.shards, 0)->env, r, sizeof(r));
 	buf_str(b, STR("multipart/related;type=\"application/rlmi+xml\";start=\"<rlmi@rung>\";"
 		       "boundary=\""));
 	size_t from = b->n;
@@ -293,7 +293,7 @@ enum err evt_new(const struct evt_env *env, struct evt **out)
 	e->env = *env;
 	e->n = n;
 	buf_init(&e->list_type);
-	env_entropy(e->key, sizeof(e->key));
+	env_random(ev_shard(env->shards, 0)->env, e->key, sizeof(e->key));
 	enum err err = make_list_type(e);
 	if (err != OK) {
 		evt_free(e);

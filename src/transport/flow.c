@@ -287,7 +287,9 @@ static void take_ws(struct tp_conn *c, struct str msg, const struct tp_origin *o
 		return;
 	}
 	c->tp->stats.n_keep_alive++;
-	if (msg.n == 4 && net_conn_send(&c->net, STR("\r\n"), 0) == OK && c->net.is_waiting)
+	if (msg.n == 2)
+		tell_pong(c);
+	else if (msg.n == 4 && net_conn_send(&c->net, STR("\r\n"), 0) == OK && c->net.is_waiting)
 		arm(c);
 }
 

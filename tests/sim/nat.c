@@ -59,6 +59,11 @@ TEST_NO_OOM(nat_tcp)
 	check_both_ways(TP_TCP, 300);
 }
 
+TEST_NO_OOM(nat_ws)
+{
+	check_both_ways(TP_WS, 300);
+}
+
 /* The router forgets all: the next sign of life comes from another address, and the phone registers
  * again by itself. */
 TEST_NO_OOM(nat_that_was_switched_off)

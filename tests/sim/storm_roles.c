@@ -1,0 +1,343 @@
+/* The storm of all roles: ten user agents over UDP, TCP, TLS, WS, WSS, two of them behind NATs, do
+ * at random moments whatever user agents do, while the links lose, repeat and reorder, connections
+ * break, NATs forget, policy and accounts are read anew, and the exchange crashes between any two
+ * writes and starts again. Calls go by the proxy or through the back-to-back user agent, by
+ * forwards, hunts, groups. Then the links heal, everybody hangs up and leaves. Invariants:
+ *
+ *   1. each call has ended exactly once for each party;
+ *   2. the exchange loses no call: one that stood on links and hosts that work ends by a party;
+ *   3. each accepted MESSAGE was delivered exactly once; across a crash at least once;
+ *   4. whoever watches sees all lamps dark at the end, and so does who asks anew;
+ *   5. nothing is left, at the exchange and at any party: no transaction, dialog, session,
+ *      subscription (buffers and timers: the sanitizers say so when the stage is freed);
+ *   6. two runs of a seed give identical bytes.
+ *
+ * Seeds: 12, or RUNG_SEEDS; RUNG_SEED for the first one (one alone, unless RUNG_SEEDS is set). */
+#include "actor.h"
+#include "policy/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ACTORS 10
+#define STEPS  250
+#define TEXTS  512
+
+struct crowd {
+	struct stage *s;
+	struct actor *a[ACTORS];
+	struct sim_nat *nats[2];
+	unsigned n_texts, delivered[TEXTS];
+	unsigned n_crashes;
+	uint64_t seed;
+};
+
+static struct totals {
+	unsigned n_calls, n_confirmed, n_lost, n_crashes, n_texts, n_twice, n_notified;
+} totals;
+
+static struct crowd *present; /* for texts that come */
+
+static const char policy_text[] =
+	"users:\n"
+	"  '1001': {forward: {busy: '1006', no_answer: hunt, after: 2s}}\n"
+	"  '1002': {mode: b2bua, forward: {busy: all, offline: '1006'}}\n"
+	"  '1003': {mode: b2bua}\n"
+	"  '1004': {forward: {busy: '1003', no_answer: hunt, after: 1s}}\n"
+	"  '1005': {mode: redirect}\n"
+	"  '1008': {mode: b2bua}\n"
+	"groups:\n"
+	"  hunt: {ring: in-turn, time: 2s, members: ['1006', '1007'], otherwise: '1006'}\n"
+	"  all: {members: ['1006', '1007', '1009']}\n";
+
+static uint64_t draw(struct crowd *w, uint64_t n)
+{
+	return sim_random(w->s->sim) % n;
+}
+
+static void set_policy(struct crowd *w)
+{
+	struct pol_diags d;
+	struct pol_config *c = NULL;
+	pol_diags_init(&d);
+	CHECK_EQ(pol_load(str_c(policy_text), &c, &d), OK);
+	pol_diags_fini(&d);
+	CHECK_EQ(exc_set_policy(w->s->exc, c), OK);
+}
+
+static void on_text(struct actor *a, struct str body)
+{
+	uint32_t n;
+	CHECK(str_u32(body, &n) && n < present->n_texts);
+	present->delivered[n]++;
+}
+
+static struct crowd *crowd_new(uint64_t seed)
+{
+	static const enum tp_proto protos[ACTORS] = {TP_UDP, TP_TCP, TP_UDP, TP_TLS, TP_WS,
+						     TP_UDP, TP_WSS, TP_UDP, TP_TCP, TP_UDP};
+	static const struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};
+	static struct crowd w;
+	struct sim_link bad = {
+		.delay_us = 10000, .jitter_us = 40000, .loss = 0.1, .duplicate = 0.05};
+	w = (struct crowd){.seed = seed, .s = stage_new_with(seed, 1 + seed % 3, &bad, &cfg)};
+	present = &w;
+	set_policy(&w);
+	for (unsigned i = 0; i < ACTORS; i++) {
+		char user[8], host[16];
+		snprintf(user, sizeof(user), "%u", 1001 + i);
+		snprintf(host, sizeof(host), "10.0.0.%u", 11 + i);
+		w.a[i] = actor_new(w.s, user, host, protos[i]);
+		w.a[i]->on_text = on_text;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct addr outside;
+		CHECK(addr_parse(i ? STR("203.0.113.5") : STR("198.51.100.7"), 0, &outside));
+		CHECK_EQ(sim_nat_new(w.s->sim, &outside, 60000000, &w.nats[i]), OK);
+		sim_nat_add(w.nats[i], w.a[7 + i]->sim_host); /* one by UDP, one by TCP */
+	}
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_register(w.a[i]);
+	stage_run(w.s, 40);
+	return &w;
+}
+
+/* ---- what may happen ------------------------------------------------------------------------- */
+
+static void crash(struct crowd *w)
+{
+	static const enum st_fault faults[] = {ST_FAULT_CRASH_BEFORE, ST_FAULT_CRASH_TORN,
+					       ST_FAULT_CRASH_AFTER};
+	if (w->n_crashes == 2)
+		return;
+	w->n_crashes++;
+	st_mem_fault(w->s->disk, 1 + draw(w, 4), faults[draw(w, 3)]);
+	stage_run(w->s, (double)draw(w, 1000) / 1000);
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_shake(w->a[i]);
+	stage_crash(w->s);
+	st_mem_fault(w->s->disk, 0, ST_FAULT_NONE);
+	stage_open_exchange(w->s);
+	set_policy(w);
+}
+
+static void restart_nat(struct crowd *w, uint64_t i)
+{
+	actor_shake(w->a[7 + i]);
+	sim_nat_restart(w->nats[i]);
+}
+
+static void dial(struct crowd *w, struct actor *a)
+{
+	static const char *const whom[] = {"1001", "1002", "1003", "1004", "1005", "1006", "1007",
+					   "1008", "1009", "1010", "hunt", "all",  "1099", "echo"};
+	actor_dial(a, whom[draw(w, ARRAY_LEN(whom))], draw(w, 5) == 0, draw(w, 2),
+		   draw(w, 3) ? 0 : 90);
+}
+
+static void change(struct crowd *w, struct actor *a)
+{
+	struct actor_call *c = actor_pick_call(a, draw(w, 100), true), *other;
+	char user[8];
+	if (!c)
+		return;
+	switch (draw(w, 5)) {
+	case 0:
+		snprintf(user, sizeof(user), "%llu", (unsigned long long)(1001 + draw(w, ACTORS)));
+		actor_transfer(c, user);
+		break;
+	case 1:
+		other = actor_pick_call(a, draw(w, 100), true);
+		if (other)
+			actor_transfer_to(c, other);
+		break;
+	default:
+		actor_modify(c, draw(w, 4));
+		break;
+	}
+}
+
+static void tell(struct crowd *w, struct actor *a)
+{
+	static const char *const packages[] = {"presence",       "dialog", "dialog",
+					       "presence.winfo", "reg",    "message-summary"};
+	char user[16];
+	uint64_t k = draw(w, ARRAY_LEN(packages));
+	snprintf(user, sizeof(user), "%llu", (unsigned long long)(1001 + draw(w, ACTORS)));
+	switch (draw(w, 4)) {
+	case 0:
+		actor_publish(a, (unsigned)draw(w, 1000));
+		break;
+	case 1:
+		if (w->n_texts < TEXTS)
+			actor_message(a, user, w->n_texts++);
+		break;
+	default:
+		actor_subscribe(a, k < 3 ? (draw(w, 8) ? user : "colleagues") : a->user,
+				packages[k]);
+		break;
+	}
+}
+
+static void step(struct crowd *w)
+{
+	struct actor *a = w->a[draw(w, ACTORS)];
+	struct actor_call *c;
+	uint64_t what = draw(w, 100);
+	if (what < 30) {
+		dial(w, a);
+	} else if (what < 48) {
+		if ((c = actor_pick_call(a, draw(w, 100), false)))
+			actor_hang_up(c);
+	} else if (what < 66) {
+		change(w, a);
+	} else if (what < 86) {
+		tell(w, a);
+	} else if (what < 90) {
+		if (draw(w, 2))
+			actor_unregister(a);
+		else
+			actor_unsubscribe_all(a);
+	} else if (what < 94) {
+		actor_register(a);
+	} else if (what < 96) {
+		actor_break_flows(a);
+	} else if (what < 97) {
+		restart_nat(w, draw(w, 2));
+	} else if (what < 98) {
+		crash(w);
+	} else if (what < 99) {
+		set_policy(w);
+	} else {
+		stage_account(w->s, "1011"); /* read anew */
+	}
+}
+
+/* ---- at the end ------------------------------------------------------------------------------ */
+
+static void fail(struct crowd *w, const struct actor_call *c, const char *what)
+{
+	struct str cause = ses_cause_text(c->end.cause);
+	printf("# seed %llu, %s, call %s (%s): %s; by %d, " STR_FMT ", %u\n",
+	       (unsigned long long)w->seed, c->actor->user, c->call_id,
+	       c->is_caller ? "caller" : "callee", what, c->end.by, STR_ARG(cause), c->end.status);
+	CHECK(!"an invariant does not hold: see above");
+}
+
+static void check_call(struct crowd *w, const struct actor_call *c)
+{
+	totals.n_calls++;
+	totals.n_confirmed += c->was_confirmed;
+	if (c->n_ended != 1)
+		fail(w, c, c->n_ended ? "ended more than once" : "never ended");
+	if (!c->was_confirmed || c->is_shaken || c->end.by != SES_BY_NETWORK)
+		return;
+	totals.n_lost++;
+	if (getenv("RUNG_SEED")) {
+		struct str cause = ses_cause_text(c->end.cause);
+		printf("# lost: %s, %s, " STR_FMT "\n", c->actor->user, c->call_id, STR_ARG(cause));
+	}
+}
+
+static void check_texts(struct crowd *w, const struct actor *a)
+{
+	for (size_t i = 0; i < a->n_texts; i++) {
+		const struct actor_text *t = &a->texts[i];
+		unsigned n = w->delivered[t->number];
+		bool is_accepted = t->status >= 200 && t->status < 300;
+		totals.n_texts += is_accepted;
+		totals.n_twice += n > 1;
+		if ((is_accepted && !n) || (n > 1 && !t->is_shaken)) {
+			printf("# seed %llu: text %u of %s, answered %u: delivered %u times\n",
+			       (unsigned long long)w->seed, t->number, a->user, t->status, n);
+			CHECK(!"a MESSAGE was lost or repeated");
+		}
+	}
+}
+
+static void leave(struct crowd *w)
+{
+	static const struct sim_link healed = {.delay_us = 10000};
+	sim_link_default(w->s->sim, &healed);
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_register(w->a[i]); /* what waits for him comes */
+	stage_run(w->s, 100);
+	for (int round = 0; round < 3; round++) { /* what is transferred meanwhile, too */
+		for (unsigned i = 0; i < ACTORS; i++)
+			for (size_t k = 0; k < w->a[i]->n_calls; k++)
+				actor_hang_up(&w->a[i]->calls[k]);
+		stage_run(w->s, 240); /* Timer C and more */
+	}
+}
+
+static void check_lamps(struct crowd *w)
+{
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_unsubscribe_all(w->a[i]);
+	stage_run(w->s, 40);
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_subscribe(w->a[(i + 1) % ACTORS], w->a[i]->user, "dialog");
+	stage_run(w->s, 5);
+	for (unsigned i = 0; i < ACTORS; i++)
+		CHECK_EQ(actor_lit_lamps(w->a[i]), 0);
+}
+
+static uint64_t storm(uint64_t seed)
+{
+	struct crowd *w = crowd_new(seed);
+	for (int i = 0; i < STEPS; i++) {
+		stage_run(w->s, (double)draw(w, 800) / 1000);
+		step(w);
+	}
+	leave(w);
+	for (unsigned i = 0; i < ACTORS; i++)
+		if (actor_lit_lamps(w->a[i])) {
+			printf("# seed %llu: %s sees lamps that are lit\n",
+			       (unsigned long long)seed, w->a[i]->user);
+			CHECK(!"a lamp is lit");
+		}
+	check_lamps(w);
+	for (unsigned i = 0; i < ACTORS; i++) {
+		actor_unsubscribe_all(w->a[i]);
+		actor_unregister(w->a[i]);
+	}
+	stage_run(w->s, 400);
+	for (unsigned i = 0; i < ACTORS; i++) {
+		for (size_t k = 0; k < w->a[i]->n_calls; k++)
+			check_call(w, &w->a[i]->calls[k]);
+		check_texts(w, w->a[i]);
+		actor_check_idle(w->a[i]);
+		for (size_t k = 0; k < ACTOR_SUBS; k++)
+			totals.n_notified += w->a[i]->subs[k].n_notified;
+	}
+	for (size_t i = 0; i < w->s->n_shards; i++)
+		CHECK_EQ(exc_live(w->s->exc, i), 0);
+	totals.n_crashes += w->n_crashes;
+	for (unsigned i = 0; i < ACTORS; i++)
+		actor_free(w->a[i]);
+	uint64_t hash = w->s->wire_hash;
+	stage_free(w->s);
+	return hash;
+}
+
+TEST_NO_OOM(storm_of_all_roles)
+{
+	const char *many = getenv("RUNG_SEEDS"), *one = getenv("RUNG_SEED");
+	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
+	uint64_t n = many ? strtoull(many, NULL, 10) : one ? 1 : 12;
+	for (uint64_t i = 0; i < n; i++)
+		storm(first + i);
+	printf("# %llu seeds, %u ends of calls, %u confirmed, %u lost (%.3f %%); %u crashes; %u "
+	       "messages accepted, %u twice after a crash\n",
+	       (unsigned long long)n, totals.n_calls, totals.n_confirmed, totals.n_lost,
+	       100.0 * totals.n_lost / totals.n_confirmed, totals.n_crashes, totals.n_texts,
+	       totals.n_twice);
+	CHECK(totals.n_lost * 500 <= totals.n_confirmed);
+}
+
+TEST_NO_OOM(two_runs_of_a_seed_of_all_roles_are_equal)
+{
+	for (uint64_t seed = 1; seed <= 2; seed++)
+		CHECK(storm(seed) == storm(seed));
+}
