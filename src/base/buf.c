@@ -209,6 +209,14 @@ bool str_is_utf8(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	for (size_t i = 0; i < s.n;) {
+		uint64_t ahead[4]; /* of ASCII at once: SIP is hardly anything else */
+		if (i + sizeof(ahead) <= s.n) {
+			memcpy(ahead, p + i, sizeof(ahead));
+			if (!((ahead[0] | ahead[1] | ahead[2] | ahead[3]) & 0x8080808080808080u)) {
+				i += sizeof(ahead);
+				continue;
+			}
+		}
 		size_t n = p[i] < 0x80 ? 1 : utf8_len(p + i, s.n - i);
 		if (!n)
 			return false;

@@ -1,5 +1,6 @@
 /* Stateful forwarding in user space: a whole call (INVITE, 180, 200, ACK, BYE, 200: six messages)
- * through transport, transactions and proxy, with the kernel left out. The callee's and the
+ * through transport, transactions and proxy, and the same through two dialogs of the back-to-back
+ * user agent, with the kernel left out. The callee's and the
  * caller's messages are texts whose changing parts (Call-ID, branches, our Via) are patched in
  * place, so that what is measured is the exchange and not the maker of its input. Budget: DESIGN
  * 11, stateful forward. */
@@ -38,7 +39,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void open_rig(struct rig *r)
+static void open_rig(struct rig *r, bool is_b2bua)
 {
 	struct buf why;
 	struct addr_net all;
@@ -58,8 +59,11 @@ static void open_rig(struct rig *r)
 	acc_set_password(&a, STR("bench"), STR("bench"));
 	if (st_account_put(r->st, &a, ST_ADD))
 		die("no account");
-	struct exc_cfg cfg = {
-		.realm = STR("bench"), .trust = &all, .n_trust = 1, .product = STR("rung")};
+	struct exc_cfg cfg = {.realm = STR("bench"),
+			      .trust = &all,
+			      .n_trust = 1,
+			      .product = STR("rung"),
+			      .is_b2bua = is_b2bua};
 	if (exc_new(r->shards, r->st, r->env, &cfg, &r->exc, &why) ||
 	    exc_listen(r->exc, TP_UDP, &r->server, &reason))
 		die("no exchange");
@@ -112,22 +116,23 @@ static void put_response(struct text *t, unsigned status, const char *phrase, st
 {
 	struct str via1 = value_of(forwarded, "Via: "),
 		   rest = str_skip(forwarded, (size_t)(via1.p + via1.n - forwarded.p));
-	struct str via2 = value_of(rest, "Via: "), from = value_of(forwarded, "From: "),
-		   call_id = value_of(forwarded, "Call-ID: ");
+	bool has_more = str_find(rest, STR("\r\nVia: ")) != SIZE_MAX; /* not of a B2BUA */
+	struct str via2 = has_more ? value_of(rest, "\r\nVia: ") : STR_NONE;
+	struct str from = value_of(forwarded, "From: "), call_id = value_of(forwarded, "Call-ID: ");
 	struct str cseq = value_of(forwarded, "CSeq: ");
 	struct str rr = STR_NONE;
 	if (str_find(forwarded, STR("Record-Route: ")) != SIZE_MAX)
 		rr = value_of(forwarded, "Record-Route: ");
 	t->n = (size_t)snprintf(
 		t->p, sizeof(t->p),
-		"SIP/2.0 %u %s\r\nVia: " STR_FMT "\r\nVia: " STR_FMT "\r\n%s" STR_FMT
-		"%sFrom: " STR_FMT "\r\nTo: <sip:1002@192.0.2.1>%s\r\nCall-ID: " STR_FMT
-		"\r\nCSeq: " STR_FMT "\r\nContact: <sip:1002@192.0.2.43:5060>\r\nServer: "
+		"SIP/2.0 %u %s\r\nVia: " STR_FMT "%s" STR_FMT "\r\n%s" STR_FMT "%sFrom: " STR_FMT
+		"\r\nTo: <sip:1002@192.0.2.1>%s\r\nCall-ID: " STR_FMT "\r\nCSeq: " STR_FMT
+		"\r\nContact: <sip:1002@192.0.2.43:5060>\r\nServer: "
 		"bench\r\n%sContent-Length: %zu\r\n\r\n%s",
-		status, phrase, STR_ARG(via1), STR_ARG(via2), rr.n ? "Record-Route: " : "",
-		STR_ARG(rr), rr.n ? "\r\n" : "", STR_ARG(from), to_tag, STR_ARG(call_id),
-		STR_ARG(cseq), body[0] ? "Content-Type: application/sdp\r\n" : "", strlen(body),
-		body);
+		status, phrase, STR_ARG(via1), has_more ? "\r\nVia: " : "", STR_ARG(via2),
+		rr.n ? "Record-Route: " : "", STR_ARG(rr), rr.n ? "\r\n" : "", STR_ARG(from),
+		to_tag, STR_ARG(call_id), STR_ARG(cseq),
+		body[0] ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
 }
 
 static struct str view(const struct text *t)
@@ -166,6 +171,51 @@ static void calls(void *arg, uint64_t n)
 		call(arg);
 }
 
+/* The URI of our Contact and the tag of our To, as the caller has them to use. */
+static void take_dialog(struct str ok, char *uri, char *tag, size_t cap)
+{
+	struct str contact = value_of(ok, "Contact: "), to = value_of(ok, "To: ");
+	size_t begin = str_chr(contact, '<'), end = str_chr(contact, '>'),
+	       at = str_find(to, STR(";tag="));
+	if (begin >= end || end == SIZE_MAX || at == SIZE_MAX)
+		die("no dialog");
+	snprintf(uri, cap, STR_FMT, STR_ARG(str_sub(contact, begin + 1, end - begin - 1)));
+	snprintf(tag, cap, STR_FMT, STR_ARG(str_skip(to, at)));
+}
+
+static void b2b_call(struct rig *r)
+{
+	static struct text t, ok;
+	char uri[200], to_tag[200], tag[32];
+	uint32_t serial = ++r->serial;
+	snprintf(tag, sizeof(tag), ";tag=b%08x", serial);
+	put_request(&t, "INVITE", "sip:1002@192.0.2.1", "", "", 1, serial, SDP);
+	feed(r, view(&t), &r->caller);
+	struct str invite = null_env_last_to(r->env, &r->callee);
+	put_response(&t, 180, "Ringing", invite, tag, "");
+	put_response(&ok, 200, "OK", invite, tag, SDP);
+	feed(r, view(&t), &r->callee);
+	feed(r, view(&ok), &r->callee);
+	take_dialog(null_env_last_to(r->env, &r->caller), uri, to_tag, sizeof(uri));
+	put_request(&t, "ACK", uri, "", to_tag, 1, serial, "");
+	feed(r, view(&t), &r->caller);
+	put_request(&t, "BYE", uri, "", to_tag, 2, serial, "");
+	feed(r, view(&t), &r->caller);
+	struct str bye = null_env_last_to(r->env, &r->callee);
+	if (!str_starts(bye, STR("BYE ")) ||
+	    !str_starts(null_env_last_to(r->env, &r->caller), STR("SIP/2.0 200 ")))
+		die("the call did not end");
+	put_response(&t, 200, "OK", bye, tag, "");
+	feed(r, view(&t), &r->callee);
+	null_env_advance(r->env, 2000);
+}
+
+static void b2b_calls(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		b2b_call(arg);
+}
+
 /* What the bench itself does for one call: it is taken off the figure. */
 static void texts_only(void *arg, uint64_t n)
 {
@@ -189,11 +239,9 @@ static void texts_only(void *arg, uint64_t n)
 	}
 }
 
-void bench_main(void)
+static void sign_in(struct rig *r)
 {
-	static struct rig r;
 	struct text t;
-	open_rig(&r);
 	t.n = (size_t)snprintf(t.p, sizeof(t.p),
 			       "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
 			       "192.0.2.43:5060;branch=z9hG4bKreg\r\nMax-Forwards: 70\r\n"
@@ -201,16 +249,34 @@ void bench_main(void)
 			       "<sip:1002@192.0.2.1>\r\nCall-ID: reg\r\nCSeq: 1 REGISTER\r\n"
 			       "Contact: <sip:1002@192.0.2.43:5060>\r\nExpires: "
 			       "7200\r\nContent-Length: 0\r\n\r\n");
-	feed(&r, view(&t), &r.callee);
+	feed(r, view(&t), &r->callee);
 	for (int i = 0; i < 10; i++) {
-		null_env_advance(r.env, 10000);
-		ev_turn(r.loop);
+		null_env_advance(r->env, 10000);
+		ev_turn(r->loop);
 	}
-	if (!str_starts(null_env_last(r.env), STR("SIP/2.0 200")))
+	if (!str_starts(null_env_last(r->env), STR("SIP/2.0 200")))
 		die("the callee could not register");
-	for (int i = 0; i < 40000;
-	     i++) /* 80 s of virtual time: pools and tables have their steady size */
-		call(&r);
+}
+
+static void close_rig(struct rig *r)
+{
+	exc_free(r->exc);
+	st_close(r->st);
+	ev_workers_stop(r->shards);
+	ev_shards_free(r->shards);
+	env_free(r->env);
+	st_mem_free(r->disk);
+}
+
+/* 80 s of virtual time before: pools and tables have their steady size. */
+#define WARM_UP 40000
+
+void bench_main(void)
+{
+	static struct rig r, b2b;
+	open_rig(&r, false);
+	sign_in(&r);
+	calls(&r, WARM_UP);
 	double own_ns = bench_run(&(struct bench){.name = "stateful forward: the bench's own texts",
 						  .fn = texts_only,
 						  .arg = &r,
@@ -221,10 +287,16 @@ void bench_main(void)
 				  .own_ns = own_ns,
 				  .ops = 6,
 				  .budget_ns = 1500});
-	exc_free(r.exc);
-	st_close(r.st);
-	ev_workers_stop(r.shards);
-	ev_shards_free(r.shards);
-	env_free(r.env);
-	st_mem_free(r.disk);
+	close_rig(&r);
+	open_rig(&b2b, true);
+	sign_in(&b2b);
+	b2b_calls(&b2b, WARM_UP);
+	bench_run(&(struct bench){.name = "back-to-back user agent, per message",
+				  .fn = b2b_calls,
+				  .arg = &b2b,
+				  .own_ns = own_ns,
+				  .ops = 6,
+				  .budget_ns = 3000,
+				  .budget_mallocs = 3});
+	close_rig(&b2b);
 }

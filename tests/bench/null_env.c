@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PEERS 4
+
 struct null_env {
 	struct env env;
 	uint64_t now_us, state;
-	size_t n_last;
-	char last[65536];
+	struct peer {
+		struct addr to;
+		size_t n;
+		char last[8192];
+	} peers[PEERS], *last;
 };
 
 struct null_sock {
@@ -90,8 +95,15 @@ static enum err keep(struct env_sock *s, const void *p, size_t n, const struct a
 		     const struct addr *from)
 {
 	struct null_env *e = of(s->env);
-	memcpy(e->last, p, n);
-	e->n_last = n;
+	struct peer *peer = e->peers;
+	while (peer < e->peers + PEERS - 1 && peer->n && !addr_eq(&peer->to, to))
+		peer++;
+	if (n > sizeof(peer->last))
+		return ERR_LIMIT;
+	memcpy(peer->last, p, n);
+	peer->n = n;
+	peer->to = *to;
+	e->last = peer;
 	return OK;
 }
 
@@ -162,6 +174,7 @@ struct env *null_env_new(void)
 		return NULL;
 	e->now_us = 1000000;
 	e->state = 42;
+	e->last = e->peers;
 	e->env.ops = &ops;
 	e->env.now_us = &e->now_us;
 	return &e->env;
@@ -169,7 +182,16 @@ struct env *null_env_new(void)
 
 struct str null_env_last(const struct env *e)
 {
-	return str_of(of(e)->last, of(e)->n_last);
+	return str_of(of(e)->last->last, of(e)->last->n);
+}
+
+struct str null_env_last_to(const struct env *e, const struct addr *to)
+{
+	const struct null_env *ne = of(e);
+	for (const struct peer *p = ne->peers; p < ne->peers + PEERS; p++)
+		if (p->n && addr_eq(&p->to, to))
+			return str_of(p->last, p->n);
+	return STR_NONE;
 }
 
 void null_env_advance(struct env *e, uint64_t us)
