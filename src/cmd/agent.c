@@ -57,6 +57,10 @@ struct str agent_uri(const struct agent *a, const char *word, char mem[512])
 			has_brackets ? "]" : "");
 		if (from.uri.port)
 			buf_fmt(&b, ":%u", from.uri.port);
+		struct str transport;
+		if (sip_param(from.params, STR("transport"), &transport) ||
+		    sip_param(from.uri.params, STR("transport"), &transport))
+			buf_fmt(&b, ";transport=" STR_FMT, STR_ARG(transport));
 	}
 	return b.err ? STR_NONE : buf_view(&b);
 }

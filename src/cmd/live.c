@@ -5,8 +5,10 @@
  * told. Notes of the exchange (a storm, why a REGISTER was refused) come through the same ring, so
  * that they keep their place among the messages.
  *
- * live_drain empties the rings, the oldest record of all first, since a call may pass through two
- * shards (its phones' connections): tracker, then watchers. Lines are printed at most
+ * live_drain takes what the rings hold by its time: what came is tapped on the shard of its
+ * Call-ID, what leaves on the shard of its connection, so a request and its response may lie in two
+ * rings. What is younger than the look at them waits for the next one: it may answer what a ring
+ * did not hold yet. Each record goes to the tracker, then to watchers. Lines are printed at most
  * LINES_PER_S a second; what is beyond is counted and told as one line, so that a loaded exchange
  * does not spend itself on its log.
  *
@@ -56,6 +58,10 @@ struct tap_ctx {
 struct live {
 	size_t n_shards;
 	struct ev_ring **rings;
+	struct head {
+		struct str next; /* record */
+		size_t n;        /* bytes taken in this turn */
+	} * heads;
 	struct tap_ctx *taps;
 	struct trk *trk;
 	uint64_t offset_us; /* wall time - monotonic time */
@@ -325,31 +331,38 @@ static void set_pace(struct live *l, size_t filled)
 	l->pace_us = filled ? us : PACE_IDLE_US;
 }
 
-/* The oldest record and its ring; NULL when there is none. */
-static const struct rec *oldest(const struct live *l, size_t *shard)
+static const struct rec *rec_of(struct str s)
 {
-	const struct rec *found = NULL;
+	return (const struct rec *)(const void *)s.p;
+}
+
+/* The ring whose next record is the oldest of those up to now_us; n_shards: none. */
+static size_t oldest(const struct live *l, uint64_t now_us)
+{
+	size_t at = l->n_shards;
 	for (size_t i = 0; i < l->n_shards; i++) {
-		struct str s = ev_ring_peek(l->rings[i]);
-		const struct rec *r = (const struct rec *)(const void *)s.p;
-		if (s.n && (!found || r->at_us < found->at_us)) {
-			found = r;
-			*shard = i;
+		struct str s = l->heads[i].next;
+		if (s.n && rec_of(s)->at_us <= now_us) {
+			now_us = rec_of(s)->at_us;
+			at = i;
 		}
 	}
-	return found;
+	return at;
 }
 
 bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
 {
-	size_t filled[LIMIT_SHARDS] = {0}, most = 0, shard = 0;
-	const struct rec *r;
+	size_t most = 0, i;
 	l->offset_us = wall_us - now_us;
-	while ((r = oldest(l, &shard))) {
-		filled[shard] += sizeof(*r) + r->n;
-		most = filled[shard] > most ? filled[shard] : most;
-		take(l, r);
-		ev_ring_pop(l->rings[shard]);
+	for (i = 0; i < l->n_shards; i++)
+		l->heads[i] = (struct head){.next = ev_ring_peek(l->rings[i])};
+	while ((i = oldest(l, now_us)) < l->n_shards) {
+		struct head *h = &l->heads[i];
+		take(l, rec_of(h->next));
+		h->n += h->next.n;
+		most = h->n > most ? h->n : most;
+		ev_ring_pop(l->rings[i]);
+		h->next = ev_ring_peek(l->rings[i]);
 	}
 	l->last_us = wall_us;
 	trk_tick(l->trk, wall_us);
@@ -389,7 +402,8 @@ enum err live_new(size_t n_shards, struct live **out)
 	l->trk = trk_new(&cfg);
 	l->rings = calloc(n_shards, sizeof(*l->rings));
 	l->taps = calloc(n_shards, sizeof(*l->taps));
-	enum err e = l->trk && l->rings && l->taps ? OK : ERR_NOMEM;
+	l->heads = calloc(n_shards, sizeof(*l->heads));
+	enum err e = l->trk && l->rings && l->taps && l->heads ? OK : ERR_NOMEM;
 	for (size_t i = 0; i < n_shards && e == OK; i++) {
 		l->taps[i] = (struct tap_ctx){.live = l, .shard = i};
 		e = ev_ring_new(RING_BYTES, &l->rings[i]);
@@ -414,6 +428,7 @@ void live_free(struct live *l)
 		trk_free(l->trk);
 	free(l->rings);
 	free(l->taps);
+	free(l->heads);
 	free(l);
 }
 

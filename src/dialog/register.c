@@ -319,6 +319,25 @@ static struct str make_flow_params(struct rgc *r)
 			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
+/* The account's address without its user [RFC3261 10.2]. Port and transport are no part of the
+ * domain's name, but the way to it, which was given for a reason. */
+static enum err registrar_of(struct arena *a, const struct sip_uri *aor, struct str *out)
+{
+	char mem[512];
+	struct buf b;
+	struct str transport;
+	bool is_ref = aor->is_ip && aor->ip.family == ADDR_V6;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_fmt(&b, "%s:%s" STR_FMT "%s", aor->scheme == SIP_URI_SIPS ? "sips" : "sip",
+		is_ref ? "[" : "", STR_ARG(aor->host), is_ref ? "]" : "");
+	if (aor->port)
+		buf_fmt(&b, ":%u", aor->port);
+	if (sip_param(aor->params, STR("transport"), &transport))
+		buf_fmt(&b, ";transport=" STR_FMT, STR_ARG(transport));
+	*out = arena_str(a, buf_view(&b));
+	return b.err;
+}
+
 static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 {
 	struct arena *a = &r->arena;
@@ -333,12 +352,12 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 		return e;
 	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
 			    STR_ARG(dlg_make_tag(r->m, tag)));
-	bool is_ref = aor.uri.is_ip && aor.uri.ip.family == ADDR_V6;
 	if (cfg->registrar.n)
 		r->registrar = arena_str(a, cfg->registrar);
 	else
-		r->registrar = arena_fmt(a, "sip:%s" STR_FMT "%s", is_ref ? "[" : "",
-					 STR_ARG(aor.uri.host), is_ref ? "]" : "");
+		e = registrar_of(a, &aor.uri, &r->registrar);
+	if (e != OK)
+		return e;
 	r->call_id = dlg_make_call_id(r->m, a);
 	r->flow_params = make_flow_params(r);
 	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;

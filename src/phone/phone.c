@@ -126,9 +126,11 @@ static enum err read_config(struct ph *ph, const struct ph_config *cfg, const ch
 {
 	struct sip_addr from;
 	struct arena *a = &ph->texts;
-	struct str text = cfg->from.n ? cfg->from : STR("<sip:anonymous@anonymous.invalid>");
+	struct str text = cfg->from.n ? cfg->from : STR("sip:anonymous@anonymous.invalid");
+	/* Without brackets a URI's parameters would be the header's. [RFC3261 20.20] */
+	bool is_bare = str_chr(text, '<') == SIZE_MAX;
 	ph->cfg = *cfg;
-	ph->cfg.from = arena_str(a, text);
+	ph->cfg.from = is_bare ? arena_fmt(a, "<" STR_FMT ">", STR_ARG(text)) : arena_str(a, text);
 	*why = "the account must be a SIP URI such as sip:1001@192.0.2.1";
 	if (sip_addr_parse(ph->cfg.from, &from) || from.uri_err || from.uri.scheme == SIP_URI_TEL)
 		return ERR_SYNTAX;
@@ -317,7 +319,7 @@ static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *
 		ph_report_end(&r, PH_DONE);
 		return;
 	case RGC_EV_FAILED:
-		ph_report_text(&r, "%u " STR_FMT, status, STR_ARG(reason));
+		ph_report_result(&r, ev->result);
 		if (ev->retry_us)
 			ph_report_text(&r, ", next try in %.0f s", (double)ev->retry_us / 1e6);
 		ph_report_end(&r, ph_outcome_of(ev->result));
@@ -361,7 +363,8 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *res)
 	double ms = (double)(ev_now_us(ph->loop) - ph->request_us) / 1000;
 	ph->request = NULL;
 	ph_report_begin(&r, ph, res->how == UAC_FINAL ? "response" : "failed");
-	ph_report_text(&r, "%u " STR_FMT " after %.1f ms", res->status, STR_ARG(reason), ms);
+	ph_report_result(&r, res);
+	ph_report_text(&r, " after %.1f ms", ms);
 	ph_report_num(&r, "status", res->status);
 	ph_report_str(&r, "reason", reason);
 	ph_report_real(&r, "ms", ms);

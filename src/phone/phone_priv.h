@@ -41,6 +41,9 @@ void ph_report_send(struct ph_report *r);
 void ph_report_end(struct ph_report *r,
 		   enum ph_outcome outcome); /* sends it as the end of something */
 
+/* What came of a request, in words: a status only where somebody sent one. */
+void ph_report_result(struct ph_report *r, const struct uac_result *res);
+
 enum ph_outcome ph_outcome_of_status(unsigned status);
 enum ph_outcome ph_outcome_of(const struct uac_result *res);
 struct str ph_reason(const struct tp_rx *rx, unsigned status);

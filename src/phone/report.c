@@ -137,3 +137,22 @@ struct str ph_reason(const struct tp_rx *rx, unsigned status)
 {
 	return rx && rx->msg->reason.n ? rx->msg->reason : sip_status_reason(status);
 }
+
+void ph_report_result(struct ph_report *r, const struct uac_result *res)
+{
+	struct str reason = ph_reason(res->rx, res->status);
+	switch (res->how) {
+	case UAC_FINAL:
+		ph_report_text(r, "%u " STR_FMT, res->status, STR_ARG(reason));
+		return;
+	case UAC_TIMEOUT:
+		ph_report_text(r, "nobody answered");
+		return;
+	case UAC_UNREACHABLE:
+		ph_report_text(r, "the server was not reached: %s", err_text(res->err));
+		return;
+	case UAC_FAILED:
+		ph_report_text(r, "the request could not be sent: %s", err_text(res->err));
+		return;
+	}
+}

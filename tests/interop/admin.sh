@@ -27,12 +27,14 @@ hep_start() {
 	start hep_pid hep "$RUNG" scope -i "hep:udp:$THIRD:9060" -w "$work/hep.pcapng"
 	wait_for 5 test -e "$work/hep.pcapng"
 }
+hep_saw_end() { says "talked 3.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"; }
 hep_has_all() { # what went over the wire twice is one message here
-	stop_child "$hep_pid" INT
 	local n
+	wait_for 5 hep_saw_end # copies leave when the exchange's scope looks, up to 0.1 s behind the call
+	stop_child "$hep_pid" INT
 	n=$("$RUNG" scope -r "$work/hep.pcapng" --messages | grep -c INVITE)
 	echo "$n messages of INVITEs"
-	[ "$n" -ge 8 ] && says "talked 3.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"
+	[ "$n" -ge 8 ] && hep_saw_end
 }
 
 check "an agent of Homer listens" hep_start

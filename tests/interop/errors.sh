@@ -62,12 +62,16 @@ check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y '
 check "an account" says 0 "added 100" "$R" user add 100 --password secret --data "$D"
 check "the same account again" says 1 "exists already" "$R" user add 100 --password other --data "$D"
 check "an account that is not there" says 1 "999" "$R" user del 999 --data "$D"
-start server_pid server "$R" serve --listen "udp:$SERVER:5060" --data "$D"
+start server_pid server "$R" serve --listen "udp:$SERVER:5060" --listen "tcp:$SERVER:5072" --data "$D"
 wait_for 10 grep -qs ^ready "$work/server.log"
 check "a port in use" says 1 "already in use" "$R" serve --listen "udp:$SERVER:5060" --data "$work/other"
 check "a data folder in use" says 1 "another rung serve" "$R" serve --listen "udp:$SERVER:5070" --data "$D"
 check "an account for the running server" says 0 "added 101" "$R" user add 101 --password secret --data "$D"
 check "is known to it" wait_for 5 "$R" register "sip:101@$SERVER" --password secret --bind "$CALLER" -q
+check "port and transport in an address are the way" says 0 "registered" "$R" register "sip:101@$SERVER:5072;transport=tcp" \
+	--password secret --bind "$CALLER"
+check "nobody there is not a 503 of somebody" says 7 "was not reached" "$R" register "sip:101@$SERVER:5073" --password secret \
+	--bind "$CALLER"
 check "the server ends cleanly" server_stop
 
 printf 'no database' >"$D/rung.db"

@@ -228,6 +228,32 @@ TEST(registrations_that_cannot_be)
 	pair_free(&p);
 }
 
+/* The way to the registrar is part of the account's address; its user is not. [RFC3261 10.2] */
+TEST(the_way_to_the_registrar)
+{
+	static const struct {
+		const char *from, *line;
+	} rows[] = {
+		{"sip:a@10.0.0.2:5060",                       "REGISTER sip:10.0.0.2:5060 SIP/2.0"},
+		{"<sip:a@10.0.0.2;transport=udp;user=phone>",
+		 "REGISTER sip:10.0.0.2;transport=udp SIP/2.0"                                    },
+		{"sip:a@10.0.0.2",                            "REGISTER sip:10.0.0.2 SIP/2.0"     },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pair p = pair_new();
+		struct rgc_config cfg = {.account = party_account(p.a), .expires_s = 1800};
+		status = 200;
+		lines = NULL;
+		p.b->on_request = registrar;
+		cfg.account.from = str_c(rows[i].from);
+		CHECK_EQ(rgc_new(p.a->dlg, &cfg, &user, p.a, &p.a->rgc), OK);
+		world_run(p.w, 100);
+		CHECK(str_starts(str_c(heard), str_c(rows[i].line)));
+		CHECK_EVENTS(p.a, "registered 200\nexpires 600\n");
+		end(&p);
+	}
+}
+
 static bool dies_in_event;
 
 static void on_event_free(void *ctx, struct rgc *r, const struct rgc_event *ev)
