@@ -170,14 +170,14 @@ TEST_NO_OOM(gruu_ends_with_what_it_stands_for)
 {
 	struct scene *t = scene_new();
 	char pub[256], temp[256];
-	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
 	raw_register(t->b, 0, B_CONTACT PHONE_B ";expires=0", NULL);
 	call_again(t, temp);
 	raw_get(t->a, "SIP/2.0 404", 1);
 	stage_run(t->s, 1);
-	gruu_of(t->b, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "temp-gruu", temp, sizeof(temp));
 	stage_run(t->s, 1);
-	gruu_of(t->b, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
 	call_again(t, temp);
 	busy_here(t, t->b, 1);
 	stage_account_del(t->s, "1002");
