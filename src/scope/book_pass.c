@@ -32,8 +32,9 @@ struct pass {
 
 static bool has_short_name(enum sip_hdr_id id)
 {
-	for (char c = 'a'; c <= 'z'; c++)
-		if (sip_hdr_find(str_of(&c, 1)) == id)
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+	for (const char *c = letters; *c; c++)
+		if (sip_hdr_find(str_of(c, 1)) == id)
 			return true;
 	return false;
 }

@@ -474,11 +474,12 @@ static void start_group(struct ctx *c)
 		n += b->state == WAITING && b->step == prx_step_now(c) && b->q == best;
 	if (n > 1)
 		c->prx->stats.n_forked++;
+	uint32_t share = n ? c->breadth / n : 0; /* [RFC5393 5.3.3]: of what runs in parallel */
 	c->is_busy = true; /* a branch that fails at once must not settle the group */
 	for (struct branch *b = c->branches; b; b = b->next) {
 		if (b->state != WAITING || b->step != prx_step_now(c) || b->q != best)
 			continue;
-		b->breadth = c->breadth / n; /* [RFC5393 5.3.3]: shared by what runs in parallel */
+		b->breadth = share;
 		start_branch(b);
 	}
 	c->is_busy = false;

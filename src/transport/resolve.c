@@ -378,6 +378,7 @@ static void on_answer(void *ctx, enum err e, const struct dns_answer *a)
 {
 	struct tp_resolve *r = ctx;
 	struct dns_answer copy;
+	copy.n = 0;
 	if (a)
 		copy = *a;
 	r->query = NULL;

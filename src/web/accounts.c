@@ -82,7 +82,7 @@ void here_list(struct web_req *r, enum adm_kind k, struct str key)
 	if (!key.n)
 		buf_chr(&r->out, ']');
 	if (!key.n && p.is_more)
-		buf_fmt(&r->out, ",\"next\":%llu", (unsigned long long)(r->skip + r->limit));
+		buf_fmt(&r->out, ",\"next\":%llu", (unsigned long long)r->skip + r->limit);
 	if (!key.n)
 		buf_str(&r->out, STR("}\n"));
 	if (e == ERR_SYNTAX)

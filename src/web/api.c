@@ -26,8 +26,7 @@ static void answer_page(struct web_req *r, const struct adm_ask *q, struct str k
 	if (!key.n) {
 		buf_str(&r->out, STR("]"));
 		if (q->is_more)
-			buf_fmt(&r->out, ",\"next\":%llu",
-				(unsigned long long)(r->skip + r->limit));
+			buf_fmt(&r->out, ",\"next\":%llu", (unsigned long long)r->skip + r->limit);
 		buf_str(&r->out, STR("}\n"));
 	}
 	web_reply(r, 200, json);
