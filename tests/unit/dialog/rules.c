@@ -51,7 +51,8 @@ static void check_lines(const char *text)
 
 static void check_supported(const char *text)
 {
-	static const char *const known[] = {"path", "outbound", "gruu", "timer", "100rel"};
+	static const char *const known[] = {"path",   "outbound", "gruu",
+					    "100rel", "timer",    "replaces"};
 	struct str rest = shot_line(text, "Supported", 0);
 	while (rest.n) {
 		struct str tag = str_trim(str_cut(rest, ',', &rest));
