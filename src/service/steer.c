@@ -150,7 +150,25 @@ static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-static void redirect(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
+/* Nobody is sent to where he has just asked, or anywhere twice. [RFC3261 8.3] */
+static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri, unsigned q)
+{
+	struct sip_uri u;
+	size_t at = b->n;
+	if (sip_uri_parse(uri, &u) == OK && sip_uri_eq(&u, &plan->uri))
+		return;
+	buf_fmt(b, "Contact: <" STR_FMT ">;", STR_ARG(uri));
+	if (b->err)
+		return;
+	struct str line = str_skip(buf_view(b), at);
+	if (str_find(str_sub(buf_view(b), 0, at), line) != SIZE_MAX)
+		b->n = at;
+	else
+		buf_fmt(b, "q=%u.%03u\r\n", q / 1000, q % 1000);
+}
+
+static void redirect(struct exc_shard *s, tsx_id st, const struct rt_plan *plan,
+		     const struct pol_plan *p)
 {
 	char mem[4096];
 	struct buf b;
@@ -164,15 +182,13 @@ static void redirect(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
 			if (t->user.n && !find_bindings(s, t->user, &found))
 				continue;
 			if (!t->user.n)
-				buf_fmt(&b, "Contact: <" STR_FMT ">;q=%u.%03u\r\n", STR_ARG(t->uri),
-					q / 1000, q % 1000);
-			for (size_t n = 0; n < found.n; n++) {
-				unsigned of = q * found.t[n].q / 1000;
-				buf_fmt(&b, "Contact: <" STR_FMT ">;q=%u.%03u\r\n",
-					STR_ARG(found.t[n].uri), of / 1000, of % 1000);
-			}
+				put_place(&b, plan, t->uri, q);
+			for (size_t n = 0; n < found.n; n++)
+				put_place(&b, plan, found.t[n].uri, q * found.t[n].q / 1000);
 		}
-	if (b.err)
+	if (!b.err && !b.n)
+		code_refuse(s->stack.tsx, st, CODE_NO_USER, STR_NONE);
+	else if (b.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else if (code_reply(s->stack.tsx, st, CODE_POLICY_REDIRECT, p->status, buf_view(&b)) ==
 		 ERR_LIMIT)
@@ -370,7 +386,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 		send_on(s, st, rx, plan, &p, rq.domain);
 		return true;
 	case POL_REDIRECT:
-		redirect(s, st, &p);
+		redirect(s, st, plan, &p);
 		return true;
 	case POL_REJECT:
 		reject(s, st, &p);

@@ -192,6 +192,31 @@ TEST_NO_OOM(policy_redirects)
 	scene_free(t);
 }
 
+/* [RFC3261 8.3]: not to itself; and whatever the request is, a redirect server need not understand
+ * it. */
+TEST_NO_OOM(policy_redirects_elsewhere)
+{
+	struct scene *t = scene("routes:\n"
+				"  - {to: self, redirect: ['sip:self@10.0.0.1', '1003']}\n"
+				"  - {to: only, redirect: 'sip:only@10.0.0.1'}\n"
+				"  - {to: two, redirect: '1003'}\n");
+	call(t, TO("self"));
+	struct raw_msg *end = raw_get(t->a, "SIP/2.0 30", 1);
+	CHECK_EQ(raw_count(end, "Contact"), 1);
+	CHECK_STR(raw_header(end, "Contact", 0), "<sip:1003@10.0.0.23:5060>;q=1.000");
+	raw_ack(t->a, 0, &t->call, end);
+	call(t, TO("only"));
+	end = raw_get(t->a, "SIP/2.0 482", 1);
+	raw_ack(t->a, 0, &t->call, end);
+	struct raw_req odd = {.method = "FROB",
+			      .uri = TO("two"),
+			      .contact = "",
+			      .extra = "Require: x-unknown\nX-New: y\n"};
+	raw_ask(t->a, 0, &odd);
+	raw_get(t->a, "SIP/2.0 302", 1);
+	scene_free(t);
+}
+
 /* [RFC3261 16.7 step 4]: the Contacts of a 3xx are called, by q, each once. */
 TEST_NO_OOM(policy_follows_3xx)
 {
@@ -210,7 +235,8 @@ TEST_NO_OOM(policy_follows_3xx)
 	struct raw_msg *at_x = raw_get(t->x, "INVITE ", 1);
 	raw_none(t->b, "INVITE ", 1);
 	raw_reply(t->x, at_x, "404 Not Found", "x", NULL, NULL);
-	raw_get(t->a, "SIP/2.0 302", 1); /* of c: it led nowhere, and is better than a 404 */
+	/* of c: it led nowhere, and is better than a 404; that of b was followed */
+	CHECK(raw_has(raw_get(t->a, "SIP/2.0 302", 1), ";tag=c\r\n"));
 	scene_free(t);
 }
 
