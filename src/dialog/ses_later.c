@@ -4,8 +4,8 @@
  * One thing can wait at a time: a request of the peer with an offer (or without, that asks for
  * ours), answered by ses_settle; or an ACK or PRACK of ours that is to bear the answer to the offer
  * of a response. While it waits, a further offer of the peer is refused with 500 (RFC 3311 5.2,
- * RFC 3261 14.2); when the session ends, the request that waits is refused, and an ACK goes without
- * a body.
+ * RFC 3261 14.2); when the session ends, the request that waits is refused, and an ACK refuses the
+ * offer.
  *
  * [RFC3264 4] [RFC6337 2]
  */
@@ -69,7 +69,7 @@ static void settle(struct ses *s, unsigned status, struct str sdp)
 		answer_update(s, &l, status, sdp);
 		break;
 	case SES_LATER_ACK:
-		dlg_send_prepared_ack(l.d, status == 200 ? sdp : STR_NONE);
+		dlg_send_prepared_ack(l.d, status == 200 ? sdp : ses_refuse_offer(s, l.rx->msg));
 		break;
 	case SES_LATER_OUR_PRACK:
 		l.d->has_agreed = status == 200;

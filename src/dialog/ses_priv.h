@@ -204,6 +204,9 @@ void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx);
 unsigned ses_ask_answer(struct ses *s, struct str offer);
 unsigned ses_ask_offer(struct ses *s);
 bool ses_give_answer(struct ses *s, struct str answer, bool is_early);
+/* An offer in a 2xx must be answered, also one that will not do: that answer, in m->sdp.
+ * [RFC3261 13.2.2.4] */
+struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg);
 
 /* --- ses_uas.c ------------------------------------------------------------------------------ */
 void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx);

@@ -50,6 +50,17 @@ bool ses_give_answer(struct ses *s, struct str answer, bool is_early)
 	return s->user && s->user->on_answer(s->ctx, s, answer, is_early);
 }
 
+struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg)
+{
+	struct buf *b = &s->m->sdp;
+	struct str text;
+	struct sdp offer;
+	buf_clear(b);
+	if (dlg_sdp(msg, &text) && sdp_parse(text, &offer) == OK)
+		sdp_put_refusal(b, &offer);
+	return b->err == OK ? buf_view(b) : STR_NONE;
+}
+
 /* --- forks ------------------------------------------------------------------------------------ */
 
 static void drop_fork(struct ses *s, struct dlg *d)
@@ -167,17 +178,6 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 
 /* --- 2xx -------------------------------------------------------------------------------------- */
 
-/* An offer in a 2xx must be answered, also one that will not do. [RFC3261 13.2.2.4] */
-static struct str refuse_offer(struct ses *s, struct str text)
-{
-	struct buf *b = &s->m->sdp;
-	struct sdp offer;
-	buf_clear(b);
-	if (sdp_parse(text, &offer) == OK)
-		sdp_put_refusal(b, &offer);
-	return b->err == OK ? buf_view(b) : STR_NONE;
-}
-
 /* Offer and answer of the first 2xx: 200, SES_LATER, or what does not come together; *ack_body is
  * in m->sdp. */
 static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early,
@@ -197,7 +197,7 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_earl
 	if (status == 200)
 		*ack_body = buf_view(&s->m->sdp);
 	else if (has_sdp && status != SES_LATER)
-		*ack_body = refuse_offer(s, sdp);
+		*ack_body = ses_refuse_offer(s, msg);
 	return status;
 }
 
