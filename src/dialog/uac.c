@@ -182,6 +182,8 @@ static enum err begin(struct uac *u)
 	struct sip_uri uri;
 	if (sip_uri_parse(u->s.next_hop, &uri) == ERR_SYNTAX)
 		return ERR_SYNTAX;
+	if (str_istarts(u->s.ruri, STR("sips:"))) /* whoever is the next hop [RFC3261 8.1.2] */
+		uri.scheme = SIP_URI_SIPS;
 	struct tp_targets now;
 	enum err e = tp_resolve_uri(u->m->tp, &uri, &now, on_resolved, u, &u->resolve);
 	if (e != ERR_MORE)

@@ -347,6 +347,22 @@ TEST(routes_keep_their_parameters)
 	pair_free(&p);
 }
 
+/* [RFC3261 8.1.2]: also where the next hop is a proxy whose URI does not say so. */
+TEST(sips_is_for_the_next_hop_too)
+{
+	struct pair p = watched();
+	unsigned done = 0;
+	struct uac *u;
+	struct uac_account acc = party_account(p.a);
+	struct uac_request req = {.method = STR("OPTIONS"), .ruri = STR("sips:x@example.org")};
+	acc.proxy = STR("sip:10.0.0.2");
+	outside_with(p.a, &acc, &req, &done, &u);
+	world_run(p.w, 1000);
+	CHECK_EQ(done, 503); /* there is no TLS here */
+	CHECK_EQ(n_shots, 0);
+	pair_free(&p);
+}
+
 /* [RFC3261 13.2.2.4]: what an early dialog had heard is replaced. */
 TEST(the_2xx_makes_the_route_set)
 {
