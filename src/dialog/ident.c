@@ -91,26 +91,41 @@ enum err dlg_name_addr(struct arena *a, struct str value, struct str *out)
 	return out->n ? OK : ERR_NOMEM;
 }
 
-enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
-			 struct str params, struct buf *b)
+enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, bool is_secure,
+			 struct str user, struct str params, struct buf *b)
 {
 	struct addr local;
 	enum err e = tp_local_for(m->tp, dst, &local);
 	if (e != OK)
 		return e;
-	buf_str(b, STR("<sip:"));
+	is_secure &= tp_is_secure(dst->proto);
+	buf_str(b, is_secure ? STR("<sips:") : STR("<sip:"));
 	if (user.n) {
 		sip_escape_user(b, user);
 		buf_chr(b, '@');
 	}
 	addr_put(b, &local);
-	if (dst->proto != TP_UDP) {
+	/* sips says TLS by itself, and ws then means wss [RFC3261 26.2.2] [RFC7118 5.2] */
+	if (is_secure && dst->proto == TP_WSS) {
+		buf_str(b, STR(";transport=ws"));
+	} else if (!is_secure && dst->proto != TP_UDP) {
 		buf_str(b, STR(";transport="));
 		buf_str(b, tp_proto_param(dst->proto));
 	}
 	buf_chr(b, '>');
 	buf_str(b, params);
 	return b->err;
+}
+
+bool dlg_asks_for_sips(const struct sip_msg *msg)
+{
+	struct sip_iter it = {0};
+	struct sip_addr a;
+	struct str v;
+	bool is_there = sip_each(msg, SIP_HDR_RECORD_ROUTE, &it, &v) ||
+			sip_each(msg, SIP_HDR_CONTACT, &(struct sip_iter){0}, &v);
+	return str_istarts(msg->ruri, STR("sips:")) ||
+	       (is_there && sip_addr_parse(v, &a) == OK && str_istarts(a.uri_text, STR("sips:")));
 }
 
 static struct str first_route(struct str routes)

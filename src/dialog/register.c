@@ -111,6 +111,14 @@ static void take_service_route(struct rgc *r, const struct sip_msg *m)
 	}
 }
 
+/* As it stands in our REGISTER, without parameters of the header. */
+static enum err put_contact(const struct rgc *r, struct buf *b)
+{
+	bool is_secure =
+		str_istarts(r->registrar, STR("sips:")) || str_istarts(r->acc.proxy, STR("sips:"));
+	return dlg_put_contact(r->m, &r->dst, is_secure, r->acc.contact_user, STR_NONE, b);
+}
+
 static void succeed(struct rgc *r, const struct uac_result *res)
 {
 	bool is_new = !r->is_registered;
@@ -118,7 +126,7 @@ static void succeed(struct rgc *r, const struct uac_result *res)
 	r->has_dst = true;
 	r->flow = res->rx->flow;
 	buf_clear(&r->contact);
-	enum err e = dlg_put_contact(r->m, &r->dst, r->acc.contact_user, STR_NONE, &r->contact);
+	enum err e = put_contact(r, &r->contact);
 	r->granted_s = e == OK ? granted(r, res->rx->msg) : 0;
 	if (r->granted_s == 0) /* a registrar that does not list it: believe the 200 */
 		r->granted_s = r->expires_s;
@@ -231,8 +239,7 @@ static void put_old_contact(struct rgc *r, struct buf *b)
 {
 	struct buf *now = &r->m->names;
 	buf_clear(now);
-	if (!r->has_dst || !r->contact.n ||
-	    dlg_put_contact(r->m, &r->dst, r->acc.contact_user, STR_NONE, now) != OK ||
+	if (!r->has_dst || !r->contact.n || put_contact(r, now) != OK ||
 	    str_eq(buf_view(now), buf_view(&r->contact)))
 		return;
 	buf_str(b, STR("Contact: "));

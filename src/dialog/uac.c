@@ -84,6 +84,13 @@ struct tp_dst uac_dst(const struct uac *u)
 
 /* --- composing -------------------------------------------------------------------------------- */
 
+/* Whether the Contact must be sips. [RFC3261 8.1.1.8] [RFC5630 5.1.1] */
+static bool is_secure(const struct uac_spec *s)
+{
+	return s->is_secure || str_istarts(s->ruri, STR("sips:")) ||
+	       str_istarts(s->routes, STR("Route: <sips:"));
+}
+
 static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
 {
 	struct uac *u = ctx;
@@ -99,7 +106,8 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, u->sent_cseq, STR_ARG(s->method));
 	if (s->has_contact) {
 		buf_str(out, STR("Contact: "));
-		enum err e = dlg_put_contact(u->m, dst, s->contact_user, s->contact_params, out);
+		enum err e = dlg_put_contact(u->m, dst, is_secure(s), s->contact_user,
+					     s->contact_params, out);
 		if (e != OK)
 			return e;
 		buf_str(out, STR("\r\n"));

@@ -112,6 +112,8 @@ void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_wa
 void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
 void b2b_put_inside(struct buf *b, const struct sip_msg *m); /* INFO, MESSAGE */
 bool b2b_wants(const struct sip_msg *m, struct str privacy); /* [RFC3323 4.2] */
+/* It is critical, and of a kind that we do not give: media go past us. [RFC3323 5] */
+bool b2b_lacks_privacy(const struct sip_msg *m);
 enum err b2b_rules_copy(const struct b2b_rules *in, struct b2b_rules **out);
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 

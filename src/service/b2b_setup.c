@@ -393,11 +393,21 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx)
 	return false;
 }
 
+static enum code judge(const struct sip_msg *m)
+{
+	if (m->has_max_forwards && m->max_forwards < 2)
+		return CODE_HOPS;
+	if (sip_count(m, SIP_HDR_REPLACES) > 1)
+		return CODE_B2B_REPLACES;
+	return b2b_lacks_privacy(m) ? CODE_B2B_PRIVACY : CODE_NONE;
+}
+
 void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_request *req)
 {
 	const struct sip_msg *m = rx->msg;
-	if (m->has_max_forwards && m->max_forwards < 2) {
-		code_refuse(b->tsx, st, CODE_HOPS, STR_NONE);
+	enum code code = judge(m);
+	if (code != CODE_NONE) {
+		code_refuse(b->tsx, st, code, STR_NONE);
 		return;
 	}
 	struct b2b_call *c = call_new(b, req);

@@ -26,7 +26,8 @@ static bool read_target(const struct sip_msg *m, struct str *text, struct sip_ur
 {
 	struct sip_addr a;
 	struct str rest, method;
-	if (sip_addr_parse(sip_value(m, SIP_HDR_REFER_TO), &a) != OK || a.uri_err != OK)
+	if (sip_count(m, SIP_HDR_REFER_TO) != 1 ||
+	    sip_addr_parse(sip_value(m, SIP_HDR_REFER_TO), &a) != OK || a.uri_err != OK)
 		return false;
 	*text = a.uri_text;
 	rest = a.uri.headers;

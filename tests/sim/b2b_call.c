@@ -99,6 +99,42 @@ TEST_NO_OOM(privacy_hides_the_caller)
 	rig_free(g);
 }
 
+/* `none` is left as it is; `critical` is refused when something cannot be done: media go past us
+ * [RFC3323 5] */
+TEST_NO_OOM(privacy_none_and_critical)
+{
+	static const struct {
+		const char *headers, *privacy; /* NULL: refused */
+	} rows[] = {
+		{"Privacy: none\nSubject: lunch\n",        "none"       },
+		{"Privacy: id;critical\nSubject: lunch\n", "id;critical"},
+		{"Privacy: session;critical\n",            NULL         },
+		{"Privacy: user;history;critical\n",       NULL         },
+		{"Privacy: session\nSubject: lunch\n",     "session"    },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b;
+		rig_call(g, g->a, "1002", rows[i].headers, &a);
+		if (!rows[i].privacy) {
+			struct raw_msg *m = raw_get(g->a, "SIP/2.0 500", 2);
+			CHECK(raw_has(m, "1018"));
+			raw_ack(g->a, 0, &a.q, m);
+			raw_none(g->b, "INVITE ", 1);
+			rig_free(g);
+			continue;
+		}
+		rig_ring(g, g->b, &b);
+		CHECK(str_find(raw_header(b.invite, "From", 0), STR("<sip:1001@")) != SIZE_MAX);
+		CHECK_STR(raw_header(b.invite, "Subject", 0), "lunch");
+		CHECK_STR_EQ(raw_header(b.invite, "Privacy", 0), str_c(rows[i].privacy));
+		CHECK(raw_has(b.invite, "\r\nSupported: replaces\r\n")); /* [RFC3891 6.2] */
+		raw_reply(g->b, b.invite, "603 Decline", "t", NULL, NULL);
+		raw_ack(g->a, 0, &a.q, raw_get(g->a, "SIP/2.0 603", 2));
+		rig_free(g);
+	}
+}
+
 TEST_NO_OOM(refused_and_given_up)
 {
 	struct rig *g = rig_new();

@@ -127,6 +127,15 @@ TEST_NO_OOM(target_refuses)
 		     "   15 b->x 200 (NOTIFY)\n");
 	rig_ask(&a, "INFO", "Content-Type: text/plain\n", "still there\n");
 	rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+	/* a second one is named by its CSeq [RFC3515 2.4.6] */
+	struct raw_req again =
+		rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	char event[40];
+	snprintf(event, sizeof(event), "Event: refer;id=%u\r\n", again.cseq);
+	CHECK(raw_has(notify(g->b, "SIP/2.0 100"), event));
+	rig_ring(g, g->d, &d);
+	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+	CHECK(raw_has(notify(g->b, "SIP/2.0 486"), event));
 	rig_bye(g, &a, &b);
 	rig_free(g);
 }
@@ -186,6 +195,10 @@ TEST_NO_OOM(refer_to_nobody)
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ";method=BYE>\n", NULL);
 	raw_get(g->b, "SIP/2.0 400", 2);
 	rig_ask(&b, "REFER", NULL, NULL);
+	raw_get(g->b, "SIP/2.0 400", 2);
+	rig_ask(&b, "REFER",
+		"Refer-To: <sip:1003@" STAGE_SERVER ">\nRefer-To: <sip:1001@" STAGE_SERVER ">\n",
+		NULL);
 	raw_get(g->b, "SIP/2.0 400", 2);
 	raw_none(g->b, "NOTIFY ", 1);
 	rig_bye(g, &b, &a);
@@ -254,6 +267,33 @@ TEST_NO_OOM(replaces_of_others_passes)
 		rig_bye(g, &a, &d);
 		rig_free(g);
 	}
+}
+
+/* Two of them are none; and who refuses the new call keeps the old one. [RFC3891 3] */
+TEST_NO_OOM(replaces_refused)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b2, d, d2;
+	char line[512], theirs[64];
+	rig_call(g, g->a, "1003",
+		 "Replaces: x;to-tag=1;from-tag=2\nReplaces: y;to-tag=1;from-tag=2\n", &a);
+	struct raw_msg *m = raw_get(g->a, "SIP/2.0 400", 2);
+	CHECK(raw_has(m, "1017"));
+	raw_ack(g->a, 0, &a.q, m);
+	rig_talk(g, g->b, "1003", g->d, &b2, &d);
+	struct str tag = str_skip(str_c(b2.to), str_find(str_c(b2.to), STR("tag=")) + 4);
+	snprintf(line, sizeof(line), "Replaces: %s;to-tag=%s;from-tag=%s\n", b2.q.call_id,
+		 raw_cstr(tag, theirs, sizeof(theirs)), b2.q.tag);
+	rig_call(g, g->a, "1003", line, &a);
+	rig_ring(g, g->d, &d2);
+	raw_reply(g->d, d2.invite, "488 Not Acceptable Here", d2.q.tag, NULL, NULL);
+	raw_ack(g->a, 0, &a.q, raw_get(g->a, "SIP/2.0 488", 2));
+	raw_none(g->b, "BYE ", 1);
+	rig_ask(&b2, "INFO", "Content-Type: text/plain\n", "still there\n");
+	rig_reply(g->d, raw_get(g->d, "INFO ", 2), "200 OK");
+	raw_get(g->b, "SIP/2.0 200", 2);
+	rig_bye(g, &b2, &d);
+	rig_free(g);
 }
 
 /* A phone that sends the INVITE with Replaces itself. [RFC3891 3] */

@@ -153,6 +153,144 @@ TEST(update_before_the_answer)
 	pair_free(&p);
 }
 
+/* The last message that began so, and how many there were. */
+static const char *wanted;
+static char heard[4096];
+static unsigned n_heard;
+
+static void hear(void *arg, const struct sim_packet *p)
+{
+	if (!str_starts(p->bytes, str_c(wanted)))
+		return;
+	str_copy(heard, sizeof(heard), p->bytes);
+	n_heard++;
+}
+
+static void listen_for(struct pair *p, const char *what)
+{
+	wanted = what;
+	n_heard = 0;
+	heard[0] = '\0';
+	sim_tap(p->w->sim, hear, NULL);
+}
+
+static uint32_t number_after(const char *name)
+{
+	uint32_t n = 0;
+	struct str rest;
+	const char *at = strstr(heard, name);
+	CHECK(at);
+	CHECK(str_u32(str_cut(str_c(at + strlen(name)), '\r', &rest), &n));
+	return n;
+}
+
+/* [RFC3262 3, 4] */
+TEST(reliable_text)
+{
+	struct pair p = pair_new();
+	p.b->ring = 183;
+	p.b->is_reliable = true;
+	listen_for(&p, "INVITE ");
+	call_reliably(&p, false);
+	world_run(p.w, 5);
+	CHECK(strstr(heard, "100rel") && !strstr(heard, "\r\nRequire:"));
+	listen_for(&p, "SIP/2.0 183 ");
+	world_run(p.w, 10);
+	uint32_t first = number_after("\r\nRSeq: ");
+	CHECK(strstr(heard, "\r\nRequire: 100rel\r\n"));
+	CHECK(first >= 1 && first <= INT32_MAX / 2); /* it cannot wrap */
+	listen_for(&p, "PRACK ");
+	world_run(p.w, 100);
+	CHECK(strstr(heard, "\r\nRAck: ") && !strstr(heard, "\r\nRequire:"));
+	hangup(p.a);
+	pair_free(&p);
+}
+
+/* What is not the next one is as good as not received; a 100 is never reliable. */
+TEST(reliable_out_of_order)
+{
+	struct pair p = pair_new();
+	p.b->on_request = keep_invite;
+	call_reliably(&p, false);
+	world_run(p.w, 100);
+	static const struct {
+		unsigned status;
+		const char *headers;
+		unsigned n_pracks;
+	} rows[] = {
+		{100, "Require: 100rel\r\nRSeq: 1\r\n", 0},
+		{183, "Require: 100rel\r\nRSeq: 5\r\n", 1},
+		{183, "Require: 100rel\r\nRSeq: 5\r\n", 0},
+		{180, "Require: 100rel\r\nRSeq: 7\r\n", 0},
+		{180, "Require: 100rel\r\nRSeq: 4\r\n", 0},
+		{180, "Require: 100rel\r\nRSeq: 6\r\n", 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		listen_for(&p, "PRACK ");
+		buf_clear(&p.a->log);
+		respond(p.b, kept_st, kept_rx, rows[i].status, rows[i].status > 100 ? "t" : NULL,
+			rows[i].headers, 0);
+		world_run(p.w, 100);
+		if (n_heard != rows[i].n_pracks)
+			test_fail(__FILE__, __LINE__, "row %zu: %u PRACKs", i, n_heard);
+		CHECK_EQ(p.a->log.n > 0, rows[i].n_pracks > 0 || rows[i].status == 100);
+	}
+	respond(p.b, kept_st, kept_rx, 486, "t", "", 0);
+	world_run(p.w, 100);
+	pair_free(&p);
+}
+
+/* A PRACK of nobody's, one with an offer of its own, and one that comes behind the refusal. */
+TEST(pracks_as_they_come)
+{
+	struct pair p = pair_new();
+	char rack[64];
+	unsigned done;
+	p.b->ring = 183;
+	p.b->ring_sdp = p.b->is_reliable = true;
+	listen_for(&p, "SIP/2.0 183 ");
+	call_reliably(&p, false);
+	world_run(p.w, 100);
+	unsigned rseq = number_after("\r\nRSeq: ");
+	inside(p.a, "PRACK", "RAck: 1 77 INVITE\r\n", 0, &done);
+	world_run(p.w, 100);
+	CHECK_EQ(done, 481);
+	lose(p.w, p.b, p.a, 1);
+	CHECK_EQ(ses_ring_reliably(call_of(p.b), 180, false, STR_NONE), OK);
+	world_run(p.w, 5);
+	lose(p.w, p.b, p.a, 0);
+	snprintf(rack, sizeof(rack), "RAck: %u %u INVITE\r\n", rseq + 1,
+		 call_of(p.b)->rx->msg->cseq);
+	listen_for(&p, "SIP/2.0 200 ");
+	inside(p.a, "PRACK", rack, 9, &done);
+	world_run(p.w, 100);
+	CHECK_EQ(done, 200);
+	CHECK_EQ(p.b->remote, 9);
+	CHECK(strstr(heard, "\r\nm=audio ") || strstr(heard, "\r\no="));
+	hangup(p.b);
+	world_run(p.w, 1000);
+	CHECK(!p.b->ses);
+	pair_free(&p);
+}
+
+/* Who demands it gets each provisional response so, whatever the callee had planned. */
+TEST(reliable_by_demand)
+{
+	struct pair p = pair_new();
+	unsigned done;
+	p.b->ring = 180;
+	listen_for(&p, "SIP/2.0 180 ");
+	outside(p.a, p.b, "INVITE", "Contact: <sip:a@10.0.0.1>\r\nRequire: 100rel\r\n", "", "",
+		&done);
+	world_run(p.w, 100);
+	CHECK_EQ(n_heard, 1);
+	CHECK(strstr(heard, "\r\nRequire: 100rel\r\n") && strstr(heard, "\r\nRSeq: "));
+	CHECK_EQ(ses_answer(call_of(p.b)), OK);
+	CHECK(ses_ring_reliably(call_of(p.b), 183, false, STR_NONE) != OK);
+	world_run(p.w, 70000);
+	pair_free(&p);
+}
+
 /* --- later ------------------------------------------------------------------------------------ */
 
 TEST(answers_come_later)
@@ -285,6 +423,62 @@ TEST(session_timer_too_short)
 	CHECK_EQ(done, 422);
 	CHECK_EQ(p.b->refusal, DLG_REFUSE_TIMER);
 	pair_free(&p);
+}
+
+/* [RFC4028 7.1, 7.4] */
+TEST(session_timer_text)
+{
+	struct pair p = pair_new();
+	static const char *const requests[] = {"UPDATE ", "INVITE "};
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) { /* also without a wish for one */
+		p.b->answer = 200;
+		p.b->session_s = 600;
+		struct ses_call call = {.target = str_c(party_uri(p.b, ""))};
+		listen_for(&p, requests[i]);
+		party_call_with(p.a, &call);
+		world_run(p.w, 400000);
+		hangup(p.a);
+		world_run(p.w, 40000);
+		CHECK(n_heard > 0);
+		const char *at = strstr(heard, "\r\nSupported: ");
+		CHECK(at);
+		struct str rest, v = str_cut(str_c(at + 2), '\r', &rest);
+		if (str_find(v, STR("timer")) == SIZE_MAX)
+			test_fail(__FILE__, __LINE__, "no timer: %s", heard);
+	}
+	pair_free(&p);
+}
+
+/* What the caller wishes is taken as it is; Min-SE is no word of a 2xx [RFC4028 5, 9] */
+TEST(session_timer_answers)
+{
+	static const struct {
+		const char *asked, *granted;
+		bool is_required;
+	} rows[] = {
+		{"Session-Expires: 1800;refresher=uac\r\nMin-SE: 1000\r\n",
+		 "\r\nSession-Expires: 1800;refresher=uac\r\n", true },
+		{"Session-Expires: 1000\r\nMin-SE: 1000\r\n",
+		 "\r\nSession-Expires: 1000;refresher=uas\r\n", false},
+		{"Session-Expires: 90;refresher=uas\r\n",
+		 "\r\nSession-Expires: 90;refresher=uas\r\n",   false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pair p = pair_new();
+		char headers[200];
+		unsigned done;
+		p.b->answer = 200;
+		snprintf(headers, sizeof(headers),
+			 "Contact: <sip:a@10.0.0.1>\r\nSupported: timer\r\n%s", rows[i].asked);
+		listen_for(&p, "SIP/2.0 200 ");
+		outside(p.a, p.b, "INVITE", headers, "", "", &done);
+		world_run(p.w, 15);
+		CHECK(strstr(heard, rows[i].granted));
+		CHECK(!strstr(heard, "\r\nMin-SE:"));
+		CHECK_EQ(strstr(heard, "\r\nRequire: timer\r\n") != NULL, rows[i].is_required);
+		world_run(p.w, 70000); /* no ACK comes */
+		pair_free(&p);
+	}
 }
 
 /* --- REFER and others ------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* Dialog state: forks, route sets, the way back to clients, strays. [RFC3261 12, 13.2.2.4]
  * [RFC5407] [RFC5626] */
+#include "net/tls.h"
 #include "pair.h"
 
 #include <string.h>
@@ -350,6 +351,43 @@ TEST(connection_gone_in_mid_call)
 	CHECK(p.a->has_ended && p.b->has_ended);
 	CHECK_EQ(p.a->end.cause, SES_CAUSE_HANGUP);
 	pair_free(&p);
+}
+
+/* A call to a sips URI: both Contacts are, and stay so. [RFC3261 8.1.1.8, 12.1.1] [RFC5630 5.1] */
+TEST(secure_contacts)
+{
+	struct pair p = pair_new();
+	struct net_tls *tls = net_tls_new_null();
+	static const char *const ips[] = {"10.0.0.1:5061", "10.0.0.2:5061"};
+	CHECK(tls);
+	for (unsigned i = 0; i < 2; i++) {
+		struct party *x = i ? p.b : p.a;
+		struct addr at;
+		const char *why;
+		CHECK(addr_parse(str_c(ips[i]), 0, &at));
+		tp_set_tls(x->tp, tls);
+		CHECK_EQ(tp_listen(x->tp, TP_TLS, &at, &why), OK);
+	}
+	struct ses_call call = {.target = STR("sips:b@10.0.0.2:5061")};
+	p.b->answer = 200;
+	for (int i = 0; i < 2; i++) {
+		party_call_with(p.a, &call);
+		world_run(p.w, 1000);
+		CHECK(p.b->is_confirmed);
+		modify(i ? p.a : p.b);
+		world_run(p.w, 1000);
+		CHECK_STR_EQ(
+			dlg_remote_target(dialog(p.b)),
+			str_c(i ? "sip:a@10.0.0.1:5061;transport=tls" : "sips:a@10.0.0.1:5061"));
+		CHECK_STR_EQ(
+			dlg_remote_target(dialog(p.a)),
+			str_c(i ? "sip:b@10.0.0.2:5061;transport=tls" : "sips:b@10.0.0.2:5061"));
+		hangup(p.a);
+		world_run(p.w, 1000);
+		call.target = STR("sip:b@10.0.0.2:5061;transport=tls");
+	}
+	pair_free(&p);
+	net_tls_free(tls);
 }
 
 TEST(target_refresh)
