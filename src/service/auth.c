@@ -484,11 +484,10 @@ static void put_challenges(struct auth *a, struct buf *b, bool is_proxy, bool is
 	}
 }
 
-/* How many challenges the sender survives; who does not survive all is offered the first of ours
- * alone. libre before it learnt SHA-256 (baresip up to 2.x, which is also what Debian 12 has) gives
- * up at the first algorithm that it does not know, in whatever place it stands. JsSIP and SIP.js,
- * of which what speaks WebSocket is made under names of its own, look at the last challenge only
- * and know MD5 only. (docs/adr/003) */
+/* How many challenges the sender survives; who does not survive all gets the first alone. libre
+ * before it learnt SHA-256 (baresip up to 2.x; Debian 12 has 1.0) gives up at the first algorithm
+ * that it does not know, in whatever place. JsSIP and SIP.js, whose User-Agent is that of the
+ * application around them, look at the last challenge only and know MD5 only. (docs/adr/003) */
 static size_t survives(const struct auth *a, const struct tp_rx *rx)
 {
 	struct str agent = sip_value(rx->msg, SIP_HDR_USER_AGENT);
