@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "service/codes.h"
-#include "service/proxy.h"
+#include "service/steps.h"
 
 #define PRX_REPEATS 64
 
@@ -63,12 +63,6 @@ struct branch {
 	struct tmr timer_c;
 };
 
-struct steps { /* a block; the texts of the headers lie behind it */
-	size_t n, now;
-	uint64_t end_us; /* when the present one has rung its time; 0: it may go on */
-	struct prx_step v[];
-};
-
 struct ctx {
 	struct prx *prx;
 	tsx_id st;
@@ -82,7 +76,7 @@ struct ctx {
 	bool is_overloaded; /* something could not be started for want of room */
 	bool follows;
 	uint32_t breadth;
-	struct steps *steps; /* NULL: one, that none follows */
+	struct steps *steps; /* a block; NULL: one, that none follows */
 	struct branch *branches;
 	struct tmr serial;
 };
@@ -105,7 +99,7 @@ enum err prx_keep_steps(struct ctx *c, const struct prx_request *r);
 bool prx_next_step(struct ctx *c);
 static inline size_t prx_step_now(const struct ctx *c)
 {
-	return c->steps ? c->steps->now : 0;
+	return steps_now(c->steps);
 }
 /* Headers that the present step writes. */
 struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b);
