@@ -51,6 +51,7 @@ enum pol_act {
 	POL_FOREIGN,  /* of another domain, no rule: goes there by its request-URI */
 	POL_DENIED,   /* may not: an open relay otherwise */
 	POL_LOOP,     /* only forwards that lead back, or too many of them */
+	POL_NO_TRUNK, /* all trunks that lead there are down */
 	POL_FULL,     /* more than a plan holds */
 };
 
@@ -67,6 +68,9 @@ struct pol_step {                /* targets that ring together */
 	struct str diversion;    /* value for Diversion, empty: not forwarded [RFC5806] */
 	struct str history;      /* for History-Info [RFC7044] */
 	struct str caller;       /* number to assert (P-Asserted-Identity), may be empty */
+	const struct pol_trunk *trunk; /* all its targets are of it; NULL: none */
+	struct str lines;              /* of the trunk: headers that it adds */
+	struct str remove, pass;       /* names of headers, by commas: go no further; cross */
 };
 
 #define POL_MAX_STEPS   16
@@ -77,6 +81,7 @@ struct pol_plan {
 	struct str reason;
 	enum pol_mode mode;           /* PROXY or B2BUA */
 	bool recurses;                /* follow a 3xx */
+	bool has_farewell;            /* a tone for a caller whose callee hangs up */
 	const struct pol_route *rule; /* that decided; NULL: none */
 	struct str lines;             /* header lines that `set` adds */
 	struct str remove;            /* names of headers that go no further, separated by commas */

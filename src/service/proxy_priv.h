@@ -24,7 +24,9 @@ struct prx {
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
 	void (*on_answer)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
-			  unsigned status);
+			  unsigned status, struct str aor);
+	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+			struct str aor);
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);
@@ -58,8 +60,8 @@ struct branch {
 	struct tp_targets dsts;
 	size_t next_dst;
 	struct tp_rx *final;
-	struct str ruri, path;
-	char *text; /* block that holds both, or NULL */
+	struct str ruri, path, aor;
+	char *text; /* block that holds these, or NULL */
 	struct tmr timer_c;
 };
 
@@ -83,9 +85,12 @@ struct ctx {
 
 /* Answers with a code of ours. */
 void prx_refuse(struct ctx *c, enum code code);
-/* Sends what came from a branch back, without our Via; `more`: responses whose challenges go with
+/* Sends what came from a branch (NULL: the best of all) back, without our Via; `more`: responses whose challenges go with
  * it. */
-void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more);
+void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
+		   struct tp_rx *const *more, size_t n_more);
+/* A branch for one of several people has ended, the call goes on. */
+void prx_tell_miss(const struct branch *b);
 /* Nothing runs any more: answers with the best that the branches have come to. */
 void prx_answer_best(struct ctx *c);
 
