@@ -61,13 +61,13 @@ struct pol_target {
 	struct str user, uri; /* one of them: whoever is registered for user, or that request-URI */
 	const struct pol_trunk *trunk; /* uri is at this one; NULL: none */
 };
-struct pol_step {                /* targets that ring together */
-	uint8_t first, n;        /* of the plan's targets */
-	uint8_t next[POL_ON__N]; /* step to go on with, by how this one ends; 0: none */
-	uint32_t ring_s;         /* 0: as long as the caller waits */
-	struct str diversion;    /* value for Diversion, empty: not forwarded [RFC5806] */
-	struct str history;      /* for History-Info [RFC7044] */
-	struct str caller;       /* number to assert (P-Asserted-Identity), may be empty */
+struct pol_step {                      /* targets that ring together */
+	uint8_t first, n;              /* of the plan's targets */
+	uint8_t next[POL_ON__N];       /* step to go on with, by how this one ends; 0: none */
+	uint32_t ring_s;               /* 0: as long as the caller waits */
+	struct str diversion;          /* value for Diversion, empty: not forwarded [RFC5806] */
+	struct str history;            /* for History-Info [RFC7044] */
+	struct str caller;             /* number to assert (P-Asserted-Identity), may be empty */
 	const struct pol_trunk *trunk; /* all its targets are of it; NULL: none */
 	struct str lines;              /* of the trunk: headers that it adds */
 	struct str remove, pass;       /* names of headers, by commas: go no further; cross */

@@ -109,9 +109,9 @@ static void json_step(const struct pol_plan *p, const struct pol_step *s, struct
 void pol_plan_json(const struct pol_plan *p, struct str trace, struct buf *out)
 {
 	static const char *const act[] = {
-		[POL_SEND] = "send",       [POL_REDIRECT] = "redirect", [POL_REJECT] = "reject",
-		[POL_NO_USER] = "no-user", [POL_OFFLINE] = "offline",   [POL_FOREIGN] = "foreign",
-		[POL_DENIED] = "denied",   [POL_LOOP] = "loop",         [POL_FULL] = "full",
+		[POL_SEND] = "send",         [POL_REDIRECT] = "redirect", [POL_REJECT] = "reject",
+		[POL_NO_USER] = "no-user",   [POL_OFFLINE] = "offline",   [POL_FOREIGN] = "foreign",
+		[POL_DENIED] = "denied",     [POL_LOOP] = "loop",         [POL_FULL] = "full",
 		[POL_NO_TRUNK] = "no-trunk",
 	};
 	buf_fmt(out, "{\"act\":\"%s\",\"status\":%u,\"reason\":", act[p->act], p->status);

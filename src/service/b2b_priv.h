@@ -51,23 +51,23 @@ struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
 	struct b2b_leg *next;
-	struct ses *ses;     /* NULL: no INVITE sent */
-	uint8_t state;       /* enum b2b_leg_state */
-	bool is_caller;      /* it called us */
-	bool is_transfer;    /* it is to take the transferor's place */
-	bool is_joining;     /* that one has answered, the transferee not yet */
-	bool is_saying;      /* the session asks for what is in `sdp` */
-	bool is_heard;       /* it has answered something */
-	bool is_given_up;    /* by ourselves: it rang its time, or was silent */
-	bool is_followed;    /* its 3xx made further legs */
-	bool has_seat;       /* of its trunk */
-	bool is_told;        /* its dialog, as a sign */
-	uint8_t step;        /* of the call's steps */
-	uint16_t q, status;  /* status: of its final refusal */
-	uint16_t code;       /* enum code, where the refusal is ours */
-	uint16_t trunk;      /* as in struct prx_target */
+	struct ses *ses;         /* NULL: no INVITE sent */
+	uint8_t state;           /* enum b2b_leg_state */
+	bool is_caller;          /* it called us */
+	bool is_transfer;        /* it is to take the transferor's place */
+	bool is_joining;         /* that one has answered, the transferee not yet */
+	bool is_saying;          /* the session asks for what is in `sdp` */
+	bool is_heard;           /* it has answered something */
+	bool is_given_up;        /* by ourselves: it rang its time, or was silent */
+	bool is_followed;        /* its 3xx made further legs */
+	bool has_seat;           /* of its trunk */
+	bool is_told;            /* its dialog, as a sign */
+	uint8_t step;            /* of the call's steps */
+	uint16_t q, status;      /* status: of its final refusal */
+	uint16_t code;           /* enum code, where the refusal is ours */
+	uint16_t trunk;          /* as in struct prx_target */
 	struct b2b_leg *primary; /* SPARE: what it stands in for */
-	struct tp_rx *final; /* that, referenced; NULL: time-out and the like */
+	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
 	struct b2b_place *place;
 	struct b2b_origin origin;
 	struct buf sdp; /* what is said to it next, while the call is set up or changed */
@@ -81,8 +81,8 @@ struct b2b_call {
 	bool is_closed;          /* no further leg is tried */
 	bool is_trusted, is_farewell, has_rang_out, is_transferring, follows;
 	bool passes_replaces; /* it names a dialog that is none of ours */
-	struct tmr timer; /* Timer C, or a q group's time, or what a transfer or a tone lasts */
-	struct steps *steps;        /* heap, while it is set up; NULL: one */
+	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
+	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct b2b_farewell *farewell;
 };
@@ -120,15 +120,15 @@ struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
 enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp); /* the same, kept in l->sdp */
 
 /* --- b2b_headers.c: whole lines into b->lines */
-struct b2b_way { /* of header fields */
+struct b2b_way {                           /* of header fields */
 	const struct fwd_headers *headers; /* of the step, NULL: none */
 	struct str realm;
 	bool is_trusted, is_next_trusted;
 };
 void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
 void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
-void b2b_put_inside(struct buf *b, const struct sip_msg *m); /* INFO, MESSAGE */
-bool b2b_wants(const struct sip_msg *m, struct str privacy); /* [RFC3323 4.2] */
+void b2b_put_inside(struct buf *b, const struct sip_msg *m);   /* INFO, MESSAGE */
+bool b2b_wants(const struct sip_msg *m, struct str privacy);   /* [RFC3323 4.2] */
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 
 /* --- b2b_transfer.c */

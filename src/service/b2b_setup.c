@@ -341,7 +341,7 @@ static unsigned rank(unsigned status)
 		return 0;
 	if (status == 401 || status == 407 || status == 415 || status == 420 || status == 484)
 		return status / 100 * 1000;
-	if (status == 503 || status == 487)
+	if (status == 503 || status == 487 || status == 408) /* they tell the least */
 		return status / 100 * 1000 + 999;
 	return status / 100 * 1000 + status % 100 + 1;
 }
@@ -402,8 +402,8 @@ static bool next_step(struct b2b_call *c)
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
 		if (!l->is_caller && l->step == c->steps->now && !l->is_followed &&
 		    l->state == LEG_OVER)
-			on = steps_outcome(on, steps_ended_by(l->final ? l->status : 0,
-							      l->is_given_up));
+			on = steps_outcome(
+				on, steps_ended_by(l->final ? l->status : 0, l->is_given_up));
 	return steps_go_on(c->steps, on, ev_now_us(c->b->loop));
 }
 

@@ -31,7 +31,7 @@ struct fork {
 	uint8_t state; /* enum evt_dialog_state */
 	uint8_t n_tag;
 	uint8_t callee; /* whose phone it is */
-	char tag[61]; /* a longer one is cut: it only has to differ */
+	char tag[61];   /* a longer one is cut: it only has to differ */
 };
 
 struct party {
@@ -210,8 +210,8 @@ static void start(struct calls *c, const struct sign *s)
 	k->tag = add(&at, s->caller_tag);
 	k->caller = (struct party){
 		.aor = add(&at, s->caller_aor), add(&at, from.uri), add(&at, from.name)};
-	k->callee[0] = (struct party){
-		.aor = add(&at, s->callee_aor), add(&at, to.uri), add(&at, to.name)};
+	k->callee[0] =
+		(struct party){.aor = add(&at, s->callee_aor), add(&at, to.uri), add(&at, to.name)};
 	k->n_callees = 1;
 	k->caller.hash = htab_hash(c->key, s->caller_aor.p, s->caller_aor.n);
 	k->callee[0].hash = htab_hash(c->key, s->callee_aor.p, s->callee_aor.n);
@@ -270,8 +270,7 @@ static unsigned fork_of(struct call *k, struct str tag, struct str aor)
 	const struct fork *first = &k->fork[0];
 	if (i < FORKS)
 		return i;
-	bool is_first =
-		!first->n_tag && first->state != EVT_TERMINATED && first->callee == callee;
+	bool is_first = !first->n_tag && first->state != EVT_TERMINATED && first->callee == callee;
 	i = is_first ? 0 : k->n_forks;
 	if (i == FORKS)
 		return FORKS;

@@ -36,10 +36,7 @@ enum err echo_new(struct ev_loop *loop, struct tsx_mgr *tsx, struct dlg_mgr *dlg
 	struct echo *e = calloc(1, sizeof(*e));
 	if (!e)
 		return ERR_NOMEM;
-	*e = (struct echo){.loop = loop,
-			   .tsx = tsx,
-			   .dlg = dlg,
-			   .cfg = *cfg};
+	*e = (struct echo){.loop = loop, .tsx = tsx, .dlg = dlg, .cfg = *cfg};
 	if (!e->cfg.max_calls)
 		e->cfg.max_calls = LIMIT_ECHO_CALLS;
 	if (!e->cfg.max_us)
@@ -97,7 +94,9 @@ static void tell(const struct call *c, enum sign_kind kind, const struct sip_msg
 	const struct dlg *d = ses_dialog(c->ses);
 	struct sign s = {.kind = kind,
 			 .call_id = ses_call_id(c->ses),
-			 .caller_tag = invite ? invite->from_tag : d ? dlg_remote_tag(d) : STR_NONE,
+			 .caller_tag = invite ? invite->from_tag
+				       : d    ? dlg_remote_tag(d)
+					      : STR_NONE,
 			 .callee_tag = ses_local_tag(c->ses),
 			 .caller_aor = caller_aor};
 	if (invite) {

@@ -85,8 +85,8 @@ struct ctx {
 
 /* Answers with a code of ours. */
 void prx_refuse(struct ctx *c, enum code code);
-/* Sends what came from a branch (NULL: the best of all) back, without our Via; `more`: responses whose challenges go with
- * it. */
+/* Sends what came from a branch (NULL: the best of all) back, without our Via; `more`: responses
+ * whose challenges go with it. */
 void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
 		   struct tp_rx *const *more, size_t n_more);
 /* A branch for one of several people has ended, the call goes on. */

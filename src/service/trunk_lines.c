@@ -1,8 +1,8 @@
 /* Lines of trunks: one per host, on shard 0. A line keeps the trunk's user registered there, and
  * asks by OPTIONS whether the host is up.
  *
- * Down: no answer to a probe or REGISTER, 503, or unreachable; at once, by the first of them. Up: any
- * other answer, a refusal too, since somebody is there. A host that comes up is registered at
+ * Down: no answer to a probe or REGISTER, 503, or unreachable; at once, by the first of them. Up:
+ * any other answer, a refusal too, since somebody is there. A host that comes up is registered at
  * again without waiting for the registration's own pause; what its registrar refuses for good
  * (a wrong password) is asked again every ten minutes, since the fault may be mended there.
  *
@@ -232,10 +232,12 @@ static void register_now(struct line *l)
 	l->rgc = NULL;
 	buf_init_fixed(&from, mem, sizeof(mem));
 	put_aor(l, l->user, &from);
-	struct rgc_config cfg = {.account = {.from = buf_view(&from),
-					     .contact_user = l->user,
-					     .password = l->password},
-				 .registrar = str_c(host_uri(l, uri))};
+	struct rgc_config cfg = {
+		.account = {.from = buf_view(&from),
+			    .contact_user = l->user,
+			    .password = l->password},
+		.registrar = str_c(host_uri(l, uri))
+        };
 	if (from.err || rgc_new(l->t->m, &cfg, &register_user, l, &l->rgc) != OK) {
 		snprintf(l->why, sizeof(l->why), "nothing could be sent");
 		l->rgc = NULL;

@@ -147,8 +147,8 @@ static struct line *find_line(struct trunks *t, uint16_t slot, const struct pol_
 {
 	LIST_EACH (&t->lines, link) {
 		struct line *l = LIST_ENTRY(link, struct line, link);
-		if (l->slot == slot && str_eq(l->host, h->host.s) &&
-		    str_eq(l->user, p->user.s) && str_eq(l->password, p->password.s) &&
+		if (l->slot == slot && str_eq(l->host, h->host.s) && str_eq(l->user, p->user.s) &&
+		    str_eq(l->password, p->password.s) &&
 		    l->does_register == (p->does_register == POL_YES) && l->probe_s == p->probe_s)
 			return l;
 	}

@@ -8,7 +8,7 @@
 #include "policy/config.h"
 
 struct trunks;
-struct trunks_user { /* on shard 0; may be NULL */
+struct trunks_user {                                 /* on shard 0; may be NULL */
 	void (*on_news)(void *ctx, struct str text); /* a sentence for the operator */
 	void *ctx;
 };
@@ -34,7 +34,7 @@ uint32_t trunks_calls(const struct trunks *t, uint16_t slot);
 bool trunks_knows(struct trunks *t, uint16_t slot, const struct addr *from);
 
 enum trunk_state { TRUNK_UNKNOWN, TRUNK_UP, TRUNK_DOWN };
-struct trunk_line { /* borrowed until the end of the turn */
+struct trunk_line {                  /* borrowed until the end of the turn */
 	struct str trunk, host, why; /* why: it is down, or not registered */
 	enum trunk_state state;
 	bool does_register, is_registered, is_probed;
