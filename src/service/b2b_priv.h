@@ -100,14 +100,22 @@ extern const struct ses_user b2b_user;
 
 /* --- b2b_setup.c */
 void b2b_start_group(struct b2b_call *c);
-enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
-		     struct b2b_leg **out);
 void b2b_settle(struct b2b_call *c);
 void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason);
-bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
 void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_out.c */
+enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
+		     struct b2b_leg **out);
+void b2b_start(struct b2b_leg *l);
+bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
+/* What the policy's step writes into its requests; NULL: nothing. */
+const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);
+enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc); /* acc may be NULL */
+/* The dialog of a phone of ours begins: a matter of lamps. */
+void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
 
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);

@@ -178,6 +178,22 @@ static void on_trunk_news(void *ctx, struct str text)
 							.text = text});
 }
 
+static enum err make_b2b(struct exc_shard *s)
+{
+	struct exc *x = s->x;
+	struct b2b_config b2b_cfg = {.session_s = x->session_s,
+				     .realm = buf_view(&x->realm),
+				     .route = dispatch_route,
+				     .is_trusted = is_trusted,
+				     .take = steer_take,
+				     .leave = steer_leave,
+				     .expand = steer_expand,
+				     .on_sign = on_sign,
+				     .ctx = s,
+				     .shards = x->shards};
+	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+}
+
 static enum err make_services(struct exc_shard *s, const struct keys *k)
 {
 	struct exc *x = s->x;
@@ -226,17 +242,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 		     &(struct echo_config){.on_sign = on_sign, .ctx = s}, &s->echo);
 	if (e)
 		return e;
-	struct b2b_config b2b_cfg = {.session_s = x->session_s,
-				     .realm = buf_view(&x->realm),
-				     .route = dispatch_route,
-				     .is_trusted = is_trusted,
-				     .take = steer_take,
-				     .leave = steer_leave,
-				     .expand = steer_expand,
-				     .on_sign = on_sign,
-				     .ctx = s,
-				     .shards = x->shards};
-	e = b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	e = make_b2b(s);
 	if (e)
 		return e;
 	pool_init(&s->waits, sizeof(struct wait), LIMIT_PENDING_AUTH, 0x42, (uint8_t)s->n);

@@ -160,7 +160,7 @@ TEST_NO_OOM(events_changes_are_throttled)
 		put_pidf(doc, sizeof(doc), i == 29 ? "last" : "other", "open");
 		CHECK_EQ(publish(t, etag, "600", doc), 200);
 		stage_run(t->s, 0.096);
-		while (has_next(&w))
+		while (watch_has_next(&w))
 			n++;
 	}
 	CHECK(n >= 3 && n <= 6);

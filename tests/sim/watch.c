@@ -13,7 +13,7 @@ static bool is_ours(const struct watch *w, const struct raw_msg *m)
 }
 
 /* Its next NOTIFY; repetitions of those that were answered late are answered again. */
-static bool has_next(void *arg)
+bool watch_has_next(void *arg)
 {
 	struct watch *w = arg;
 	for (size_t i = 0; i < w->r->n_msgs; i++) {
@@ -33,7 +33,7 @@ static bool has_next(void *arg)
 
 void watch_next_within(struct watch *w, double seconds)
 {
-	if (!has_next(w) && !stage_run_until(w->r->stage, seconds, has_next, w))
+	if (!watch_has_next(w) && !stage_run_until(w->r->stage, seconds, watch_has_next, w))
 		test_fail(__FILE__, __LINE__, "no NOTIFY; the last was %s",
 			  w->notify ? w->notify->bytes : "none");
 }
@@ -76,5 +76,5 @@ bool watch_says(const struct watch *w, const char *text)
 
 bool watch_is_quiet(struct watch *w, double seconds)
 {
-	return !stage_run_until(w->r->stage, seconds, has_next, w);
+	return !stage_run_until(w->r->stage, seconds, watch_has_next, w);
 }

@@ -18,5 +18,7 @@ void watch_next_within(struct watch *w, double seconds);
 /* A SUBSCRIBE in the dialog; its status. */
 unsigned watch_again(struct watch *w, const char *expires);
 bool watch_says(const struct watch *w, const char *text); /* the last one */
+/* Takes its next NOTIFY if it is there; arg is a struct watch. */
+bool watch_has_next(void *arg);
 bool watch_is_quiet(struct watch *w, double seconds);
 unsigned watch_cseq(const struct raw_msg *m);
