@@ -18,6 +18,7 @@
 #include "service/accounts.h"
 #include "service/ban.h"
 #include "service/proxy.h"
+#include "service/trunks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,17 +170,122 @@ static bool subscriptions_part(struct adm_ask *q, size_t shard)
 	return true;
 }
 
+/* ---- trunks and rules: on shard 0 ------------------------------------------------------------ */
+
+static uint64_t seconds_between(uint64_t from_us, uint64_t to_us)
+{
+	return to_us > from_us ? (to_us - from_us) / 1'000'000 : 0;
+}
+
+static bool trunks_part(struct adm_ask *q, size_t shard)
+{
+	static const char *const states[] = {
+		[TRUNK_UNKNOWN] = "unknown", [TRUNK_UP] = "up", [TRUNK_DOWN] = "down"};
+	const struct trunks *t = exc_trunks(q->adm->exc);
+	uint64_t now_us = ev_now_us(ev_shard(q->adm->shards, shard));
+	struct trunk_line l;
+	size_t at = 0;
+	while (!shard && trunks_next(t, &at, &l)) {
+		struct adm_row r;
+		char address[ADDR_TEXT_MAX];
+		adm_row_init(&r, ADM_trunk);
+		adm_text(&r, ADM_F_trunk_name, l.trunk);
+		adm_text(&r, ADM_F_trunk_host, l.host);
+		adm_text(&r, ADM_F_trunk_state, str_c(states[l.state]));
+		if (l.does_register)
+			adm_number(&r, ADM_F_trunk_registered, l.is_registered);
+		adm_number(&r, ADM_F_trunk_calls, trunks_calls(t, l.slot));
+		adm_text(&r, ADM_F_trunk_why, l.why);
+		if (l.since_us)
+			adm_number(&r, ADM_F_trunk_since, seconds_between(l.since_us, now_us));
+		if (l.expires_us)
+			adm_number(&r, ADM_F_trunk_expires, seconds_between(now_us, l.expires_us));
+		if (l.at.family)
+			adm_text(&r, ADM_F_trunk_address, str_c(addr_text(&l.at, address)));
+		if (!adm_emit(q, &r))
+			break;
+	}
+	return true;
+}
+
+static void put_patterns(struct buf *b, const char *what, const struct pol_patterns *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		buf_fmt(b, "%s" STR_FMT, i ? "," : b->n ? what : what + 1, STR_ARG(p->v[i].text));
+}
+
+static void put_act(struct buf *b, const struct pol_route *t)
+{
+	if (t->reject)
+		buf_fmt(b, "reject %u " STR_FMT, t->reject, STR_ARG(t->reason.s));
+	else if (t->trunk.n)
+		buf_str(b, STR("trunk"));
+	else if (t->redirect.n)
+		buf_str(b, STR("redirect"));
+	else if (t->user.text.n)
+		buf_fmt(b, "user " STR_FMT, STR_ARG(t->user.text));
+	else if (t->group.text.n)
+		buf_fmt(b, "group " STR_FMT, STR_ARG(t->group.text));
+	else
+		buf_str(b, STR("continue"));
+	for (size_t i = 0; i < t->trunk.n; i++)
+		buf_fmt(b, " " STR_FMT, STR_ARG(t->trunk.v[i].s));
+	for (size_t i = 0; i < t->redirect.n; i++)
+		buf_fmt(b, " " STR_FMT, STR_ARG(t->redirect.v[i].text));
+}
+
+static bool emit_rule(struct adm_ask *q, const struct pol_route *t)
+{
+	struct adm_row r;
+	struct buf match, act;
+	char name[32];
+	buf_init(&match);
+	buf_init(&act);
+	put_patterns(&match, " from ", &t->from);
+	put_patterns(&match, " to ", &t->to);
+	put_patterns(&match, " host ", &t->host);
+	put_act(&act, t);
+	snprintf(name, sizeof(name), "line %u", t->place.at.line);
+	adm_row_init(&r, ADM_route);
+	adm_text(&r, ADM_F_route_rule, t->name.s.n ? t->name.s : str_c(name));
+	adm_number(&r, ADM_F_route_line, t->place.at.line);
+	adm_text(&r, ADM_F_route_match, buf_view(&match));
+	adm_text(&r, ADM_F_route_act, buf_view(&act));
+	bool goes_on = match.err == OK && act.err == OK && adm_emit(q, &r);
+	if (match.err || act.err)
+		q->out.err = ERR_NOMEM;
+	buf_fini(&match);
+	buf_fini(&act);
+	return goes_on;
+}
+
+static bool routes_part(struct adm_ask *q, size_t shard)
+{
+	const struct pol_config *c = shard ? NULL : exc_policy(q->adm->exc);
+	while (c && q->cursor < c->routes.n && q->out.n < ADM_PIECE)
+		if (!emit_rule(q, pol_route_at(c, q->cursor++)))
+			return true;
+	return !c || q->cursor >= c->routes.n;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 bool adm_shard_part(struct adm_ask *q, size_t shard)
 {
-	if (q->kind == ADM_ban) {
+	switch (q->kind) {
+	case ADM_registration:
+		return registrations_part(q, shard);
+	case ADM_subscription:
+		return subscriptions_part(q, shard);
+	case ADM_trunk:
+		return trunks_part(q, shard);
+	case ADM_ban:
 		if (shard == 0)
 			adm_bans_list(q);
 		return true;
+	default:
+		return routes_part(q, shard);
 	}
-	return q->kind == ADM_registration ? registrations_part(q, shard)
-					   : subscriptions_part(q, shard);
 }
 
 bool adm_shard_delete(struct adm_ask *q, size_t shard)

@@ -90,6 +90,9 @@
 /* Calls that one shard carries as a back-to-back user agent, each with two sessions and up to 4 kB.
  */
 #define LIMIT_B2B_CALLS 32'768
+/* Trunks of a routing policy, and hosts of one: a plan holds 16 steps. */
+#define LIMIT_TRUNKS      256u
+#define LIMIT_TRUNK_HOSTS 16u
 /* Echo tests of one shard at a time: each holds two ports and 50 packets/s in each direction. */
 #define LIMIT_ECHO_CALLS 100
 /* Subscriptions of one account on one shard, all together: two phones with a hundred lamps each. */

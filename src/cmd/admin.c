@@ -1,5 +1,5 @@
-/* rung reg, calls, stats: objects of a running exchange, listed, shown, and ended. All three are
- * one command with another row of the table below; what the columns are is told by
+/* rung reg, calls, trunk, route, stats: objects of a running exchange, listed, shown, and ended.
+ * All are one command with another row of the table below; what the columns are is told by
  * admin/objects.def. */
 #include "cmd/admin.h"
 
@@ -136,7 +136,10 @@ static int run_noun(const struct admin_noun *n, int argc, char **argv)
 	buf_fmt(&about, "%s\n\n", n->about);
 	adm_put_help(&about, n->kind);
 	const char *about_text = buf_cstr(&about);
-	snprintf(usage, sizeof(usage), "[list | show %s | %s %s]", n->key, n->del, n->key);
+	if (n->del)
+		snprintf(usage, sizeof(usage), "[list | show %s | %s %s]", n->key, n->del, n->key);
+	else
+		snprintf(usage, sizeof(usage), "[list | show %s]", n->key);
 	struct opt_spec spec = {.command = n->command,
 				.words = usage,
 				.about = about_text ? about_text : n->about,
@@ -147,14 +150,14 @@ static int run_noun(const struct admin_noun *n, int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, &n_words);
 	if (code < 0) {
 		const char *verb = n_words ? words[0] : "list";
-		bool is_list = strcmp(verb, "list") == 0, is_del = strcmp(verb, n->del) == 0;
+		bool is_list = strcmp(verb, "list") == 0,
+		     is_del = n->del && strcmp(verb, n->del) == 0;
 		if (is_list && n_words < 2)
 			code = admin_list(n->command, &f, n->kind);
 		else if ((is_del || strcmp(verb, "show") == 0) && n_words == 2)
 			code = admin_one(n, &f, words[1], is_del);
 		else
-			code = opt_usage(&spec, "expected list, show %s or %s %s", n->key, n->del,
-					 n->key);
+			code = opt_usage(&spec, "expected %s", usage);
 	}
 	buf_fini(&about);
 	return code;
@@ -193,6 +196,32 @@ int cmd_calls(int argc, char **argv)
 		.examples = "  rung calls\n  rung calls --json | jq .verdict\n",
 	};
 	return run_noun(&calls, argc, argv);
+}
+
+int cmd_trunk(int argc, char **argv)
+{
+	static const struct admin_noun trunk = {
+		.command = "trunk",
+		.kind = ADM_trunk,
+		.key = "NAME",
+		.about = "Trunks of a running exchange, one row per host: up or down, registered "
+			 "or not, and why.",
+		.examples = "  rung trunk\n  rung trunk show provider --json\n",
+	};
+	return run_noun(&trunk, argc, argv);
+}
+
+int admin_routes(int argc, char **argv)
+{
+	static const struct admin_noun route = {
+		.command = "route",
+		.kind = ADM_route,
+		.key = "RULE",
+		.about = "Rules of the routing policy in force in a running exchange, in their "
+			 "order. `rung route test` tells where a call would go.",
+		.examples = "  rung route\n  rung route show emergency\n",
+	};
+	return run_noun(&route, argc, argv);
 }
 
 /* ---- statistics ------------------------------------------------------------------------------ */

@@ -21,7 +21,7 @@ int admin_list(const char *command, const struct admin_flags *f, enum adm_kind k
 struct admin_noun {
 	const char *command;
 	enum adm_kind kind;
-	const char *key, *del; /* "AOR", "del" */
+	const char *key, *del; /* "AOR", "del"; del NULL: they are not the operator's to end */
 	const char *ended;     /* what is said of those that were deleted */
 	const char *about, *examples;
 };
@@ -30,3 +30,5 @@ int admin_one(const struct admin_noun *n, const struct admin_flags *f, const cha
 	      bool is_del);
 /* "rung COMMAND: text" on stderr; EXIT_FAILED. */
 [[gnu::format(printf, 2, 3)]] int admin_fail(const char *command, const char *fmt, ...);
+/* rung route list, show: the rules in force. */
+int admin_routes(int argc, char **argv);

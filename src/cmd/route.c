@@ -4,6 +4,7 @@
  * the data folder; who is registered is a what-if, too: everybody, but for those named by
  * --offline. Without a data folder the accounts are the users of the file. */
 #include "base/assert.h"
+#include "cmd/admin.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/control.h"
@@ -231,7 +232,10 @@ int cmd_route(int argc, char **argv)
 		.about =
 			"Tells where a call from FROM to TO would go, and each decision on the way "
 			"there, without sending\n"
-			"anything. All accounts count as registered, but those named by --offline.",
+			"anything. All accounts count as registered, but those named by "
+			"--offline.\n"
+			"`rung route list` and `rung route show RULE` tell the rules in force in a "
+			"running exchange.",
 		.examples = "  rung route test 100 +493012345 --config rung.yaml --at 'sat 09:00'\n"
 			    "  rung route test 0170555 +4930100 --config rung.yaml --source "
 			    "192.0.2.9\n",
@@ -240,6 +244,8 @@ int cmd_route(int argc, char **argv)
 		.min_words = 3,
 		.max_words = 3,
 	};
+	if (argc < 2 || strcmp(argv[1], "list") == 0 || strcmp(argv[1], "show") == 0)
+		return admin_routes(argc, argv);
 	int code = opt_parse(&spec, argc, argv, words, &n);
 	if (code >= 0)
 		return code;

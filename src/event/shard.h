@@ -77,6 +77,8 @@ void ev_retire(struct ev_loop *l, struct ev_retired *node, void (*fn)(struct ev_
 struct ev_words;
 enum err ev_words_new(size_t n, struct ev_words **out); /* zeroed; untouched pages cost nothing */
 void ev_words_free(struct ev_words *w);
+/* Adds, from any thread; what it is then. Beyond n: 0. */
+uint32_t ev_words_add(struct ev_words *w, size_t i, int32_t by);
 void ev_words_set(struct ev_words *w, size_t i, uint32_t v);         /* beyond n: nothing happens */
 uint32_t ev_words_get(const struct ev_words *w, size_t i);           /* beyond n: 0 */
 void ev_lend(struct ev_shards *s, size_t shard, struct ev_words *w); /* NULL takes it back */

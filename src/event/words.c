@@ -38,6 +38,14 @@ void ev_words_set(struct ev_words *w, size_t i, uint32_t v)
 		atomic_store_explicit(&w->word[i], v, memory_order_release);
 }
 
+uint32_t ev_words_add(struct ev_words *w, size_t i, int32_t by)
+{
+	if (i >= w->n)
+		return 0;
+	return atomic_fetch_add_explicit(&w->word[i], (uint32_t)by, memory_order_acq_rel) +
+	       (uint32_t)by;
+}
+
 uint32_t ev_words_get(const struct ev_words *w, size_t i)
 {
 	return i < w->n ? atomic_load_explicit(&w->word[i], memory_order_acquire) : 0;

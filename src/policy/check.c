@@ -269,21 +269,32 @@ static void check_trunk(struct pol_reader *r, struct pol_config *c, struct pol_t
 			  "trunk `" STR_FMT "` registers: it needs `user` and "
 			  "`password`",
 			  STR_ARG(t->name.s));
-	if (t->does_register == POL_YES || t->probe_s || t->max_calls)
+	if ((t->does_register == POL_YES || t->probe_s) && !t->hosts.n)
+		pol_error(r->d, t->name.at,
+			  "trunk `" STR_FMT "` has no `hosts` to register at or ask",
+			  STR_ARG(t->name.s));
+	if (t->mode == POL_MODE_PROXY && (t->password.s.n || t->max_calls))
 		pol_warn(r->d, t->name.at,
-			 "`register`, `probe` and `max_calls` of a trunk are not in force yet");
+			 "`mode: proxy` has no effect: a trunk with `password` or `max_calls` "
+			 "needs a B2BUA");
+	pol_check_headers(r, &t->set, &t->remove);
 	resolve_numbers(r, c, &t->numbers, false);
 	pol_dest_find(r, c, &t->otherwise);
 }
 
+bool pol_trunk_has(const struct pol_trunk *t, const struct addr *source)
+{
+	for (size_t k = 0; k < t->sources.n; k++)
+		if (addr_net_has(&t->sources.v[k].net, source))
+			return true;
+	return false;
+}
+
 const struct pol_trunk *pol_trunk_of(const struct pol_config *c, const struct addr *source)
 {
-	for (uint32_t i = 0; i < c->trunks.n; i++) {
-		const struct pol_trunk *t = pol_trunk_at(c, i);
-		for (size_t k = 0; k < t->sources.n; k++)
-			if (addr_net_has(&t->sources.v[k].net, source))
-				return t;
-	}
+	for (uint32_t i = 0; i < c->trunks.n; i++)
+		if (pol_trunk_has(pol_trunk_at(c, i), source))
+			return pol_trunk_at(c, i);
 	return NULL;
 }
 

@@ -102,6 +102,19 @@ static void check_header(struct pol_reader *r, const struct pol_text *name, bool
 		}
 }
 
+void pol_check_headers(struct pol_reader *r, const struct pol_headers *set,
+		       const struct pol_texts *remove)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		check_header(r, &set->v[i].name, true);
+		struct str v = set->v[i].value.text;
+		if (str_chr(v, '\n') != SIZE_MAX || str_chr(v, '\r') != SIZE_MAX)
+			pol_error(r->d, set->v[i].value.at, "a header is one line");
+	}
+	for (size_t i = 0; i < remove->n; i++)
+		check_header(r, &remove->v[i], true);
+}
+
 static void check_act(struct pol_reader *r, const struct pol_route *t)
 {
 	unsigned n = (t->user.text.n > 0) + (t->group.text.n > 0) + (t->trunk.n > 0) +
@@ -119,14 +132,7 @@ static void check_act(struct pol_reader *r, const struct pol_route *t)
 		pol_warn(r->d, t->reason.at, "`reason` has no effect without `reject`");
 	for (size_t i = 0; i < t->header.n; i++)
 		check_header(r, &t->header.v[i].name, false);
-	for (size_t i = 0; i < t->set.n; i++) {
-		check_header(r, &t->set.v[i].name, true);
-		struct str v = t->set.v[i].value.text;
-		if (str_chr(v, '\n') != SIZE_MAX || str_chr(v, '\r') != SIZE_MAX)
-			pol_error(r->d, t->set.v[i].value.at, "a header is one line");
-	}
-	for (size_t i = 0; i < t->remove.n; i++)
-		check_header(r, &t->remove.v[i], true);
+	pol_check_headers(r, &t->set, &t->remove);
 	for (size_t i = 0; i < t->method.n; i++)
 		if (sip_method_find(t->method.v[i].s) == SIP_METHOD_OTHER)
 			pol_warn(r->d, t->method.v[i].at,

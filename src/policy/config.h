@@ -43,6 +43,8 @@ struct pol_trunk {
 	struct pol_rewrites in, out, caller_in, caller_out;
 	struct pol_numbers numbers;
 	struct pol_dest otherwise;
+	struct pol_headers set;
+	struct pol_texts remove, pass;
 	uint32_t max_calls, probe_s;
 	uint8_t does_register, mode;
 };
@@ -59,7 +61,7 @@ struct pol_route {
 	struct pol_rewrites number, caller;
 	uint32_t reject, ring_s;
 	struct pol_text reason;
-	uint8_t mode, recurse, permanent, goes_on; /* goes_on: `continue` */
+	uint8_t mode, recurse, permanent, farewell, goes_on; /* goes_on: `continue` */
 };
 
 struct pol_big;
@@ -94,6 +96,8 @@ void pol_diags_put(const struct pol_diags *d, struct str file, struct buf *out);
 const struct pol_dest *pol_find(const struct pol_config *c, struct str name);
 /* The trunk that this address may speak for without digest; NULL: none. */
 const struct pol_trunk *pol_trunk_of(const struct pol_config *c, const struct addr *source);
+/* Its `sources` have the address. */
+bool pol_trunk_has(const struct pol_trunk *t, const struct addr *source);
 /* All keys with their meanings, as Markdown. */
 void pol_keys_put(struct buf *out);
 

@@ -58,19 +58,22 @@ static bool leads_out(const struct pol_route *t)
 	return is_out;
 }
 
-static void put_headers(struct pol_deciding *d, const struct pol_route *t)
+static struct str put_name(struct pol_deciding *d, struct str names, struct str name)
 {
-	struct pol_plan *p = d->p;
-	for (size_t i = 0; i < t->remove.n + t->set.n; i++) {
-		struct str name =
-			i < t->remove.n ? t->remove.v[i].s : t->set.v[i - t->remove.n].name.s;
-		p->remove = pol_print(d, STR_FMT "%s" STR_FMT, STR_ARG(p->remove),
-				      p->remove.n ? "," : "", STR_ARG(name));
-	}
-	for (size_t i = 0; i < t->set.n; i++) {
-		struct str name = t->set.v[i].name.s, value = t->set.v[i].value.text;
-		p->lines = pol_print(d, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(p->lines),
-				     STR_ARG(name), STR_ARG(value));
+	return pol_print(d, STR_FMT "%s" STR_FMT, STR_ARG(names), names.n ? "," : "",
+			 STR_ARG(name));
+}
+
+void pol_put_headers(struct pol_deciding *d, const struct pol_headers *set,
+		     const struct pol_texts *remove, struct str *lines, struct str *names)
+{
+	for (size_t i = 0; i < remove->n; i++)
+		*names = put_name(d, *names, remove->v[i].s);
+	for (size_t i = 0; i < set->n; i++) {
+		struct str name = set->v[i].name.s, value = set->v[i].value.text;
+		*names = put_name(d, *names, name);
+		*lines = pol_print(d, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(*lines),
+				   STR_ARG(name), STR_ARG(value));
 	}
 }
 
@@ -94,7 +97,9 @@ static void apply(struct pol_deciding *d, const struct pol_way *way, const struc
 		d->ring_s = t->ring_s;
 	if (way->reason)
 		return;
-	put_headers(d, t);
+	pol_put_headers(d, &t->set, &t->remove, &d->p->lines, &d->p->remove);
+	if (t->farewell)
+		d->p->has_farewell = t->farewell == POL_YES;
 	if (t->mode)
 		d->p->mode = t->mode;
 	if (t->recurse)
@@ -249,9 +254,14 @@ static void finish(struct pol_deciding *d, int head)
 	if (d->is_full)
 		p->act = POL_FULL;
 	else if (head < 0 && p->act == POL_SEND)
-		p->act = d->was_loop ? POL_LOOP : d->was_offline ? POL_OFFLINE : POL_NO_USER;
+		p->act = d->was_loop      ? POL_LOOP
+			 : d->was_down    ? POL_NO_TRUNK
+			 : d->was_offline ? POL_OFFLINE
+					  : POL_NO_USER;
 	else if (p->act == POL_SEND && p->mode == POL_MODE_REDIRECT)
 		p->act = POL_REDIRECT;
+	if (p->act == POL_SEND && (d->needs_b2bua || p->has_farewell))
+		p->mode = POL_MODE_B2BUA;
 	if (p->act == POL_REDIRECT && !p->status)
 		p->status = p->n_targets > 1 ? 300 : 302;
 	pol_say(d, "decision: %s", pol_act_text(p->act));
@@ -267,6 +277,7 @@ void pol_decide(const struct pol_config *c, const struct pol_request *rq, struct
 	p->reason = p->lines = p->remove = STR_NONE;
 	p->mode = POL_MODE_UNSET;
 	p->recurses = c->recurse == POL_YES;
+	p->has_farewell = false;
 	p->rule = NULL;
 	p->n_steps = p->n_targets = 0;
 	buf_init_fixed(&p->text, p->mem, sizeof(p->mem));
@@ -281,6 +292,7 @@ void pol_decide(const struct pol_config *c, const struct pol_request *rq, struct
 	} else {
 		if (rq->who == POL_FROM_TRUNK) {
 			pol_say(&d, "came over trunk " STR_FMT, STR_ARG(rq->trunk->name.s));
+			d.needs_b2bua = rq->trunk->max_calls > 0;
 			d.number = pol_rewritten(&d, &rq->trunk->in, rq->to_user);
 			d.caller = pol_rewritten(&d, &rq->trunk->caller_in, rq->from_user);
 		}

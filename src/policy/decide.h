@@ -51,6 +51,7 @@ enum pol_act {
 	POL_FOREIGN,  /* of another domain, no rule: goes there by its request-URI */
 	POL_DENIED,   /* may not: an open relay otherwise */
 	POL_LOOP,     /* only forwards that lead back, or too many of them */
+	POL_NO_TRUNK, /* all trunks that lead there are down */
 	POL_FULL,     /* more than a plan holds */
 };
 
@@ -60,13 +61,16 @@ struct pol_target {
 	struct str user, uri; /* one of them: whoever is registered for user, or that request-URI */
 	const struct pol_trunk *trunk; /* uri is at this one; NULL: none */
 };
-struct pol_step {                /* targets that ring together */
-	uint8_t first, n;        /* of the plan's targets */
-	uint8_t next[POL_ON__N]; /* step to go on with, by how this one ends; 0: none */
-	uint32_t ring_s;         /* 0: as long as the caller waits */
-	struct str diversion;    /* value for Diversion, empty: not forwarded [RFC5806] */
-	struct str history;      /* for History-Info [RFC7044] */
-	struct str caller;       /* number to assert (P-Asserted-Identity), may be empty */
+struct pol_step {                      /* targets that ring together */
+	uint8_t first, n;              /* of the plan's targets */
+	uint8_t next[POL_ON__N];       /* step to go on with, by how this one ends; 0: none */
+	uint32_t ring_s;               /* 0: as long as the caller waits */
+	struct str diversion;          /* value for Diversion, empty: not forwarded [RFC5806] */
+	struct str history;            /* for History-Info [RFC7044] */
+	struct str caller;             /* number to assert (P-Asserted-Identity), may be empty */
+	const struct pol_trunk *trunk; /* all its targets are of it; NULL: none */
+	struct str lines;              /* of the trunk: headers that it adds */
+	struct str remove, pass;       /* names of headers, by commas: go no further; cross */
 };
 
 #define POL_MAX_STEPS   16
@@ -77,6 +81,7 @@ struct pol_plan {
 	struct str reason;
 	enum pol_mode mode;           /* PROXY or B2BUA */
 	bool recurses;                /* follow a 3xx */
+	bool has_farewell;            /* a tone for a caller whose callee hangs up */
 	const struct pol_route *rule; /* that decided; NULL: none */
 	struct str lines;             /* header lines that `set` adds */
 	struct str remove;            /* names of headers that go no further, separated by commas */

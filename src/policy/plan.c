@@ -275,6 +275,17 @@ static size_t draw(const struct pol_host *h, const size_t *left, size_t n, uint3
 	return 0;
 }
 
+/* What the trunk wants of each call, and whether it can have that from a proxy. */
+static void put_trunk(struct pol_deciding *d, struct pol_step *s, const struct pol_trunk *t)
+{
+	s->trunk = t;
+	pol_put_headers(d, &t->set, &t->remove, &s->lines, &s->remove);
+	for (size_t i = 0; i < t->pass.n; i++)
+		s->pass = pol_print(d, STR_FMT "%s" STR_FMT, STR_ARG(s->pass), i ? "," : "",
+				    STR_ARG(t->pass.v[i].s));
+	d->needs_b2bua |= t->password.s.n || t->max_calls;
+}
+
 /* The trunk's hosts that are up, by priority and weight, each a step that follows when the one
  * before could not be reached. */
 static void emit_hosts(struct pol_deciding *d, const struct pol_way *way, const struct pol_trunk *t,
@@ -299,6 +310,7 @@ static void emit_hosts(struct pol_deciding *d, const struct pol_way *way, const 
 		if (step < 0)
 			return;
 		d->p->steps[step].caller = caller;
+		put_trunk(d, &d->p->steps[step], t);
 		add_target(d, step,
 			   &(struct pol_target){.uri = trunk_uri(d, number, h[left[k]].host.s),
 						.trunk = t});
@@ -324,7 +336,7 @@ int pol_emit_trunks(struct pol_deciding *d, const struct pol_way *way, const str
 		struct str number = pol_rewritten(d, &t->out, d->number);
 		emit_hosts(d, way, t, number, asserted(d, way, t), &head, &last);
 	}
-	d->was_offline |= head < 0;
+	d->was_down |= head < 0;
 	return head;
 }
 

@@ -23,7 +23,8 @@ struct pol_deciding {
 	struct str rule_caller;    /* that a rule asserts */
 	uint32_t ring_s;           /* of the rule */
 	unsigned depth;            /* numbers that were looked up in each other */
-	bool was_offline, was_loop, is_full;
+	bool was_offline, was_down, was_loop, is_full;
+	bool needs_b2bua; /* whatever `mode` says */
 };
 
 [[gnu::format(printf, 2, 3)]] void pol_say(struct pol_deciding *d, const char *fmt, ...);
@@ -46,6 +47,10 @@ int pol_emit_forward(struct pol_deciding *d, const struct pol_way *way, struct p
 		     const struct pol_dest *to);
 /* decide.c: by rules, names, accounts */
 int pol_emit_number(struct pol_deciding *d, const struct pol_way *way, struct str number);
+
+/* Adds to lines and names what `set` and `remove` say. */
+void pol_put_headers(struct pol_deciding *d, const struct pol_headers *set,
+		     const struct pol_texts *remove, struct str *lines, struct str *names);
 
 /* history.c */
 void pol_put_history(struct pol_deciding *d, const struct pol_way *way, struct pol_step *s);

@@ -36,4 +36,7 @@ bool pol_when_make(struct str text, struct pol_when *out);
 void pol_check(struct pol_reader *r, struct pol_config *c);
 /* check_rules.c: rules that no call ever reaches, rules that do nothing or two things */
 void pol_check_rules(struct pol_reader *r, struct pol_config *c);
+/* What a rule or trunk does to headers. */
+void pol_check_headers(struct pol_reader *r, const struct pol_headers *set,
+		       const struct pol_texts *remove);
 struct pol_dest *pol_dest_find(struct pol_reader *r, struct pol_config *c, struct pol_dest *to);

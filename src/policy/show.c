@@ -15,6 +15,7 @@ const char *pol_act_text(enum pol_act a)
 		[POL_FOREIGN] = "sent on to its own domain",
 		[POL_DENIED] = "not allowed",
 		[POL_LOOP] = "only forwards that lead back",
+		[POL_NO_TRUNK] = "all trunks that lead there are down",
 		[POL_FULL] = "more steps than a plan holds",
 	};
 	return text[a];
@@ -23,6 +24,14 @@ const char *pol_act_text(enum pol_act a)
 static struct str target_text(const struct pol_target *t)
 {
 	return t->user.n ? t->user : t->uri;
+}
+
+static void put_lines(struct str lines, const char *indent, struct buf *out)
+{
+	while (lines.n) {
+		struct str line = str_trim(str_cut(lines, '\n', &lines));
+		buf_fmt(out, "%s  sets " STR_FMT "\n", indent, STR_ARG(line));
+	}
 }
 
 static void put_step(const struct pol_plan *p, size_t i, struct buf *out)
@@ -41,6 +50,9 @@ static void put_step(const struct pol_plan *p, size_t i, struct buf *out)
 	buf_chr(out, '\n');
 	if (s->caller.n)
 		buf_fmt(out, "     P-Asserted-Identity: " STR_FMT "\n", STR_ARG(s->caller));
+	put_lines(s->lines, "   ", out);
+	if (s->remove.n)
+		buf_fmt(out, "     removes " STR_FMT "\n", STR_ARG(s->remove));
 	if (s->diversion.n)
 		buf_fmt(out, "     Diversion: " STR_FMT "\n     History-Info: " STR_FMT "\n",
 			STR_ARG(s->diversion), STR_ARG(s->history));
@@ -52,17 +64,14 @@ void pol_plan_put(const struct pol_plan *p, struct buf *out)
 	if (p->status && (p->act == POL_REJECT || p->act == POL_REDIRECT))
 		buf_fmt(out, ", %u " STR_FMT, p->status, STR_ARG(p->reason));
 	if (p->act == POL_SEND)
-		buf_fmt(out, ", %s%s", p->mode == POL_MODE_B2BUA ? "B2BUA" : "proxy",
-			p->recurses ? ", follows 3xx" : "");
+		buf_fmt(out, ", %s%s%s", p->mode == POL_MODE_B2BUA ? "B2BUA" : "proxy",
+			p->recurses ? ", follows 3xx" : "", p->has_farewell ? ", farewell" : "");
 	buf_chr(out, '\n');
 	if (p->act != POL_SEND && p->act != POL_REDIRECT)
 		return;
 	for (size_t i = 0; i < p->n_steps; i++)
 		put_step(p, i, out);
-	for (struct str rest = p->lines; rest.n;) {
-		struct str line = str_trim(str_cut(rest, '\n', &rest));
-		buf_fmt(out, "  sets " STR_FMT "\n", STR_ARG(line));
-	}
+	put_lines(p->lines, "", out);
 	if (p->remove.n)
 		buf_fmt(out, "  removes " STR_FMT "\n", STR_ARG(p->remove));
 }
@@ -100,9 +109,10 @@ static void json_step(const struct pol_plan *p, const struct pol_step *s, struct
 void pol_plan_json(const struct pol_plan *p, struct str trace, struct buf *out)
 {
 	static const char *const act[] = {
-		[POL_SEND] = "send",       [POL_REDIRECT] = "redirect", [POL_REJECT] = "reject",
-		[POL_NO_USER] = "no-user", [POL_OFFLINE] = "offline",   [POL_FOREIGN] = "foreign",
-		[POL_DENIED] = "denied",   [POL_LOOP] = "loop",         [POL_FULL] = "full",
+		[POL_SEND] = "send",         [POL_REDIRECT] = "redirect", [POL_REJECT] = "reject",
+		[POL_NO_USER] = "no-user",   [POL_OFFLINE] = "offline",   [POL_FOREIGN] = "foreign",
+		[POL_DENIED] = "denied",     [POL_LOOP] = "loop",         [POL_FULL] = "full",
+		[POL_NO_TRUNK] = "no-trunk",
 	};
 	buf_fmt(out, "{\"act\":\"%s\",\"status\":%u,\"reason\":", act[p->act], p->status);
 	buf_json(out, p->reason);

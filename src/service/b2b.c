@@ -7,7 +7,7 @@
  * the two that talk, or that are meant to: the caller from the first INVITE on, the callee once he
  * has answered; a transfer changes one of them. What a session tells goes by the state of its leg:
  *
- *     WAITING  no session yet                    TRYING  setting up (b2b_setup.c)
+ *     WAITING, SPARE  no session yet             TRYING  setting up (b2b_setup.c)
  *     UP       talking (b2b_change.c)            OVER    being ended; only its end counts
  *
  * Invariants:
@@ -78,6 +78,7 @@ void b2b_leg_free(struct b2b_leg *l)
 			c->side[i] = NULL;
 	if (c->transferor == l)
 		c->transferor = NULL;
+	b2b_leave(l);
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
 	free(l->origin.line);
@@ -92,7 +93,7 @@ static void call_free(struct b2b_call *c)
 		b2b_leg_free(c->legs);
 	b2b_farewell_end(c);
 	ev_timer_stop(b->loop, &c->timer);
-	free(c->rules);
+	free(c->steps);
 	pool_put(&b->calls, c);
 }
 
@@ -141,6 +142,31 @@ struct b2b_leg *b2b_other(const struct b2b_leg *l)
 	const struct b2b_call *c = l->call;
 	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
 	return o && o->state == LEG_UP ? o : NULL;
+}
+
+void b2b_leave(struct b2b_leg *l)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	if (l->has_seat)
+		cfg->leave(cfg->ctx, l->trunk);
+	l->has_seat = false;
+}
+
+void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	const struct dlg *d = ses_dialog(l->ses);
+	struct str ours = ses_local_tag(l->ses);
+	struct str theirs = m ? m->to_tag : d ? dlg_remote_tag(d) : STR_NONE;
+	struct sign s = {.kind = kind,
+			 .call_id = ses_call_id(l->ses),
+			 .caller_tag = l->is_caller ? theirs : ours,
+			 .callee_tag = l->is_caller ? ours : theirs,
+			 .status = status};
+	if (l->is_told)
+		cfg->on_sign(cfg->ctx, &s);
+	if (kind == SIGN_ENDED)
+		l->is_told = false;
 }
 
 void b2b_hangup(struct b2b_leg *l, struct str reason)
@@ -253,6 +279,8 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 {
 	struct b2b_call *c = l->call;
 	uint8_t was = l->state;
+	b2b_sign(l, SIGN_ENDED, NULL, end->status);
+	b2b_leave(l);
 	l->ses = NULL;
 	l->state = LEG_OVER;
 	bool is_transferor = c->transferor == l;
@@ -265,7 +293,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 			l->status = (uint16_t)status_of(end);
 		if (l->is_transfer)
 			b2b_transfer_failed(c, l->status);
-		else
+		else if (!b2b_start_spare(l))
 			b2b_settle(c);
 	} else if (c->side[0] == l || c->side[1] == l) {
 		struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[0];
@@ -275,13 +303,6 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 			b2b_hangup(o, STR_NONE);
 		c->side[c->side[1] == l] = NULL;
 	}
-}
-
-static void on_refused(struct b2b_leg *l, const struct ses_event *ev)
-{
-	l->status = (uint16_t)ev->status;
-	if (!l->final)
-		l->final = tp_rx_ref(ev->rx);
 }
 
 static void take(struct b2b_leg *l, const struct ses_event *ev)
@@ -310,7 +331,7 @@ static void take(struct b2b_leg *l, const struct ses_event *ev)
 		b2b_on_refer(l, ev);
 		break;
 	case SES_EV_REFUSED:
-		on_refused(l, ev);
+		b2b_on_refused(l, ev);
 		break;
 	case SES_EV_LEFT:
 		on_left(l, ev);

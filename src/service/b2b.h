@@ -7,23 +7,25 @@
 #include "dialog/relay.h"
 #include "service/codes.h"
 #include "service/proxy.h"
+#include "service/sign.h"
 
 struct b2b;
-
-/* Which header fields pass from one side to the other, beyond what always passes (b2b_headers.c).
- * Names in any case. Borrowed while the call is set up; `add`: whole lines. */
-struct b2b_rules {
-	const struct str *pass, *strip;
-	size_t n_pass, n_strip;
-	struct str add; /* to the INVITE of the callee's side */
-};
 
 struct b2b_request {
 	const struct prx_target *targets; /* copied; as for the proxy, highest q first */
 	size_t n_targets;
-	const struct b2b_rules *rules; /* NULL: none */
-	bool is_trusted;               /* the caller: his P-Asserted-Identity may pass */
-	bool is_farewell; /* a callee who hangs up leaves the caller with a tone of ours first */
+	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
+	size_t n_steps;
+	bool follows;          /* a 3xx is followed instead of passed back */
+	bool is_trusted;       /* the caller: his P-Asserted-Identity may pass */
+	bool is_farewell;      /* a callee who hangs up leaves the caller with a tone of ours */
+	uint16_t trunk;        /* 1 + the trunk that the call came over, if that counts calls */
+	struct str caller_aor; /* empty: none of ours */
+};
+
+/* A trunk's seat for one call, and what it says of itself there. */
+struct b2b_account {
+	struct str user, auth_user, password; /* user empty: the caller's own */
 };
 
 struct b2b_config {
@@ -35,6 +37,14 @@ struct b2b_config {
 	enum code (*route)(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n);
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
+	/* A call takes a seat of a trunk, or is refused it by a code; `out` may be NULL, its texts
+	 * are borrowed until the end of the turn. Each seat taken is left again. */
+	enum code (*take)(void *ctx, uint16_t trunk, struct b2b_account *out);
+	void (*leave)(void *ctx, uint16_t trunk);
+	/* Where a Contact of a 3xx leads, as for the proxy; NULL: nothing is followed. */
+	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
+			 size_t max);
+	void (*on_sign)(void *ctx, const struct sign *s); /* of each dialog; may be NULL */
 	void *ctx;
 	struct ev_shards *shards;
 	struct addr media; /* where tones of ours come from; ADDR_NONE: the address of the call */

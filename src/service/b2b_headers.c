@@ -11,9 +11,6 @@
 
 #include "sip/auth.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 static const uint8_t in_requests[] = {
 	SIP_HDR_SUBJECT,
 	SIP_HDR_ALERT_INFO,
@@ -64,10 +61,11 @@ static bool is_in(const uint8_t *ids, size_t n, uint8_t id)
 	return false;
 }
 
-static bool is_named(const struct str *names, size_t n, struct str name)
+/* Names by commas. */
+static bool is_named(struct str names, struct str name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (str_ieq(names[i], name))
+	while (names.n)
+		if (str_ieq(str_trim(str_cut(names, ',', &names)), name))
 			return true;
 	return false;
 }
@@ -125,24 +123,31 @@ static void put_row(struct buf *b, const struct sip_msg *m, const struct sip_row
 static void put_all(struct buf *b, const struct sip_msg *m, const struct b2b_way *w,
 		    const uint8_t *ids, size_t n)
 {
-	const struct b2b_rules *rules = w->rules;
+	const struct fwd_headers *h = w->headers;
 	for (unsigned i = 0; i < m->n_rows; i++) {
 		const struct sip_row *r = sip_row(m, i);
 		bool passes = is_in(ids, n, r->id) && may_pass(m, r, w);
-		if (rules && is_named(rules->pass, rules->n_pass, sip_row_name(m, r)))
+		if (h && is_named(h->pass, sip_row_name(m, r)))
 			passes = true;
-		if (rules && is_named(rules->strip, rules->n_strip, sip_row_name(m, r)))
+		if (h && is_named(h->remove, sip_row_name(m, r)))
 			passes = false;
 		if (passes)
 			put_row(b, m, r);
 	}
 }
 
+/* What the exchange asserts stands in place of what the caller did, its Diversion above his. */
 void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_way *w)
 {
-	put_all(b, m, w, in_requests, sizeof(in_requests));
-	if (w->rules)
-		buf_str(b, w->rules->add);
+	struct b2b_way way = *w;
+	if (w->headers) {
+		way.is_trusted &= !w->headers->asserted.n;
+		buf_str(b, w->headers->diversion);
+		buf_str(b, w->headers->asserted);
+	}
+	put_all(b, m, &way, in_requests, sizeof(in_requests));
+	if (w->headers)
+		buf_str(b, w->headers->lines);
 }
 
 void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w)
@@ -170,43 +175,4 @@ struct str b2b_reason(struct b2b *b, const struct sip_msg *m)
 		buf_str(&b->text, v);
 	}
 	return buf_view(&b->text);
-}
-
-/* --- rules of a peer -------------------------------------------------------------------------- */
-
-static size_t size_of(const struct str *names, size_t n)
-{
-	size_t size = n * sizeof(*names);
-	for (size_t i = 0; i < n; i++)
-		size += names[i].n;
-	return size;
-}
-
-static struct str copy_text(char **at, struct str s)
-{
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	struct str r = str_of(*at, s.n);
-	*at += s.n;
-	return r;
-}
-
-enum err b2b_rules_copy(const struct b2b_rules *in, struct b2b_rules **out)
-{
-	size_t n = in->n_pass + in->n_strip;
-	struct b2b_rules *r = malloc(sizeof(*r) + size_of(in->pass, in->n_pass) +
-				     size_of(in->strip, in->n_strip) + in->add.n);
-	if (!r)
-		return ERR_NOMEM;
-	struct str *names = (struct str *)(r + 1);
-	char *at = (char *)(names + n);
-	for (size_t i = 0; i < n; i++)
-		names[i] = copy_text(&at, i < in->n_pass ? in->pass[i] : in->strip[i - in->n_pass]);
-	*r = (struct b2b_rules){.pass = names,
-				.n_pass = in->n_pass,
-				.strip = names + in->n_pass,
-				.n_strip = in->n_strip,
-				.add = copy_text(&at, in->add)};
-	*out = r;
-	return OK;
 }

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "media/leg.h"
 #include "service/b2b.h"
+#include "service/steps.h"
 #include "sip/hdr.h"
 
 struct b2b {
@@ -22,7 +23,8 @@ struct b2b {
 enum { B2B_KIND_CALL = 0x43, B2B_KIND_LEG = 0x44 };
 
 enum b2b_leg_state {
-	LEG_WAITING, /* its q group has not come yet */
+	LEG_WAITING, /* its step or q group has not come yet */
+	LEG_SPARE,   /* stands in for another flow of the same phone, should that be dead */
 	LEG_TRYING,  /* INVITE sent, or (the caller) not answered yet */
 	LEG_UP,
 	LEG_OVER, /* refused, gone, or being ended: what it says counts no more */
@@ -41,6 +43,7 @@ struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	struct tp_dst dst;
 	struct str ruri, path;
 	struct str lines; /* header lines of its own: Replaces */
+	struct str aor;   /* whose phone it is */
 	char text[];
 };
 
@@ -48,14 +51,23 @@ struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
 	struct b2b_leg *next;
-	struct ses *ses;     /* NULL: no INVITE sent */
-	uint8_t state;       /* enum b2b_leg_state */
-	bool is_caller;      /* it called us */
-	bool is_transfer;    /* it is to take the transferor's place */
-	bool is_joining;     /* that one has answered, the transferee not yet */
-	bool is_saying;      /* the session asks for what is in `sdp` */
-	uint16_t q, status;  /* status: of its final refusal */
-	struct tp_rx *final; /* that, referenced; NULL: time-out and the like */
+	struct ses *ses;         /* NULL: no INVITE sent */
+	uint8_t state;           /* enum b2b_leg_state */
+	bool is_caller;          /* it called us */
+	bool is_transfer;        /* it is to take the transferor's place */
+	bool is_joining;         /* that one has answered, the transferee not yet */
+	bool is_saying;          /* the session asks for what is in `sdp` */
+	bool is_heard;           /* it has answered something */
+	bool is_given_up;        /* by ourselves: it rang its time, or was silent */
+	bool is_followed;        /* its 3xx made further legs */
+	bool has_seat;           /* of its trunk */
+	bool is_told;            /* its dialog, as a sign */
+	uint8_t step;            /* of the call's steps */
+	uint16_t q, status;      /* status: of its final refusal */
+	uint16_t code;           /* enum code, where the refusal is ours */
+	uint16_t trunk;          /* as in struct prx_target */
+	struct b2b_leg *primary; /* SPARE: what it stands in for */
+	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
 	struct b2b_place *place;
 	struct b2b_origin origin;
 	struct buf sdp; /* what is said to it next, while the call is set up or changed */
@@ -67,10 +79,10 @@ struct b2b_call {
 	struct b2b_leg *side[2]; /* who talk: caller, callee; either may be NULL */
 	bool is_busy;            /* being changed: a leg that fails at once must not settle it */
 	bool is_closed;          /* no further leg is tried */
-	bool is_trusted, is_farewell, has_rang_out, is_transferring;
+	bool is_trusted, is_farewell, has_rang_out, is_transferring, follows;
 	bool passes_replaces; /* it names a dialog that is none of ours */
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
-	struct b2b_rules *rules;    /* heap, while it is set up; NULL: none */
+	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct b2b_farewell *farewell;
 };
@@ -81,16 +93,29 @@ void b2b_leg_free(struct b2b_leg *l);
 void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
 struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
 void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
+void b2b_leave(struct b2b_leg *l);                     /* its seat in a trunk, if it has one */
+/* Tells of the leg's dialog; `m`: the response that it goes by, NULL: none. */
+void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status);
 extern const struct ses_user b2b_user;
 
 /* --- b2b_setup.c */
 void b2b_start_group(struct b2b_call *c);
-enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
-		     struct b2b_leg **out);
 void b2b_settle(struct b2b_call *c);
 void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason);
+void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_out.c */
+enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
+		     struct b2b_leg **out);
+void b2b_start(struct b2b_leg *l);
+bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
+/* What the policy's step writes into its requests; NULL: nothing. */
+const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);
+enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc); /* acc may be NULL */
+/* The dialog of a phone of ours begins: a matter of lamps. */
+void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
 
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);
@@ -103,8 +128,8 @@ struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
 enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp); /* the same, kept in l->sdp */
 
 /* --- b2b_headers.c: whole lines into b->lines */
-struct b2b_way { /* of header fields */
-	const struct b2b_rules *rules;
+struct b2b_way {                           /* of header fields */
+	const struct fwd_headers *headers; /* of the step, NULL: none */
 	struct str realm;
 	bool is_trusted, is_next_trusted;
 };
@@ -114,7 +139,6 @@ void b2b_put_inside(struct buf *b, const struct sip_msg *m); /* INFO, MESSAGE */
 bool b2b_wants(const struct sip_msg *m, struct str privacy); /* [RFC3323 4.2] */
 /* It is critical, and of a kind that we do not give: media go past us. [RFC3323 5] */
 bool b2b_lacks_privacy(const struct sip_msg *m);
-enum err b2b_rules_copy(const struct b2b_rules *in, struct b2b_rules **out);
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 
 /* --- b2b_transfer.c */

@@ -87,7 +87,7 @@ static void resume_invite(struct b2b_call *c, const struct ask *q)
 	struct b2b_leg *next, *l;
 	for (l = c->legs; l; l = next) {
 		next = l->next;
-		if (l->state == LEG_WAITING)
+		if (l->state == LEG_WAITING || l->state == LEG_SPARE)
 			b2b_leg_free(l);
 	}
 	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);

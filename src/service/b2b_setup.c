@@ -22,119 +22,6 @@
 
 static const struct str elsewhere = STR_INIT("SIP;cause=200;text=\"Call completed elsewhere\"");
 
-/* --- legs that are to ring -------------------------------------------------------------------- */
-
-static struct str put_text(char **at, struct str s)
-{
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	struct str r = str_of(*at, s.n);
-	*at += s.n;
-	return r;
-}
-
-enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
-		     struct b2b_leg **out)
-{
-	size_t n = t->ruri.n + t->path.n + lines.n;
-	struct b2b_place *p = malloc(sizeof(*p) + n);
-	struct b2b_leg *l = p ? b2b_leg_new(c) : NULL;
-	if (!l) {
-		free(p);
-		return ERR_NOMEM;
-	}
-	char *at = p->text;
-	*p = (struct b2b_place){.has_dst = t->has_dst, .dst = t->dst};
-	p->ruri = put_text(&at, t->ruri);
-	p->path = put_text(&at, t->path);
-	p->lines = put_text(&at, lines);
-	l->place = p;
-	l->q = t->q;
-	*out = l;
-	return OK;
-}
-
-/* Route of the binding's Path: the first is the account's proxy, the rest a header line. */
-static struct str first_hop(struct buf *lines, struct str path)
-{
-	struct sip_addr a;
-	size_t n = str_chr(path, '>');
-	if (n == SIZE_MAX || sip_addr_parse(str_sub(path, 0, n + 1), &a) != OK)
-		return STR_NONE;
-	struct str rest = str_trim(str_skip(path, n + 1));
-	if (rest.n && *rest.p == ',')
-		buf_fmt(lines, "Route: %.*s\r\n", (int)(rest.n - 1), rest.p + 1);
-	return a.uri_text;
-}
-
-static bool is_trusted(const struct b2b *b, const struct b2b_place *p)
-{
-	return p->has_dst && b->cfg.is_trusted && b->cfg.is_trusted(b->cfg.ctx, &p->dst.to);
-}
-
-/* The INVITE of a leg in the caller's words. */
-static enum err call_out(struct b2b_leg *l)
-{
-	struct b2b_call *c = l->call;
-	struct b2b *b = c->b;
-	struct b2b_leg *a = c->side[0];
-	const struct b2b_place *p = l->place;
-	const struct sip_msg *m = ses_invite(a->ses)->msg;
-	struct sip_addr from;
-	struct str sdp;
-	struct b2b_way way = {.rules = c->rules,
-			      .realm = b->cfg.realm,
-			      .is_trusted = c->is_trusted,
-			      .is_next_trusted = is_trusted(b, p)};
-	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
-	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
-	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
-	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
-		return ERR_NOMEM;
-	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
-		return ERR_SYNTAX;
-	buf_clear(&b->lines);
-	struct str hop = first_hop(&b->lines, p->path);
-	buf_str(&b->lines, STR("Supported: replaces\r\n"));
-	b2b_put_request(&b->lines, m, &way);
-	if (c->passes_replaces)
-		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n", STR_ARG(replaces));
-	buf_str(&b->lines, p->lines);
-	struct ses_call call = {
-		.account = {.from = is_hidden
-					    ? STR("\"Anonymous\" <sip:anonymous@anonymous.invalid>")
-					    : sip_value(m, SIP_HDR_FROM),
-			    .contact_user = is_hidden ? STR_NONE : from.uri.user,
-			    .proxy = hop},
-		.target = p->ruri.n ? p->ruri : m->ruri,
-		.to = sip_value(m, SIP_HDR_TO),
-		.headers = buf_view(&b->lines),
-		.dst = p->has_dst ? &p->dst : NULL,
-		.is_late_offer = !has_sdp,
-		.max_forwards = m->has_max_forwards ? (uint8_t)(m->max_forwards - 1) : 69,
-		.is_reliable = ses_can_reliable(a->ses),
-		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
-		.session_s = b->cfg.session_s,
-	};
-	if (b->lines.err != OK)
-		return b->lines.err;
-	l->is_saying = true;
-	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
-	l->is_saying = false;
-	return e;
-}
-
-static void start(struct b2b_leg *l)
-{
-	l->state = LEG_TRYING;
-	enum err e = call_out(l);
-	if (e == OK)
-		return;
-	l->ses = NULL;
-	l->state = LEG_OVER;
-	l->status = e == ERR_LIMIT || e == ERR_NOMEM ? 503 : 500;
-}
-
 static bool is_ringing(const struct b2b_call *c, const struct b2b_leg *l)
 {
 	return l->state == LEG_TRYING && !l->is_caller && !l->is_transfer;
@@ -148,36 +35,92 @@ static unsigned n_ringing(const struct b2b_call *c)
 	return n;
 }
 
+static bool is_waiting(const struct b2b_call *c, const struct b2b_leg *l)
+{
+	return l->state == LEG_WAITING && l->step == steps_now(c->steps);
+}
+
 static bool has_waiting(const struct b2b_call *c)
 {
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
-		if (l->state == LEG_WAITING)
+		if (is_waiting(c, l))
 			return true;
 	return false;
 }
 
-/* The group has rung long enough, or the call has (Timer C). */
+/* Who has said nothing at all is not waited for: a late 2xx is ended by the session. */
+static void give_up(struct b2b_leg *l, bool is_patient)
+{
+	static const struct str why = STR_INIT("SIP;cause=408;text=\"No answer\"");
+	l->is_given_up = l->is_heard;
+	if (l->is_heard && is_patient) {
+		ses_hangup(l->ses, why); /* its 487 settles the call */
+		return;
+	}
+	if (!l->status)
+		l->status = 408;
+	b2b_hangup(l, why);
+}
+
+/* The group, or the whole step, has rung long enough; or the call has (Timer C). */
 static void on_timer(struct tmr *t)
 {
 	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	bool is_over = steps_is_over(c->steps, ev_now_us(c->b->loop));
 	c->has_rang_out = true;
+	c->is_busy = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next) {
+		if (is_ringing(c, l)) {
+			l->is_heard |= !is_over;
+			give_up(l, true);
+		} else if (is_over && is_waiting(c, l)) {
+			l->state = LEG_OVER;
+			l->is_given_up = true;
+		}
+	}
+	c->is_busy = false;
+	b2b_settle(c);
+	b2b_call_reap(c);
+}
+
+static void on_silence(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	c->is_busy = true;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (is_ringing(c, l)) /* its 487 settles the call */
-			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
+		if (is_ringing(c, l) && !l->is_heard)
+			give_up(l, false);
+	c->is_busy = false;
+	b2b_settle(c);
+	b2b_call_reap(c);
+}
+
+static void set_timer(struct b2b_call *c)
+{
+	struct ev_loop *l = c->b->loop;
+	uint64_t us =
+		steps_group_us(c->steps, has_waiting(c) ? SERIAL_US : 0, ev_now_us(c->b->loop));
+	if (us || !steps_watches_silence(c->steps))
+		ev_timer(l, &c->timer, us ? us : TIMER_C_US, on_timer);
+	else
+		ev_timer(l, &c->timer, STEPS_SILENCE_US, on_silence);
 }
 
 void b2b_start_group(struct b2b_call *c)
 {
 	int best = -1;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (l->state == LEG_WAITING && l->q > best)
+		if (is_waiting(c, l) && l->q > best)
 			best = l->q;
 	c->is_busy = true;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (l->state == LEG_WAITING && l->q == best)
-			start(l);
+		if (is_waiting(c, l) && l->q == best) {
+			b2b_start(l);
+			if (l->state == LEG_OVER)
+				(void)b2b_start_spare(l);
+		}
 	c->is_busy = false;
-	ev_timer(c->b->loop, &c->timer, has_waiting(c) ? SERIAL_US : TIMER_C_US, on_timer);
+	set_timer(c);
 	b2b_settle(c);
 }
 
@@ -198,8 +141,8 @@ static unsigned rank(unsigned status)
 		return 0;
 	if (status == 401 || status == 407 || status == 415 || status == 420 || status == 484)
 		return status / 100 * 1000;
-	if (status == 503 || status == 487)
-		return status / 100 * 1000 + 999;
+	if (status == 503 || status == 487 || status == 408) /* they tell the least */
+		return status / 100 * 1000 + 999 - (status == 408);
 	return status / 100 * 1000 + status % 100 + 1;
 }
 
@@ -207,7 +150,8 @@ static const struct b2b_leg *best_of(const struct b2b_call *c)
 {
 	const struct b2b_leg *best = NULL;
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
-		if (!l->is_caller && l->status && (!best || rank(l->status) < rank(best->status)))
+		if (!l->is_caller && l->status && !l->is_followed &&
+		    (!best || rank(l->status) < rank(best->status)))
 			best = l;
 	return best;
 }
@@ -219,6 +163,8 @@ static enum code code_of(const struct b2b_call *c, const struct b2b_leg *l)
 		return CODE_NO_ANSWER;
 	if (!l)
 		return CODE_NEXT_HOP_UNREACHABLE;
+	if (l->code)
+		return (enum code)l->code;
 	if (l->final)
 		return l->status == 503 ? CODE_NEXT_HOP_OVERLOADED : CODE_NONE;
 	if (l->status == 408)
@@ -234,7 +180,7 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	struct buf *lines = &b->lines;
 	unsigned status = code ? code_info(code)->status : l->status;
 	struct str reason = code ? STR_NONE : l->final->msg->reason;
-	struct b2b_way way = {.rules = c->rules, .realm = b->cfg.realm};
+	struct b2b_way way = {.headers = l ? b2b_headers_of(c, l) : NULL, .realm = b->cfg.realm};
 	buf_clear(lines);
 	if (code)
 		code_warning_put(lines, code);
@@ -248,22 +194,40 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 		ses_hangup(a->ses, STR_NONE);
 }
 
+static bool next_step(struct b2b_call *c)
+{
+	enum prx_on on = PRX_ON_OFFLINE;
+	if (!c->steps)
+		return false;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		if (!l->is_caller && l->step == c->steps->now && !l->is_followed &&
+		    l->state == LEG_OVER)
+			on = steps_outcome(
+				on, steps_ended_by(l->final ? l->status : 0, l->is_given_up));
+	return steps_go_on(c->steps, on, ev_now_us(c->b->loop));
+}
+
+/* A 6xx ends its step: all that rings or waits in it. */
+static void end_step(struct b2b_call *c)
+{
+	c->is_busy = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (!l->is_caller && l->step == steps_now(c->steps))
+			b2b_hangup(l, STR("SIP;cause=600;text=\"Declined elsewhere\""));
+	c->is_busy = false;
+}
+
 void b2b_settle(struct b2b_call *c)
 {
 	struct b2b_leg *a = c->side[0];
 	if (c->is_busy || !a || a->state != LEG_TRYING || c->is_closed)
 		return;
 	const struct b2b_leg *best = best_of(c);
-	if (best && best->status >= 600) {
-		for (struct b2b_leg *l = c->legs; l; l = l->next)
-			if (!l->is_caller)
-				b2b_hangup(l, STR("SIP;cause=600;text=\"Declined elsewhere\""));
-		reject(c, best);
-		return;
-	}
+	if (best && best->status >= 600 && best->step == steps_now(c->steps))
+		end_step(c);
 	if (n_ringing(c))
 		return;
-	if (has_waiting(c))
+	if (has_waiting(c) || next_step(c))
 		b2b_start_group(c);
 	else
 		reject(c, best);
@@ -271,13 +235,68 @@ void b2b_settle(struct b2b_call *c)
 
 /* --- what the callee says --------------------------------------------------------------------- */
 
-static struct str response_lines(struct b2b_call *c, const struct sip_msg *m)
+static struct str response_lines(struct b2b_leg *l, const struct sip_msg *m)
 {
-	struct b2b_way way = {
-		.rules = c->rules, .realm = c->b->cfg.realm, .is_next_trusted = c->is_trusted};
+	struct b2b_call *c = l->call;
+	struct b2b_way way = {.headers = b2b_headers_of(c, l),
+			      .realm = c->b->cfg.realm,
+			      .is_next_trusted = c->is_trusted};
 	buf_clear(&c->b->lines);
 	b2b_put_response(&c->b->lines, m, &way);
 	return buf_view(&c->b->lines);
+}
+
+static bool was_tried(void *ctx, const struct sip_uri *u)
+{
+	const struct b2b_call *c = ctx;
+	struct sip_uri tried;
+	if (sip_uri_parse(ses_invite(c->side[0]->ses)->msg->ruri, &tried) == OK &&
+	    sip_uri_eq(u, &tried))
+		return true;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		if (l->place && l->place->ruri.n && sip_uri_parse(l->place->ruri, &tried) == OK &&
+		    sip_uri_eq(u, &tried))
+			return true;
+	return false;
+}
+
+static bool add(void *ctx, const struct prx_target *t)
+{
+	struct b2b_leg *l;
+	return b2b_add_leg(ctx, t, STR_NONE, &l) == OK;
+}
+
+/* The Contacts of a 3xx as further legs of the same step. */
+static bool follow(struct b2b_leg *l, const struct sip_msg *m)
+{
+	struct b2b_call *c = l->call;
+	struct steps_follower f = {.expand = c->b->cfg.expand,
+				   .expand_ctx = c->b->cfg.ctx,
+				   .was_tried = was_tried,
+				   .add = add,
+				   .ctx = c,
+				   .step = l->step};
+	if (!c->follows || c->is_closed || l->is_transfer || l->trunk || !c->side[0] ||
+	    c->side[0]->state != LEG_TRYING)
+		return false;
+	for (const struct b2b_leg *k = c->legs; k; k = k->next)
+		f.n += !k->is_caller;
+	return steps_follow(&f, m);
+}
+
+void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev)
+{
+	bool is_auth = ev->status == 401 || ev->status == 407;
+	l->is_heard = true;
+	l->status = (uint16_t)ev->status;
+	if (l->final)
+		return;
+	l->final = tp_rx_ref(ev->rx);
+	l->is_followed = follow(l, ev->rx->msg);
+	if (l->trunk && is_auth) { /* ours to answer, not the caller's */
+		l->status = 503;
+		l->code = CODE_TRUNK_AUTH;
+	}
 }
 
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
@@ -285,15 +304,17 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	struct b2b_call *c = l->call;
 	struct b2b_leg *a = c->side[0];
 	struct str sdp;
+	l->is_heard = true;
 	if (ev->status == 100 || l->state != LEG_TRYING)
 		return;
+	b2b_sign(l, SIGN_EARLY, ev->rx->msg, ev->status);
 	if (l->is_transfer) {
 		b2b_transfer_progress(c, ev->status);
 		return;
 	}
 	if (!a || a->state != LEG_TRYING)
 		return;
-	if (!has_waiting(c)) /* [RFC3261 16.7 step 2] */
+	if (!has_waiting(c) && !(c->steps && c->steps->end_us)) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->b->loop, &c->timer, TIMER_C_US, on_timer);
 	bool has_sdp = ses_sdp(ev->rx, &sdp) && n_ringing(c) == 1;
 	bool is_reliable = sip_has_token(ev->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
@@ -301,7 +322,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 		ses_forget_sdp(a->ses);
 		has_sdp = b2b_set_sdp(a, sdp) == OK;
 	}
-	struct str lines = response_lines(c, ev->rx->msg);
+	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;
 	enum err e = ERR_UNSUPPORTED;
 	if (is_reliable)
@@ -309,6 +330,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	if (e == ERR_UNSUPPORTED)
 		e = ses_ring_with(a->ses, ev->status, has_sdp, lines);
 	a->is_saying = false;
+	b2b_sign(a, SIGN_EARLY, NULL, ev->status);
 	(void)e; /* an answer waits for its PRACK already, or the session ends by itself */
 }
 
@@ -318,6 +340,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 	struct b2b_leg *a = c->side[0];
 	struct str sdp;
 	l->state = LEG_UP;
+	b2b_sign(l, SIGN_CONFIRMED, ev->rx->msg, 200);
 	free(l->place);
 	l->place = NULL;
 	if (ses_needs_sdp(l->ses) && l->sdp.n)
@@ -340,13 +363,14 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 		ses_forget_sdp(a->ses);
 		e = b2b_set_sdp(a, sdp);
 	}
-	struct str lines = response_lines(c, ev->rx->msg);
+	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;
 	if (e == OK)
 		e = ses_answer_with(a->ses, lines);
 	a->is_saying = false;
-	free(c->rules);
-	c->rules = NULL;
+	b2b_sign(a, SIGN_CONFIRMED, NULL, 200);
+	free(c->steps);
+	c->steps = NULL;
 	if (e != OK) {
 		b2b_hangup(l, STR_NONE);
 		b2b_hangup(a, STR_NONE);
@@ -361,17 +385,40 @@ static struct b2b_call *call_new(struct b2b *b, const struct b2b_request *req)
 	if (!c)
 		return NULL;
 	c->b = b;
-	if (req->rules && b2b_rules_copy(req->rules, &c->rules) != OK) {
+	if (req->n_steps)
+		c->steps = malloc(steps_size(req->steps, req->n_steps));
+	if (req->n_steps && !c->steps) {
 		pool_put(&b->calls, c);
 		return NULL;
 	}
+	if (c->steps)
+		steps_copy(c->steps, req->steps, req->n_steps, ev_now_us(b->loop));
 	c->is_trusted = req->is_trusted;
 	c->is_farewell = req->is_farewell;
+	c->follows = req->follows && b->cfg.expand;
 	return c;
 }
 
+/* Another flow of a phone stands in for the one before it; without that memory fewer ring. */
+static void add_targets(struct b2b_call *c, const struct b2b_request *req)
+{
+	struct b2b_leg *made[PRX_MAX_TARGETS] = {0};
+	for (size_t i = 0; i < req->n_targets && i < PRX_MAX_TARGETS; i++) {
+		const struct prx_target *t = &req->targets[i];
+		struct b2b_leg *primary = t->backup_of ? made[t->backup_of - 1] : NULL;
+		if (t->backup_of && !primary)
+			continue;
+		if (b2b_add_leg(c, t, STR_NONE, &made[i]) != OK)
+			break;
+		made[i]->primary = primary;
+		if (primary)
+			made[i]->state = LEG_SPARE;
+	}
+}
+
 /* The caller's leg; false: the INVITE was refused. */
-static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx)
+static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
+			const struct b2b_request *req)
 {
 	struct b2b *b = c->b;
 	struct sip_uri uri;
@@ -386,9 +433,17 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx)
 		acc.contact_user = uri.user;
 	l->is_caller = true;
 	l->state = LEG_TRYING;
+	l->trunk = req->trunk;
 	c->side[0] = l;
-	if (ses_incoming(b->dlg, st, rx, &acc, &b2b_user, l, &l->ses) == OK)
+	enum code code = b2b_take_seat(l, NULL);
+	if (code) {
+		code_refuse(b->tsx, st, code, STR_NONE);
+		return false;
+	}
+	if (ses_incoming(b->dlg, st, rx, &acc, &b2b_user, l, &l->ses) == OK) {
+		b2b_tell_started(l, req->caller_aor, STR_NONE);
 		return true;
+	}
 	l->ses = NULL;
 	return false;
 }
@@ -416,13 +471,8 @@ void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_
 		return;
 	}
 	c->is_busy = true;
-	if (take_caller(c, st, rx)) {
-		struct b2b_leg *l;
-		for (size_t i = 0; i < req->n_targets; i++)
-			/* another flow of the same phone would ring it twice */
-			if (!req->targets[i].backup_of &&
-			    b2b_add_leg(c, &req->targets[i], STR_NONE, &l) != OK)
-				break; /* fewer ring */
+	if (take_caller(c, st, rx, req)) {
+		add_targets(c, req);
 		c->is_busy = false;
 		if (!b2b_replaces_ask_invite(c, m))
 			b2b_start_group(c);

@@ -23,18 +23,21 @@
 #include <string.h>
 
 #define FORKS   8
+#define CALLEES 6
 #define DEAD_US (12ull * 3600 * 1000000)
 #define TICK_US 60000000u
 
 struct fork {
 	uint8_t state; /* enum evt_dialog_state */
 	uint8_t n_tag;
-	char tag[62]; /* a longer one is cut: it only has to differ */
+	uint8_t callee; /* whose phone it is */
+	char tag[61];   /* a longer one is cut: it only has to differ */
 };
 
 struct party {
 	struct str aor, uri, name;
 	uint64_t hash; /* of the address, for gather */
+	char *text;    /* block of its own, or NULL */
 };
 
 struct call {
@@ -44,7 +47,8 @@ struct call {
 	uint64_t id, seen_us;
 	char *text; /* block */
 	struct str call_id, tag;
-	struct party caller, callee;
+	struct party caller, callee[CALLEES];
+	unsigned n_callees;
 	bool is_answered;
 	unsigned n_forks;
 	struct fork fork[FORKS];
@@ -85,6 +89,8 @@ static void forget(struct call *k)
 	struct calls *c = k->calls;
 	htab_del(&c->table, &k->node);
 	list_del(&k->link);
+	for (unsigned i = 0; i < k->n_callees; i++)
+		block_put(c->blocks, k->callee[i].text);
 	block_put(c->blocks, k->text);
 	pool_put(&c->pool, k);
 }
@@ -100,9 +106,10 @@ static void touch(struct call *k)
 
 static void tell_party(struct call *k, bool is_caller, unsigned i, unsigned code)
 {
-	const struct party *us = is_caller ? &k->caller : &k->callee;
-	const struct party *them = is_caller ? &k->callee : &k->caller;
 	const struct fork *f = &k->fork[i];
+	const struct party *callee = &k->callee[f->callee];
+	const struct party *us = is_caller ? &k->caller : callee;
+	const struct party *them = is_caller ? callee : &k->caller;
 	struct str theirs = str_of(f->tag, f->n_tag);
 	struct evt_dialog d = {
 		.call = k->id,
@@ -129,7 +136,7 @@ static void tell(struct call *k, unsigned i, unsigned code)
 {
 	if (is_watched(k, &k->caller))
 		tell_party(k, true, i, code);
-	if (is_watched(k, &k->callee))
+	if (is_watched(k, &k->callee[k->fork[i].callee]))
 		tell_party(k, false, i, code);
 }
 
@@ -150,7 +157,8 @@ static void gather(void *ctx, struct str aor)
 				continue;
 			if (k->caller.hash == hash && str_eq(k->caller.aor, aor))
 				tell_party(k, true, i, 0);
-			if (k->callee.hash == hash && str_eq(k->callee.aor, aor))
+			const struct party *callee = &k->callee[k->fork[i].callee];
+			if (callee->hash == hash && str_eq(callee->aor, aor))
 				tell_party(k, false, i, 0);
 		}
 	}
@@ -171,24 +179,23 @@ struct texts {
 	struct str uri, name;
 };
 
-static struct texts texts_of(const struct sip_msg *m, enum sip_hdr_id id)
+static struct texts texts_of(struct str value)
 {
 	struct sip_addr a;
-	if (sip_addr_parse(sip_value(m, id), &a) != OK)
+	if (sip_addr_parse(value, &a) != OK)
 		return (struct texts){0};
 	return (struct texts){.uri = a.uri_text, .name = a.display};
 }
 
-void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller_aor,
-		     struct str callee_aor)
+static void start(struct calls *c, const struct sign *s)
 {
-	struct texts from = texts_of(m, SIP_HDR_FROM), to = texts_of(m, SIP_HDR_TO);
-	struct call *old = find(c, m->call_id, m->from_tag);
-	size_t n = m->call_id.n + m->from_tag.n + caller_aor.n + callee_aor.n + from.uri.n +
+	struct texts from = texts_of(s->from), to = texts_of(s->to);
+	struct call *old = find(c, s->call_id, s->caller_tag);
+	size_t n = s->call_id.n + s->caller_tag.n + s->caller_aor.n + s->callee_aor.n + from.uri.n +
 		   from.name.n + to.uri.n + to.name.n;
 	if (old) /* the same call once more, with credentials for another hop */
 		forget(old);
-	struct call *k = caller_aor.n || callee_aor.n ? pool_get(&c->pool) : NULL;
+	struct call *k = s->caller_aor.n || s->callee_aor.n ? pool_get(&c->pool) : NULL;
 	if (!k)
 		return;
 	k->text = block_get(c->blocks, n, NULL);
@@ -199,13 +206,15 @@ void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller
 	char *at = k->text;
 	k->calls = c;
 	k->id = env_random_u64(c->loop->env);
-	k->call_id = add(&at, m->call_id);
-	k->tag = add(&at, m->from_tag);
-	k->caller =
-		(struct party){add(&at, caller_aor), add(&at, from.uri), add(&at, from.name), 0};
-	k->callee = (struct party){add(&at, callee_aor), add(&at, to.uri), add(&at, to.name), 0};
-	k->caller.hash = htab_hash(c->key, caller_aor.p, caller_aor.n);
-	k->callee.hash = htab_hash(c->key, callee_aor.p, callee_aor.n);
+	k->call_id = add(&at, s->call_id);
+	k->tag = add(&at, s->caller_tag);
+	k->caller = (struct party){
+		.aor = add(&at, s->caller_aor), add(&at, from.uri), add(&at, from.name)};
+	k->callee[0] =
+		(struct party){.aor = add(&at, s->callee_aor), add(&at, to.uri), add(&at, to.name)};
+	k->n_callees = 1;
+	k->caller.hash = htab_hash(c->key, s->caller_aor.p, s->caller_aor.n);
+	k->callee[0].hash = htab_hash(c->key, s->callee_aor.p, s->callee_aor.n);
 	htab_add(&c->table, &k->node, key_of(c, k->call_id, k->tag));
 	list_init(&k->link);
 	touch(k);
@@ -213,17 +222,62 @@ void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller
 	set_state(k, 0, EVT_TRYING, 0);
 }
 
-/* The dialog of that tag; the first tag goes to the one that has none. FORKS: there is no room. */
-static unsigned fork_of(struct call *k, struct str tag)
+void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller_aor,
+		     struct str callee_aor)
+{
+	start(c, &(struct sign){.call_id = m->call_id,
+				.caller_tag = m->from_tag,
+				.from = sip_value(m, SIP_HDR_FROM),
+				.to = sip_value(m, SIP_HDR_TO),
+				.caller_aor = caller_aor,
+				.callee_aor = callee_aor});
+}
+
+/* A further one whom the call reaches; without room he is taken for the first. */
+static unsigned callee_of(struct call *k, struct str aor)
+{
+	struct calls *c = k->calls;
+	for (unsigned i = 0; i < k->n_callees; i++)
+		if (!aor.n || str_eq(k->callee[i].aor, aor))
+			return i;
+	char *text = k->n_callees < CALLEES ? block_get(c->blocks, 4 + aor.n, NULL) : NULL;
+	if (!text)
+		return 0;
+	memcpy(text, "sip:", 4);
+	memcpy(text + 4, aor.p, aor.n);
+	k->callee[k->n_callees] = (struct party){.aor = str_of(text + 4, aor.n),
+						 .uri = str_of(text, 4 + aor.n),
+						 .hash = htab_hash(c->key, aor.p, aor.n),
+						 .text = text};
+	return k->n_callees++;
+}
+
+/* The dialog of that tag; FORKS: there is none. */
+static unsigned find_fork(const struct call *k, struct str tag)
 {
 	tag = str_sub(tag, 0, sizeof(k->fork[0].tag));
 	for (unsigned i = 0; i < k->n_forks; i++)
 		if (str_eq(tag, str_of(k->fork[i].tag, k->fork[i].n_tag)))
 			return i;
-	unsigned i = k->fork[0].n_tag ? k->n_forks : 0;
+	return FORKS;
+}
+
+/* That, or a new one: the first tag of the first callee goes to the one that has none. FORKS: there
+ * is no room. */
+static unsigned fork_of(struct call *k, struct str tag, struct str aor)
+{
+	unsigned i = find_fork(k, tag), callee = callee_of(k, aor);
+	const struct fork *first = &k->fork[0];
+	if (i < FORKS)
+		return i;
+	bool is_first = !first->n_tag && first->state != EVT_TERMINATED && first->callee == callee;
+	i = is_first ? 0 : k->n_forks;
 	if (i == FORKS)
 		return FORKS;
-	k->n_forks = i + 1;
+	tag = str_sub(tag, 0, sizeof(k->fork[0].tag));
+	if (!is_first)
+		k->n_forks++;
+	k->fork[i].callee = (uint8_t)callee;
 	k->fork[i].n_tag = (uint8_t)tag.n;
 	memcpy(k->fork[i].tag, tag.p, tag.n);
 	return i;
@@ -236,12 +290,8 @@ static void end_others(struct call *k, unsigned except, unsigned code)
 			set_state(k, i, EVT_TERMINATED, code);
 }
 
-void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
-		     unsigned status)
+static void answered(struct call *k, struct str tag, unsigned status, struct str callee)
 {
-	struct call *k = find(c, invite->call_id, invite->from_tag);
-	if (!k)
-		return;
 	touch(k);
 	if (status >= 300) {
 		if (k->is_answered)
@@ -250,9 +300,9 @@ void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct
 		forget(k);
 		return;
 	}
-	if (!resp || !resp->to_tag.n || status == 100)
+	if (!tag.n || status == 100)
 		return;
-	unsigned i = fork_of(k, resp->to_tag);
+	unsigned i = fork_of(k, tag, callee);
 	enum evt_dialog_state state = status < 200 ? EVT_EARLY : EVT_CONFIRMED;
 	if (i == FORKS || (k->fork[i].state >= (unsigned)state && state != EVT_EARLY))
 		return;
@@ -263,6 +313,45 @@ void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct
 		k->is_answered = true;
 		end_others(k, i, 487);
 	}
+}
+
+void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
+		     unsigned status, struct str callee)
+{
+	struct call *k = find(c, invite->call_id, invite->from_tag);
+	if (k)
+		answered(k, resp ? resp->to_tag : STR_NONE, status, callee);
+}
+
+void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
+		   struct str callee)
+{
+	struct call *k = find(c, invite->call_id, invite->from_tag);
+	if (!k || k->is_answered)
+		return;
+	unsigned i = find_fork(k, resp ? resp->to_tag : STR_NONE);
+	if (i == FORKS) /* refused before it rang */
+		i = find_fork(k, STR_NONE);
+	if (i < FORKS && str_eq(k->callee[k->fork[i].callee].aor, callee) &&
+	    k->fork[i].state != EVT_TERMINATED)
+		set_state(k, i, EVT_TERMINATED, resp ? resp->status : 408);
+}
+
+void calls_on_sign(struct calls *c, const struct sign *s)
+{
+	if (s->kind == SIGN_STARTED) {
+		start(c, s);
+		return;
+	}
+	struct call *k = find(c, s->call_id, s->caller_tag);
+	if (!k)
+		return;
+	if (s->kind != SIGN_ENDED) {
+		answered(k, s->callee_tag, s->kind == SIGN_EARLY ? 180 : 200, STR_NONE);
+		return;
+	}
+	end_others(k, FORKS, s->status);
+	forget(k);
 }
 
 /* Of the dialog that it names, or of the only one. */

@@ -4,6 +4,7 @@
  * [RFC4235] */
 
 #include "service/events.h"
+#include "service/sign.h"
 
 struct calls;
 
@@ -13,9 +14,15 @@ void calls_free(struct calls *c);
 /* An INVITE that begins a call goes on. Either address may be empty: not one of ours. */
 void calls_on_invite(struct calls *c, const struct sip_msg *invite, struct str caller_aor,
 		     struct str callee_aor);
-/* What its caller is answered; `resp` NULL: a refusal of our own. */
+/* What its caller is answered; `resp` NULL: a refusal of our own. `callee`: whose phone it was, if
+ * the call rings several people; empty: the one of calls_on_invite. */
 void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
-		     unsigned status);
+		     unsigned status, struct str callee);
+/* One of these people will not take it, the call goes on; `resp` NULL: he said nothing. */
+void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
+		   struct str callee);
 /* A BYE of either side goes through. */
 void calls_on_bye(struct calls *c, const struct sip_msg *bye);
+/* A call that somebody else carries, as the back-to-back user agent. */
+void calls_on_sign(struct calls *c, const struct sign *s);
 uint32_t calls_live(const struct calls *c);

@@ -155,13 +155,12 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 
 void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req)
 {
-	req->is_trusted = auth_is_trusted(s->auth, &rx->from);
-	req->is_farewell = s->x->has_farewell;
+	req->is_trusted = auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from);
+	req->is_farewell |= s->x->has_farewell;
 	b2b_on_invite(s->b2b, st, rx, req);
 }
 
-/* The caller's address of record, when he has authenticated: his From was checked then. */
-static struct str caller_aor(struct exc_shard *s, struct str user, struct buf *b)
+struct str dispatch_caller_aor(struct exc_shard *s, struct str user, struct buf *b)
 {
 	if (!user.n)
 		return STR_NONE;
@@ -221,12 +220,18 @@ static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const s
 		return;
 	}
 	buf_init_fixed(&caller, mem, sizeof(mem));
+	struct str by = is_call ? dispatch_caller_aor(s, user, &caller) : STR_NONE;
+	if (is_call && s->x->is_b2bua) {
+		for (size_t i = 0; i < n; i++)
+			t[i].aor = aor;
+		dispatch_b2bua(
+			s, st, rx,
+			&(struct b2b_request){.targets = t, .n_targets = n, .caller_aor = by});
+		return;
+	}
 	if (is_call)
-		calls_on_invite(s->calls, rx->msg, caller_aor(s, user, &caller), aor);
-	if (is_call && s->x->is_b2bua)
-		dispatch_b2bua(s, st, rx, &(struct b2b_request){.targets = t, .n_targets = n});
-	else
-		forward(s, st, rx, plan, t, n);
+		calls_on_invite(s->calls, rx->msg, by, aor);
+	forward(s, st, rx, plan, t, n);
 }
 
 /* By a Path of ours: over the flow that the phone has opened [RFC5626 5.3.1]. */
@@ -300,9 +305,10 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 	const struct sip_msg *m = rx->msg;
 	struct prx_target as_is = {.q = 1000};
 	struct gruu gruu;
-	char mem[512];
-	struct buf aor;
+	char mem[512], caller_mem[LIMIT_AOR_BYTES + 1];
+	struct buf aor, caller;
 	buf_init_fixed(&aor, mem, sizeof(mem));
+	buf_init_fixed(&caller, caller_mem, sizeof(caller_mem));
 	if (plan->next.n || !plan->is_us) {
 		if (plan->next.n || !steer_on_request(s, st, rx, plan, user))
 			forward(s, st, rx, plan, &as_is, 1);
@@ -322,7 +328,7 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 	else if (m->method == SIP_PUBLISH)
 		evt_on_publish(s->evt, st, rx, user, buf_view(&aor));
 	else if (is_echo(s->x, aor_user) && m->method == SIP_INVITE)
-		echo_on_invite(s->echo, st, rx);
+		echo_on_invite(s->echo, st, rx, dispatch_caller_aor(s, user, &caller));
 	else if (is_echo(s->x, aor_user))
 		to_exchange(s, st, rx);
 	else if (gruu_read(&s->gruu, &plan->uri, &gruu) || !steer_on_request(s, st, rx, plan, user))

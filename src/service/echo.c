@@ -17,8 +17,8 @@ struct echo {
 	struct ev_loop *loop;
 	struct tsx_mgr *tsx;
 	struct dlg_mgr *dlg;
-	uint32_t max_calls, n_calls;
-	uint64_t max_us;
+	uint32_t n_calls;
+	struct echo_config cfg;
 	struct link calls;
 };
 
@@ -36,15 +36,11 @@ enum err echo_new(struct ev_loop *loop, struct tsx_mgr *tsx, struct dlg_mgr *dlg
 	struct echo *e = calloc(1, sizeof(*e));
 	if (!e)
 		return ERR_NOMEM;
-	*e = (struct echo){.loop = loop,
-			   .tsx = tsx,
-			   .dlg = dlg,
-			   .max_calls = cfg->max_calls,
-			   .max_us = cfg->max_us};
-	if (!e->max_calls)
-		e->max_calls = LIMIT_ECHO_CALLS;
-	if (!e->max_us)
-		e->max_us = MAX_US;
+	*e = (struct echo){.loop = loop, .tsx = tsx, .dlg = dlg, .cfg = *cfg};
+	if (!e->cfg.max_calls)
+		e->cfg.max_calls = LIMIT_ECHO_CALLS;
+	if (!e->cfg.max_us)
+		e->cfg.max_us = MAX_US;
 	list_init(&e->calls);
 	*out = e;
 	return OK;
@@ -91,10 +87,32 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return md_leg_take(&c->leg, answer, is_early, &why);
 }
 
+static void tell(const struct call *c, enum sign_kind kind, const struct sip_msg *invite,
+		 struct str caller_aor)
+{
+	const struct echo_config *cfg = &c->echo->cfg;
+	const struct dlg *d = ses_dialog(c->ses);
+	struct sign s = {.kind = kind,
+			 .call_id = ses_call_id(c->ses),
+			 .caller_tag = invite ? invite->from_tag
+				       : d    ? dlg_remote_tag(d)
+					      : STR_NONE,
+			 .callee_tag = ses_local_tag(c->ses),
+			 .caller_aor = caller_aor};
+	if (invite) {
+		s.from = sip_value(invite, SIP_HDR_FROM);
+		s.to = sip_value(invite, SIP_HDR_TO);
+	}
+	if (cfg->on_sign)
+		cfg->on_sign(cfg->ctx, &s);
+}
+
 static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 {
-	if (ev->kind == SES_EV_ENDED)
-		free_call(ctx);
+	if (ev->kind != SES_EV_ENDED)
+		return;
+	tell(ctx, SIGN_ENDED, NULL, STR_NONE);
+	free_call(ctx);
 }
 
 static const struct ses_user user = {.make_offer = make_offer,
@@ -108,9 +126,9 @@ static void on_limit(struct tmr *t)
 	ses_hangup(c->ses, STR("SIP;cause=200;text=\"Echo test over\""));
 }
 
-void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx)
+void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx, struct str caller_aor)
 {
-	struct call *c = e->n_calls < e->max_calls ? calloc(1, sizeof(*c)) : NULL;
+	struct call *c = e->n_calls < e->cfg.max_calls ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
 		code_refuse(e->tsx, st, CODE_OVERLOAD, STR_NONE);
 		return;
@@ -136,7 +154,8 @@ void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx)
 		return;
 	}
 	list_push(&e->calls, &c->link);
-	ev_timer(e->loop, &c->limit, e->max_us, on_limit);
-	enum err err = ses_answer(c->ses);
-	(void)err; /* when the offer was refused the session ends by itself */
+	ev_timer(e->loop, &c->limit, e->cfg.max_us, on_limit);
+	tell(c, SIGN_STARTED, rx->msg, caller_aor);
+	if (ses_answer(c->ses) == OK) /* when the offer was refused the session ends by itself */
+		tell(c, SIGN_CONFIRMED, rx->msg, STR_NONE);
 }

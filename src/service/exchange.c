@@ -150,10 +150,48 @@ static bool is_trusted(void *ctx, const struct addr *to)
 }
 
 static void on_answer(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
-		      unsigned status)
+		      unsigned status, struct str aor)
 {
 	struct exc_shard *s = ctx;
-	calls_on_answer(s->calls, invite, resp, status);
+	calls_on_answer(s->calls, invite, resp, status, aor);
+}
+
+static void on_miss(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+		    struct str aor)
+{
+	struct exc_shard *s = ctx;
+	calls_on_miss(s->calls, invite, resp, aor);
+}
+
+static void on_sign(void *ctx, const struct sign *sign)
+{
+	struct exc_shard *s = ctx;
+	calls_on_sign(s->calls, sign);
+}
+
+static void on_trunk_news(void *ctx, struct str text)
+{
+	struct exc *x = ctx;
+	if (x->note)
+		x->note(x->note_ctx, &(struct exc_note){.kind = EXC_NOTE_TRUNK,
+							.at_us = ev_now_us(x->s[0].loop),
+							.text = text});
+}
+
+static enum err make_b2b(struct exc_shard *s)
+{
+	struct exc *x = s->x;
+	struct b2b_config b2b_cfg = {.session_s = x->session_s,
+				     .realm = buf_view(&x->realm),
+				     .route = dispatch_route,
+				     .is_trusted = is_trusted,
+				     .take = steer_take,
+				     .leave = steer_leave,
+				     .expand = steer_expand,
+				     .on_sign = on_sign,
+				     .ctx = s,
+				     .shards = x->shards};
+	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
 }
 
 static enum err make_services(struct exc_shard *s, const struct keys *k)
@@ -187,6 +225,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	memcpy(s->self.key, k->route, sizeof(s->self.key));
 	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
 				     .on_answer = on_answer,
+				     .on_miss = on_miss,
 				     .is_trusted = is_trusted,
 				     .expand = steer_expand,
 				     .ctx = s};
@@ -199,16 +238,11 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	e = calls_new(s->loop, &s->blocks, s->evt, &s->calls);
 	if (e)
 		return e;
-	e = echo_new(s->loop, s->stack.tsx, s->stack.dlg, &(struct echo_config){0}, &s->echo);
+	e = echo_new(s->loop, s->stack.tsx, s->stack.dlg,
+		     &(struct echo_config){.on_sign = on_sign, .ctx = s}, &s->echo);
 	if (e)
 		return e;
-	struct b2b_config b2b_cfg = {.session_s = x->session_s,
-				     .realm = buf_view(&x->realm),
-				     .route = dispatch_route,
-				     .is_trusted = is_trusted,
-				     .ctx = s,
-				     .shards = x->shards};
-	e = b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	e = make_b2b(s);
 	if (e)
 		return e;
 	pool_init(&s->waits, sizeof(struct wait), LIMIT_PENDING_AUTH, 0x42, (uint8_t)s->n);
@@ -352,6 +386,10 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 			e = make_services(s, &keys);
 	}
 	if (e == OK)
+		e = trunks_new(shards, x->s[0].stack.dlg,
+			       &(struct trunks_user){.on_news = on_trunk_news, .ctx = x},
+			       &x->trunks);
+	if (e == OK)
 		e = evt_load(x->evt);
 	if (e) {
 		struct str st_text = st_why(x->st);
@@ -368,10 +406,12 @@ void exc_free(struct exc *x)
 {
 	if (!x)
 		return;
+	trunks_stop(x->trunks);
 	for (size_t i = 0; i < x->n_shards; i++)
 		if (x->s[i].x)
 			free_shard(&x->s[i]);
 	steer_free(x);
+	trunks_free(x->trunks);
 	evt_free(x->evt);
 	ban_free(x->ban);
 	loc_free(x->loc);
@@ -468,6 +508,11 @@ struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard)
 void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out)
 {
 	prx_stats(x->s[shard].prx, out);
+}
+
+struct trunks *exc_trunks(struct exc *x)
+{
+	return x->trunks;
 }
 
 struct b2b *exc_b2b(struct exc *x, size_t shard)

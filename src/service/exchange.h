@@ -32,7 +32,13 @@ struct exc_cfg {
 	uint32_t session_s; /* session timer of these; 0: the default */
 };
 
-enum exc_note_kind { EXC_NOTE_REGISTERED, EXC_NOTE_REFUSED, EXC_NOTE_STORM, EXC_NOTE_BANNED };
+enum exc_note_kind {
+	EXC_NOTE_REGISTERED,
+	EXC_NOTE_REFUSED,
+	EXC_NOTE_STORM,
+	EXC_NOTE_BANNED,
+	EXC_NOTE_TRUNK
+};
 struct exc_note { /* something to tell the operator */
 	enum exc_note_kind kind;
 	size_t shard;
@@ -70,6 +76,9 @@ struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);
 struct prx_stats;
 void exc_proxy_stats(struct exc *x, size_t shard, struct prx_stats *out);
+struct trunks *exc_trunks(struct exc *x);
+/* The routing policy in force, NULL: none; borrowed until the end of the turn. */
+const struct pol_config *exc_policy(struct exc *x);
 struct b2b *exc_b2b(struct exc *x, size_t shard);
 /* Stops taking new calls: requests outside dialogs are answered 503 with Retry-After; calls under
  * way go on. */

@@ -13,6 +13,7 @@
 #include "service/limit.h"
 #include "service/proxy.h"
 #include "service/registrar.h"
+#include "service/trunks.h"
 
 struct wait { /* a request whose credentials are being checked by another shard */
 	struct exc_shard *s;
@@ -57,9 +58,7 @@ struct exc {
 	uint32_t session_s;
 	ev_snap draining;
 	ev_snap policy; /* steer.c; NULL: none */
-	/* Is this host of a trunk up? NULL: all are. */
-	bool (*is_trunk_up)(struct exc_shard *s, const struct pol_trunk *t,
-			    const struct pol_host *h);
+	struct trunks *trunks;
 	void (*note)(void *ctx, const struct exc_note *n);
 	void *note_ctx;
 	struct exc_shard s[];
@@ -86,4 +85,6 @@ bool dispatch_is_us(void *ctx, const struct sip_uri *u);
  * filled in. */
 void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req);
 /* Gives a request to the proxy, whose dialog goes through us from now on. */
+/* The caller's address of record, when he has authenticated: his From was checked then. */
+struct str dispatch_caller_aor(struct exc_shard *s, struct str user, struct buf *b);
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req);

@@ -26,6 +26,9 @@ struct fwd_headers {
 	struct str asserted; /* P-Asserted-Identity's line, in place of what is there [RFC3325 5] */
 	struct str lines;    /* further lines */
 	struct str remove;   /* names of headers that go no further, separated by commas */
+	/* Where the call goes in two dialogs: names of further headers that cross, by commas; the
+	 * user part of From. */
+	struct str pass, caller;
 };
 
 struct fwd_target {

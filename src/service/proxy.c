@@ -57,6 +57,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .self = self,
 			  .realm = cfg->realm,
 			  .on_answer = cfg->on_answer,
+			  .on_miss = cfg->on_miss,
 			  .is_trusted = cfg->is_trusted,
 			  .expand = cfg->expand,
 			  .ctx = cfg->ctx};
@@ -232,6 +233,7 @@ void prx_end_branch(struct branch *b)
 {
 	b->state = DONE;
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+	prx_tell_miss(b);
 }
 
 /* The phone could not be reached this way: tries its next one. False when there is none. c may be
@@ -270,7 +272,7 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 	if (c->is_server_gone)
 		prx_on_stray_response(c->prx, rx);
 	else if (!c->is_final_sent || c->is_2xx_sent)
-		prx_send_back(c, rx, NULL, 0);
+		prx_send_back(c, b, rx, NULL, 0);
 	if (c->is_2xx_sent && c->is_invite && !c->is_server_gone)
 		prx_note_repeat(c->prx, rx);
 	c->is_2xx_sent = true;
@@ -312,7 +314,7 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 	if (c->is_invite) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
 	if (!c->is_final_sent && sip_count(rx->msg, SIP_HDR_VIA) > 1)
-		prx_send_back(c, rx, NULL, 0);
+		prx_send_back(c, b, rx, NULL, 0);
 }
 
 static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
@@ -496,7 +498,7 @@ static void start_group(struct ctx *c)
 
 static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_target *t)
 {
-	size_t n = t->ruri.n + t->path.n;
+	size_t n = t->ruri.n + t->path.n + t->aor.n;
 	if (n == 0)
 		return OK;
 	b->text = block_get(p->blocks, n, NULL);
@@ -505,6 +507,9 @@ static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_tar
 	b->ruri = fwd_copy_ruri(t->ruri, b->text);
 	if (t->path.n)
 		memcpy(b->text + t->ruri.n, t->path.p, t->path.n);
+	if (t->aor.n)
+		memcpy(b->text + t->ruri.n + t->path.n, t->aor.p, t->aor.n);
+	b->aor = str_of(b->text + t->ruri.n + t->path.n, t->aor.n);
 	b->path = str_of(b->text + t->ruri.n, t->path.n);
 	return OK;
 }

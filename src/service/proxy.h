@@ -15,9 +15,12 @@ struct prx_config {
 	uint64_t serial_us;    /* how long one q group rings while another waits; 0: 30 s */
 	uint32_t max_contexts; /* 0: the default of limits.h */
 	/* What the caller of an INVITE that begins a call is answered; `resp` NULL: a refusal of
-	 * our own. May be NULL. */
+	 * our own; `aor`: of the target that answers. May be NULL. */
 	void (*on_answer)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
-			  unsigned status);
+			  unsigned status, struct str aor);
+	/* A branch for that address ends, the INVITE goes on; `resp` NULL: it said nothing. */
+	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+			struct str aor);
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	/* Where a Contact of a 3xx leads, for requests that follow one: at most `max` targets,
@@ -41,6 +44,8 @@ struct prx_target {
 		       first */
 	uint8_t backup_of; /* 1 + the index of the target that it stands in for when that one cannot
 			    * be reached (no answer, 430, 408); 0: a branch by itself [RFC5626 7] */
+	uint16_t trunk;    /* 1 + the trunk whose account the call goes by; 0: none. B2BUA only */
+	struct str aor;    /* whose phone it is; empty: nobody's of ours */
 	bool has_dst;      /* reach it by dst (the flow or address that the phone opened) ... */
 	struct tp_dst dst; /* ... else by path, Route or request-URI */
 };

@@ -4,34 +4,42 @@
  * branches that gave one go with it [step 7]. */
 #include "service/proxy_priv.h"
 
-static void tell_answer(struct ctx *c, const struct sip_msg *resp, unsigned status)
+static void tell_answer(struct ctx *c, const struct sip_msg *resp, unsigned status, struct str aor)
 {
 	const struct sip_msg *req = c->rx->msg;
 	if (c->is_invite && !req->to_tag.n && c->prx->on_answer)
-		c->prx->on_answer(c->prx->ctx, req, resp, status);
+		c->prx->on_answer(c->prx->ctx, req, resp, status, aor);
+}
+
+void prx_tell_miss(const struct branch *b)
+{
+	const struct ctx *c = b->ctx;
+	if (c->is_invite && b->aor.n && !c->is_final_sent && c->prx->on_miss)
+		c->prx->on_miss(c->prx->ctx, c->rx->msg, b->final ? b->final->msg : NULL, b->aor);
 }
 
 void prx_refuse(struct ctx *c, enum code code)
 {
-	tell_answer(c, NULL, code_info(code)->status);
+	tell_answer(c, NULL, code_info(code)->status, STR_NONE);
 	c->is_final_sent = true;
 	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
 }
 
-void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more)
+void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
+		   struct tp_rx *const *more, size_t n_more)
 {
 	struct prx *p = c->prx;
 	const struct sip_msg *m = resp->msg;
-	tell_answer(c, m, m->status);
+	tell_answer(c, m, m->status, b ? b->aor : STR_NONE);
 	size_t room, want = m->n_bytes + 4096;
 	char *mem = block_get(p->blocks, want, &room);
 	if (!mem)
 		return;
-	struct buf b;
-	buf_init_fixed(&b, mem, room);
-	if (fwd_response(m, more, n_more, &b) == OK) {
+	struct buf out;
+	buf_init_fixed(&out, mem, room);
+	if (fwd_response(m, more, n_more, &out) == OK) {
 		/* ERR_STATE: the transaction has ended meanwhile, nobody waits for it any more */
-		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&b));
+		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&out));
 		if (m->status >= 200 && (e == OK || e == ERR_STATE))
 			c->is_final_sent = true;
 	}
@@ -94,7 +102,7 @@ void prx_answer_best(struct ctx *c)
 		prx_refuse(c, CODE_NEXT_HOP_OVERLOADED);
 	} else if (r.best) {
 		bool is_auth = status == 401 || status == 407;
-		prx_send_back(c, r.best, r.auth, is_auth ? r.n_auth : 0);
+		prx_send_back(c, NULL, r.best, r.auth, is_auth ? r.n_auth : 0);
 		if (!c->is_final_sent)
 			prx_refuse(c, CODE_NO_MEMORY);
 	} else if (r.is_timeout) { /* [RFC4320 4.2] */

@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "service/codes.h"
-#include "service/proxy.h"
+#include "service/steps.h"
 
 #define PRX_REPEATS 64
 
@@ -24,7 +24,9 @@ struct prx {
 	struct str realm;
 	uint64_t timer_c_us, serial_us;
 	void (*on_answer)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
-			  unsigned status);
+			  unsigned status, struct str aor);
+	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
+			struct str aor);
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);
@@ -58,15 +60,9 @@ struct branch {
 	struct tp_targets dsts;
 	size_t next_dst;
 	struct tp_rx *final;
-	struct str ruri, path;
-	char *text; /* block that holds both, or NULL */
+	struct str ruri, path, aor;
+	char *text; /* block that holds these, or NULL */
 	struct tmr timer_c;
-};
-
-struct steps { /* a block; the texts of the headers lie behind it */
-	size_t n, now;
-	uint64_t end_us; /* when the present one has rung its time; 0: it may go on */
-	struct prx_step v[];
 };
 
 struct ctx {
@@ -82,16 +78,19 @@ struct ctx {
 	bool is_overloaded; /* something could not be started for want of room */
 	bool follows;
 	uint32_t breadth;
-	struct steps *steps; /* NULL: one, that none follows */
+	struct steps *steps; /* a block; NULL: one, that none follows */
 	struct branch *branches;
 	struct tmr serial;
 };
 
 /* Answers with a code of ours. */
 void prx_refuse(struct ctx *c, enum code code);
-/* Sends what came from a branch back, without our Via; `more`: responses whose challenges go with
- * it. */
-void prx_send_back(struct ctx *c, struct tp_rx *resp, struct tp_rx *const *more, size_t n_more);
+/* Sends what came from a branch (NULL: the best of all) back, without our Via; `more`: responses
+ * whose challenges go with it. */
+void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
+		   struct tp_rx *const *more, size_t n_more);
+/* A branch for one of several people has ended, the call goes on. */
+void prx_tell_miss(const struct branch *b);
 /* Nothing runs any more: answers with the best that the branches have come to. */
 void prx_answer_best(struct ctx *c);
 
@@ -105,7 +104,7 @@ enum err prx_keep_steps(struct ctx *c, const struct prx_request *r);
 bool prx_next_step(struct ctx *c);
 static inline size_t prx_step_now(const struct ctx *c)
 {
-	return c->steps ? c->steps->now : 0;
+	return steps_now(c->steps);
 }
 /* Headers that the present step writes. */
 struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b);

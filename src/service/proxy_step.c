@@ -1,109 +1,32 @@
-/* The proxy's steps: what a routing policy wants tried one after the other, each for its time, and
- * what follows when it is busy, not answered, not reached, or refused; and the Contacts of a 3xx as
- * further targets of the step that got it [RFC3261 16.7 step 4].
- *
- * A step ends when none of its branches runs or waits. A 6xx closes its step only: that somebody
- * declines does not mean that the next one would. After the last step the best of all answers goes
- * back, as without steps.
- *
- * Invariants: 1. Steps are gone through at most once each: `next` leads upwards only. 2. A 3xx
- * leads to no URI that was tried already, and to PRX_MAX_TARGETS branches in all, so that two
- * phones that point at each other end. 3. Texts of steps live in the block of struct steps. */
+/* The proxy's steps (service/steps): when one has ended, how long its branches may ring, and what
+ * becomes of branches that say nothing; and the Contacts of a 3xx as further branches of the step
+ * that got it [RFC3261 16.7 step 4]. */
 #include "base/assert.h"
 #include "service/proxy_priv.h"
 
-#include <string.h>
-
-/* Without even a 100 for so long: an INVITE has been sent four times over UDP (at 0, 0.5, 1.5
- * and 3.5 s) and the host is as good as down, while a caller still has patience. */
-#define SILENCE_US 5000000u
-
-/* ---- steps ----------------------------------------------------------------------------------- */
-
-static void enter(struct ctx *c, size_t step)
-{
-	struct steps *s = c->steps;
-	s->now = step;
-	s->end_us =
-		s->v[step].ring_s ? ev_now_us(c->prx->loop) + s->v[step].ring_s * 1000000ull : 0;
-}
-
-static size_t text_size(const struct fwd_headers *h)
-{
-	return h->diversion.n + h->asserted.n + h->lines.n + h->remove.n;
-}
-
-static struct str copy(char **at, struct str s)
-{
-	char *to = *at;
-	if (!s.n)
-		return STR_NONE;
-	memcpy(to, s.p, s.n);
-	*at += s.n;
-	return str_of(to, s.n);
-}
-
 enum err prx_keep_steps(struct ctx *c, const struct prx_request *r)
 {
-	size_t head = sizeof(struct steps) + r->n_steps * sizeof(struct prx_step), n = head;
-	for (size_t i = 0; i < r->n_steps; i++)
-		n += text_size(&r->steps[i].headers);
-	struct steps *s = block_get(c->prx->blocks, n, NULL);
-	if (!s)
+	c->steps = block_get(c->prx->blocks, steps_size(r->steps, r->n_steps), NULL);
+	if (!c->steps)
 		return ERR_NOMEM;
-	char *at = (char *)s + head;
-	s->n = r->n_steps;
-	for (size_t i = 0; i < s->n; i++) {
-		struct fwd_headers *h = &s->v[i].headers;
-		s->v[i] = r->steps[i];
-		h->diversion = copy(&at, h->diversion);
-		h->asserted = copy(&at, h->asserted);
-		h->lines = copy(&at, h->lines);
-		h->remove = copy(&at, h->remove);
-	}
-	c->steps = s;
-	enter(c, 0);
+	steps_copy(c->steps, r->steps, r->n_steps, ev_now_us(c->prx->loop));
 	return OK;
 }
 
-static enum prx_on ended_by(const struct branch *b)
-{
-	unsigned status = b->final ? b->final->msg->status : 0;
-	if (status == 486 || status == 600)
-		return PRX_ON_BUSY;
-	if (b->is_given_up || status == 408)
-		return PRX_ON_NO_ANSWER;
-	if (!status || status == 480 || status / 100 == 5)
-		return PRX_ON_OFFLINE;
-	return PRX_ON_REFUSED;
-}
-
-/* Of several branches: busy before not answered before refused before not reached. */
 static enum prx_on outcome(const struct ctx *c)
 {
-	static const uint8_t weight[PRX_ON__N] = {[PRX_ON_BUSY] = 3,
-						  [PRX_ON_NO_ANSWER] = 2,
-						  [PRX_ON_REFUSED] = 1,
-						  [PRX_ON_OFFLINE] = 0};
-	enum prx_on best = PRX_ON_OFFLINE;
-	for (const struct branch *b = c->branches; b; b = b->next) {
-		if (b->step != prx_step_now(c) || b->is_followed)
-			continue;
-		enum prx_on on = ended_by(b);
-		if (weight[on] > weight[best])
-			best = on;
-	}
-	return best;
+	enum prx_on on = PRX_ON_OFFLINE;
+	for (const struct branch *b = c->branches; b; b = b->next)
+		if (b->step == prx_step_now(c) && !b->is_followed)
+			on = steps_outcome(on, steps_ended_by(b->final ? b->final->msg->status : 0,
+							      b->is_given_up));
+	return on;
 }
 
 bool prx_next_step(struct ctx *c)
 {
-	if (!c->steps)
+	if (!c->steps || !steps_go_on(c->steps, outcome(c), ev_now_us(c->prx->loop)))
 		return false;
-	size_t next = c->steps->v[c->steps->now].next[outcome(c)];
-	if (next <= c->steps->now || next >= c->steps->n)
-		return false;
-	enter(c, next);
 	c->is_closed = false;
 	return true;
 }
@@ -115,11 +38,8 @@ struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b)
 
 uint64_t prx_group_us(const struct ctx *c, bool has_waiting)
 {
-	uint64_t us = has_waiting ? c->prx->serial_us : 0, now = ev_now_us(c->prx->loop);
-	if (!c->steps || !c->steps->end_us)
-		return us;
-	uint64_t rest = c->steps->end_us > now ? c->steps->end_us - now : 1;
-	return us && us < rest ? us : rest;
+	return steps_group_us(c->steps, has_waiting ? c->prx->serial_us : 0,
+			      ev_now_us(c->prx->loop));
 }
 
 /* Its CANCEL follows once it says something after all. */
@@ -143,19 +63,20 @@ static void on_silence(struct tmr *t)
 
 void prx_watch_silence(struct ctx *c)
 {
-	if (c->steps && c->steps->v[c->steps->now].next[PRX_ON_OFFLINE])
-		ev_timer(c->prx->loop, &c->serial, SILENCE_US, on_silence);
+	if (steps_watches_silence(c->steps))
+		ev_timer(c->prx->loop, &c->serial, STEPS_SILENCE_US, on_silence);
 }
 
 bool prx_is_step_over(const struct ctx *c)
 {
-	return c->steps && c->steps->end_us && ev_now_us(c->prx->loop) >= c->steps->end_us;
+	return steps_is_over(c->steps, ev_now_us(c->prx->loop));
 }
 
 /* ---- 3xx ------------------------------------------------------------------------------------- */
 
-static bool was_tried(const struct ctx *c, const struct sip_uri *u)
+static bool was_tried(void *ctx, const struct sip_uri *u)
 {
+	const struct ctx *c = ctx;
 	struct sip_uri tried;
 	if (c->route.uri_err == OK && sip_uri_eq(u, &c->route.uri))
 		return true;
@@ -165,47 +86,22 @@ static bool was_tried(const struct ctx *c, const struct sip_uri *u)
 	return false;
 }
 
-static size_t count_branches(const struct ctx *c)
+static bool add(void *ctx, const struct prx_target *t)
 {
-	size_t n = 0;
-	for (const struct branch *b = c->branches; b; b = b->next)
-		n++;
-	return n;
-}
-
-static bool follow_one(struct ctx *c, const struct branch *b, struct str contact)
-{
-	struct prx_target t[PRX_MAX_TARGETS];
-	struct sip_addr a;
-	struct str q;
-	uint16_t weight = 1000;
-	size_t n = count_branches(c), n_added = 0;
-	if (sip_addr_parse(contact, &a) != OK || a.uri_err || a.is_star ||
-	    a.uri.scheme > SIP_URI_SIPS || n >= PRX_MAX_TARGETS || was_tried(c, &a.uri))
-		return false;
-	if (sip_param(a.params, STR("q"), &q) && !sip_q_parse(q, &weight))
-		weight = 1000;
-	n = c->prx->expand(c->prx->ctx, &a.uri, t, PRX_MAX_TARGETS - n);
-	for (size_t i = 0; i < n; i++) {
-		struct sip_uri u;
-		if (sip_uri_parse(t[i].ruri, &u) != OK || was_tried(c, &u))
-			continue;
-		t[i].step = b->step;
-		t[i].q = weight;
-		n_added += prx_add_branch(c, &t[i]) == OK;
-	}
-	return n_added > 0;
+	return prx_add_branch(ctx, t) == OK;
 }
 
 bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m)
 {
-	struct sip_iter it = {0};
-	struct str v;
-	bool is_any = false;
-	if (m->status < 300 || m->status > 302 || c->is_closed || c->is_final_sent ||
-	    c->is_cancelled)
+	struct steps_follower f = {.expand = c->prx->expand,
+				   .expand_ctx = c->prx->ctx,
+				   .was_tried = was_tried,
+				   .add = add,
+				   .ctx = c,
+				   .step = b->step};
+	if (c->is_closed || c->is_final_sent || c->is_cancelled)
 		return false;
-	while (sip_each(m, SIP_HDR_CONTACT, &it, &v))
-		is_any |= follow_one(c, b, v);
-	return is_any;
+	for (const struct branch *k = c->branches; k; k = k->next)
+		f.n++;
+	return steps_follow(&f, m);
 }

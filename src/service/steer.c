@@ -15,6 +15,7 @@
 #include "service/steer.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "policy/decide.h"
 #include "service/codes.h"
 
@@ -24,6 +25,7 @@
 struct snapshot {
 	struct ev_retired retired;
 	struct pol_config *policy;
+	uint16_t slot[]; /* of each trunk (service/trunks) */
 };
 
 static void free_snapshot(struct ev_retired *node)
@@ -36,14 +38,21 @@ static void free_snapshot(struct ev_retired *node)
 enum err exc_set_policy(struct exc *x, struct pol_config *policy)
 {
 	struct snapshot *old = ev_snap_get(&x->policy), *fresh = NULL;
+	size_t n = policy ? policy->trunks.n : 0;
+	enum err e = OK;
 	if (policy) {
-		fresh = calloc(1, sizeof(*fresh));
-		if (!fresh) {
-			pol_free(policy);
-			return ERR_NOMEM;
-		}
-		fresh->policy = policy;
+		fresh = calloc(1, sizeof(*fresh) + n * sizeof(fresh->slot[0]));
+		e = fresh ? OK : ERR_NOMEM;
 	}
+	if (e == OK)
+		e = trunks_set(x->trunks, policy, fresh ? fresh->slot : NULL);
+	if (e) {
+		free(fresh);
+		pol_free(policy);
+		return e;
+	}
+	if (fresh)
+		fresh->policy = policy;
 	ev_snap_set(&x->policy, fresh);
 	if (old)
 		ev_retire(ev_shard(x->shards, 0), &old->retired, free_snapshot);
@@ -57,16 +66,65 @@ void steer_free(struct exc *x)
 		free_snapshot(&p->retired);
 }
 
-static const struct pol_config *in_force(struct exc_shard *s)
+const struct pol_config *exc_policy(struct exc *x)
+{
+	const struct snapshot *p = ev_snap_get(&x->policy);
+	return p ? p->policy : NULL;
+}
+
+static uint16_t slot_of(const struct snapshot *p, const struct pol_trunk *t)
+{
+	return p->slot[t - pol_trunk_at(p->policy, 0)];
+}
+
+/* The trunk that an address may speak for: by `sources`, or since a registration of ours was
+ * accepted there. Of several the one whose user the request is for. */
+static const struct pol_trunk *trunk_at(struct exc_shard *s, const struct addr *from,
+					struct str user)
 {
 	const struct snapshot *p = ev_snap_get(&s->x->policy);
-	return p ? p->policy : NULL;
+	const struct pol_trunk *found = NULL;
+	for (uint32_t i = 0; p && i < p->policy->trunks.n; i++) {
+		const struct pol_trunk *t = pol_trunk_at(p->policy, i);
+		bool is_user = t->user.s.n && str_eq(t->user.s, user);
+		if ((!found || is_user) &&
+		    (pol_trunk_has(t, from) || trunks_knows(s->x->trunks, p->slot[i], from)))
+			found = t;
+		if (found == t && is_user)
+			break;
+	}
+	return found;
 }
 
 bool steer_is_trunk(struct exc_shard *s, const struct addr *from)
 {
-	const struct pol_config *c = in_force(s);
-	return c && pol_trunk_of(c, from);
+	return trunk_at(s, from, STR_NONE) != NULL;
+}
+
+/* ---- seats of trunks, for calls in two dialogs ----------------------------------------------- */
+
+enum code steer_take(void *ctx, uint16_t trunk, struct b2b_account *out)
+{
+	struct exc_shard *s = ctx;
+	const struct snapshot *p = ev_snap_get(&s->x->policy);
+	uint32_t i = 0, n = p ? (uint32_t)p->policy->trunks.n : 0;
+	while (i < n && p->slot[i] != trunk - 1)
+		i++;
+	if (i == n)
+		return CODE_TRUNK_GONE;
+	const struct pol_trunk *t = pol_trunk_at(p->policy, i);
+	if (!trunks_take(s->x->trunks, p->slot[i], t->max_calls))
+		return CODE_TRUNK_FULL;
+	if (out && t->password.s.n)
+		*out = (struct b2b_account){
+			.user = t->user.s, .auth_user = t->user.s, .password = t->password.s};
+	return CODE_NONE;
+}
+
+void steer_leave(void *ctx, uint16_t trunk)
+{
+	struct exc_shard *s = ctx;
+	trunks_leave(s->x->trunks, (uint16_t)(trunk - 1));
 }
 
 /* ---- what the policy asks -------------------------------------------------------------------- */
@@ -96,7 +154,9 @@ static bool is_registered(void *ctx, struct str user)
 static bool is_up(void *ctx, const struct pol_trunk *t, const struct pol_host *h)
 {
 	struct exc_shard *s = ctx;
-	return !s->x->is_trunk_up || s->x->is_trunk_up(s, t, h);
+	const struct snapshot *p = ev_snap_get(&s->x->policy);
+	return trunks_is_up(s->x->trunks, slot_of(p, t),
+			    (size_t)(h - (const struct pol_host *)t->hosts.v));
 }
 
 static struct pol_clock local_clock(struct exc_shard *s)
@@ -121,6 +181,20 @@ static struct str unescaped(struct buf *b, struct str user)
 	return str_of(b->p + at, b->n - at);
 }
 
+/* An upstream calls the user that has registered there, and says in To which of his numbers was
+ * dialled. */
+static void find_number(struct tp_rx *rx, struct buf *b, struct pol_request *rq)
+{
+	struct sip_addr to;
+	if (!rq->trunk || rq->trunk->does_register != POL_YES ||
+	    !str_eq(rq->to_user, rq->trunk->user.s) ||
+	    sip_addr_parse(sip_value(rx->msg, SIP_HDR_TO), &to) != OK || to.uri_err)
+		return;
+	struct str number = unescaped(b, to.uri.user);
+	if (number.n)
+		rq->to_user = number;
+}
+
 /* The facts; texts that are not the message's go into `b`. */
 static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *rx,
 		 const struct rt_plan *plan, struct str user, struct buf *b, struct pol_request *rq)
@@ -132,13 +206,14 @@ static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *
 	}
 	rq->user = user;
 	rq->source = rx->from;
-	rq->trunk = user.n ? NULL : pol_trunk_of(c, &rx->from);
+	rq->to_user = unescaped(b, plan->uri.user);
+	rq->trunk = user.n ? NULL : trunk_at(s, &rx->from, rq->to_user);
 	rq->who = user.n ? POL_FROM_USER : rq->trunk ? POL_FROM_TRUNK : POL_FROM_TRUSTED;
 	rq->method = rx->msg->method_name;
-	rq->to_user = unescaped(b, plan->uri.user);
 	rq->to_host = plan->uri.host;
 	rq->is_ours = plan->is_us;
 	rq->msg = rx->msg;
+	find_number(rx, b, rq);
 	if (c->has_times)
 		rq->at = local_clock(s);
 	if (c->trunks.n)
@@ -212,8 +287,8 @@ struct sending {
 	struct prx_target t[PRX_MAX_TARGETS];
 	struct prx_step steps[POL_MAX_STEPS];
 	size_t n_targets;
-	struct buf text;
-	char mem[8192];
+	struct buf text, aors;
+	char mem[8192], aor_mem[2048];
 };
 
 static struct prx_target of_binding(const struct loc_target *t)
@@ -222,10 +297,22 @@ static struct prx_target of_binding(const struct loc_target *t)
 		.ruri = t->uri, .path = t->path, .q = t->q, .has_dst = t->has_dst, .dst = t->dst};
 }
 
+/* Whose phones they are; without room for it nobody's: a lamp less. */
+static struct str put_aor(struct exc_shard *s, struct str user, struct sending *out)
+{
+	size_t at = out->aors.n;
+	if (!user.n || out->aors.err)
+		return STR_NONE;
+	dom_aor_of_user(s->x->dom, user, &out->aors);
+	return out->aors.err ? STR_NONE : str_of(out->aors.p + at, out->aors.n - at);
+}
+
 static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step,
 			struct sending *out)
 {
 	struct loc_targets found = {0};
+	struct str aor = put_aor(s, t->user, out);
+	const struct snapshot *p = ev_snap_get(&s->x->policy);
 	if (!t->user.n) {
 		found.n = 1;
 		found.t[0] = (struct loc_target){.uri = t->uri, .q = 1000};
@@ -235,6 +322,9 @@ static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t 
 	size_t base = out->n_targets;
 	for (size_t i = 0; i < found.n && out->n_targets < PRX_MAX_TARGETS; i++) {
 		out->t[out->n_targets] = of_binding(&found.t[i]);
+		out->t[out->n_targets].aor = aor;
+		if (t->trunk)
+			out->t[out->n_targets].trunk = (uint16_t)(slot_of(p, t->trunk) + 1);
 		if (found.t[i].backup_of) /* of the targets all together */
 			out->t[out->n_targets].backup_of = (uint8_t)(base + found.t[i].backup_of);
 		out->t[out->n_targets++].step = (uint8_t)step;
@@ -253,19 +343,29 @@ static struct str line(struct sending *out, const char *name, struct str value, 
 static void put_headers(const struct pol_plan *p, const struct pol_step *from, struct str domain,
 			struct sending *out, struct fwd_headers *h)
 {
+	static const char asserted[] = "P-Asserted-Identity: <sip:";
 	char mem[300];
 	struct buf uri;
 	buf_init_fixed(&uri, mem, sizeof(mem));
 	sip_escape_user(&uri, from->caller);
+	size_t n_user = uri.n;
 	if (from->caller.n)
 		buf_fmt(&uri, "@" STR_FMT, STR_ARG(domain));
-	h->asserted = line(out, "P-Asserted-Identity: <sip:", buf_view(&uri), ">");
+	h->asserted = line(out, asserted, buf_view(&uri), ">");
+	h->caller = str_sub(h->asserted, sizeof(asserted) - 1, n_user);
 	h->diversion = line(out, "Diversion: ", from->diversion, "");
 	size_t at = out->text.n;
 	line(out, "History-Info: ", from->history, "");
 	buf_str(&out->text, p->lines);
+	buf_str(&out->text, from->lines);
 	h->lines = str_of(out->text.p + at, out->text.n - at);
-	h->remove = p->remove;
+	h->pass = from->pass;
+	h->remove = p->remove.n ? p->remove : from->remove;
+	if (p->remove.n && from->remove.n) {
+		at = out->text.n;
+		buf_fmt(&out->text, STR_FMT "," STR_FMT, STR_ARG(p->remove), STR_ARG(from->remove));
+		h->remove = str_of(out->text.p + at, out->text.n - at);
+	}
 	out->text.err = uri.err ? uri.err : out->text.err;
 }
 
@@ -277,52 +377,62 @@ _Static_assert((int)POL_ON_BUSY == (int)PRX_ON_BUSY &&
 		       (int)POL_ON__N == (int)PRX_ON__N && POL_MAX_STEPS <= PRX_MAX_STEPS,
 	       "steps of a plan are steps of the proxy");
 
-/* The first step of the plan: the back-to-back user agent knows no others. */
 static void send_in_two_dialogs(struct exc_shard *s, tsx_id st, struct tp_rx *rx,
-				const struct prx_request *req)
+				const struct prx_request *req, const struct pol_plan *p,
+				const struct pol_request *rq, struct str caller_aor)
 {
-	struct str strip[16];
-	struct b2b_rules rules = {.strip = strip};
-	struct b2b_request b2b = {.targets = req->targets};
-	char mem[2048];
-	struct buf add;
-	buf_init_fixed(&add, mem, sizeof(mem));
-	while (b2b.n_targets < req->n_targets && !req->targets[b2b.n_targets].step)
-		b2b.n_targets++;
-	if (req->n_steps) {
-		const struct fwd_headers *h = &req->steps[0].headers;
-		struct str rest = h->remove;
-		while (rest.n && rules.n_strip < ARRAY_LEN(strip))
-			strip[rules.n_strip++] = str_trim(str_cut(rest, ',', &rest));
-		buf_str(&add, h->asserted);
-		buf_str(&add, h->diversion);
-		buf_str(&add, h->lines);
-		rules.add = buf_view(&add);
-		b2b.rules = &rules;
+	struct b2b_request b2b = {.targets = req->targets,
+				  .n_targets = req->n_targets,
+				  .steps = req->steps,
+				  .n_steps = req->n_steps,
+				  .follows = req->follows,
+				  .is_farewell = p->has_farewell,
+				  .caller_aor = caller_aor};
+	if (rq->trunk)
+		b2b.trunk = (uint16_t)(slot_of(ev_snap_get(&s->x->policy), rq->trunk) + 1);
+	dispatch_b2bua(s, st, rx, &b2b);
+}
+
+/* To the proxy, or the back-to-back user agent, which tells of its dialogs itself. */
+static void give(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req,
+		 const struct pol_plan *p, const struct pol_request *rq)
+{
+	char mem[LIMIT_AOR_BYTES + 1];
+	struct buf b;
+	struct str callee = STR_NONE;
+	bool is_call = rx->msg->method == SIP_INVITE && !rx->msg->to_tag.n;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	struct str caller = is_call ? dispatch_caller_aor(s, rq->user, &b) : STR_NONE;
+	if (is_call && p->mode == POL_MODE_B2BUA) {
+		send_in_two_dialogs(s, st, rx, req, p, rq, caller);
+		return;
 	}
-	if (add.err)
-		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
-	else
-		dispatch_b2bua(s, st, rx, &b2b);
+	for (size_t i = 0; i < req->n_targets && !callee.n; i++)
+		callee = req->targets[i].aor;
+	if (is_call)
+		calls_on_invite(s->calls, rx->msg, caller, callee);
+	dispatch_forward(s, st, rx, req);
 }
 
 static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
-		    const struct pol_plan *p, struct str domain)
+		    const struct pol_plan *p, const struct pol_request *rq)
 {
 	struct sending out;
 	out.n_targets = 0;
 	buf_init_fixed(&out.text, out.mem, sizeof(out.mem));
+	buf_init_fixed(&out.aors, out.aor_mem, sizeof(out.aor_mem));
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct pol_step *from = &p->steps[i];
 		out.steps[i] = (struct prx_step){.ring_s = from->ring_s};
 		for (size_t on = 0; on < POL_ON__N; on++)
 			out.steps[i].next[on] = from->next[on];
-		put_headers(p, from, domain, &out, &out.steps[i].headers);
+		put_headers(p, from, rq->domain, &out, &out.steps[i].headers);
 		for (size_t k = 0; k < from->n; k++)
 			add_targets(s, &p->targets[from->first + k], i, &out);
 	}
 	const struct prx_step *one = &out.steps[0];
-	bool is_plain = p->n_steps == 1 && !one->ring_s && !out.text.n && !p->remove.n;
+	bool is_plain = p->n_steps == 1 && !one->ring_s && !out.text.n && !one->headers.remove.n &&
+			!one->headers.pass.n;
 	struct prx_request req = {.route = plan,
 				  .targets = out.t,
 				  .n_targets = out.n_targets,
@@ -331,10 +441,8 @@ static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 				  .n_steps = is_plain ? 0 : p->n_steps};
 	if (out.text.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
-	else if (p->mode != POL_MODE_B2BUA || rx->msg->method != SIP_INVITE)
-		dispatch_forward(s, st, rx, &req);
 	else
-		send_in_two_dialogs(s, st, rx, &req);
+		give(s, st, rx, &req, p, rq);
 }
 
 size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target *t, size_t max)
@@ -368,9 +476,9 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 	static const enum code refusal[] = {
 		[POL_NO_USER] = CODE_NO_USER,  [POL_OFFLINE] = CODE_OFFLINE,
 		[POL_DENIED] = CODE_RELAY,     [POL_LOOP] = CODE_FORWARD_LOOP,
-		[POL_FULL] = CODE_POLICY_FULL,
+		[POL_FULL] = CODE_POLICY_FULL, [POL_NO_TRUNK] = CODE_TRUNK_DOWN,
 	};
-	const struct pol_config *c = in_force(s);
+	const struct pol_config *c = exc_policy(s->x);
 	struct pol_ask ask = {s, has_account, is_registered, is_up, dispatch_is_us};
 	struct pol_request rq = {.ask = &ask};
 	struct pol_plan p;
@@ -383,7 +491,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 	pol_decide(c, &rq, &p);
 	switch (p.act) {
 	case POL_SEND:
-		send_on(s, st, rx, plan, &p, rq.domain);
+		send_on(s, st, rx, plan, &p, &rq);
 		return true;
 	case POL_REDIRECT:
 		redirect(s, st, plan, &p);

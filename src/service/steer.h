@@ -14,5 +14,8 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 /* For struct prx_config: an own user's bindings, or the URI of another domain. ctx is a struct
  * exc_shard. */
 size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target *t, size_t max);
+/* For struct b2b_config: a seat of a trunk (1 + its slot) in force, and its account. */
+enum code steer_take(void *ctx, uint16_t trunk, struct b2b_account *out);
+void steer_leave(void *ctx, uint16_t trunk);
 /* Frees the policy in force; the shards have stopped. */
 void steer_free(struct exc *x);

@@ -1,93 +1,7 @@
 /* The event server with watchers and phones of text: presence, publications, lamps through a forked
  * call, lists, mailboxes, offline messages, and all of it over a crash of the exchange. [RFC6665]
  * [RFC3856] [RFC3903] [RFC4235] [RFC4662] [RFC3428] */
-#include "scene.h"
-
-struct watch {
-	struct raw *r;
-	struct raw_req q;
-	char to[128], uri[128], event[80];
-	struct raw_msg *notify; /* the last one */
-	unsigned cseq;          /* of it */
-};
-
-static unsigned cseq_of(const struct raw_msg *m)
-{
-	return (unsigned)atoi(raw_header(m, "CSeq", 0).p);
-}
-
-static bool is_ours(const struct watch *w, const struct raw_msg *m)
-{
-	return !m->is_taken && str_starts(m->text, STR("NOTIFY ")) &&
-	       str_eq(raw_header(m, "Call-ID", 0), str_c(w->q.call_id));
-}
-
-/* Its next NOTIFY; repetitions of those that were answered late are answered again. */
-static bool has_next(void *arg)
-{
-	struct watch *w = arg;
-	for (size_t i = 0; i < w->r->n_msgs; i++) {
-		struct raw_msg *m = w->r->msgs[i];
-		if (!is_ours(w, m))
-			continue;
-		m->is_taken = true;
-		raw_reply(w->r, m, "200 OK", NULL, NULL, NULL);
-		if (cseq_of(m) <= w->cseq)
-			continue;
-		w->notify = m;
-		w->cseq = cseq_of(m);
-		return true;
-	}
-	return false;
-}
-
-static void next_within(struct watch *w, double seconds)
-{
-	if (!has_next(w) && !stage_run_until(w->r->stage, seconds, has_next, w))
-		test_fail(__FILE__, __LINE__, "no NOTIFY; the last was %s",
-			  w->notify ? w->notify->bytes : "none");
-}
-
-static void next(struct watch *w)
-{
-	next_within(w, 1.5);
-}
-
-static void watch(struct watch *w, struct raw *r, const char *uri, const char *event)
-{
-	*w = (struct watch){.r = r};
-	snprintf(w->event, sizeof(w->event), "Event: %s\nExpires: 600\n", event);
-	w->q = (struct raw_req){.method = "SUBSCRIBE", .uri = uri, .extra = w->event};
-	raw_ask(r, 0, &w->q);
-	struct raw_msg *ok = raw_get(r, "SIP/2.0 200", 1);
-	raw_cstr(raw_header(ok, "To", 0), w->to, sizeof(w->to));
-	struct str contact = raw_header(ok, "Contact", 0);
-	raw_cstr(str_sub(contact, 1, str_chr(contact, '>') - 1), w->uri, sizeof(w->uri));
-	next(w);
-}
-
-/* A SUBSCRIBE in the dialog; its status. */
-static unsigned resubscribe(struct watch *w, const char *expires)
-{
-	snprintf(strstr(w->event, "Expires:"), 20, "Expires: %s\n", expires);
-	w->q.to = w->to;
-	w->q.uri = w->uri;
-	w->q.cseq++;
-	w->q.branch[0] = w->q.auth[0] = 0;
-	raw_request(w->r, 0, &w->q);
-	struct raw_msg *m = raw_get(w->r, "SIP/2.0 ", 1);
-	return (unsigned)atoi(m->bytes + 8);
-}
-
-static bool says(const struct watch *w, const char *text)
-{
-	return raw_has(w->notify, text);
-}
-
-static bool is_quiet(struct watch *w, double seconds)
-{
-	return !stage_run_until(w->r->stage, seconds, has_next, w);
-}
+#include "watch.h"
 
 static struct raw *third(struct scene *t)
 {
@@ -107,24 +21,25 @@ TEST_NO_OOM(events_presence_of_registration)
 {
 	struct scene *t = scene_new();
 	struct watch w;
-	watch(&w, t->a, TO_B, "presence");
-	CHECK(says(&w, "Subscription-State: active;expires=600"));
-	CHECK(says(&w, "Content-Type: application/pidf+xml\r\n"));
-	CHECK(says(&w, "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"" TO_B "\">"));
-	CHECK(says(&w, "<basic>closed</basic>"));
+	watch_start(&w, t->a, TO_B, "presence");
+	CHECK(watch_says(&w, "Subscription-State: active;expires=600"));
+	CHECK(watch_says(&w, "Content-Type: application/pidf+xml\r\n"));
+	CHECK(watch_says(&w,
+			 "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"" TO_B "\">"));
+	CHECK(watch_says(&w, "<basic>closed</basic>"));
 	scene_register(t->b, B_CONTACT);
-	next(&w);
-	CHECK(says(&w, "<basic>open</basic>"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<basic>open</basic>"));
 	scene_register(t->c, C_CONTACT); /* a second phone makes no difference */
-	CHECK(is_quiet(&w, 3));
+	CHECK(watch_is_quiet(&w, 3));
 	scene_register(t->b, B_CONTACT ";expires=0");
-	CHECK(is_quiet(&w, 3));
+	CHECK(watch_is_quiet(&w, 3));
 	scene_register(t->c, C_CONTACT ";expires=0");
-	next(&w);
-	CHECK(says(&w, "<basic>closed</basic>"));
-	CHECK_EQ(resubscribe(&w, "0"), 200);
-	next(&w);
-	CHECK(says(&w, "Subscription-State: terminated"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<basic>closed</basic>"));
+	CHECK_EQ(watch_again(&w, "0"), 200);
+	watch_next(&w);
+	CHECK(watch_says(&w, "Subscription-State: terminated"));
 	scene_free(t);
 }
 
@@ -194,34 +109,34 @@ TEST_NO_OOM(events_publications_composed)
 	struct scene *t = scene_new();
 	struct watch w;
 	char one[32] = "", two[32] = "", old[32], doc[1000];
-	watch(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	watch_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
 	put_pidf(doc, sizeof(doc), "meeting", "open");
 	CHECK_EQ(publish(t, one, "100", doc), 200);
-	next(&w);
-	CHECK(says(&w, "<p:tuple xmlns:p=\"urn:ietf:params:xml:ns:pidf\" "
-		       "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" id='t1'>"));
-	CHECK(says(&w, "<r:meeting/>"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<p:tuple xmlns:p=\"urn:ietf:params:xml:ns:pidf\" "
+			     "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" id='t1'>"));
+	CHECK(watch_says(&w, "<r:meeting/>"));
 	put_pidf(doc, sizeof(doc), "on-the-phone", "open");
 	CHECK_EQ(publish(t, two, "600", doc), 200); /* another device, with the same ids */
-	next(&w);
-	CHECK(says(&w, "<r:meeting/>") && says(&w, "<r:on-the-phone/>"));
-	CHECK(says(&w, "id='t1'") && says(&w, "id='s1.t1'"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<r:meeting/>") && watch_says(&w, "<r:on-the-phone/>"));
+	CHECK(watch_says(&w, "id='t1'") && watch_says(&w, "id='s1.t1'"));
 	stage_run(t->s, 5);
 	put_pidf(doc, sizeof(doc), "away", "open");
 	snprintf(old, sizeof(old), "%s", two);
 	CHECK_EQ(publish(t, two, "600", doc), 200); /* modified */
-	next(&w);
-	CHECK(says(&w, "<r:away/>") && !says(&w, "<r:on-the-phone/>"));
-	CHECK(says(&w, "id='s1.t1'"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<r:away/>") && !watch_says(&w, "<r:on-the-phone/>"));
+	CHECK(watch_says(&w, "id='s1.t1'"));
 	CHECK_EQ(publish(t, old, "600", doc), 412);
 	CHECK_EQ(publish(t, two, "600", NULL), 200); /* refreshed: nothing to tell */
-	CHECK(is_quiet(&w, 3));
+	CHECK(watch_is_quiet(&w, 3));
 	stage_run(t->s, 95); /* the first one expires */
-	next(&w);
-	CHECK(says(&w, "<r:away/>") && !says(&w, "<r:meeting/>"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<r:away/>") && !watch_says(&w, "<r:meeting/>"));
 	CHECK_EQ(publish(t, two, "0", NULL), 200); /* removed */
-	next(&w);
-	CHECK(says(&w, "<basic>closed</basic>"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "<basic>closed</basic>"));
 	CHECK_EQ(publish(t, two, "600", NULL), 412);
 	one[0] = 0;
 	CHECK_EQ(publish(t, one, "600", NULL), 400);
@@ -240,19 +155,19 @@ TEST_NO_OOM(events_changes_are_throttled)
 	struct watch w;
 	char etag[32] = "", doc[1000];
 	unsigned n = 0;
-	watch(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	watch_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
 	for (int i = 0; i < 30; i++) {
 		put_pidf(doc, sizeof(doc), i == 29 ? "last" : "other", "open");
 		CHECK_EQ(publish(t, etag, "600", doc), 200);
 		stage_run(t->s, 0.096);
-		while (has_next(&w))
+		while (watch_has_next(&w))
 			n++;
 	}
 	CHECK(n >= 3 && n <= 6);
-	if (!says(&w, "<r:last/>"))
-		next(&w);
-	CHECK(says(&w, "<r:last/>"));
-	CHECK(is_quiet(&w, 5));
+	if (!watch_says(&w, "<r:last/>"))
+		watch_next(&w);
+	CHECK(watch_says(&w, "<r:last/>"));
+	CHECK(watch_is_quiet(&w, 5));
 	scene_free(t);
 }
 
@@ -261,23 +176,25 @@ TEST_NO_OOM(events_reg_and_winfo)
 {
 	struct scene *t = scene_new();
 	struct watch reg, info, other;
-	watch(&reg, t->b, TO_B, "reg");
-	CHECK(says(&reg, "version=\"0\" state=\"full\"") && says(&reg, "state=\"terminated\""));
+	watch_start(&reg, t->b, TO_B, "reg");
+	CHECK(watch_says(&reg, "version=\"0\" state=\"full\"") &&
+	      watch_says(&reg, "state=\"terminated\""));
 	scene_register(t->c, C_CONTACT);
-	next(&reg);
-	CHECK(says(&reg, "version=\"1\"") && says(&reg, "<uri>sip:1002@10.0.0.23:5060</uri>"));
+	watch_next(&reg);
+	CHECK(watch_says(&reg, "version=\"1\"") &&
+	      watch_says(&reg, "<uri>sip:1002@10.0.0.23:5060</uri>"));
 	scene_register(t->c, C_CONTACT); /* a refresh is no news */
-	CHECK(is_quiet(&reg, 3));
-	watch(&info, t->b, TO_B, "presence.winfo");
-	CHECK(says(&info, "<watcher-list resource=\"" TO_B "\" package=\"presence\">"));
-	CHECK(!says(&info, "<watcher id="));
-	watch(&other, t->a, TO_B, "presence");
-	next(&info);
-	CHECK(says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
-	CHECK_EQ(resubscribe(&other, "0"), 200);
-	next(&other);
-	next(&info);
-	CHECK(!says(&info, "<watcher id="));
+	CHECK(watch_is_quiet(&reg, 3));
+	watch_start(&info, t->b, TO_B, "presence.winfo");
+	CHECK(watch_says(&info, "<watcher-list resource=\"" TO_B "\" package=\"presence\">"));
+	CHECK(!watch_says(&info, "<watcher id="));
+	watch_start(&other, t->a, TO_B, "presence");
+	watch_next(&info);
+	CHECK(watch_says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
+	CHECK_EQ(watch_again(&other, "0"), 200);
+	watch_next(&other);
+	watch_next(&info);
+	CHECK(!watch_says(&info, "<watcher id="));
 	scene_free(t);
 }
 
@@ -300,33 +217,36 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	struct watch b, a;
 	scene_register(t->b, B_CONTACT);
 	scene_register(t->c, C_CONTACT);
-	watch(&b, desk, TO_B, "dialog");
-	CHECK(says(&b, "version=\"0\" state=\"full\" entity=\"" TO_B "\""));
+	watch_start(&b, desk, TO_B, "dialog");
+	CHECK(watch_says(&b, "version=\"0\" state=\"full\" entity=\"" TO_B "\""));
 	CHECK_EQ(count(&b, "<dialog "), 0);
-	watch(&a, desk, "sip:1001@" STAGE_SERVER, "dialog");
+	watch_start(&a, desk, "sip:1001@" STAGE_SERVER, "dialog");
 	stage_run(t->s, 5);
 	scene_invite(t);
 	stage_run(t->s, 0.2);
-	next(&b);
-	CHECK(says(&b, "version=\"1\" state=\"partial\"") && says(&b, "<state>trying</state>"));
-	CHECK(says(&b, "direction=\"recipient\"") && says(&b, ">sip:1001@" STAGE_SERVER "<"));
-	next(&a);
-	CHECK(says(&a, "<state>trying</state>") && says(&a, "direction=\"initiator\""));
+	watch_next(&b);
+	CHECK(watch_says(&b, "version=\"1\" state=\"partial\"") &&
+	      watch_says(&b, "<state>trying</state>"));
+	CHECK(watch_says(&b, "direction=\"recipient\"") &&
+	      watch_says(&b, ">sip:1001@" STAGE_SERVER "<"));
+	watch_next(&a);
+	CHECK(watch_says(&a, "<state>trying</state>") && watch_says(&a, "direction=\"initiator\""));
 	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1), *at_c = raw_get(t->c, "INVITE ", 1);
 	raw_reply(t->b, at_b, "180 Ringing", "callee", NULL, NULL);
 	stage_run(t->s, 2);
-	next(&b);
-	CHECK(says(&b, "version=\"2\" state=\"partial\"") && says(&b, ">early</state>"));
-	CHECK(says(&b, "local-tag=\"callee\""));
+	watch_next(&b);
+	CHECK(watch_says(&b, "version=\"2\" state=\"partial\"") &&
+	      watch_says(&b, ">early</state>"));
+	CHECK(watch_says(&b, "local-tag=\"callee\""));
 	CHECK_EQ(count(&b, "<dialog "), 1);
-	next(&a);
-	CHECK(says(&a, "remote-tag=\"callee\""));
+	watch_next(&a);
+	CHECK(watch_says(&a, "remote-tag=\"callee\""));
 	raw_reply(t->c, at_c, "180 Ringing", "other", NULL, NULL);
 	stage_run(t->s, 2);
-	next(&b);
-	CHECK(says(&b, ">early</state>") && says(&b, "local-tag=\"other\""));
+	watch_next(&b);
+	CHECK(watch_says(&b, ">early</state>") && watch_says(&b, "local-tag=\"other\""));
 	CHECK_EQ(count(&b, "<dialog "), 1); /* the other one has not changed */
-	next(&a);
+	watch_next(&a);
 	struct scene_dialog d = {0};
 	raw_flush(t->a);
 	at_b->is_taken = false;
@@ -334,25 +254,26 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	scene_answer(t, t->b, &d);
 	raw_reply(t->c, raw_get(t->c, "CANCEL ", 1), "200 OK", "other", NULL, NULL);
 	raw_reply(t->c, at_c, "487 Request Terminated", "other", NULL, NULL);
-	next(&b);
-	CHECK(says(&b, "<state code=\"200\">confirmed</state>"));
-	CHECK(says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
+	watch_next(&b);
+	CHECK(watch_says(&b, "<state code=\"200\">confirmed</state>"));
+	CHECK(watch_says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 2);
-	next(&a);
-	CHECK(says(&a, ">confirmed</state>"));
+	watch_next(&a);
+	CHECK(watch_says(&a, ">confirmed</state>"));
 	stage_run(t->s, 5);
 	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
 	raw_request(t->a, d.a_sock, &bye);
 	raw_reply(t->b, raw_get(t->b, "BYE ", 1), "200 OK", NULL, NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
-	next(&b);
-	CHECK(says(&b, "version=\"5\" state=\"partial\"") && says(&b, "<state>terminated</state>"));
+	watch_next(&b);
+	CHECK(watch_says(&b, "version=\"5\" state=\"partial\"") &&
+	      watch_says(&b, "<state>terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 1);
-	next(&a);
-	CHECK(says(&a, "<state>terminated</state>"));
-	CHECK_EQ(resubscribe(&b, "600"), 200); /* whole again, and nothing in it */
-	next(&b);
-	CHECK(says(&b, "version=\"6\" state=\"full\""));
+	watch_next(&a);
+	CHECK(watch_says(&a, "<state>terminated</state>"));
+	CHECK_EQ(watch_again(&b, "600"), 200); /* whole again, and nothing in it */
+	watch_next(&b);
+	CHECK(watch_says(&b, "version=\"6\" state=\"full\""));
 	CHECK_EQ(count(&b, "<dialog "), 0);
 	end(t, desk);
 }
@@ -367,23 +288,23 @@ TEST_NO_OOM(events_lamp_of_a_call_under_way)
 	scene_register(t->b, B_CONTACT);
 	scene_invite(t);
 	scene_answer(t, t->b, &d);
-	watch(&b, desk, TO_B, "dialog");
+	watch_start(&b, desk, TO_B, "dialog");
 	if (!count(&b, "<dialog ")) /* on another shard: it tells of it at once */
-		next(&b);
-	CHECK(says(&b, ">confirmed</state>") && says(&b, "remote-tag=\""));
+		watch_next(&b);
+	CHECK(watch_says(&b, ">confirmed</state>") && watch_says(&b, "remote-tag=\""));
 	struct raw_req bye = scene_in_dialog(&d, false, "BYE");
 	raw_request(t->b, d.b_sock, &bye);
 	raw_reply(t->a, raw_get(t->a, "BYE ", 1), "200 OK", NULL, NULL, NULL);
-	next(&b);
-	CHECK(says(&b, "<state>terminated</state>"));
+	watch_next(&b);
+	CHECK(watch_says(&b, "<state>terminated</state>"));
 	stage_run(t->s, 5);
 	t->call = (struct raw_req){.method = "INVITE", .uri = TO_B};
 	scene_invite(t);
-	next(&b);
+	watch_next(&b);
 	raw_reply(t->b, raw_get(t->b, "INVITE ", 1), "486 Busy Here", "busy", NULL, NULL);
 	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
-	next(&b);
-	CHECK(says(&b, "<state event=\"rejected\" code=\"486\">terminated</state>"));
+	watch_next(&b);
+	CHECK(watch_says(&b, "<state event=\"rejected\" code=\"486\">terminated</state>"));
 	raw_flush(t->b);
 	end(t, desk);
 }
@@ -401,28 +322,28 @@ TEST_NO_OOM(events_list_of_colleagues)
 	raw_ask(w, 0, &q);
 	CHECK(raw_has(raw_get(w, "SIP/2.0 421", 1), "Require: eventlist"));
 	scene_register(t->b, B_CONTACT);
-	watch(&list, w, "sip:colleagues@" STAGE_SERVER, "presence\nSupported: eventlist");
-	CHECK(says(&list, "Require: eventlist\r\n"));
-	CHECK(says(&list, "Content-Type: multipart/related;type=\"application/rlmi+xml\""));
-	CHECK(says(&list, "uri=\"sip:colleagues@" STAGE_SERVER "\" version=\"0\" "
-			  "fullState=\"true\""));
-	CHECK(says(&list, "<resource uri=\"sip:1001@" STAGE_SERVER "\">"));
-	CHECK(says(&list, "<resource uri=\"" TO_B "\">"));
-	CHECK(!says(&list, "<resource uri=\"sip:1003@"));
+	watch_start(&list, w, "sip:colleagues@" STAGE_SERVER, "presence\nSupported: eventlist");
+	CHECK(watch_says(&list, "Require: eventlist\r\n"));
+	CHECK(watch_says(&list, "Content-Type: multipart/related;type=\"application/rlmi+xml\""));
+	CHECK(watch_says(&list, "uri=\"sip:colleagues@" STAGE_SERVER "\" version=\"0\" "
+				"fullState=\"true\""));
+	CHECK(watch_says(&list, "<resource uri=\"sip:1001@" STAGE_SERVER "\">"));
+	CHECK(watch_says(&list, "<resource uri=\"" TO_B "\">"));
+	CHECK(!watch_says(&list, "<resource uri=\"sip:1003@"));
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 2);
 	CHECK_EQ(count(&list, "state=\"active\" cid=\"m"), 2); /* [RFC4662 5.5] */
 	CHECK(says(&list, "Content-ID: <m0@rung>") && says(&list, "Content-ID: <m1@rung>"));
 	CHECK_EQ(count(&list, "<basic>open</basic>"), 1);
 	scene_register(t->a, "<sip:1001@10.0.0.21:5060>");
-	next(&list);
-	CHECK(says(&list, "version=\"1\" fullState=\"false\""));
+	watch_next(&list);
+	CHECK(watch_says(&list, "version=\"1\" fullState=\"false\""));
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 1);
-	CHECK(says(&list, "<basic>open</basic>") && !says(&list, TO_B));
+	CHECK(watch_says(&list, "<basic>open</basic>") && !watch_says(&list, TO_B));
 	stage_account(t->s, "1004"); /* seen at the next refresh */
 	char old[80];
 	snprintf(old, sizeof(old), "%s", list.event);
-	CHECK_EQ(resubscribe(&list, "600"), 200);
-	next(&list);
+	CHECK_EQ(watch_again(&list, "600"), 200);
+	watch_next(&list);
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 3);
 	end(t, w);
 }
@@ -443,32 +364,32 @@ TEST_NO_OOM(events_subscriptions_survive)
 	struct watch b, m;
 	struct scene_dialog d;
 	scene_register(t->b, B_CONTACT);
-	watch(&b, desk, TO_B, "dialog");
-	watch(&m, desk, "sip:1003@" STAGE_SERVER, "message-summary;id=7");
+	watch_start(&b, desk, TO_B, "dialog");
+	watch_start(&m, desk, "sip:1003@" STAGE_SERVER, "message-summary;id=7");
 	stage_run(t->s, 1);
 	crash(t);
 	/* each says all that there is, within a second or so */
 	for (int i = 0; i < 2; i++) {
 		struct raw_msg *n = raw_get(desk, "NOTIFY ", 3);
 		struct watch *w = raw_has(n, "Event: dialog") ? &b : &m;
-		CHECK(cseq_of(n) > w->cseq);
+		CHECK(watch_cseq(n) > w->cseq);
 		CHECK(raw_has(n, w == &b ? "state=\"full\"" : "Event: message-summary;id=7\r\n"));
 		CHECK(raw_has(n, "Subscription-State: active;expires=59"));
-		w->cseq = cseq_of(n);
+		w->cseq = watch_cseq(n);
 		raw_reply(desk, n, "200 OK", NULL, NULL, NULL);
 	}
 	scene_invite(t);
-	next(&b);
+	watch_next(&b);
 	scene_answer(t, t->b, &d);
-	while (!says(&b, ">confirmed</state>"))
-		next(&b);
-	CHECK_EQ(resubscribe(&b, "600"), 200);
-	next(&b);
+	while (!watch_says(&b, ">confirmed</state>"))
+		watch_next(&b);
+	CHECK_EQ(watch_again(&b, "600"), 200);
+	watch_next(&b);
 	crash(t);
-	next_within(&b, 3);
-	CHECK_EQ(resubscribe(&b, "0"), 200);
-	next(&b);
-	CHECK(says(&b, "Subscription-State: terminated"));
+	watch_next_within(&b, 3);
+	CHECK_EQ(watch_again(&b, "0"), 200);
+	watch_next(&b);
+	CHECK(watch_says(&b, "Subscription-State: terminated"));
 	stage_run(t->s, 0.1);
 	raw_flush(desk);
 	crash(t); /* the other one only */
@@ -493,7 +414,7 @@ TEST_NO_OOM(events_subscription_needs_the_disk)
 	raw_none(t->a, "NOTIFY ", 1);
 	st_mem_full(t->s->disk, false);
 	struct watch w;
-	watch(&w, t->a, TO_B, "presence");
+	watch_start(&w, t->a, TO_B, "presence");
 	scene_free(t);
 }
 
@@ -512,16 +433,17 @@ TEST_NO_OOM(events_mailbox_solicited)
 {
 	struct scene *t = scene_new();
 	struct watch w;
-	watch(&w, t->a, "sip:1001@" STAGE_SERVER, "message-summary");
-	CHECK(says(&w, "Messages-Waiting: no\r\n"));
+	watch_start(&w, t->a, "sip:1001@" STAGE_SERVER, "message-summary");
+	CHECK(watch_says(&w, "Messages-Waiting: no\r\n"));
 	set_mailbox(t, "1001", 2, 5);
-	next(&w);
-	CHECK(says(&w, "Messages-Waiting: yes\r\n") && says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
+	watch_next(&w);
+	CHECK(watch_says(&w, "Messages-Waiting: yes\r\n") &&
+	      watch_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
 	set_mailbox(t, "1001", 2, 5); /* no news */
-	CHECK(is_quiet(&w, 3));
+	CHECK(watch_is_quiet(&w, 3));
 	crash(t);
-	next_within(&w, 3);
-	CHECK(says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
+	watch_next_within(&w, 3);
+	CHECK(watch_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
 	scene_free(t);
 }
 

@@ -1,27 +1,10 @@
 /* The routing policy in the exchange, with peers of text: groups, hunts, forwards, redirects,
  * trunks, loops, what must not get out, and a new policy during a call. [RFC3261 16.6, 16.7]
  * [RFC5806] [RFC7044] [RFC3325] */
-#include "policy/config.h"
 #include "scene.h"
 
 #define C3_CONTACT "<sip:1003@10.0.0.23:5060>"
 #define TO(user)   "sip:" user "@" STAGE_SERVER
-
-static void set_policy(struct scene *t, const char *text)
-{
-	struct pol_diags d;
-	struct pol_config *c = NULL;
-	struct buf b;
-	pol_diags_init(&d);
-	buf_init(&b);
-	enum err e = pol_load(str_c(text), &c, &d);
-	pol_diags_put(&d, STR("policy"), &b);
-	CHECK_STR(buf_view(&b), "");
-	CHECK_EQ(e, OK);
-	buf_fini(&b);
-	pol_diags_fini(&d);
-	CHECK_EQ(exc_set_policy(t->s->exc, c), OK);
-}
 
 /* b is 1002, c is 1003, both registered; x is a trunk or a stranger. */
 static struct scene *scene(const char *text)
@@ -31,7 +14,7 @@ static struct scene *scene(const char *text)
 	snprintf(t->c->user, sizeof(t->c->user), "1003");
 	scene_register(t->b, B_CONTACT);
 	scene_register(t->c, C3_CONTACT);
-	set_policy(t, text);
+	scene_policy(t, text);
 	return t;
 }
 
@@ -364,7 +347,7 @@ TEST_NO_OOM(policy_lets_nobody_out)
 	raw_request(t->x, 0, &q);
 	raw_get(t->x, "SIP/2.0 403", 1);
 	raw_none(stranger, "INVITE ", 1);
-	set_policy(
+	scene_policy(
 		t,
 		"recurse: yes\ntrunks: {out: [10.0.0.99]}\nroutes: [{to: '0...', trunk: out}]\n");
 	call(t, TO("1002"));
@@ -424,7 +407,7 @@ TEST_NO_OOM(policy_reload_during_a_call)
 	struct scene_dialog d;
 	call(t, TO("1002"));
 	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
-	set_policy(t, "routes: [{to: '1002', reject: 480}]");
+	scene_policy(t, "routes: [{to: '1002', reject: 480}]");
 	stage_run(t->s, 5);
 	refuse(t->b, at_b, "486 Busy Here");
 	scene_answer(t, t->c, &d);

@@ -1,6 +1,8 @@
 /* What scene.h says. */
 #include "scene.h"
 
+#include "policy/config.h"
+
 static const struct sim_link lan = {.delay_us = 1000};
 
 struct scene *scene_new_with(const struct exc_cfg *cfg)
@@ -93,4 +95,20 @@ struct raw_req scene_in_dialog(const struct scene_dialog *d, bool is_caller, con
 	q.extra = q.body = NULL;
 	q.cseq++;
 	return q;
+}
+
+void scene_policy(struct scene *t, const char *text)
+{
+	struct pol_diags d;
+	struct pol_config *c = NULL;
+	struct buf b;
+	pol_diags_init(&d);
+	buf_init(&b);
+	enum err e = pol_load(str_c(text), &c, &d);
+	pol_diags_put(&d, STR("policy"), &b);
+	CHECK_STR(buf_view(&b), "");
+	CHECK_EQ(e, OK);
+	buf_fini(&b);
+	pol_diags_fini(&d);
+	CHECK_EQ(exc_set_policy(t->s->exc, c), OK);
 }

@@ -40,3 +40,5 @@ struct scene_dialog { /* a call that stands: a to `callee` */
 void scene_answer(struct scene *t, struct raw *callee, struct scene_dialog *d);
 /* Fields of a further request of the caller or the callee. */
 struct raw_req scene_in_dialog(const struct scene_dialog *d, bool is_caller, const char *method);
+/* A routing policy comes into force. */
+void scene_policy(struct scene *t, const char *text);

@@ -56,17 +56,15 @@ TEST(asserted_identity)
 
 TEST(headers_by_rules)
 {
-	static const struct str pass[] = {STR_INIT("x-own")}, strip[] = {STR_INIT("Subject")};
-	struct b2b_rules in = {.pass = pass,
-			       .n_pass = 1,
-			       .strip = strip,
-			       .n_strip = 1,
-			       .add = STR("X-Route: 7\r\n")},
-			 *rules = NULL;
-	CHECK_EQ(b2b_rules_copy(&in, &rules), OK);
-	struct b2b_way way = {.rules = rules};
+	struct fwd_headers h = {.pass = STR("Date, x-own"),
+				.remove = STR("Subject"),
+				.lines = STR("X-Route: 7\r\n")};
+	struct b2b_way way = {.headers = &h, .is_trusted = true};
 	check("Subject: s\r\nX-Own: 1\r\nX-Other: 2\r\n", &way, "X-Own: 1\r\nX-Route: 7\r\n");
-	free(rules);
+	h = (struct fwd_headers){.diversion = STR("Diversion: <sip:n@x>\r\n"),
+				 .asserted = STR("P-Asserted-Identity: <sip:1@x>\r\n")};
+	check("P-Asserted-Identity: <sip:a@x>\r\nDiversion: <sip:o@x>\r\n", &way,
+	      "Diversion: <sip:n@x>\r\nP-Asserted-Identity: <sip:1@x>\r\nDiversion: <sip:o@x>\r\n");
 }
 
 struct side {

@@ -1,0 +1,143 @@
+/* Steps: a routing policy's small graph, as the proxy and the back-to-back user agent walk it.
+ *
+ * A step ends when none of its targets runs or waits. A 6xx closes its step only: that somebody
+ * declines does not mean that the next one would. After the last step the best of all answers goes
+ * back, as without steps.
+ *
+ * Invariants: 1. Steps are gone through at most once each: `next` leads upwards only. 2. A 3xx
+ * leads to no URI that was tried already, and to PRX_MAX_TARGETS targets in all, so that two
+ * phones that point at each other end. 3. All texts lie in the block of struct steps.
+ * [RFC3261 16.7] */
+#include "service/steps.h"
+
+#include <string.h>
+
+static void enter(struct steps *s, size_t step, uint64_t now_us)
+{
+	s->now = step;
+	s->end_us = s->v[step].ring_s ? now_us + s->v[step].ring_s * 1000000ull : 0;
+}
+
+/* All texts of a step's headers, in one order. */
+static size_t texts_of(struct fwd_headers *h, struct str **out)
+{
+	struct str *const all[] = {&h->diversion, &h->asserted, &h->lines,
+				   &h->remove,    &h->pass,     &h->caller};
+	memcpy(out, all, sizeof(all));
+	return ARRAY_LEN(all);
+}
+
+size_t steps_size(const struct prx_step *v, size_t n)
+{
+	size_t size = sizeof(struct steps) + n * sizeof(*v);
+	for (size_t i = 0; i < n; i++) {
+		struct fwd_headers h = v[i].headers;
+		struct str *t[8];
+		for (size_t k = texts_of(&h, t); k--;)
+			size += t[k]->n;
+	}
+	return size;
+}
+
+void steps_copy(struct steps *to, const struct prx_step *v, size_t n, uint64_t now_us)
+{
+	char *at = (char *)&to->v[n];
+	to->n = n;
+	for (size_t i = 0; i < n; i++) {
+		struct str *t[8];
+		to->v[i] = v[i];
+		for (size_t k = texts_of(&to->v[i].headers, t); k--;) {
+			if (t[k]->n)
+				memcpy(at, t[k]->p, t[k]->n);
+			t[k]->p = at;
+			at += t[k]->n;
+		}
+	}
+	enter(to, 0, now_us);
+}
+
+enum prx_on steps_ended_by(unsigned status, bool is_given_up)
+{
+	if (status == 486 || status == 600)
+		return PRX_ON_BUSY;
+	if (is_given_up || status == 408)
+		return PRX_ON_NO_ANSWER;
+	if (!status || status == 480 || status / 100 == 5)
+		return PRX_ON_OFFLINE;
+	return PRX_ON_REFUSED;
+}
+
+enum prx_on steps_outcome(enum prx_on a, enum prx_on b)
+{
+	static const uint8_t weight[PRX_ON__N] = {[PRX_ON_BUSY] = 3,
+						  [PRX_ON_NO_ANSWER] = 2,
+						  [PRX_ON_REFUSED] = 1,
+						  [PRX_ON_OFFLINE] = 0};
+	return weight[b] > weight[a] ? b : a;
+}
+
+bool steps_go_on(struct steps *s, enum prx_on on, uint64_t now_us)
+{
+	size_t next = s->v[s->now].next[on];
+	if (next <= s->now || next >= s->n)
+		return false;
+	enter(s, next, now_us);
+	return true;
+}
+
+uint64_t steps_group_us(const struct steps *s, uint64_t serial_us, uint64_t now_us)
+{
+	if (!s || !s->end_us)
+		return serial_us;
+	uint64_t rest = s->end_us > now_us ? s->end_us - now_us : 1;
+	return serial_us && serial_us < rest ? serial_us : rest;
+}
+
+bool steps_is_over(const struct steps *s, uint64_t now_us)
+{
+	return s && s->end_us && now_us >= s->end_us;
+}
+
+bool steps_watches_silence(const struct steps *s)
+{
+	return s && s->v[s->now].next[PRX_ON_OFFLINE];
+}
+
+/* ---- 3xx ------------------------------------------------------------------------------------- */
+
+static bool follow_one(struct steps_follower *f, struct str contact)
+{
+	struct prx_target t[PRX_MAX_TARGETS];
+	struct sip_addr a;
+	struct str q;
+	uint16_t weight = 1000;
+	size_t n_added = 0;
+	if (sip_addr_parse(contact, &a) != OK || a.uri_err || a.is_star ||
+	    a.uri.scheme > SIP_URI_SIPS || f->n >= PRX_MAX_TARGETS || f->was_tried(f->ctx, &a.uri))
+		return false;
+	if (sip_param(a.params, STR("q"), &q) && !sip_q_parse(q, &weight))
+		weight = 1000;
+	size_t n = f->expand(f->expand_ctx, &a.uri, t, PRX_MAX_TARGETS - f->n);
+	for (size_t i = 0; i < n; i++) {
+		struct sip_uri u;
+		if (sip_uri_parse(t[i].ruri, &u) != OK || f->was_tried(f->ctx, &u))
+			continue;
+		t[i].step = f->step;
+		t[i].q = weight;
+		n_added += f->add(f->ctx, &t[i]);
+	}
+	f->n += n_added;
+	return n_added > 0;
+}
+
+bool steps_follow(struct steps_follower *f, const struct sip_msg *m)
+{
+	struct sip_iter it = {0};
+	struct str v;
+	bool is_any = false;
+	if (m->status < 300 || m->status > 302)
+		return false;
+	while (sip_each(m, SIP_HDR_CONTACT, &it, &v))
+		is_any |= follow_one(f, v);
+	return is_any;
+}

@@ -1,0 +1,121 @@
+/* Busy lamps of all kinds of calls: through plans of the routing policy, in two dialogs, to the
+ * echo test. [RFC4235] */
+#include "watch.h"
+
+#define A_URI "sip:1001@" STAGE_SERVER
+#define C_URI "sip:1003@" STAGE_SERVER
+
+struct desk { /* watches 1001, 1002, 1003 */
+	struct scene *t;
+	struct raw *r;
+	struct watch a, b, c;
+};
+
+static void open_desk(struct desk *d, const char *policy)
+{
+	struct scene *t = d->t = scene_new();
+	stage_account(t->s, "1003");
+	stage_account(t->s, "1004");
+	snprintf(t->c->user, sizeof(t->c->user), "1003");
+	scene_register(t->b, B_CONTACT);
+	scene_register(t->c, "<sip:1003@10.0.0.23:5060>");
+	scene_policy(t, policy);
+	d->r = raw_new(t->s, "10.0.0.31", 5060, "1004");
+	watch_start(&d->a, d->r, A_URI, "dialog");
+	watch_start(&d->b, d->r, TO_B, "dialog");
+	watch_start(&d->c, d->r, C_URI, "dialog");
+	stage_run(t->s, 5);
+}
+
+static void close_desk(struct desk *d)
+{
+	CHECK_EQ(exc_set_policy(d->t->s->exc, NULL), OK);
+	stage_run(d->t->s, 40);
+	raw_free(d->r);
+	scene_free(d->t);
+}
+
+/* Its NOTIFYs until one says that; three a second at most. */
+static void sees(struct watch *w, const char *text)
+{
+	for (int i = 0; i < 4; i++) {
+		watch_next_within(w, 3);
+		if (watch_says(w, text))
+			return;
+	}
+	test_fail(__FILE__, __LINE__, "never said: %s", text);
+}
+
+static void call(struct desk *d, const char *uri)
+{
+	d->t->call = (struct raw_req){.method = "INVITE", .uri = uri};
+	raw_ask(d->t->a, 0, &d->t->call);
+}
+
+/* One after the other: the lamp of the first goes out when he has declined. */
+static void hunt(const char *policy)
+{
+	struct desk d;
+	open_desk(&d, policy);
+	call(&d, "sip:h@" STAGE_SERVER);
+	struct raw_msg *m = raw_get(d.t->b, "INVITE ", 1);
+	raw_reply(d.t->b, m, "180 Ringing", "b", NULL, NULL);
+	sees(&d.a, ">early</state>");
+	sees(&d.b, ">early</state>");
+	raw_reply(d.t->b, m, "486 Busy Here", "b", NULL, NULL);
+	sees(&d.b, ">terminated</state>");
+	m = raw_get(d.t->c, "INVITE ", 1);
+	raw_reply(d.t->c, m, "180 Ringing", "c", NULL, NULL);
+	sees(&d.c, ">early</state>");
+	CHECK(watch_says(&d.c, "direction=\"recipient\""));
+	raw_reply(d.t->c, m, "486 Busy Here", "c", NULL, NULL);
+	raw_get(d.t->a, "SIP/2.0 486", 1);
+	sees(&d.c, ">terminated</state>");
+	sees(&d.a, ">terminated</state>");
+	close_desk(&d);
+}
+
+TEST_NO_OOM(lamps_of_a_hunt)
+{
+	hunt("groups: {h: {ring: in-turn, members: ['1002', '1003']}}");
+}
+
+TEST_NO_OOM(lamps_of_a_hunt_in_two_dialogs)
+{
+	hunt("mode: b2bua\ngroups: {h: {ring: in-turn, members: ['1002', '1003']}}");
+}
+
+static const char sdp[] = "v=0\no=a 1 1 IN IP4 10.0.0.21\ns=-\nc=IN IP4 10.0.0.21\nt=0 0\n"
+			  "m=audio 4000 RTP/AVP 0\n";
+#define SDP_LINE "Content-Type: application/sdp\n"
+
+/* The echo test: the caller's own lamp. */
+TEST_NO_OOM(lamp_of_an_echo_test)
+{
+	struct desk d;
+	open_desk(&d, "mode: proxy");
+	d.t->call = (struct raw_req){.method = "INVITE",
+				     .uri = "sip:echo@" STAGE_SERVER,
+				     .extra = SDP_LINE,
+				     .body = sdp};
+	raw_ask(d.t->a, 0, &d.t->call);
+	struct raw_msg *ok = raw_get(d.t->a, "SIP/2.0 200", 1);
+	raw_ack(d.t->a, 0, &d.t->call, ok);
+	sees(&d.a, ">confirmed</state>");
+	CHECK(watch_says(&d.a, "direction=\"initiator\""));
+	char to[128], uri[128];
+	raw_cstr(raw_header(ok, "To", 0), to, sizeof(to));
+	struct str contact = raw_header(ok, "Contact", 0);
+	raw_cstr(str_sub(contact, 1, str_chr(contact, '>') - 1), uri, sizeof(uri));
+	struct raw_req bye = d.t->call;
+	bye.method = "BYE";
+	bye.uri = uri;
+	bye.to = to;
+	bye.body = bye.extra = NULL;
+	bye.cseq++;
+	bye.branch[0] = bye.auth[0] = 0;
+	raw_request(d.t->a, 0, &bye);
+	raw_get(d.t->a, "SIP/2.0 200", 1);
+	sees(&d.a, ">terminated</state>");
+	close_desk(&d);
+}

@@ -1,0 +1,338 @@
+/* Trunks with an upstream of text: registration and digest, calls both ways, probes, limits; and
+ * plans walked by the back-to-back user agent. [RFC3261 10, 11, 22] [RFC3263 4.3] */
+#include "scene.h"
+
+#include "service/trunks.h"
+
+#define C3_CONTACT "<sip:1003@10.0.0.23:5060>"
+#define TO(user)   "sip:" user "@" STAGE_SERVER
+#define CHALLENGE  "Digest realm=\"up\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\n"
+
+/* b is 1002, c is 1003, both registered; x is the upstream. */
+static struct scene *scene(const char *text)
+{
+	struct scene *t = scene_new();
+	stage_account(t->s, "1003");
+	snprintf(t->c->user, sizeof(t->c->user), "1003");
+	scene_register(t->b, B_CONTACT);
+	scene_register(t->c, C3_CONTACT);
+	scene_policy(t, text);
+	return t;
+}
+
+static void end(struct scene *t)
+{
+	CHECK_EQ(exc_set_policy(t->s->exc, NULL), OK);
+	stage_run(t->s, 40);
+	scene_free(t);
+}
+
+static void call(struct scene *t, const char *uri)
+{
+	t->call = (struct raw_req){.method = "INVITE", .uri = uri};
+	raw_ask(t->a, 0, &t->call);
+}
+
+static void refuse(struct raw *r, const struct raw_msg *invite, const char *status)
+{
+	raw_reply(r, invite, status, "callee", NULL, NULL);
+	raw_get(r, "ACK ", 1);
+}
+
+static void accept_register(struct scene *t, const struct raw_msg *m)
+{
+	char extra[300];
+	char contact[200];
+	raw_cstr(raw_header(m, "Contact", 0), contact, sizeof(contact));
+	snprintf(extra, sizeof(extra), "Contact: %s;expires=100\n", contact);
+	raw_reply(t->x, m, "200 OK", "up", extra, NULL);
+}
+
+static void take_register(struct scene *t, double seconds)
+{
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", seconds);
+	raw_reply(t->x, m, "401 Unauthorized", "up", "WWW-Authenticate: " CHALLENGE, NULL);
+	m = raw_get(t->x, "REGISTER ", 1);
+	CHECK(raw_has(m, "Authorization: Digest username=\"me\", realm=\"up\""));
+	CHECK(raw_has(m, "\r\nTo: <sip:me@10.0.0.99>\r\n"));
+	accept_register(t, m);
+}
+
+static const char provider[] =
+	"trunks:\n"
+	"  up: {hosts: [10.0.0.99], register: yes, user: me, password: secret, set: {X-Line: "
+	"'1'},\n"
+	"       remove: Subject, numbers: {'555': '1002', '556': '1003'}, otherwise: '1003'}\n"
+	"routes: [{to: '0...', trunk: up}]\n";
+
+TEST_NO_OOM(trunk_registers)
+{
+	struct scene *t = scene(provider);
+	take_register(t, 1);
+	raw_none(t->x, "REGISTER ", 75);
+	accept_register(t, raw_get(t->x, "REGISTER ", 20)); /* the refresh, with credentials */
+	scene_policy(t, provider); /* nothing has changed: nothing is said */
+	raw_none(t->x, "REGISTER ", 75);
+	CHECK_EQ(exc_set_policy(t->s->exc, NULL), OK);
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+	CHECK(raw_has(m, "Expires: 0\r\n"));
+	raw_reply(t->x, m, "200 OK", "up", NULL, NULL);
+	end(t);
+}
+
+/* No answer: down, and again with growing pauses; a wrong password: every ten minutes. */
+TEST_NO_OOM(trunk_registration_fails)
+{
+	struct scene *t = scene(provider);
+	struct trunk_line line;
+	size_t at = 0;
+	raw_get(t->x, "REGISTER ", 1);
+	stage_run(t->s, 33);
+	raw_flush(t->x);
+	CHECK(trunks_next(exc_trunks(t->s->exc), &at, &line));
+	CHECK_EQ(line.state, TRUNK_DOWN);
+	CHECK_STR(line.why, "no answer");
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 31);
+	raw_reply(t->x, m, "403 Forbidden", "up", NULL, NULL);
+	/* somebody is there again: at once, once */
+	m = raw_get(t->x, "REGISTER ", 1);
+	raw_reply(t->x, m, "403 Forbidden", "up", NULL, NULL);
+	at = 0;
+	stage_run(t->s, 1);
+	CHECK(trunks_next(exc_trunks(t->s->exc), &at, &line));
+	CHECK_EQ(line.state, TRUNK_UP);
+	CHECK_STR(line.why, "403 Forbidden");
+	raw_none(t->x, "REGISTER ", 590);
+	take_register(t, 20);
+	end(t);
+}
+
+/* Out: in two dialogs, since only we can answer the challenge; as the trunk's user. */
+TEST_NO_OOM(trunk_answers_its_challenge)
+{
+	struct scene *t = scene(provider);
+	take_register(t, 1);
+	t->call = (struct raw_req){.method = "INVITE", .uri = TO("030"), .extra = "Subject: s\n"};
+	raw_ask(t->a, 0, &t->call);
+	struct raw_msg *m = raw_get(t->x, "INVITE sip:030@10.0.0.99", 1);
+	CHECK(raw_has(m, "\r\nFrom: <sip:me@10.0.0.99>;tag="));
+	CHECK(raw_has(m, "\r\nTo: <sip:030@10.0.0.99>\r\n"));
+	CHECK(raw_has(m, "\r\nX-Line: 1\r\n") && !raw_has(m, "Subject"));
+	raw_reply(t->x, m, "407 Prove It", "up", "Proxy-Authenticate: " CHALLENGE, NULL);
+	raw_get(t->x, "ACK ", 1);
+	m = raw_get(t->x, "INVITE ", 1);
+	CHECK(raw_has(m, "Proxy-Authorization: Digest username=\"me\", realm=\"up\""));
+	refuse(t->x, m, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
+	end(t);
+}
+
+/* It refuses the password: the caller is not asked for it. */
+TEST_NO_OOM(trunk_refuses_its_password)
+{
+	struct scene *t = scene(provider);
+	take_register(t, 1);
+	call(t, TO("030"));
+	for (int i = 0; i < 2; i++) {
+		struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
+		raw_reply(t->x, m, "401 No", "up", "WWW-Authenticate: " CHALLENGE, NULL);
+		raw_get(t->x, "ACK ", 1);
+	}
+	struct raw_msg *m = raw_get(t->a, "SIP/2.0 503", 1);
+	CHECK(raw_has(m, "4037"));
+	CHECK_EQ(raw_count(m, "WWW-Authenticate"), 0);
+	end(t);
+}
+
+static void incoming(struct scene *t, const char *to, struct raw *callee, const char *at)
+{
+	struct raw_req q = {.method = "INVITE", .uri = TO("me"), .to = to};
+	raw_request(t->x, 0, &q);
+	struct raw_msg *m = raw_get(callee, "INVITE ", 1);
+	CHECK_STR_EQ(raw_uri(m), str_c(at));
+	raw_reply(callee, m, "486 Busy Here", "callee", NULL, NULL);
+	raw_get(callee, "ACK ", 1);
+	raw_ack(t->x, 0, &q, raw_get(t->x, "SIP/2.0 486", 1));
+}
+
+/* In: from where the registration was accepted; the number is that of To. Nowhere else. */
+TEST_NO_OOM(trunk_calls_in)
+{
+	struct scene *t = scene(provider);
+	struct raw_req q = {.method = "INVITE", .uri = TO("me")};
+	raw_request(t->x, 0, &q);
+	raw_ack(t->x, 0, &q, raw_get(t->x, "SIP/2.0 407", 1));
+	take_register(t, 1);
+	incoming(t, "<sip:555@up>", t->b, "sip:1002@10.0.0.22:5060");
+	incoming(t, "<sip:556@up>", t->c, "sip:1003@10.0.0.23:5060");
+	incoming(t, "<sip:me@up>", t->c, "sip:1003@10.0.0.23:5060");
+	q = (struct raw_req){.method = "INVITE", .uri = TO("me"), .to = "<sip:0900@up>"};
+	raw_request(t->x, 0, &q); /* not out again */
+	struct raw_msg *m = raw_get(t->c, "INVITE ", 1);
+	raw_reply(t->c, m, "486 Busy Here", "callee", NULL, NULL);
+	raw_ack(t->x, 0, &q, raw_get(t->x, "SIP/2.0 486", 1));
+	struct raw *stranger = raw_new(t->s, "10.0.0.77", 5060, "me");
+	q = (struct raw_req){.method = "INVITE", .uri = TO("me"), .to = "<sip:555@up>"};
+	raw_request(stranger, 0, &q);
+	raw_ack(stranger, 0, &q, raw_get(stranger, "SIP/2.0 407", 1));
+	raw_free(stranger);
+	end(t);
+}
+
+static void take_probe(struct raw *r, double seconds, const char *status)
+{
+	raw_reply(r, raw_get(r, "OPTIONS ", seconds), status, "up", NULL, NULL);
+}
+
+/* Down by silence or 503, up by any other answer; a call knows it without trying. */
+TEST_NO_OOM(trunk_probes)
+{
+	struct scene *t = scene("trunks: {up: {hosts: [10.0.0.99], probe: 20s}}\n"
+				"routes: [{to: '0...', trunk: up}]\n");
+	take_probe(t->x, 1, "404 Not Here");
+	call(t, TO("030"));
+	struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
+	CHECK(raw_has(m, t->call.call_id)); /* no password, no limit: the proxy has it */
+	refuse(t->x, m, "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	take_probe(t->x, 21, "503 Maintenance");
+	stage_run(t->s, 1);
+	call(t, TO("030"));
+	m = raw_get(t->a, "SIP/2.0 503", 1);
+	CHECK(raw_has(m, "4035"));
+	raw_ack(t->a, 0, &t->call, m);
+	take_probe(t->x, 21, "200 OK");
+	stage_run(t->s, 1);
+	call(t, TO("030"));
+	refuse(t->x, raw_get(t->x, "INVITE ", 1), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	raw_get(t->x, "OPTIONS ", 21); /* says nothing any more */
+	stage_run(t->s, 5.5);
+	call(t, TO("030"));
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 503", 1));
+	end(t);
+}
+
+static const char limited[] = "trunks:\n"
+			      "  one: {hosts: [10.0.0.99], max_calls: 1, sources: 10.0.0.99,\n"
+			      "        otherwise: '1002'}\n"
+			      "routes: [{to: '0...', trunk: one}]\n";
+
+/* One call at a time, in or out, also over a reload; the seat is free again when it ends. */
+TEST_NO_OOM(trunk_counts_calls)
+{
+	struct scene *t = scene(limited);
+	struct raw_req in = {.method = "INVITE", .uri = TO("77")};
+	call(t, TO("030"));
+	struct raw_msg *at_x = raw_get(t->x, "INVITE ", 1), *m;
+	struct raw_req first = t->call;
+	call(t, TO("031"));
+	m = raw_get(t->a, "SIP/2.0 503", 1);
+	CHECK(raw_has(m, "4036"));
+	raw_ack(t->a, 0, &t->call, m);
+	scene_policy(t, limited);
+	raw_request(t->x, 0, &in);
+	raw_ack(t->x, 0, &in, raw_get(t->x, "SIP/2.0 503", 1));
+	refuse(t->x, at_x, "486 Busy Here");
+	raw_ack(t->a, 0, &first, raw_get(t->a, "SIP/2.0 486", 1));
+	in = (struct raw_req){.method = "INVITE", .uri = TO("77")};
+	raw_request(t->x, 0, &in);
+	m = raw_get(t->b, "INVITE ", 1);
+	call(t, TO("032"));
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 503", 1));
+	refuse(t->b, m, "486 Busy Here");
+	raw_ack(t->x, 0, &in, raw_get(t->x, "SIP/2.0 486", 1));
+	CHECK_EQ(trunks_calls(exc_trunks(t->s->exc), 0), 0);
+	end(t);
+}
+
+/* ---- plans in two dialogs -------------------------------------------------------------------- */
+
+/* Busy, no answer in its time, declined: the next; who is told of the way. */
+TEST_NO_OOM(b2bua_hunts)
+{
+	struct scene *t = scene("mode: b2bua\n"
+				"groups:\n"
+				"  h: {ring: in-turn, time: 10s, members: ['1002', '1003'],\n"
+				"      otherwise: '1002'}\n");
+	call(t, TO("h"));
+	refuse(t->b, raw_get(t->b, "INVITE ", 1), "603 Decline");
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 1);
+	CHECK(!raw_has(at_c, t->call.call_id));
+	raw_reply(t->c, at_c, "180 Ringing", "c", NULL, NULL);
+	raw_none(t->c, "CANCEL ", 9.9);
+	raw_reply(t->c, raw_get(t->c, "CANCEL ", 0.2), "200 OK", "c", NULL, NULL);
+	refuse(t->c, at_c, "487 Request Terminated");
+	struct raw_msg *last = raw_get(t->b, "INVITE ", 1);
+	CHECK_STR(raw_header(last, "Diversion", 0), "<sip:h@10.0.0.1>;reason=no-answer;counter=1");
+	refuse(t->b, last, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 603", 1);
+	end(t);
+}
+
+/* A trunk's host that says nothing: the next after five seconds, and its seat is free. */
+TEST_NO_OOM(b2bua_goes_on_past_silence)
+{
+	struct scene *t = scene("trunks:\n"
+				"  o: {max_calls: 1, hosts: [{host: 10.0.0.98, priority: 1},\n"
+				"      {host: 10.0.0.99, priority: 2}]}\n"
+				"  p: {max_calls: 1, hosts: [10.0.0.99]}\n"
+				"routes: [{to: '0...', trunk: [o, p]}]\n");
+	call(t, TO("030"));
+	raw_none(t->x, "INVITE ", 4.9);
+	struct raw_msg *m = raw_get(t->x, "INVITE ", 0.3);
+	refuse(t->x, m, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
+	end(t);
+}
+
+/* [RFC3261 8.1.3.4] */
+TEST_NO_OOM(b2bua_follows_3xx)
+{
+	struct scene *t = scene("mode: b2bua\nrecurse: yes\n");
+	call(t, TO("1002"));
+	raw_reply(t->b, raw_get(t->b, "INVITE ", 1), "302 Moved", "b",
+		  "Contact: <sip:1003@10.0.0.1>, <sip:1002@10.0.0.22:5060>\n", NULL);
+	raw_get(t->b, "ACK ", 1);
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 1);
+	CHECK_STR(raw_uri(at_c), "sip:1003@10.0.0.23:5060");
+	refuse(t->c, at_c, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
+	raw_none(t->b, "INVITE ", 1);
+	end(t);
+}
+
+/* The caller gives up in the second step. */
+TEST_NO_OOM(b2bua_cancel_in_a_later_step)
+{
+	struct scene *t = scene("mode: b2bua\n"
+				"groups: {h: {ring: in-turn, members: ['1002', '1003', '1002']}}");
+	call(t, TO("h"));
+	refuse(t->b, raw_get(t->b, "INVITE ", 1), "486 Busy Here");
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 1);
+	raw_reply(t->c, at_c, "180 Ringing", "c", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 180", 1);
+	raw_cancel(t->a, 0, &t->call, NULL);
+	raw_reply(t->c, raw_get(t->c, "CANCEL ", 1), "200 OK", "c", NULL, NULL);
+	refuse(t->c, at_c, "487 Request Terminated");
+	raw_get(t->a, "SIP/2.0 487", 1);
+	raw_none(t->b, "INVITE ", 30);
+	end(t);
+}
+
+/* No memory for lines, steps, seats: refused or fewer, and nothing is left behind. */
+TEST_NO_OOM(trunk_without_memory)
+{
+	for (size_t k = 1; k < 14; k++) {
+		struct scene *t = scene(limited);
+		t->call = (struct raw_req){.method = "INVITE", .uri = TO("030")};
+		raw_request(t->a, 0, &t->call);
+		raw_answer_challenge(t->a, &t->call, raw_get(t->a, "SIP/2.0 407", 1));
+		test_fail_alloc(k);
+		raw_request(t->a, 0, &t->call);
+		test_fail_alloc(0);
+		stage_run(t->s, 1);
+		raw_flush(t->x);
+		end(t);
+	}
+}
