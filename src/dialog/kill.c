@@ -13,6 +13,9 @@
 
 #include "base/limits.h"
 
+/* Of a dialog that we remember nothing of: it may have had PRACKs. */
+#define STRAY_GAP 64
+
 /* --- graves ----------------------------------------------------------------------------------- */
 
 static uint64_t name_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag,
@@ -132,6 +135,7 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 	if (e != OK)
 		return true;
 	if (!has_grave(m, msg)) {
+		d->local_cseq += STRAY_GAP;
 		dlg_kill(d, msg->cseq, STR_NONE);
 		return true;
 	}
