@@ -146,7 +146,6 @@ void actor_unregister(struct actor *a)
 void actor_break_flows(struct actor *a)
 {
 	struct tp_dst dst;
-	actor_shake(a);
 	if (a->rgc && rgc_dst(a->rgc, &dst) && dst.flow)
 		tp_flow_close(a->stack.tp, dst.flow);
 }
