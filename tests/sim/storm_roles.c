@@ -13,7 +13,7 @@
  *      subscription (buffers and timers: the sanitizers say so when the stage is freed);
  *   6. two runs of a seed give identical bytes.
  *
- * Seeds: 12, or RUNG_SEEDS; RUNG_SEED for the first one (one alone, unless RUNG_SEEDS is set). */
+ * Seeds: 12, or RUNG_SEEDS; RUNG_SEED for one alone, which also tells of each lost call. */
 #include "actor.h"
 #include "policy/config.h"
 
@@ -358,7 +358,7 @@ TEST_NO_OOM(storm_of_all_roles)
 {
 	const char *many = getenv("RUNG_SEEDS"), *one = getenv("RUNG_SEED");
 	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-	uint64_t n = many ? strtoull(many, NULL, 10) : one ? 1 : 12;
+	uint64_t n = one ? 1 : many ? strtoull(many, NULL, 10) : 12;
 	for (uint64_t i = 0; i < n; i++)
 		storm(first + i);
 	printf("# %llu seeds, %u ends of calls, %u confirmed, %u lost (%.3f %%); %u crashes; %u "
