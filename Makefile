@@ -1,7 +1,7 @@
 # The developers' menu. `./run` and `./test` need none of it.
 .PHONY: all test storm lint format asan tsan fuzz bench cover install deb clean help
 BUILD = build
-RUNG_SEEDS ?= 1000
+RUNG_SEEDS ?= 2000
 PREFIX ?= /usr/local
 
 all: ## builds build/rung
@@ -12,9 +12,10 @@ all: ## builds build/rung
 test: ## all tests but lint
 	@./test
 
-storm: ## 1,000 seeds of lost, repeated and reordered messages: make storm [RUNG_SEEDS=1000] [RUNG_SEED=187]
+storm: ## 2,000 seeds of lost, repeated and reordered messages, in all roles: make storm [RUNG_SEEDS=2000] [RUNG_SEED=187]
 	@tools/deps run
-	@tools/build $(BUILD) tests/sim/sim_storm tests/sim/sim_storm_ua
+	@tools/build $(BUILD) tests/sim/sim_storm tests/sim/sim_storm_ua tests/sim/sim_storm_roles
+	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm_roles storm_of
 	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm
 	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm_ua
 

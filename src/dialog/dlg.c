@@ -65,6 +65,7 @@ void dlg_free(struct dlg *d)
 	struct dlg_mgr *m = d->m;
 	if (d->is_in_table)
 		htab_del(&m->table, &d->node);
+	m->n_dying -= d->is_dying;
 	uac_drop(d->bye);
 	if (d->ack.resolve)
 		tp_resolve_cancel(d->ack.resolve);

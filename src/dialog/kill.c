@@ -11,6 +11,11 @@
  */
 #include "dialog/priv.h"
 
+#include "base/limits.h"
+
+/* Of a dialog that we remember nothing of: it may have had PRACKs. */
+#define STRAY_GAP 64
+
 /* --- graves ----------------------------------------------------------------------------------- */
 
 static uint64_t name_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag,
@@ -98,6 +103,13 @@ static const struct uac_user bye_user = {.on_done = on_bye_done};
 
 void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines)
 {
+	if (d->m->n_dying >=
+	    LIMIT_DYING_DIALOGS) { /* its peer repeats the 2xx, and ends it at last */
+		dlg_free(d);
+		return;
+	}
+	d->is_dying = true;
+	d->m->n_dying++;
 	d->own_usage.ops = &dying_ops;
 	d->usage = &d->own_usage;
 	dlg_send_ack(d, cseq, auth_lines, STR_NONE);
@@ -123,6 +135,7 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 	if (e != OK)
 		return true;
 	if (!has_grave(m, msg)) {
+		d->local_cseq += STRAY_GAP;
 		dlg_kill(d, msg->cseq, STR_NONE);
 		return true;
 	}

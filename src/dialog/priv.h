@@ -18,6 +18,7 @@ struct dlg_mgr {
 	struct block_cache *blocks;
 	struct pool dialogs, sessions, subs, requests, registrations;
 	struct htab table;   /* dialogs by Call-ID and local tag */
+	uint32_t n_dying;    /* dialogs that wait for the answer to their BYE; kill.c */
 	struct pool graves;  /* of dialogs that are over; kill.c */
 	struct htab by_name; /* graves */
 	struct link grave_list;
@@ -193,6 +194,7 @@ struct dlg { /* [RFC3261 12] */
 	struct auth auth;
 	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
+	bool is_dying;
 	bool is_in_table;
 	struct dlg_ack ack;
 	struct uac *bye; /* dlg_kill */

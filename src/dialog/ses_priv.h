@@ -126,6 +126,7 @@ struct ses {
 	struct uac *invite;
 	struct dlg **forks; /* heap, SES_FORKS of them; NULL before the first */
 	uint8_t n_forks;
+	uint32_t forks_cseq; /* the highest that we used in a fork that was dropped: PRACKs */
 	bool is_late_offer, is_reliable; /* is_reliable: says Supported: 100rel */
 	bool is_reliable_needed;
 	uint8_t max_forwards, redirects_left;

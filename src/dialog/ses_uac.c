@@ -65,6 +65,8 @@ struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg)
 
 static void drop_fork(struct ses *s, struct dlg *d)
 {
+	if (d->local_cseq > s->forks_cseq)
+		s->forks_cseq = d->local_cseq;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
 		if (s->asked[i].d == d) {
 			uac_drop(s->asked[i].uac);
@@ -272,9 +274,11 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 		d = new_fork(s, rx);
 	if (!d) /* no memory, or a route set that cannot be: the peer ends it after 64*T1 */
 		return;
-	if (s->d)
+	if (s->d) {
+		if (d->local_cseq < s->forks_cseq) /* it was an early one, and had PRACKs */
+			d->local_cseq = s->forks_cseq;
 		dlg_kill(d, s->half->local_cseq, buf_view(&u->auth_lines));
-	else
+	} else
 		on_first_2xx(s, d, rx);
 	ses_flush(s);
 }

@@ -253,6 +253,15 @@ static void start_cancel(struct tsx_client *c)
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
+/* Whose user has gone, who would have had the patience: without a final response it ends 64*T1
+ * later, as after a CANCEL. A re-INVITE that was out when its dialog ended is such a one. */
+static void bound_orphan(struct tsx_client *c)
+{
+	if (!c->user && is_invite(c) && c->t.state == ICT_PROCEEDING &&
+	    !tmr_is_running(&c->t.deadline))
+		tsx_start_deadline(&c->t, ICT_TIMER_CANCEL, TSX_64T1_US);
+}
+
 /* One event; rx is the response behind it. The object may be gone afterwards. */
 void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 {
@@ -272,6 +281,7 @@ void tsx_client_step(struct tsx_client *c, uint8_t event, struct tp_rx *rx)
 	if (act & ACT_CANCEL)
 		start_cancel(c);
 	tsx_timers(&c->t, act, 0);
+	bound_orphan(c);
 	if (c->is_on_flow && !is_calling(c))
 		leave_flow(c);
 	if (act & ACT_TELL) {
@@ -416,8 +426,10 @@ void tsx_cancel(struct tsx_mgr *m, tsx_id ct, struct str extra_lines)
 void tsx_detach(struct tsx_mgr *m, tsx_id ct)
 {
 	struct tsx_client *c = pool_find(&m->clients, ct);
-	if (c)
-		c->user = NULL;
+	if (!c)
+		return;
+	c->user = NULL;
+	bound_orphan(c);
 }
 
 struct str tsx_client_bytes(struct tsx_mgr *m, tsx_id ct)

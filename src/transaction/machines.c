@@ -48,9 +48,10 @@ static const struct fsm_row ict_rows[] = {
 	{ICT_PROCEEDING,   ICT_2XX,          ICT_ACCEPTED,     ACT_TELL | ACT_START_M,                         "6026 8.4"},
 	{ICT_PROCEEDING,   ICT_3XX_6XX,      ICT_COMPLETED,    ACT_TELL | ACT_ACK | ACT_START_D,               "3261 17.1.1.2"},
 	{ICT_PROCEEDING,   ICT_CANCEL,       ICT_CANCELLING,   ACT_CANCEL | ACT_START_CANCEL,                  "3261 9.1"},
+	{ICT_PROCEEDING,   ICT_TIMER_CANCEL, ICT_TERMINATED,   ACT_END_TIMEOUT,                                "3261 9.1"},
 	{ICT_PROCEEDING,   ICT_TRANSPORT,    ICT_PROCEEDING,   FSM_IGNORE,                                     "3261 17.1.1.2"},
 	BUG(ICT_PROCEEDING, ICT_TIMER_A), BUG(ICT_PROCEEDING, ICT_TIMER_B), BUG(ICT_PROCEEDING, ICT_TIMER_D),
-	BUG(ICT_PROCEEDING, ICT_TIMER_M), BUG(ICT_PROCEEDING, ICT_TIMER_CANCEL),
+	BUG(ICT_PROCEEDING, ICT_TIMER_M),
 
 	{ICT_CANCELLING,   ICT_1XX,          ICT_CANCELLING,   ACT_TELL,                                       "3261 17.1.1.2"},
 	{ICT_CANCELLING,   ICT_2XX,          ICT_ACCEPTED,     ACT_TELL | ACT_START_M,                         "6026 8.4"},

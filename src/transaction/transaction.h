@@ -111,7 +111,8 @@ enum err tsx_client_new(struct tsx_mgr *m, struct str method, const struct tp_ds
 /* INVITE only: sends CANCEL as soon as a provisional response has come (at once when one has), RFC
  * 3261 9.1; gives up 64*T1 after the CANCEL. Harmless when a final response has come. */
 void tsx_cancel(struct tsx_mgr *m, tsx_id ct, struct str extra_lines /* Reason */);
-/* Forgets the user: no callback comes any more; the machine goes on by itself (absorbs, ACKs). */
+/* Forgets the user: no callback comes any more; the machine goes on by itself (absorbs, ACKs), an
+ * INVITE that still rings at most 64*T1. */
 void tsx_detach(struct tsx_mgr *m, tsx_id ct);
 /* The request as it was sent, borrowed; for an INVITE until its first 2xx was told. */
 struct str tsx_client_bytes(struct tsx_mgr *m, tsx_id ct);

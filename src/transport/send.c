@@ -64,11 +64,20 @@ void tp_on_send_result(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 
 /* --- streams -------------------------------------------------------------------------------- */
 
+/* A flow that was written down (a token, a Path) may be one of an earlier run, and its id another
+ * connection's now: then the peer is another. */
+static struct tp_conn *flow_to(struct tp *tp, const struct tp_dst *dst)
+{
+	struct tp_conn *c = tp_flow_find(tp, dst->flow);
+	bool is_it = c && (dst->to.family == ADDR_NONE || addr_eq(&c->peer, &dst->to));
+	return is_it ? c : NULL;
+}
+
 static enum err send_here(struct tp *tp, const struct tp_dst *dst, struct str bytes, obj_id owner)
 {
 	struct tp_conn *c;
 	if (dst->flow) {
-		c = tp_flow_find(tp, dst->flow);
+		c = flow_to(tp, dst);
 		if (!c)
 			return ERR_NET;
 	} else if (!(c = tp_conn_to(tp, dst))) {

@@ -40,7 +40,7 @@ page() { # verb, page, expression
 	grep "^$n_asked " "$work/pages.log" | sed "s/^[0-9]* /$2: $(printf %s "${3-$1}" | tr -d '/&\\'): /" | tee "$work/said"
 	grep -qs "^$n_asked ok " "$work/pages.log"
 }
-at() { page do "$@"; }                                             # page, expression
+at() { page 'do' "$@"; }                                             # page, expression
 is() { at "$1" "$2" && grep -qF ": ok $3" "$work/said"; }          # page, expression, its value in JSON
 on() { at "$1" "until('$2')"; }                                    # page, what it sees, a regular expression of JavaScript
 is_ladder() { # page, its messages of the last call (extended regular expression)

@@ -146,7 +146,6 @@ void actor_unregister(struct actor *a)
 void actor_break_flows(struct actor *a)
 {
 	struct tp_dst dst;
-	actor_shake(a);
 	if (a->rgc && rgc_dst(a->rgc, &dst) && dst.flow)
 		tp_flow_close(a->stack.tp, dst.flow);
 }
@@ -304,17 +303,18 @@ void actor_shake(struct actor *a)
 		a->texts[i].is_shaken = true;
 }
 
-void actor_check_idle(const struct actor *a)
+bool actor_is_idle(const struct actor *a)
 {
 	struct dlg_stats d;
 	struct tsx_stats t;
 	dlg_stats(a->stack.dlg, &d);
 	tsx_stats(a->stack.tsx, &t);
-	CHECK_EQ(d.sessions, 0);
-	CHECK_EQ(d.subscriptions, 0);
-	CHECK_EQ(d.requests, 0);
-	CHECK_EQ(d.dialogs, 0);
-	CHECK_EQ(t.live_client, 0);
-	CHECK_EQ(t.live_server, 0);
-	CHECK_EQ(t.live_records, 0);
+	bool is_idle = d.sessions + d.subscriptions + d.requests + d.dialogs == 0 &&
+		       t.live_client + t.live_server + t.live_records == 0;
+	if (!is_idle)
+		printf("# %s: %u sessions, %u subscriptions, %u requests, %u dialogs, %u + %u "
+		       "transactions, %u records\n",
+		       a->user, d.sessions, d.subscriptions, d.requests, d.dialogs, t.live_client,
+		       t.live_server, t.live_records);
+	return is_idle;
 }

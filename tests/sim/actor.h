@@ -91,8 +91,8 @@ void actor_break_flows(struct actor *a); /* its connections end */
 size_t actor_live_calls(const struct actor *a);
 void actor_shake(struct actor *a); /* marks what is under way */
 unsigned actor_lit_lamps(const struct actor *a);
-/* Nothing of it is left: no session, subscription, request, dialog, transaction. */
-void actor_check_idle(const struct actor *a);
+/* Nothing of it is left: no session, subscription, request, dialog, transaction; prints what is. */
+bool actor_is_idle(const struct actor *a);
 
 /* actor_call.c, for actor.c */
 struct uac_account actor_account(struct actor *a);

@@ -523,3 +523,24 @@ TEST_NO_OOM(requests_keep_their_order)
 	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);
 }
+
+/* A connection of an earlier run, named in a token, and one of now that has its id: what is meant
+ * for the one does not reach the other. */
+TEST_NO_OOM(token_of_an_earlier_run)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	int sock = raw_connect(t->b);
+	raw_register(t->b, sock, "<sip:1002@10.0.0.22:5060;transport=tcp>", NULL);
+	scene_invite(t);
+	scene_answer(t, t->b, &d);
+	stage_crash(t->s);
+	stage_open_exchange(t->s);
+	for (int i = 0; i < 8; i++) /* one of them gets the id */
+		raw_connect(t->c);
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	raw_request(t->a, d.a_sock, &bye);
+	raw_none(t->c, "BYE ", 1);
+	raw_get(t->a, "SIP/2.0 500", 1);
+	scene_free(t);
+}

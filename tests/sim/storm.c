@@ -4,7 +4,7 @@
  * nothing is left in the exchange; an exchange that crashes between any two writes loses no
  * registration that it answered 200.
  *
- * RUNG_SEEDS chooses how many seeds (40 unless set; `make storm` runs 1,000), RUNG_SEED one alone.
+ * RUNG_SEEDS chooses how many seeds (40 unless set; `make storm` runs 2,000), RUNG_SEED one alone.
  */
 #include "policy/config.h"
 #include "stage.h"

@@ -156,6 +156,29 @@ TEST(detached_2xx_is_a_stray)
 	rig_free(r);
 }
 
+/* A peer that says 1xx and dies: before its user leaves, and after. */
+TEST(detached_and_never_answered)
+{
+	for (int is_late = 0; is_late < 2; is_late++) {
+		struct rig *r = rig_new();
+		struct tp_dst dst = rig_dst(TP_UDP);
+		CHECK_EQ(rig_client(r, "INVITE", &dst), OK);
+		rig_run_ms(r, 100);
+		if (is_late)
+			tsx_detach(r->m, r->ct);
+		peer_respond(r, 180, "t");
+		if (!is_late)
+			tsx_detach(r->m, r->ct);
+		rig_run_ms(r, 20000);
+		peer_respond(r, 180, "t"); /* that does not prolong it */
+		rig_run_ms(r, 13000);
+		struct tsx_stats st;
+		tsx_stats(r->m, &st);
+		CHECK_EQ(st.live_client, 0);
+		rig_free(r);
+	}
+}
+
 /* --- CANCEL ----------------------------------------------------------------------------------- */
 
 TEST(cancel_waits_for_a_provisional)
