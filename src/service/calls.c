@@ -37,7 +37,8 @@ struct fork {
 struct party {
 	struct str aor, uri, name;
 	uint64_t hash; /* of the address, for gather */
-	char *text;    /* block of its own, or NULL */
+	struct evt_watch watch;
+	char *text; /* block of its own, or NULL */
 };
 
 struct call {
@@ -129,7 +130,7 @@ static void tell_party(struct call *k, bool is_caller, unsigned i, unsigned code
 
 static bool is_watched(struct call *k, const struct party *p)
 {
-	return p->aor.n && evt_is_watched(k->calls->evt, p->aor);
+	return p->aor.n && evt_is_watched(k->calls->evt, p->watch);
 }
 
 static void tell(struct call *k, unsigned i, unsigned code)
@@ -215,6 +216,8 @@ static void start(struct calls *c, const struct sign *s)
 	k->n_callees = 1;
 	k->caller.hash = htab_hash(c->key, s->caller_aor.p, s->caller_aor.n);
 	k->callee[0].hash = htab_hash(c->key, s->callee_aor.p, s->callee_aor.n);
+	k->caller.watch = evt_watch_of(c->evt, s->caller_aor);
+	k->callee[0].watch = evt_watch_of(c->evt, s->callee_aor);
 	htab_add(&c->table, &k->node, key_of(c, k->call_id, k->tag));
 	list_init(&k->link);
 	touch(k);
@@ -248,6 +251,7 @@ static unsigned callee_of(struct call *k, struct str aor)
 	k->callee[k->n_callees] = (struct party){.aor = str_of(text + 4, aor.n),
 						 .uri = str_of(text, 4 + aor.n),
 						 .hash = htab_hash(c->key, aor.p, aor.n),
+						 .watch = evt_watch_of(c->evt, aor),
 						 .text = text};
 	return k->n_callees++;
 }

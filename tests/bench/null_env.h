@@ -1,7 +1,7 @@
 #pragma once
-/* An environment without a world: datagrams that are sent are kept for a look (the last one per peer) and
- * forgotten, nothing is ever received, time moves when told to. What is measured over it is user
- * space alone. */
+/* An environment without a world: datagrams that are sent are kept for a look (the last one per
+ * peer) and forgotten, nothing is ever received, time moves when told to. What is measured over it
+ * is user space alone. */
 
 #include "event/env.h"
 

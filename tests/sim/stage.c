@@ -24,7 +24,12 @@ static void on_packet(void *arg, const struct sim_packet *p)
 			  addr_hash(key, &p->from) ^ p->is_lost};
 	s->wire_hash = siphash(key, in, sizeof(in));
 	s->n_packets++;
-	if (getenv("DUMP")) { char x[64], y[64]; fprintf(stderr, "%llu %s > %s %d %.*s\n", (unsigned long long)p->at_us, addr_text(&p->from, x), addr_text(&p->to, y), p->is_lost, (int)p->bytes.n, p->bytes.p); }
+	if (getenv("DUMP")) {
+		char x[64], y[64];
+		fprintf(stderr, "%llu %s > %s %d %.*s\n", (unsigned long long)p->at_us,
+			addr_text(&p->from, x), addr_text(&p->to, y), p->is_lost, (int)p->bytes.n,
+			p->bytes.p);
+	}
 }
 
 static void on_note(void *ctx, const struct exc_note *n)
