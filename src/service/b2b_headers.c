@@ -81,12 +81,11 @@ bool b2b_wants(const struct sip_msg *m, struct str privacy)
 
 bool b2b_lacks_privacy(const struct sip_msg *m)
 {
-	static const struct str known[] = {STR_INIT("none"), STR_INIT("user"), STR_INIT("header"),
-					   STR_INIT("id"), STR_INIT("critical")};
+	static const struct str known = STR_INIT("none, user, header, id, critical");
 	struct str rest = sip_value(m, SIP_HDR_PRIVACY);
 	bool is_critical = b2b_wants(m, STR("critical"));
 	while (is_critical && rest.n)
-		if (!is_named(known, ARRAY_LEN(known), str_trim(str_cut(rest, ';', &rest))))
+		if (!is_named(known, str_trim(str_cut(rest, ';', &rest))))
 			return true;
 	return false;
 }
