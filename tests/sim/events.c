@@ -1,7 +1,7 @@
 /* The event server with watchers and phones of text: presence, publications, lamps through a forked
  * call, lists, mailboxes, offline messages, and all of it over a crash of the exchange. [RFC6665]
  * [RFC3856] [RFC3903] [RFC4235] [RFC4662] [RFC3428] */
-#include "watch.h"
+#include "lookout.h"
 
 static struct raw *third(struct scene *t)
 {
@@ -21,25 +21,25 @@ TEST_NO_OOM(events_presence_of_registration)
 {
 	struct scene *t = scene_new();
 	struct watch w;
-	watch_start(&w, t->a, TO_B, "presence");
-	CHECK(watch_says(&w, "Subscription-State: active;expires=600"));
-	CHECK(watch_says(&w, "Content-Type: application/pidf+xml\r\n"));
-	CHECK(watch_says(&w,
-			 "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"" TO_B "\">"));
-	CHECK(watch_says(&w, "<basic>closed</basic>"));
+	lookout_start(&w, t->a, TO_B, "presence");
+	CHECK(lookout_says(&w, "Subscription-State: active;expires=600"));
+	CHECK(lookout_says(&w, "Content-Type: application/pidf+xml\r\n"));
+	CHECK(lookout_says(&w,
+			   "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"" TO_B "\">"));
+	CHECK(lookout_says(&w, "<basic>closed</basic>"));
 	scene_register(t->b, B_CONTACT);
-	watch_next(&w);
-	CHECK(watch_says(&w, "<basic>open</basic>"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<basic>open</basic>"));
 	scene_register(t->c, C_CONTACT); /* a second phone makes no difference */
-	CHECK(watch_is_quiet(&w, 3));
+	CHECK(lookout_is_quiet(&w, 3));
 	scene_register(t->b, B_CONTACT ";expires=0");
-	CHECK(watch_is_quiet(&w, 3));
+	CHECK(lookout_is_quiet(&w, 3));
 	scene_register(t->c, C_CONTACT ";expires=0");
-	watch_next(&w);
-	CHECK(watch_says(&w, "<basic>closed</basic>"));
-	CHECK_EQ(watch_again(&w, "0"), 200);
-	watch_next(&w);
-	CHECK(watch_says(&w, "Subscription-State: terminated"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<basic>closed</basic>"));
+	CHECK_EQ(lookout_again(&w, "0"), 200);
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "Subscription-State: terminated"));
 	scene_free(t);
 }
 
@@ -109,34 +109,34 @@ TEST_NO_OOM(events_publications_composed)
 	struct scene *t = scene_new();
 	struct watch w;
 	char one[32] = "", two[32] = "", old[32], doc[1000];
-	watch_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
 	put_pidf(doc, sizeof(doc), "meeting", "open");
 	CHECK_EQ(publish(t, one, "100", doc), 200);
-	watch_next(&w);
-	CHECK(watch_says(&w, "<p:tuple xmlns:p=\"urn:ietf:params:xml:ns:pidf\" "
-			     "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" id='t1'>"));
-	CHECK(watch_says(&w, "<r:meeting/>"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<p:tuple xmlns:p=\"urn:ietf:params:xml:ns:pidf\" "
+			       "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" id='t1'>"));
+	CHECK(lookout_says(&w, "<r:meeting/>"));
 	put_pidf(doc, sizeof(doc), "on-the-phone", "open");
 	CHECK_EQ(publish(t, two, "600", doc), 200); /* another device, with the same ids */
-	watch_next(&w);
-	CHECK(watch_says(&w, "<r:meeting/>") && watch_says(&w, "<r:on-the-phone/>"));
-	CHECK(watch_says(&w, "id='t1'") && watch_says(&w, "id='s1.t1'"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:meeting/>") && lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK(lookout_says(&w, "id='t1'") && lookout_says(&w, "id='s1.t1'"));
 	stage_run(t->s, 5);
 	put_pidf(doc, sizeof(doc), "away", "open");
 	snprintf(old, sizeof(old), "%s", two);
 	CHECK_EQ(publish(t, two, "600", doc), 200); /* modified */
-	watch_next(&w);
-	CHECK(watch_says(&w, "<r:away/>") && !watch_says(&w, "<r:on-the-phone/>"));
-	CHECK(watch_says(&w, "id='s1.t1'"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:away/>") && !lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK(lookout_says(&w, "id='s1.t1'"));
 	CHECK_EQ(publish(t, old, "600", doc), 412);
 	CHECK_EQ(publish(t, two, "600", NULL), 200); /* refreshed: nothing to tell */
-	CHECK(watch_is_quiet(&w, 3));
+	CHECK(lookout_is_quiet(&w, 3));
 	stage_run(t->s, 95); /* the first one expires */
-	watch_next(&w);
-	CHECK(watch_says(&w, "<r:away/>") && !watch_says(&w, "<r:meeting/>"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:away/>") && !lookout_says(&w, "<r:meeting/>"));
 	CHECK_EQ(publish(t, two, "0", NULL), 200); /* removed */
-	watch_next(&w);
-	CHECK(watch_says(&w, "<basic>closed</basic>"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<basic>closed</basic>"));
 	CHECK_EQ(publish(t, two, "600", NULL), 412);
 	one[0] = 0;
 	CHECK_EQ(publish(t, one, "600", NULL), 400);
@@ -155,19 +155,19 @@ TEST_NO_OOM(events_changes_are_throttled)
 	struct watch w;
 	char etag[32] = "", doc[1000];
 	unsigned n = 0;
-	watch_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
 	for (int i = 0; i < 30; i++) {
 		put_pidf(doc, sizeof(doc), i == 29 ? "last" : "other", "open");
 		CHECK_EQ(publish(t, etag, "600", doc), 200);
 		stage_run(t->s, 0.096);
-		while (watch_has_next(&w))
+		while (lookout_has_next(&w))
 			n++;
 	}
 	CHECK(n >= 3 && n <= 6);
-	if (!watch_says(&w, "<r:last/>"))
-		watch_next(&w);
-	CHECK(watch_says(&w, "<r:last/>"));
-	CHECK(watch_is_quiet(&w, 5));
+	if (!lookout_says(&w, "<r:last/>"))
+		lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:last/>"));
+	CHECK(lookout_is_quiet(&w, 5));
 	scene_free(t);
 }
 
@@ -176,25 +176,25 @@ TEST_NO_OOM(events_reg_and_winfo)
 {
 	struct scene *t = scene_new();
 	struct watch reg, info, other;
-	watch_start(&reg, t->b, TO_B, "reg");
-	CHECK(watch_says(&reg, "version=\"0\" state=\"full\"") &&
-	      watch_says(&reg, "state=\"terminated\""));
+	lookout_start(&reg, t->b, TO_B, "reg");
+	CHECK(lookout_says(&reg, "version=\"0\" state=\"full\"") &&
+	      lookout_says(&reg, "state=\"terminated\""));
 	scene_register(t->c, C_CONTACT);
-	watch_next(&reg);
-	CHECK(watch_says(&reg, "version=\"1\"") &&
-	      watch_says(&reg, "<uri>sip:1002@10.0.0.23:5060</uri>"));
+	lookout_next(&reg);
+	CHECK(lookout_says(&reg, "version=\"1\"") &&
+	      lookout_says(&reg, "<uri>sip:1002@10.0.0.23:5060</uri>"));
 	scene_register(t->c, C_CONTACT); /* a refresh is no news */
-	CHECK(watch_is_quiet(&reg, 3));
-	watch_start(&info, t->b, TO_B, "presence.winfo");
-	CHECK(watch_says(&info, "<watcher-list resource=\"" TO_B "\" package=\"presence\">"));
-	CHECK(!watch_says(&info, "<watcher id="));
-	watch_start(&other, t->a, TO_B, "presence");
-	watch_next(&info);
-	CHECK(watch_says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
-	CHECK_EQ(watch_again(&other, "0"), 200);
-	watch_next(&other);
-	watch_next(&info);
-	CHECK(!watch_says(&info, "<watcher id="));
+	CHECK(lookout_is_quiet(&reg, 3));
+	lookout_start(&info, t->b, TO_B, "presence.winfo");
+	CHECK(lookout_says(&info, "<watcher-list resource=\"" TO_B "\" package=\"presence\">"));
+	CHECK(!lookout_says(&info, "<watcher id="));
+	lookout_start(&other, t->a, TO_B, "presence");
+	lookout_next(&info);
+	CHECK(lookout_says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
+	CHECK_EQ(lookout_again(&other, "0"), 200);
+	lookout_next(&other);
+	lookout_next(&info);
+	CHECK(!lookout_says(&info, "<watcher id="));
 	scene_free(t);
 }
 
@@ -217,36 +217,37 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	struct watch b, a;
 	scene_register(t->b, B_CONTACT);
 	scene_register(t->c, C_CONTACT);
-	watch_start(&b, desk, TO_B, "dialog");
-	CHECK(watch_says(&b, "version=\"0\" state=\"full\" entity=\"" TO_B "\""));
+	lookout_start(&b, desk, TO_B, "dialog");
+	CHECK(lookout_says(&b, "version=\"0\" state=\"full\" entity=\"" TO_B "\""));
 	CHECK_EQ(count(&b, "<dialog "), 0);
-	watch_start(&a, desk, "sip:1001@" STAGE_SERVER, "dialog");
+	lookout_start(&a, desk, "sip:1001@" STAGE_SERVER, "dialog");
 	stage_run(t->s, 5);
 	scene_invite(t);
 	stage_run(t->s, 0.2);
-	watch_next(&b);
-	CHECK(watch_says(&b, "version=\"1\" state=\"partial\"") &&
-	      watch_says(&b, "<state>trying</state>"));
-	CHECK(watch_says(&b, "direction=\"recipient\"") &&
-	      watch_says(&b, ">sip:1001@" STAGE_SERVER "<"));
-	watch_next(&a);
-	CHECK(watch_says(&a, "<state>trying</state>") && watch_says(&a, "direction=\"initiator\""));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "version=\"1\" state=\"partial\"") &&
+	      lookout_says(&b, "<state>trying</state>"));
+	CHECK(lookout_says(&b, "direction=\"recipient\"") &&
+	      lookout_says(&b, ">sip:1001@" STAGE_SERVER "<"));
+	lookout_next(&a);
+	CHECK(lookout_says(&a, "<state>trying</state>") &&
+	      lookout_says(&a, "direction=\"initiator\""));
 	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1), *at_c = raw_get(t->c, "INVITE ", 1);
 	raw_reply(t->b, at_b, "180 Ringing", "callee", NULL, NULL);
 	stage_run(t->s, 2);
-	watch_next(&b);
-	CHECK(watch_says(&b, "version=\"2\" state=\"partial\"") &&
-	      watch_says(&b, ">early</state>"));
-	CHECK(watch_says(&b, "local-tag=\"callee\""));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "version=\"2\" state=\"partial\"") &&
+	      lookout_says(&b, ">early</state>"));
+	CHECK(lookout_says(&b, "local-tag=\"callee\""));
 	CHECK_EQ(count(&b, "<dialog "), 1);
-	watch_next(&a);
-	CHECK(watch_says(&a, "remote-tag=\"callee\""));
+	lookout_next(&a);
+	CHECK(lookout_says(&a, "remote-tag=\"callee\""));
 	raw_reply(t->c, at_c, "180 Ringing", "other", NULL, NULL);
 	stage_run(t->s, 2);
-	watch_next(&b);
-	CHECK(watch_says(&b, ">early</state>") && watch_says(&b, "local-tag=\"other\""));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, ">early</state>") && lookout_says(&b, "local-tag=\"other\""));
 	CHECK_EQ(count(&b, "<dialog "), 1); /* the other one has not changed */
-	watch_next(&a);
+	lookout_next(&a);
 	struct scene_dialog d = {0};
 	raw_flush(t->a);
 	at_b->is_taken = false;
@@ -254,26 +255,26 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	scene_answer(t, t->b, &d);
 	raw_reply(t->c, raw_get(t->c, "CANCEL ", 1), "200 OK", "other", NULL, NULL);
 	raw_reply(t->c, at_c, "487 Request Terminated", "other", NULL, NULL);
-	watch_next(&b);
-	CHECK(watch_says(&b, "<state code=\"200\">confirmed</state>"));
-	CHECK(watch_says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "<state code=\"200\">confirmed</state>"));
+	CHECK(lookout_says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 2);
-	watch_next(&a);
-	CHECK(watch_says(&a, ">confirmed</state>"));
+	lookout_next(&a);
+	CHECK(lookout_says(&a, ">confirmed</state>"));
 	stage_run(t->s, 5);
 	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
 	raw_request(t->a, d.a_sock, &bye);
 	raw_reply(t->b, raw_get(t->b, "BYE ", 1), "200 OK", NULL, NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
-	watch_next(&b);
-	CHECK(watch_says(&b, "version=\"5\" state=\"partial\"") &&
-	      watch_says(&b, "<state>terminated</state>"));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "version=\"5\" state=\"partial\"") &&
+	      lookout_says(&b, "<state>terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 1);
-	watch_next(&a);
-	CHECK(watch_says(&a, "<state>terminated</state>"));
-	CHECK_EQ(watch_again(&b, "600"), 200); /* whole again, and nothing in it */
-	watch_next(&b);
-	CHECK(watch_says(&b, "version=\"6\" state=\"full\""));
+	lookout_next(&a);
+	CHECK(lookout_says(&a, "<state>terminated</state>"));
+	CHECK_EQ(lookout_again(&b, "600"), 200); /* whole again, and nothing in it */
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "version=\"6\" state=\"full\""));
 	CHECK_EQ(count(&b, "<dialog "), 0);
 	end(t, desk);
 }
@@ -288,23 +289,23 @@ TEST_NO_OOM(events_lamp_of_a_call_under_way)
 	scene_register(t->b, B_CONTACT);
 	scene_invite(t);
 	scene_answer(t, t->b, &d);
-	watch_start(&b, desk, TO_B, "dialog");
+	lookout_start(&b, desk, TO_B, "dialog");
 	if (!count(&b, "<dialog ")) /* on another shard: it tells of it at once */
-		watch_next(&b);
-	CHECK(watch_says(&b, ">confirmed</state>") && watch_says(&b, "remote-tag=\""));
+		lookout_next(&b);
+	CHECK(lookout_says(&b, ">confirmed</state>") && lookout_says(&b, "remote-tag=\""));
 	struct raw_req bye = scene_in_dialog(&d, false, "BYE");
 	raw_request(t->b, d.b_sock, &bye);
 	raw_reply(t->a, raw_get(t->a, "BYE ", 1), "200 OK", NULL, NULL, NULL);
-	watch_next(&b);
-	CHECK(watch_says(&b, "<state>terminated</state>"));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "<state>terminated</state>"));
 	stage_run(t->s, 5);
 	t->call = (struct raw_req){.method = "INVITE", .uri = TO_B};
 	scene_invite(t);
-	watch_next(&b);
+	lookout_next(&b);
 	raw_reply(t->b, raw_get(t->b, "INVITE ", 1), "486 Busy Here", "busy", NULL, NULL);
 	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
-	watch_next(&b);
-	CHECK(watch_says(&b, "<state event=\"rejected\" code=\"486\">terminated</state>"));
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "<state event=\"rejected\" code=\"486\">terminated</state>"));
 	raw_flush(t->b);
 	end(t, desk);
 }
@@ -322,28 +323,29 @@ TEST_NO_OOM(events_list_of_colleagues)
 	raw_ask(w, 0, &q);
 	CHECK(raw_has(raw_get(w, "SIP/2.0 421", 1), "Require: eventlist"));
 	scene_register(t->b, B_CONTACT);
-	watch_start(&list, w, "sip:colleagues@" STAGE_SERVER, "presence\nSupported: eventlist");
-	CHECK(watch_says(&list, "Require: eventlist\r\n"));
-	CHECK(watch_says(&list, "Content-Type: multipart/related;type=\"application/rlmi+xml\""));
-	CHECK(watch_says(&list, "uri=\"sip:colleagues@" STAGE_SERVER "\" version=\"0\" "
-				"fullState=\"true\""));
-	CHECK(watch_says(&list, "<resource uri=\"sip:1001@" STAGE_SERVER "\">"));
-	CHECK(watch_says(&list, "<resource uri=\"" TO_B "\">"));
-	CHECK(!watch_says(&list, "<resource uri=\"sip:1003@"));
+	lookout_start(&list, w, "sip:colleagues@" STAGE_SERVER, "presence\nSupported: eventlist");
+	CHECK(lookout_says(&list, "Require: eventlist\r\n"));
+	CHECK(lookout_says(&list, "Content-Type: multipart/related;type=\"application/rlmi+xml\""));
+	CHECK(lookout_says(&list, "uri=\"sip:colleagues@" STAGE_SERVER "\" version=\"0\" "
+				  "fullState=\"true\""));
+	CHECK(lookout_says(&list, "<resource uri=\"sip:1001@" STAGE_SERVER "\">"));
+	CHECK(lookout_says(&list, "<resource uri=\"" TO_B "\">"));
+	CHECK(!lookout_says(&list, "<resource uri=\"sip:1003@"));
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 2);
 	CHECK_EQ(count(&list, "state=\"active\" cid=\"m"), 2); /* [RFC4662 5.5] */
-	CHECK(says(&list, "Content-ID: <m0@rung>") && says(&list, "Content-ID: <m1@rung>"));
+	CHECK(lookout_says(&list, "Content-ID: <m0@rung>") &&
+	      lookout_says(&list, "Content-ID: <m1@rung>"));
 	CHECK_EQ(count(&list, "<basic>open</basic>"), 1);
 	scene_register(t->a, "<sip:1001@10.0.0.21:5060>");
-	watch_next(&list);
-	CHECK(watch_says(&list, "version=\"1\" fullState=\"false\""));
+	lookout_next(&list);
+	CHECK(lookout_says(&list, "version=\"1\" fullState=\"false\""));
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 1);
-	CHECK(watch_says(&list, "<basic>open</basic>") && !watch_says(&list, TO_B));
+	CHECK(lookout_says(&list, "<basic>open</basic>") && !lookout_says(&list, TO_B));
 	stage_account(t->s, "1004"); /* seen at the next refresh */
 	char old[80];
 	snprintf(old, sizeof(old), "%s", list.event);
-	CHECK_EQ(watch_again(&list, "600"), 200);
-	watch_next(&list);
+	CHECK_EQ(lookout_again(&list, "600"), 200);
+	lookout_next(&list);
 	CHECK_EQ(count(&list, "Content-Type: application/pidf+xml"), 3);
 	end(t, w);
 }
@@ -364,32 +366,32 @@ TEST_NO_OOM(events_subscriptions_survive)
 	struct watch b, m;
 	struct scene_dialog d;
 	scene_register(t->b, B_CONTACT);
-	watch_start(&b, desk, TO_B, "dialog");
-	watch_start(&m, desk, "sip:1003@" STAGE_SERVER, "message-summary;id=7");
+	lookout_start(&b, desk, TO_B, "dialog");
+	lookout_start(&m, desk, "sip:1003@" STAGE_SERVER, "message-summary;id=7");
 	stage_run(t->s, 1);
 	crash(t);
 	/* each says all that there is, within a second or so */
 	for (int i = 0; i < 2; i++) {
 		struct raw_msg *n = raw_get(desk, "NOTIFY ", 3);
 		struct watch *w = raw_has(n, "Event: dialog") ? &b : &m;
-		CHECK(watch_cseq(n) > w->cseq);
+		CHECK(lookout_cseq(n) > w->cseq);
 		CHECK(raw_has(n, w == &b ? "state=\"full\"" : "Event: message-summary;id=7\r\n"));
 		CHECK(raw_has(n, "Subscription-State: active;expires=59"));
-		w->cseq = watch_cseq(n);
+		w->cseq = lookout_cseq(n);
 		raw_reply(desk, n, "200 OK", NULL, NULL, NULL);
 	}
 	scene_invite(t);
-	watch_next(&b);
+	lookout_next(&b);
 	scene_answer(t, t->b, &d);
-	while (!watch_says(&b, ">confirmed</state>"))
-		watch_next(&b);
-	CHECK_EQ(watch_again(&b, "600"), 200);
-	watch_next(&b);
+	while (!lookout_says(&b, ">confirmed</state>"))
+		lookout_next(&b);
+	CHECK_EQ(lookout_again(&b, "600"), 200);
+	lookout_next(&b);
 	crash(t);
-	watch_next_within(&b, 3);
-	CHECK_EQ(watch_again(&b, "0"), 200);
-	watch_next(&b);
-	CHECK(watch_says(&b, "Subscription-State: terminated"));
+	lookout_next_within(&b, 3);
+	CHECK_EQ(lookout_again(&b, "0"), 200);
+	lookout_next(&b);
+	CHECK(lookout_says(&b, "Subscription-State: terminated"));
 	stage_run(t->s, 0.1);
 	raw_flush(desk);
 	crash(t); /* the other one only */
@@ -414,7 +416,7 @@ TEST_NO_OOM(events_subscription_needs_the_disk)
 	raw_none(t->a, "NOTIFY ", 1);
 	st_mem_full(t->s->disk, false);
 	struct watch w;
-	watch_start(&w, t->a, TO_B, "presence");
+	lookout_start(&w, t->a, TO_B, "presence");
 	scene_free(t);
 }
 
@@ -433,17 +435,17 @@ TEST_NO_OOM(events_mailbox_solicited)
 {
 	struct scene *t = scene_new();
 	struct watch w;
-	watch_start(&w, t->a, "sip:1001@" STAGE_SERVER, "message-summary");
-	CHECK(watch_says(&w, "Messages-Waiting: no\r\n"));
+	lookout_start(&w, t->a, "sip:1001@" STAGE_SERVER, "message-summary");
+	CHECK(lookout_says(&w, "Messages-Waiting: no\r\n"));
 	set_mailbox(t, "1001", 2, 5);
-	watch_next(&w);
-	CHECK(watch_says(&w, "Messages-Waiting: yes\r\n") &&
-	      watch_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "Messages-Waiting: yes\r\n") &&
+	      lookout_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
 	set_mailbox(t, "1001", 2, 5); /* no news */
-	CHECK(watch_is_quiet(&w, 3));
+	CHECK(lookout_is_quiet(&w, 3));
 	crash(t);
-	watch_next_within(&w, 3);
-	CHECK(watch_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
+	lookout_next_within(&w, 3);
+	CHECK(lookout_says(&w, "Voice-Message: 2/5 (0/0)\r\n"));
 	scene_free(t);
 }
 

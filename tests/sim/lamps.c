@@ -1,6 +1,6 @@
 /* Busy lamps of all kinds of calls: through plans of the routing policy, in two dialogs, to the
  * echo test. [RFC4235] */
-#include "watch.h"
+#include "lookout.h"
 
 #define A_URI "sip:1001@" STAGE_SERVER
 #define C_URI "sip:1003@" STAGE_SERVER
@@ -21,9 +21,9 @@ static void open_desk(struct desk *d, const char *policy)
 	scene_register(t->c, "<sip:1003@10.0.0.23:5060>");
 	scene_policy(t, policy);
 	d->r = raw_new(t->s, "10.0.0.31", 5060, "1004");
-	watch_start(&d->a, d->r, A_URI, "dialog");
-	watch_start(&d->b, d->r, TO_B, "dialog");
-	watch_start(&d->c, d->r, C_URI, "dialog");
+	lookout_start(&d->a, d->r, A_URI, "dialog");
+	lookout_start(&d->b, d->r, TO_B, "dialog");
+	lookout_start(&d->c, d->r, C_URI, "dialog");
 	stage_run(t->s, 5);
 }
 
@@ -39,8 +39,8 @@ static void close_desk(struct desk *d)
 static void sees(struct watch *w, const char *text)
 {
 	for (int i = 0; i < 4; i++) {
-		watch_next_within(w, 3);
-		if (watch_says(w, text))
+		lookout_next_within(w, 3);
+		if (lookout_says(w, text))
 			return;
 	}
 	test_fail(__FILE__, __LINE__, "never said: %s", text);
@@ -67,7 +67,7 @@ static void hunt(const char *policy)
 	m = raw_get(d.t->c, "INVITE ", 1);
 	raw_reply(d.t->c, m, "180 Ringing", "c", NULL, NULL);
 	sees(&d.c, ">early</state>");
-	CHECK(watch_says(&d.c, "direction=\"recipient\""));
+	CHECK(lookout_says(&d.c, "direction=\"recipient\""));
 	raw_reply(d.t->c, m, "486 Busy Here", "c", NULL, NULL);
 	raw_get(d.t->a, "SIP/2.0 486", 1);
 	sees(&d.c, ">terminated</state>");
@@ -102,7 +102,7 @@ TEST_NO_OOM(lamp_of_an_echo_test)
 	struct raw_msg *ok = raw_get(d.t->a, "SIP/2.0 200", 1);
 	raw_ack(d.t->a, 0, &d.t->call, ok);
 	sees(&d.a, ">confirmed</state>");
-	CHECK(watch_says(&d.a, "direction=\"initiator\""));
+	CHECK(lookout_says(&d.a, "direction=\"initiator\""));
 	char to[128], uri[128];
 	raw_cstr(raw_header(ok, "To", 0), to, sizeof(to));
 	struct str contact = raw_header(ok, "Contact", 0);

@@ -1,7 +1,7 @@
-/* What watch.h says. */
-#include "watch.h"
+/* What lookout.h says. */
+#include "lookout.h"
 
-unsigned watch_cseq(const struct raw_msg *m)
+unsigned lookout_cseq(const struct raw_msg *m)
 {
 	return (unsigned)atoi(raw_header(m, "CSeq", 0).p);
 }
@@ -13,7 +13,7 @@ static bool is_ours(const struct watch *w, const struct raw_msg *m)
 }
 
 /* Its next NOTIFY; repetitions of those that were answered late are answered again. */
-bool watch_has_next(void *arg)
+bool lookout_has_next(void *arg)
 {
 	struct watch *w = arg;
 	for (size_t i = 0; i < w->r->n_msgs; i++) {
@@ -22,28 +22,28 @@ bool watch_has_next(void *arg)
 			continue;
 		m->is_taken = true;
 		raw_reply(w->r, m, "200 OK", NULL, NULL, NULL);
-		if (watch_cseq(m) <= w->cseq)
+		if (lookout_cseq(m) <= w->cseq)
 			continue;
 		w->notify = m;
-		w->cseq = watch_cseq(m);
+		w->cseq = lookout_cseq(m);
 		return true;
 	}
 	return false;
 }
 
-void watch_next_within(struct watch *w, double seconds)
+void lookout_next_within(struct watch *w, double seconds)
 {
-	if (!watch_has_next(w) && !stage_run_until(w->r->stage, seconds, watch_has_next, w))
+	if (!lookout_has_next(w) && !stage_run_until(w->r->stage, seconds, lookout_has_next, w))
 		test_fail(__FILE__, __LINE__, "no NOTIFY; the last was %s",
 			  w->notify ? w->notify->bytes : "none");
 }
 
-void watch_next(struct watch *w)
+void lookout_next(struct watch *w)
 {
-	watch_next_within(w, 1.5);
+	lookout_next_within(w, 1.5);
 }
 
-void watch_start(struct watch *w, struct raw *r, const char *uri, const char *event)
+void lookout_start(struct watch *w, struct raw *r, const char *uri, const char *event)
 {
 	*w = (struct watch){.r = r};
 	snprintf(w->event, sizeof(w->event), "Event: %s\nExpires: 600\n", event);
@@ -53,11 +53,11 @@ void watch_start(struct watch *w, struct raw *r, const char *uri, const char *ev
 	raw_cstr(raw_header(ok, "To", 0), w->to, sizeof(w->to));
 	struct str contact = raw_header(ok, "Contact", 0);
 	raw_cstr(str_sub(contact, 1, str_chr(contact, '>') - 1), w->uri, sizeof(w->uri));
-	watch_next(w);
+	lookout_next(w);
 }
 
 /* A SUBSCRIBE in the dialog; its status. */
-unsigned watch_again(struct watch *w, const char *expires)
+unsigned lookout_again(struct watch *w, const char *expires)
 {
 	snprintf(strstr(w->event, "Expires:"), 20, "Expires: %s\n", expires);
 	w->q.to = w->to;
@@ -69,12 +69,12 @@ unsigned watch_again(struct watch *w, const char *expires)
 	return (unsigned)atoi(m->bytes + 8);
 }
 
-bool watch_says(const struct watch *w, const char *text)
+bool lookout_says(const struct watch *w, const char *text)
 {
 	return raw_has(w->notify, text);
 }
 
-bool watch_is_quiet(struct watch *w, double seconds)
+bool lookout_is_quiet(struct watch *w, double seconds)
 {
-	return !stage_run_until(w->r->stage, seconds, watch_has_next, w);
+	return !stage_run_until(w->r->stage, seconds, lookout_has_next, w);
 }
