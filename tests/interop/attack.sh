@@ -16,7 +16,7 @@ hears_nothing() { # of a program that scans: it lists nobody, and the exchange n
 	! grep -E "\| *$SERVER|$SERVER:5060 +\|" "$work/$1.log" && is_banned "$ATTACKER" && rung ban explain "$ATTACKER" | grep -F "$2"
 }
 scan() { # what, its words: friendly-scanner from the attacker's address
-	timeout 20 "$1" -i "$ATTACKER" "${@:2}" "$SERVER" >"$work/$1.log" 2>&1 </dev/null
+	timeout 20 "$1" -b "$ATTACKER" "${@:2}" "$SERVER" >"$work/$1.log" 2>&1 </dev/null
 	hears_nothing "$1" scanner
 }
 # The same with another name: what it does gives it away.
@@ -45,14 +45,11 @@ grew_little() {
 }
 
 check "the exchange starts" server_start --never-ban none --shards 2 || finish
-LOGS=(caller-hangs-up callee-answers server)
-sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060
-start call_pid caller-hangs-up timeout 120 sipp -sf "$here/sipp/caller-hangs-up.xml" -i "$CALLER" -inf "$work/caller.csv" -key domain "$SERVER" \
-	-m 1 -nostdin -nd -p 5060 -d 45000 -default_behaviors -bye "$SERVER:5060"
-sleep 2
+LOGS=(register server)
+check "the owner registers" owner_registers
 before=$(rss_kb)
 LOGS=(svmap server)
-check "svmap finds nobody and is named" scan svmap -p 5060
+check "svmap finds nobody and is named" scan svmap
 check "one command lifts it" lifted "$ATTACKER"
 LOGS=(svwar server)
 check "svwar finds no extension" scan svwar -m REGISTER -e 1000-1010
@@ -65,6 +62,11 @@ check "guessing under another name is seen" crack
 lifted "$ATTACKER" >/dev/null
 LOGS=(users server)
 check "trying users is seen, and tells nothing" enumerate
+# A call for the time of the floods.
+sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060 -timeout 120s
+start call_pid caller-hangs-up timeout 120 sipp -sf "$here/sipp/caller-hangs-up.xml" -i "$CALLER" -inf "$work/caller.csv" -key domain "$SERVER" \
+	-m 1 -nostdin -nd -p 5060 -d 22000 -default_behaviors -bye "$SERVER:5060"
+sleep 2
 for method in INVITE REGISTER SUBSCRIBE OPTIONS; do
 	LOGS=(flood server)
 	check "a flood of $method from one address is banned" flood_of_one $method
