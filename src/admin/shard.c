@@ -350,6 +350,7 @@ void adm_shard_measure(struct adm_ask *q, size_t shard)
 	loc_stats(exc_location(x), shard, &l);
 	dlg_stats(exc_dialogs(x, shard), &d);
 	exc_proxy_stats(x, shard, &p);
+	m[ADM_M_shed_total] += exc_n_shed(x, shard);
 	if (shard == 0) {
 		struct ban_stats bans;
 		ban_stats(exc_bans(x), &bans);

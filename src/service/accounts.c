@@ -1,7 +1,7 @@
 /* Accounts in memory, and how they are made.
  *
- * A snapshot is one allocation: an index of 32-bit offsets by hash (open addressing, at most two
- * thirds full), then one packed entry per account: flags, length, name, HA1s. 100,000 accounts take
+ * A snapshot is one allocation: an index of 32-bit offsets by hash (open addressing, at most a
+ * third full), then one packed entry per account: flags, length, name, HA1s. 100,000 accounts take
  * about 12 MB and 60 ms to build. It is immutable; readers on any shard take the pointer and use it
  * until the end of their turn; a new one replaces it whole, the old one is retired.
  *
@@ -9,8 +9,10 @@
  * worker builds the new snapshot at once if so. Only one such job is under way at any time, and
  * only it uses the store then.
  *
- * Unknown names find a stand-in: HA1s of this process that no password has, so that the digest of
- * an unknown user costs what a known one's costs.
+ * Unknown names find a stand-in: the entry of some other account, near by in the index, so that the
+ * digest of an unknown user costs what a known one's costs, down to the memory that it reads (a
+ * single stand-in is always in the cache, and 0.1 µs quicker: tests/sim/equal.c). While there are
+ * no accounts it is an entry that no password has.
  *
  * Invariants: 1. Entries are never changed in place. 2. The current snapshot is freed by
  * acc_free, an old one after every shard has turned. 3. A failed reload keeps the old snapshot.
@@ -38,7 +40,7 @@ struct snapshot {
 	size_t n, n_slots; /* n_slots: power of two */
 	uint8_t key[16];
 	uint8_t *entries;
-	uint32_t slot[]; /* 1 + offset into entries; 0: free */
+	uint32_t slot[]; /* 1 + offset into entries; 0: free. */
 };
 
 struct waiter {
@@ -126,7 +128,7 @@ static enum err snapshot_new(struct acc *a, struct snapshot **out)
 	if (e == OK && b.entries.n >= UINT32_MAX)
 		e = ERR_LIMIT;
 	size_t n_slots = 16;
-	while (n_slots * 2 < b.n * 3)
+	while (n_slots < b.n * 3)
 		n_slots *= 2;
 	struct snapshot *s = e == OK ? calloc(1, sizeof(*s) + n_slots * sizeof(s->slot[0])) : NULL;
 	if (!s) {
@@ -310,19 +312,30 @@ static void fill(const struct entry *e, struct str name, struct acc_user *out)
 	out->ha1[MD_SHA512_256] = e->sha512_256;
 }
 
+static struct str name_of(const struct entry *e)
+{
+	return str_of(e->name, e->name_n);
+}
+
+/* An unknown name reads what a known one does: its place in the index, and an entry. */
 bool acc_find(struct acc *a, struct str user, struct acc_user *out)
 {
 	const struct snapshot *s = ev_snap_get(&a->current);
+	const struct entry *e = (const void *)a->dummy;
 	size_t i = (size_t)htab_hash(s->key, user.p, user.n) & (s->n_slots - 1);
+	bool is_nobodys = !s->slot[i];
+	while (s->n && !s->slot[i])
+		i = (i + 1) & (s->n_slots - 1); /* then the next one's will do */
 	for (; s->slot[i]; i = (i + 1) & (s->n_slots - 1)) {
-		const struct entry *e = (const void *)(s->entries + s->slot[i] - 1);
-		struct str name = str_of(e->name, e->name_n);
-		if (str_eq(name, user)) {
-			fill(e, name, out);
+		e = (const void *)(s->entries + s->slot[i] - 1);
+		if (str_eq(name_of(e), user)) {
+			fill(e, name_of(e), out);
 			return true;
 		}
+		if (is_nobodys)
+			break;
 	}
-	fill((const void *)a->dummy, STR_NONE, out);
+	fill(e, STR_NONE, out);
 	out->is_enabled = false;
 	return false;
 }

@@ -147,7 +147,7 @@ static bool report(struct ban_shard *s, const uint16_t *which, size_t n)
 	if (q)
 		ev_post(s->loop, 0, &q->msg);
 	else
-		ban_book_publish(b);
+		ban_book_publish_soon(b);
 	return true;
 }
 
@@ -265,7 +265,7 @@ static void on_report(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 	struct report_msg *q = CONTAINER_OF(m, struct report_msg, msg);
 	for (size_t i = 0; i < q->n; i++)
 		ban_book_take(b, &q->r[i]);
-	ban_book_publish(b);
+	ban_book_publish_soon(b);
 	free(q);
 }
 

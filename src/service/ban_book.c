@@ -16,7 +16,7 @@
  * Memory: LIMIT_SUSPECTS records. The one that was quiet longest goes, those that are banned only
  * when a handful of the quietest all are.
  *
- * The snapshot is made anew when a ban was made or lifted, at most once per message or tick, and
+ * The snapshot is made anew when a ban was made or lifted, at most once in SOON_US, and
  * costs about 30 ns for each ban. Readers look at the time themselves, so a ban ends on time.
  * Bans of an hour and more, and those by hand, are written to the settings within a second.
  *
@@ -29,6 +29,7 @@
 
 #define SECOND_US   1000000ull
 #define TICK_US     SECOND_US
+#define SOON_US     20000u
 #define WINDOW_US   (5 * SECOND_US)
 #define DECAY_S     6
 #define GOOD_S      3600
@@ -341,6 +342,21 @@ void ban_book_publish(struct ban *b)
 		ev_retire(b->loop, &old->retired, on_retired);
 }
 
+static void on_soon(struct tmr *t)
+{
+	struct ban *b = CONTAINER_OF(t, struct ban, book.soon);
+	b->book.is_soon = false;
+	ban_book_publish(b);
+}
+
+void ban_book_publish_soon(struct ban *b)
+{
+	if (!b->book.is_stale || b->book.is_soon)
+		return;
+	b->book.is_soon = true;
+	ev_timer(b->loop, &b->book.soon, SOON_US, on_soon);
+}
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 static void on_saved(struct acc_setting *s)
@@ -426,6 +442,7 @@ void ban_book_fini(struct ban *b)
 	if (!k->good)
 		return;
 	ev_timer_stop(b->loop, &k->tick);
+	ev_timer_stop(b->loop, &k->soon);
 	LIST_EACH (&k->lru, l) {
 		struct ban_suspect *s = LIST_ENTRY(l, struct ban_suspect, lru);
 		list_del(&s->banned);

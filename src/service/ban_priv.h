@@ -68,7 +68,8 @@ struct ban_book { /* shard 0's */
 	size_t n_nets;
 	struct ban_net nets[LIMIT_BAN_NETS];
 	struct ban_good *good;
-	struct tmr tick;
+	struct tmr tick, soon;
+	bool is_soon;  /* soon runs */
 	bool is_stale; /* the snapshot does not say what the book says */
 	bool is_unsaved, is_saving;
 	struct acc_setting saved;
@@ -93,6 +94,8 @@ enum err ban_book_init(struct ban *b);
 void ban_book_fini(struct ban *b);
 void ban_book_take(struct ban *b, const struct ban_report *r);
 void ban_book_publish(struct ban *b); /* when it is stale */
+/* The same, together with what else comes within some milliseconds. */
+void ban_book_publish_soon(struct ban *b);
 struct ban_suspect *ban_book_find(struct ban *b, const struct addr *key);
 /* The suspect, made if need be; NULL without memory. */
 struct ban_suspect *ban_book_get(struct ban *b, const struct addr *key);

@@ -477,7 +477,7 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 			forward(s, st, rx, &plan, &t, 1);
 		return;
 	}
-	if (!watch_rate(s, st, rx))
+	if (!watch_rate(s, st, rx) || !watch_load(s, st, rx))
 		return;
 	if (ev_snap_get(&s->x->draining)) {
 		reply(s, st, CODE_DRAINING, STR("Retry-After: 10\r\n"));

@@ -485,6 +485,11 @@ struct evt *exc_events(struct exc *x)
 	return x->evt;
 }
 
+uint64_t exc_n_shed(struct exc *x, size_t shard)
+{
+	return x->s[shard].load.n_shed;
+}
+
 struct ban *exc_bans(struct exc *x)
 {
 	return x->ban;

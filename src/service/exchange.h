@@ -71,6 +71,7 @@ struct loc *exc_location(struct exc *x);
 const struct dom *exc_domains(const struct exc *x);
 struct evt *exc_events(struct exc *x);
 struct ban *exc_bans(struct exc *x);
+uint64_t exc_n_shed(struct exc *x, size_t shard); /* refused for overload; on that shard */
 struct tp *exc_transport(struct exc *x, size_t shard);
 struct tsx_mgr *exc_transactions(struct exc *x, size_t shard);
 struct dlg_mgr *exc_dialogs(struct exc *x, size_t shard);

@@ -11,6 +11,7 @@
 #include "service/echo.h"
 #include "service/exchange.h"
 #include "service/limit.h"
+#include "service/load.h"
 #include "service/proxy.h"
 #include "service/registrar.h"
 #include "service/trunks.h"
@@ -37,6 +38,7 @@ struct exc_shard {
 	struct echo *echo;
 	struct b2b *b2b;
 	struct lim *lim;
+	struct load load;
 	struct rt_self self;
 	struct gruu_self gruu;
 	struct pool waits;

@@ -212,3 +212,16 @@ bool watch_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 		return hold_back(s, st, rx, user, a, BAN_STORM);
 	return is_within_source_rate(s, st, rx, user);
 }
+
+/* ---- load ------------------------------------------------------------------------------------ */
+
+bool watch_load(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
+{
+	uint64_t now = ev_now_us(s->loop), waited = now - rx->at_us,
+		 standing = tp_behind_us(s->stack.tp);
+	if (!load_sheds(&s->load, now, waited > standing ? waited : standing,
+			rx->msg->method == SIP_REGISTER))
+		return true;
+	reply(s, st, CODE_SHED, STR("Retry-After: 10\r\n"));
+	return false;
+}

@@ -10,5 +10,7 @@ void watch_start(struct exc_shard *s);
 void watch_credentials(struct exc_shard *s, enum auth_verdict v, const struct ban_sight *by);
 /* The same of a request at hand. */
 void watch_request(struct exc_shard *s, const struct tp_rx *rx, const struct auth_check *c);
+/* False when the request was refused: everything waits too long. */
+bool watch_load(struct exc_shard *s, tsx_id st, struct tp_rx *rx);
 /* False when the request was refused or dropped: its user, or its address, starts too much. */
 bool watch_rate(struct exc_shard *s, tsx_id st, struct tp_rx *rx);

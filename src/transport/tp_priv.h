@@ -18,6 +18,7 @@ struct tp_listener {
 	enum tp_proto proto;
 	struct addr local;
 	bool is_any;
+	uint64_t behind_us; /* since when its queue was not found empty; 0: it was */
 };
 
 enum tp_conn_state { TP_CONN_OPENING, TP_CONN_OPEN, TP_CONN_DOWN };

@@ -214,6 +214,9 @@ void tp_set_dns(struct tp *tp, struct dns *dns);
 enum err tp_set_dns_servers(struct tp *tp, const char *servers);
 struct dns *tp_dns(struct tp *tp); /* NULL when there is none for want of memory */
 
+/* For how long the kernel's queue of some UDP socket has not been found empty; 0: it was. */
+uint64_t tp_behind_us(const struct tp *tp);
+
 struct tp_stats {              /* counters since the start, of this shard */
 	uint64_t n_received;   /* messages that were indexed here */
 	uint64_t n_sent;       /* handed to the kernel or to a connection's queue */

@@ -120,8 +120,10 @@ static void ready(void *arg, unsigned events)
 			drain_icmp(l);
 			continue;
 		}
-		if (e != OK)
+		if (e != OK) {
+			l->behind_us = 0;
 			return;
+		}
 		struct str bytes = str_of(tp->net.scratch, rx.n);
 		struct tp_origin o = {.from = &rx.from, .to = &rx.to, .proto = TP_UDP};
 		if (!tp_may(tp, TP_UDP, &rx.from))
@@ -133,6 +135,19 @@ static void ready(void *arg, unsigned events)
 		else
 			tp_receive(tp, bytes, &o, false);
 	}
+	if (!l->behind_us)
+		l->behind_us = tp_now(tp);
+}
+
+uint64_t tp_behind_us(const struct tp *tp)
+{
+	uint64_t most = 0, now = tp_now(tp);
+	for (size_t i = 0; i < tp->n_listeners; i++) {
+		uint64_t since = tp->listeners[i].behind_us;
+		if (since && now - since > most)
+			most = now - since;
+	}
+	return most;
 }
 
 enum err tp_udp_open(struct tp_listener *l, unsigned flags, const char **why)
