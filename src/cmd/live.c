@@ -393,6 +393,7 @@ enum err live_new(size_t n_shards, struct live **out)
 		return ERR_NOMEM;
 	struct trk_cfg cfg = {.is_live = true,
 			      .is_quick = true,
+			      .has_flows = true,
 			      .is_listed = true,
 			      .has_agents = true,
 			      .on_verdict = on_verdict,
