@@ -136,7 +136,10 @@ static int run_noun(const struct admin_noun *n, int argc, char **argv)
 	buf_fmt(&about, "%s\n\n", n->about);
 	adm_put_help(&about, n->kind);
 	const char *about_text = buf_cstr(&about);
-	snprintf(usage, sizeof(usage), "[list | show %s | %s %s]", n->key, n->del, n->key);
+	if (n->del)
+		snprintf(usage, sizeof(usage), "[list | show %s | %s %s]", n->key, n->del, n->key);
+	else
+		snprintf(usage, sizeof(usage), "[list | show %s]", n->key);
 	struct opt_spec spec = {.command = n->command,
 				.words = usage,
 				.about = about_text ? about_text : n->about,
@@ -147,14 +150,14 @@ static int run_noun(const struct admin_noun *n, int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, &n_words);
 	if (code < 0) {
 		const char *verb = n_words ? words[0] : "list";
-		bool is_list = strcmp(verb, "list") == 0, is_del = strcmp(verb, n->del) == 0;
+		bool is_list = strcmp(verb, "list") == 0,
+		     is_del = n->del && strcmp(verb, n->del) == 0;
 		if (is_list && n_words < 2)
 			code = admin_list(n->command, &f, n->kind);
 		else if ((is_del || strcmp(verb, "show") == 0) && n_words == 2)
 			code = admin_one(n, &f, words[1], is_del);
 		else
-			code = opt_usage(&spec, "expected list, show %s or %s %s", n->key, n->del,
-					 n->key);
+			code = opt_usage(&spec, "expected %s", usage);
 	}
 	buf_fini(&about);
 	return code;
@@ -193,6 +196,22 @@ int cmd_calls(int argc, char **argv)
 		.examples = "  rung calls\n  rung calls --json | jq .verdict\n",
 	};
 	return run_noun(&calls, argc, argv);
+}
+
+int cmd_lint(int argc, char **argv)
+{
+	static const struct noun cards = {
+		.command = "lint",
+		.kind = ADM_scorecard,
+		.key = "AGENT",
+		.about = "How well each kind of phone that talks to a running exchange keeps to "
+			 "the RFCs, since its start. Each\n"
+			 "message is looked at; under load, those of some calls. `rung scope "
+			 "--live DIR --lint` shows the lines\n"
+			 "that are wrong, and what would be right.",
+		.examples = "  rung lint\n  rung lint --json | jq .findings\n",
+	};
+	return run_noun(&cards, argc, argv);
 }
 
 /* ---- statistics ------------------------------------------------------------------------------ */
