@@ -303,7 +303,7 @@ baresip_wait() { # name, seconds, type of the event (extended regular expression
 	baresip_seen[$1]=$((${baresip_seen[$1]-0} + n))
 }
 
-# linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp or tls;
+# linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp, tcp, tls;
 # $linphone_sip: further lines of its section [sip].
 declare -A linphone_fd=()
 linphone_start() { # name, address, user, tone in Hz
