@@ -71,8 +71,10 @@ both() {
 	phones="$t-a $t-b"
 	"$1"
 	LOGS=($phones server)
-	check "Linphone transfers baresip ($t)" baresip_is_transferred
-	check "baresip transfers Linphone ($t)" linphone_is_transferred
+	if [ -z "${SERVER_FLAGS-}" ]; then # the B2BUA transfers to phones (b2bua.sh), not to the echo test
+		check "Linphone transfers baresip ($t)" baresip_is_transferred
+		check "baresip transfers Linphone ($t)" linphone_is_transferred
+	fi
 	check "a message to Linphone ($t)" eval 'message 1002 && at_b "hello 1002"'
 	check "a message to baresip ($t)" message 1001
 	baresip_stop "$t-a"
