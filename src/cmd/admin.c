@@ -200,7 +200,7 @@ int cmd_calls(int argc, char **argv)
 
 int cmd_lint(int argc, char **argv)
 {
-	static const struct noun cards = {
+	static const struct admin_noun cards = {
 		.command = "lint",
 		.kind = ADM_scorecard,
 		.key = "AGENT",
