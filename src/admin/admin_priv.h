@@ -8,6 +8,7 @@ struct adm {
 	size_t n_shards;
 	struct exc *exc;
 	struct trk *trk;
+	const struct lint *lint; /* may be NULL */
 	struct adm_tally tally;
 	uint64_t start_us;
 };
@@ -16,6 +17,7 @@ struct adm {
  * has no more. Called on that place's thread. */
 bool adm_shard_part(struct adm_ask *q, size_t shard);
 bool adm_scope_part(struct adm_ask *q);
+bool adm_card_part(struct adm_ask *q); /* of the scope, too */
 /* DELETE at a shard. True: answered, or it will be; false: not here, ask the next. */
 bool adm_shard_delete(struct adm_ask *q, size_t shard);
 /* DELETE that no shard could do: says why. */

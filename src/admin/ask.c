@@ -52,6 +52,11 @@ enum err adm_new(struct ev_shards *shards, struct exc *exc, struct ev_shards *sc
 	return OK;
 }
 
+void adm_set_lint(struct adm *a, const struct lint *l)
+{
+	a->lint = l;
+}
+
 void adm_free(struct adm *a)
 {
 	free(a);

@@ -10,6 +10,7 @@
 
 #include "admin/object.h"
 #include "event/shard.h"
+#include "lint/lint.h"
 #include "service/exchange.h"
 #include "track/trk.h"
 
@@ -42,6 +43,8 @@ struct adm; /* what can be asked, of one process */
  * with is_listed) must run adm messages: adm_listen. */
 enum err adm_new(struct ev_shards *shards, struct exc *exc, struct ev_shards *scope,
 		 struct trk *trk, struct adm **out);
+/* Whose cards are asked for; borrowed, the scope's. Before the first question. */
+void adm_set_lint(struct adm *a, const struct lint *l);
 void adm_free(struct adm *a);               /* when no loop runs any more */
 struct adm_tally *adm_tally(struct adm *a); /* on the scope's thread */
 

@@ -78,6 +78,8 @@ static bool emit_call(struct adm_ask *q, struct trk *t, const struct trk_call *c
 
 bool adm_scope_part(struct adm_ask *q)
 {
+	if (q->kind == ADM_scorecard)
+		return adm_card_part(q);
 	struct trk *t = q->adm->trk;
 	struct vrd v;
 	bool is_through = true;

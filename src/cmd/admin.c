@@ -224,6 +224,22 @@ int admin_routes(int argc, char **argv)
 	return run_noun(&route, argc, argv);
 }
 
+int cmd_lint(int argc, char **argv)
+{
+	static const struct admin_noun cards = {
+		.command = "lint",
+		.kind = ADM_scorecard,
+		.key = "AGENT",
+		.about = "How well each kind of phone that talks to a running exchange keeps to "
+			 "the RFCs, since its start. Each\n"
+			 "message is looked at; under load, those of some calls. `rung scope "
+			 "--live DIR --lint` shows the lines\n"
+			 "that are wrong, and what would be right.",
+		.examples = "  rung lint\n  rung lint --json | jq .findings\n",
+	};
+	return run_noun(&cards, argc, argv);
+}
+
 /* ---- statistics ------------------------------------------------------------------------------ */
 
 int cmd_stats(int argc, char **argv)

@@ -12,6 +12,8 @@
  * LINES_PER_S a second; what is beyond is counted and told as one line, so that a loaded exchange
  * does not spend itself on its log.
  *
+ * The lint looks at each message, or under load at those of some calls (sample.c).
+ *
  * Watchers get a pcapng stream of link type 252 (Wireshark's exported PDUs: each packet names its
  * protocol, addresses and ports), so one format serves `rung scope --live` and Wireshark alike;
  * what the rings dropped since they came is told in statistics blocks. A watcher that does not read
@@ -21,6 +23,7 @@
 #include "base/limits.h"
 #include "capture/cap_block.h"
 #include "capture/cap_pdu.h"
+#include "cmd/sample.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +34,7 @@
 #define RING_BYTES   (1u << 20)
 #define LINES_PER_S  40
 #define MAX_WATCHERS 8
+#define MAX_LINTED   1'000 /* calls that the lint remembers */
 /* So that rings fill to about FILL_BYTES, and what a watcher gets in one piece fits its socket. */
 #define FILL_BYTES      (RING_BYTES / 4)
 #define PACE_LEAST_US   5'000
@@ -64,6 +68,8 @@ struct live {
 	} * heads;
 	struct tap_ctx *taps;
 	struct trk *trk;
+	struct lint *lint;
+	struct sample sample;
 	uint64_t offset_us; /* wall time - monotonic time */
 	uint64_t pace_us;
 	uint64_t dropped_told, line_second, last_us;
@@ -290,6 +296,8 @@ static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 	};
 	enum err e = trk_message(l->trk, &p, NULL);
 	(void)e; /* what is no SIP, or does not fit, the tracker counts */
+	if (sample_takes(&l->sample, wall_us, p.bytes))
+		e = lint_message(l->lint, &p, true);
 	if (l->copy)
 		l->copy(l->copy_ctx, &p);
 	if (l->n_watchers)
@@ -395,6 +403,7 @@ enum err live_new(size_t n_shards, struct live **out)
 		return ERR_NOMEM;
 	struct trk_cfg cfg = {.is_live = true,
 			      .is_quick = true,
+			      .has_flows = true,
 			      .is_listed = true,
 			      .has_agents = true,
 			      .on_verdict = on_verdict,
@@ -402,10 +411,11 @@ enum err live_new(size_t n_shards, struct live **out)
 			      .arg = l};
 	l->n_shards = n_shards;
 	l->trk = trk_new(&cfg);
+	l->lint = lint_new(&(struct lint_cfg){.max_calls = MAX_LINTED});
 	l->rings = calloc(n_shards, sizeof(*l->rings));
 	l->taps = calloc(n_shards, sizeof(*l->taps));
 	l->heads = calloc(n_shards, sizeof(*l->heads));
-	enum err e = l->trk && l->rings && l->taps && l->heads ? OK : ERR_NOMEM;
+	enum err e = l->trk && l->lint && l->rings && l->taps && l->heads ? OK : ERR_NOMEM;
 	for (size_t i = 0; i < n_shards && e == OK; i++) {
 		l->taps[i] = (struct tap_ctx){.live = l, .shard = i};
 		e = ev_ring_new(RING_BYTES, &l->rings[i]);
@@ -428,6 +438,7 @@ void live_free(struct live *l)
 		ev_ring_free(l->rings[i]);
 	if (l->trk)
 		trk_free(l->trk);
+	lint_free(l->lint);
 	free(l->rings);
 	free(l->taps);
 	free(l->heads);
@@ -456,6 +467,11 @@ void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg)
 {
 	l->on_call = fn;
 	l->on_call_arg = arg;
+}
+
+const struct lint *live_lint(const struct live *l)
+{
+	return l->lint;
 }
 
 struct trk *live_tracker(struct live *l)

@@ -5,6 +5,7 @@
  * drops, and the drops are counted and told. */
 
 #include "event/shard.h"
+#include "lint/lint.h"
 #include "service/exchange.h"
 #include "track/vrd.h"
 
@@ -21,6 +22,7 @@ void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, st
 void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet *p), void *ctx);
 /* Told of each call that was judged. Called from live_drain and live_end. */
 void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg);
+const struct lint *live_lint(const struct live *l);
 struct trk *live_tracker(struct live *l); /* for the thread that calls live_drain */
 /* Reads what the rings hold; true when there was something. */
 bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us);

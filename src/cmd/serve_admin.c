@@ -103,6 +103,7 @@ int serve_admin_start(struct serve *s)
 	adm_listen(s->scope);
 	if (adm_new(s->shards, s->exc, s->scope, live_tracker(s->live), &s->adm))
 		return serve_fail("not enough memory");
+	adm_set_lint(s->adm, live_lint(s->live));
 	r = open_ledger(s);
 	if (r < 0)
 		live_set_calls(s->live, on_call, s);

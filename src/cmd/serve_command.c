@@ -46,8 +46,10 @@ static void run_command(struct adm_msg *m, struct ev_loop *l)
 	struct serve *s = c->serve;
 	switch (c->kind) {
 	case CMD_RELOAD:
-		acc_reload(exc_accounts(s->exc), on_reloaded, s);
 		net_tls_reload(s->tls);
+		[[fallthrough]];
+	case CMD_ACCOUNTS:
+		acc_reload(exc_accounts(s->exc), on_reloaded, s);
 		break;
 	case CMD_COUNT:
 		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);

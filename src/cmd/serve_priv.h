@@ -50,6 +50,7 @@ struct serve {
 	struct tmr tick, drain, beat;
 	bool is_reloading;
 	struct buf host; /* "192.0.2.1" or "192.0.2.1:5070": what phones must be told */
+	struct addr host_addr;
 	char dir_mem[512];
 	struct first_account first[FIRST_ACCOUNTS];
 	size_t n_first;
@@ -66,7 +67,7 @@ struct serve {
 };
 
 /* serve_command.c */
-enum command_kind { CMD_RELOAD, CMD_COUNT, CMD_POLICY };
+enum command_kind { CMD_ACCOUNTS, CMD_RELOAD, CMD_COUNT, CMD_POLICY };
 void serve_command(struct serve *s, size_t shard, enum command_kind kind);
 /* For struct control_user; ctx is a struct serve. */
 void serve_on_control(void *ctx, struct control_conn *c, struct str cmd);

@@ -154,7 +154,7 @@ void serve_on_signal(void *arg, unsigned events)
 void serve_run(struct serve *s)
 {
 	if (s->n_first)
-		serve_command(s, 0, CMD_RELOAD);
+		serve_command(s, 0, CMD_ACCOUNTS);
 	on_tick(&s->tick);
 	for (size_t i = 0; i < s->n_shards; i++)
 		serve_command(s, i, CMD_COUNT);

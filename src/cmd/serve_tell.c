@@ -33,6 +33,7 @@ static void find_host(struct serve *s)
 	uint16_t port = a.port;
 	if (addr_is_any(&a))
 		a = lan;
+	s->host_addr = a;
 	a.port = port == 5060 ? 0 : port;
 	if (a.port)
 		addr_put(&s->host, &a);
@@ -56,6 +57,36 @@ static void show_first_accounts(const struct serve *s)
 	buf_fini(&b);
 }
 
+static uint16_t port_of(const struct serve *s, enum tp_proto wanted)
+{
+	enum tp_proto proto;
+	struct addr a;
+	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++)
+		if (proto == wanted)
+			return a.port;
+	return 0;
+}
+
+/* Nobody vouches for a certificate of our own: each phone's user has to decide. */
+static void show_tls(const struct serve *s)
+{
+	uint16_t tls = port_of(s, TP_TLS), wss = port_of(s, TP_WSS);
+	char ip[ADDR_TEXT_MAX];
+	struct buf b;
+	if (!(tls || wss) || s->certs.cert.n)
+		return;
+	buf_init_fixed(&b, ip, sizeof(ip));
+	addr_put_host(&b, &s->host_addr);
+	printf("Encrypted:");
+	if (tls)
+		printf(" TLS to " STR_FMT ":%u", STR_ARG(buf_view(&b)), tls);
+	if (wss)
+		printf("%s wss://" STR_FMT ":%u", tls ? "," : "", STR_ARG(buf_view(&b)), wss);
+	printf("; the certificate is our own: let the phone trust %s/tls-cert.pem, or not "
+	       "verify\n",
+	       s->data);
+}
+
 static void show_ready(const struct serve *s)
 {
 	enum tp_proto proto;
@@ -63,6 +94,7 @@ static void show_ready(const struct serve *s)
 	char text[ADDR_TEXT_MAX];
 	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
 	       s->echo ? s->echo : "echo or *43", s->data, s->data);
+	show_tls(s);
 	if (s->web)
 		printf("API: http://%s (token in %s/api.token)\n", s->api ? s->api : API_DEFAULT,
 		       s->data);

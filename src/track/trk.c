@@ -153,10 +153,11 @@ static void call_free(struct trk *t, struct trk_call *c)
 	pool_put(&t->call_pool, c);
 }
 
-/* What went well and is no call is not worth a line, unless asked for. */
+/* What went well and is neither call nor message is not worth a line, unless asked for. */
 static bool is_worth_telling(const struct trk *t, const struct trk_call *c)
 {
-	return t->cfg.report_all || c->kind == TRK_CALL || t->verdict.worst > VRD_NOTE;
+	return t->cfg.report_all || c->kind == TRK_CALL || c->kind == TRK_MSG ||
+	       t->verdict.worst > VRD_NOTE;
 }
 
 static void judge(struct trk *t, struct trk_call *c)

@@ -48,6 +48,7 @@ struct trk_cfg {
 	bool has_agents;    /* live: TRK_F_AGENT is kept, for call records */
 	bool is_quick;      /* live: registrations that go well are counted, not tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */
+	bool has_flows;     /* whoever runs it reaches peers by the way that they came */
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls; /* live: the one silent longest goes first; 0: 1,000,000 */
 	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */

@@ -4,6 +4,7 @@
  * [RFC3261 26] [RFC3581 4] [RFC5626 4.4]
  */
 #include "sip/uri.h"
+#include "track/trk_priv.h"
 #include "track/vrd_priv.h"
 
 #define BINDING_S 25u  /* the shortest that are met */
@@ -11,7 +12,7 @@
 
 static bool private_contact(struct judge *j)
 {
-	for (uint32_t i = 0; i < j->n_history; i++) {
+	for (uint32_t i = 0; i < j->n_history && !j->t->cfg.has_flows; i++) {
 		const struct trk_ev *e = j->history[i];
 		const struct trk_fact *k = trk_fact(e, TRK_F_CONTACT);
 		const struct addr *src = &j->c->peers[e->from].addr;

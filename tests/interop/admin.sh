@@ -78,6 +78,12 @@ check "a call under way is listed, and not ours to hang up" under_way
 
 LOGS=(hep server)
 check "all signalling went to Homer" hep_has_all
+cards() {
+	says 'sipp' "$(rung lint)" && says '"agent":"sipp","grade":"' "$(rung lint --json)" &&
+		says 'invite-no-allow' "$(rung lint show sipp)" && says '"agent":"sipp"' "$(api GET /v1/scorecards)" &&
+		status 405 DELETE '/v1/scorecards/sipp'
+}
+check "rung lint shows how well phones keep to the RFCs, and so does the API" cards
 account() {
 	status 201 POST /v1/accounts -d '{"name":"2001","password":"secret-of-2001"}' &&
 		status 409 POST /v1/accounts -d '{"name":"2001"}' && status 400 POST /v1/accounts -d '{"nane":"2001"}' &&

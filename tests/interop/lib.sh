@@ -261,7 +261,7 @@ baresip_start() { # name, address, user, tone in Hz, further parameters of the a
 		net_interface $2
 		${baresip_config-}
 	CFG
-	echo "<sip:$3@$SERVER>;auth_pass=secret$3;regint=600${5-}" >"$dir/accounts"
+	echo "<sip:$3@$SERVER>;auth_pass=${phone_password-secret$3};regint=600${5-}" >"$dir/accounts"
 	printf '%s\n' "${BARESIP_CONTACTS-}" >"$dir/contacts"
 	local pid fd
 	start pid "$1" baresip -4 -f "$dir"
@@ -303,7 +303,7 @@ baresip_wait() { # name, seconds, type of the event (extended regular expression
 	baresip_seen[$1]=$((${baresip_seen[$1]-0} + n))
 }
 
-# linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp or tls;
+# linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp, tcp, tls;
 # $linphone_sip: further lines of its section [sip].
 declare -A linphone_fd=()
 linphone_start() { # name, address, user, tone in Hz
@@ -344,13 +344,13 @@ linphone_start() { # name, address, user, tone in Hz
 		publish=0
 		[auth_info_0]
 		username=$3
-		passwd=secret$3
+		passwd=${phone_password-secret$3}
 		domain=$SERVER
 	CFG
 	mkfifo "$dir/in"
 	exec {fd}<>"$dir/in"
 	linphone_fd[$1]=$fd
-	HOME=$dir linphonec -c "$dir/rc" <"$dir/in" >"$work/$1.log" 2>&1 {net_lock}>&- &
+	HOME=$dir ${phone_runs_in-} linphonec -c "$dir/rc" <"$dir/in" >"$work/$1.log" 2>&1 {net_lock}>&- &
 	child[$!]=$1
 	linphone_cmd "$1" "soundcard use files"
 	linphone_cmd "$1" "play $dir/tone.wav"
