@@ -330,9 +330,10 @@ async def main():
             server.kill()
             killed_at = time.monotonic()
             server.wait()
-            for t in tasks:
-                t.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            while pending := [t for t in tasks if not t.done()]:
+                for t in pending:
+                    t.cancel()  # again: wait_for swallows it when an answer comes in the same turn
+                await asyncio.wait(pending, timeout=0.1)
             server = start()
             took = await is_up(phones[0])
             slowest = max(slowest, took)
