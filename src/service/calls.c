@@ -11,10 +11,16 @@
  * DEAD_US without a sign of it, it is forgotten; when there is no room, the new call is not told
  * of.
  *
- * Cost in the way of a call: one pool object and one block per call, no allocation per message.
+ * Cost in the way of a call: one pool object, which has room for the usual texts and one dialog; a
+ * block where texts are long, or where several answer. What tells whether somebody watches is
+ * looked up once.
+ *
+ * Invariant: 1. `text` has the texts one behind the other, n[] bytes each; 2. `more` is there when
+ * n_forks is above one.
  */
 #include "service/calls.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/pool.h"
@@ -32,22 +38,21 @@ struct fork {
 	char tag[62]; /* a longer one is cut: it only has to differ */
 };
 
-struct party {
-	struct str aor, uri, name;
-	uint64_t hash; /* of the address, for gather */
-};
+enum text { CALL_ID, CALLER_TAG, AOR, URI = AOR + 2, NAME = URI + 2, TEXT__N = NAME + 2 };
+enum { CALLER, CALLEE }; /* added to AOR, URI, NAME */
 
 struct call {
 	struct hnode node;
 	struct link link; /* by time of the last sign of life */
 	struct calls *calls;
 	uint64_t id, seen_us;
-	char *text; /* block */
-	struct str call_id, tag;
-	struct party caller, callee;
+	uint16_t n[TEXT__N];
+	struct evt_watch watch[2];
 	bool is_answered;
-	unsigned n_forks;
-	struct fork fork[FORKS];
+	uint8_t n_forks;
+	struct fork first, *more; /* more: a block with the other FORKS - 1, or NULL */
+	char *text;               /* mem, or a block */
+	char mem[200];
 };
 
 struct calls {
@@ -65,8 +70,15 @@ struct calls {
 
 static uint64_t key_of(const struct calls *c, struct str call_id, struct str tag)
 {
-	uint64_t h[2] = {htab_hash(c->key, call_id.p, call_id.n), htab_hash(c->key, tag.p, tag.n)};
-	return htab_hash(c->key, h, sizeof(h));
+	return 31 * hash_quick(c->key, call_id) + hash_quick(c->key, tag);
+}
+
+static struct str text_of(const struct call *k, unsigned which)
+{
+	size_t at = 0;
+	for (unsigned i = 0; i < which; i++)
+		at += k->n[i];
+	return str_of(k->text + at, k->n[which]);
 }
 
 static struct call *find(struct calls *c, struct str call_id, struct str tag)
@@ -74,10 +86,15 @@ static struct call *find(struct calls *c, struct str call_id, struct str tag)
 	struct hnode *n = htab_first(&c->table, key_of(c, call_id, tag));
 	for (; n; n = htab_next(n)) {
 		struct call *k = CONTAINER_OF(n, struct call, node);
-		if (str_eq(k->call_id, call_id) && str_eq(k->tag, tag))
+		if (str_eq(text_of(k, CALL_ID), call_id) && str_eq(text_of(k, CALLER_TAG), tag))
 			return k;
 	}
 	return NULL;
+}
+
+static struct fork *fork_at(struct call *k, unsigned i)
+{
+	return i ? &k->more[i - 1] : &k->first;
 }
 
 static void forget(struct call *k)
@@ -85,7 +102,9 @@ static void forget(struct call *k)
 	struct calls *c = k->calls;
 	htab_del(&c->table, &k->node);
 	list_del(&k->link);
-	block_put(c->blocks, k->text);
+	block_put(c->blocks, k->more);
+	if (k->text != k->mem)
+		block_put(c->blocks, k->text);
 	pool_put(&c->pool, k);
 }
 
@@ -98,74 +117,56 @@ static void touch(struct call *k)
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-static void tell_party(struct call *k, bool is_caller, unsigned i, unsigned code)
+static void tell_party(struct call *k, unsigned us, unsigned i, unsigned code)
 {
-	const struct party *us = is_caller ? &k->caller : &k->callee;
-	const struct party *them = is_caller ? &k->callee : &k->caller;
-	const struct fork *f = &k->fork[i];
-	struct str theirs = str_of(f->tag, f->n_tag);
+	unsigned them = us == CALLER ? CALLEE : CALLER;
+	const struct fork *f = fork_at(k, i);
+	struct str theirs = str_of(f->tag, f->n_tag), tag = text_of(k, CALLER_TAG);
 	struct evt_dialog d = {
 		.call = k->id,
 		.fork = (uint16_t)i,
 		.state = f->state,
-		.is_initiator = is_caller,
+		.is_initiator = us == CALLER,
 		.code = (uint16_t)code,
-		.call_id = k->call_id,
-		.local_tag = is_caller ? k->tag : theirs,
-		.remote_tag = is_caller ? theirs : k->tag,
-		.local = us->uri,
-		.remote = them->uri,
-		.remote_name = them->name,
+		.call_id = text_of(k, CALL_ID),
+		.local_tag = us == CALLER ? tag : theirs,
+		.remote_tag = us == CALLER ? theirs : tag,
+		.local = text_of(k, URI + us),
+		.remote = text_of(k, URI + them),
+		.remote_name = text_of(k, NAME + them),
 	};
-	evt_tell_dialog(k->calls->evt, us->aor, &d);
-}
-
-static bool is_watched(struct call *k, const struct party *p)
-{
-	return p->aor.n && evt_is_watched(k->calls->evt, p->aor);
+	evt_tell_dialog(k->calls->evt, text_of(k, AOR + us), &d);
 }
 
 static void tell(struct call *k, unsigned i, unsigned code)
 {
-	if (is_watched(k, &k->caller))
-		tell_party(k, true, i, code);
-	if (is_watched(k, &k->callee))
-		tell_party(k, false, i, code);
+	for (unsigned us = CALLER; us <= CALLEE; us++)
+		if (k->n[AOR + us] && evt_is_watched(k->calls->evt, k->watch[us]))
+			tell_party(k, us, i, code);
 }
 
 static void set_state(struct call *k, unsigned i, enum evt_dialog_state state, unsigned code)
 {
-	k->fork[i].state = (uint8_t)state;
+	fork_at(k, i)->state = (uint8_t)state;
 	tell(k, i, code);
 }
 
 static void gather(void *ctx, struct str aor)
 {
 	struct calls *c = ctx;
-	uint64_t hash = htab_hash(c->key, aor.p, aor.n);
 	LIST_EACH (&c->by_time, l) {
 		struct call *k = LIST_ENTRY(l, struct call, link);
 		for (unsigned i = 0; i < k->n_forks; i++) {
-			if (k->fork[i].state == EVT_TERMINATED)
+			if (fork_at(k, i)->state == EVT_TERMINATED)
 				continue;
-			if (k->caller.hash == hash && str_eq(k->caller.aor, aor))
-				tell_party(k, true, i, 0);
-			if (k->callee.hash == hash && str_eq(k->callee.aor, aor))
-				tell_party(k, false, i, 0);
+			for (unsigned us = CALLER; us <= CALLEE; us++)
+				if (str_eq(text_of(k, AOR + us), aor))
+					tell_party(k, us, i, 0);
 		}
 	}
 }
 
 /* ---- the way of a call ----------------------------------------------------------------------- */
-
-static struct str add(char **at, struct str s)
-{
-	struct str out = str_of(*at, s.n);
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return out;
-}
 
 struct texts {
 	struct str uri, name;
@@ -179,34 +180,45 @@ static struct texts texts_of(const struct sip_msg *m, enum sip_hdr_id id)
 	return (struct texts){.uri = a.uri_text, .name = a.display};
 }
 
+static bool take_texts(struct call *k, const struct str texts[TEXT__N])
+{
+	size_t n = 0;
+	for (unsigned i = 0; i < TEXT__N; i++) {
+		k->n[i] = (uint16_t)texts[i].n; /* parts of one message, and two addresses */
+		n += k->n[i];
+	}
+	k->text = n <= sizeof(k->mem) ? k->mem : block_get(k->calls->blocks, n, NULL);
+	if (!k->text)
+		return false;
+	char *at = k->text;
+	for (unsigned i = 0; i < TEXT__N; at += k->n[i++])
+		if (k->n[i])
+			memcpy(at, texts[i].p, k->n[i]);
+	return true;
+}
+
 void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller_aor,
 		     struct str callee_aor)
 {
 	struct texts from = texts_of(m, SIP_HDR_FROM), to = texts_of(m, SIP_HDR_TO);
 	struct call *old = find(c, m->call_id, m->from_tag);
-	size_t n = m->call_id.n + m->from_tag.n + caller_aor.n + callee_aor.n + from.uri.n +
-		   from.name.n + to.uri.n + to.name.n;
 	if (old) /* the same call once more, with credentials for another hop */
 		forget(old);
 	struct call *k = caller_aor.n || callee_aor.n ? pool_get(&c->pool) : NULL;
 	if (!k)
 		return;
-	k->text = block_get(c->blocks, n, NULL);
-	if (!k->text) {
+	const struct str texts[TEXT__N] = {m->call_id, m->from_tag, caller_aor, callee_aor,
+					   from.uri,   to.uri,      from.name,  to.name};
+	k->calls = c;
+	if (!take_texts(k, texts)) {
 		pool_put(&c->pool, k);
 		return;
 	}
-	char *at = k->text;
-	k->calls = c;
 	k->id = env_random_u64(c->loop->env);
-	k->call_id = add(&at, m->call_id);
-	k->tag = add(&at, m->from_tag);
-	k->caller =
-		(struct party){add(&at, caller_aor), add(&at, from.uri), add(&at, from.name), 0};
-	k->callee = (struct party){add(&at, callee_aor), add(&at, to.uri), add(&at, to.name), 0};
-	k->caller.hash = htab_hash(c->key, caller_aor.p, caller_aor.n);
-	k->callee.hash = htab_hash(c->key, callee_aor.p, callee_aor.n);
-	htab_add(&c->table, &k->node, key_of(c, k->call_id, k->tag));
+	for (unsigned us = CALLER; us <= CALLEE; us++)
+		if (k->n[AOR + us])
+			k->watch[us] = evt_watch_of(c->evt, texts[AOR + us]);
+	htab_add(&c->table, &k->node, key_of(c, m->call_id, m->from_tag));
 	list_init(&k->link);
 	touch(k);
 	k->n_forks = 1;
@@ -216,23 +228,27 @@ void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller
 /* The dialog of that tag; the first tag goes to the one that has none. FORKS: there is no room. */
 static unsigned fork_of(struct call *k, struct str tag)
 {
-	tag = str_sub(tag, 0, sizeof(k->fork[0].tag));
+	struct fork *f;
+	tag = str_sub(tag, 0, sizeof(f->tag));
 	for (unsigned i = 0; i < k->n_forks; i++)
-		if (str_eq(tag, str_of(k->fork[i].tag, k->fork[i].n_tag)))
+		if (f = fork_at(k, i), str_eq(tag, str_of(f->tag, f->n_tag)))
 			return i;
-	unsigned i = k->fork[0].n_tag ? k->n_forks : 0;
-	if (i == FORKS)
+	unsigned i = k->first.n_tag ? k->n_forks : 0;
+	if (i && !k->more)
+		k->more = block_get(k->calls->blocks, (FORKS - 1) * sizeof(*f), NULL);
+	if (i == FORKS || (i && !k->more))
 		return FORKS;
-	k->n_forks = i + 1;
-	k->fork[i].n_tag = (uint8_t)tag.n;
-	memcpy(k->fork[i].tag, tag.p, tag.n);
+	k->n_forks = (uint8_t)(i + 1);
+	f = fork_at(k, i);
+	*f = (struct fork){.state = i ? EVT_TRYING : f->state, .n_tag = (uint8_t)tag.n};
+	memcpy(f->tag, tag.p, tag.n);
 	return i;
 }
 
 static void end_others(struct call *k, unsigned except, unsigned code)
 {
 	for (unsigned i = 0; i < k->n_forks; i++)
-		if (i != except && k->fork[i].state != EVT_TERMINATED)
+		if (i != except && fork_at(k, i)->state != EVT_TERMINATED)
 			set_state(k, i, EVT_TERMINATED, code);
 }
 
@@ -254,9 +270,7 @@ void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct
 		return;
 	unsigned i = fork_of(k, resp->to_tag);
 	enum evt_dialog_state state = status < 200 ? EVT_EARLY : EVT_CONFIRMED;
-	if (i == FORKS || (k->fork[i].state >= (unsigned)state && state != EVT_EARLY))
-		return;
-	if (state == EVT_EARLY && k->fork[i].state >= EVT_EARLY)
+	if (i == FORKS || fork_at(k, i)->state >= (unsigned)state)
 		return;
 	set_state(k, i, state, status);
 	if (state == EVT_CONFIRMED && !k->is_answered) {
@@ -276,10 +290,10 @@ void calls_on_bye(struct calls *c, const struct sip_msg *bye)
 	}
 	if (!k)
 		return;
-	theirs = str_sub(theirs, 0, sizeof(k->fork[0].tag));
+	theirs = str_sub(theirs, 0, sizeof(k->first.tag));
 	bool is_live = false;
 	for (unsigned i = 0; i < k->n_forks; i++) {
-		struct fork *f = &k->fork[i];
+		struct fork *f = fork_at(k, i);
 		if (str_eq(theirs, str_of(f->tag, f->n_tag)) && f->state != EVT_TERMINATED)
 			set_state(k, i, EVT_TERMINATED, 0);
 		is_live |= f->state != EVT_TERMINATED;

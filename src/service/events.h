@@ -64,8 +64,13 @@ struct evt_dialog {
 	struct str call_id, local_tag, remote_tag; /* remote_tag may be empty */
 	struct str local, remote, remote_name;     /* URIs; a display name */
 };
-/* Does anybody watch the dialogs of that address? From any shard; a few others say yes too. */
-bool evt_is_watched(struct evt_shard *s, struct str aor);
+/* Does anybody watch the dialogs of that address? From any shard; a few others say yes too. Where to
+ * look is worked out once. */
+struct evt_watch {
+	uint16_t home, word;
+};
+struct evt_watch evt_watch_of(struct evt_shard *s, struct str aor);
+bool evt_is_watched(struct evt_shard *s, struct evt_watch w);
 /* A dialog of an address of ours has changed. */
 void evt_tell_dialog(struct evt_shard *s, struct str aor, const struct evt_dialog *d);
 

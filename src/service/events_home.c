@@ -210,9 +210,14 @@ static void count_watched(struct evt_res *r, int change)
 	ev_words_set(s->watched, i, ev_words_get(s->watched, i) + (uint32_t)change);
 }
 
-bool evt_is_watched(struct evt_shard *s, struct str aor)
+struct evt_watch evt_watch_of(struct evt_shard *s, struct str aor)
 {
-	return ev_words_get(s->e->s[evt_home(s, aor)]->watched, word_of(s, aor)) != 0;
+	return (struct evt_watch){(uint16_t)evt_home(s, aor), (uint16_t)word_of(s, aor)};
+}
+
+bool evt_is_watched(struct evt_shard *s, struct evt_watch w)
+{
+	return ev_words_get(s->e->s[w.home]->watched, w.word) != 0;
 }
 
 static void gather(struct evt_res *r)

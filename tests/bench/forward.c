@@ -5,90 +5,17 @@
  * place, so that what is measured is the exchange and not the maker of its input. Budget: DESIGN
  * 11, stateful forward. */
 #include "bench.h"
-#include "null_env.h"
-#include "service/accounts.h"
-#include "service/exchange.h"
-#include "store/mem.h"
-#include "transaction/transaction.h"
+#include "rig.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX 2048
-
 struct text { /* a message with places that change */
-	char p[TEXT_MAX];
+	char p[RIG_TEXT];
 	size_t n;
 };
 
-struct rig {
-	struct env *env;
-	struct ev_shards *shards;
-	struct ev_loop *loop;
-	struct st_mem *disk;
-	struct st *st;
-	struct exc *exc;
-	struct addr caller, callee, server;
-	uint32_t serial;
-};
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench_forward: %s\n", what);
-	exit(1);
-}
-
-static void open_rig(struct rig *r, bool is_b2bua)
-{
-	struct buf why;
-	struct addr_net all;
-	const char *reason;
-	buf_init(&why);
-	r->env = null_env_new();
-	addr_parse(STR("192.0.2.21:5060"), 0, &r->caller);
-	addr_parse(STR("192.0.2.43:5060"), 0, &r->callee);
-	addr_parse(STR("192.0.2.1:5060"), 0, &r->server);
-	addr_net_parse(STR("192.0.2.0/24"), &all);
-	if (!r->env || ev_shards_new(&r->env, 1, &r->shards) || ev_workers_start(r->shards, 0))
-		die("no shard");
-	r->loop = ev_shard(r->shards, 0);
-	if (st_mem_new(&r->disk) || st_open_mem(r->disk, &r->st, &why))
-		die("no store");
-	struct st_account a = {.user = STR("1002"), .is_enabled = true};
-	acc_set_password(&a, STR("bench"), STR("bench"));
-	if (st_account_put(r->st, &a, ST_ADD))
-		die("no account");
-	struct exc_cfg cfg = {.realm = STR("bench"),
-			      .trust = &all,
-			      .n_trust = 1,
-			      .product = STR("rung"),
-			      .is_b2bua = is_b2bua};
-	if (exc_new(r->shards, r->st, r->env, &cfg, &r->exc, &why) ||
-	    exc_listen(r->exc, TP_UDP, &r->server, &reason))
-		die("no exchange");
-	ev_turn(r->loop);
-}
-
-static void feed(struct rig *r, struct str bytes, const struct addr *from)
-{
-	struct tp *tp = exc_transport(r->exc, 0);
-	struct tp_rx *rx = tp_rx_make(tp, bytes, from, &r->server, TP_UDP);
-	if (!rx)
-		die("message refused");
-	tsx_on_message(exc_transactions(r->exc, 0), rx);
-	tp_rx_unref(tp, rx);
-	ev_turn(r->loop);
-}
-
-static struct str value_of(struct str msg, const char *head)
-{
-	size_t at = str_find(msg, str_c(head));
-	if (at == SIZE_MAX)
-		die(head);
-	struct str rest = str_skip(msg, at + strlen(head));
-	return str_sub(rest, 0, str_find(rest, STR("\r\n")));
-}
+static struct addr caller, callee;
 
 #define SDP                                                                                        \
 	"v=0\r\no=- 3801 1 IN IP4 192.0.2.21\r\ns=-\r\nc=IN IP4 192.0.2.21\r\nt=0 0\r\nm=audio "   \
@@ -114,15 +41,16 @@ static void put_request(struct text *t, const char *method, const char *ruri, co
 static void put_response(struct text *t, unsigned status, const char *phrase, struct str forwarded,
 			 const char *to_tag, const char *body)
 {
-	struct str via1 = value_of(forwarded, "Via: "),
+	struct str via1 = rig_value(forwarded, "Via: "),
 		   rest = str_skip(forwarded, (size_t)(via1.p + via1.n - forwarded.p));
 	bool has_more = str_find(rest, STR("\r\nVia: ")) != SIZE_MAX; /* not of a B2BUA */
-	struct str via2 = has_more ? value_of(rest, "\r\nVia: ") : STR_NONE;
-	struct str from = value_of(forwarded, "From: "), call_id = value_of(forwarded, "Call-ID: ");
-	struct str cseq = value_of(forwarded, "CSeq: ");
+	struct str via2 = has_more ? rig_value(rest, "\r\nVia: ") : STR_NONE;
+	struct str from = rig_value(forwarded, "From: "),
+		   call_id = rig_value(forwarded, "Call-ID: ");
+	struct str cseq = rig_value(forwarded, "CSeq: ");
 	struct str rr = STR_NONE;
 	if (str_find(forwarded, STR("Record-Route: ")) != SIZE_MAX)
-		rr = value_of(forwarded, "Record-Route: ");
+		rr = rig_value(forwarded, "Record-Route: ");
 	t->n = (size_t)snprintf(
 		t->p, sizeof(t->p),
 		"SIP/2.0 %u %s\r\nVia: " STR_FMT "%s" STR_FMT "\r\n%s" STR_FMT "%sFrom: " STR_FMT
@@ -147,21 +75,21 @@ static void call(struct rig *r)
 	uint32_t serial = ++r->serial;
 	snprintf(to_tag, sizeof(to_tag), ";tag=b%08x", serial);
 	put_request(&t, "INVITE", "sip:1002@192.0.2.1", "", "", 1, serial, SDP);
-	feed(r, view(&t), &r->caller);
+	rig_feed(r, view(&t), &caller);
 	struct str forwarded = null_env_last(r->env);
-	struct str rr = value_of(forwarded, "Record-Route: ");
+	struct str rr = rig_value(forwarded, "Record-Route: ");
 	snprintf(route, sizeof(route), "Route: " STR_FMT "\r\n", STR_ARG(rr));
 	static struct text ok;
 	put_response(&t, 180, "Ringing", forwarded, to_tag, "");
 	put_response(&ok, 200, "OK", forwarded, to_tag, SDP);
-	feed(r, view(&t), &r->callee);
-	feed(r, view(&ok), &r->callee);
+	rig_feed(r, view(&t), &callee);
+	rig_feed(r, view(&ok), &callee);
 	put_request(&t, "ACK", "sip:1002@192.0.2.43:5060", route, to_tag, 1, serial, "");
-	feed(r, view(&t), &r->caller);
+	rig_feed(r, view(&t), &caller);
 	put_request(&t, "BYE", "sip:1002@192.0.2.43:5060", route, to_tag, 2, serial, "");
-	feed(r, view(&t), &r->caller);
+	rig_feed(r, view(&t), &caller);
 	put_response(&t, 200, "OK", null_env_last(r->env), to_tag, "");
-	feed(r, view(&t), &r->callee);
+	rig_feed(r, view(&t), &callee);
 	null_env_advance(r->env, 2000); /* 500 calls a second */
 }
 
@@ -174,11 +102,11 @@ static void calls(void *arg, uint64_t n)
 /* The URI of our Contact and the tag of our To, as the caller has them to use. */
 static void take_dialog(struct str ok, char *uri, char *tag, size_t cap)
 {
-	struct str contact = value_of(ok, "Contact: "), to = value_of(ok, "To: ");
+	struct str contact = rig_value(ok, "Contact: "), to = rig_value(ok, "To: ");
 	size_t begin = str_chr(contact, '<'), end = str_chr(contact, '>'),
 	       at = str_find(to, STR(";tag="));
 	if (begin >= end || end == SIZE_MAX || at == SIZE_MAX)
-		die("no dialog");
+		rig_die("no dialog");
 	snprintf(uri, cap, STR_FMT, STR_ARG(str_sub(contact, begin + 1, end - begin - 1)));
 	snprintf(tag, cap, STR_FMT, STR_ARG(str_skip(to, at)));
 }
@@ -190,23 +118,23 @@ static void b2b_call(struct rig *r)
 	uint32_t serial = ++r->serial;
 	snprintf(tag, sizeof(tag), ";tag=b%08x", serial);
 	put_request(&t, "INVITE", "sip:1002@192.0.2.1", "", "", 1, serial, SDP);
-	feed(r, view(&t), &r->caller);
-	struct str invite = null_env_last_to(r->env, &r->callee);
+	rig_feed(r, view(&t), &caller);
+	struct str invite = null_env_last_to(r->env, &callee);
 	put_response(&t, 180, "Ringing", invite, tag, "");
 	put_response(&ok, 200, "OK", invite, tag, SDP);
-	feed(r, view(&t), &r->callee);
-	feed(r, view(&ok), &r->callee);
-	take_dialog(null_env_last_to(r->env, &r->caller), uri, to_tag, sizeof(uri));
+	rig_feed(r, view(&t), &callee);
+	rig_feed(r, view(&ok), &callee);
+	take_dialog(null_env_last_to(r->env, &caller), uri, to_tag, sizeof(uri));
 	put_request(&t, "ACK", uri, "", to_tag, 1, serial, "");
-	feed(r, view(&t), &r->caller);
+	rig_feed(r, view(&t), &caller);
 	put_request(&t, "BYE", uri, "", to_tag, 2, serial, "");
-	feed(r, view(&t), &r->caller);
-	struct str bye = null_env_last_to(r->env, &r->callee);
+	rig_feed(r, view(&t), &caller);
+	struct str bye = null_env_last_to(r->env, &callee);
 	if (!str_starts(bye, STR("BYE ")) ||
-	    !str_starts(null_env_last_to(r->env, &r->caller), STR("SIP/2.0 200 ")))
-		die("the call did not end");
+	    !str_starts(null_env_last_to(r->env, &caller), STR("SIP/2.0 200 ")))
+		rig_die("the call did not end");
 	put_response(&t, 200, "OK", bye, tag, "");
-	feed(r, view(&t), &r->callee);
+	rig_feed(r, view(&t), &callee);
 	null_env_advance(r->env, 2000);
 }
 
@@ -249,23 +177,13 @@ static void sign_in(struct rig *r)
 			       "<sip:1002@192.0.2.1>\r\nCall-ID: reg\r\nCSeq: 1 REGISTER\r\n"
 			       "Contact: <sip:1002@192.0.2.43:5060>\r\nExpires: "
 			       "7200\r\nContent-Length: 0\r\n\r\n");
-	feed(r, view(&t), &r->callee);
+	rig_feed(r, view(&t), &callee);
 	for (int i = 0; i < 10; i++) {
 		null_env_advance(r->env, 10000);
 		ev_turn(r->loop);
 	}
 	if (!str_starts(null_env_last(r->env), STR("SIP/2.0 200")))
-		die("the callee could not register");
-}
-
-static void close_rig(struct rig *r)
-{
-	exc_free(r->exc);
-	st_close(r->st);
-	ev_workers_stop(r->shards);
-	ev_shards_free(r->shards);
-	env_free(r->env);
-	st_mem_free(r->disk);
+		rig_die("the callee could not register");
 }
 
 /* 80 s of virtual time before: pools and tables have their steady size. */
@@ -274,7 +192,9 @@ static void close_rig(struct rig *r)
 void bench_main(void)
 {
 	static struct rig r, b2b;
-	open_rig(&r, false);
+	addr_parse(STR("192.0.2.21:5060"), 0, &caller);
+	addr_parse(STR("192.0.2.43:5060"), 0, &callee);
+	rig_open(&r, "1002", 1, false);
 	sign_in(&r);
 	calls(&r, WARM_UP);
 	double own_ns = bench_run(&(struct bench){.name = "stateful forward: the bench's own texts",
@@ -287,8 +207,8 @@ void bench_main(void)
 				  .own_ns = own_ns,
 				  .ops = 6,
 				  .budget_ns = 1500});
-	close_rig(&r);
-	open_rig(&b2b, true);
+	rig_close(&r);
+	rig_open(&b2b, "1002", 1, true);
 	sign_in(&b2b);
 	b2b_calls(&b2b, WARM_UP);
 	bench_run(&(struct bench){.name = "back-to-back user agent, per message",
@@ -298,5 +218,5 @@ void bench_main(void)
 				  .ops = 6,
 				  .budget_ns = 3000,
 				  .budget_mallocs = 3});
-	close_rig(&b2b);
+	rig_close(&b2b);
 }
