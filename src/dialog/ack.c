@@ -8,6 +8,20 @@
  */
 #include "dialog/priv.h"
 
+#include <stdlib.h>
+
+enum err dlg_expect_ack(struct dlg *d)
+{
+	if (!d->ack)
+		d->ack = calloc(1, sizeof(*d->ack));
+	return d->ack ? OK : ERR_NOMEM;
+}
+
+bool dlg_has_acked(const struct dlg *d)
+{
+	return d->ack && d->ack->is_set;
+}
+
 static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
 {
 	struct dlg *d = ctx;
@@ -26,43 +40,43 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	dlg_put_with_tag(out, d->remote, d->remote_tag);
 	buf_str(out, STR("\r\n"));
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, d->call_id);
-	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u ACK", d->ack.cseq);
-	struct str text = buf_view(&d->ack.text);
-	buf_str(out, str_sub(text, 0, d->ack.n_lines));
+	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u ACK", d->ack->cseq);
+	struct str text = buf_view(&d->ack->text);
+	buf_str(out, str_sub(text, 0, d->ack->n_lines));
 	if (d->m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_USER_AGENT, d->m->product_s);
-	struct str body = str_skip(text, d->ack.n_lines);
+	struct str body = str_skip(text, d->ack->n_lines);
 	return sip_out_end(&o, body.n ? STR("application/sdp") : STR_NONE, body);
 }
 
 static void ack_now(struct dlg *d)
 {
-	enum err e = tsx_send_stateless(d->m->tsx, &d->ack.dst, compose_ack, d);
+	enum err e = tsx_send_stateless(d->m->tsx, &d->ack->dst, compose_ack, d);
 	if (e != OK)
-		d->ack.has_dst = false; /* the next 2xx looks for another way */
+		d->ack->has_dst = false; /* the next 2xx looks for another way */
 }
 
 static void on_ack_resolved(void *ctx, enum err e, const struct tp_targets *t)
 {
 	struct dlg *d = ctx;
-	d->ack.resolve = NULL;
+	d->ack->resolve = NULL;
 	/* a Contact that leads nowhere: where the INVITE went is the best guess there is */
-	d->ack.dst = e == OK && t->n ? t->dst[0] : d->back;
-	d->ack.has_dst = true;
+	d->ack->dst = e == OK && t->n ? t->dst[0] : d->back;
+	d->ack->has_dst = true;
 	ack_now(d);
 }
 
 void dlg_ack_again(struct dlg *d)
 {
-	if (!d->ack.is_set || d->ack.resolve)
+	if (!dlg_has_acked(d) || d->ack->resolve)
 		return;
-	if (d->ack.has_dst && (!d->ack.dst.flow || tp_flow_is_up(d->m->tp, d->ack.dst.flow))) {
+	if (d->ack->has_dst && (!d->ack->dst.flow || tp_flow_is_up(d->m->tp, d->ack->dst.flow))) {
 		ack_now(d);
 		return;
 	}
 	if (dlg_way_back_stands(d)) {
-		d->ack.dst = d->back;
-		d->ack.has_dst = true;
+		d->ack->dst = d->back;
+		d->ack->has_dst = true;
 		ack_now(d);
 		return;
 	}
@@ -73,14 +87,16 @@ void dlg_ack_again(struct dlg *d)
 	if (e == OK)
 		e = sip_uri_parse(w.next_hop, &uri);
 	if (e == OK)
-		e = tp_resolve_uri(d->m->tp, &uri, &now, on_ack_resolved, d, &d->ack.resolve);
+		e = tp_resolve_uri(d->m->tp, &uri, &now, on_ack_resolved, d, &d->ack->resolve);
 	if (e != ERR_MORE)
 		on_ack_resolved(d, e, &now);
 }
 
 void dlg_prepare_ack(struct dlg *d, uint32_t cseq, struct str auth_lines)
 {
-	struct dlg_ack *a = &d->ack;
+	if (dlg_expect_ack(d) != OK) /* only where there was no INVITE of ours */
+		return;
+	struct dlg_ack *a = d->ack;
 	a->cseq = cseq;
 	a->is_set = false;
 	buf_clear(&a->text);
@@ -90,8 +106,10 @@ void dlg_prepare_ack(struct dlg *d, uint32_t cseq, struct str auth_lines)
 
 void dlg_send_prepared_ack(struct dlg *d, struct str body)
 {
-	buf_str(&d->ack.text, body);
-	d->ack.is_set = d->ack.text.err == OK;
+	if (!d->ack)
+		return;
+	buf_str(&d->ack->text, body);
+	d->ack->is_set = d->ack->text.err == OK;
 	dlg_ack_again(d);
 }
 

@@ -18,6 +18,8 @@
  */
 #include "dialog/priv.h"
 
+#include <stdlib.h>
+
 /* --- table ------------------------------------------------------------------------------------ */
 
 static uint64_t key_of(const struct dlg_mgr *m, struct str call_id, struct str local_tag)
@@ -54,7 +56,6 @@ static struct dlg *dlg_alloc(struct dlg_mgr *m)
 	d->m = m;
 	arena_init_in(&d->arena, d->mem, sizeof(d->mem));
 	buf_init(&d->target);
-	buf_init(&d->ack.text);
 	return d;
 }
 
@@ -66,9 +67,12 @@ void dlg_free(struct dlg *d)
 	if (d->is_in_table)
 		htab_del(&m->table, &d->node);
 	uac_drop(d->bye);
-	if (d->ack.resolve)
-		tp_resolve_cancel(d->ack.resolve);
-	buf_fini(&d->ack.text);
+	if (d->ack) {
+		if (d->ack->resolve)
+			tp_resolve_cancel(d->ack->resolve);
+		buf_fini(&d->ack->text);
+		free(d->ack);
+	}
 	buf_fini(&d->target);
 	auth_fini(&d->auth);
 	arena_fini(&d->arena);
@@ -169,7 +173,8 @@ void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 		return;
 	if (!str_eq(target, buf_view(&d->target)) && set_target(d, target) != OK)
 		return;
-	d->ack.has_dst = false;
+	if (d->ack)
+		d->ack->has_dst = false;
 	learn_way(d, rx);
 }
 
@@ -357,6 +362,8 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 		e = auth_copy(&d->auth, &half->auth);
 	if (e == OK)
 		e = take_remote(d, resp);
+	if (e == OK && resp->msg->method == SIP_INVITE)
+		e = dlg_expect_ack(d);
 	if (e != OK) {
 		dlg_free(d);
 		return e;
@@ -454,6 +461,8 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 {
 	struct dlg_way w;
 	enum err e = dlg_make_way(d, &w);
+	if (e == OK && invite)
+		e = dlg_expect_ack(d);
 	if (e != OK)
 		return e;
 	struct buf *b = &d->m->names; /* From and To, one behind the other */

@@ -44,7 +44,7 @@ void dlg_bury(const struct dlg *d)
 {
 	struct dlg_mgr *m = d->m;
 	close_old(m);
-	if (!d->ack.is_set) /* no INVITE of ours was answered in it */
+	if (!dlg_has_acked(d)) /* no INVITE of ours was answered in it */
 		return;
 	struct dlg_grave *g = pool_get(&m->graves);
 	if (!g)
@@ -126,8 +126,8 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 		dlg_kill(d, msg->cseq, STR_NONE);
 		return true;
 	}
-	d->ack.dst = from; /* where it came from: nothing to be looked up for */
-	d->ack.has_dst = true;
+	d->ack->dst = from; /* where it came from: nothing to be looked up for */
+	d->ack->has_dst = true;
 	dlg_send_ack(d, msg->cseq, STR_NONE, STR_NONE);
 	dlg_free(d);
 	return true;

@@ -191,8 +191,8 @@ struct dlg { /* [RFC3261 12] */
 	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
 	bool is_in_table;
-	struct dlg_ack ack;
-	struct uac *bye; /* dlg_kill */
+	struct dlg_ack *ack; /* heap; made before an INVITE of ours can be answered */
+	struct uac *bye;     /* dlg_kill */
 	_Alignas(16) char mem[240];
 };
 
@@ -245,6 +245,9 @@ enum err dlg_make_way(const struct dlg *d, struct dlg_way *w);
 /* True when requests are to go by d->back. */
 bool dlg_way_back_stands(const struct dlg *d);
 void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);
+/* Room for the ACK of an INVITE of ours. */
+enum err dlg_expect_ack(struct dlg *d);
+bool dlg_has_acked(const struct dlg *d);
 /* ACK for a 2xx: kept, sent, and sent again by dlg_ack_again. [RFC3261 13.2.2.4] */
 void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body);
 /* In two steps, where the body has to be waited for. */

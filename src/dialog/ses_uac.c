@@ -300,7 +300,7 @@ void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx)
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
 	if (!s->d)
 		return;
-	if (s->d->ack.is_set && s->d->ack.cseq == rx->msg->cseq)
+	if (dlg_has_acked(s->d) && s->d->ack->cseq == rx->msg->cseq)
 		dlg_ack_again(s->d);
 	else if (s->state == SES_ENDING)
 		dlg_send_ack(s->d, rx->msg->cseq, STR_NONE, STR_NONE);
