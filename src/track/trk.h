@@ -202,6 +202,7 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
+	char *offer;              /* heap: see trk_offer_keep */
 	uint32_t n_bytes;         /* of its rows, texts, codecs */
 	struct trk_call *prev_no; /* see trk_before */
 	uint16_t n_held;          /* see trk_hold */

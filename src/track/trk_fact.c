@@ -4,8 +4,8 @@
  * A fact is kept where it first appears: every hop repeats From, Contact and SDP, and one copy is
  * enough. Of SDP the direction, the address and the codecs are kept. A tracker that follows media
  * parses the body and learns its ports; a live one, which has a microsecond per message, only
- * glances at it line by line, and keeps the caller's offer as it was for the one verdict that wants
- * codecs by name.
+ * glances at it line by line, and keeps the caller's offer as it was, until it is accepted, for the
+ * one verdict that wants codecs by name.
  *
  * Memory: the call's text pages; a text is cut at MAX_TEXT.
  *
@@ -492,8 +492,8 @@ static void glance_at_sdp(const struct trk_intake *i, enum trk_side side, struct
 			g.flags &= ~(unsigned)TRK_SD_RECVS;
 	}
 	keep_description(i, side, g.host, g.flags, g.port);
-	if (side == TRK_SIDE_CALLER && i->e->cseq == i->c->cseq)
-		keep(i, TRK_F_OFFER, body);
+	if (side == TRK_SIDE_CALLER && i->e->cseq == i->c->cseq && i->c->phase < TRK_ANSWERED)
+		trk_offer_keep(i->t, i->c, i->e, body);
 }
 
 static bool find_sdp(struct trk_intake *i, struct str *body)

@@ -252,6 +252,7 @@ void trk_text_free(struct trk *t, struct trk_call *c)
 {
 	t->n_bytes -= c->n_bytes;
 	t->fact_index.head = NULL;
+	free(c->offer);
 	while (c->text) {
 		struct trk_text *x = c->text;
 		c->text = x->next;
@@ -476,6 +477,40 @@ struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *
 	c->fact_kinds |= 1u << kind;
 	e->has_facts = true;
 	return f;
+}
+
+void trk_offer_drop(struct trk *t, struct trk_call *c)
+{
+	if (!t->cfg.is_live || !c->offer)
+		return;
+	for (const struct trk_fact *f = c->facts; f; f = f->next)
+		if (f->text == c->offer) {
+			struct trk_fact *own = (struct trk_fact *)(uintptr_t)f;
+			c->n_bytes -= own->n;
+			t->n_bytes -= own->n;
+			own->text = "";
+			own->n = 0;
+		}
+	free(c->offer);
+	c->offer = NULL;
+}
+
+void trk_offer_keep(struct trk *t, struct trk_call *c, struct trk_ev *e, struct str sdp)
+{
+	if (!t->cfg.is_live) {
+		trk_fact_add(t, c, e, TRK_F_OFFER, sdp);
+		return;
+	}
+	sdp = str_sub(sdp, 0, MAX_TEXT);
+	trk_offer_drop(t, c);
+	struct trk_fact *f = sdp.n ? trk_fact_add(t, c, e, TRK_F_OFFER, STR_NONE) : NULL;
+	c->offer = f ? malloc(sdp.n) : NULL;
+	if (!c->offer)
+		return;
+	memcpy(c->offer, sdp.p, sdp.n);
+	f->text = c->offer;
+	f->n = (uint16_t)sdp.n;
+	trk_weigh(t, c, sdp.n);
 }
 
 /* Facts of one call by message and kind, made when somebody looks far back: so that judging a call

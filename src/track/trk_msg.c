@@ -482,6 +482,8 @@ static enum err take(struct trk_intake *i)
 			on_call(c, e);
 		else
 			on_other(c, e);
+		if (c->phase == TRK_ANSWERED)
+			trk_offer_drop(i->t, c);
 		trk_facts(i);
 		struct trk_fact *f = is_new && i->k->is_request && is_flood(i->t, i->p, c)
 					     ? trk_fact_add(i->t, c, e, TRK_F_FLOOD, STR_NONE)

@@ -21,8 +21,8 @@ enum age_class {
  * eighth longer than they must be. */
 extern const uint64_t trk_age_us[AGE__N];
 
-/* Bytes of texts and facts in one page of a live call, which keeps its offer there. */
-#define TEXT_PAGE 496u
+/* Bytes of texts and facts in one page of a live call: one or two hold what a call says. */
+#define TEXT_PAGE 240u
 /* Rows that a live call takes at once, side by side: the judge reads them when they are cold. */
 #define ROW_GROUP   4u
 #define MAX_TEXT    1'000u /* longer texts are cut: enough for any sentence */
@@ -159,6 +159,10 @@ const struct trk_name *trk_name_grant(struct trk *t, struct trk_call *c, const s
 /* Adds a fact to a message of the call. */
 struct trk_fact *trk_fact_add(struct trk *t, struct trk_call *c, struct trk_ev *e,
 			      enum trk_fact_kind kind, struct str text);
+/* The caller's SDP as a fact; live in a block of its own, in place of the one before, until it is
+ * dropped. */
+void trk_offer_keep(struct trk *t, struct trk_call *c, struct trk_ev *e, struct str sdp);
+void trk_offer_drop(struct trk *t, struct trk_call *c);
 void trk_mem_fini(struct trk *t);
 
 /* trk.c */
