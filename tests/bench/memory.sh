@@ -57,8 +57,8 @@ office() {
 	make_users $((bindings > subscriptions ? bindings : subscriptions))
 	subscribers "$subscriptions"
 	up rung
-	register 0 "$bindings" 2500
-	load subscribe-presence "$CALLER" "$work/lamps.csv" "$subscriptions" 1000 -l 5000
+	register 0 "$bindings" 1000
+	load subscribe-presence "$CALLER" "$work/lamps.csv" "$subscriptions" 500 -l 5000
 	calm
 	figure office "$(rss_kb)"
 }
