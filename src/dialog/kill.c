@@ -139,8 +139,10 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 		dlg_kill(d, msg->cseq, STR_NONE);
 		return true;
 	}
-	d->ack->dst = from; /* where it came from: nothing to be looked up for */
-	d->ack->has_dst = true;
+	if (dlg_expect_ack(d) == OK) {
+		d->ack->dst = from; /* where it came from: nothing to be looked up for */
+		d->ack->has_dst = true;
+	}
 	dlg_send_ack(d, msg->cseq, STR_NONE, STR_NONE);
 	dlg_free(d);
 	return true;

@@ -160,5 +160,6 @@ void bench_main(void)
 				  .fn = messages,
 				  .arg = &secure,
 				  .own_ns = plain_ns,
-				  .budget_ns = 5000});
+				  .budget_ns = 8000,
+				  .budget_mallocs = 2});
 }

@@ -61,11 +61,11 @@ void bench_main(void)
 	bench_run(&(struct bench){.name = "WebSocket frame in, 1.1 kB masked",
 				  .fn = frames_in,
 				  .arg = &r,
-				  .budget_ns = 100});
+				  .budget_ns = 200});
 	bench_run(&(struct bench){.name = "WebSocket frame out, 1.1 kB",
 				  .fn = frames_out,
 				  .arg = &r,
-				  .budget_ns = 100});
+				  .budget_ns = 200});
 	wire_ws_fini(&r.ws);
 	buf_fini(&r.frame);
 	buf_fini(&r.out);

@@ -125,3 +125,20 @@ TEST(buf_json_escapes)
 	json(STR("\xf0\x9f\x98"), STR("\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""), __LINE__);
 	json(STR("a\xff"), STR("\"a\xef\xbf\xbd\""), __LINE__);
 }
+
+/* Words of ASCII are skipped whole: whatever is wrong is seen wherever it stands. */
+TEST(utf8_is_looked_at_everywhere)
+{
+	char text[100];
+	for (size_t n = 1; n <= sizeof(text); n++)
+		for (size_t at = 0; at < n; at++) {
+			memset(text, 'a', n);
+			CHECK(str_is_utf8(str_of(text, n)));
+			text[at] = (char)0xff;
+			CHECK(!str_is_utf8(str_of(text, n)));
+			if (at + 1 == n)
+				continue;
+			memcpy(text + at, "\xc3\xa4", 2);
+			CHECK(str_is_utf8(str_of(text, n)));
+		}
+}

@@ -241,3 +241,22 @@ TEST(ws_opening_between_our_own)
 	buf_fini(&b);
 	CHECK(is_ok);
 }
+
+/* [RFC6455 5.3]: byte i by byte i mod 4 of the mask, at every length and place in memory. */
+TEST(ws_masks_of_every_length)
+{
+	static const uint8_t mask[4] = {1, 2, 4, 8};
+	char body[40];
+	memset(body, 'x', sizeof(body));
+	for (size_t n = 0; n <= sizeof(body); n++) {
+		struct buf b;
+		buf_init(&b);
+		wire_ws_put(&b, WS_BINARY, str_of(body, n), mask);
+		if (b.err == OK) {
+			CHECK_EQ(b.n, 6 + n);
+			for (size_t i = 0; i < n; i++)
+				CHECK_EQ(b.p[6 + i], 'x' ^ mask[i & 3]);
+		}
+		buf_fini(&b);
+	}
+}
