@@ -184,6 +184,7 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 	char tag[DLG_TAG_MAX];
 	d->is_uac = d->is_early = true;
 	enum err e = set_target(d, target);
+	d->is_secure = str_istarts(target, STR("sips:"));
 	if (e == OK)
 		e = dlg_copy_account(&d->arena, acc, &d->acc);
 	if (e == OK)
@@ -212,6 +213,16 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 	return OK;
 }
 
+/* [RFC3261 12.1.1] */
+static bool began_secure(const struct dlg *d, const struct sip_msg *msg)
+{
+	if (str_istarts(msg->ruri, STR("sips:")))
+		return true;
+	if (d->n_routes)
+		return str_find(d->routes[0], STR("<sips:")) != SIZE_MAX;
+	return str_istarts(buf_view(&d->target), STR("sips:"));
+}
+
 enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		     struct str contact_user, const struct uac_account *acc, struct dlg **out)
 {
@@ -225,7 +236,6 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	d->remote_cseq = msg->cseq;
 	d->has_remote_cseq = true;
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
-	d->is_secure = str_istarts(msg->ruri, STR("sips:"));
 	struct str target = contact_of(msg);
 	enum err e = target.n ? set_target(d, target) : ERR_SYNTAX;
 	if (e == OK)
@@ -248,6 +258,7 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		dlg_free(d);
 		return e;
 	}
+	d->is_secure = began_secure(d, msg);
 	learn_way(d, rx);
 	enter(d);
 	*out = d;
@@ -477,6 +488,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		.contact_user = d->acc.contact_user,
 		.contact_params = d->acc.contact_params,
 		.has_contact = has_contact(sip_method_find(req->method)),
+		.is_secure = d->is_secure,
 		.max_forwards = req->max_forwards,
 		.dst = req->dst                 ? req->dst
 		       : dlg_way_back_stands(d) ? &d->back
@@ -527,7 +539,7 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		if (is_invite || (sip_method_flags(method) & SIP_MF_TARGET)) {
 			struct tp_dst back = tp_response_dst(rx);
 			buf_str(b, STR("Contact: "));
-			enum err e = dlg_put_contact(m, &back, d->acc.contact_user,
+			enum err e = dlg_put_contact(m, &back, d->is_secure, d->acc.contact_user,
 						     d->acc.contact_params, b);
 			if (e != OK)
 				return e;

@@ -91,20 +91,20 @@ enum err dlg_name_addr(struct arena *a, struct str value, struct str *out)
 	return out->n ? OK : ERR_NOMEM;
 }
 
-enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
-			 struct str params, struct buf *b)
+enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, bool is_secure,
+			 struct str user, struct str params, struct buf *b)
 {
 	struct addr local;
 	enum err e = tp_local_for(m->tp, dst, &local);
 	if (e != OK)
 		return e;
-	buf_str(b, STR("<sip:"));
+	buf_str(b, is_secure ? STR("<sips:") : STR("<sip:"));
 	if (user.n) {
 		sip_escape_user(b, user);
 		buf_chr(b, '@');
 	}
 	addr_put(b, &local);
-	if (dst->proto != TP_UDP) {
+	if (dst->proto != TP_UDP && !(is_secure && dst->proto == TP_TLS)) {
 		buf_str(b, STR(";transport="));
 		buf_str(b, tp_proto_param(dst->proto));
 	}

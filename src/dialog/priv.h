@@ -56,9 +56,10 @@ enum err dlg_name_addr(struct arena *a, struct str value, struct str *out);
 /* A URI that the owner wants a request made of: ERR_UNSUPPORTED when it asks for headers or another
  * method. [RFC3261 19.1.5] */
 enum err dlg_check_target(struct str uri, struct str method);
-/* Appends "<sip:user@host:port;transport=tcp>" as peers at dst reach us, with params behind it. */
-enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, struct str user,
-			 struct str params, struct buf *b);
+/* Appends "<sip:user@host:port;transport=tcp>" as peers at dst reach us, with params behind it;
+ * is_secure: sips. */
+enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, bool is_secure,
+			 struct str user, struct str params, struct buf *b);
 
 /* --- auth.c: challenges learned, credentials given ------------------------------------------- */
 #define AUTH_REALMS 4
@@ -94,7 +95,7 @@ struct uac_spec {
 	struct str next_hop; /* URI to be resolved */
 	struct str headers, content_type, body;
 	struct str contact_user, contact_params;
-	bool has_contact;
+	bool has_contact, is_secure; /* is_secure: a sips Contact */
 	uint8_t max_forwards;
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* borrowed while the request runs */

@@ -118,7 +118,8 @@ static void succeed(struct rgc *r, const struct uac_result *res)
 	r->has_dst = true;
 	r->flow = res->rx->flow;
 	buf_clear(&r->contact);
-	enum err e = dlg_put_contact(r->m, &r->dst, r->acc.contact_user, STR_NONE, &r->contact);
+	enum err e =
+		dlg_put_contact(r->m, &r->dst, false, r->acc.contact_user, STR_NONE, &r->contact);
 	r->granted_s = e == OK ? granted(r, res->rx->msg) : 0;
 	if (r->granted_s == 0) /* a registrar that does not list it: believe the 200 */
 		r->granted_s = r->expires_s;
@@ -232,7 +233,7 @@ static void put_old_contact(struct rgc *r, struct buf *b)
 	struct buf *now = &r->m->names;
 	buf_clear(now);
 	if (!r->has_dst || !r->contact.n ||
-	    dlg_put_contact(r->m, &r->dst, r->acc.contact_user, STR_NONE, now) != OK ||
+	    dlg_put_contact(r->m, &r->dst, false, r->acc.contact_user, STR_NONE, now) != OK ||
 	    str_eq(buf_view(now), buf_view(&r->contact)))
 		return;
 	buf_str(b, STR("Contact: "));

@@ -99,7 +99,8 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, u->sent_cseq, STR_ARG(s->method));
 	if (s->has_contact) {
 		buf_str(out, STR("Contact: "));
-		enum err e = dlg_put_contact(u->m, dst, s->contact_user, s->contact_params, out);
+		enum err e = dlg_put_contact(u->m, dst, s->is_secure, s->contact_user,
+					     s->contact_params, out);
 		if (e != OK)
 			return e;
 		buf_str(out, STR("\r\n"));

@@ -363,6 +363,43 @@ TEST(sips_is_for_the_next_hop_too)
 	pair_free(&p);
 }
 
+/* [RFC3261 8.1.1.8, 12.1.1, 12.1.2, 12.2.1.1] */
+TEST(contacts_of_secure_dialogs)
+{
+	struct pair p = watched();
+	struct tp_dst dst = {.proto = TP_UDP, .is_fixed = true};
+	CHECK(addr_parse(STR("10.0.0.2"), 5060, &dst.to));
+	struct ses_call call = {.target = STR("sips:b@10.0.0.2"), .dst = &dst};
+	p.b->answer = 200;
+	party_call_with(p.a, &call);
+	world_run(p.w, 100);
+	CHECK_STR(shot_line(shot('a', "INVITE ", 0), "Contact", 0), "<sips:a@10.0.0.1:5060>");
+	CHECK_STR(shot_line(shot('b', "SIP/2.0 200", 0), "Contact", 0), "<sips:b@10.0.0.2:5060>");
+	inside(p.b, "OPTIONS", "", 0, &(unsigned){0});
+	CHECK(dialog(p.a)->is_secure && dialog(p.b)->is_secure);
+	hangup(p.a);
+	hangup(p.b);
+	world_run(p.w, 70000);
+	/* the proxy in between says so, or the Contact of who calls */
+	static const char *const lines[] = {
+		"Record-Route: <sips:10.0.0.1;lr>\r\nContact: <sip:a@10.0.0.1>\r\n",
+		"Contact: <sips:a@10.0.0.1>\r\n",
+		"Record-Route: <sip:10.0.0.1;lr>\r\nContact: <sips:a@10.0.0.1>\r\n"};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		unsigned done;
+		n_shots = 0;
+		outside(p.a, p.b, "INVITE", lines[i], "", "", &done);
+		world_run(p.w, 100);
+		struct str contact = shot_line(shot('b', "SIP/2.0 200", 0), "Contact", 0);
+		CHECK_EQ(str_starts(contact, STR("<sips:")), i < 2);
+		hangup(p.b);
+		p.w->is_quiet = true;
+		n_shots = 0;
+		world_run(p.w, 70000);
+	}
+	pair_free(&p);
+}
+
 /* [RFC3261 13.2.2.4]: what an early dialog had heard is replaced. */
 TEST(the_2xx_makes_the_route_set)
 {
