@@ -161,6 +161,6 @@
 /* Dialogs of one shard as an endpoint (phone, echo, message-waiting), and each of sessions,
  * subscriptions and running requests: about 1.5 kB each. Proxied calls have none. */
 #define LIMIT_DIALOGS 65'536u
-/* Of these, dialogs that nobody wanted and that wait for the answer to their BYE: further forks that
- * answered. A peer that answers by a thousand tags does not take the room of calls. */
+/* Of these, dialogs that nobody wanted and that wait for the answer to their BYE: further forks
+ * that answered. A peer that answers by a thousand tags does not take the room of calls. */
 #define LIMIT_DYING_DIALOGS 512u

@@ -29,8 +29,8 @@ struct acc_user { /* borrowed until the end of the turn */
 	bool is_enabled;
 	const uint8_t *ha1[MD__N]; /* raw */
 };
-/* From any shard. False: no such user; then *out is a stand-in, so that a check costs the same time;
- * whatever comes of that check, the user is unknown. Disabled users are found. */
+/* From any shard. False: no such user; then *out is a stand-in, so that a check costs the same
+ * time; whatever comes of that check, the user is unknown. Disabled users are found. */
 bool acc_find(struct acc *a, struct str user, struct acc_user *out);
 bool acc_has(struct acc *a, struct str user); /* exists and is enabled */
 size_t acc_count(struct acc *a);

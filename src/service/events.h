@@ -64,8 +64,8 @@ struct evt_dialog {
 	struct str call_id, local_tag, remote_tag; /* remote_tag may be empty */
 	struct str local, remote, remote_name;     /* URIs; a display name */
 };
-/* Does anybody watch the dialogs of that address? From any shard; a few others say yes too. Where to
- * look is worked out once. */
+/* Does anybody watch the dialogs of that address? From any shard; a few others say yes too. Where
+ * to look is worked out once. */
 struct evt_watch {
 	uint16_t home, word;
 };
