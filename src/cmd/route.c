@@ -244,7 +244,11 @@ int cmd_route(int argc, char **argv)
 		.min_words = 3,
 		.max_words = 3,
 	};
-	if (argc < 2 || strcmp(argv[1], "list") == 0 || strcmp(argv[1], "show") == 0)
+	bool is_test = false;
+	for (int i = 1; i < argc; i++)
+		is_test |= strcmp(argv[i], "test") == 0 || strcmp(argv[i], "--help") == 0 ||
+			   strcmp(argv[i], "-h") == 0;
+	if (!is_test)
 		return admin_routes(argc, argv);
 	int code = opt_parse(&spec, argc, argv, words, &n);
 	if (code >= 0)
