@@ -123,13 +123,14 @@ void live_note(void *live, const struct exc_note *n)
 					[EXC_NOTE_REFUSED] = REC_REFUSED,
 					[EXC_NOTE_STORM] = REC_STORM,
 					[EXC_NOTE_BANNED] = REC_BANNED,
-
 					[EXC_NOTE_TRUNK] = REC_REGISTERED};
 	r->kind = kinds[n->kind];
 	r->n_call_id = (uint16_t)n->call_id.n;
 	r->n = (uint32_t)(n->call_id.n + n->text.n);
-	memcpy(r->bytes, n->call_id.p, n->call_id.n);
-	memcpy(r->bytes + n->call_id.n, n->text.p, n->text.n);
+	if (n->call_id.n)
+		memcpy(r->bytes, n->call_id.p, n->call_id.n);
+	if (n->text.n)
+		memcpy(r->bytes + n->call_id.n, n->text.p, n->text.n);
 	ev_ring_commit(l->rings[n->shard]);
 }
 

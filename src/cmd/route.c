@@ -244,11 +244,12 @@ int cmd_route(int argc, char **argv)
 		.min_words = 3,
 		.max_words = 3,
 	};
-	bool is_test = false;
+	const char *word = argc > 1 ? argv[1] : "list";
+	bool is_test = false; /* flags may stand before it */
 	for (int i = 1; i < argc; i++)
 		is_test |= strcmp(argv[i], "test") == 0 || strcmp(argv[i], "--help") == 0 ||
 			   strcmp(argv[i], "-h") == 0;
-	if (!is_test)
+	if (strcmp(word, "list") == 0 || strcmp(word, "show") == 0 || (*word == '-' && !is_test))
 		return admin_routes(argc, argv);
 	int code = opt_parse(&spec, argc, argv, words, &n);
 	if (code >= 0)
