@@ -297,8 +297,10 @@ static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 	};
 	enum err e = trk_message(l->trk, &p, NULL);
 	(void)e; /* what is no SIP, or does not fit, the tracker counts */
-	if (sample_takes(&l->sample, wall_us, p.bytes))
+	if (sample_takes(&l->sample, wall_us, p.bytes)) {
 		e = lint_message(l->lint, &p, true);
+		(void)e; /* without memory it is not looked at */
+	}
 	if (l->copy)
 		l->copy(l->copy_ctx, &p);
 	if (l->n_watchers)

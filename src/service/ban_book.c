@@ -125,7 +125,8 @@ static void make_room(struct ban *b)
 		if (!victim->until_us || ++n == QUIETEST)
 			break;
 	}
-	forget(b, victim);
+	if (victim)
+		forget(b, victim);
 }
 
 struct ban_suspect *ban_book_get(struct ban *b, const struct addr *key)

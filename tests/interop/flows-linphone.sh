@@ -70,7 +70,7 @@ calls() { # without captures: over TCP, Linphone calls from an address that the 
 both() {
 	phones="$t-a $t-b"
 	"$1"
-	LOGS=($phones server)
+	read -ra LOGS <<<"$phones server"
 	if [ -z "${SERVER_FLAGS-}" ]; then # the B2BUA transfers to phones (b2bua.sh), not to the echo test
 		check "Linphone transfers baresip ($t)" baresip_is_transferred
 		check "baresip transfers Linphone ($t)" linphone_is_transferred

@@ -172,7 +172,7 @@ static void change(struct crowd *w, struct actor *a)
 		return;
 	switch (draw(w, 5)) {
 	case 0:
-		snprintf(user, sizeof(user), "%llu", (unsigned long long)(1001 + draw(w, ACTORS)));
+		snprintf(user, sizeof(user), "%llu", 1001ull + draw(w, ACTORS));
 		actor_transfer(c, user);
 		break;
 	case 1:
@@ -192,7 +192,7 @@ static void tell(struct crowd *w, struct actor *a)
 					       "presence.winfo", "reg",    "message-summary"};
 	char user[16];
 	uint64_t k = draw(w, ARRAY_LEN(packages));
-	snprintf(user, sizeof(user), "%llu", (unsigned long long)(1001 + draw(w, ACTORS)));
+	snprintf(user, sizeof(user), "%llu", 1001ull + draw(w, ACTORS));
 	switch (draw(w, 4)) {
 	case 0:
 		actor_publish(a, (unsigned)draw(w, 1000));
