@@ -155,8 +155,11 @@ static void learn_way(struct dlg *d, const struct tp_rx *rx)
 		return;
 	}
 	/* a response came back the way of our request: to be kept to where that was a connection,
-	 * or where its Contact can only be meant for a network that we are not in */
-	bool is_hidden = str_ends(uri.host, STR(".invalid")) ||
+	 * where its Contact can only be meant for a network that we are not in, or where it names
+	 * an instance by its registrar, which may be us [RFC5627 4.4] */
+	struct str gr;
+	bool is_hidden = sip_param(uri.params, STR("gr"), &gr) ||
+			 str_ends(uri.host, STR(".invalid")) ||
 			 (uri.is_ip && addr_is_private(&uri.ip) && !addr_is_private(&rx->from) &&
 			  !addr_is_loopback(&rx->from));
 	d->has_back = d->back.flow || is_hidden || d->is_hidden;

@@ -314,6 +314,26 @@ TEST(answer_from_behind_a_nat)
 	pair_free(&p);
 }
 
+TEST(answer_with_a_gruu)
+{
+	/* [RFC5627 4.4] the name leads through its registrar, which may be who calls: requests go
+	 * where the INVITE went, by that name */
+	struct pair p = pair_new();
+	p.b->on_request = keep_invite;
+	party_call(p.a, p.b, "");
+	world_run(p.w, 100);
+	respond(p.b, kept_st, kept_rx, 200, "t",
+		"Contact: <sip:b@10.0.0.1;gr=urn:uuid:80b6ac79>\r\n", 1);
+	ladder_clear(p.w);
+	world_run(p.w, 100);
+	CHECK_LADDER(p.w, "   10 a->b ACK\n");
+	ladder_clear(p.w);
+	hangup(p.a);
+	world_run(p.w, 100);
+	CHECK(str_find(buf_view(&p.w->ladder), STR("a->b BYE\n")) != SIZE_MAX);
+	pair_free(&p);
+}
+
 TEST(over_the_connection_that_the_client_opened)
 {
 	/* [FIELD 2]: b must not dial a's Contact; when the connection is gone it may */
