@@ -1,14 +1,10 @@
-/* The state of a dialog: who the two are, what CSeq numbers they are at, and the way between them.
+/* The state of a dialog: who the two are, what CSeq numbers they are at, and the way between them
+ * (dlg_way.c).
  *
  * A dialog begins as a request received (dlg_new_uas), or as a *half* one for a request sent
  * (dlg_new_uac), of which each response with a To tag makes a sibling (dlg_fork) or which one
  * message makes whole (dlg_complete). It is in the manager's table by Call-ID and local tag, with
  * the remote tag compared; a half one has none.
- *
- * The way: normally RFC 3261 12.2.1.1, the first Route or the remote target. But a client behind a
- * NAT, or on a connection that it opened, is reached only by the way it came: `back` then wins over
- * its Contact, as long as that connection stands. It is set when nobody stands between (one Via, no
- * route set) and the Contact is not the address that the message came from.
  *
  * Invariants: 1. a dialog is in the table from creation to dlg_free. 2. local_cseq is the last
  * number used, remote_cseq the highest seen. 3. The route set never changes after the 2xx.
@@ -132,44 +128,6 @@ static enum err take_routes(struct dlg *d, const struct sip_msg *msg)
 	return OK;
 }
 
-/* --- the way back ----------------------------------------------------------------------------- */
-
-static bool is_at(const struct sip_uri *uri, const struct addr *a)
-{
-	return uri->is_ip && addr_ip_eq(&uri->ip, a) && (uri->port ? uri->port : 5060) == a->port;
-}
-
-/* Whether only the way that rx came by leads to its sender. */
-static void learn_way(struct dlg *d, const struct tp_rx *rx)
-{
-	struct sip_uri uri;
-	struct str target = buf_view(&d->target);
-	d->has_back = false;
-	if (d->n_routes || sip_uri_parse(target, &uri) != OK)
-		return;
-	if (rx->msg->is_request) {
-		bool is_direct = sip_count(rx->msg, SIP_HDR_VIA) == 1;
-		d->has_back = is_direct && (rx->flow || !is_at(&uri, &rx->from));
-		if (d->has_back)
-			d->back = tp_dst_back(rx);
-		return;
-	}
-	/* a response came back the way of our request: to be kept to where that was a connection,
-	 * where its Contact can only be meant for a network that we are not in, or where it names
-	 * an instance by its registrar, which may be us [RFC5627 4.4] */
-	struct str gr;
-	bool is_hidden = sip_param(uri.params, STR("gr"), &gr) ||
-			 str_ends(uri.host, STR(".invalid")) ||
-			 (uri.is_ip && addr_is_private(&uri.ip) && !addr_is_private(&rx->from) &&
-			  !addr_is_loopback(&rx->from));
-	d->has_back = d->back.flow || is_hidden || d->is_hidden;
-}
-
-bool dlg_way_back_stands(const struct dlg *d)
-{
-	return d->has_back && (!d->back.flow || tp_flow_is_up(d->m->tp, d->back.flow));
-}
-
 void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 {
 	struct str target = contact_of(rx->msg);
@@ -179,7 +137,7 @@ void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 		return;
 	if (d->ack)
 		d->ack->has_dst = false;
-	learn_way(d, rx);
+	dlg_learn_way(d, rx);
 }
 
 /* --- beginnings ------------------------------------------------------------------------------- */
@@ -258,7 +216,7 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 		dlg_free(d);
 		return e;
 	}
-	learn_way(d, rx);
+	dlg_learn_way(d, rx);
 	enter(d);
 	*out = d;
 	return OK;
@@ -328,7 +286,7 @@ static enum err take_remote(struct dlg *d, const struct tp_rx *rx)
 		d->has_remote_cseq = true;
 	}
 	if (e == OK)
-		learn_way(d, rx);
+		dlg_learn_way(d, rx);
 	return e;
 }
 
@@ -404,47 +362,6 @@ bool dlg_check_order(struct dlg *d, tsx_id st, struct tp_rx *rx)
 }
 
 /* --- requests inside the dialog --------------------------------------------------------------- */
-
-static void put_route(struct buf *b, struct str value)
-{
-	buf_str(b, STR("Route: "));
-	buf_str(b, value);
-	buf_str(b, STR("\r\n"));
-}
-
-enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
-{
-	struct buf *b = &d->m->routes;
-	struct str target = buf_view(&d->target), none;
-	struct sip_addr first;
-	buf_clear(b);
-	*w = (struct dlg_way){.ruri = target, .next_hop = target};
-	if (d->n_routes == 0 && d->is_uac && !d->remote_tag.n) { /* the request that makes it */
-		w->next_hop = dlg_account_hop(&d->acc, target);
-		enum err e = dlg_put_account_routes(b, &d->acc);
-		w->routes = buf_view(b);
-		return e;
-	}
-	if (d->n_routes == 0)
-		return OK;
-	if (sip_addr_parse(d->routes[0], &first) != OK)
-		return ERR_SYNTAX;
-	w->next_hop = first.uri_text;
-	bool is_loose = sip_param(first.uri.params, STR("lr"), &none);
-	if (!is_loose)
-		sip_uri_put_request(b, &first.uri);
-	size_t n_uri = b->n;
-	for (size_t i = is_loose ? 0 : 1; i < d->n_routes; i++)
-		put_route(b, d->routes[i]);
-	if (!is_loose) {
-		buf_str(b, STR("Route: <"));
-		buf_str(b, target);
-		buf_str(b, STR(">\r\n"));
-		w->ruri = str_sub(buf_view(b), 0, n_uri);
-	}
-	w->routes = str_skip(buf_view(b), n_uri);
-	return b->err;
-}
 
 void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag)
 {

@@ -247,6 +247,8 @@ struct dlg_way { /* of one request [RFC3261 12.2.1.1] */
 	struct str routes; /* whole lines; in m->routes, as the request-URI may be */
 };
 enum err dlg_make_way(const struct dlg *d, struct dlg_way *w);
+/* Sets d->back where only the way that rx came by leads to its sender. */
+void dlg_learn_way(struct dlg *d, const struct tp_rx *rx);
 /* True when requests are to go by d->back. */
 bool dlg_way_back_stands(const struct dlg *d);
 void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);

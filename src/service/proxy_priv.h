@@ -1,5 +1,5 @@
 #pragma once
-/* Seen only by proxy.c (contexts and branches), proxy_step.c (steps, 3xx), proxy_answer.c (what
+/* Seen only by proxy.c (contexts), proxy_branch.c, proxy_step.c (steps, 3xx), proxy_answer.c (what
  * goes back) and proxy_ack.c (what has no transaction). The words are explained in proxy.c. */
 
 #include "base/list.h"
@@ -117,6 +117,11 @@ void prx_abandon(struct branch *b);
 /* Something has ended: goes on with the next q group or step, answers, or waits; c may be freed. */
 void prx_settle(struct ctx *c);
 void prx_end_branch(struct branch *b);
+/* proxy_branch.c: starts all waiting branches of the highest q in the present step. */
+void prx_start_group(struct ctx *c);
+/* No branch is started any more, and those that ring are cancelled. */
+void prx_cancel_pending(struct ctx *c, struct str reason);
+bool prx_has_waiting(const struct ctx *c); /* in the present step */
 /* The time of the present step is over. */
 bool prx_is_step_over(const struct ctx *c);
 /* Puts the Contacts of a 3xx into the present step; false when it goes back to the caller. */

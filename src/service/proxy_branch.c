@@ -1,0 +1,335 @@
+/* A branch of the stateful proxy: one place where a request goes, from its name to its final
+ * response.
+ *
+ * prx_start_group starts all waiting branches of the highest q: each is resolved, and a client
+ * transaction tries its addresses one after the other; compose makes the bytes for each
+ * (service/forward). What comes back goes to the caller at once (1xx, 2xx) or is kept; when a
+ * branch has ended, prx_settle (proxy.c) decides how the request goes on. Words and invariants are
+ * proxy.c's. [RFC3261 16.6, 16.7, 16.8] [RFC3263 4.3]
+ */
+#include "service/proxy_priv.h"
+
+static void start_branch(struct branch *b);
+static void try_next(struct branch *b);
+
+void prx_cancel_pending(struct ctx *c, struct str reason)
+{
+	c->is_closed = true;
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if ((b->state == WAITING || b->state == SPARE) && b->step == prx_step_now(c))
+			b->state = DONE;
+		if (b->state == RESOLVING) {
+			tp_resolve_cancel(b->resolve);
+			b->state = DONE;
+		}
+		if (b->state == CALLING && c->is_invite && !b->final)
+			tsx_cancel(c->prx->tsx, b->ct, reason);
+	}
+}
+
+static void give_up(struct branch *b, struct str reason)
+{
+	b->is_given_up = b->is_timeout = true;
+	tsx_cancel(b->ctx->prx->tsx, b->ct, reason);
+}
+
+static void on_timer_c(struct tmr *t)
+{
+	struct branch *b = CONTAINER_OF(t, struct branch, timer_c);
+	give_up(b, STR("Reason: SIP;cause=408;text=\"Timer C\"\r\n"));
+}
+
+static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	struct fwd_plan plan = {
+		.rx = c->rx,
+		.self = c->prx->self,
+		.route = &c->route,
+		.realm = c->prx->realm,
+		.is_trusted = c->is_trusted,
+		.is_next_trusted = c->prx->is_trusted && c->prx->is_trusted(c->prx->ctx, &dst->to),
+		.record_route = c->record_route,
+		.add_path = c->add_path,
+		.caller = c->caller,
+		.breadth = b->breadth,
+	};
+	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
+	if (c->steps)
+		t.headers = prx_step_headers(c, b);
+	if (b->has_side)
+		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
+	return fwd_compose(&plan, &t, via, dst, out);
+}
+
+/* May another address of this branch be tried? */
+static bool may_go_on(const struct branch *b)
+{
+	return !b->final && !b->ctx->is_closed && !b->is_timeout;
+}
+
+void prx_end_branch(struct branch *b)
+{
+	b->state = DONE;
+	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+	prx_tell_miss(b);
+}
+
+/* The phone could not be reached this way: tries its next one. False when there is none. c may be
+ * freed afterwards. [RFC5626 7] */
+static bool start_spare(struct branch *b)
+{
+	struct branch *primary = b->primary ? b->primary : b;
+	if (b->ctx->is_closed || b->is_given_up)
+		return false;
+	for (struct branch *s = b->ctx->branches; s; s = s->next) {
+		if (s->state != SPARE || s->primary != primary)
+			continue;
+		prx_end_branch(b);
+		s->breadth = b->breadth;
+		start_branch(s);
+		return true;
+	}
+	return false;
+}
+
+/* The branch has its final response: the client transaction goes on by itself (ACK, absorbing). */
+static void finish(struct branch *b)
+{
+	struct ctx *c = b->ctx;
+	tsx_detach(c->prx->tsx, b->ct);
+	prx_end_branch(b);
+	prx_settle(c);
+}
+
+/* The transaction stays attached for an INVITE: 2xx of other forks may follow. */
+static void on_2xx(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	if (!b->final)
+		b->final = tp_rx_ref(rx);
+	if (c->is_server_gone)
+		prx_on_stray_response(c->prx, rx);
+	else if (!c->is_final_sent || c->is_2xx_sent)
+		prx_send_back(c, b, rx, NULL, 0);
+	if (c->is_2xx_sent && c->is_invite && !c->is_server_gone)
+		prx_note_repeat(c->prx, rx);
+	c->is_2xx_sent = true;
+	prx_cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
+	if (!c->is_invite)
+		finish(b);
+}
+
+static void on_final(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	unsigned status = rx->msg->status;
+	if (status == 503 && b->next_dst < b->dsts.n && may_go_on(b)) { /* [RFC3263 4.3] */
+		tsx_detach(c->prx->tsx, b->ct);
+		try_next(b);
+		return;
+	}
+	if (status == 430 || status == 408) {
+		tsx_detach(c->prx->tsx, b->ct);
+		if (start_spare(b))
+			return;
+	}
+	if (sip_count(rx->msg, SIP_HDR_VIA) < 2)
+		b->is_bad = true; /* [RFC3261 16.7 step 3]: there is no way back for it */
+	else if (c->follows && prx_follow(c, b, rx->msg))
+		b->is_followed = true;
+	else if (!b->is_given_up || status != 487)
+		b->final = tp_rx_ref(rx);
+	if (status >= 600)
+		prx_cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
+	finish(b);
+}
+
+static void on_provisional(struct branch *b, struct tp_rx *rx)
+{
+	struct ctx *c = b->ctx;
+	if (rx->msg->status == 100 || b->is_given_up)
+		return;
+	if (c->is_invite) /* [RFC3261 16.7 step 2] */
+		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
+	if (!c->is_final_sent && sip_count(rx->msg, SIP_HDR_VIA) > 1)
+		prx_send_back(c, b, rx, NULL, 0);
+}
+
+static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
+{
+	struct branch *b = ctx;
+	unsigned status = rx->msg->status;
+	b->is_heard = true;
+	if (status >= 200)
+		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+	if (status < 200)
+		on_provisional(b, rx);
+	else if (status < 300 && sip_count(rx->msg, SIP_HDR_VIA) > 1)
+		on_2xx(b, rx);
+	else
+		on_final(b, rx);
+}
+
+static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	ev_timer_stop(c->prx->loop, &b->timer_c);
+	if (b->next_dst < b->dsts.n && may_go_on(b)) {
+		try_next(b);
+		return;
+	}
+	if (!b->final && start_spare(b))
+		return;
+	if (!b->final)
+		b->is_timeout |= why == TSX_END_TIMEOUT;
+	prx_end_branch(b);
+	prx_settle(c);
+}
+
+static const struct tsx_client_user client_user = {
+	.compose = compose, .on_response = on_response, .on_end = on_end};
+
+/* What we have no room for says nothing about the next hop. */
+static void note_room(struct ctx *c, enum err e)
+{
+	c->is_overloaded |= e == ERR_LIMIT || e == ERR_NOMEM;
+}
+
+/* A sips request goes over TLS or not at all. [RFC3261 16.6 step 7, 26.2.2] */
+static bool is_too_open(struct ctx *c, const struct tp_dst *dst)
+{
+	if (!str_istarts(c->route.ruri, STR("sips:")) || tp_is_secure(dst->proto))
+		return false;
+	c->is_insecure = true;
+	return true;
+}
+
+/* Starts a client transaction towards the next address that takes one. */
+static void try_next(struct branch *b)
+{
+	struct ctx *c = b->ctx;
+	struct prx *p = c->prx;
+	while (b->next_dst < b->dsts.n) {
+		const struct tp_dst *dst = &b->dsts.dst[b->next_dst++];
+		if (is_too_open(c, dst))
+			continue;
+		enum err e = tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b,
+					    &b->ct);
+		note_room(c, e);
+		if (e)
+			continue;
+		b->state = CALLING;
+		p->stats.n_forwarded++;
+		if (c->is_invite)
+			ev_timer(p->loop, &b->timer_c, p->timer_c_us, on_timer_c);
+		return;
+	}
+	if (start_spare(b))
+		return;
+	prx_end_branch(b);
+	prx_settle(c);
+}
+
+static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
+{
+	struct branch *b = ctx;
+	b->resolve = NULL;
+	b->dsts.n = 0;
+	note_room(b->ctx, e);
+	if (e == OK)
+		b->dsts = *t;
+	try_next(b);
+}
+
+/* The URI that names the next hop of a branch; in `mem` unless it has been read already. NULL: it
+ * cannot be read. */
+static const struct sip_uri *next_hop(const struct branch *b, struct sip_uri *mem)
+{
+	const struct ctx *c = b->ctx;
+	struct sip_addr a; /* a Path is a list of "<uri>" [service/registrar] */
+	struct str first = str_sub(b->path, 0, str_chr(b->path, '>') + 1), text = b->ruri;
+	if (first.n && sip_addr_parse(first, &a) == OK)
+		text = a.uri_text;
+	else if (c->route.next.n)
+		text = c->route.next;
+	else if (!b->ruri.n)
+		return c->route.uri_err == OK ? &c->route.uri : NULL;
+	return sip_uri_parse(text, mem) == OK ? mem : NULL;
+}
+
+static void start_branch(struct branch *b)
+{
+	struct sip_uri mem;
+	if (b->dsts.n == 0) {
+		const struct sip_uri *uri = next_hop(b, &mem);
+		if (!uri) {
+			prx_end_branch(b);
+			prx_settle(b->ctx);
+			return;
+		}
+		b->state = RESOLVING;
+		enum err e =
+			tp_resolve_uri(b->ctx->prx->tp, uri, &b->dsts, on_resolved, b, &b->resolve);
+		if (e == ERR_MORE)
+			return;
+		note_room(b->ctx, e);
+		if (e)
+			b->dsts.n = 0;
+	}
+	try_next(b);
+}
+
+/* The time of a q group, or of the whole step, is over. */
+static void on_serial(struct tmr *t)
+{
+	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
+	bool is_over = prx_is_step_over(c);
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state == CALLING && !b->final) {
+			give_up(b, STR("Reason: SIP;cause=408;text=\"Next target\"\r\n"));
+			if (is_over && !b->is_heard)
+				prx_abandon(b);
+		}
+		if (is_over && b->state == RESOLVING)
+			tp_resolve_cancel(b->resolve);
+		if (is_over && b->step == prx_step_now(c) &&
+		    (b->state == RESOLVING || b->state == WAITING)) {
+			b->state = DONE;
+			b->is_timeout = true;
+		}
+	}
+	prx_settle(c);
+}
+
+/* Starts all waiting branches of the highest q in the present step. */
+void prx_start_group(struct ctx *c)
+{
+	unsigned n = 0;
+	int best = -1;
+	for (struct branch *b = c->branches; b; b = b->next)
+		if (b->state == WAITING && b->step == prx_step_now(c) && b->q > best)
+			best = b->q;
+	for (struct branch *b = c->branches; b; b = b->next)
+		n += b->state == WAITING && b->step == prx_step_now(c) && b->q == best;
+	if (n > 1)
+		c->prx->stats.n_forked++;
+	uint32_t share = n ? c->breadth / n : 0; /* [RFC5393 5.3.3]: of what runs in parallel */
+	c->is_busy = true; /* a branch that fails at once must not settle the group */
+	for (struct branch *b = c->branches; b; b = b->next) {
+		if (b->state != WAITING || b->step != prx_step_now(c) || b->q != best)
+			continue;
+		b->breadth = share;
+		start_branch(b);
+	}
+	c->is_busy = false;
+	ev_timer_stop(c->prx->loop, &c->serial);
+	uint64_t ring_us = c->is_invite ? prx_group_us(c, prx_has_waiting(c)) : 0;
+	if (ring_us)
+		ev_timer(c->prx->loop, &c->serial, ring_us, on_serial);
+	else if (c->is_invite)
+		prx_watch_silence(c);
+	prx_settle(c);
+}
