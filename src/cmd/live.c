@@ -295,9 +295,15 @@ static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 		.transport = transport_of(r),
 		.bytes = str_of(r->bytes, r->n),
 	};
-	enum err e = trk_message(l->trk, &p, NULL);
+	struct trk_call *c = NULL;
+	enum err e = trk_message(l->trk, &p, &c);
 	(void)e; /* what is no SIP, or does not fit, the tracker counts */
-	if (sample_takes(&l->sample, wall_us, p.bytes)) {
+	struct str call_id = STR_NONE;
+	if (c)
+		call_id = c->call_id;
+	else
+		sip_peek_call_id(p.bytes, &call_id);
+	if (sample_takes(&l->sample, wall_us, call_id)) {
 		e = lint_message(l->lint, &p, true);
 		(void)e; /* without memory it is not looked at */
 	}

@@ -4,7 +4,6 @@
 #include "cmd/sample.h"
 
 #include "base/hash.h"
-#include "sip/msg.h"
 
 #define SHIFT_MAX 20
 
@@ -19,16 +18,14 @@ static void new_second(struct sample *s, uint64_t second)
 	*s = (struct sample){.second = second, .shift = shift};
 }
 
-bool sample_takes(struct sample *s, uint64_t wall_us, struct str message)
+bool sample_takes(struct sample *s, uint64_t wall_us, struct str call_id)
 {
-	struct str call_id;
 	if (wall_us / 1'000'000 != s->second)
 		new_second(s, wall_us / 1'000'000);
 	s->n_seen++;
 	if (s->n_taken >= 2 * SAMPLE_MOST_PER_S)
 		return false;
-	if (s->shift && (!sip_peek_call_id(message, &call_id) ||
-			 hash_quick32(call_id) & ((1u << s->shift) - 1)))
+	if (s->shift && (!call_id.n || hash_quick32(call_id) & ((1u << s->shift) - 1)))
 		return false;
 	s->n_taken++;
 	return true;

@@ -13,5 +13,6 @@ struct sample { /* zeroed: nothing seen yet */
 	uint32_t n_seen, n_taken; /* in this second */
 	uint8_t shift;            /* one call in 1 << shift is looked at */
 };
-/* Is this message to be looked at? Times must not go back. */
-bool sample_takes(struct sample *s, uint64_t wall_us, struct str message);
+/* Is the message of that call to be looked at? Without a Call-ID only while all are. Times must not
+ * go back. */
+bool sample_takes(struct sample *s, uint64_t wall_us, struct str call_id);
