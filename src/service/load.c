@@ -2,7 +2,9 @@
  *
  * The delay is the larger of two: the time that a message spent in the inbox on its way from the
  * shard that received it, and the time for which the kernel's queue of a socket was never found
- * empty (a standing queue: a burst is worked off within some milliseconds, however large). A
+ * empty (a standing queue: a burst is worked off within some milliseconds, however large). One long
+ * wait is no overload: a machine that gave its processor to others for a moment is behind for that
+ * moment, works it off, and has room for every call. So waits must have stood for a while. A
  * transaction repeats its request after 500 ms; LOAD_HIGH_US leaves room before that, since
  * repetitions are what turns load into collapse.
  *
@@ -13,10 +15,14 @@
 
 bool load_sheds(struct load *l, uint64_t now_us, uint64_t delay_us, bool is_register)
 {
+	bool is_short = delay_us < LOAD_LOW_US, was_idle = now_us - l->last_us >= LOAD_STANDING_US;
+	if (is_short || was_idle)
+		l->since_us = now_us;
+	l->last_us = now_us;
 	if (delay_us >= LOAD_HIGH_US) {
-		l->is_high = true;
+		l->is_high |= now_us - l->since_us >= LOAD_STANDING_US;
 		l->calm_us = 0;
-	} else if (delay_us >= LOAD_LOW_US) {
+	} else if (!is_short) {
 		l->calm_us = 0;
 	} else if (l->is_high && !l->calm_us) {
 		l->calm_us = now_us;
