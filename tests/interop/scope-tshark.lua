@@ -1,4 +1,5 @@
--- Many display filters in one run of tshark: for each line of the file FILTERS a line "number of the filter, tab, frames that fit".
+-- Many display filters in one run of tshark: for each line of the file FILTERS a line "number of the filter, tab, frames that fit"
+-- in the file FRAMES.
 local got = {}
 local n = 0
 for filter in io.lines(os.getenv("FILTERS")) do
@@ -16,7 +17,9 @@ for filter in io.lines(os.getenv("FILTERS")) do
 end
 local last = Listener.new("frame")
 last.draw = function()
+	local out = assert(io.open(os.getenv("FRAMES"), "w"))
 	for i = 1, n do
-		print(i .. "\t" .. table.concat(got[i], ","))
+		out:write(i, "\t", table.concat(got[i], ","), "\n")
 	end
+	out:close()
 end

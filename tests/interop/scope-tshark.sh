@@ -4,7 +4,7 @@
 #
 #   scope-tshark.sh [CAPTURE ...]     default: tests/data/captures, and where it is there $RUNG_SHARED/captures with its field
 #
-# All filters are asked of one tshark per capture, which is told them by scope-tshark.lua. Where we differ on purpose stands in
+# All filters are asked of the tshark that says the fields; it is told them by scope-tshark.lua. Where we differ on purpose stands in
 # scope-differences.tsv: a pattern for the capture, a pattern for the filter or field (both as of bash), why. A row that explains
 # nothing any more is a failure when all captures are tried.
 set -u
@@ -52,10 +52,23 @@ cat "$work/plain" "$work/rtp" >"$work/filters"
 mapfile -t filters <"$work/filters"
 declare -A speaks=()
 
-ask_tshark() { # capture filters options ...: "filter number, frames" in order
-	local file=$1 list=$2
-	shift 2
-	FILTERS=$list tshark -Q -r "$file" -X "lua_script:$here/scope-tshark.lua" "$@" 2>/dev/null
+# The fields of a part of scope-fields.txt.
+fields_of() { sed -n "/^# \\[$1\\]/,/^# \\[/p" "$here/scope-fields.txt" | grep -v -e '^#' -e '^$'; }
+mapfile -t messages < <(fields_of messages)
+mapfile -t frames < <(fields_of frames)
+mapfile -t media < <(fields_of media)
+in_plain=("${messages[@]}" "${frames[@]}")
+
+# tshark takes long to start, so one run answers fields and filters: number and fields of each frame in $work/SET.fields, "filter
+# number, its frames" in order in $work/SET.frames.
+ask_tshark() { # set capture array-of-fields options ...
+	local set=$1 file=$2 options=() f
+	local -n asked=$3
+	shift 3
+	for f in "${asked[@]}"; do options+=(-e "$f"); done
+	rm -f "$work/$set.frames"
+	FILTERS=$work/$set FRAMES=$work/$set.frames tshark -r "$file" -X "lua_script:$here/scope-tshark.lua" "$@" \
+		-T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/$set.fields"
 }
 
 # The TLS secrets of X.pcap are those of X.keys beside it.
@@ -87,10 +100,8 @@ compare_filter() { # capture name frames filter
 }
 
 compare_filters() { # capture name
-	local file=$1 name=$2 bad=0 i=0 all theirs none=() either= their_keys our_keys
-	secrets_of "$file"
+	local file=$1 name=$2 bad=0 i=0 all theirs none=() either=
 	all=$(frames_of "$file" frame | wc -l)
-	{ ask_tshark "$file" "$work/plain" "${their_keys[@]}"; ask_tshark "$file" "$work/rtp" "${their_keys[@]}" --disable-heuristic stun_udp; } >"$work/theirs"
 	while IFS=$'\t' read -r _ theirs; do
 		if [ "$theirs" ]; then
 			compare_filter "$file" "$name" "$theirs" "${filters[i]}" || bad=1
@@ -99,7 +110,7 @@ compare_filters() { # capture name
 			either+="${either:+ || }(${filters[i]})"
 		fi
 		i=$((i + 1))
-	done <"$work/theirs"
+	done < <(cat "$work/plain.frames" "$work/rtp.frames")
 	[ "$i" = "${#filters[@]}" ] || { echo "# tshark answered $i filters of ${#filters[@]}"; bad=1; }
 	# those that fit nothing are asked at once, and one by one only when something fits
 	if [ "$either" ] && [ -n "$(frames_of "$file" "$either")" ]; then
@@ -110,27 +121,16 @@ compare_filters() { # capture name
 	return $bad
 }
 
-# One tshark says all fields of all frames; ours are asked in parts, since -e may be repeated 64 times.
-ask_fields() { # capture, fields, options ...: number and fields, of each frame
-	local file=$1 options=() f their_keys our_keys
-	local -n asked=$2
-	secrets_of "$file"
-	shift 2
-	for f in "${asked[@]}"; do options+=(-e "$f"); done
-	tshark -r "$file" "${their_keys[@]}" "$@" -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/t"
-}
-
-compare_part() { # capture name first-column field ...: one line per frame, each field compared apart
-	local file=$1 name=$2 column=$3 options=() f bad=0 i=2 their_keys our_keys
-	secrets_of "$file"
-	shift 3
+compare_part() { # set capture name first-column field ...: one line per frame, each field compared apart
+	local theirs=$work/$1.fields file=$2 name=$3 column=$4 options=() f bad=0 i=2
+	shift 4
 	for f; do options+=(-e "$f"); done
 	"$RUNG" scope -r "$file" "${our_keys[@]}" -Y frame -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
-	cmp -s <(cut -f "1,$column-$((column + $# - 1))" "$work/t") "$work/r" && return 0
+	cmp -s <(cut -f "1,$column-$((column + $# - 1))" "$theirs") "$work/r" && return 0
 	for f; do
-		if ! cmp -s <(cut -f "1,$column" "$work/t") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
+		if ! cmp -s <(cut -f "1,$column" "$theirs") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
 			echo "# $f"
-			diff <(cut -f "1,$column" "$work/t") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
+			diff <(cut -f "1,$column" "$theirs") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
 			bad=1
 		fi
 		column=$((column + 1)) i=$((i + 1))
@@ -138,13 +138,12 @@ compare_part() { # capture name first-column field ...: one line per frame, each
 	return $bad
 }
 
-compare_fields() { # what capture name options ...: the fields of a part of scope-fields.txt
-	local what=$1 file=$2 name=$3 fields bad=0 i
-	shift 3
-	mapfile -t fields < <(sed -n "/^# \\[$what\\]/,/^# \\[/p" "$here/scope-fields.txt" | grep -v -e '^#' -e '^$')
-	ask_fields "$file" fields "$@"
+# Ours are asked in parts, since -e may be repeated 64 times.
+compare_fields() { # array-of-fields set capture name first-column
+	local what=$1 set=$2 file=$3 name=$4 column=$5 bad=0 i
+	local -n fields=$1
 	for ((i = 0; i < ${#fields[@]}; i += 60)); do
-		compare_part "$file" "$name" $((i + 2)) "${fields[@]:i:60}" || bad=1
+		compare_part "$set" "$file" "$name" $((column + i)) "${fields[@]:i:60}" || bad=1
 	done
 	result $bad "$what of $name"
 }
@@ -195,9 +194,12 @@ fi
 
 for file in "${captures[@]}"; do
 	name=$(basename "$file")
-	compare_fields messages "$file" "$name"
-	compare_fields frames "$file" "$name"
-	compare_fields media "$file" "$name" --disable-heuristic stun_udp
+	secrets_of "$file"
+	ask_tshark plain "$file" in_plain "${their_keys[@]}"
+	ask_tshark rtp "$file" media "${their_keys[@]}" --disable-heuristic stun_udp
+	compare_fields messages plain "$file" "$name" 2
+	compare_fields frames plain "$file" "$name" $((2 + ${#messages[@]}))
+	compare_fields media rtp "$file" "$name" 2
 	compare_streams "$file" "$name"
 	result $? "streams of $name"
 	compare_filters "$file" "$name"
