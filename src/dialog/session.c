@@ -67,6 +67,7 @@ void ses_free(struct ses *s)
 	ses_stop_2xx(s);
 	ses_clock_stop(s);
 	tp_rx_unref(m->tp, s->later.rx);
+	s->later = (struct ses_later){0}; /* the fork that it waits for goes below */
 	ev_timer_stop(m->loop, &s->pause);
 	ev_defer_cancel(m->loop, &s->task);
 	for (unsigned i = 0; i < s->n_queued; i++)
