@@ -212,7 +212,7 @@ static unsigned on_request(void *ctx, struct ses *s, struct tp_rx *rx)
 	struct b2b_leg *l = ctx;
 	if (rx->msg->method == SIP_REFER)
 		return b2b_ask_refer(l, rx);
-	return l->state == LEG_UP ? SES_LATER : 480;
+	return l->state == LEG_OVER ? 480 : SES_LATER;
 }
 
 /* --- what sessions tell ----------------------------------------------------------------------- */

@@ -6,6 +6,10 @@
  * re-INVITE without offer asks the other side for one, in three steps: its offer goes into the
  * first side's 2xx, the first side's ACK has the answer, and that goes into the ACK for the other.
  *
+ * INFO and MESSAGE pass as soon as the other side's call stands, be the ACK of the side that they
+ * came from lost or late; before that they are put off by 500, never by 480, which would end the
+ * call (RFC 5057 5.1).
+ *
  * Glare: where the other side has an offer of its own on the way, it refuses ours with 491, or we
  * cannot make one now; the first side hears 491 and tries again in its own time [RFC3261 14.1].
  *
@@ -106,12 +110,13 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 				  .body = m->body,
 				  .tag = ev->tag};
 	if (!to || b->err != OK || ses_request(to->ses, &req) != OK)
-		ses_respond(l->ses, ev->tag, 480, STR_NONE);
+		ses_respond_later(l->ses, ev->tag);
 }
 
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *to = b2b_other(l);
-	if (to)
+	struct b2b_call *c = l->call;
+	struct b2b_leg *to = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
+	if (to && to->ses) /* its ACK may be under way still */
 		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
 }
