@@ -39,7 +39,6 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	s->ctx = ctx;
 	s->usage.ops = &ses_usage_ops;
 	s->task.fn = on_task;
-	buf_init(&s->early);
 	buf_init(&s->local);
 	buf_init(&s->headers);
 	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
@@ -78,7 +77,6 @@ void ses_free(struct ses *s)
 	if (s->d)
 		dlg_bury(s->d);
 	dlg_free(s->d);
-	buf_fini(&s->early);
 	buf_fini(&s->local);
 	buf_fini(&s->headers);
 	arena_fini(&s->arena);
@@ -310,7 +308,7 @@ struct ses *ses_find_call(struct dlg_mgr *m, struct str call_id)
 
 struct dlg *ses_dialog(const struct ses *s)
 {
-	return s->d ? s->d : s->n_forks ? s->forks[0] : NULL;
+	return s->d ? s->d : s->n_forks ? s->forks[0].d : NULL;
 }
 
 struct str ses_call_id(const struct ses *s)
