@@ -91,6 +91,17 @@ static struct str from_of(struct b2b_leg *l, const struct sip_addr *from,
 	return buf_view(b);
 }
 
+/* What a callee says reliably is final, and the caller, who sees one dialog, can be told the
+ * description of one callee only: so where another may answer in his place, both wait for the 200.
+ * [RFC3262 5] */
+static bool may_be_reliable(const struct b2b_call *c)
+{
+	unsigned n = 0;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		n += !l->is_caller && l->state != LEG_SPARE;
+	return n == 1 && (!c->steps || c->steps->n == 1) && ses_can_reliable(c->side[0]->ses);
+}
+
 /* The INVITE of a leg in the caller's words. */
 static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 {
@@ -137,7 +148,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = !has_sdp,
 		.max_forwards = m->has_max_forwards ? (uint8_t)(m->max_forwards - 1) : 69,
-		.is_reliable = ses_can_reliable(a->ses),
+		.is_reliable = may_be_reliable(c),
 		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
 		.session_s = b->cfg.session_s,
 	};

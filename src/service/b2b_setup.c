@@ -3,8 +3,9 @@
  * The targets ring as the proxy would let them: all of the highest q together, the next group when
  * those have refused or rung long enough; the first 2xx wins, the others are cancelled, a 6xx ends
  * all; then the best refusal goes back [RFC3261 16.7]. What rings is told to the caller, reliably
- * where both sides want that [RFC3262]; early descriptions while one callee alone is being tried,
- * since the caller sees one dialog, in which two answers would contradict each other.
+ * where both sides want that and one callee alone can answer [RFC3262]; early descriptions while
+ * one callee alone is being tried, since the caller sees one dialog, in which two answers would
+ * contradict each other.
  *
  * An INVITE without offer goes out without one; the callee's offer reaches the caller in his 200,
  * and his ACK has the answer.

@@ -138,7 +138,8 @@ TEST_NO_OOM(held_call_is_small)
 		at = 0;
 		for (struct ses *s; (s = pool_next(&m->sessions, &at));) {
 			CHECK(s->arena.own_n == 0 || s->arena.total == 0);
-			CHECK_EQ(s->early.cap + s->headers.cap, 0);
+			CHECK_EQ(s->headers.cap, 0);
+			CHECK(!s->forks);
 			CHECK_EQ(s->local.cap, s->local.n); /* for refreshes by re-INVITE */
 		}
 	}
