@@ -59,6 +59,14 @@ static struct b2b_leg *partner(const struct b2b_leg *l)
 	return n == 1 ? only : NULL;
 }
 
+/* Whose request l has answered: the other side, also where its ACK is under way still. */
+static struct b2b_leg *asker(const struct b2b_leg *l)
+{
+	struct b2b_leg *const *side = l->call->side;
+	struct b2b_leg *to = partner(l);
+	return to ? to : side[0] == l ? side[1] : side[1] == l ? side[0] : NULL;
+}
+
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = partner(l);
@@ -79,7 +87,7 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *to = partner(l);
+	struct b2b_leg *to = asker(l);
 	struct str sdp;
 	if (l->call->farewell) {
 		b2b_farewell_take(l->call, ev->rx);
@@ -115,8 +123,7 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_call *c = l->call;
-	struct b2b_leg *to = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
-	if (to && to->ses) /* its ACK may be under way still */
+	struct b2b_leg *to = asker(l);
+	if (to && to->ses)
 		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
 }
