@@ -9,7 +9,8 @@
  *     RESOLVING its name is being looked up
  *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
  *               fail-over would try then
- *     DONE      ended; `final` holds its response, if one came
+ *     ABANDONED given up before it had said anything: nobody waits for it, but a 2xx that comes
+ * late ends the others like any 2xx DONE      ended; `final` holds its response, if one came
  *
  * The path of a request: prx_forward makes the context and starts the first q group; start_branch
  * resolves and starts a client transaction, whose compose callback makes the bytes
@@ -19,7 +20,8 @@
  * Invariants:
  * 1. A context lives until its server transaction has ended (prx_on_server_end) and none of its
  * branches is CALLING or RESOLVING.
- * 2. Each branch in CALLING has exactly one client transaction, whose on_end comes exactly once.
+ * 2. Each branch in CALLING or ABANDONED has exactly one client transaction, whose on_end comes
+ * exactly once.
  * 3. is_closed: after a 2xx or 6xx, a CANCEL, or the server transaction's end, no further branch is
  * started and no further address tried.
  * 4. A final response is sent at most once per context, but for further 2xx of an INVITE.
@@ -69,6 +71,8 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 
 static void free_branch(struct prx *p, struct branch *b)
 {
+	if (b->state == ABANDONED)
+		tsx_detach(p->tsx, b->ct);
 	ev_timer_stop(p->loop, &b->timer_c);
 	tp_rx_unref(p->tp, b->final);
 	block_put(p->blocks, b->text);
@@ -312,7 +316,7 @@ void prx_on_server_end(struct prx *p, void *owner, enum tsx_end why)
 			continue;
 		if (b->state == RESOLVING)
 			tp_resolve_cancel(b->resolve);
-		else if (b->state == CALLING)
+		else if (b->state == CALLING || b->state == ABANDONED)
 			tsx_detach(p->tsx, b->ct);
 		b->state = DONE;
 	}

@@ -157,10 +157,28 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 		prx_send_back(c, b, rx, NULL, 0);
 }
 
+/* A branch that nobody waits for says something after all: a 2xx counts, unless the caller was told
+ * another end already; then it goes back by its Via. */
+static void on_late_response(struct branch *b, struct tp_rx *rx)
+{
+	if (rx->msg->status / 100 != 2 || sip_count(rx->msg, SIP_HDR_VIA) < 2)
+		return;
+	if (b->ctx->is_final_sent && !b->ctx->is_2xx_sent) {
+		prx_on_stray_response(b->ctx->prx, rx);
+		return;
+	}
+	b->state = CALLING;
+	on_2xx(b, rx);
+}
+
 static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct branch *b = ctx;
 	unsigned status = rx->msg->status;
+	if (b->state == ABANDONED) {
+		on_late_response(b, rx);
+		return;
+	}
 	b->is_heard = true;
 	if (status >= 200)
 		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
@@ -176,6 +194,10 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 {
 	struct branch *b = ctx;
 	struct ctx *c = b->ctx;
+	if (b->state == ABANDONED) {
+		b->state = DONE;
+		return;
+	}
 	ev_timer_stop(c->prx->loop, &b->timer_c);
 	if (b->next_dst < b->dsts.n && may_go_on(b)) {
 		try_next(b);

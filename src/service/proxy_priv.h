@@ -38,7 +38,7 @@ struct prx {
 	struct prx_stats stats;
 };
 
-enum branch_state { SPARE, WAITING, RESOLVING, CALLING, DONE };
+enum branch_state { SPARE, WAITING, RESOLVING, CALLING, ABANDONED, DONE };
 
 struct ctx;
 struct branch {

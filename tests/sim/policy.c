@@ -114,6 +114,24 @@ TEST_NO_OOM(policy_forward_on_no_answer)
 	scene_free(t);
 }
 
+/* Who had said nothing is not waited for, yet answers: that ends what follows like any 2xx, and no
+ * refusal comes behind it. [RFC3261 16.7 steps 5, 10] */
+TEST_NO_OOM(policy_late_answer_of_who_was_given_up)
+{
+	struct scene *t = scene(forwards);
+	call(t, TO("1002"));
+	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 14);
+	raw_reply(t->c, at_c, "180 Ringing", "callee", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 180", 1);
+	raw_reply(t->b, at_b, "200 OK", "b", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	raw_reply(t->c, raw_get(t->c, "CANCEL ", 1), "200 OK", "callee", NULL, NULL);
+	refuse(t->c, at_c, "603 Decline");
+	raw_none(t->a, "SIP/2.0 603", 10);
+	scene_free(t);
+}
+
 TEST_NO_OOM(policy_forward_when_offline)
 {
 	struct scene *t = scene("users: {'1001': {forward: {offline: '1002', busy: '1003'}}}");
