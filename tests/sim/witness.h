@@ -6,8 +6,8 @@
  *     the way differ (Via, Max-Forwards, Max-Breadth, Record-Route, Route, credentials for us,
  *     Diversion, History-Info), each by what RFC 3261 16.6 and 16.7 allow: no message grows without
  *     an edit;
- *   - a server transaction has one final response, whatever was repeated (an INVITE: 2xx of forks,
- *     and nothing else beside them). */
+ *   - a server transaction has one final response, whatever was repeated; behind that only a 2xx of
+ *     an INVITE may go, which always goes [RFC3261 16.7 step 5]. */
 
 #include "stage.h"
 
