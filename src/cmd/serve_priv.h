@@ -5,6 +5,7 @@
 
 #include "admin/ledger.h"
 #include "admin/record.h"
+#include "admin/trail.h"
 #include "capture/cap_hep.h"
 #include "cmd/certs.h"
 #include "cmd/control.h"
@@ -40,6 +41,7 @@ struct serve {
 	struct live *live;
 	struct adm *adm;
 	struct adm_ledger *ledger;
+	struct adm_trail *trail;
 	struct cap_hep_out *hep_out;
 	struct web *web;
 	struct control *control;
