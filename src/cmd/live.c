@@ -163,9 +163,10 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	struct live *l = arg;
 	char mem[700];
 	struct buf b;
-	if (c->kind == TRK_CALL && l->on_call)
-		l->on_call(l->on_call_arg, t, c, v);
-	bool is_news = c->kind == TRK_CALL || c->kind == TRK_MSG || v->worst >= VRD_WARN;
+	bool is_call = c->kind == TRK_CALL;
+	if (is_call && l->on_call)
+		is_call = l->on_call(l->on_call_arg, c, v);
+	bool is_news = is_call || c->kind == TRK_MSG || v->worst >= VRD_WARN;
 	if (!is_news)
 		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
@@ -272,6 +273,11 @@ static void take(struct live *l, const struct rec *r, uint64_t wall_us)
 		return;
 	case REC_REFUSED:
 		take_hint(l, r, call_id, text, wall_us);
+		return;
+	case REC_LEG:
+		if (l->keeper.on_leg)
+			l->keeper.on_leg(l->keeper.ctx, text, call_id);
+		keep(l, call_id, r, r->n, wall_us);
 		return;
 	case REC_BANNED:
 	case REC_REGISTERED:
@@ -443,7 +449,8 @@ void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet
 	l->copy_ctx = ctx;
 }
 
-void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg)
+void live_set_calls(struct live *l,
+		    bool (*fn)(void *arg, const struct trk_call *c, const struct vrd *v), void *arg)
 {
 	l->on_call = fn;
 	l->on_call_arg = arg;

@@ -22,8 +22,11 @@ void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, st
 		      void *ctx);
 /* Told of each SIP message. Called from live_drain. */
 void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet *p), void *ctx);
-/* Told of each call that was judged. Called from live_drain and live_end. */
-void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg);
+/* Told of each call that was judged; false: as a leg of another one it gets no line, unless there
+ * is something wrong with it. Called from live_drain and live_end. */
+void live_set_calls(struct live *l,
+		    bool (*fn)(void *arg, const struct trk_call *c, const struct vrd *v),
+		    void *arg);
 /* Keeps the messages by which calls move on, as `head` and `rest` that live_replay understands.
  * flush: what was given is now to be safe, the rings will forget it. Called from live_drain. */
 struct live_keeper {
@@ -31,6 +34,7 @@ struct live_keeper {
 	void (*keep)(void *ctx, struct str call_id, uint64_t at_us, struct str head,
 		     struct str rest);
 	void (*flush)(void *ctx);
+	void (*on_leg)(void *ctx, struct str of, struct str call_id); /* may be NULL */
 };
 void live_set_keeper(struct live *l, const struct live_keeper *k);
 /* Before the shards start: first what was kept, then what the rings still hold. Nobody is told of

@@ -7,7 +7,15 @@
 #define RING_BYTES   (1u << 20)
 #define MAX_WATCHERS 8
 
-enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED, REC_BANNED };
+enum rec_kind {
+	REC_SENT,
+	REC_RECEIVED,
+	REC_STORM,
+	REC_REGISTERED,
+	REC_REFUSED,
+	REC_LEG,
+	REC_BANNED
+};
 
 struct rec {
 	uint64_t at_us; /* the shard's clock; with a keeper: wall time */
@@ -53,7 +61,7 @@ struct live {
 	} watchers[MAX_WATCHERS];
 	void (*copy)(void *ctx, const struct trk_packet *p);
 	void *copy_ctx;
-	trk_verdict_fn *on_call;
+	bool (*on_call)(void *arg, const struct trk_call *c, const struct vrd *v);
 	void *on_call_arg;
 	struct live_keeper keeper;
 	bool is_replaying;

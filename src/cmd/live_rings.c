@@ -45,11 +45,10 @@ void live_note(void *live, const struct exc_note *n)
 	if (!r)
 		return;
 	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
-	static const uint8_t kinds[] = {[EXC_NOTE_REGISTERED] = REC_REGISTERED,
-					[EXC_NOTE_REFUSED] = REC_REFUSED,
-					[EXC_NOTE_STORM] = REC_STORM,
-					[EXC_NOTE_BANNED] = REC_BANNED,
-					[EXC_NOTE_TRUNK] = REC_REGISTERED};
+	static const uint8_t kinds[] = {
+		[EXC_NOTE_REGISTERED] = REC_REGISTERED, [EXC_NOTE_REFUSED] = REC_REFUSED,
+		[EXC_NOTE_STORM] = REC_STORM,           [EXC_NOTE_BANNED] = REC_BANNED,
+		[EXC_NOTE_TRUNK] = REC_REGISTERED,      [EXC_NOTE_LEG] = REC_LEG};
 	r->kind = kinds[n->kind];
 	r->n_call_id = (uint16_t)n->call_id.n;
 	r->n = (uint32_t)(n->call_id.n + n->text.n);

@@ -14,18 +14,24 @@
 #define API_PORT 5080
 #define MAX_CDRS 5'000'000u /* about 2 GB */
 
-static void on_call(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
+static bool on_call(void *arg, const struct trk_call *c, const struct vrd *v)
 {
 	struct serve *s = arg;
 	struct trk *own = live_tracker(s->live);
 	struct st_cdr row;
-	struct buf texts;
+	struct buf texts, more;
+	if (adm_legs_judged(s->legs, own, c, v))
+		return false;
 	buf_init(&texts);
+	buf_init(&more);
 	adm_count(adm_tally(s->adm), own, c, v);
 	adm_record(&row, &texts, own, c, v);
+	adm_legs_record(s->legs, own, c, v, &row, &more);
 	adm_ledger_add(s->ledger, &row);
 	adm_tally(s->adm)->n_cdrs_lost = adm_ledger_n_lost(s->ledger);
 	buf_fini(&texts);
+	buf_fini(&more);
+	return true;
 }
 
 static void on_trouble(void *ctx, struct str text)
@@ -41,7 +47,16 @@ static void on_settled(void *ctx, struct str call_id)
 
 static void keep(void *ctx, struct str call_id, uint64_t at_us, struct str head, struct str rest)
 {
-	adm_trail_add(((struct serve *)ctx)->trail, call_id, at_us, head, rest);
+	struct serve *s = ctx;
+	adm_trail_add(s->trail, adm_legs_root(s->legs, call_id), at_us, head, rest);
+}
+
+/* Its trail is that of the call from now on. */
+static void on_leg(void *ctx, struct str of, struct str call_id)
+{
+	struct serve *s = ctx;
+	adm_legs_add(s->legs, live_tracker(s->live), of, call_id);
+	adm_trail_done(s->trail, call_id);
 }
 
 static void flush(void *ctx)
@@ -52,7 +67,7 @@ static void flush(void *ctx)
 /* What a process that was killed has left of calls. */
 static int open_trail(struct serve *s, struct st_cdrs *db)
 {
-	struct live_keeper keeper = {.ctx = s, .keep = keep, .flush = flush};
+	struct live_keeper keeper = {.ctx = s, .keep = keep, .flush = flush, .on_leg = on_leg};
 	if (adm_trail_new(s->st, s->scope, db, &s->trail)) {
 		struct str why = st_why(s->st);
 		return serve_fail(STR_FMT, STR_ARG(why.n ? why : STR("not enough memory")));
@@ -138,6 +153,9 @@ int serve_admin_start(struct serve *s)
 	if (adm_new(s->shards, s->exc, s->scope, live_tracker(s->live), &s->adm))
 		return serve_fail("not enough memory");
 	adm_set_lint(s->adm, live_lint(s->live));
+	if (adm_legs_new(&s->legs))
+		return serve_fail("not enough memory");
+	adm_set_legs(s->adm, s->legs);
 	r = open_ledger(s);
 	if (r < 0 && s->hep)
 		r = open_hep(s);
@@ -159,6 +177,7 @@ void serve_admin_end(struct serve *s)
 	web_free(s->web);
 	adm_ledger_free(s->ledger);
 	adm_trail_free(s->trail);
+	adm_legs_free(s->legs);
 	cap_hep_close(s->hep_out);
 	adm_free(s->adm);
 }

@@ -4,6 +4,7 @@
  * HEP), serve_tell.c (what the operator reads) and serve_run.c (ticking, signals, ending). */
 
 #include "admin/ledger.h"
+#include "admin/legs.h"
 #include "admin/record.h"
 #include "admin/trail.h"
 #include "capture/cap_hep.h"
@@ -42,6 +43,7 @@ struct serve {
 	struct adm *adm;
 	struct adm_ledger *ledger;
 	struct adm_trail *trail;
+	struct adm_legs *legs;
 	struct cap_hep_out *hep_out;
 	struct web *web;
 	struct control *control;

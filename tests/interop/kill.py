@@ -31,6 +31,7 @@ o = ap.parse_args()
 rnd = random.Random(o.seed)
 PHONES, AWAY, UP_S, RECORDED_S = 40, 10, 2.0, 1.5
 SERVER = (o.server, 5060)
+RUN = f"{time.time_ns():x}"  # the data folder may have calls of an earlier one
 serial = 0
 
 
@@ -89,12 +90,15 @@ class Phone(asyncio.DatagramProtocol):
     def send(self, text):
         self.transport.sendto(text.encode(), SERVER)
 
-    def reply(self, m, status, extra=""):
+    def sdp(self):
+        return f"v=0\r\no=- 1 1 IN IP4 {o.phones}\r\ns=-\r\nc=IN IP4 {o.phones}\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n"
+
+    def reply(self, m, status, extra="", body=""):
         to = m["To"] + ("" if ";tag=" in m["To"] else f";tag=t{self.user}")
         via = "".join(f"Via: {v}\r\n" for v in m.all("Via")) + "".join(f"Record-Route: {v}\r\n" for v in m.all("Record-Route"))
         self.send(
             f"SIP/2.0 {status}\r\n{via}From: {m['From']}\r\nTo: {to}\r\nCall-ID: {m['Call-ID']}\r\nCSeq: {m['CSeq']}\r\n"
-            f"{extra}Content-Length: 0\r\n\r\n"
+            f"{extra}Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
     def contact(self):
@@ -113,7 +117,7 @@ class Phone(asyncio.DatagramProtocol):
         if m.method == "INVITE" and rnd.random() < 0.2:
             self.reply(m, "486 Busy Here")
         elif m.method == "INVITE":
-            self.reply(m, "200 OK", f"Contact: {self.contact()}\r\n")
+            self.reply(m, "200 OK", f"Contact: {self.contact()}\r\nContent-Type: application/sdp\r\n", self.sdp())
         elif m.method != "ACK":
             self.reply(m, "200 OK")
 
@@ -207,8 +211,8 @@ class Phone(asyncio.DatagramProtocol):
 
     async def call(self, user):
         n = number()
-        cid, tag, uri = f"call{n}@{self.user}", f"c{n}", f"sip:{user}@{o.server}"
-        m, cseq = await self.ask("INVITE", uri, cid, 1, tag)
+        cid, tag, uri = f"call{n}.{RUN}@{self.user}", f"c{n}", f"sip:{user}@{o.server}"
+        m, cseq = await self.ask("INVITE", uri, cid, 1, tag, extra="Content-Type: application/sdp\r\n", body=self.sdp())
         if m and m.status >= 300 and m.status not in (401, 407):
             facts.ended[cid] = time.monotonic()
             facts.n["refusals"] += 1
@@ -316,7 +320,7 @@ async def lost(killed_at, loop):
     missing += [f"status and end in the record of {c}: {have[c]}" for c in young & have.keys()
                 if not have[c].get("status") or (have[c]["status"] == 200 and have[c].get("ended_by") != "caller")]
     ids = [r["call_id"] for r in rows]
-    missing += [f"{ids.count(c)} records of {c}" for c in facts.ended if ids.count(c) > 1]
+    missing += [f"{ids.count(c)} records of {c}: {[r for r in rows if r['call_id'] == c]}" for c in facts.ended if ids.count(c) > 1]
     await collect(loop)
     missing += [f"message {t} for {u}" for t, u in facts.accepted.items() if t not in facts.delivered]
     return missing

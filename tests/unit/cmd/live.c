@@ -185,11 +185,11 @@ static void flush(void *ctx)
 	k->n_safe = k->n;
 }
 
-static void note_verdict(void *arg, const struct trk *t, const struct trk_call *c,
-			 const struct vrd *v)
+static bool note_verdict(void *arg, const struct trk_call *c, const struct vrd *v)
 {
 	struct buf *b = arg;
 	buf_fmt(b, STR_FMT ": " STR_FMT "\n", STR_ARG(c->call_id), STR_ARG(v->f[0].text));
+	return true;
 }
 
 /* One message between the caller and us, of a call with a body. */
