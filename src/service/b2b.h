@@ -45,6 +45,8 @@ struct b2b_config {
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);
 	void (*on_sign)(void *ctx, const struct sign *s); /* of each dialog; may be NULL */
+	/* A leg of ours for the call in which `of` is a Call-ID; may be NULL. */
+	void (*on_leg)(void *ctx, struct str of, struct str call_id);
 	void *ctx;
 	struct ev_shards *shards;
 	struct addr media; /* where tones of ours come from; ADDR_NONE: the address of the call */

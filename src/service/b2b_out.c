@@ -162,6 +162,13 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	return e;
 }
 
+void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	if (cfg->on_leg)
+		cfg->on_leg(cfg->ctx, ses_call_id(of->ses), ses_call_id(l->ses));
+}
+
 /* The dialog with a phone of ours is a matter of lamps. */
 void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor)
 {
@@ -197,6 +204,7 @@ void b2b_start(struct b2b_leg *l)
 	if (!l->code)
 		e = call_out(l, &acc);
 	if (e == OK) {
+		b2b_tell_leg(l, l->call->side[0]);
 		b2b_tell_started(l, STR_NONE, l->place->aor);
 		return;
 	}

@@ -114,6 +114,8 @@ bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [
 /* What the policy's step writes into its requests; NULL: nothing. */
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc); /* acc may be NULL */
+/* An INVITE of ours has gone out, for the one that `of` is a leg of. */
+void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of);
 /* The dialog of a phone of ours begins: a matter of lamps. */
 void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
 
