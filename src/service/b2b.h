@@ -16,7 +16,8 @@ struct b2b_request {
 	size_t n_targets;
 	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
 	size_t n_steps;
-	bool follows;          /* a 3xx is followed instead of passed back */
+	bool follows; /* a 3xx is followed instead of passed back */
+	struct hist_ask history;
 	bool is_trusted;       /* the caller: his P-Asserted-Identity may pass */
 	bool is_farewell;      /* a callee who hangs up leaves the caller with a tone of ours */
 	uint16_t trunk;        /* 1 + the trunk that the call came over, if that counts calls */

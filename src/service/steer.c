@@ -286,9 +286,10 @@ static void reject(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
 struct sending {
 	struct prx_target t[PRX_MAX_TARGETS];
 	struct prx_step steps[POL_MAX_STEPS];
-	size_t n_targets;
-	struct buf text, aors;
-	char mem[8192], aor_mem[2048];
+	size_t n_targets, n_ways; /* n_ways 0: nobody is told of them */
+	struct hist_way ways[POL_MAX_STEPS + PRX_MAX_TARGETS];
+	struct buf text, aors, uris;
+	char mem[8192], aor_mem[2048], uri_mem[4096];
 };
 
 static struct prx_target of_binding(const struct loc_target *t)
@@ -307,7 +308,52 @@ static struct str put_aor(struct exc_shard *s, struct str user, struct sending *
 	return out->aors.err ? STR_NONE : str_of(out->aors.p + at, out->aors.n - at);
 }
 
-static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step,
+/* A user or number of this house as a URI, or what is one already. */
+static struct str put_uri(struct buf *b, struct str to, struct str domain)
+{
+	struct sip_uri u;
+	size_t at = b->n;
+	if (sip_uri_parse(to, &u) == OK)
+		return to;
+	buf_str(b, STR("sip:"));
+	sip_escape_user(b, to);
+	buf_fmt(b, "@" STR_FMT, STR_ARG(domain));
+	return str_of(b->p + at, b->n - at);
+}
+
+/* The plan's forwards are the ways of its steps [RFC7044 7]; nobody asks for a call without. */
+static void put_ways(const struct pol_plan *p, const struct pol_request *rq, enum hist_mode mode,
+		     struct sending *out)
+{
+	bool is_told = mode == HIST_ALWAYS ||
+		       (mode == HIST_ASKED && (p->n_hops > 1 || hist_is_asked(rq->msg)));
+	buf_init_fixed(&out->uris, out->uri_mem, sizeof(out->uri_mem));
+	out->n_ways = is_told ? p->n_hops : 0;
+	for (size_t i = 1; i < out->n_ways; i++)
+		out->ways[i] = (struct hist_way){
+			.uri = put_uri(&out->uris, p->hops[i].to, rq->domain),
+			.up = p->hops[i].up,
+			.by = HIST_MP,
+			.cause = p->hops[i].cause,
+		};
+}
+
+/* The way of a user's phones: he is on it himself, unless it was he who was called. */
+static size_t way_of(const struct pol_target *t, const struct pol_plan *p, size_t hop,
+		     struct str domain, struct sending *out)
+{
+	if (!out->n_ways || !t->user.n || str_eq(t->user, p->hops[hop].to) ||
+	    out->n_ways == ARRAY_LEN(out->ways))
+		return hop;
+	struct str uri = put_uri(&out->uris, t->user, domain);
+	if (hop && str_eq(uri, out->ways[hop].uri))
+		return hop;
+	out->ways[out->n_ways] = (struct hist_way){
+		.uri = uri, .up = (uint8_t)hop, .by = t->is_mapped ? HIST_MP : HIST_RC};
+	return out->n_ways++;
+}
+
+static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step, size_t way,
 			struct sending *out)
 {
 	struct loc_targets found = {0};
@@ -323,6 +369,9 @@ static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t 
 	for (size_t i = 0; i < found.n && out->n_targets < PRX_MAX_TARGETS; i++) {
 		out->t[out->n_targets] = of_binding(&found.t[i]);
 		out->t[out->n_targets].aor = aor;
+		out->t[out->n_targets].way = (uint8_t)way;
+		out->t[out->n_targets].is_outside = !t->user.n;
+		out->t[out->n_targets].by = !t->user.n && t->is_mapped ? HIST_MP : HIST_RC;
 		if (t->trunk)
 			out->t[out->n_targets].trunk = (uint16_t)(slot_of(p, t->trunk) + 1);
 		if (found.t[i].backup_of) /* of the targets all together */
@@ -355,7 +404,6 @@ static void put_headers(const struct pol_plan *p, const struct pol_step *from, s
 	h->caller = str_sub(h->asserted, sizeof(asserted) - 1, n_user);
 	h->diversion = line(out, "Diversion: ", from->diversion, "");
 	size_t at = out->text.n;
-	line(out, "History-Info: ", from->history, "");
 	buf_str(&out->text, p->lines);
 	buf_str(&out->text, from->lines);
 	h->lines = str_of(out->text.p + at, out->text.n - at);
@@ -386,6 +434,7 @@ static void send_in_two_dialogs(struct exc_shard *s, tsx_id st, struct tp_rx *rx
 				  .steps = req->steps,
 				  .n_steps = req->n_steps,
 				  .follows = req->follows,
+				  .history = req->history,
 				  .is_farewell = p->has_farewell,
 				  .caller_aor = caller_aor};
 	if (rq->trunk)
@@ -421,25 +470,31 @@ static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 	out.n_targets = 0;
 	buf_init_fixed(&out.text, out.mem, sizeof(out.mem));
 	buf_init_fixed(&out.aors, out.aor_mem, sizeof(out.aor_mem));
+	put_ways(p, rq, dispatch_history(s), &out);
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct pol_step *from = &p->steps[i];
 		out.steps[i] = (struct prx_step){.ring_s = from->ring_s};
 		for (size_t on = 0; on < POL_ON__N; on++)
 			out.steps[i].next[on] = from->next[on];
 		put_headers(p, from, rq->domain, &out, &out.steps[i].headers);
-		for (size_t k = 0; k < from->n; k++)
-			add_targets(s, &p->targets[from->first + k], i, &out);
+		for (size_t k = 0; k < from->n; k++) {
+			const struct pol_target *t = &p->targets[from->first + k];
+			add_targets(s, t, i, way_of(t, p, from->hop, rq->domain, &out), &out);
+		}
 	}
 	const struct prx_step *one = &out.steps[0];
 	bool is_plain = p->n_steps == 1 && !one->ring_s && !out.text.n && !one->headers.remove.n &&
 			!one->headers.pass.n;
-	struct prx_request req = {.route = plan,
-				  .targets = out.t,
-				  .n_targets = out.n_targets,
-				  .follows = p->recurses,
-				  .steps = is_plain ? NULL : out.steps,
-				  .n_steps = is_plain ? 0 : p->n_steps};
-	if (out.text.err)
+	struct prx_request req = {
+		.route = plan,
+		.targets = out.t,
+		.n_targets = out.n_targets,
+		.follows = p->recurses,
+		.history = {.ways = out.ways, .n_ways = out.n_ways},
+		.steps = is_plain ? NULL : out.steps,
+		.n_steps = is_plain ? 0 : p->n_steps
+        };
+	if (out.text.err || out.uris.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else
 		give(s, st, rx, &req, p, rq);
@@ -454,7 +509,7 @@ size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target 
 	if (!max)
 		return 0;
 	if (!dispatch_is_us(s, contact)) {
-		t[0] = (struct prx_target){.ruri = contact->all};
+		t[0] = (struct prx_target){.ruri = contact->all, .is_outside = true};
 		return 1;
 	}
 	buf_init_fixed(&b, mem, sizeof(mem));

@@ -1,0 +1,204 @@
+/* What calls tell of their way, between peers of text: History-Info of the proxy and the redirect
+ * server. [RFC7044] */
+#include "scene.h"
+
+#define ROOT    "<sip:1002@10.0.0.1>;index=1"
+#define B1      "<sip:1002@10.0.0.22:5060>;index=1.1;rc=1"
+#define ASKS    "Supported: histinfo\n"
+
+/* b is 1002, c is 1003, both registered; x is a trunk, or another domain. */
+static struct scene *scene(const char *text)
+{
+	struct scene *t = scene_new();
+	stage_account(t->s, "1003");
+	snprintf(t->c->user, sizeof(t->c->user), "1003");
+	scene_register(t->b, B_CONTACT);
+	scene_register(t->c, "<sip:1003@10.0.0.23:5060>");
+	if (text)
+		scene_policy(t, text);
+	return t;
+}
+
+static void call(struct scene *t, const char *uri, const char *extra)
+{
+	t->call = (struct raw_req){.method = "INVITE", .uri = uri, .extra = extra};
+	raw_ask(t->a, 0, &t->call);
+}
+
+static void refuse(struct raw *r, const struct raw_msg *invite, const char *status,
+		   const char *extra)
+{
+	raw_reply(r, invite, status, "callee", extra, NULL);
+	raw_get(r, "ACK ", 1);
+}
+
+/* The entries of all lines, as one text. */
+static struct str way(const struct raw_msg *m)
+{
+	static char mem[4096];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	for (unsigned i = 0; i < raw_count(m, "History-Info"); i++) {
+		buf_str(&b, i ? STR(", ") : STR_NONE);
+		buf_str(&b, raw_header(m, "History-Info", i));
+	}
+	CHECK_EQ(b.err, OK);
+	return buf_view(&b);
+}
+
+#define CHECK_WAY(m, text) CHECK_STR(way(m), text)
+
+/* Nobody takes part: nothing is told, and what the phone tells nobody hears. */
+TEST_NO_OOM(history_is_not_asked_for)
+{
+	struct scene *t = scene(NULL);
+	call(t, TO_B, NULL);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, "");
+	raw_reply(t->b, m, "200 OK", "b", "History-Info: <sip:x@y>;index=1\n", NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 200", 1), "");
+	scene_free(t);
+}
+
+/* The hop before wrote nothing: its entry is added; the phone is a binding [9.1, 9.2]; all comes
+ * back, without a Reason [9.3, 9.4]. */
+TEST_NO_OOM(history_of_a_plain_call)
+{
+	struct scene *t = scene(NULL);
+	call(t, TO_B, ASKS);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, ROOT ", " B1);
+	raw_reply(t->b, m, "180 Ringing", "b", NULL, NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 180", 1), ROOT ", " B1);
+	raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 200", 1), ROOT ", " B1);
+	scene_free(t);
+}
+
+/* What came is kept as it is, in its order, and the last of it is the request-URI: the next level
+ * counts from 1 [10.3 rule 1]. */
+TEST_NO_OOM(history_goes_on_with_what_came)
+{
+	struct scene *t = scene(NULL);
+	call(t, TO_B,
+	     "History-Info: \"A\" <sip:1002@a.example>;index=1;x=y\n"
+	     "History-Info:  <sip:1002@10.0.0.1?Privacy=none>;np=1;index=1.1\n");
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK(raw_has(m, "History-Info: \"A\" <sip:1002@a.example>;index=1;x=y\r\n"
+			 "History-Info:  <sip:1002@10.0.0.1?Privacy=none>;np=1;index=1.1\r\n"));
+	CHECK_STR(raw_header(m, "History-Info", 2), "<sip:1002@10.0.0.22:5060>;index=1.1.1;rc=1.1");
+	/* the phone's own branches, of which one has failed, and a gap, which is no error [11] */
+	refuse(t->b, m, "480 Nobody",
+	       "History-Info: <sip:1002@a.example>;index=1, "
+	       "<sip:1002@10.0.0.22:5060>;index=1.1.1;rc=1.1, "
+	       "<sip:l2@h>;index=1.1.1.2;rc=1.1.1, <sip:l0@h>;index=1.1.1.0.1\n"
+	       "Reason: Q.850;cause=20;text=\"no \"\n");
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 480", 1),
+		  "\"A\" <sip:1002@a.example>;index=1;x=y, "
+		  "<sip:1002@10.0.0.1?Privacy=none>;np=1;index=1.1, "
+		  "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D480&"
+		  "Reason=Q.850%3Bcause%3D20%3Btext%3D%22no%20%22>;index=1.1.1;rc=1.1, "
+		  "<sip:l0@h>;index=1.1.1.0.1, <sip:l2@h>;index=1.1.1.2;rc=1.1.1");
+	scene_free(t);
+}
+
+/* A refusal of ours has it, too; silence is a 408 [10.2]. */
+TEST_NO_OOM(history_of_silence)
+{
+	struct scene *t = scene(NULL);
+	call(t, TO_B, ASKS);
+	raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 408", 40),
+		  ROOT ", <sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D408>;index=1.1;rc=1");
+	scene_free(t);
+}
+
+/* In parallel each hears of itself only; the numbers follow each other [10.3 rule 5]. Members of a
+ * group are targets inside: an entry each [7]. */
+TEST_NO_OOM(history_of_a_fork)
+{
+	struct scene *t = scene("groups: {sales: {numbers: ['200'], members: ['1002', '1003']}}");
+	call(t, "sip:200@10.0.0.1", ASKS);
+	struct raw_msg *b = raw_get(t->b, "INVITE ", 1), *c = raw_get(t->c, "INVITE ", 1);
+	CHECK_WAY(b, "<sip:200@10.0.0.1>;index=1, <sip:1002@10.0.0.1>;index=1.1;mp=1, "
+		     "<sip:1002@10.0.0.22:5060>;index=1.1.1;rc=1.1");
+	CHECK_WAY(c, "<sip:200@10.0.0.1>;index=1, <sip:1003@10.0.0.1>;index=1.2;mp=1, "
+		     "<sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
+	raw_reply(t->c, c, "180 Ringing", "c", NULL, NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 180", 1),
+		  "<sip:200@10.0.0.1>;index=1, <sip:1003@10.0.0.1>;index=1.2;mp=1, "
+		  "<sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
+	refuse(t->c, c, "480 Nobody", NULL);
+	refuse(t->b, b, "486 Busy Here", NULL);
+	/* in the order of the indexes, whoever came first [9.3] */
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 486", 1),
+		  "<sip:200@10.0.0.1>;index=1, <sip:1002@10.0.0.1>;index=1.1;mp=1, "
+		  "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D486>;index=1.1.1;rc=1.1, "
+		  "<sip:1003@10.0.0.1>;index=1.2;mp=1, "
+		  "<sip:1003@10.0.0.23:5060?Reason=SIP%3Bcause%3D480>;index=1.2.1;rc=1.2");
+	scene_free(t);
+}
+
+/* A Contact of a 3xx is a branch of its own beside the one that was answered so, and says itself
+ * what it is [10.3 rule 4, 10.4]. */
+TEST_NO_OOM(history_of_a_3xx)
+{
+	struct scene *t = scene("recurse: yes");
+	call(t, TO_B, ASKS);
+	refuse(t->b, raw_get(t->b, "INVITE ", 1), "302 Moved",
+	       "Contact: <sip:1003@10.0.0.1>;q=0.9;mp=1.1, <sip:n@10.0.0.99:5060>;q=0.5\n");
+	struct raw_msg *m = raw_get(t->c, "INVITE ", 1);
+	CHECK_WAY(m, ROOT ", <sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D302>;index=1.1;rc=1, "
+			  "<sip:1003@10.0.0.1>;index=1.2;mp=1.1, "
+			  "<sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
+	refuse(t->c, m, "404 Not Found", NULL);
+	m = raw_get(t->x, "INVITE ", 1);
+	CHECK_STR(way(m),
+		  ROOT ", <sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D302>;index=1.1;rc=1, "
+		       "<sip:1003@10.0.0.1>;index=1.2;mp=1.1, "
+		       "<sip:1003@10.0.0.23:5060?Reason=SIP%3Bcause%3D404>;index=1.2.1;rc=1.2, "
+		       "<sip:n@10.0.0.99:5060>;index=1.3");
+	raw_reply(t->x, m, "200 OK", "x", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
+/* Who did not ask is not told; who is called after a forward is [9.4]. */
+TEST_NO_OOM(history_of_a_forward)
+{
+	struct scene *t = scene("users: {'1002': {aliases: [boss], forward: {busy: '1003'}}}");
+	call(t, "sip:boss@10.0.0.1", NULL);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, "");
+	refuse(t->b, m, "486 Busy Here", NULL);
+	m = raw_get(t->c, "INVITE ", 1);
+	CHECK_WAY(m, "<sip:boss@10.0.0.1?Reason=SIP%3Bcause%3D486>;index=1, "
+		     "<sip:1002@10.0.0.1>;index=1.1;rc=1, "
+		     "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D486>;index=1.1.1;rc=1.1, "
+		     "<sip:1003@10.0.0.1>;index=1.2;mp=1, "
+		     "<sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
+	CHECK(raw_has(m, "Diversion: <sip:1002@10.0.0.1>;reason=user-busy"));
+	raw_reply(t->c, m, "200 OK", "c", "History-Info: <sip:x@y>;index=1\n", NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 200", 1), "");
+	scene_free(t);
+}
+
+TEST_NO_OOM(history_may_be_off_or_always)
+{
+	struct scene *t = scene("history: off\n"
+				"users: {'1002': {forward: {busy: '1003'}}}");
+	call(t, TO_B, ASKS "History-Info: <sip:z@z>;index=1\n");
+	refuse(t->b, raw_get(t->b, "INVITE ", 1), "486 Busy Here", NULL);
+	struct raw_msg *m = raw_get(t->c, "INVITE ", 1);
+	CHECK_WAY(m, "<sip:z@z>;index=1");
+	raw_reply(t->c, m, "480 Nobody", "c", "History-Info: <sip:x@y>;index=1\n", NULL);
+	raw_get(t->c, "ACK ", 1);
+	raw_get(t->a, "SIP/2.0 48", 1);
+	scene_policy(t, "history: always");
+	call(t, TO_B, NULL);
+	m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, ROOT ", " B1);
+	refuse(t->b, m, "486 Busy Here", NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 486", 1), "");
+	scene_free(t);
+}
