@@ -48,6 +48,7 @@ struct b2b_config {
 	void (*on_sign)(void *ctx, const struct sign *s); /* of each dialog; may be NULL */
 	void *ctx;
 	struct ev_shards *shards;
+	struct block_cache *blocks;
 	struct addr media; /* where tones of ours come from; ADDR_NONE: the address of the call */
 };
 /* Borrows all. */

@@ -190,7 +190,8 @@ static enum err make_b2b(struct exc_shard *s)
 				     .expand = steer_expand,
 				     .on_sign = on_sign,
 				     .ctx = s,
-				     .shards = x->shards};
+				     .shards = x->shards,
+				     .blocks = &s->blocks};
 	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
 }
 

@@ -329,7 +329,7 @@ static void add_reason(struct hist *h, struct hist_row *r, const struct sip_msg 
 
 void hist_start(struct hist *h, struct hist_row *r)
 {
-	if (!r || r->index.n)
+	if (!h || !r || r->index.n)
 		return;
 	hist_start(h, r->up); /* as deep as forwards lead: policy/plan.c */
 	struct str up = r->up->index, given = r->params;
@@ -414,7 +414,7 @@ static void take_response(struct hist *h, struct hist_row *r, const struct sip_m
 
 void hist_hear(struct hist *h, struct hist_row *r, const struct sip_msg *m, unsigned status)
 {
-	if (!r || !r->index.n || status == 100)
+	if (!h || !r || !r->index.n || status == 100)
 		return;
 	for (struct hist_row *up = r; up; up = up->up)
 		up->is_kept = true;

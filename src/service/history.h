@@ -65,8 +65,9 @@ void hist_start(struct hist *h, struct hist_row *r);
 /* It was answered with m, or, m NULL, was not: `status` says how that counts. [RFC7044 9.3] */
 void hist_hear(struct hist *h, struct hist_row *r, const struct sip_msg *m, unsigned status);
 
-/* The lines for the request to r: `is_whole` false: behind those that came, else in their place.
- * Empty where nothing is to be told. [RFC7044 9.2, 10.1.2] */
+/* The lines for the request to r: `*is_whole` false: behind those that came, else in their place,
+ * as they always are if it was true before. Empty where nothing is to be told.
+ * [RFC7044 9.2, 10.1.2] */
 void hist_put_request(const struct hist *h, const struct hist_row *r, bool is_outside,
 		      struct buf *out, bool *is_whole);
 /* The lines for a response, in place of those that came with it; `m`: the response, whose Privacy

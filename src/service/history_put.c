@@ -116,7 +116,7 @@ static void put_rows(const struct hist *h, const struct hist_row *to, bool is_wh
 		else
 			put_inside(r, out);
 	}
-	if (out->n && sep.n == 2)
+	if (sep.n == 2)
 		buf_str(out, STR("\r\n"));
 }
 
@@ -124,7 +124,6 @@ void hist_put_request(const struct hist *h, const struct hist_row *r, bool is_ou
 		      struct buf *out, bool *is_whole)
 {
 	bool is_hidden = is_outside && hides_all(h->m);
-	*is_whole = false;
 	if (!r || !(h->is_open || r->is_forward))
 		return;
 	for (const struct hist_row *k = h->first; k; k = k->next)

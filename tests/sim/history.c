@@ -2,9 +2,9 @@
  * server. [RFC7044] */
 #include "scene.h"
 
-#define ROOT    "<sip:1002@10.0.0.1>;index=1"
-#define B1      "<sip:1002@10.0.0.22:5060>;index=1.1;rc=1"
-#define ASKS    "Supported: histinfo\n"
+#define ROOT "<sip:1002@10.0.0.1>;index=1"
+#define B1   "<sip:1002@10.0.0.22:5060>;index=1.1;rc=1"
+#define ASKS "Supported: histinfo\n"
 
 /* b is 1002, c is 1003, both registered; x is a trunk, or another domain. */
 static struct scene *scene(const char *text)
@@ -200,5 +200,160 @@ TEST_NO_OOM(history_may_be_off_or_always)
 	CHECK_WAY(m, ROOT ", " B1);
 	refuse(t->b, m, "486 Busy Here", NULL);
 	CHECK_WAY(raw_get(t->a, "SIP/2.0 486", 1), "");
+	scene_free(t);
+}
+
+/* ---- in two dialogs -------------------------------------------------------------------------- */
+
+TEST_NO_OOM(history_in_two_dialogs)
+{
+	struct scene *t = scene("mode: b2bua\n"
+				"users: {'1002': {forward: {busy: '1003'}}}");
+	call(t, TO_B, ASKS "History-Info: <sip:boss@b.example;a=\"1,2\">;index=1;z\n");
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, "<sip:boss@b.example;a=\"1,2\">;index=1;z, <sip:1002@10.0.0.1>;index=1.0, "
+		     "<sip:1002@10.0.0.22:5060>;index=1.0.1;rc=1.0");
+	refuse(t->b, m, "486 Busy Here", "History-Info: <sip:no@z>;index=1.0.1.1\n");
+	m = raw_get(t->c, "INVITE ", 1);
+	static const char all[] =
+		"<sip:boss@b.example;a=\"1,2\">;index=1;z, "
+		"<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D486>;index=1.0, "
+		"<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D486>;index=1.0.1;rc=1.0, "
+		"<sip:no@z>;index=1.0.1.1, <sip:1003@10.0.0.1>;index=1.0.2;mp=1.0, "
+		"<sip:1003@10.0.0.23:5060>;index=1.0.2.1;rc=1.0.2";
+	CHECK_WAY(m, all);
+	raw_reply(t->c, m, "180 Ringing", "c", NULL, NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 180", 1), all);
+	refuse(t->c, m, "480 Nobody", NULL);
+	CHECK(raw_has(raw_get(t->a, "SIP/2.0 4", 1),
+		      "<sip:1003@10.0.0.23:5060?Reason=SIP%3Bcause%3D480>;index=1.0.2.1;rc=1.0.2"));
+	scene_free(t);
+}
+
+/* Who rang his time is silent, though he has answered our CANCEL. Nobody asked: nobody hears. */
+TEST_NO_OOM(history_of_who_rang_his_time)
+{
+	static const char *const modes[] = {"proxy", "b2bua"};
+	for (size_t i = 0; i < 2; i++) {
+		char text[200];
+		snprintf(text, sizeof(text),
+			 "mode: %s\n"
+			 "users: {'1002': {forward: {no_answer: '1003', after: 9s}}}",
+			 modes[i]);
+		struct scene *t = scene(text);
+		call(t, TO_B, NULL);
+		struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+		CHECK_WAY(m, "");
+		raw_reply(t->b, m, "180 Ringing", "b", NULL, NULL);
+		struct raw_msg *cancel = raw_get(t->b, "CANCEL ", 9.5);
+		raw_reply(t->b, cancel, "200 OK", "b", NULL, NULL);
+		refuse(t->b, m, "487 Request Terminated", NULL);
+		m = raw_get(t->c, "INVITE ", 1);
+		CHECK_WAY(m, "<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D408>;index=1, "
+			     "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D408>;index=1.1;rc=1, "
+			     "<sip:1003@10.0.0.1>;index=1.2;mp=1, "
+			     "<sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
+		refuse(t->c, m, "480 Nobody", "History-Info: <sip:x@y>;index=1\n");
+		CHECK_WAY(raw_get(t->a, "SIP/2.0 4", 1), "");
+		scene_free(t);
+	}
+}
+
+/* ---- privacy --------------------------------------------------------------------------------- */
+
+#define OUT                                                                                        \
+	"trunks: {out: {hosts: ['10.0.0.99:5060'], sources: 10.0.0.99}}\n"                         \
+	"routes: [{to: '0...', trunk: out}]\n"                                                     \
+	"numbers: {'77': '0123'}\n"
+#define NOBODY "<sip:anonymous@anonymous.invalid"
+
+/* Out by a trunk: what this house is called is hidden, another domain's entry is not; `history` is
+ * done, what else was asked stays [10.1.2]. Inside nothing is hidden. */
+TEST_NO_OOM(history_privacy_of_the_caller)
+{
+	static const struct {
+		const char *mode, *privacy, *left;
+	} rows[] = {
+		{"proxy", "history",    ""      },
+                {"proxy", "history;id", "id"    },
+		{"proxy", "header",     "header"},
+                {"b2bua", "history",    ""      },
+		{"b2bua", "id;history", "id"    },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[400], extra[200];
+		snprintf(text, sizeof(text), "mode: %s\n" OUT, rows[i].mode);
+		snprintf(extra, sizeof(extra),
+			 "Privacy: %s\nHistory-Info: <sip:z@z.example>;index=1\n", rows[i].privacy);
+		struct scene *t = scene(text);
+		call(t, "sip:77@10.0.0.1", extra);
+		struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
+		CHECK_WAY(m, "<sip:z@z.example>;index=1, " NOBODY "?Reason=SIP%3Bcause%3D302>;"
+			     "index=1.0, " NOBODY ">;index=1.0.1;mp=1.0, "
+			     "<sip:0123@10.0.0.99:5060>;index=1.0.1.1;rc=1.0.1");
+		CHECK_STR_EQ(raw_header(m, "Privacy", 0), str_c(rows[i].left));
+		refuse(t->x, m, "404 Not Found", NULL);
+		m = raw_get(t->a, "SIP/2.0 404", 1); /* he is one of us */
+		CHECK(raw_has(m, "<sip:77@10.0.0.1?Reason=SIP%3Bcause%3D302>;index=1.0, "));
+		call(t, TO_B, extra);
+		m = raw_get(t->b, "INVITE ", 1);
+		CHECK(raw_has(m, "<sip:1002@10.0.0.1>;index=1.0"));
+		CHECK_STR_EQ(raw_header(m, "Privacy", 0), str_c(rows[i].privacy));
+		scene_free(t);
+	}
+}
+
+/* An entry asks for itself, also in the answer, where the callee hides who he is; whatever else its
+ * Privacy says; out of others Privacy goes, too [10.1.1, 10.1.2]. */
+TEST_NO_OOM(history_privacy_of_an_entry)
+{
+	static const char *const modes[] = {"proxy", "b2bua"};
+	for (size_t i = 0; i < 2; i++) {
+		char text[400];
+		snprintf(text, sizeof(text), "mode: %s\n" OUT, modes[i]);
+		struct scene *t = scene(text);
+		call(t, "sip:0123@10.0.0.1",
+		     "History-Info: <sip:p@10.0.0.1?Privacy=history%3Bid&Reason=SIP%3Bcause%3D302>;"
+		     "index=1;q=1, <sip:0123@10.0.0.1?privacy=none>;index=1.1\n");
+		struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
+		CHECK_WAY(m, NOBODY "?Reason=SIP%3Bcause%3D302>;index=1;q=1, "
+				    "<sip:0123@10.0.0.1>;index=1.1, "
+				    "<sip:0123@10.0.0.99:5060>;index=1.1.1;rc=1.1");
+		refuse(t->x, m, "404 Not Found", NULL);
+		struct raw_req q = {.method = "INVITE", .uri = TO_B, .extra = ASKS};
+		raw_get(t->a, "SIP/2.0 404", 1);
+		raw_request(t->x, 0, &q);
+		m = raw_get(t->b, "INVITE ", 1);
+		raw_reply(t->b, m, "180 Ringing", "b",
+			  "History-Info: <sip:1002@10.0.0.1>;index=1, "
+			  "<sip:1002@10.0.0.22:5060?Privacy=history>;index=1.1;rc=1\n",
+			  NULL);
+		CHECK_WAY(raw_get(t->x, "SIP/2.0 180", 1),
+			  "<sip:1002@10.0.0.1>;index=1, " NOBODY ">;index=1.1;rc=1");
+		refuse(t->b, m, "480 Nobody", "Privacy: header;history\n");
+		m = raw_get(t->x, "SIP/2.0 480", 1);
+		CHECK_WAY(m,
+			  NOBODY ">;index=1, " NOBODY "?Reason=SIP%3Bcause%3D480>;index=1.1;rc=1");
+		CHECK_STR(raw_header(m, "Privacy", 0), "header");
+		scene_free(t);
+	}
+}
+
+/* What the house does not want told: marked inside, hidden outside. */
+TEST_NO_OOM(history_privacy_of_the_house)
+{
+	struct scene *t = scene("private_history: yes\n" OUT);
+	call(t, TO_B, ASKS);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_WAY(m, ROOT ", <sip:1002@10.0.0.22:5060?Privacy=history>;index=1.1;rc=1");
+	refuse(t->b, m, "486 Busy Here", NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 486", 1),
+		  ROOT ", <sip:1002@10.0.0.22:5060?Privacy=history&Reason=SIP%3Bcause%3D486>;"
+		       "index=1.1;rc=1");
+	struct raw_req q = {.method = "INVITE", .uri = TO_B, .extra = ASKS};
+	raw_request(t->x, 0, &q);
+	raw_reply(t->b, raw_get(t->b, "INVITE ", 1), "480 Nobody", "b", NULL, NULL);
+	CHECK_WAY(raw_get(t->x, "SIP/2.0 480", 1),
+		  ROOT ", " NOBODY "?Reason=SIP%3Bcause%3D480>;index=1.1;rc=1");
 	scene_free(t);
 }
