@@ -22,13 +22,14 @@
 #include "service/nat.h"
 #include "service/steer.h"
 #include "service/watch.h"
+#include "service/way.h"
 
 static const struct str allow_line = STR_INIT("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, "
 					      "SUBSCRIBE, NOTIFY, PUBLISH, MESSAGE\r\n");
 
 static void reply(struct exc_shard *s, tsx_id st, enum code code, struct str extra)
 {
-	code_refuse(s->stack.tsx, st, code, extra);
+	way_refuse(s, st, code, extra);
 }
 
 /* ---- what is where --------------------------------------------------------------------------- */
@@ -71,34 +72,10 @@ static bool makes_dialog(const struct sip_msg *m)
 	return !m->to_tag.n && (sip_method_flags((enum sip_method)m->method) & SIP_MF_DIALOG);
 }
 
-enum hist_mode dispatch_history(struct exc_shard *s)
-{
-	const struct pol_config *c = exc_policy(s->x);
-	uint8_t mode = c ? c->history : POL_HISTORY_UNSET;
-	return mode == POL_HISTORY_OFF      ? HIST_OFF
-	       : mode == POL_HISTORY_ALWAYS ? HIST_ALWAYS
-					    : HIST_ASKED;
-}
-
-/* What is told of the way, besides the ways that a policy has found; who is trusted. */
-static bool tell_way(struct exc_shard *s, const struct tp_rx *rx, struct hist_ask *h)
-{
-	const struct pol_config *c = exc_policy(s->x);
-	bool is_trusted = auth_is_trusted(s->auth, &rx->from);
-	bool is_trunk = !is_trusted && steer_is_trunk(s, &rx->from);
-	h->mode = dispatch_history(s);
-	h->is_private = c && c->private_history == POL_YES;
-	h->is_from_inside = !is_trunk;
-	h->domain = dom_first(s->x->dom);
-	h->is_ours = dispatch_is_us;
-	h->ctx = s;
-	return is_trusted || is_trunk;
-}
-
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
 {
 	req->record_route = makes_dialog(rx->msg);
-	req->is_trusted = tell_way(s, rx, &req->history);
+	req->is_trusted = way_ask(s, rx, &req->history);
 	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
 	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
 			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
@@ -179,7 +156,7 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 
 void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req)
 {
-	req->is_trusted = tell_way(s, rx, &req->history);
+	req->is_trusted = way_ask(s, rx, &req->history);
 	req->is_farewell |= s->x->has_farewell;
 	b2b_on_invite(s->b2b, st, rx, req);
 }

@@ -86,8 +86,6 @@ bool dispatch_is_us(void *ctx, const struct sip_uri *u);
 /* Gives an INVITE to the back-to-back user agent; whether the caller is trusted, and farewells, are
  * filled in. */
 void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req);
-/* When calls tell of their way. */
-enum hist_mode dispatch_history(struct exc_shard *s);
 /* Gives a request to the proxy, whose dialog goes through us from now on. */
 /* The caller's address of record, when he has authenticated: his From was checked then. */
 struct str dispatch_caller_aor(struct exc_shard *s, struct str user, struct buf *b);

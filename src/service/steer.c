@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "policy/decide.h"
 #include "service/codes.h"
+#include "service/way.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -226,7 +227,8 @@ static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *
 /* ---- answering ------------------------------------------------------------------------------- */
 
 /* Nobody is sent to where he has just asked, or anywhere twice. [RFC3261 8.3] */
-static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri, unsigned q)
+static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri, unsigned q,
+		      struct str by)
 {
 	struct sip_uri u;
 	size_t at = b->n;
@@ -239,30 +241,47 @@ static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri,
 	if (str_find(str_sub(buf_view(b), 0, at), line) != SIZE_MAX)
 		b->n = at;
 	else
-		buf_fmt(b, "q=%u.%03u\r\n", q / 1000, q % 1000);
+		buf_fmt(b, "q=%u.%03u" STR_FMT "\r\n", q / 1000, q % 1000, STR_ARG(by));
 }
 
-static void redirect(struct exc_shard *s, tsx_id st, const struct rt_plan *plan,
+/* How a target was found, as a parameter of its Contact; in `b`. [RFC7044 10.4] */
+static struct str found_by(const struct hist *h, const struct pol_plan *p,
+			   const struct pol_step *step, const struct pol_target *t, struct buf *b)
+{
+	bool is_other = (step->hop || t->is_mapped) && !str_eq(t->user, p->hops[0].to);
+	buf_clear(b);
+	if (h)
+		hist_put_param(h, is_other ? HIST_MP : HIST_RC, b);
+	return b->err ? STR_NONE : buf_view(b);
+}
+
+static void redirect(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		     const struct pol_plan *p)
 {
-	char mem[4096];
-	struct buf b;
+	char mem[6000], by_mem[128];
+	struct buf b, by_text;
 	struct loc_targets found;
 	unsigned q = 1000;
+	struct hist *h = way_open(s, rx);
 	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_init_fixed(&by_text, by_mem, sizeof(by_mem));
 	for (size_t i = 0; i<p->n_steps; i++, q -= q> 100 ? 50 : 0)
 		for (size_t k = 0; k < p->steps[i].n; k++) {
 			const struct pol_target *t = &p->targets[p->steps[i].first + k];
+			struct str by = found_by(h, p, &p->steps[i], t, &by_text);
 			found.n = 0;
 			if (t->user.n && !find_bindings(s, t->user, &found))
 				continue;
 			if (!t->user.n)
-				put_place(&b, plan, t->uri, q);
+				put_place(&b, plan, t->uri, q, by);
 			for (size_t n = 0; n < found.n; n++)
-				put_place(&b, plan, found.t[n].uri, q * found.t[n].q / 1000);
+				put_place(&b, plan, found.t[n].uri, q * found.t[n].q / 1000, by);
 		}
-	if (!b.err && !b.n)
-		code_refuse(s->stack.tsx, st, CODE_NO_USER, STR_NONE);
+	way_close(s, h);
+	bool is_any = b.n > 0;
+	way_put(s, st, &b);
+	if (!b.err && !is_any)
+		way_refuse(s, st, CODE_NO_USER, STR_NONE);
 	else if (b.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else if (code_reply(s->stack.tsx, st, CODE_POLICY_REDIRECT, p->status, buf_view(&b)) ==
@@ -272,10 +291,11 @@ static void redirect(struct exc_shard *s, tsx_id st, const struct rt_plan *plan,
 
 static void reject(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
 {
-	char mem[200];
+	char mem[4096];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
 	code_warning_put(&b, CODE_POLICY_REJECT);
+	way_put(s, st, &b);
 	enum err e = tsx_reply(s->stack.tsx, st, p->status, p->reason, buf_view(&b));
 	if (e != OK && e != ERR_STATE)
 		tsx_drop(s->stack.tsx, st);
@@ -470,7 +490,7 @@ static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 	out.n_targets = 0;
 	buf_init_fixed(&out.text, out.mem, sizeof(out.mem));
 	buf_init_fixed(&out.aors, out.aor_mem, sizeof(out.aor_mem));
-	put_ways(p, rq, dispatch_history(s), &out);
+	put_ways(p, rq, way_mode(s), &out);
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct pol_step *from = &p->steps[i];
 		out.steps[i] = (struct prx_step){.ring_s = from->ring_s};
@@ -549,7 +569,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 		send_on(s, st, rx, plan, &p, &rq);
 		return true;
 	case POL_REDIRECT:
-		redirect(s, st, plan, &p);
+		redirect(s, st, rx, plan, &p);
 		return true;
 	case POL_REJECT:
 		reject(s, st, &p);
@@ -557,7 +577,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 	case POL_FOREIGN:
 		return false;
 	default:
-		code_refuse(s->stack.tsx, st, refusal[p.act], STR_NONE);
+		way_refuse(s, st, refusal[p.act], STR_NONE);
 		return true;
 	}
 }

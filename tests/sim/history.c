@@ -203,6 +203,37 @@ TEST_NO_OOM(history_may_be_off_or_always)
 	scene_free(t);
 }
 
+/* Who redirects says how he came to each Contact, and tells what was told him [8]; so does who
+ * refuses. */
+TEST_NO_OOM(history_of_a_redirect)
+{
+	struct scene *t = scene("users: {'1002': {mode: redirect, aliases: [boss]}}\n"
+				"routes:\n"
+				"  - {to: two, redirect: ['1003', 'sip:x@example.net']}\n"
+				"  - {to: no, reject: 403}\n");
+	call(t, TO_B, NULL);
+	struct raw_msg *m = raw_get(t->a, "SIP/2.0 302", 1);
+	CHECK_STR(raw_header(m, "Contact", 0), "<sip:1002@10.0.0.22:5060>;q=1.000");
+	CHECK_WAY(m, "");
+	call(t, TO_B, "History-Info: <sip:1002@10.0.0.1>;index=1.2\n");
+	m = raw_get(t->a, "SIP/2.0 302", 1);
+	CHECK_STR(raw_header(m, "Contact", 0), "<sip:1002@10.0.0.22:5060>;q=1.000;rc=1.2");
+	CHECK_WAY(m, "<sip:1002@10.0.0.1>;index=1.2");
+	call(t, "sip:boss@10.0.0.1", ASKS);
+	m = raw_get(t->a, "SIP/2.0 302", 1);
+	CHECK_STR(raw_header(m, "Contact", 0), "<sip:1002@10.0.0.22:5060>;q=1.000;rc=1");
+	call(t, "sip:two@10.0.0.1", ASKS);
+	m = raw_get(t->a, "SIP/2.0 300", 1);
+	CHECK_STR(raw_header(m, "Contact", 0), "<sip:1003@10.0.0.23:5060>;q=1.000;mp=1");
+	CHECK_STR(raw_header(m, "Contact", 1), "<sip:x@example.net>;q=0.950;mp=1");
+	CHECK_WAY(m, "<sip:two@10.0.0.1>;index=1");
+	call(t, "sip:no@10.0.0.1", ASKS);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 403", 1), "<sip:no@10.0.0.1>;index=1");
+	call(t, "sip:nobody@10.0.0.1", ASKS);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 404", 1), "<sip:nobody@10.0.0.1>;index=1");
+	scene_free(t);
+}
+
 /* ---- in two dialogs -------------------------------------------------------------------------- */
 
 TEST_NO_OOM(history_in_two_dialogs)
