@@ -1,5 +1,5 @@
 /* What a forwarded call tells of its way: Diversion, the newest first, above what came with the
- * request. History-Info is written when a target is tried (service/history.c) from the plan's hops,
+ * request. History-Info is written when a target is tried (dialog/history.c) from the plan's hops,
  * which are the same forwards: so both say the same.
  *
  * RFCs: 5806. */

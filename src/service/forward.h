@@ -2,7 +2,7 @@
 /* The request that a proxy sends on, made from the bytes as received: edits only, in one copy.
  * [RFC3261 16.6] [RFC5393] */
 
-#include "service/history.h"
+#include "dialog/history.h"
 #include "service/route.h"
 #include "sip/edit.h"
 

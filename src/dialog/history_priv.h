@@ -1,7 +1,7 @@
 #pragma once
 /* Seen only by history.c (the cache) and history_put.c (what of it is told to whom). */
 
-#include "service/history.h"
+#include "dialog/history.h"
 
 struct hist_row {
 	struct hist_row *next; /* in the order in which they are told */

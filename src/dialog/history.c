@@ -25,7 +25,7 @@
  * missing, which RFC 7044 11 asks everybody to live with. Bounds: MAX_ROWS, MAX_INDEX.
  *
  * [RFC7044] [RFC3326] */
-#include "service/history_priv.h"
+#include "dialog/history_priv.h"
 
 #define FIRST_ROOM  3072 /* most ways fit in: no further allocation */
 #define MAX_ROWS    96
@@ -167,14 +167,15 @@ static bool take_request(struct hist *h, const struct sip_msg *m, struct str dom
 	h->root = last;
 	if (last)
 		last->is_answered = str_ifind(last->headers, STR("Reason=")) != SIZE_MAX;
+	if (last && !last->index.n) /* whoever wrote none meant one */
+		last->index = STR("1");
 	if (last && is_same_uri(last->uri, m->ruri))
 		return true;
 	struct hist_row *r = new_row(h);
 	if (!r)
 		return false;
 	*r = (struct hist_row){.uri = uri_of(h, m->ruri, domain), .is_mine = true, .is_kept = true};
-	r->index = last && last->index.n ? arena_fmt(&h->mem, STR_FMT ".0", STR_ARG(last->index))
-					 : STR("1");
+	r->index = last ? arena_fmt(&h->mem, STR_FMT ".0", STR_ARG(last->index)) : STR("1");
 	r->params = arena_fmt(&h->mem, ";index=" STR_FMT, STR_ARG(r->index));
 	*at = h->root = r;
 	return r->uri.n && r->index.n && r->params.n;

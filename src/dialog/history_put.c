@@ -7,7 +7,7 @@
  *
  * Of this domain is what our hosts are named in, and each target inside, whose URI names a phone's
  * address. [RFC7044 9.2, 9.4, 10.1.2] [RFC3323 4.1.1.3] */
-#include "service/history_priv.h"
+#include "dialog/history_priv.h"
 
 #define NOBODY "anonymous.invalid"
 
