@@ -156,7 +156,7 @@ static bool take_request(struct hist *h, const struct sip_msg *m, struct str dom
 	struct sip_iter it = {0};
 	struct str v;
 	struct hist_row **at = &h->first, *last = NULL;
-	while (sip_each(m, SIP_HDR_HISTORY_INFO, &it, &v)) {
+	while (m && sip_each(m, SIP_HDR_HISTORY_INFO, &it, &v)) {
 		struct hist_row *r = new_row(h);
 		if (!r || read_row(v, r) != OK)
 			return false;
@@ -174,6 +174,10 @@ static bool take_request(struct hist *h, const struct sip_msg *m, struct str dom
 	struct hist_row *r = new_row(h);
 	if (!r)
 		return false;
+	if (!m) { /* nobody was before us: above the first entry there is none */
+		h->root = r;
+		return true;
+	}
 	*r = (struct hist_row){.uri = uri_of(h, m->ruri, domain), .is_mine = true, .is_kept = true};
 	r->index = last ? arena_fmt(&h->mem, STR_FMT ".0", STR_ARG(last->index)) : STR("1");
 	r->params = arena_fmt(&h->mem, ";index=" STR_FMT, STR_ARG(r->index));
@@ -211,7 +215,7 @@ static struct hist *hist_new(struct block_cache *blocks, const struct sip_msg *m
 	*h = (struct hist){.m = m,
 			   .is_ours = ask->is_ours,
 			   .ctx = ask->ctx,
-			   .is_told = hist_is_asked(m),
+			   .is_told = !m || hist_is_asked(m),
 			   .is_private = ask->is_private,
 			   .is_from_inside = ask->is_from_inside};
 	h->is_open = h->is_told || ask->mode == HIST_ALWAYS;
@@ -220,6 +224,11 @@ static struct hist *hist_new(struct block_cache *blocks, const struct sip_msg *m
 		return h;
 	hist_free(blocks, h);
 	return NULL;
+}
+
+struct hist *hist_begin(struct block_cache *blocks)
+{
+	return hist_new(blocks, NULL, &(struct hist_ask){.is_from_inside = true});
 }
 
 enum err hist_open(struct block_cache *blocks, const struct sip_msg *m, const struct hist_ask *ask,
@@ -330,13 +339,14 @@ static void add_reason(struct hist *h, struct hist_row *r, const struct sip_msg 
 
 void hist_start(struct hist *h, struct hist_row *r)
 {
-	if (!h || !r || r->index.n)
+	if (!h || !r || r->index.n || !r->up)
 		return;
 	hist_start(h, r->up); /* as deep as forwards lead: policy/plan.c */
 	struct str up = r->up->index, given = r->params;
 	if (up.n > MAX_INDEX)
 		return;
-	r->index = arena_fmt(&h->mem, STR_FMT ".%u", STR_ARG(up), ++r->up->n_below);
+	r->index =
+		arena_fmt(&h->mem, STR_FMT "%s%u", STR_ARG(up), up.n ? "." : "", ++r->up->n_below);
 	const char *by = str_eq(r->uri, r->up->uri) ? "np" : r->by == HIST_MP ? "mp" : "rc";
 	if (r->by == HIST_NO)
 		r->params = arena_fmt(&h->mem, ";index=" STR_FMT STR_FMT, STR_ARG(r->index),

@@ -47,6 +47,9 @@ bool hist_is_asked(const struct sip_msg *m);
  * entries of responses are ours to leave away. ERR_NOMEM. Free with hist_free. */
 enum err hist_open(struct block_cache *blocks, const struct sip_msg *m, const struct hist_ask *ask,
 		   struct hist **out, bool *is_ours);
+/* Of a request that begins here: its targets have the indexes 1, 2, ... [RFC7044 6.1] NULL: no
+ * memory. */
+struct hist *hist_begin(struct block_cache *blocks);
 void hist_free(struct block_cache *blocks, struct hist *h);
 size_t hist_size(const struct hist *h); /* bytes that any of the texts below needs; h may be NULL */
 

@@ -80,6 +80,7 @@ void ses_free(struct ses *s)
 	buf_fini(&s->early);
 	buf_fini(&s->local);
 	buf_fini(&s->headers);
+	hist_free(m->blocks, s->way);
 	arena_fini(&s->arena);
 	pool_put(&m->sessions, s);
 }

@@ -204,6 +204,45 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return md_leg_take(&c->leg, answer, is_early, &c->why);
 }
 
+/* ---- History-Info ---------------------------------------------------------------------------- */
+
+/* `lines` of it: what came, or what comes back. */
+static void report_way(struct call *c, struct str lines)
+{
+	struct ph_report r;
+	struct str way = str_trim(str_skip(lines, sizeof("History-Info:") - 1));
+	if (!way.n)
+		return;
+	report_begin(&r, c, "history");
+	ph_report_text(&r, STR_FMT, STR_ARG(way));
+	ph_report_str(&r, "history", way);
+	ph_report_send(&r);
+}
+
+/* The way that the call has come; answers have it, if the caller told or asked [RFC7044 6.2]. In
+ * `b`; what there is no room for is left out. */
+static void put_came(struct ph *ph, const struct sip_msg *m, struct buf *b)
+{
+	struct hist_ask ask = {.mode = HIST_ASKED, .is_from_inside = true};
+	struct hist *h;
+	bool is_ours;
+	if (hist_open(&ph->blocks, m, &ask, &h, &is_ours) == OK && h)
+		hist_put_response(h, NULL, b);
+	hist_free(&ph->blocks, h);
+	if (b->err)
+		buf_clear(b);
+}
+
+static void report_way_of(struct call *c)
+{
+	char mem[4096];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	ses_put_way(c->ses, &b);
+	if (!b.err)
+		report_way(c, buf_view(&b));
+}
+
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 static void on_hangup_timer(struct tmr *t)
@@ -269,6 +308,7 @@ static void on_confirmed(struct call *c)
 	const struct sdp_stream *st = &c->leg.oa.stream;
 	c->is_answered = true;
 	c->answered_us = ev_now_us(c->ph->loop);
+	report_way_of(c);
 	report_begin(&r, c, "answered");
 	ph_report_text(&r, "%s", st->is_active ? st->codec.name : "without audio");
 	ph_report_str(&r, "codec", str_c(st->codec.name));
@@ -369,6 +409,8 @@ static void on_ended(struct call *c, const struct ses_end *end)
 	struct str cause = ses_cause_text(end->cause);
 	enum ph_outcome outcome = outcome_of(end);
 	md_session_stats(c->leg.session, &st);
+	if (!c->is_answered)
+		report_way_of(c);
 	enum err e = md_session_record_end(c->leg.session);
 	c->has_failed_file |= e == ERR_IO;
 	double talk_s =
@@ -489,6 +531,7 @@ enum err ph_call(struct ph *ph, struct str uri, const struct ph_plan *plan)
 	struct ses_call call = {.account = ph->account,
 				.target = uri,
 				.is_late_offer = plan->is_late_offer,
+				.tells_way = plan->tells_way,
 				.max_redirects = 5};
 	enum err e = ses_call(ph->stack.dlg, &call, &user, c, &c->ses);
 	if (e) {
@@ -524,7 +567,12 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 		ph_refuse_busy(ph, st);
 		return;
 	}
-	struct ses_accept acc = {.contact_user = ph->user, .account = ph->account};
+	char mem[4096];
+	struct buf way;
+	buf_init_fixed(&way, mem, sizeof(mem));
+	put_came(ph, rx->msg, &way);
+	struct ses_accept acc = {
+		.contact_user = ph->user, .account = ph->account, .headers = buf_view(&way)};
 	if (ses_incoming(ph->stack.dlg, st, rx, &acc, &user, c, &c->ses)) {
 		free_call(c);
 		return;
@@ -536,6 +584,7 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 	ph_report_text(&r, STR_FMT, STR_ARG(from));
 	ph_report_str(&r, "from", from);
 	ph_report_send(&r);
+	report_way(c, buf_view(&way));
 	if (plan->reject && plan->ring_s <= 0) {
 		on_ring_timer(&c->ring);
 		return;

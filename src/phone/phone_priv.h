@@ -2,6 +2,7 @@
 /* Seen only in phone/. */
 
 #include "base/arena.h"
+#include "dialog/history.h"
 #include "dialog/stack.h"
 #include "phone/phone.h"
 

@@ -388,3 +388,59 @@ TEST_NO_OOM(history_privacy_of_the_house)
 		  ROOT ", " NOBODY "?Reason=SIP%3Bcause%3D480>;index=1.1;rc=1");
 	scene_free(t);
 }
+
+/* ---- phones ---------------------------------------------------------------------------------- */
+
+/* Our phone says whom it called, follows a 3xx as a branch of its own, and tells what comes back
+ * [6.1]. */
+TEST_NO_OOM(history_of_our_caller)
+{
+	struct scene *t = scene(NULL);
+	struct stage_phone *p = stage_phone(t->s, "1004", TP_UDP);
+	struct ph_plan plan;
+	ph_plan_init(&plan);
+	stage_call(p, "1002", &plan);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 2);
+	CHECK_WAY(m, "");
+	CHECK(!raw_has(m, "histinfo"));
+	refuse(t->b, m, "486 Busy Here", NULL);
+	stage_run(t->s, 1);
+	plan.tells_way = true;
+	stage_call(p, "1002", &plan);
+	m = raw_get(t->b, "INVITE ", 2);
+	CHECK(raw_has(m, "\r\nSupported: histinfo\r\n"));
+	CHECK_WAY(m, ROOT ", " B1);
+	refuse(t->b, m, "302 Moved", "Contact: <sip:1003@10.0.0.1>;mp=1.1\n");
+	/* the peer adds a Contact of its own, which is no better and stands first */
+	refuse(t->b, raw_get(t->b, "INVITE sip:1002@10.0.0.22", 2), "480 Nobody", NULL);
+	m = raw_get(t->c, "INVITE ", 2);
+	CHECK_WAY(m, "<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D302>;index=1, "
+		     "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D302>;index=1.1;rc=1, "
+		     "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D480>;index=2, "
+		     "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D480>;index=2.1;np=2, "
+		     "<sip:1003@10.0.0.1>;index=3;mp=1.1, "
+		     "<sip:1003@10.0.0.23:5060>;index=3.1;rc=3");
+	refuse(t->c, m, "480 Nobody", NULL);
+	stage_run(t->s, 1);
+	CHECK(strstr(p->log, "history <sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D302>;index=1, "));
+	CHECK(strstr(p->log, "<sip:1003@10.0.0.1?Reason=SIP%3Bcause%3D480>;index=3;mp=1.1, "
+			     "<sip:1003@10.0.0.23:5060?Reason=SIP%3Bcause%3D480>;index=3.1;rc=3"));
+	scene_free(t);
+}
+
+/* Our phone answers with the way that the call has come, if the caller wants it [6.2]. */
+TEST_NO_OOM(history_of_our_callee)
+{
+	struct scene *t = scene(NULL);
+	struct stage_phone *p = stage_phone(t->s, "1004", TP_UDP);
+	stage_register(t->s, p);
+	call(t, "sip:1004@10.0.0.1", NULL);
+	CHECK_WAY(raw_get(t->a, "SIP/2.0 180", 1), "");
+	CHECK(!strstr(p->log, "history"));
+	p->plan.reject = 486;
+	call(t, "sip:1004@10.0.0.1", ASKS);
+	struct raw_msg *m = raw_get(t->a, "SIP/2.0 486", 1);
+	CHECK(raw_has(m, "History-Info: <sip:1004@10.0.0.1>;index=1, <sip:1004@"));
+	CHECK(strstr(p->log, "history <sip:1004@10.0.0.1>;index=1, <sip:1004@10.0.0."));
+	scene_free(t);
+}
