@@ -283,11 +283,21 @@ static void on_resume_timer(struct tmr *t)
 	modify(CONTAINER_OF(t, struct call, resume), SDP_SENDRECV);
 }
 
+static enum err reject(struct call *c, unsigned status)
+{
+	char mem[4096];
+	struct buf way;
+	const struct tp_rx *invite = ses_invite(c->ses);
+	buf_init_fixed(&way, mem, sizeof(mem));
+	if (invite)
+		put_came(c->ph, invite->msg, &way);
+	return ses_reject(c->ses, status, STR_NONE, buf_view(&way));
+}
+
 static void on_ring_timer(struct tmr *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, ring);
-	enum err e = c->plan->reject ? ses_reject(c->ses, c->plan->reject, STR_NONE, STR_NONE)
-				     : ses_answer(c->ses);
+	enum err e = c->plan->reject ? reject(c, c->plan->reject) : ses_answer(c->ses);
 	(void)e; /* ERR_STATE: the caller has given up, ENDED tells */
 }
 
@@ -296,7 +306,7 @@ static void on_ring_timer(struct tmr *t)
 static void on_ring_limit(struct tmr *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, ring);
-	enum err e = ses_reject(c->ses, 480, STR_NONE, STR_NONE);
+	enum err e = reject(c, 480);
 	(void)e; /* ERR_STATE: as above */
 }
 

@@ -439,8 +439,18 @@ TEST_NO_OOM(history_of_our_callee)
 	CHECK(!strstr(p->log, "history"));
 	p->plan.reject = 486;
 	call(t, "sip:1004@10.0.0.1", ASKS);
-	struct raw_msg *m = raw_get(t->a, "SIP/2.0 486", 1);
-	CHECK(raw_has(m, "History-Info: <sip:1004@10.0.0.1>;index=1, <sip:1004@"));
+	CHECK(raw_has(raw_get(t->a, "SIP/2.0 486", 1), ">;index=1, <sip:1004@10.0.0.10:5060?R"));
 	CHECK(strstr(p->log, "history <sip:1004@10.0.0.1>;index=1, <sip:1004@10.0.0."));
+	/* without a proxy that would say the same */
+	struct addr to;
+	CHECK(addr_parse(STR("10.0.0.10:5060"), 0, &to));
+	raw_bytes_to(t->x, 0, &to,
+		     STR("INVITE sip:1004@10.0.0.10 SIP/2.0\r\n"
+			 "Via: SIP/2.0/UDP 10.0.0.99:5060;branch=z9hG4bK-direct\r\n"
+			 "Max-Forwards: 70\r\nFrom: <sip:x@z>;tag=1\r\nTo: <sip:1004@z>\r\n"
+			 "Call-ID: direct\r\nCSeq: 1 INVITE\r\nContact: <sip:x@10.0.0.99>\r\n"
+			 "History-Info: <sip:far@z>;index=1.7\r\nContent-Length: 0\r\n\r\n"));
+	CHECK_WAY(raw_get(t->x, "SIP/2.0 486", 1),
+		  "<sip:far@z>;index=1.7, <sip:1004@10.0.0.10>;index=1.7.0");
 	scene_free(t);
 }
