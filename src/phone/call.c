@@ -204,38 +204,20 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return md_leg_take(&c->leg, answer, is_early, &c->why);
 }
 
-/* ---- History-Info ---------------------------------------------------------------------------- */
-
-/* `lines` of it: what came, or what comes back. */
+/* Where the call went, or came by. */
 static void report_way(struct call *c, struct str lines)
 {
 	struct ph_report r;
-	struct str way = str_trim(str_skip(lines, sizeof("History-Info:") - 1));
-	if (!way.n)
+	if (!lines.n)
 		return;
 	report_begin(&r, c, "history");
-	ph_report_text(&r, STR_FMT, STR_ARG(way));
-	ph_report_str(&r, "history", way);
+	ph_report_way(&r, lines);
 	ph_report_send(&r);
-}
-
-/* The way that the call has come; answers have it, if the caller told or asked [RFC7044 6.2]. In
- * `b`; what there is no room for is left out. */
-static void put_came(struct ph *ph, const struct sip_msg *m, struct buf *b)
-{
-	struct hist_ask ask = {.mode = HIST_ASKED, .is_from_inside = true};
-	struct hist *h;
-	bool is_ours;
-	if (hist_open(&ph->blocks, m, &ask, &h, &is_ours) == OK && h)
-		hist_put_response(h, NULL, b);
-	hist_free(&ph->blocks, h);
-	if (b->err)
-		buf_clear(b);
 }
 
 static void report_way_of(struct call *c)
 {
-	char mem[4096];
+	char mem[PH_WAY_BYTES];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
 	ses_put_way(c->ses, &b);
@@ -285,12 +267,12 @@ static void on_resume_timer(struct tmr *t)
 
 static enum err reject(struct call *c, unsigned status)
 {
-	char mem[4096];
+	char mem[PH_WAY_BYTES];
 	struct buf way;
 	const struct tp_rx *invite = ses_invite(c->ses);
 	buf_init_fixed(&way, mem, sizeof(mem));
 	if (invite)
-		put_came(c->ph, invite->msg, &way);
+		ph_put_way(c->ph, invite->msg, &way);
 	return ses_reject(c->ses, status, STR_NONE, buf_view(&way));
 }
 
@@ -577,10 +559,10 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 		ph_refuse_busy(ph, st);
 		return;
 	}
-	char mem[4096];
+	char mem[PH_WAY_BYTES];
 	struct buf way;
 	buf_init_fixed(&way, mem, sizeof(mem));
-	put_came(ph, rx->msg, &way);
+	ph_put_way(ph, rx->msg, &way);
 	struct ses_accept acc = {
 		.contact_user = ph->user, .account = ph->account, .headers = buf_view(&way)};
 	if (ses_incoming(ph->stack.dlg, st, rx, &acc, &user, c, &c->ses)) {
