@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of INVITE sessions share. */
 
+#include "dialog/history.h"
 #include "dialog/priv.h"
 #include "dialog/relay.h"
 
@@ -114,6 +115,7 @@ struct ses_fork { /* an early dialog of a caller */
 struct ses_redirect { /* targets: those tried, then those of a 3xx that wait, best first */
 	unsigned n, n_tried;
 	struct str targets[SES_TARGETS];
+	struct hist_row *rows[SES_TARGETS]; /* their entries in the call's way */
 };
 
 struct ses {
@@ -138,6 +140,8 @@ struct ses {
 	struct dlg *early_of;          /* whose early answer was the last */
 	struct buf headers;            /* until the 2xx */
 	struct ses_redirect *redirect; /* in the arena; NULL before a 3xx */
+	struct hist *way;              /* NULL: it is not told */
+	struct hist_row *row;          /* where the INVITE is now */
 	struct str ack_auth;           /* credentials of the INVITE, borrowed during a step */
 	struct tp_rx *step_rx;         /* the message behind a step, borrowed */
 

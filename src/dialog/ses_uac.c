@@ -195,6 +195,7 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 		s->has_update = sip_has_token(msg, SIP_HDR_ALLOW, STR("UPDATE"));
 		is_early = d && take_early_answer(s, d, msg);
 	}
+	hist_hear(s->way, s->row, msg, msg->status);
 	ses_tell(s, SES_EV_PROGRESS, msg->status, SES_BY_REMOTE, rx);
 	if (is_early)
 		ses_tell(s, SES_EV_EARLY_MEDIA, msg->status, SES_BY_REMOTE, rx);
@@ -288,6 +289,7 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	struct dlg *d = find_fork(s, rx->msg);
+	hist_hear(s->way, s->row, rx->msg, rx->msg->status);
 	if (d && d == s->d) {
 		dlg_ack_again(d);
 		return;
@@ -354,6 +356,7 @@ static struct ses_redirect *redirect_of(struct ses *s)
 	r = arena_alloc(&s->arena, sizeof(*r));
 	if (!r || dlg_dup(&s->arena, buf_view(&s->half->target), &r->targets[0]) != OK)
 		return NULL;
+	r->rows[0] = s->row;
 	r->n = r->n_tried = 1;
 	s->redirect = r;
 	return r;
@@ -398,13 +401,16 @@ static void take_contacts(struct ses *s, const struct sip_msg *msg)
 		struct str uri = new_target(s, &a);
 		if (!uri.n)
 			continue;
+		struct hist_row *row = hist_redirected(s->way, s->row, uri, a.params, false);
 		unsigned at = r->n++;
 		for (; at > r->n_tried && q[at - 1] < q_of(&a); at--) {
 			q[at] = q[at - 1];
 			r->targets[at] = r->targets[at - 1];
+			r->rows[at] = r->rows[at - 1];
 		}
 		q[at] = q_of(&a);
 		r->targets[at] = uri;
+		r->rows[at] = row;
 	}
 }
 
@@ -415,6 +421,7 @@ static bool try_next_target(struct ses *s)
 	struct ses_redirect *r = s->redirect;
 	while (r && r->n_tried < r->n) {
 		buf_clear(&s->half->target);
+		s->row = r->rows[r->n_tried];
 		buf_str(&s->half->target, r->targets[r->n_tried++]);
 		if (send_invite(s, buf_view(&s->local), NULL) == OK)
 			return true;
@@ -475,10 +482,20 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 	}
 }
 
+/* Why the present target was left, if it was. */
+static void hear_end(struct ses *s, const struct uac_result *r)
+{
+	if (r->how == UAC_FINAL && r->status != 422)
+		hist_hear(s->way, s->row, r->rx->msg, r->status);
+	else if (r->how == UAC_TIMEOUT || r->how == UAC_UNREACHABLE)
+		hist_hear(s->way, s->row, NULL, r->how == UAC_TIMEOUT ? 408 : 503);
+}
+
 static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
 	s->invite = NULL;
+	hear_end(s, r);
 	if (try_longer(s, r) || redirect(s, r))
 		return;
 	set_failed(s, r);
@@ -502,6 +519,12 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 	if (s->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);
+	if (s->way) {
+		bool is_whole = true;
+		hist_start(s->way, s->row);
+		buf_str(b, STR("Supported: histinfo\r\n"));
+		hist_put_request(s->way, s->row, false, b, &is_whole);
+	}
 	struct dlg_request req = {
 		.method = STR("INVITE"),
 		.headers = buf_view(b),
@@ -537,6 +560,12 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 				&s->half);
 	if (e != OK)
 		return e;
+	if (call->tells_way) {
+		s->way = hist_begin(s->m->blocks);
+		s->row = hist_target(s->way, 0, call->target, HIST_NO, false);
+		if (!s->row)
+			return ERR_NOMEM;
+	}
 	s->half->usage = &s->usage;
 	s->half->is_hidden = is_elsewhere(call);
 	s->half->takes_refer = s->user->on_request != NULL;
@@ -548,6 +577,12 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 			return s->local.err;
 	}
 	return send_invite(s, buf_view(&s->local), call->dst);
+}
+
+void ses_put_way(const struct ses *s, struct buf *out)
+{
+	if (s->way)
+		hist_put_response(s->way, NULL, out);
 }
 
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,

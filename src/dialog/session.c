@@ -79,6 +79,7 @@ void ses_free(struct ses *s)
 	dlg_free(s->d);
 	buf_fini(&s->local);
 	buf_fini(&s->headers);
+	hist_free(m->blocks, s->way);
 	arena_fini(&s->arena);
 	pool_put(&m->sessions, s);
 }

@@ -86,6 +86,14 @@ void b2b_leg_free(struct b2b_leg *l)
 	pool_put(&b->legs, l);
 }
 
+void b2b_forget_way(struct b2b_call *c)
+{
+	hist_free(c->b->cfg.blocks, c->hist);
+	tp_rx_unref(c->b->tp, c->invite);
+	c->hist = NULL;
+	c->invite = NULL;
+}
+
 static void call_free(struct b2b_call *c)
 {
 	struct b2b *b = c->b;
@@ -94,6 +102,7 @@ static void call_free(struct b2b_call *c)
 	b2b_farewell_end(c);
 	ev_timer_stop(b->loop, &c->timer);
 	free(c->steps);
+	b2b_forget_way(c);
 	pool_put(&b->calls, c);
 }
 
@@ -291,6 +300,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 	if (was == LEG_TRYING && !l->is_caller) {
 		if (!l->status)
 			l->status = (uint16_t)status_of(end);
+		hist_hear(c->hist, l->row, NULL, l->is_given_up ? 408 : l->status);
 		if (l->is_transfer)
 			b2b_transfer_failed(c, l->status);
 		else if (!b2b_start_spare(l))

@@ -16,7 +16,8 @@ struct b2b_request {
 	size_t n_targets;
 	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
 	size_t n_steps;
-	bool follows;          /* a 3xx is followed instead of passed back */
+	bool follows; /* a 3xx is followed instead of passed back */
+	struct hist_ask history;
 	bool is_trusted;       /* the caller: his P-Asserted-Identity may pass */
 	bool is_farewell;      /* a callee who hangs up leaves the caller with a tone of ours */
 	uint16_t trunk;        /* 1 + the trunk that the call came over, if that counts calls */
@@ -49,6 +50,7 @@ struct b2b_config {
 	void (*on_leg)(void *ctx, struct str of, struct str call_id);
 	void *ctx;
 	struct ev_shards *shards;
+	struct block_cache *blocks;
 	struct addr media; /* where tones of ours come from; ADDR_NONE: the address of the call */
 };
 /* Borrows all. */

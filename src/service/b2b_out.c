@@ -41,6 +41,9 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	l->q = t->q;
 	l->step = t->step;
 	l->trunk = t->trunk;
+	l->is_outside = t->is_outside;
+	l->row = t->row ? t->row
+			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
 	*out = l;
 	return OK;
 }
@@ -115,10 +118,14 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	struct b2b_way way = {.headers = b2b_headers_of(c, l),
 			      .realm = b->cfg.realm,
 			      .is_trusted = c->is_trusted,
-			      .is_next_trusted = is_trusted(b, p)};
+			      .is_next_trusted = is_trusted(b, p),
+			      .hist = l->is_transfer ? NULL : c->hist,
+			      .row = l->row,
+			      .has_history = c->has_history};
+	way.is_outside = l->is_outside && !way.is_next_trusted;
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
 	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
-	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
+	bool is_hidden = hist_wants_privacy(m, STR("user")) && !way.is_next_trusted;
 	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
 		return ERR_NOMEM;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
@@ -200,6 +207,7 @@ void b2b_start(struct b2b_leg *l)
 	struct b2b_account acc = {0};
 	enum err e = ERR_LIMIT;
 	l->state = LEG_TRYING;
+	hist_start(l->call->hist, l->row);
 	l->code = (uint16_t)b2b_take_seat(l, &acc);
 	if (!l->code)
 		e = call_out(l, &acc);
@@ -212,6 +220,7 @@ void b2b_start(struct b2b_leg *l)
 	l->ses = NULL;
 	l->state = LEG_OVER;
 	l->status = e == ERR_LIMIT || e == ERR_NOMEM ? 503 : 500;
+	hist_hear(l->call->hist, l->row, NULL, l->status);
 }
 
 bool b2b_start_spare(struct b2b_leg *l)

@@ -203,7 +203,8 @@ static enum err make_b2b(struct exc_shard *s)
 				     .on_sign = on_sign,
 				     .on_leg = on_leg,
 				     .ctx = s,
-				     .shards = x->shards};
+				     .shards = x->shards,
+				     .blocks = &s->blocks};
 	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
 }
 

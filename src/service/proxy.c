@@ -90,6 +90,7 @@ static void free_ctx(struct ctx *c)
 	}
 	tp_rx_unref(p->tp, c->rx);
 	block_put(p->blocks, c->steps);
+	hist_free(p->blocks, c->hist);
 	pool_put(&p->contexts, c);
 }
 
@@ -199,6 +200,7 @@ enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 	b->ctx = c;
 	b->q = t->q;
 	b->step = t->step;
+	b->is_outside = t->is_outside;
 	b->state = WAITING;
 	if (t->backup_of) {
 		b->state = SPARE;
@@ -210,6 +212,8 @@ enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 		free_branch(p, b);
 		return ERR_NOMEM;
 	}
+	b->row = t->row ? t->row
+			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
 	if (t->has_dst) {
 		b->dsts.n = 1;
 		b->dsts.dst[0] = t->dst;
@@ -275,6 +279,8 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->breadth = breadth;
 	c->follows = r->follows && p->expand;
 	enum err e = r->n_steps ? prx_keep_steps(c, r) : OK;
+	if (e == OK)
+		e = hist_open(p->blocks, m, &r->history, &c->hist, &c->has_history);
 	for (size_t i = 0; i < r->n_targets && e == OK; i++)
 		e = prx_add_branch(c, &r->targets[i]);
 	if (e) {

@@ -97,6 +97,8 @@ bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m)
 				   .was_tried = was_tried,
 				   .add = add,
 				   .ctx = c,
+				   .hist = c->hist,
+				   .from = b->row,
 				   .step = b->step};
 	if (c->is_closed || c->is_final_sent || c->is_cancelled)
 		return false;

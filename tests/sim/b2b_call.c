@@ -106,11 +106,12 @@ TEST_NO_OOM(privacy_none_and_critical)
 	static const struct {
 		const char *headers, *privacy; /* NULL: refused */
 	} rows[] = {
-		{"Privacy: none\nSubject: lunch\n",        "none"       },
-		{"Privacy: id;critical\nSubject: lunch\n", "id;critical"},
-		{"Privacy: session;critical\n",            NULL         },
-		{"Privacy: user;history;critical\n",       NULL         },
-		{"Privacy: session\nSubject: lunch\n",     "session"    },
+		{"Privacy: none\nSubject: lunch\n",             "none"            },
+		{"Privacy: id;critical\nSubject: lunch\n",      "id;critical"     },
+		{"Privacy: session;critical\n",                 NULL              },
+		{"Privacy: user;x-new;critical\n",              NULL              },
+		{"Privacy: history;critical\nSubject: lunch\n", "history;critical"},
+		{"Privacy: session\nSubject: lunch\n",          "session"         },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct rig *g = rig_new();
