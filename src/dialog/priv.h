@@ -101,7 +101,7 @@ struct uac_spec {
 	bool has_contact, is_secure; /* is_secure: that is a sips URI, whatever the request's is */
 	uint8_t max_forwards;
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
-	const struct uac_account *acc; /* borrowed while the request runs */
+	const struct uac_account *acc; /* may be NULL */
 	struct auth *auth;             /* borrowed; NULL: one of its own */
 	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
 };
@@ -173,33 +173,60 @@ struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
 	struct tp_resolve *resolve;
 };
 
+enum dlg_text {
+	DLG_CALL_ID,
+	DLG_LOCAL_TAG,
+	DLG_REMOTE_TAG,
+	DLG_LOCAL, /* name-addr, without tag */
+	DLG_REMOTE,
+	DLG_TARGET, /* remote target URI */
+	DLG_CONTACT_USER,
+	DLG_CONTACT_PARAMS,
+	DLG_AUTH_USER,
+	DLG_PASSWORD,
+	DLG_PROXY,
+	DLG_SERVICE_ROUTE,
+	DLG_HEADERS,
+	DLG_ROUTES, /* the route set: dlg_route_next */
+	DLG_TEXT__N
+};
+struct dlg_texts { /* one behind the other */
+	uint16_t end[DLG_TEXT__N];
+	char bytes[];
+};
+
 struct dlg { /* [RFC3261 12] */
 	struct dlg_mgr *m;
 	struct hnode node;
-	struct arena arena;
-	struct str call_id, local_tag, remote_tag;
-	struct str local, remote; /* name-addr, without tag */
-	struct buf target;        /* remote target URI */
-	struct str *routes;       /* route set, values */
-	size_t n_routes;
-	uint32_t local_cseq, remote_cseq;
-	bool has_remote_cseq, is_uac, is_early, is_secure;
-	bool takes_refer;       /* and says so in Allow */
-	bool has_agreed;        /* offer and answer went by reliable provisional responses */
-	bool is_hidden;         /* its target is where `back` leads, whatever the URI says */
-	uint32_t rseq;          /* of the last reliable provisional response [RFC3262 4] */
-	struct tp_dst back;     /* where the request that made it went, or the peer came from */
-	bool has_back;          /* only that way leads to him */
-	struct uac_account acc; /* strings in the arena */
+	struct dlg_texts *texts; /* heap */
+	struct dlg_usage *usage; /* NULL: nobody */
+	struct dlg_ack *ack;     /* heap; made before an INVITE of ours can be answered */
 	struct auth auth;
-	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
-	bool is_dying;
-	bool is_in_table;
-	struct dlg_ack *ack; /* heap; made before an INVITE of ours can be answered */
-	struct uac *bye;     /* dlg_kill */
-	_Alignas(16) char mem[240];
+	struct uac *bye;            /* dlg_kill */
+	struct tp_dst back;         /* where the request that made it went, or the peer came from */
+	uint32_t local_cseq, remote_cseq;
+	uint32_t rseq; /* of the last reliable provisional response [RFC3262 4] */
+	uint8_t n_routes;
+	bool has_back : 1; /* only `back` leads to him */
+	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;
+	bool takes_refer : 1; /* and says so in Allow */
+	bool has_agreed : 1;  /* offer and answer went by reliable provisional responses */
+	bool is_hidden : 1;   /* its target is where `back` leads, whatever the URI says */
+	bool is_dying : 1, is_in_table : 1;
 };
+
+/* --- dlg_text.c: what it says of both sides. Borrowed until the next change of one of them. */
+struct str dlg_text(const struct dlg *d, enum dlg_text which);
+void dlg_texts(const struct dlg *d, struct str out[DLG_TEXT__N]);
+/* Copies them; they may be the dialog's own. An error leaves all as it was. */
+enum err dlg_set_texts(struct dlg *d, const struct str texts[DLG_TEXT__N]);
+enum err dlg_set_text(struct dlg *d, enum dlg_text which, struct str text);
+/* Appends one of the route set, and walks it. */
+void dlg_route_put(struct buf *b, struct str route);
+bool dlg_route_next(struct str *rest, struct str *route);
+/* Whose dialog it is; without `from`. */
+struct uac_account dlg_account(const struct dlg *d);
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
  * copied. Call-ID and tag: empty for new ones. */
@@ -255,6 +282,8 @@ void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);
 /* Room for the ACK of an INVITE of ours. */
 enum err dlg_expect_ack(struct dlg *d);
 bool dlg_has_acked(const struct dlg *d);
+/* When no 2xx can come any more that would want it again. */
+void dlg_forget_ack(struct dlg *d);
 /* ACK for a 2xx: kept, sent, and sent again by dlg_ack_again. [RFC3261 13.2.2.4] */
 void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body);
 /* In two steps, where the body has to be waited for. */

@@ -93,8 +93,8 @@ static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
 	/* a peer of RFC 2543 answers without a tag, which is what `half` has too [RFC3261 12.1.2]
 	 */
 	if (!msg->to_tag.n)
-		return s->d && !s->d->remote_tag.n ? s->d : NULL;
-	return dlg_find(s->m, msg->call_id, s->half->local_tag, msg->to_tag);
+		return s->d && !dlg_remote_tag(s->d).n ? s->d : NULL;
+	return dlg_find(s->m, msg->call_id, dlg_local_tag(s->half), msg->to_tag);
 }
 
 static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
@@ -290,6 +290,8 @@ static void on_over(void *ctx, struct uac *u)
 	if (s->d) { /* no further fork can answer: who we were in the INVITE is in s->d, too */
 		dlg_free(s->half);
 		s->half = NULL;
+		if (dlg_has_acked(s->d) && s->d->ack->cseq == u->sent_cseq)
+			dlg_forget_ack(s->d);
 		return;
 	}
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
@@ -326,7 +328,7 @@ static struct ses_redirect *redirect_of(struct ses *s)
 	if (r)
 		return r;
 	r = arena_alloc(&s->arena, sizeof(*r));
-	if (!r || dlg_dup(&s->arena, buf_view(&s->half->target), &r->targets[0]) != OK)
+	if (!r || dlg_dup(&s->arena, dlg_remote_target(s->half), &r->targets[0]) != OK)
 		return NULL;
 	r->n = r->n_tried = 1;
 	s->redirect = r;
@@ -388,9 +390,9 @@ static bool try_next_target(struct ses *s)
 {
 	struct ses_redirect *r = s->redirect;
 	while (r && r->n_tried < r->n) {
-		buf_clear(&s->half->target);
-		buf_str(&s->half->target, r->targets[r->n_tried++]);
-		if (send_invite(s, buf_view(&s->local), NULL) == OK)
+		struct str target = r->targets[r->n_tried++];
+		if (dlg_set_text(s->half, DLG_TARGET, target) == OK &&
+		    send_invite(s, buf_view(&s->local), NULL) == OK)
 			return true;
 	}
 	return false;

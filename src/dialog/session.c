@@ -314,12 +314,12 @@ struct dlg *ses_dialog(const struct ses *s)
 
 struct str ses_call_id(const struct ses *s)
 {
-	return s->d ? s->d->call_id : s->half->call_id;
+	return dlg_call_id(s->d ? s->d : s->half);
 }
 
 struct str ses_local_tag(const struct ses *s)
 {
-	return s->d ? s->d->local_tag : s->half->local_tag;
+	return dlg_local_tag(s->d ? s->d : s->half);
 }
 
 struct tp_rx *ses_invite(const struct ses *s)

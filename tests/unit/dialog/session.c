@@ -425,7 +425,7 @@ TEST(bye_before_the_owner_was_told)
 		"From: <sip:a@10.0.0.1>;tag=" STR_FMT "\r\nTo: <sip:b@10.0.0.2>;tag=" STR_FMT
 		"\r\nCall-ID: " STR_FMT "\r\nCSeq: %u BYE\r\nMax-Forwards: 70\r\n"
 		"Content-Length: 0\r\n\r\n",
-		STR_ARG(d->remote_tag), STR_ARG(d->local_tag), STR_ARG(d->call_id),
+		STR_ARG(dlg_remote_tag(d)), STR_ARG(dlg_local_tag(d)), STR_ARG(dlg_call_id(d)),
 		d->remote_cseq + 1);
 	struct tp_rx *bye = tp_rx_make(p.b->tp, buf_view(&b), &invite->from, &invite->to, TP_UDP);
 	CHECK(bye);
