@@ -16,7 +16,7 @@ struct dlg_mgr {
 	struct tp *tp;
 	struct tsx_mgr *tsx;
 	struct block_cache *blocks;
-	struct pool dialogs, sessions, subs, requests, registrations;
+	struct pool dialogs, sessions, works, subs, requests, registrations;
 	struct htab table;   /* dialogs by Call-ID and local tag */
 	uint32_t n_dying;    /* dialogs that wait for the answer to their BYE; kill.c */
 	struct pool graves;  /* of dialogs that are over; kill.c */

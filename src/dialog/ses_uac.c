@@ -65,27 +65,27 @@ struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg)
 
 static void drop_fork(struct ses *s, struct dlg *d)
 {
-	if (d->local_cseq > s->forks_cseq)
-		s->forks_cseq = d->local_cseq;
+	if (d->local_cseq > s->w->forks_cseq)
+		s->w->forks_cseq = d->local_cseq;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
-		if (s->asked[i].d == d) {
-			uac_drop(s->asked[i].uac);
-			s->asked[i] = (struct ses_asked){0};
+		if (s->w->asked[i].d == d) {
+			uac_drop(s->w->asked[i].uac);
+			s->w->asked[i] = (struct ses_asked){0};
 		}
-	if (s->later.d == d)
+	if (s->w->later.d == d)
 		ses_later_end(s, 487);
 	dlg_free(d);
 }
 
 void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 {
-	for (unsigned i = 0; i < s->n_forks; i++)
-		if (s->forks[i] != but)
-			drop_fork(s, s->forks[i]);
-	free(s->forks);
-	s->forks = NULL;
-	s->n_forks = 0;
-	s->early_of = NULL;
+	for (unsigned i = 0; i < s->w->n_forks; i++)
+		if (s->w->forks[i] != but)
+			drop_fork(s, s->w->forks[i]);
+	free(s->w->forks);
+	s->w->forks = NULL;
+	s->w->n_forks = 0;
+	s->w->early_of = NULL;
 }
 
 static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
@@ -94,14 +94,14 @@ static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
 	 */
 	if (!msg->to_tag.n)
 		return s->d && !dlg_remote_tag(s->d).n ? s->d : NULL;
-	return dlg_find(s->m, msg->call_id, dlg_local_tag(s->half), msg->to_tag);
+	return dlg_find(s->m, msg->call_id, dlg_local_tag(s->w->half), msg->to_tag);
 }
 
 static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 {
 	struct dlg *d;
-	struct tp_dst dst = uac_dst(s->invite);
-	if (dlg_fork(s->half, rx, &dst, &d) != OK)
+	struct tp_dst dst = uac_dst(s->w->invite);
+	if (dlg_fork(s->w->half, rx, &dst, &d) != OK)
 		return NULL;
 	d->usage = &s->usage;
 	return d;
@@ -110,11 +110,11 @@ static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 /* A new one of an early response; NULL: no room, its 2xx is heard all the same. */
 static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
 {
-	if (!s->forks)
-		s->forks = calloc(SES_FORKS, sizeof(struct dlg *));
-	struct dlg *d = s->forks && s->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
+	if (!s->w->forks)
+		s->w->forks = calloc(SES_FORKS, sizeof(struct dlg *));
+	struct dlg *d = s->w->forks && s->w->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
 	if (d)
-		s->forks[s->n_forks++] = d;
+		s->w->forks[s->w->n_forks++] = d;
 	return d;
 }
 
@@ -124,15 +124,15 @@ static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
 static bool take_early_answer(struct ses *s, struct dlg *d, const struct sip_msg *msg)
 {
 	struct str sdp;
-	if (s->is_late_offer || !dlg_sdp(msg, &sdp))
+	if (s->w->is_late_offer || !dlg_sdp(msg, &sdp))
 		return false;
-	if (s->early_of == d && str_eq(sdp, buf_view(&s->early)))
+	if (s->w->early_of == d && str_eq(sdp, buf_view(&s->w->early)))
 		return false;
 	if (!ses_give_answer(s, sdp, true))
 		return false;
-	buf_clear(&s->early);
-	buf_str(&s->early, sdp);
-	s->early_of = s->early.err == OK ? d : NULL;
+	buf_clear(&s->w->early);
+	buf_str(&s->w->early, sdp);
+	s->w->early_of = s->w->early.err == OK ? d : NULL;
 	return true;
 }
 
@@ -141,7 +141,7 @@ static void acknowledge(struct ses *s, struct dlg *d, struct tp_rx *rx)
 {
 	struct str sdp, body = STR_NONE;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
-	if (s->is_late_offer && has_sdp && !d->has_agreed) {
+	if (s->w->is_late_offer && has_sdp && !d->has_agreed) {
 		unsigned status = ses_ask_answer(s, sdp);
 		if (status == SES_LATER) {
 			ses_later_set(s, &(struct ses_later){
@@ -188,9 +188,9 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_earl
 	struct str sdp;
 	bool has_sdp = dlg_sdp(msg, &sdp);
 	*ack_body = STR_NONE;
-	if (!s->is_late_offer) {
+	if (!s->w->is_late_offer) {
 		if (!has_sdp && had_early)
-			sdp = buf_view(&s->early);
+			sdp = buf_view(&s->w->early);
 		return sdp.n && ses_give_answer(s, sdp, false) ? 200 : 488;
 	}
 	if (s->d->has_agreed)
@@ -206,7 +206,7 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_earl
 /* The 2xx has an offer, and the ACK waits for its answer. */
 static void keep_ack(struct ses *s, struct tp_rx *rx)
 {
-	dlg_prepare_ack(s->d, s->half->local_cseq, buf_view(&s->invite->auth_lines));
+	dlg_prepare_ack(s->d, s->w->half->local_cseq, buf_view(&s->w->invite->auth_lines));
 	ses_later_set(s, &(struct ses_later){.what = SES_LATER_ACK, .rx = rx, .d = s->d});
 }
 
@@ -220,8 +220,8 @@ static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx 
 	}
 	if (s->state == SES_CANCELLING) {
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
-		if (s->is_late_offer) /* the ACK must have an answer all the same
-				       * [RFC3261 13.2.1] */
+		if (s->w->is_late_offer) /* the ACK must have an answer all the same
+					  * [RFC3261 13.2.1] */
 			(void)!take_sdp(s, rx->msg, had_early, ack_body);
 		return SES_E_2XX;
 	}
@@ -236,26 +236,26 @@ static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx 
 
 static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 {
-	bool had_early = s->early_of == d;
+	bool had_early = s->w->early_of == d;
 	struct str ack_body = STR_NONE;
 	ses_uac_drop_forks(s, d);
 	s->d = d;
-	if (d->local_cseq < s->half->local_cseq) /* a PRACK may have counted on */
-		d->local_cseq = s->half->local_cseq;
+	if (d->local_cseq < s->w->half->local_cseq) /* a PRACK may have counted on */
+		d->local_cseq = s->w->half->local_cseq;
 	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
 	enum ses_fsm_event ev = judge_2xx(s, had_early, rx, &ack_body);
-	s->ack_auth = buf_view(&s->invite->auth_lines);
-	s->step_rx = rx;
+	s->w->ack_auth = buf_view(&s->w->invite->auth_lines);
+	s->w->step_rx = rx;
 	ses_step(s, ev, ack_body);
-	s->step_rx = NULL;
-	s->ack_auth = STR_NONE;
+	s->w->step_rx = NULL;
+	s->w->ack_auth = STR_NONE;
 	if (s->state == SES_CONFIRMED)
 		ses_clock_on_answer(s, rx->msg);
 	if (ev == SES_E_2XX_OFFER)
 		keep_ack(s, rx);
-	buf_fini(&s->early);
-	buf_fini(&s->local);
-	buf_fini(&s->headers);
+	buf_fini(&s->w->early);
+	buf_fini(&s->w->local);
+	buf_fini(&s->w->headers);
 }
 
 static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
@@ -275,9 +275,9 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 	if (!d) /* no memory, or a route set that cannot be: the peer ends it after 64*T1 */
 		return;
 	if (s->d) {
-		if (d->local_cseq < s->forks_cseq) /* it was an early one, and had PRACKs */
-			d->local_cseq = s->forks_cseq;
-		dlg_kill(d, s->half->local_cseq, buf_view(&u->auth_lines));
+		if (d->local_cseq < s->w->forks_cseq) /* it was an early one, and had PRACKs */
+			d->local_cseq = s->w->forks_cseq;
+		dlg_kill(d, s->w->half->local_cseq, buf_view(&u->auth_lines));
 	} else
 		on_first_2xx(s, d, rx);
 	ses_flush(s);
@@ -286,12 +286,13 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 static void on_over(void *ctx, struct uac *u)
 {
 	struct ses *s = ctx;
-	s->invite = NULL;
+	s->w->invite = NULL;
 	if (s->d) { /* no further fork can answer: who we were in the INVITE is in s->d, too */
-		dlg_free(s->half);
-		s->half = NULL;
+		dlg_free(s->w->half);
+		s->w->half = NULL;
 		if (dlg_has_acked(s->d) && s->d->ack->cseq == u->sent_cseq)
 			dlg_forget_ack(s->d);
+		ses_flush(s);
 		return;
 	}
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
@@ -324,14 +325,14 @@ static unsigned q_of(const struct sip_addr *a)
 /* Where the INVITE went and may go, from the first 3xx on. */
 static struct ses_redirect *redirect_of(struct ses *s)
 {
-	struct ses_redirect *r = s->redirect;
+	struct ses_redirect *r = s->w->redirect;
 	if (r)
 		return r;
-	r = arena_alloc(&s->arena, sizeof(*r));
-	if (!r || dlg_dup(&s->arena, dlg_remote_target(s->half), &r->targets[0]) != OK)
+	r = arena_alloc(&s->w->arena, sizeof(*r));
+	if (!r || dlg_dup(&s->w->arena, dlg_remote_target(s->w->half), &r->targets[0]) != OK)
 		return NULL;
 	r->n = r->n_tried = 1;
-	s->redirect = r;
+	s->w->redirect = r;
 	return r;
 }
 
@@ -351,9 +352,10 @@ static struct str new_target(struct ses *s, const struct sip_addr *a)
 	struct sip_uri uri;
 	buf_clear(b);
 	sip_uri_put_request(b, &a->uri);
-	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK || is_known(s->redirect, &uri))
+	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK ||
+	    is_known(s->w->redirect, &uri))
 		return STR_NONE;
-	return arena_str(&s->arena, uri.all);
+	return arena_str(&s->w->arena, uri.all);
 }
 
 /* Takes the Contacts of a 3xx, best first, instead of those that wait. */
@@ -388,11 +390,11 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 
 static bool try_next_target(struct ses *s)
 {
-	struct ses_redirect *r = s->redirect;
+	struct ses_redirect *r = s->w->redirect;
 	while (r && r->n_tried < r->n) {
 		struct str target = r->targets[r->n_tried++];
-		if (dlg_set_text(s->half, DLG_TARGET, target) == OK &&
-		    send_invite(s, buf_view(&s->local), NULL) == OK)
+		if (dlg_set_text(s->w->half, DLG_TARGET, target) == OK &&
+		    send_invite(s, buf_view(&s->w->local), NULL) == OK)
 			return true;
 	}
 	return false;
@@ -403,8 +405,9 @@ static bool redirect(struct ses *s, const struct uac_result *r)
 	if (s->state != SES_CALLING || r->status >= 600)
 		return false;
 	/* a 305 names a proxy, not another place of who was called [RFC3261 21.3.5] */
-	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 && s->redirects_left) {
-		s->redirects_left--;
+	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 &&
+	    s->w->redirects_left) {
+		s->w->redirects_left--;
 		take_contacts(s, r->rx->msg);
 	}
 	ses_uac_drop_forks(s, NULL);
@@ -417,7 +420,7 @@ static bool try_longer(struct ses *s, const struct uac_result *r)
 	if (s->state != SES_CALLING || r->how != UAC_FINAL || r->status != 422 ||
 	    !ses_clock_raise(s, r->rx->msg))
 		return false;
-	return send_invite(s, buf_view(&s->local), &r->dst) == OK;
+	return send_invite(s, buf_view(&s->w->local), &r->dst) == OK;
 }
 
 /* --- the end of the INVITE -------------------------------------------------------------------- */
@@ -454,7 +457,7 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
-	s->invite = NULL;
+	s->w->invite = NULL;
 	if (try_longer(s, r) || redirect(s, r))
 		return;
 	set_failed(s, r);
@@ -471,11 +474,11 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, buf_view(&s->headers));
-	dlg_put_allow(b, s->half->takes_refer);
-	buf_str(b,
-		s->is_reliable ? STR("Supported: timer, 100rel\r\n") : STR("Supported: timer\r\n"));
-	if (s->is_reliable_needed)
+	buf_str(b, buf_view(&s->w->headers));
+	dlg_put_allow(b, s->w->half->takes_refer);
+	buf_str(b, s->w->is_reliable ? STR("Supported: timer, 100rel\r\n")
+				     : STR("Supported: timer\r\n"));
+	if (s->w->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);
 	struct dlg_request req = {
@@ -483,12 +486,12 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 		.headers = buf_view(b),
 		.content_type = STR("application/sdp"),
 		.body = offer,
-		.max_forwards = s->max_forwards,
+		.max_forwards = s->w->max_forwards,
 		.dst = dst,
 	};
 	if (b->err != OK)
 		return b->err;
-	return dlg_send(s->half, &req, &invite_user, &invite_hooks, s, &s->invite);
+	return dlg_send(s->w->half, &req, &invite_user, &invite_hooks, s, &s->w->invite);
 }
 
 /* The target names another place than the one where it is to be reached: what it says of itself
@@ -504,26 +507,26 @@ static bool is_elsewhere(const struct ses_call *call)
 
 static enum err start_call(struct ses *s, const struct ses_call *call)
 {
-	buf_str(&s->headers, call->headers);
-	enum err e = s->headers.err;
+	buf_str(&s->w->headers, call->headers);
+	enum err e = s->w->headers.err;
 	if (e == OK)
 		e = dlg_check_target(call->target, STR("INVITE"));
 	if (e == OK)
 		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
-				&s->half);
+				&s->w->half);
 	if (e != OK)
 		return e;
-	s->half->usage = &s->usage;
-	s->half->is_hidden = is_elsewhere(call);
-	s->half->takes_refer = s->user->on_request != NULL;
-	if (!s->is_late_offer) {
+	s->w->half->usage = &s->usage;
+	s->w->half->is_hidden = is_elsewhere(call);
+	s->w->half->takes_refer = s->user->on_request != NULL;
+	if (!s->w->is_late_offer) {
 		if (ses_ask_offer(s) != 200)
 			return ERR_STATE;
-		buf_str(&s->local, buf_view(&s->m->sdp));
-		if (s->local.err != OK)
-			return s->local.err;
+		buf_str(&s->w->local, buf_view(&s->m->sdp));
+		if (s->w->local.err != OK)
+			return s->w->local.err;
 	}
-	return send_invite(s, buf_view(&s->local), call->dst);
+	return send_invite(s, buf_view(&s->w->local), call->dst);
 }
 
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -534,11 +537,11 @@ enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct s
 		return ERR_LIMIT;
 	s->is_caller = true;
 	s->state = SES_CALLING;
-	s->is_late_offer = call->is_late_offer;
-	s->max_forwards = call->max_forwards;
-	s->redirects_left = call->max_redirects;
-	s->is_reliable = call->is_reliable || call->is_reliable_needed;
-	s->is_reliable_needed = call->is_reliable_needed;
+	s->w->is_late_offer = call->is_late_offer;
+	s->w->max_forwards = call->max_forwards;
+	s->w->redirects_left = call->max_redirects;
+	s->w->is_reliable = call->is_reliable || call->is_reliable_needed;
+	s->w->is_reliable_needed = call->is_reliable_needed;
 	s->clock.wish = call->session_s;
 	enum err e = start_call(s, call);
 	if (e != OK) {
