@@ -96,6 +96,7 @@ void dlg_mgr_free(struct dlg_mgr *m)
 	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp, &m->refusal};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_fini(bufs[i]);
+	ses_drop_text(m->last_text);
 	free(m->product);
 	free(m);
 }

@@ -27,12 +27,13 @@ struct dlg_mgr {
 	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	char *product; /* heap */
 	struct str product_s;
-	struct buf scratch; /* a message being written */
-	struct buf lines;   /* header lines on their way into it */
-	struct buf routes;  /* Route lines */
-	struct buf names;   /* From and To */
-	struct buf sdp;     /* what a user was asked for */
-	struct buf refusal; /* its lines */
+	struct buf scratch;         /* a message being written */
+	struct buf lines;           /* header lines on their way into it */
+	struct buf routes;          /* Route lines */
+	struct buf names;           /* From and To */
+	struct buf sdp;             /* what a user was asked for */
+	struct buf refusal;         /* its lines */
+	struct ses_text *last_text; /* that sessions were given; they have mostly the same */
 	struct fsm_index ses_fsm;
 };
 enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };

@@ -209,8 +209,11 @@ bool ses_can_update(const struct ses *s)
 
 void ses_keep_sdp(struct ses *s, struct str sdp)
 {
-	if (sdp.n)
-		(void)ses_keep_text(&s->kept, sdp);
+	struct ses_text *x = sdp.n ? ses_make_text(sdp) : NULL;
+	if (!x)
+		return;
+	ses_drop_text(s->kept);
+	s->kept = x;
 }
 
 bool ses_needs_sdp(const struct ses *s)

@@ -112,7 +112,7 @@ struct ses_redirect { /* targets: those tried, then those of a 3xx that wait, be
 };
 
 struct ses_text {
-	uint32_t n;
+	uint32_t n, n_users;
 	char bytes[];
 };
 
@@ -173,8 +173,8 @@ struct ses {
 	struct dlg_usage usage;
 	struct dlg *d;          /* the dialog; caller: after the 2xx */
 	struct ses_work *w;     /* NULL: it only talks; see session.c */
-	struct ses_text *kept;  /* heap: SDP for refreshes of the session timer; NULL: none */
-	struct ses_text *reply; /* heap: header lines of our responses; NULL: none */
+	struct ses_text *kept;  /* SDP for refreshes of the session timer; NULL: none */
+	struct ses_text *reply; /* header lines of our responses, often shared; NULL: none */
 	struct ses_clock clock;
 	struct ev_task task;
 	uint32_t refer_cseq; /* of the peer's REFER whose outcome we tell; 0: none */
@@ -193,8 +193,10 @@ struct ses {
 struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx);
 /* Makes `w`; false: no memory. */
 [[nodiscard]] bool ses_wake(struct ses *s);
-/* A copy in place of the one before; false: no memory. */
-bool ses_keep_text(struct ses_text **to, struct str text);
+struct ses_text *ses_make_text(struct str text); /* a copy with one user; NULL: no memory */
+void ses_drop_text(struct ses_text *x);          /* NULL is harmless */
+/* Sets `reply`: the manager's last one, if that is the same; false: no memory. */
+bool ses_share_reply(struct ses *s, struct str text);
 static inline struct str ses_text(const struct ses_text *x)
 {
 	return x ? str_of(x->bytes, x->n) : STR_NONE;

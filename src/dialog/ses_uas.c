@@ -174,7 +174,7 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	char tag[24];
 	struct ses *s = ses_alloc(m, user, ctx);
 	enum err e = s ? OK : ERR_LIMIT;
-	if (e == OK && acc->headers.n && !ses_keep_text(&s->reply, acc->headers))
+	if (e == OK && acc->headers.n && !ses_share_reply(s, acc->headers))
 		e = ERR_NOMEM;
 	if (e == OK)
 		e = dlg_new_uas(m, rx, tsx_to_tag(m->tsx, rx->msg, tag), acc->contact_user,

@@ -100,6 +100,23 @@ static void drop_requests(struct ses *s)
 	}
 }
 
+struct ses_text *ses_make_text(struct str text)
+{
+	struct ses_text *x = malloc(sizeof(*x) + text.n);
+	if (!x)
+		return NULL;
+	*x = (struct ses_text){.n = (uint32_t)text.n, .n_users = 1};
+	if (text.n)
+		memcpy(x->bytes, text.p, text.n);
+	return x;
+}
+
+void ses_drop_text(struct ses_text *x)
+{
+	if (x && !--x->n_users)
+		free(x);
+}
+
 static void drop_work(struct ses *s)
 {
 	struct dlg_mgr *m = s->m;
@@ -128,21 +145,23 @@ void ses_free(struct ses *s)
 	if (s->d)
 		dlg_bury(s->d);
 	dlg_free(s->d);
-	free(s->kept);
-	free(s->reply);
+	ses_drop_text(s->kept);
+	ses_drop_text(s->reply);
 	pool_put(&m->sessions, s);
 }
 
-bool ses_keep_text(struct ses_text **to, struct str text)
+bool ses_share_reply(struct ses *s, struct str text)
 {
-	struct ses_text *x = malloc(sizeof(*x) + text.n);
-	if (!x)
-		return false;
-	x->n = (uint32_t)text.n;
-	if (text.n)
-		memcpy(x->bytes, text.p, text.n);
-	free(*to);
-	*to = x;
+	struct ses_text *x = s->m->last_text;
+	if (!x || !str_eq(ses_text(x), text)) {
+		x = ses_make_text(text);
+		if (!x)
+			return false;
+		ses_drop_text(s->m->last_text);
+		s->m->last_text = x;
+	}
+	x->n_users++;
+	s->reply = x;
 	return true;
 }
 

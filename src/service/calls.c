@@ -11,9 +11,9 @@
  * DEAD_US without a sign of it, it is forgotten; when there is no room, the new call is not told
  * of.
  *
- * Cost in the way of a call: one pool object, which has room for the usual texts and one dialog; a
- * block where texts are long, another where several ring. An address is mostly the end of its URI
- * and not kept twice.
+ * Cost in the way of a call: one pool object, which has room for one dialog, and its texts in no
+ * more than they need; a block where several ring. An address is mostly the end of its URI and not
+ * kept twice.
  *
  * Invariants: 1. n_forks above one, or n_callees, mean that `more` is there. 2. The first fork is
  * the first callee's.
@@ -74,8 +74,7 @@ struct call {
 	uint16_t n_text;
 	struct piece piece[TEXT__N];
 	struct more *more; /* NULL: one fork, one callee */
-	char *text;        /* mem, or a block */
-	char mem[158];
+	char *text;        /* heap */
 };
 
 struct calls {
@@ -120,8 +119,7 @@ static void forget(struct calls *c, struct call *k)
 	for (unsigned i = 1; i < k->n_callees; i++)
 		block_put(c->blocks, k->more->callee[i - 1].text);
 	block_put(c->blocks, k->more);
-	if (k->text != k->mem)
-		block_put(c->blocks, k->text);
+	free(k->text);
 	pool_put(&c->pool, k);
 }
 
@@ -260,7 +258,7 @@ static void add_text(struct call *k, enum text which, struct str s)
 }
 
 /* False: they are too long, or there is no memory. */
-static bool take_texts(struct calls *c, struct call *k, const struct str texts[TEXT__N])
+static bool take_texts(struct call *k, const struct str texts[TEXT__N])
 {
 	size_t n = 0;
 	bool is_tail[TEXT__N] = {0};
@@ -271,7 +269,7 @@ static bool take_texts(struct calls *c, struct call *k, const struct str texts[T
 	}
 	if (n > UINT16_MAX - sizeof(((struct fork *)NULL)->tag))
 		return false;
-	k->text = n <= sizeof(k->mem) ? k->mem : block_get(c->blocks, n, NULL);
+	k->text = malloc(n + !n);
 	if (!k->text)
 		return false;
 	for (unsigned i = 0; i < TEXT__N; i++)
@@ -301,7 +299,7 @@ static void start(struct calls *c, const struct sign *s)
 		[URI + CALLER] = from.uri,      [URI + CALLEE] = to.uri,
 		[NAME + CALLER] = from.name,    [NAME + CALLEE] = to.name,
 	};
-	if (!take_texts(c, k, texts)) {
+	if (!take_texts(k, texts)) {
 		pool_put(&c->pool, k);
 		return;
 	}
@@ -362,18 +360,12 @@ static unsigned find_fork(const struct call *k, struct str tag)
 }
 
 /* The first answer's tag; false: no memory for it. */
-static bool set_tag(struct calls *c, struct call *k, struct str tag)
+static bool set_tag(struct call *k, struct str tag)
 {
-	size_t room = k->text == k->mem ? sizeof(k->mem) : k->n_text;
-	if (room < k->n_text + tag.n) {
-		char *text = block_get(c->blocks, k->n_text + tag.n, NULL);
-		if (!text)
-			return false;
-		memcpy(text, k->text, k->n_text);
-		if (k->text != k->mem)
-			block_put(c->blocks, k->text);
-		k->text = text;
-	}
+	char *text = realloc(k->text, k->n_text + tag.n);
+	if (!text)
+		return false;
+	k->text = text;
 	add_text(k, CALLEE_TAG, tag);
 	return true;
 }
@@ -387,7 +379,7 @@ static unsigned fork_of(struct calls *c, struct call *k, struct str tag, struct 
 		return i;
 	tag = cut(tag);
 	if (!k->piece[CALLEE_TAG].n && k->state != EVT_TERMINATED && !callee)
-		return set_tag(c, k, tag) ? 0 : FORKS;
+		return set_tag(k, tag) ? 0 : FORKS;
 	i = k->n_forks;
 	if (i == FORKS || !have_more(c, k))
 		return FORKS;

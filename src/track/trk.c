@@ -35,7 +35,7 @@
 
 const uint64_t trk_age_us[AGE__N] = {
 	[AGE_SETUP] = 210ull * SECOND, [AGE_REQUEST] = 38ull * SECOND,  [AGE_RETRY] = 4ull * SECOND,
-	[AGE_FRESH] = 60ull * SECOND,  [AGE_TALK] = 43'200ull * SECOND, [AGE_SETTLE] = 300'000ull,
+	[AGE_FRESH] = 32ull * SECOND,  [AGE_TALK] = 43'200ull * SECOND, [AGE_SETTLE] = 300'000ull,
 	[AGE_LINGER] = 5ull * SECOND,
 };
 

@@ -1,7 +1,7 @@
 /* Calls that only talk, packed: of all that a live tracker holds they are most, and until their BYE
- * nobody asks for their messages. After a minute of silence rows and facts go into one block of
- * their size, names and Call-ID in front, where they stay readable; the next message, or whoever
- * looks at the call, has them back.
+ * nobody asks for their messages. After 32 s of silence, when no message can be resent any more,
+ *rows and facts go into one block of their size, names and Call-ID in front, where they stay
+ *readable; the next message, or whoever looks at the call, has them back.
  *
  *	block    names of From and To, Call-ID, rows oldest first, facts oldest first
  *	row      differences to the row before, in as few bytes as they need; a branch that was seen
