@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "dialog/dlg_text.h"
 #include "dialog/register.h"
 #include "dialog/session.h"
 #include "dialog/subscription.h"
@@ -174,28 +175,6 @@ struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
 	struct tp_resolve *resolve;
 };
 
-enum dlg_text {
-	DLG_CALL_ID,
-	DLG_LOCAL_TAG,
-	DLG_REMOTE_TAG,
-	DLG_LOCAL, /* name-addr, without tag */
-	DLG_REMOTE,
-	DLG_TARGET, /* remote target URI */
-	DLG_CONTACT_USER,
-	DLG_CONTACT_PARAMS,
-	DLG_AUTH_USER,
-	DLG_PASSWORD,
-	DLG_PROXY,
-	DLG_SERVICE_ROUTE,
-	DLG_HEADERS,
-	DLG_ROUTES, /* the route set: dlg_route_next */
-	DLG_TEXT__N
-};
-struct dlg_texts { /* one behind the other */
-	uint16_t end[DLG_TEXT__N];
-	char bytes[];
-};
-
 struct dlg { /* [RFC3261 12] */
 	struct dlg_mgr *m;
 	struct hnode node;
@@ -216,18 +195,6 @@ struct dlg { /* [RFC3261 12] */
 	bool is_hidden : 1;   /* its target is where `back` leads, whatever the URI says */
 	bool is_dying : 1, is_in_table : 1;
 };
-
-/* --- dlg_text.c: what it says of both sides. Borrowed until the next change of one of them. */
-struct str dlg_text(const struct dlg *d, enum dlg_text which);
-void dlg_texts(const struct dlg *d, struct str out[DLG_TEXT__N]);
-/* Copies them; they may be the dialog's own. An error leaves all as it was. */
-enum err dlg_set_texts(struct dlg *d, const struct str texts[DLG_TEXT__N]);
-enum err dlg_set_text(struct dlg *d, enum dlg_text which, struct str text);
-/* Appends one of the route set, and walks it. */
-void dlg_route_put(struct buf *b, struct str route);
-bool dlg_route_next(struct str *rest, struct str *route);
-/* Whose dialog it is; without `from`. */
-struct uac_account dlg_account(const struct dlg *d);
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
  * copied. Call-ID and tag: empty for new ones. */

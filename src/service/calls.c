@@ -11,6 +11,9 @@
  * DEAD_US without a sign of it, it is forgotten; when there is no room, the new call is not told
  * of.
  *
+ * A dialog that talks through somebody who has its names himself (the B2BUA) is his to remember:
+ * what is left of it here is its number, which he keeps, too.
+ *
  * Cost in the way of a call: one pool object, which has room for one dialog, and its texts in no
  * more than they need; a block where several ring. An address is mostly the end of its URI and not
  * kept twice.
@@ -81,6 +84,8 @@ struct calls {
 	struct ev_loop *loop;
 	struct block_cache *blocks;
 	struct evt_shard *evt;
+	void (*carrier)(void *ctx, struct str aor); /* may be NULL */
+	void *carrier_ctx;
 	struct pool pool;
 	struct htab table;
 	struct link by_time;
@@ -233,6 +238,14 @@ static void gather(void *ctx, struct str aor)
 				tell_party(c, k, false, i, 0);
 		}
 	}
+	if (c->carrier)
+		c->carrier(c->carrier_ctx, aor);
+}
+
+void calls_set_carrier(struct calls *c, void (*fn)(void *ctx, struct str aor), void *ctx)
+{
+	c->carrier = fn;
+	c->carrier_ctx = ctx;
 }
 
 /* ---- the way of a call ----------------------------------------------------------------------- */
@@ -443,8 +456,60 @@ void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct s
 		set_state(c, k, i, EVT_TERMINATED, resp ? resp->status : 408);
 }
 
+/* ---- dialogs that their carrier remembers ---------------------------------------------------- */
+
+/* The address of a party whose URI is no more than that; empty: it is. */
+static struct str plain_aor(struct str uri)
+{
+	return str_starts(uri, STR("sip:")) ? str_skip(uri, 4) : STR_NONE;
+}
+
+/* Of a call only this dialog is left, and the carrier has all that is known of it: it is his. */
+static void hand_over(struct calls *c, struct call *k, const struct sign *s)
+{
+	struct texts from = texts_of(s->from), to = texts_of(s->to);
+	struct party caller = party_of(k, CALLER), callee = party_of(k, CALLEE);
+	bool is_caller = caller.aor.n;
+	const struct party *us = is_caller ? &caller : &callee;
+	if (s->talk && k->is_answered && k->n_forks == 1 && !(is_caller && callee.aor.n) &&
+	    str_eq(from.uri, caller.uri) && str_eq(to.uri, callee.uri) &&
+	    str_eq(from.name, caller.name) && str_eq(to.name, callee.name) &&
+	    str_eq(plain_aor(us->uri), us->aor)) {
+		*s->talk = (struct sign_talk){k->id, us->watch.home, us->watch.word,
+					      .is_caller = is_caller};
+		forget(c, k);
+	}
+}
+
+static void tell_talk(struct calls *c, const struct sign *s, enum evt_dialog_state state)
+{
+	const struct sign_talk *t = s->talk;
+	struct texts from = texts_of(s->from), to = texts_of(s->to);
+	struct str us = t->is_caller ? from.uri : to.uri;
+	struct evt_dialog d = {
+		.call = t->call,
+		.state = (uint8_t)state,
+		.is_initiator = t->is_caller,
+		.code = (uint16_t)s->status,
+		.call_id = s->call_id,
+		.local_tag = t->is_caller ? s->caller_tag : s->callee_tag,
+		.remote_tag = t->is_caller ? s->callee_tag : s->caller_tag,
+		.local = us,
+		.remote = t->is_caller ? to.uri : from.uri,
+		.remote_name = t->is_caller ? to.name : from.name,
+	};
+	bool is_asked = s->kind == SIGN_TALKS && str_eq(plain_aor(us), s->caller_aor);
+	if (is_asked ||
+	    (s->kind == SIGN_ENDED && evt_is_watched(c->evt, (struct evt_watch){t->home, t->word})))
+		evt_tell_dialog(c->evt, plain_aor(us), &d);
+}
+
 void calls_on_sign(struct calls *c, const struct sign *s)
 {
+	if (s->kind >= SIGN_TALKS && s->talk && s->talk->call) {
+		tell_talk(c, s, s->kind == SIGN_TALKS ? EVT_CONFIRMED : EVT_TERMINATED);
+		return;
+	}
 	if (s->kind == SIGN_STARTED) {
 		start(c, s);
 		return;
@@ -454,6 +519,8 @@ void calls_on_sign(struct calls *c, const struct sign *s)
 		return;
 	if (s->kind != SIGN_ENDED) {
 		answered(c, k, s->callee_tag, s->kind == SIGN_EARLY ? 180 : 200, STR_NONE);
+		if (s->kind == SIGN_CONFIRMED)
+			hand_over(c, k, s);
 		return;
 	}
 	end_others(c, k, FORKS, s->status);
@@ -529,9 +596,4 @@ void calls_free(struct calls *c)
 	htab_fini(&c->table);
 	pool_fini(&c->pool);
 	free(c);
-}
-
-uint32_t calls_live(const struct calls *c)
-{
-	return c->pool.n_used;
 }

@@ -169,6 +169,12 @@ static void on_sign(void *ctx, const struct sign *sign)
 	calls_on_sign(s->calls, sign);
 }
 
+static void gather_talks(void *ctx, struct str aor)
+{
+	struct exc_shard *s = ctx;
+	b2b_gather(s->b2b, aor);
+}
+
 static void on_trunk_news(void *ctx, struct str text)
 {
 	struct exc *x = ctx;
@@ -191,7 +197,10 @@ static enum err make_b2b(struct exc_shard *s)
 				     .on_sign = on_sign,
 				     .ctx = s,
 				     .shards = x->shards};
-	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	enum err e = b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	if (e == OK)
+		calls_set_carrier(s->calls, gather_talks, s);
+	return e;
 }
 
 static enum err make_services(struct exc_shard *s, const struct keys *k)
