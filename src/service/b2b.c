@@ -82,6 +82,7 @@ void b2b_leg_free(struct b2b_leg *l)
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
 	free(l->origin.line);
+	free(l->talk.aor);
 	buf_fini(&l->sdp);
 	pool_put(&b->legs, l);
 }

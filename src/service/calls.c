@@ -458,12 +458,6 @@ void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct s
 
 /* ---- dialogs that their carrier remembers ---------------------------------------------------- */
 
-/* The address of a party whose URI is no more than that; empty: it is. */
-static struct str plain_aor(struct str uri)
-{
-	return str_starts(uri, STR("sip:")) ? str_skip(uri, 4) : STR_NONE;
-}
-
 /* Of a call only this dialog is left, and the carrier has all that is known of it: it is his. */
 static void hand_over(struct calls *c, struct call *k, const struct sign *s)
 {
@@ -471,21 +465,28 @@ static void hand_over(struct calls *c, struct call *k, const struct sign *s)
 	struct party caller = party_of(k, CALLER), callee = party_of(k, CALLEE);
 	bool is_caller = caller.aor.n;
 	const struct party *us = is_caller ? &caller : &callee;
-	if (s->talk && k->is_answered && k->n_forks == 1 && !(is_caller && callee.aor.n) &&
-	    str_eq(from.uri, caller.uri) && str_eq(to.uri, callee.uri) &&
-	    str_eq(from.name, caller.name) && str_eq(to.name, callee.name) &&
-	    str_eq(plain_aor(us->uri), us->aor)) {
-		*s->talk = (struct sign_talk){k->id, us->watch.home, us->watch.word,
-					      .is_caller = is_caller};
-		forget(c, k);
-	}
+	bool is_his = s->talk && k->is_answered && k->n_forks == 1 &&
+		      !(is_caller && callee.aor.n) && str_eq(from.uri, caller.uri) &&
+		      str_eq(to.uri, callee.uri) && str_eq(from.name, caller.name) &&
+		      str_eq(to.name, callee.name) && us->aor.n <= LIMIT_AOR_BYTES;
+	char *aor = is_his ? malloc(us->aor.n + 1) : NULL;
+	if (!aor)
+		return;
+	memcpy(aor, us->aor.p, us->aor.n);
+	*s->talk = (struct sign_talk){.call = k->id,
+				      .aor = aor,
+				      .home = us->watch.home,
+				      .word = us->watch.word,
+				      .n_aor = (uint8_t)us->aor.n,
+				      .is_caller = is_caller};
+	forget(c, k);
 }
 
 static void tell_talk(struct calls *c, const struct sign *s, enum evt_dialog_state state)
 {
 	const struct sign_talk *t = s->talk;
 	struct texts from = texts_of(s->from), to = texts_of(s->to);
-	struct str us = t->is_caller ? from.uri : to.uri;
+	struct str us = str_of(t->aor, t->n_aor);
 	struct evt_dialog d = {
 		.call = t->call,
 		.state = (uint8_t)state,
@@ -494,14 +495,13 @@ static void tell_talk(struct calls *c, const struct sign *s, enum evt_dialog_sta
 		.call_id = s->call_id,
 		.local_tag = t->is_caller ? s->caller_tag : s->callee_tag,
 		.remote_tag = t->is_caller ? s->callee_tag : s->caller_tag,
-		.local = us,
+		.local = t->is_caller ? from.uri : to.uri,
 		.remote = t->is_caller ? to.uri : from.uri,
 		.remote_name = t->is_caller ? to.name : from.name,
 	};
-	bool is_asked = s->kind == SIGN_TALKS && str_eq(plain_aor(us), s->caller_aor);
-	if (is_asked ||
-	    (s->kind == SIGN_ENDED && evt_is_watched(c->evt, (struct evt_watch){t->home, t->word})))
-		evt_tell_dialog(c->evt, plain_aor(us), &d);
+	if (s->kind == SIGN_TALKS ? str_eq(us, s->caller_aor)
+				  : evt_is_watched(c->evt, (struct evt_watch){t->home, t->word}))
+		evt_tell_dialog(c->evt, us, &d);
 }
 
 void calls_on_sign(struct calls *c, const struct sign *s)

@@ -16,8 +16,10 @@ enum sign_kind {
 };
 struct sign_talk { /* a dialog that talks, as lamps know it; call 0: none */
 	uint64_t call;
-	uint16_t home, word; /* struct evt_watch of its party */
-	bool is_caller;      /* that party */
+	char *aor;           /* of its party; heap, the carrier's to free */
+	uint16_t home, word; /* its struct evt_watch */
+	uint8_t n_aor;
+	bool is_caller; /* that party */
 };
 struct sign { /* texts are borrowed */
 	enum sign_kind kind;
