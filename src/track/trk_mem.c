@@ -368,19 +368,6 @@ struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_
 	return NULL;
 }
 
-const struct trk_av *trk_av(const struct trk_call *c)
-{
-	static const struct trk_av none;
-	return c->av ? c->av : &none;
-}
-
-struct trk_av *trk_av_get(struct trk *t, struct trk_call *c)
-{
-	if (!c->av && (c->av = trk_alloc(t, c, sizeof *c->av, _Alignof(struct trk_av))))
-		memset(c->av, 0, sizeof *c->av);
-	return c->av;
-}
-
 /* --- texts ------------------------------------------------------------------------------------ */
 
 static bool more_names(struct trk *t)

@@ -147,7 +147,6 @@ void trk_place_expect(const struct trk *t, uint64_t hash);
 void trk_call_expect(const struct trk *t, uint64_t hash);
 struct trk_call *trk_place_at(const struct trk *t, uint32_t place);
 struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash);
-struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 /* NULL without memory. */
 const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str user,
 				     struct str host);
@@ -239,6 +238,7 @@ void trk_quick_flush(struct trk *t);
 void trk_join_hear(struct trk *t, struct trk_stream *s, uint64_t at_us, struct str payload);
 
 /* trk_media.c */
+struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 enum err trk_media_init(struct trk *t);
 void trk_media_fini(struct trk *t);
 /* The SDP in t->sdp was written by `side` of the call and came from `source`: its addresses become
