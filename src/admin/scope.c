@@ -40,6 +40,7 @@ static void set_verdict(struct adm_row *r, struct vrd *v, struct trk *t, const s
 {
 	if (vrd_judge(v, t, c) == OK && v->n)
 		adm_text(r, ADM_F_call_verdict, v->f[0].text);
+	trk_rest(t, c);
 }
 
 static void set_state(struct adm_row *r, const struct trk *t, const struct trk_call *c)

@@ -110,7 +110,7 @@
 #define LIMIT_MESSAGE_BYTES     8'192u
 /* Dialogs known of one address: a busy hunt number. The oldest that ended go first. */
 #define LIMIT_KNOWN_DIALOGS 64u
-/* Calls of one shard whose dialogs are known to the event server, about 0.4 kB each. */
+/* Calls of one shard whose dialogs are known to the event server, about 0.3 kB each. */
 #define LIMIT_WATCHED_CALLS 65'536u
 /* Offline messages of one user, and bytes of all of one shard. */
 #define LIMIT_MESSAGES_PER_USER 100u

@@ -398,6 +398,7 @@ enum err live_new(const char *dir, size_t n_shards, struct live **out)
 			      .is_quick = true,
 			      .has_flows = true,
 			      .is_listed = true,
+			      .packs = true,
 			      .has_agents = true,
 			      .on_verdict = on_verdict,
 			      .on_alarm = on_alarm,

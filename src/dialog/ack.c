@@ -17,6 +17,17 @@ enum err dlg_expect_ack(struct dlg *d)
 	return d->ack ? OK : ERR_NOMEM;
 }
 
+void dlg_forget_ack(struct dlg *d)
+{
+	if (!d->ack)
+		return;
+	if (d->ack->resolve)
+		tp_resolve_cancel(d->ack->resolve);
+	buf_fini(&d->ack->text);
+	free(d->ack);
+	d->ack = NULL;
+}
+
 bool dlg_has_acked(const struct dlg *d)
 {
 	return d->ack && d->ack->is_set;
@@ -35,11 +46,11 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	sip_out_fmt(&o, SIP_HDR_MAX_FORWARDS, "70");
 	buf_str(out, w.routes);
 	buf_str(out, STR("From: "));
-	dlg_put_with_tag(out, d->local, d->local_tag);
+	dlg_put_with_tag(out, dlg_local(d), dlg_local_tag(d));
 	buf_str(out, STR("\r\nTo: "));
-	dlg_put_with_tag(out, d->remote, d->remote_tag);
+	dlg_put_with_tag(out, dlg_remote(d), dlg_remote_tag(d));
 	buf_str(out, STR("\r\n"));
-	sip_out_hdr(&o, SIP_HDR_CALL_ID, d->call_id);
+	sip_out_hdr(&o, SIP_HDR_CALL_ID, dlg_call_id(d));
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u ACK", d->ack->cseq);
 	struct str text = buf_view(&d->ack->text);
 	buf_str(out, str_sub(text, 0, d->ack->n_lines));

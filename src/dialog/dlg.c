@@ -32,11 +32,12 @@ struct dlg *dlg_find(struct dlg_mgr *m, struct str call_id, struct str local_tag
 	uint64_t h = key_of(m, call_id, local_tag);
 	for (struct hnode *n = htab_first(&m->table, h); n; n = htab_next(n)) {
 		struct dlg *d = CONTAINER_OF(n, struct dlg, node);
-		if (!str_eq(d->call_id, call_id) || !str_eq(d->local_tag, local_tag))
+		if (!str_eq(dlg_call_id(d), call_id) || !str_eq(dlg_local_tag(d), local_tag))
 			continue;
-		if (str_eq(d->remote_tag, remote_tag))
+		struct str remote = dlg_remote_tag(d);
+		if (str_eq(remote, remote_tag))
 			return d;
-		if (!d->remote_tag.n && d->usage && d->usage->ops->takes_half)
+		if (!remote.n && d->usage && d->usage->ops->takes_half)
 			half = d;
 	}
 	return half;
@@ -50,8 +51,6 @@ static struct dlg *dlg_alloc(struct dlg_mgr *m)
 	if (!d)
 		return NULL;
 	d->m = m;
-	arena_init_in(&d->arena, d->mem, sizeof(d->mem));
-	buf_init(&d->target);
 	return d;
 }
 
@@ -64,32 +63,29 @@ void dlg_free(struct dlg *d)
 		htab_del(&m->table, &d->node);
 	m->n_dying -= d->is_dying;
 	uac_drop(d->bye);
-	if (d->ack) {
-		if (d->ack->resolve)
-			tp_resolve_cancel(d->ack->resolve);
-		buf_fini(&d->ack->text);
-		free(d->ack);
-	}
-	buf_fini(&d->target);
+	dlg_forget_ack(d);
 	auth_fini(&d->auth);
-	arena_fini(&d->arena);
+	free(d->texts);
 	pool_put(&m->dialogs, d);
 }
 
 static void enter(struct dlg *d)
 {
-	htab_add(&d->m->table, &d->node, key_of(d->m, d->call_id, d->local_tag));
+	htab_add(&d->m->table, &d->node, key_of(d->m, dlg_call_id(d), dlg_local_tag(d)));
 	d->is_in_table = true;
 }
 
-static enum err set_target(struct dlg *d, struct str text)
+/* As a Request-URI may be; in m->names. */
+static enum err request_uri(struct dlg_mgr *m, struct str text, struct str *out)
 {
 	struct sip_uri uri;
+	struct buf *b = &m->names;
 	if (sip_uri_parse(text, &uri) == ERR_SYNTAX)
 		return ERR_SYNTAX;
-	buf_clear(&d->target);
-	sip_uri_put_request(&d->target, &uri);
-	return d->target.err;
+	buf_clear(b);
+	sip_uri_put_request(b, &uri);
+	*out = buf_view(b);
+	return b->err;
 }
 
 /* The URI of the first Contact; empty when there is none to be read. */
@@ -103,37 +99,33 @@ static struct str contact_of(const struct sip_msg *msg)
 	return a.uri_err == OK ? a.uri_text : STR_NONE;
 }
 
-/* Takes the route set: as it stands for a UAS, reversed for a UAC. [RFC3261 12.1.1, 12.1.2] */
-static enum err take_routes(struct dlg *d, const struct sip_msg *msg)
+/* The route set: as it stands for a UAS, reversed for a UAC; in m->routes.
+ * [RFC3261 12.1.1, 12.1.2] */
+static enum err routes_of(struct dlg *d, const struct sip_msg *msg, struct str *out)
 {
-	size_t n = sip_count(msg, SIP_HDR_RECORD_ROUTE), i = 0;
-	d->routes = NULL;
-	d->n_routes = 0;
-	if (n == 0)
-		return OK;
-	if (n > DLG_ROUTES_MAX)
-		return ERR_LIMIT;
-	d->routes = arena_alloc(&d->arena, n * sizeof(*d->routes));
-	if (!d->routes)
-		return ERR_NOMEM;
+	struct str v[DLG_ROUTES_MAX];
+	size_t n = 0;
 	struct sip_iter it = {0};
-	struct str v;
-	while (i < n && sip_each(msg, SIP_HDR_RECORD_ROUTE, &it, &v)) {
-		size_t at = d->is_uac ? n - 1 - i : i;
-		if (dlg_dup(&d->arena, v, &d->routes[at]) != OK)
-			return ERR_NOMEM;
-		i++;
-	}
-	d->n_routes = n;
-	return OK;
+	struct buf *b = &d->m->routes;
+	if (sip_count(msg, SIP_HDR_RECORD_ROUTE) > DLG_ROUTES_MAX)
+		return ERR_LIMIT;
+	while (n < DLG_ROUTES_MAX && sip_each(msg, SIP_HDR_RECORD_ROUTE, &it, &v[n]))
+		n++;
+	buf_clear(b);
+	for (size_t i = 0; i < n; i++)
+		dlg_route_put(b, v[d->is_uac ? n - 1 - i : i]);
+	d->n_routes = (uint8_t)n;
+	*out = buf_view(b);
+	return b->err;
 }
 
 void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 {
-	struct str target = contact_of(rx->msg);
+	struct str target = contact_of(rx->msg), uri;
 	if (!target.n)
 		return;
-	if (!str_eq(target, buf_view(&d->target)) && set_target(d, target) != OK)
+	if (!str_eq(target, dlg_text(d, DLG_TARGET)) &&
+	    (request_uri(d->m, target, &uri) != OK || dlg_set_text(d, DLG_TARGET, uri) != OK))
 		return;
 	if (d->ack)
 		d->ack->has_dst = false;
@@ -142,6 +134,42 @@ void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 
 /* --- beginnings ------------------------------------------------------------------------------- */
 
+struct making { /* texts of a new dialog, some of them made here */
+	struct str t[DLG_TEXT__N];
+	struct arena arena;
+	_Alignas(16) char mem[512];
+};
+
+static struct arena *making_init(struct making *k, const struct uac_account *acc)
+{
+	const struct str none = STR_NONE;
+	for (unsigned i = 0; i < DLG_TEXT__N; i++)
+		k->t[i] = none;
+	k->t[DLG_CONTACT_USER] = acc->contact_user;
+	k->t[DLG_CONTACT_PARAMS] = acc->contact_params;
+	k->t[DLG_AUTH_USER] = acc->auth_user;
+	k->t[DLG_PASSWORD] = acc->password;
+	k->t[DLG_PROXY] = acc->proxy;
+	k->t[DLG_SERVICE_ROUTE] = acc->service_route;
+	k->t[DLG_HEADERS] = acc->headers;
+	arena_init_in(&k->arena, k->mem, sizeof(k->mem));
+	return &k->arena;
+}
+
+/* The dialog with these texts, or none. */
+static enum err finish(struct making *k, struct dlg *d, enum err e, struct dlg **out)
+{
+	if (e == OK)
+		e = dlg_set_texts(d, k->t);
+	arena_fini(&k->arena);
+	if (e != OK) {
+		dlg_free(d);
+		return e;
+	}
+	*out = d;
+	return OK;
+}
+
 enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct str to,
 		     struct str target, struct str call_id, struct str local_tag, struct dlg **out)
 {
@@ -149,34 +177,27 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 	if (!d)
 		return ERR_LIMIT;
 	char tag[DLG_TAG_MAX];
+	struct making k;
+	struct arena *a = making_init(&k, acc);
 	d->is_uac = d->is_early = true;
 	d->is_secure = str_istarts(target, STR("sips:"));
-	enum err e = set_target(d, target);
+	enum err e = request_uri(m, target, &k.t[DLG_TARGET]);
 	if (e == OK)
-		e = dlg_copy_account(&d->arena, acc, &d->acc);
-	if (e == OK)
-		e = dlg_name_addr(&d->arena, d->acc.from, &d->local);
-	struct str uri = buf_view(&d->target);
+		e = dlg_name_addr(a, acc->from, &k.t[DLG_LOCAL]);
 	if (e == OK && to.n)
-		e = dlg_name_addr(&d->arena, to, &d->remote);
+		e = dlg_name_addr(a, to, &k.t[DLG_REMOTE]);
 	else if (e == OK)
-		d->remote = arena_fmt(&d->arena, "<" STR_FMT ">", STR_ARG(uri));
-	if (e == OK)
-		e = dlg_dup(&d->arena, local_tag.n ? local_tag : dlg_make_tag(m, tag),
-			    &d->local_tag);
-	if (e == OK) {
-		d->call_id =
-			call_id.n ? arena_str(&d->arena, call_id) : dlg_make_call_id(m, &d->arena);
-		e = d->call_id.n && d->remote.n ? OK : ERR_NOMEM;
-	}
-	if (e != OK) {
-		dlg_free(d);
+		k.t[DLG_REMOTE] = arena_fmt(a, "<" STR_FMT ">", STR_ARG(k.t[DLG_TARGET]));
+	k.t[DLG_LOCAL_TAG] = local_tag.n ? local_tag : dlg_make_tag(m, tag);
+	k.t[DLG_CALL_ID] = call_id.n ? call_id : dlg_make_call_id(m, a);
+	if (e == OK && (!k.t[DLG_CALL_ID].n || !k.t[DLG_REMOTE].n))
+		e = ERR_NOMEM;
+	e = finish(&k, d, e, out);
+	if (e != OK)
 		return e;
-	}
 	/* small, so that it never comes near 2^31 [RFC3261 8.1.1.5] */
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
 	enter(d);
-	*out = d;
 	return OK;
 }
 
@@ -187,100 +208,79 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	struct dlg *d = dlg_alloc(m);
 	if (!d)
 		return ERR_LIMIT;
-	struct arena *a = &d->arena;
+	struct making k;
+	struct arena *a = making_init(&k, acc);
 	d->is_early = true;
 	d->back = tp_dst_back(rx);
 	d->remote_cseq = msg->cseq;
 	d->has_remote_cseq = true;
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
 	d->is_secure = dlg_asks_for_sips(msg);
+	k.t[DLG_CALL_ID] = msg->call_id;
+	k.t[DLG_LOCAL_TAG] = local_tag;
+	k.t[DLG_REMOTE_TAG] = msg->from_tag;
+	k.t[DLG_CONTACT_USER] = contact_user;
 	struct str target = contact_of(msg);
-	enum err e = target.n ? set_target(d, target) : ERR_SYNTAX;
+	enum err e = target.n ? request_uri(m, target, &k.t[DLG_TARGET]) : ERR_SYNTAX;
 	if (e == OK)
-		e = dlg_copy_account(a, acc, &d->acc);
+		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_TO), &k.t[DLG_LOCAL]);
 	if (e == OK)
-		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_TO), &d->local);
+		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_FROM), &k.t[DLG_REMOTE]);
 	if (e == OK)
-		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_FROM), &d->remote);
-	if (e == OK)
-		e = dlg_dup(a, msg->call_id, &d->call_id);
-	if (e == OK)
-		e = dlg_dup(a, local_tag, &d->local_tag);
-	if (e == OK)
-		e = dlg_dup(a, msg->from_tag, &d->remote_tag);
-	if (e == OK)
-		e = dlg_dup(a, contact_user, &d->acc.contact_user);
-	if (e == OK)
-		e = take_routes(d, msg);
-	if (e != OK) {
-		dlg_free(d);
+		e = routes_of(d, msg, &k.t[DLG_ROUTES]);
+	e = finish(&k, d, e, out);
+	if (e != OK)
 		return e;
-	}
 	dlg_learn_way(d, rx);
 	enter(d);
-	*out = d;
 	return OK;
 }
 
-static enum err take_kept(struct dlg *d, const struct dlg_kept *k)
-{
-	struct arena *a = &d->arena;
-	enum err e = dlg_dup(a, k->call_id, &d->call_id);
-	if (e == OK)
-		e = dlg_dup(a, k->local_tag, &d->local_tag);
-	if (e == OK)
-		e = dlg_dup(a, k->remote_tag, &d->remote_tag);
-	if (e == OK)
-		e = dlg_dup(a, k->local, &d->local);
-	if (e == OK)
-		e = dlg_dup(a, k->remote, &d->remote);
-	if (e == OK && k->n_routes) {
-		d->routes = arena_alloc(a, k->n_routes * sizeof(*d->routes));
-		e = d->routes ? OK : ERR_NOMEM;
-	}
-	for (size_t i = 0; e == OK && i < k->n_routes; i++)
-		e = dlg_dup(a, k->routes[i], &d->routes[i]);
-	d->n_routes = k->n_routes;
-	return e == OK ? set_target(d, k->target) : e;
-}
-
-enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *k, struct str contact_user,
+enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *kept, struct str contact_user,
 		     const struct uac_account *acc, struct dlg **out)
 {
 	struct dlg *d = dlg_alloc(m);
 	if (!d)
 		return ERR_LIMIT;
-	d->local_cseq = k->local_cseq;
-	d->remote_cseq = k->remote_cseq;
+	struct making k;
+	(void)making_init(&k, acc);
+	d->local_cseq = kept->local_cseq;
+	d->remote_cseq = kept->remote_cseq;
 	d->has_remote_cseq = true;
-	d->is_secure = k->is_secure;
-	d->back = k->back;
-	d->has_back = k->has_back;
-	enum err e = dlg_copy_account(&d->arena, acc, &d->acc);
+	d->is_secure = kept->is_secure;
+	d->back = kept->back;
+	d->has_back = kept->has_back;
+	k.t[DLG_CALL_ID] = kept->call_id;
+	k.t[DLG_LOCAL_TAG] = kept->local_tag;
+	k.t[DLG_REMOTE_TAG] = kept->remote_tag;
+	k.t[DLG_LOCAL] = kept->local;
+	k.t[DLG_REMOTE] = kept->remote;
+	k.t[DLG_CONTACT_USER] = contact_user;
+	buf_clear(&m->routes);
+	for (size_t i = 0; i < kept->n_routes; i++)
+		dlg_route_put(&m->routes, kept->routes[i]);
+	d->n_routes = (uint8_t)kept->n_routes;
+	k.t[DLG_ROUTES] = buf_view(&m->routes);
+	enum err e = m->routes.err;
 	if (e == OK)
-		e = dlg_dup(&d->arena, contact_user, &d->acc.contact_user);
+		e = request_uri(m, kept->target, &k.t[DLG_TARGET]);
+	e = finish(&k, d, e, out);
 	if (e == OK)
-		e = take_kept(d, k);
-	if (e != OK) {
-		dlg_free(d);
-		return e;
-	}
-	enter(d);
-	*out = d;
-	return OK;
+		enter(d);
+	return e;
 }
 
 /* What of a dialog comes from the other side. */
-static enum err take_remote(struct dlg *d, const struct tp_rx *rx)
+static enum err take_remote(struct dlg *d, struct str t[DLG_TEXT__N], const struct tp_rx *rx)
 {
 	const struct sip_msg *msg = rx->msg;
-	struct str tag = msg->is_request ? msg->from_tag : msg->to_tag;
 	struct str target = contact_of(msg);
-	enum err e = dlg_dup(&d->arena, tag, &d->remote_tag);
-	if (e == OK)
-		e = take_routes(d, msg);
+	t[DLG_REMOTE_TAG] = msg->is_request ? msg->from_tag : msg->to_tag;
+	enum err e = routes_of(d, msg, &t[DLG_ROUTES]);
 	if (e == OK && target.n)
-		e = set_target(d, target);
+		e = request_uri(d->m, target, &t[DLG_TARGET]);
+	if (e == OK)
+		e = dlg_set_texts(d, t);
 	if (e == OK && msg->is_request) {
 		d->remote_cseq = msg->cseq;
 		d->has_remote_cseq = true;
@@ -292,7 +292,9 @@ static enum err take_remote(struct dlg *d, const struct tp_rx *rx)
 
 enum err dlg_complete(struct dlg *d, struct tp_rx *rx)
 {
-	return take_remote(d, rx);
+	struct str t[DLG_TEXT__N];
+	dlg_texts(d, t);
+	return take_remote(d, t, rx);
 }
 
 enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_dst *sent_to,
@@ -301,30 +303,17 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	struct dlg *d = dlg_alloc(half->m);
 	if (!d)
 		return ERR_LIMIT;
-	struct arena *a = &d->arena;
+	struct str t[DLG_TEXT__N];
 	d->is_uac = d->is_early = true;
 	d->is_secure = half->is_secure;
 	d->is_hidden = half->is_hidden;
 	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
 	d->back = *sent_to;
-	struct uac_account acc = half->acc;
-	acc.from = STR_NONE; /* `local` says it */
-	enum err e = dlg_copy_account(a, &acc, &d->acc);
+	dlg_texts(half, t);
+	enum err e = auth_copy(&d->auth, &half->auth);
 	if (e == OK)
-		e = dlg_dup(a, half->local, &d->local);
-	if (e == OK)
-		e = dlg_dup(a, half->remote, &d->remote);
-	if (e == OK)
-		e = dlg_dup(a, half->call_id, &d->call_id);
-	if (e == OK)
-		e = dlg_dup(a, half->local_tag, &d->local_tag);
-	if (e == OK)
-		e = set_target(d, buf_view(&half->target));
-	if (e == OK)
-		e = auth_copy(&d->auth, &half->auth);
-	if (e == OK)
-		e = take_remote(d, resp);
+		e = take_remote(d, t, resp);
 	if (e == OK && resp->msg->method == SIP_INVITE)
 		e = dlg_expect_ack(d);
 	if (e != OK) {
@@ -338,7 +327,10 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 
 enum err dlg_confirm(struct dlg *d, struct tp_rx *resp)
 {
-	enum err e = d->is_early ? take_routes(d, resp->msg) : OK;
+	struct str routes;
+	enum err e = d->is_early ? routes_of(d, resp->msg, &routes) : OK;
+	if (e == OK && d->is_early)
+		e = dlg_set_text(d, DLG_ROUTES, routes);
 	d->is_early = false;
 	if (e == OK)
 		dlg_refresh(d, resp);
@@ -389,31 +381,32 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		return e;
 	struct buf *b = &d->m->names; /* From and To, one behind the other */
 	buf_clear(b);
-	dlg_put_with_tag(b, d->local, d->local_tag);
+	dlg_put_with_tag(b, dlg_local(d), dlg_local_tag(d));
 	size_t n_from = b->n;
-	dlg_put_with_tag(b, d->remote, d->remote_tag);
+	dlg_put_with_tag(b, dlg_remote(d), dlg_remote_tag(d));
 	if (b->err != OK)
 		return b->err;
+	struct uac_account acc = dlg_account(d);
 	struct uac_spec s = {
 		.method = req->method,
 		.ruri = w.ruri,
 		.from = str_of(b->p, n_from),
 		.to = str_of(b->p + n_from, b->n - n_from),
-		.call_id = d->call_id,
+		.call_id = dlg_call_id(d),
 		.routes = w.routes,
 		.next_hop = w.next_hop,
 		.headers = req->headers,
 		.content_type = req->content_type,
 		.body = req->body,
-		.contact_user = d->acc.contact_user,
-		.contact_params = d->acc.contact_params,
+		.contact_user = acc.contact_user,
+		.contact_params = acc.contact_params,
 		.has_contact = has_contact(sip_method_find(req->method)),
 		.is_secure = d->is_secure,
 		.max_forwards = req->max_forwards,
 		.dst = req->dst                 ? req->dst
 		       : dlg_way_back_stands(d) ? &d->back
 						: NULL,
-		.acc = &d->acc,
+		.acc = &acc,
 		.auth = &d->auth,
 		.cseq = &d->local_cseq,
 	};
@@ -450,8 +443,8 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 	bool is_invite = method == SIP_INVITE;
 	buf_clear(b);
 	sip_out_response(&o, b, rx->msg, ans->status,
-			 ans->reason.n ? ans->reason : sip_status_reason(ans->status), d->local_tag,
-			 &rx->from);
+			 ans->reason.n ? ans->reason : sip_status_reason(ans->status),
+			 dlg_local_tag(d), &rx->from);
 	/* what makes or refreshes the dialog [RFC3261 12.1.1] [RFC6665 4.2.1.1] */
 	if ((is_invite && is_provisional) || is_ok) {
 		if (is_invite || method == SIP_SUBSCRIBE)
@@ -459,8 +452,9 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		if (is_invite || (sip_method_flags(method) & SIP_MF_TARGET)) {
 			struct tp_dst back = tp_response_dst(rx);
 			buf_str(b, STR("Contact: "));
-			enum err e = dlg_put_contact(m, &back, d->is_secure, d->acc.contact_user,
-						     d->acc.contact_params, b);
+			enum err e = dlg_put_contact(m, &back, d->is_secure,
+						     dlg_text(d, DLG_CONTACT_USER),
+						     dlg_text(d, DLG_CONTACT_PARAMS), b);
 			if (e != OK)
 				return e;
 			buf_str(b, STR("\r\n"));
@@ -489,30 +483,6 @@ enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg
 
 /* --- read-only -------------------------------------------------------------------------------- */
 
-struct str dlg_call_id(const struct dlg *d)
-{
-	return d->call_id;
-}
-struct str dlg_local_tag(const struct dlg *d)
-{
-	return d->local_tag;
-}
-struct str dlg_remote_tag(const struct dlg *d)
-{
-	return d->remote_tag;
-}
-struct str dlg_local(const struct dlg *d)
-{
-	return d->local;
-}
-struct str dlg_remote(const struct dlg *d)
-{
-	return d->remote;
-}
-struct str dlg_remote_target(const struct dlg *d)
-{
-	return buf_view(&d->target);
-}
 size_t dlg_route_count(const struct dlg *d)
 {
 	return d->n_routes;

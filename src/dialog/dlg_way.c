@@ -17,7 +17,7 @@ static bool is_at(const struct sip_uri *uri, const struct addr *a)
 void dlg_learn_way(struct dlg *d, const struct tp_rx *rx)
 {
 	struct sip_uri uri;
-	struct str target = buf_view(&d->target);
+	struct str target = dlg_remote_target(d);
 	d->has_back = false;
 	if (d->n_routes || sip_uri_parse(target, &uri) != OK)
 		return;
@@ -54,27 +54,31 @@ static void put_route(struct buf *b, struct str value)
 enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
 {
 	struct buf *b = &d->m->routes;
-	struct str target = buf_view(&d->target), none;
+	struct str target = dlg_remote_target(d), none;
+	struct str rest = dlg_text(d, DLG_ROUTES), route;
 	struct sip_addr first;
 	buf_clear(b);
 	*w = (struct dlg_way){.ruri = target, .next_hop = target};
-	if (d->n_routes == 0 && d->is_uac && !d->remote_tag.n) { /* the request that makes it */
-		w->next_hop = dlg_account_hop(&d->acc, target);
-		enum err e = dlg_put_account_routes(b, &d->acc);
+	if (d->n_routes == 0 && d->is_uac && !dlg_remote_tag(d).n) { /* the request that makes it */
+		struct uac_account acc = dlg_account(d);
+		w->next_hop = dlg_account_hop(&acc, target);
+		enum err e = dlg_put_account_routes(b, &acc);
 		w->routes = buf_view(b);
 		return e;
 	}
-	if (d->n_routes == 0)
+	if (!dlg_route_next(&rest, &route))
 		return OK;
-	if (sip_addr_parse(d->routes[0], &first) != OK)
+	if (sip_addr_parse(route, &first) != OK)
 		return ERR_SYNTAX;
 	w->next_hop = first.uri_text;
 	bool is_loose = sip_param(first.uri.params, STR("lr"), &none);
 	if (!is_loose)
 		sip_uri_put_request(b, &first.uri);
 	size_t n_uri = b->n;
-	for (size_t i = is_loose ? 0 : 1; i < d->n_routes; i++)
-		put_route(b, d->routes[i]);
+	if (is_loose)
+		put_route(b, route);
+	while (dlg_route_next(&rest, &route))
+		put_route(b, route);
 	if (!is_loose) {
 		buf_str(b, STR("Route: <"));
 		buf_str(b, target);

@@ -55,7 +55,8 @@ void dlg_bury(const struct dlg *d)
 	if (!g)
 		return;
 	g->due_us = ev_now_us(m->loop) + 64ull * TSX_T1_US;
-	htab_add(&m->by_name, &g->node, name_of(m, d->call_id, d->local_tag, d->remote_tag));
+	htab_add(&m->by_name, &g->node,
+		 name_of(m, dlg_call_id(d), dlg_local_tag(d), dlg_remote_tag(d)));
 	list_push(&m->grave_list, &g->link);
 }
 

@@ -22,6 +22,7 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 	uint8_t shard = (uint8_t)m->loop->shard;
 	pool_init(&m->dialogs, sizeof(struct dlg), max, DLG_KIND_DIALOG, shard);
 	pool_init(&m->sessions, sizeof(struct ses), max, DLG_KIND_SESSION, shard);
+	pool_init(&m->works, sizeof(struct ses_work), max, DLG_KIND_NONE, shard);
 	pool_init(&m->subs, sizeof(struct sub), max, DLG_KIND_SUB, shard);
 	pool_init(&m->requests, sizeof(struct uac), max, DLG_KIND_NONE, shard);
 	pool_init(&m->graves, sizeof(struct dlg_grave), max, DLG_KIND_NONE, shard);
@@ -85,6 +86,7 @@ void dlg_mgr_free(struct dlg_mgr *m)
 		uac_drop(u);
 	dlg_graves_fini(m);
 	pool_fini(&m->sessions);
+	pool_fini(&m->works);
 	pool_fini(&m->registrations);
 	pool_fini(&m->subs);
 	pool_fini(&m->dialogs);
@@ -94,6 +96,7 @@ void dlg_mgr_free(struct dlg_mgr *m)
 	struct buf *bufs[] = {&m->scratch, &m->lines, &m->routes, &m->names, &m->sdp, &m->refusal};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_fini(bufs[i]);
+	ses_drop_text(m->last_text);
 	free(m->product);
 	free(m);
 }

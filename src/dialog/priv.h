@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "dialog/dlg_text.h"
 #include "dialog/register.h"
 #include "dialog/session.h"
 #include "dialog/subscription.h"
@@ -16,7 +17,7 @@ struct dlg_mgr {
 	struct tp *tp;
 	struct tsx_mgr *tsx;
 	struct block_cache *blocks;
-	struct pool dialogs, sessions, subs, requests, registrations;
+	struct pool dialogs, sessions, works, subs, requests, registrations;
 	struct htab table;   /* dialogs by Call-ID and local tag */
 	uint32_t n_dying;    /* dialogs that wait for the answer to their BYE; kill.c */
 	struct pool graves;  /* of dialogs that are over; kill.c */
@@ -27,12 +28,13 @@ struct dlg_mgr {
 	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	char *product; /* heap */
 	struct str product_s;
-	struct buf scratch; /* a message being written */
-	struct buf lines;   /* header lines on their way into it */
-	struct buf routes;  /* Route lines */
-	struct buf names;   /* From and To */
-	struct buf sdp;     /* what a user was asked for */
-	struct buf refusal; /* its lines */
+	struct buf scratch;         /* a message being written */
+	struct buf lines;           /* header lines on their way into it */
+	struct buf routes;          /* Route lines */
+	struct buf names;           /* From and To */
+	struct buf sdp;             /* what a user was asked for */
+	struct buf refusal;         /* its lines */
+	struct ses_text *last_text; /* that sessions were given; they have mostly the same */
 	struct fsm_index ses_fsm;
 };
 enum { DLG_KIND_DIALOG = 'D', DLG_KIND_SESSION = 'E', DLG_KIND_SUB = 'U', DLG_KIND_NONE = 'n' };
@@ -101,7 +103,7 @@ struct uac_spec {
 	bool has_contact, is_secure; /* is_secure: that is a sips URI, whatever the request's is */
 	uint8_t max_forwards;
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
-	const struct uac_account *acc; /* borrowed while the request runs */
+	const struct uac_account *acc; /* may be NULL */
 	struct auth *auth;             /* borrowed; NULL: one of its own */
 	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
 };
@@ -176,29 +178,22 @@ struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
 struct dlg { /* [RFC3261 12] */
 	struct dlg_mgr *m;
 	struct hnode node;
-	struct arena arena;
-	struct str call_id, local_tag, remote_tag;
-	struct str local, remote; /* name-addr, without tag */
-	struct buf target;        /* remote target URI */
-	struct str *routes;       /* route set, values */
-	size_t n_routes;
-	uint32_t local_cseq, remote_cseq;
-	bool has_remote_cseq, is_uac, is_early, is_secure;
-	bool takes_refer;       /* and says so in Allow */
-	bool has_agreed;        /* offer and answer went by reliable provisional responses */
-	bool is_hidden;         /* its target is where `back` leads, whatever the URI says */
-	uint32_t rseq;          /* of the last reliable provisional response [RFC3262 4] */
-	struct tp_dst back;     /* where the request that made it went, or the peer came from */
-	bool has_back;          /* only that way leads to him */
-	struct uac_account acc; /* strings in the arena */
+	struct dlg_texts *texts; /* heap */
+	struct dlg_usage *usage; /* NULL: nobody */
+	struct dlg_ack *ack;     /* heap; made before an INVITE of ours can be answered */
 	struct auth auth;
-	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
-	bool is_dying;
-	bool is_in_table;
-	struct dlg_ack *ack; /* heap; made before an INVITE of ours can be answered */
-	struct uac *bye;     /* dlg_kill */
-	_Alignas(16) char mem[240];
+	struct uac *bye;            /* dlg_kill */
+	struct tp_dst back;         /* where the request that made it went, or the peer came from */
+	uint32_t local_cseq, remote_cseq;
+	uint32_t rseq; /* of the last reliable provisional response [RFC3262 4] */
+	uint8_t n_routes;
+	bool has_back : 1; /* only `back` leads to him */
+	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;
+	bool takes_refer : 1; /* and says so in Allow */
+	bool has_agreed : 1;  /* offer and answer went by reliable provisional responses */
+	bool is_hidden : 1;   /* its target is where `back` leads, whatever the URI says */
+	bool is_dying : 1, is_in_table : 1;
 };
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
@@ -255,6 +250,8 @@ void dlg_put_with_tag(struct buf *b, struct str name_addr, struct str tag);
 /* Room for the ACK of an INVITE of ours. */
 enum err dlg_expect_ack(struct dlg *d);
 bool dlg_has_acked(const struct dlg *d);
+/* When no 2xx can come any more that would want it again. */
+void dlg_forget_ack(struct dlg *d);
 /* ACK for a 2xx: kept, sent, and sent again by dlg_ack_again. [RFC3261 13.2.2.4] */
 void dlg_send_ack(struct dlg *d, uint32_t cseq, struct str auth_lines, struct str body);
 /* In two steps, where the body has to be waited for. */

@@ -43,6 +43,10 @@ static void on_timer(struct tmr *t)
 {
 	struct ses *s = CONTAINER_OF(t, struct ses, clock.timer);
 	struct ses_clock *c = &s->clock;
+	if (!ses_wake(s)) {
+		ev_timer(s->m->loop, &c->timer, 1000000, on_timer);
+		return;
+	}
 	if (!c->is_refresher || c->is_refreshing) {
 		expire(s);
 		return;
@@ -51,13 +55,13 @@ static void on_timer(struct tmr *t)
 	c->is_refreshing = true;
 	uint32_t left = c->agreed - c->agreed / 2, early = left / 3 < 32 ? left / 3 : 32;
 	ev_timer(s->m->loop, &c->timer, (left - early) * 1000000ull, on_timer);
-	if (s->modify || s->later.what || s->ok || tmr_is_running(&s->pause))
+	if (s->w->modify || s->w->later.what || s->w->ok || tmr_is_running(&s->w->pause))
 		return; /* a change under way is a refresh, too */
-	s->is_relay = false;
+	s->w->is_relay = false;
 	if (s->has_update)
 		(void)!ses_send_change(s, SES_UPDATE, STR_NONE);
-	else if (s->local.n)
-		(void)!ses_send_change(s, SES_REINVITE, buf_view(&s->local));
+	else if (s->kept)
+		(void)!ses_send_change(s, SES_REINVITE, ses_text(s->kept));
 	else if (ses_ask_offer(s) == 200)
 		(void)!ses_send_change(s, SES_REINVITE, buf_view(&s->m->sdp));
 }

@@ -13,9 +13,9 @@
 
 void ses_later_set(struct ses *s, const struct ses_later *l)
 {
-	if (s->later.what)
+	if (s->w->later.what)
 		ses_later_end(s, 500);
-	s->later = *l;
+	s->w->later = *l;
 	tp_rx_ref(l->rx);
 	ses_tell(s, SES_EV_OFFER, 0, SES_BY_REMOTE, l->rx);
 }
@@ -24,7 +24,7 @@ void ses_later_set(struct ses *s, const struct ses_later *l)
 static void answer_reinvite(struct ses *s, const struct ses_later *l, unsigned status,
 			    struct str sdp)
 {
-	if (status == 200 && s->state == SES_CONFIRMED && !s->ok) {
+	if (status == 200 && s->state == SES_CONFIRMED && !s->w->ok) {
 		dlg_refresh(s->d, l->rx);
 		if (ses_send_2xx(s, l->st, l->rx, sdp, false, !l->has_offer, STR_NONE) == OK)
 			return;
@@ -56,8 +56,8 @@ static void answer_update(struct ses *s, const struct ses_later *l, unsigned sta
 
 static void settle(struct ses *s, unsigned status, struct str sdp)
 {
-	struct ses_later l = s->later;
-	s->later = (struct ses_later){0};
+	struct ses_later l = s->w->later;
+	s->w->later = (struct ses_later){0};
 	switch ((enum ses_later_what)l.what) {
 	case SES_LATER_NONE:
 		break;
@@ -81,18 +81,19 @@ static void settle(struct ses *s, unsigned status, struct str sdp)
 
 enum err ses_settle(struct ses *s, unsigned status, struct str sdp)
 {
-	if (!s->later.what)
+	if (!s->w || !s->w->later.what)
 		return ERR_STATE;
 	settle(s, status, sdp);
+	ses_flush_later(s);
 	return OK;
 }
 
 void ses_later_end(struct ses *s, unsigned status)
 {
-	if (s->later.what == SES_LATER_OUR_PRACK) {
-		tp_rx_unref(s->m->tp, s->later.rx);
-		s->later = (struct ses_later){0};
-	} else if (s->later.what) {
+	if (s->w->later.what == SES_LATER_OUR_PRACK) {
+		tp_rx_unref(s->m->tp, s->w->later.rx);
+		s->w->later = (struct ses_later){0};
+	} else if (s->w->later.what) {
 		settle(s, status, STR_NONE);
 	}
 }

@@ -12,9 +12,6 @@
  */
 #include "dialog/ses_priv.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* --- ours ------------------------------------------------------------------------------------- */
 
 static const struct uac_user modify_user;
@@ -23,7 +20,7 @@ static const struct uac_invite_user modify_hooks;
 enum err ses_send_change(struct ses *s, enum ses_change kind, struct str sdp)
 {
 	bool is_update = kind == SES_UPDATE;
-	struct dlg *d = s->d ? s->d : s->early_of;
+	struct dlg *d = s->d ? s->d : s->w->early_of;
 	struct buf *b = &s->m->lines;
 	if (!d)
 		return ERR_STATE;
@@ -36,8 +33,8 @@ enum err ses_send_change(struct ses *s, enum ses_change kind, struct str sdp)
 				  .body = sdp};
 	if (b->err != OK)
 		return b->err;
-	s->modify_kind = (uint8_t)kind;
-	return dlg_send(d, &req, &modify_user, is_update ? NULL : &modify_hooks, s, &s->modify);
+	s->w->modify_kind = (uint8_t)kind;
+	return dlg_send(d, &req, &modify_user, is_update ? NULL : &modify_hooks, s, &s->w->modify);
 }
 
 static enum err send_reinvite(struct ses *s)
@@ -74,16 +71,16 @@ static void on_modify_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	struct str sdp;
-	s->modify = NULL;
+	s->w->modify = NULL;
 	dlg_refresh(s->d, rx);
-	if (s->state == SES_CONFIRMED && s->modify_kind == SES_REINVITE_LATE)
+	if (s->state == SES_CONFIRMED && s->w->modify_kind == SES_REINVITE_LATE)
 		take_late_offer(s, u, rx);
 	else
 		dlg_send_ack(s->d, u->sent_cseq, buf_view(&u->auth_lines), STR_NONE);
 	uac_drop(u); /* repetitions of the 2xx come as strays to ses_on_2xx_again */
 	if (s->state != SES_CONFIRMED)
 		return;
-	if (s->modify_kind == SES_REINVITE)
+	if (s->w->modify_kind == SES_REINVITE)
 		tell_modified(s, dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false), rx);
 	ses_clock_on_answer(s, rx->msg);
 	ses_flush(s);
@@ -93,7 +90,7 @@ static void on_modify_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 static void on_update_2xx(struct ses *s, struct tp_rx *rx)
 {
 	struct str sdp;
-	struct dlg *d = s->d ? s->d : s->early_of;
+	struct dlg *d = s->d ? s->d : s->w->early_of;
 	if (d)
 		dlg_refresh(d, rx);
 	if (dlg_sdp(rx->msg, &sdp))
@@ -107,11 +104,11 @@ static void on_update_2xx(struct ses *s, struct tp_rx *rx)
 
 static void on_glare(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, pause);
+	struct ses *s = CONTAINER_OF(t, struct ses_work, pause)->ses;
 	if (s->state != SES_CONFIRMED)
 		return;
 	/* the peer's own change may be waiting for its ACK just now */
-	enum err e = s->ok && s->ok->wants_answer ? ERR_STATE : send_reinvite(s);
+	enum err e = s->w->ok && s->w->ok->wants_answer ? ERR_STATE : send_reinvite(s);
 	if (e == OK)
 		return;
 	ses_tell(s, SES_EV_MODIFY_FAILED, 491, SES_BY_LOCAL, NULL);
@@ -133,13 +130,13 @@ static bool is_raised(struct ses *s, const struct uac_result *r)
 		return false;
 	if (s->clock.agreed < s->clock.least)
 		s->clock.agreed = s->clock.least;
-	return s->modify_kind == SES_UPDATE && ses_send_change(s, SES_UPDATE, STR_NONE) == OK;
+	return s->w->modify_kind == SES_UPDATE && ses_send_change(s, SES_UPDATE, STR_NONE) == OK;
 }
 
 static void on_modify_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
-	s->modify = NULL;
+	s->w->modify = NULL;
 	bool is_early = s->state == SES_INCOMING || s->state == SES_CALLING;
 	if ((s->state != SES_CONFIRMED && !is_early) || is_raised(s, r))
 		return;
@@ -147,8 +144,8 @@ static void on_modify_done(void *ctx, struct uac *u, const struct uac_result *r)
 		on_update_2xx(s, r->rx);
 		return;
 	}
-	if (r->how == UAC_FINAL && r->status == 491 && !s->is_relay) {
-		ev_timer(s->m->loop, &s->pause, glare_wait_us(s), on_glare);
+	if (r->how == UAC_FINAL && r->status == 491 && !s->w->is_relay) {
+		ev_timer(s->m->loop, &s->w->pause, glare_wait_us(s), on_glare);
 		return;
 	}
 	if (dlg_is_fatal(r) && !is_early) {
@@ -163,7 +160,8 @@ static void on_modify_done(void *ctx, struct uac *u, const struct uac_result *r)
 static void on_modify_over(void *ctx, struct uac *u)
 {
 	struct ses *s = ctx;
-	s->modify = NULL;
+	s->w->modify = NULL;
+	ses_flush(s);
 }
 
 static const struct uac_user modify_user = {.on_done = on_modify_done};
@@ -172,26 +170,36 @@ static const struct uac_invite_user modify_hooks = {.on_2xx = on_modify_2xx,
 
 static bool may_change(const struct ses *s)
 {
-	return !s->modify && !s->later.what && !tmr_is_running(&s->pause) && !s->ok;
+	const struct ses_work *w = s->w;
+	return !w || (!w->modify && !w->later.what && !tmr_is_running(&w->pause) && !w->ok);
 }
 
 enum err ses_modify(struct ses *s)
 {
 	if (s->state != SES_CONFIRMED || !may_change(s))
 		return ERR_STATE;
-	s->is_relay = s->clock.is_refreshing = false;
-	return send_reinvite(s);
+	if (!ses_wake(s))
+		return ERR_NOMEM;
+	s->w->is_relay = s->clock.is_refreshing = false;
+	enum err e = send_reinvite(s);
+	ses_flush_later(s);
+	return e;
 }
 
 enum err ses_change(struct ses *s, enum ses_change kind, struct str sdp)
 {
-	bool is_early = s->is_agreed || (s->early_of && s->early_of->has_agreed);
-	is_early &= kind == SES_UPDATE && (s->state == SES_INCOMING || s->state == SES_CALLING);
+	bool is_early = kind == SES_UPDATE &&
+			(s->state == SES_INCOMING || s->state == SES_CALLING) &&
+			(s->w->is_agreed || (s->w->early_of && s->w->early_of->has_agreed));
 	if ((s->state != SES_CONFIRMED && !is_early) || !may_change(s))
 		return ERR_STATE;
-	s->is_relay = true;
+	if (!ses_wake(s))
+		return ERR_NOMEM;
+	s->w->is_relay = true;
 	s->clock.is_refreshing = false;
-	return ses_send_change(s, kind, sdp);
+	enum err e = ses_send_change(s, kind, sdp);
+	ses_flush_later(s);
+	return e;
 }
 
 bool ses_can_update(const struct ses *s)
@@ -199,15 +207,13 @@ bool ses_can_update(const struct ses *s)
 	return s->has_update;
 }
 
-/* It is kept as long as the session: in no more memory than it needs. */
 void ses_keep_sdp(struct ses *s, struct str sdp)
 {
-	char *p = sdp.n ? malloc(sdp.n) : NULL;
-	if (!p)
+	struct ses_text *x = sdp.n ? ses_make_text(sdp) : NULL;
+	if (!x)
 		return;
-	memcpy(p, sdp.p, sdp.n);
-	buf_fini(&s->local);
-	s->local = (struct buf){.p = p, .n = sdp.n, .cap = sdp.n};
+	ses_drop_text(s->kept);
+	s->kept = x;
 }
 
 bool ses_needs_sdp(const struct ses *s)
@@ -240,8 +246,8 @@ void ses_respond_later(struct ses *s, tsx_id st)
 /* An offer of ours waits for its answer. */
 static bool is_our_turn(const struct ses *s)
 {
-	bool is_refresh = s->clock.is_refreshing && s->modify_kind == SES_UPDATE;
-	return (s->modify && !is_refresh) || (s->ok && s->ok->wants_answer);
+	bool is_refresh = s->clock.is_refreshing && s->w->modify_kind == SES_UPDATE;
+	return (s->w->modify && !is_refresh) || (s->w->ok && s->w->ok->wants_answer);
 }
 
 /* The INVITE's ACK is late or lost, but our 2xx arrived. */
@@ -249,9 +255,9 @@ static void take_as_ack(struct ses *s)
 {
 	if (s->state != SES_ACCEPTING)
 		return;
-	tp_rx_unref(s->m->tp, s->rx);
-	s->rx = NULL;
-	buf_fini(&s->local);
+	tp_rx_unref(s->m->tp, s->w->rx);
+	s->w->rx = NULL;
+	buf_fini(&s->w->local);
 	ses_step(s, SES_E_ACK, STR_NONE);
 }
 
@@ -268,7 +274,7 @@ static unsigned ask_for(struct ses *s, const struct sip_msg *msg, bool *has_offe
 void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
 	bool has_offer;
-	if (s->state == SES_INCOMING || s->later.what) {
+	if (s->state == SES_INCOMING || s->w->later.what) {
 		retry_later(s, s->d, st, rx);
 		return;
 	}
@@ -351,14 +357,14 @@ static void take_update(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *r
 void ses_on_update(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *rx)
 {
 	struct str offer;
-	bool has_agreed = s->d ? s->state != SES_INCOMING || s->is_agreed : d->has_agreed;
+	bool has_agreed = s->d ? s->state != SES_INCOMING || s->w->is_agreed : d->has_agreed;
 	if (!ses_clock_is_fine_for(s->m, st, rx))
 		return;
 	if (!dlg_sdp(rx->msg, &offer)) {
 		take_refresh(s, d, st, rx);
 		return;
 	}
-	if (s->later.what || (s->d && !has_agreed)) {
+	if (s->w->later.what || (s->d && !has_agreed)) {
 		retry_later(s, d, st, rx); /* an offer has no answer yet [RFC3311 5.2] */
 		return;
 	}

@@ -87,11 +87,11 @@ struct ses_ring { /* what is to be said before the answer */
 	bool has_sdp, is_reliable;
 };
 
-struct ses_clock {            /* session timer [RFC4028]; seconds */
+struct ses_clock { /* session timer [RFC4028]; seconds */
+	struct tmr timer;
 	uint32_t wish, least; /* asked for; of a 422 and the peer's Min-SE */
 	uint32_t agreed;      /* 0: none runs */
 	bool is_refresher, is_refreshing;
-	struct tmr timer;
 };
 
 struct ses_asked { /* a request of ours inside the dialog */
@@ -118,22 +118,21 @@ struct ses_redirect { /* targets: those tried, then those of a 3xx that wait, be
 	struct hist_row *rows[SES_TARGETS]; /* their entries in the call's way */
 };
 
-struct ses {
-	struct dlg_mgr *m;
-	const struct ses_user *user; /* NULL: dropped */
-	void *ctx;
-	uint8_t state; /* enum ses_state */
-	bool is_caller, is_telling;
-	bool has_update; /* the peer's Allow names UPDATE */
-	struct dlg_usage usage;
-	struct dlg *d; /* the dialog; caller: after the 2xx */
+struct ses_text {
+	uint32_t n, n_users;
+	char bytes[];
+};
+
+/* What a session has while it does more than talk: is set up, changed, asked, ended. */
+struct ses_work {
+	struct ses *ses;
 
 	/* caller */
 	struct dlg *half; /* identity of the INVITE, until that is over */
 	struct uac *invite;
 	struct ses_fork *forks; /* heap, SES_FORKS of them; NULL before the first */
+	uint32_t forks_cseq;    /* the highest that we used in a fork that was dropped: PRACKs */
 	uint8_t n_forks;
-	uint32_t forks_cseq; /* the highest that we used in a fork that was dropped: PRACKs */
 	bool is_late_offer, is_reliable; /* is_reliable: says Supported: 100rel */
 	bool is_reliable_needed;
 	uint8_t max_forwards, redirects_left;
@@ -149,7 +148,6 @@ struct ses {
 	tsx_id st;
 	struct tp_rx *rx; /* the INVITE, until its ACK */
 	struct buf local; /* our SDP, for provisional and final responses alike; until the ACK */
-	struct str reply_headers;
 	struct ses_ring said, next; /* the last provisional response; one that waits for PRACK */
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
@@ -160,31 +158,57 @@ struct ses {
 	struct uac *modify;
 	uint8_t modify_kind; /* enum ses_change */
 	bool is_relay;       /* a 491 is the owner's to deal with */
+	bool has_crossed;
+	uint16_t notify_next; /* status to be told when the last NOTIFY is answered; 0: none */
 	struct tmr pause; /* callee: until a provisional response is repeated; later: after 491 */
 	struct ses_later later;
-	struct ses_clock clock;
-	struct uac *bye;
 	struct ses_asked asked[SES_REQUESTS];
-	uint32_t refer_cseq;  /* of the peer's REFER whose outcome we tell; 0: none */
-	uint16_t notify_next; /* status to be told when the last NOTIFY is answered; 0: none */
-	uint8_t n_refers;
-	bool has_refer_sent; /* NOTIFYs of one of ours may come */
 
 	/* the end, known before it is told */
-	struct ses_end end;
-	bool has_end, has_crossed;
-	struct str bye_reason; /* in the arena */
+	struct uac *bye;
+	struct str bye_reason, end_text; /* in the arena */
 
 	struct ses_queued queue[SES_QUEUE];
 	uint8_t n_queued;
-	struct ev_task task;
 	struct arena arena;
 	_Alignas(16) char mem[96];
+};
+
+struct ses {
+	struct dlg_mgr *m;
+	const struct ses_user *user; /* NULL: dropped */
+	void *ctx;
+	struct dlg_usage usage;
+	struct dlg *d;          /* the dialog; caller: after the 2xx */
+	struct ses_work *w;     /* NULL: it only talks; see session.c */
+	struct ses_text *kept;  /* SDP for refreshes of the session timer; NULL: none */
+	struct ses_text *reply; /* header lines of our responses, often shared; NULL: none */
+	struct ses_clock clock;
+	struct ev_task task;
+	uint32_t refer_cseq; /* of the peer's REFER whose outcome we tell; 0: none */
+	uint8_t n_refers;
+	uint8_t state;             /* enum ses_state */
+	uint8_t end_by, end_cause; /* enum ses_by, ses_cause */
+	uint16_t end_status;
+	bool has_end : 1;
+	bool is_caller : 1, is_telling : 1;
+	bool has_update : 1;     /* the peer's Allow names UPDATE */
+	bool has_refer_sent : 1; /* NOTIFYs of one of ours may come */
 };
 
 /* --- session.c ----------------------------------------------------------------------------------
  */
 struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx);
+/* Makes `w`; false: no memory. */
+[[nodiscard]] bool ses_wake(struct ses *s);
+struct ses_text *ses_make_text(struct str text); /* a copy with one user; NULL: no memory */
+void ses_drop_text(struct ses_text *x);          /* NULL is harmless */
+/* Sets `reply`: the manager's last one, if that is the same; false: no memory. */
+bool ses_share_reply(struct ses *s, struct str text);
+static inline struct str ses_text(const struct ses_text *x)
+{
+	return x ? str_of(x->bytes, x->n) : STR_NONE;
+}
 /* One event of the machine. `body`: of the ACK that it may send. */
 void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body);
 /* The Reason of a BYE or CANCEL to be sent; the first one counts. */

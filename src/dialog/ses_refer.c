@@ -19,12 +19,14 @@ void ses_notify(struct ses *s, unsigned status)
 	struct buf h, b;
 	if (!s->refer_cseq || s->state != SES_CONFIRMED)
 		return;
-	for (unsigned i = 0; i < SES_REQUESTS; i++)
-		if (s->asked[i].tag == SES_TAG_NOTIFY) { /* one at a time, so that none overtakes */
-			s->notify_next = (uint16_t)status;
+	for (unsigned i = 0; s->w && i < SES_REQUESTS; i++)
+		if (s->w->asked[i].tag ==
+		    SES_TAG_NOTIFY) { /* one at a time, so that none overtakes */
+			s->w->notify_next = (uint16_t)status;
 			return;
 		}
-	s->notify_next = 0;
+	if (s->w)
+		s->w->notify_next = 0;
 	buf_init_fixed(&h, head, sizeof(head));
 	buf_init_fixed(&b, body, sizeof(body));
 	buf_str(&h, STR("Event: refer"));

@@ -1,7 +1,7 @@
 /* Reliable provisional responses, both sides.
  *
- * Callee: one at a time waits for its PRACK, in the repeater that a 2xx uses later (s->ok); what is
- * to be said meanwhile is kept, the newest only, and said when the PRACK has come. A 2xx waits,
+ * Callee: one at a time waits for its PRACK, in the repeater that a 2xx uses later (s->w->ok); what
+ * is to be said meanwhile is kept, the newest only, and said when the PRACK has come. A 2xx waits,
  * too, where the provisional response has SDP. PRACK brings the answer to an offer of ours, or a
  * further offer. Without PRACK in 64*T1 the call is refused.
  *
@@ -33,7 +33,7 @@ bool ses_rel_take(struct ses *s, struct dlg *d, struct tp_rx *rx)
 		return false;
 	bool has_room = false;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
-		has_room |= !s->asked[i].uac;
+		has_room |= !s->w->asked[i].uac;
 	if (!has_room)
 		return false; /* it comes again */
 	d->rseq = rseq;
@@ -61,53 +61,53 @@ enum err ses_rel_send_prack(struct ses *s, struct dlg *d, const struct sip_msg *
 
 bool ses_rel_is_waiting(const struct ses *s)
 {
-	return s->ok && s->ok->status < 200;
+	return s->w->ok && s->w->ok->status < 200;
 }
 
 enum err ses_rel_ring(struct ses *s, const struct ses_ring *r, struct str headers)
 {
 	struct str offer;
 	if (ses_rel_is_waiting(s)) {
-		bool has_sdp = s->next.has_sdp | r->has_sdp;
-		s->next = *r;
-		s->next.has_sdp = has_sdp;
+		bool has_sdp = s->w->next.has_sdp | r->has_sdp;
+		s->w->next = *r;
+		s->w->next.has_sdp = has_sdp;
 		return OK;
 	}
-	bool has_sdp = r->has_sdp && !s->is_agreed;
+	bool has_sdp = r->has_sdp && !s->w->is_agreed;
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, s->reply_headers);
+	buf_str(b, ses_text(s->reply));
 	buf_str(b, headers);
-	buf_fmt(b, "Require: 100rel\r\nRSeq: %u\r\n", ++s->rseq);
+	buf_fmt(b, "Require: 100rel\r\nRSeq: %u\r\n", ++s->w->rseq);
 	struct dlg_answer ans = {.status = r->status,
 				 .headers = buf_view(b),
 				 .content_type = STR("application/sdp"),
-				 .body = has_sdp ? buf_view(&s->local) : STR_NONE};
+				 .body = has_sdp ? buf_view(&s->w->local) : STR_NONE};
 	enum err e = b->err;
 	if (e == OK)
-		e = dlg_write_answer(s->d, s->rx, &ans);
+		e = dlg_write_answer(s->d, s->w->rx, &ans);
 	if (e != OK)
 		return e;
-	ev_timer_stop(s->m->loop, &s->pause);
+	ev_timer_stop(s->m->loop, &s->w->pause);
 	return ses_repeat(
-		s, &(struct ses_repeat){.st = s->st,
-					.cseq = s->rx->msg->cseq,
+		s, &(struct ses_repeat){.st = s->w->st,
+					.cseq = s->w->rx->msg->cseq,
 					.status = r->status,
-					.wants_answer = has_sdp && !dlg_sdp(s->rx->msg, &offer),
+					.wants_answer = has_sdp && !dlg_sdp(s->w->rx->msg, &offer),
 					.has_sdp = has_sdp});
 }
 
 /* What waited for the PRACK. */
 static void go_on(struct ses *s)
 {
-	struct ses_ring next = s->next;
-	if (s->state != SES_INCOMING || ses_rel_is_waiting(s) || s->later.what)
+	struct ses_ring next = s->w->next;
+	if (s->state != SES_INCOMING || ses_rel_is_waiting(s) || s->w->later.what)
 		return;
-	if (s->is_answer_waiting) {
-		s->is_answer_waiting = false;
+	if (s->w->is_answer_waiting) {
+		s->w->is_answer_waiting = false;
 		(void)!ses_answer(s);
 	} else if (next.status) {
-		s->next = (struct ses_ring){0};
+		s->w->next = (struct ses_ring){0};
 		(void)!ses_rel_ring(s, &next, STR_NONE);
 	}
 }
@@ -116,7 +116,7 @@ static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
 {
 	struct sip_rack rack;
 	return ses_rel_is_waiting(s) && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
-	       rack.rseq == s->rseq && rack.cseq == s->ok->cseq &&
+	       rack.rseq == s->w->rseq && rack.cseq == s->w->ok->cseq &&
 	       str_eq(rack.method, STR("INVITE"));
 }
 
@@ -149,15 +149,15 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}
-	bool wants_answer = s->ok->wants_answer, had_sdp = s->ok->has_sdp;
+	bool wants_answer = s->w->ok->wants_answer, had_sdp = s->w->ok->has_sdp;
 	ses_stop_2xx(s);
 	if (wants_answer) {
-		s->is_agreed = has_sdp && ses_give_answer(s, sdp, false);
+		s->w->is_agreed = has_sdp && ses_give_answer(s, sdp, false);
 		ses_tell(s, SES_EV_RENEGOTIATED, 200, SES_BY_LOCAL, rx);
 		ses_reply(s, st, rx, 200, STR_NONE);
 	} else {
-		s->is_agreed |= had_sdp;
-		if (has_sdp && s->is_agreed)
+		s->w->is_agreed |= had_sdp;
+		if (has_sdp && s->w->is_agreed)
 			take_offer(s, st, rx, sdp);
 		else
 			ses_reply(s, st, rx, 200, STR_NONE);

@@ -17,7 +17,7 @@ static void on_bye(struct ses *s, tsx_id st, struct tp_rx *rx)
 	if (s->state != SES_CALLING && s->state != SES_CANCELLING)
 		ses_set_end(s, SES_BY_REMOTE, is_pending ? SES_CAUSE_CANCEL : SES_CAUSE_HANGUP,
 			    is_pending ? 487 : 0, ses_text_of(rx->msg));
-	ses_tell(s, SES_EV_LEFT, s->end.status, SES_BY_REMOTE, rx);
+	ses_tell(s, SES_EV_LEFT, s->end_status, SES_BY_REMOTE, rx);
 	ses_step(s, SES_E_BYE, STR_NONE);
 }
 
@@ -58,9 +58,9 @@ static struct dlg *dialog_of(struct ses *s, const struct tp_rx *rx)
 {
 	if (s->d)
 		return s->d;
-	for (unsigned i = 0; i < s->n_forks; i++)
-		if (str_eq(s->forks[i].d->remote_tag, rx->msg->from_tag))
-			return s->forks[i].d;
+	for (unsigned i = 0; i < s->w->n_forks; i++)
+		if (str_eq(dlg_remote_tag(s->w->forks[i].d), rx->msg->from_tag))
+			return s->w->forks[i].d;
 	return NULL;
 }
 
@@ -111,6 +111,10 @@ void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
 	struct dlg *d = dialog_of(s, rx);
+	if (!ses_wake(s)) {
+		dlg_refuse(s->m, st, DLG_REFUSE_FULL, 503, STR_NONE, STR("Retry-After: 5\r\n"));
+		return;
+	}
 	if (!s->d) {
 		if (d) {
 			on_early_request(s, d, st, rx);
@@ -141,13 +145,13 @@ static void on_asked(void *ctx, struct uac *u, const struct uac_result *r)
 	struct ses *s = ctx;
 	uint64_t tag = 0;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
-		if (s->asked[i].uac == u) {
-			tag = s->asked[i].tag;
-			s->asked[i] = (struct ses_asked){0};
+		if (s->w->asked[i].uac == u) {
+			tag = s->w->asked[i].tag;
+			s->w->asked[i] = (struct ses_asked){0};
 		}
 	bool is_mild = tag == SES_TAG_MILD || tag == SES_TAG_NOTIFY;
-	if (tag == SES_TAG_NOTIFY && s->notify_next)
-		ses_notify(s, s->notify_next);
+	if (tag == SES_TAG_NOTIFY && s->w->notify_next)
+		ses_notify(s, s->w->notify_next);
 	if (tag && !is_mild)
 		ses_tell_tag(s, SES_EV_RESPONSE, r->status, r->rx, tag);
 	if (!is_mild && dlg_is_fatal(r) && s->state == SES_CONFIRMED) {
@@ -161,8 +165,8 @@ static const struct uac_user asked_user = {.on_done = on_asked};
 
 enum err ses_ask(struct ses *s, struct dlg *d, const struct dlg_request *req, uint64_t tag)
 {
-	for (unsigned i = 0; i < SES_REQUESTS; i++) {
-		struct ses_asked *a = &s->asked[i];
+	for (unsigned i = 0; ses_wake(s) && i < SES_REQUESTS; i++) {
+		struct ses_asked *a = &s->w->asked[i];
 		if (a->uac)
 			continue;
 		enum err e = dlg_send(d, req, &asked_user, NULL, s, &a->uac);

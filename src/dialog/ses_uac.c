@@ -67,29 +67,29 @@ struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg)
 
 static void drop_fork(struct ses *s, struct dlg *d)
 {
-	if (d->local_cseq > s->forks_cseq)
-		s->forks_cseq = d->local_cseq;
+	if (d->local_cseq > s->w->forks_cseq)
+		s->w->forks_cseq = d->local_cseq;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
-		if (s->asked[i].d == d) {
-			uac_drop(s->asked[i].uac);
-			s->asked[i] = (struct ses_asked){0};
+		if (s->w->asked[i].d == d) {
+			uac_drop(s->w->asked[i].uac);
+			s->w->asked[i] = (struct ses_asked){0};
 		}
-	if (s->later.d == d)
+	if (s->w->later.d == d)
 		ses_later_end(s, 487);
 	dlg_free(d);
 }
 
 void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 {
-	for (unsigned i = 0; i < s->n_forks; i++) {
-		if (s->forks[i].d != but)
-			drop_fork(s, s->forks[i].d);
-		buf_fini(&s->forks[i].early);
+	for (unsigned i = 0; i < s->w->n_forks; i++) {
+		if (s->w->forks[i].d != but)
+			drop_fork(s, s->w->forks[i].d);
+		buf_fini(&s->w->forks[i].early);
 	}
-	free(s->forks);
-	s->forks = NULL;
-	s->n_forks = 0;
-	s->early_of = NULL;
+	free(s->w->forks);
+	s->w->forks = NULL;
+	s->w->n_forks = 0;
+	s->w->early_of = NULL;
 }
 
 static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
@@ -97,15 +97,15 @@ static struct dlg *find_fork(const struct ses *s, const struct sip_msg *msg)
 	/* a peer of RFC 2543 answers without a tag, which is what `half` has too [RFC3261 12.1.2]
 	 */
 	if (!msg->to_tag.n)
-		return s->d && !s->d->remote_tag.n ? s->d : NULL;
-	return dlg_find(s->m, msg->call_id, s->half->local_tag, msg->to_tag);
+		return s->d && !dlg_remote_tag(s->d).n ? s->d : NULL;
+	return dlg_find(s->m, msg->call_id, dlg_local_tag(s->w->half), msg->to_tag);
 }
 
 static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 {
 	struct dlg *d;
-	struct tp_dst dst = uac_dst(s->invite);
-	if (dlg_fork(s->half, rx, &dst, &d) != OK)
+	struct tp_dst dst = uac_dst(s->w->invite);
+	if (dlg_fork(s->w->half, rx, &dst, &d) != OK)
 		return NULL;
 	d->usage = &s->usage;
 	return d;
@@ -116,10 +116,10 @@ static struct buf take_early(struct ses *s, const struct dlg *d)
 {
 	struct buf early;
 	buf_init(&early);
-	for (unsigned i = 0; i < s->n_forks; i++)
-		if (s->forks[i].d == d) {
-			early = s->forks[i].early;
-			buf_init(&s->forks[i].early);
+	for (unsigned i = 0; i < s->w->n_forks; i++)
+		if (s->w->forks[i].d == d) {
+			early = s->w->forks[i].early;
+			buf_init(&s->w->forks[i].early);
 		}
 	return early;
 }
@@ -127,13 +127,13 @@ static struct buf take_early(struct ses *s, const struct dlg *d)
 /* A new one of an early response; NULL: no room, its 2xx is heard all the same. */
 static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
 {
-	if (!s->forks)
-		s->forks = calloc(SES_FORKS, sizeof(*s->forks));
-	struct dlg *d = s->forks && s->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
+	if (!s->w->forks)
+		s->w->forks = calloc(SES_FORKS, sizeof(*s->w->forks));
+	struct dlg *d = s->w->forks && s->w->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
 	if (!d)
 		return NULL;
-	s->forks[s->n_forks].d = d;
-	buf_init(&s->forks[s->n_forks++].early);
+	s->w->forks[s->w->n_forks].d = d;
+	buf_init(&s->w->forks[s->w->n_forks++].early);
 	return d;
 }
 
@@ -144,20 +144,20 @@ static bool take_early_answer(struct ses *s, struct dlg *d, const struct sip_msg
 {
 	struct str sdp;
 	unsigned i = 0;
-	if (s->is_late_offer || !dlg_sdp(msg, &sdp))
+	if (s->w->is_late_offer || !dlg_sdp(msg, &sdp))
 		return false;
-	while (i < s->n_forks && s->forks[i].d != d)
+	while (i < s->w->n_forks && s->w->forks[i].d != d)
 		i++;
-	if (i == s->n_forks)
+	if (i == s->w->n_forks)
 		return false;
-	struct buf *early = &s->forks[i].early;
-	if (s->early_of == d && str_eq(sdp, buf_view(early)))
+	struct buf *early = &s->w->forks[i].early;
+	if (s->w->early_of == d && str_eq(sdp, buf_view(early)))
 		return false;
 	if (!ses_give_answer(s, sdp, true))
 		return false;
 	buf_clear(early);
 	buf_str(early, sdp);
-	s->early_of = early->err == OK ? d : NULL;
+	s->w->early_of = early->err == OK ? d : NULL;
 	return true;
 }
 
@@ -166,7 +166,7 @@ static void acknowledge(struct ses *s, struct dlg *d, struct tp_rx *rx)
 {
 	struct str sdp, body = STR_NONE;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
-	if (s->is_late_offer && has_sdp && !d->has_agreed) {
+	if (s->w->is_late_offer && has_sdp && !d->has_agreed) {
 		unsigned status = ses_ask_answer(s, sdp);
 		if (status == SES_LATER) {
 			ses_later_set(s, &(struct ses_later){
@@ -195,7 +195,7 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 		s->has_update = sip_has_token(msg, SIP_HDR_ALLOW, STR("UPDATE"));
 		is_early = d && take_early_answer(s, d, msg);
 	}
-	hist_hear(s->way, s->row, msg, msg->status);
+	hist_hear(s->w->way, s->w->row, msg, msg->status);
 	ses_tell(s, SES_EV_PROGRESS, msg->status, SES_BY_REMOTE, rx);
 	if (is_early)
 		ses_tell(s, SES_EV_EARLY_MEDIA, msg->status, SES_BY_REMOTE, rx);
@@ -214,7 +214,7 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, struct str ea
 	struct str sdp;
 	bool has_sdp = dlg_sdp(msg, &sdp);
 	*ack_body = STR_NONE;
-	if (!s->is_late_offer) {
+	if (!s->w->is_late_offer) {
 		if (!has_sdp)
 			sdp = early;
 		return sdp.n && ses_give_answer(s, sdp, false) ? 200 : 488;
@@ -232,7 +232,7 @@ static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, struct str ea
 /* The 2xx has an offer, and the ACK waits for its answer. */
 static void keep_ack(struct ses *s, struct tp_rx *rx)
 {
-	dlg_prepare_ack(s->d, s->half->local_cseq, buf_view(&s->invite->auth_lines));
+	dlg_prepare_ack(s->d, s->w->half->local_cseq, buf_view(&s->w->invite->auth_lines));
 	ses_later_set(s, &(struct ses_later){.what = SES_LATER_ACK, .rx = rx, .d = s->d});
 }
 
@@ -246,8 +246,8 @@ static enum ses_fsm_event judge_2xx(struct ses *s, struct str early, struct tp_r
 	}
 	if (s->state == SES_CANCELLING) {
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
-		if (s->is_late_offer) /* the ACK must have an answer all the same
-				       * [RFC3261 13.2.1] */
+		if (s->w->is_late_offer) /* the ACK must have an answer all the same
+					  * [RFC3261 13.2.1] */
 			(void)!take_sdp(s, rx->msg, early, ack_body);
 		return SES_E_2XX;
 	}
@@ -266,30 +266,30 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 	struct str ack_body = STR_NONE;
 	ses_uac_drop_forks(s, d);
 	s->d = d;
-	if (d->local_cseq < s->half->local_cseq) /* a PRACK may have counted on */
-		d->local_cseq = s->half->local_cseq;
+	if (d->local_cseq < s->w->half->local_cseq) /* a PRACK may have counted on */
+		d->local_cseq = s->w->half->local_cseq;
 	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
 	enum ses_fsm_event ev =
 		judge_2xx(s, early.err == OK ? buf_view(&early) : STR_NONE, rx, &ack_body);
-	s->ack_auth = buf_view(&s->invite->auth_lines);
-	s->step_rx = rx;
+	s->w->ack_auth = buf_view(&s->w->invite->auth_lines);
+	s->w->step_rx = rx;
 	ses_step(s, ev, ack_body);
-	s->step_rx = NULL;
-	s->ack_auth = STR_NONE;
+	s->w->step_rx = NULL;
+	s->w->ack_auth = STR_NONE;
 	if (s->state == SES_CONFIRMED)
 		ses_clock_on_answer(s, rx->msg);
 	if (ev == SES_E_2XX_OFFER)
 		keep_ack(s, rx);
 	buf_fini(&early);
-	buf_fini(&s->local);
-	buf_fini(&s->headers);
+	buf_fini(&s->w->local);
+	buf_fini(&s->w->headers);
 }
 
 static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	struct dlg *d = find_fork(s, rx->msg);
-	hist_hear(s->way, s->row, rx->msg, rx->msg->status);
+	hist_hear(s->w->way, s->w->row, rx->msg, rx->msg->status);
 	if (d && d == s->d) {
 		dlg_ack_again(d);
 		return;
@@ -303,9 +303,9 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 	if (!d) /* no memory, or a route set that cannot be: the peer ends it after 64*T1 */
 		return;
 	if (s->d) {
-		if (d->local_cseq < s->forks_cseq) /* it was an early one, and had PRACKs */
-			d->local_cseq = s->forks_cseq;
-		dlg_kill(d, s->half->local_cseq, buf_view(&u->auth_lines));
+		if (d->local_cseq < s->w->forks_cseq) /* it was an early one, and had PRACKs */
+			d->local_cseq = s->w->forks_cseq;
+		dlg_kill(d, s->w->half->local_cseq, buf_view(&u->auth_lines));
 	} else
 		on_first_2xx(s, d, rx);
 	ses_flush(s);
@@ -314,10 +314,13 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 static void on_over(void *ctx, struct uac *u)
 {
 	struct ses *s = ctx;
-	s->invite = NULL;
+	s->w->invite = NULL;
 	if (s->d) { /* no further fork can answer: who we were in the INVITE is in s->d, too */
-		dlg_free(s->half);
-		s->half = NULL;
+		dlg_free(s->w->half);
+		s->w->half = NULL;
+		if (dlg_has_acked(s->d) && s->d->ack->cseq == u->sent_cseq)
+			dlg_forget_ack(s->d);
+		ses_flush(s);
 		return;
 	}
 	ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_LOCAL, 0, STR_NONE);
@@ -350,15 +353,15 @@ static unsigned q_of(const struct sip_addr *a)
 /* Where the INVITE went and may go, from the first 3xx on. */
 static struct ses_redirect *redirect_of(struct ses *s)
 {
-	struct ses_redirect *r = s->redirect;
+	struct ses_redirect *r = s->w->redirect;
 	if (r)
 		return r;
-	r = arena_alloc(&s->arena, sizeof(*r));
-	if (!r || dlg_dup(&s->arena, buf_view(&s->half->target), &r->targets[0]) != OK)
+	r = arena_alloc(&s->w->arena, sizeof(*r));
+	if (!r || dlg_dup(&s->w->arena, dlg_remote_target(s->w->half), &r->targets[0]) != OK)
 		return NULL;
-	r->rows[0] = s->row;
+	r->rows[0] = s->w->row;
 	r->n = r->n_tried = 1;
-	s->redirect = r;
+	s->w->redirect = r;
 	return r;
 }
 
@@ -378,9 +381,10 @@ static struct str new_target(struct ses *s, const struct sip_addr *a)
 	struct sip_uri uri;
 	buf_clear(b);
 	sip_uri_put_request(b, &a->uri);
-	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK || is_known(s->redirect, &uri))
+	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK ||
+	    is_known(s->w->redirect, &uri))
 		return STR_NONE;
-	return arena_str(&s->arena, uri.all);
+	return arena_str(&s->w->arena, uri.all);
 }
 
 /* Takes the Contacts of a 3xx, best first, instead of those that wait. */
@@ -401,7 +405,7 @@ static void take_contacts(struct ses *s, const struct sip_msg *msg)
 		struct str uri = new_target(s, &a);
 		if (!uri.n)
 			continue;
-		struct hist_row *row = hist_redirected(s->way, s->row, uri, a.params, false);
+		struct hist_row *row = hist_redirected(s->w->way, s->w->row, uri, a.params, false);
 		unsigned at = r->n++;
 		for (; at > r->n_tried && q[at - 1] < q_of(&a); at--) {
 			q[at] = q[at - 1];
@@ -418,12 +422,12 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 
 static bool try_next_target(struct ses *s)
 {
-	struct ses_redirect *r = s->redirect;
+	struct ses_redirect *r = s->w->redirect;
 	while (r && r->n_tried < r->n) {
-		buf_clear(&s->half->target);
-		s->row = r->rows[r->n_tried];
-		buf_str(&s->half->target, r->targets[r->n_tried++]);
-		if (send_invite(s, buf_view(&s->local), NULL) == OK)
+		s->w->row = r->rows[r->n_tried];
+		struct str target = r->targets[r->n_tried++];
+		if (dlg_set_text(s->w->half, DLG_TARGET, target) == OK &&
+		    send_invite(s, buf_view(&s->w->local), NULL) == OK)
 			return true;
 	}
 	return false;
@@ -434,8 +438,9 @@ static bool redirect(struct ses *s, const struct uac_result *r)
 	if (s->state != SES_CALLING || r->status >= 600)
 		return false;
 	/* a 305 names a proxy, not another place of who was called [RFC3261 21.3.5] */
-	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 && s->redirects_left) {
-		s->redirects_left--;
+	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 &&
+	    s->w->redirects_left) {
+		s->w->redirects_left--;
 		take_contacts(s, r->rx->msg);
 	}
 	ses_uac_drop_forks(s, NULL);
@@ -448,7 +453,7 @@ static bool try_longer(struct ses *s, const struct uac_result *r)
 	if (s->state != SES_CALLING || r->how != UAC_FINAL || r->status != 422 ||
 	    !ses_clock_raise(s, r->rx->msg))
 		return false;
-	return send_invite(s, buf_view(&s->local), &r->dst) == OK;
+	return send_invite(s, buf_view(&s->w->local), &r->dst) == OK;
 }
 
 /* --- the end of the INVITE -------------------------------------------------------------------- */
@@ -486,15 +491,15 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 static void hear_end(struct ses *s, const struct uac_result *r)
 {
 	if (r->how == UAC_FINAL && r->status != 422)
-		hist_hear(s->way, s->row, r->rx->msg, r->status);
+		hist_hear(s->w->way, s->w->row, r->rx->msg, r->status);
 	else if (r->how == UAC_TIMEOUT || r->how == UAC_UNREACHABLE)
-		hist_hear(s->way, s->row, NULL, r->how == UAC_TIMEOUT ? 408 : 503);
+		hist_hear(s->w->way, s->w->row, NULL, r->how == UAC_TIMEOUT ? 408 : 503);
 }
 
 static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
-	s->invite = NULL;
+	s->w->invite = NULL;
 	hear_end(s, r);
 	if (try_longer(s, r) || redirect(s, r))
 		return;
@@ -512,30 +517,30 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, buf_view(&s->headers));
-	dlg_put_allow(b, s->half->takes_refer);
-	buf_str(b,
-		s->is_reliable ? STR("Supported: timer, 100rel\r\n") : STR("Supported: timer\r\n"));
-	if (s->is_reliable_needed)
+	buf_str(b, buf_view(&s->w->headers));
+	dlg_put_allow(b, s->w->half->takes_refer);
+	buf_str(b, s->w->is_reliable ? STR("Supported: timer, 100rel\r\n")
+				     : STR("Supported: timer\r\n"));
+	if (s->w->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);
-	if (s->way) {
+	if (s->w->way) {
 		bool is_whole = true;
-		hist_start(s->way, s->row);
+		hist_start(s->w->way, s->w->row);
 		buf_str(b, STR("Supported: histinfo\r\n"));
-		hist_put_request(s->way, s->row, false, b, &is_whole);
+		hist_put_request(s->w->way, s->w->row, false, b, &is_whole);
 	}
 	struct dlg_request req = {
 		.method = STR("INVITE"),
 		.headers = buf_view(b),
 		.content_type = STR("application/sdp"),
 		.body = offer,
-		.max_forwards = s->max_forwards,
+		.max_forwards = s->w->max_forwards,
 		.dst = dst,
 	};
 	if (b->err != OK)
 		return b->err;
-	return dlg_send(s->half, &req, &invite_user, &invite_hooks, s, &s->invite);
+	return dlg_send(s->w->half, &req, &invite_user, &invite_hooks, s, &s->w->invite);
 }
 
 /* The target names another place than the one where it is to be reached: what it says of itself
@@ -551,38 +556,38 @@ static bool is_elsewhere(const struct ses_call *call)
 
 static enum err start_call(struct ses *s, const struct ses_call *call)
 {
-	buf_str(&s->headers, call->headers);
-	enum err e = s->headers.err;
+	buf_str(&s->w->headers, call->headers);
+	enum err e = s->w->headers.err;
 	if (e == OK)
 		e = dlg_check_target(call->target, STR("INVITE"));
 	if (e == OK)
 		e = dlg_new_uac(s->m, &call->account, call->to, call->target, STR_NONE, STR_NONE,
-				&s->half);
+				&s->w->half);
 	if (e != OK)
 		return e;
 	if (call->tells_way) {
-		s->way = hist_begin(s->m->blocks);
-		s->row = hist_target(s->way, 0, call->target, HIST_NO, false);
-		if (!s->row)
+		s->w->way = hist_begin(s->m->blocks);
+		s->w->row = hist_target(s->w->way, 0, call->target, HIST_NO, false);
+		if (!s->w->row)
 			return ERR_NOMEM;
 	}
-	s->half->usage = &s->usage;
-	s->half->is_hidden = is_elsewhere(call);
-	s->half->takes_refer = s->user->on_request != NULL;
-	if (!s->is_late_offer) {
+	s->w->half->usage = &s->usage;
+	s->w->half->is_hidden = is_elsewhere(call);
+	s->w->half->takes_refer = s->user->on_request != NULL;
+	if (!s->w->is_late_offer) {
 		if (ses_ask_offer(s) != 200)
 			return ERR_STATE;
-		buf_str(&s->local, buf_view(&s->m->sdp));
-		if (s->local.err != OK)
-			return s->local.err;
+		buf_str(&s->w->local, buf_view(&s->m->sdp));
+		if (s->w->local.err != OK)
+			return s->w->local.err;
 	}
-	return send_invite(s, buf_view(&s->local), call->dst);
+	return send_invite(s, buf_view(&s->w->local), call->dst);
 }
 
 void ses_put_way(const struct ses *s, struct buf *out)
 {
-	if (s->way)
-		hist_put_response(s->way, NULL, out);
+	if (s->w->way)
+		hist_put_response(s->w->way, NULL, out);
 }
 
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -593,11 +598,11 @@ enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct s
 		return ERR_LIMIT;
 	s->is_caller = true;
 	s->state = SES_CALLING;
-	s->is_late_offer = call->is_late_offer;
-	s->max_forwards = call->max_forwards;
-	s->redirects_left = call->max_redirects;
-	s->is_reliable = call->is_reliable || call->is_reliable_needed;
-	s->is_reliable_needed = call->is_reliable_needed;
+	s->w->is_late_offer = call->is_late_offer;
+	s->w->max_forwards = call->max_forwards;
+	s->w->redirects_left = call->max_redirects;
+	s->w->is_reliable = call->is_reliable || call->is_reliable_needed;
+	s->w->is_reliable_needed = call->is_reliable_needed;
 	s->clock.wish = call->session_s;
 	enum err e = start_call(s, call);
 	if (e != OK) {

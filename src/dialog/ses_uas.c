@@ -19,13 +19,13 @@
 
 void ses_stop_2xx(struct ses *s)
 {
-	struct ses_2xx *ok = s->ok;
+	struct ses_2xx *ok = s->w->ok;
 	if (!ok)
 		return;
 	ev_timer_stop(s->m->loop, &ok->retransmit);
 	ev_timer_stop(s->m->loop, &ok->deadline);
 	block_put(s->m->blocks, ok);
-	s->ok = NULL;
+	s->w->ok = NULL;
 }
 
 static void on_retransmit(struct tmr *t)
@@ -79,7 +79,7 @@ enum err ses_repeat(struct ses *s, const struct ses_repeat *r)
 			       .n_bytes = (uint32_t)bytes.n,
 			       .interval_us = TSX_T1_US};
 	memcpy(ok->bytes, bytes.p, bytes.n);
-	s->ok = ok;
+	s->w->ok = ok;
 	ev_timer(m->loop, &ok->retransmit, TSX_T1_US, on_retransmit);
 	ev_timer(m->loop, &ok->deadline, 64ull * TSX_T1_US, on_deadline);
 	return OK;
@@ -90,7 +90,7 @@ enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str bod
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, s->reply_headers);
+	buf_str(b, ses_text(s->reply));
 	buf_str(b, headers);
 	ses_clock_answer(s, rx->msg, b);
 	if (b->err != OK)
@@ -113,11 +113,11 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
 	struct str sdp;
-	if (!s->ok || s->ok->status < 200 || s->ok->cseq != rx->msg->cseq)
+	if (!s->w || !s->w->ok || s->w->ok->status < 200 || s->w->ok->cseq != rx->msg->cseq)
 		return; /* a repeated one */
-	bool is_good =
-		!s->ok->wants_answer || (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
-	bool is_initial = s->ok->is_initial, wants_answer = s->ok->wants_answer;
+	bool is_good = !s->w->ok->wants_answer ||
+		       (dlg_sdp(rx->msg, &sdp) && ses_give_answer(s, sdp, false));
+	bool is_initial = s->w->ok->is_initial, wants_answer = s->w->ok->wants_answer;
 	ses_stop_2xx(s);
 	if (!is_initial && wants_answer) {
 		/* an answer to a re-INVITE that does not do leaves things as they were */
@@ -126,12 +126,12 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 	} else if (is_initial) {
 		if (!is_good && s->state == SES_ACCEPTING)
 			ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_MEDIA, 0, STR_NONE);
-		tp_rx_unref(s->m->tp, s->rx);
-		s->rx = NULL;
-		buf_fini(&s->local);
-		s->step_rx = rx;
+		tp_rx_unref(s->m->tp, s->w->rx);
+		s->w->rx = NULL;
+		buf_fini(&s->w->local);
+		s->w->step_rx = rx;
 		ses_step(s, is_good ? SES_E_ACK : SES_E_ACK_BAD, STR_NONE);
-		s->step_rx = NULL;
+		s->w->step_rx = NULL;
 	}
 	ses_flush(s);
 }
@@ -173,7 +173,9 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 		return ERR_STATE;
 	char tag[24];
 	struct ses *s = ses_alloc(m, user, ctx);
-	enum err e = s ? dlg_dup(&s->arena, acc->headers, &s->reply_headers) : ERR_LIMIT;
+	enum err e = s ? OK : ERR_LIMIT;
+	if (e == OK && acc->headers.n && !ses_share_reply(s, acc->headers))
+		e = ERR_NOMEM;
 	if (e == OK)
 		e = dlg_new_uas(m, rx, tsx_to_tag(m->tsx, rx->msg, tag), acc->contact_user,
 				&acc->account, &s->d);
@@ -191,11 +193,11 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	s->state = SES_INCOMING;
 	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
 	s->clock.wish = acc->session_s;
-	s->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
+	s->w->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
 	s->d->usage = &s->usage;
 	s->d->takes_refer = user->on_request != NULL;
-	s->st = st;
-	s->rx = tp_rx_ref(rx);
+	s->w->st = st;
+	s->w->rx = tp_rx_ref(rx);
 	*out = s;
 	return OK;
 }
@@ -215,28 +217,28 @@ void ses_reply(struct ses *s, tsx_id st, struct tp_rx *rx, unsigned status, stru
 void ses_refuse_invite(struct ses *s, enum dlg_refusal why, unsigned status, struct str reason,
 		       struct str headers)
 {
-	ev_timer_stop(s->m->loop, &s->pause);
+	ev_timer_stop(s->m->loop, &s->w->pause);
 	ses_stop_2xx(s);
 	struct dlg_answer ans = {
 		.status = status, .why = why, .reason = reason, .headers = headers};
-	(void)!dlg_answer(s->d, s->st, s->rx, &ans);
+	(void)!dlg_answer(s->d, s->w->st, s->w->rx, &ans);
 }
 
-/* Our SDP in s->local: the answer to the INVITE's offer, or an offer. 200, or why not. */
+/* Our SDP in s->w->local: the answer to the INVITE's offer, or an offer. 200, or why not. */
 static unsigned have_sdp(struct ses *s)
 {
 	struct str offer;
 	unsigned status;
-	if (s->local.n)
+	if (s->w->local.n)
 		return 200;
-	if (dlg_sdp(s->rx->msg, &offer))
+	if (dlg_sdp(s->w->rx->msg, &offer))
 		status = ses_ask_answer(s, offer);
 	else
 		status = ses_ask_offer(s);
 	if (status != 200)
 		return status == SES_LATER ? 500 : status;
-	buf_str(&s->local, buf_view(&s->m->sdp));
-	return s->local.err == OK ? 200 : 500;
+	buf_str(&s->w->local, buf_view(&s->m->sdp));
+	return s->w->local.err == OK ? 200 : 500;
 }
 
 /* The owner's SDP did not come: that ends the call. */
@@ -252,45 +254,48 @@ static void send_ring(struct ses *s, struct str headers)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
-	buf_str(b, s->reply_headers);
+	buf_str(b, ses_text(s->reply));
 	buf_str(b, headers);
-	struct dlg_answer ans = {.status = s->said.status,
+	struct dlg_answer ans = {.status = s->w->said.status,
 				 .headers = buf_view(b),
 				 .content_type = STR("application/sdp"),
-				 .body = s->said.has_sdp ? buf_view(&s->local) : STR_NONE};
-	if (dlg_write_answer(s->d, s->rx, &ans) == OK)
-		(void)!tsx_respond(s->m->tsx, s->st, s->said.status, buf_view(&s->m->scratch));
+				 .body = s->w->said.has_sdp ? buf_view(&s->w->local) : STR_NONE};
+	if (dlg_write_answer(s->d, s->w->rx, &ans) == OK)
+		(void)!tsx_respond(s->m->tsx, s->w->st, s->w->said.status,
+				   buf_view(&s->m->scratch));
 }
 
 static void on_ring(struct tmr *t)
 {
-	struct ses *s = CONTAINER_OF(t, struct ses, pause);
+	struct ses *s = CONTAINER_OF(t, struct ses_work, pause)->ses;
 	send_ring(s, STR_NONE);
-	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
+	ev_timer(s->m->loop, &s->w->pause, RING_REPEAT_US, on_ring);
 }
 
 void ses_forget_sdp(struct ses *s)
 {
-	if (s->state == SES_INCOMING && !s->is_agreed && !ses_rel_is_waiting(s))
-		buf_clear(&s->local);
+	if (s->state == SES_INCOMING && !s->w->is_agreed && !ses_rel_is_waiting(s))
+		buf_clear(&s->w->local);
 }
 
 bool ses_can_reliable(const struct ses *s)
 {
-	return s->rx && (sip_has_token(s->rx->msg, SIP_HDR_SUPPORTED, STR("100rel")) ||
-			 sip_has_token(s->rx->msg, SIP_HDR_REQUIRE, STR("100rel")));
+	return s->w && s->w->rx &&
+	       (sip_has_token(s->w->rx->msg, SIP_HDR_SUPPORTED, STR("100rel")) ||
+		sip_has_token(s->w->rx->msg, SIP_HDR_REQUIRE, STR("100rel")));
 }
 
 static enum err ring(struct ses *s, struct ses_ring r, struct str headers)
 {
 	struct str offer;
-	if (s->state != SES_INCOMING || r.status <= 100 || r.status >= 200 || s->is_answer_waiting)
+	if (s->state != SES_INCOMING || r.status <= 100 || r.status >= 200 ||
+	    s->w->is_answer_waiting)
 		return ERR_STATE;
-	r.is_reliable |= sip_has_token(s->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
+	r.is_reliable |= sip_has_token(s->w->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
 	if (r.is_reliable && !ses_can_reliable(s))
 		return ERR_UNSUPPORTED;
 	/* an offer of ours must not go into an unreliable response [RFC3261 13.2.1] */
-	r.has_sdp = r.has_sdp && (r.is_reliable || dlg_sdp(s->rx->msg, &offer));
+	r.has_sdp = r.has_sdp && (r.is_reliable || dlg_sdp(s->w->rx->msg, &offer));
 	if (r.has_sdp) {
 		unsigned st = have_sdp(s);
 		if (st != 200) {
@@ -300,10 +305,10 @@ static enum err ring(struct ses *s, struct ses_ring r, struct str headers)
 	}
 	if (r.is_reliable)
 		return ses_rel_ring(s, &r, headers);
-	s->said.status = r.status;
-	s->said.has_sdp |= r.has_sdp;
+	s->w->said.status = r.status;
+	s->w->said.has_sdp |= r.has_sdp;
 	send_ring(s, headers);
-	ev_timer(s->m->loop, &s->pause, RING_REPEAT_US, on_ring);
+	ev_timer(s->m->loop, &s->w->pause, RING_REPEAT_US, on_ring);
 	return OK;
 }
 
@@ -335,21 +340,21 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 	struct str offer;
 	if (s->state != SES_INCOMING)
 		return ERR_STATE;
-	if (ses_rel_is_waiting(s) && s->ok->has_sdp) {
-		s->is_answer_waiting = true; /* [RFC3262 3] */
+	if (ses_rel_is_waiting(s) && s->w->ok->has_sdp) {
+		s->w->is_answer_waiting = true; /* [RFC3262 3] */
 		return OK;
 	}
-	unsigned status = s->is_agreed ? 200 : have_sdp(s);
+	unsigned status = s->w->is_agreed ? 200 : have_sdp(s);
 	if (status != 200) {
 		end_for_media(s, status);
 		return ERR_UNSUPPORTED;
 	}
-	bool is_our_offer = !s->is_agreed && !dlg_sdp(s->rx->msg, &offer);
-	struct str sdp = s->is_agreed ? STR_NONE : buf_view(&s->local);
-	enum err e = ses_send_2xx(s, s->st, s->rx, sdp, true, is_our_offer, headers);
+	bool is_our_offer = !s->w->is_agreed && !dlg_sdp(s->w->rx->msg, &offer);
+	struct str sdp = s->w->is_agreed ? STR_NONE : buf_view(&s->w->local);
+	enum err e = ses_send_2xx(s, s->w->st, s->w->rx, sdp, true, is_our_offer, headers);
 	if (e != OK)
 		return e;
-	ev_timer_stop(s->m->loop, &s->pause);
+	ev_timer_stop(s->m->loop, &s->w->pause);
 	s->d->is_early = false;
 	ses_step(s, SES_E_ANSWER, STR_NONE);
 	return OK;
@@ -370,7 +375,7 @@ enum err ses_reject(struct ses *s, unsigned status, struct str reason, struct st
 bool ses_on_cancel(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 {
 	struct ses *s = CONTAINER_OF(u, struct ses, usage);
-	if (s->is_caller || s->st != st || s->state != SES_INCOMING)
+	if (s->is_caller || s->state != SES_INCOMING || s->w->st != st)
 		return false;
 	ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_CANCEL, 487, ses_text_of(rx->msg));
 	ses_tell(s, SES_EV_LEFT, 487, SES_BY_REMOTE, rx);

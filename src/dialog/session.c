@@ -14,12 +14,15 @@
  * 1. Events are queued while the machine moves and told by ses_flush, as the last thing of an entry
  *    from the loop; calls of the owner queue and defer. ENDED is the last one, and frees.
  * 2. An entry makes at most SES_QUEUE - 1 events.
- * 3. s->d, s->half and the forks are usages of this session and of nobody else.
+ * 3. s->d, the half one and the forks are usages of this session and of nobody else.
+ * 4. `w` is there while anything but talk goes on: from the beginning until the INVITE is over, and
+ *    again from an entry that has something to do (ses_wake) to the flush that finds nothing left.
  *
  * [RFC3261 13, 14, 15] [RFC5407]
  */
 #include "dialog/ses_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -27,6 +30,21 @@
 static void on_task(struct ev_task *task)
 {
 	ses_flush(CONTAINER_OF(task, struct ses, task));
+}
+
+bool ses_wake(struct ses *s)
+{
+	struct ses_work *w = s->w;
+	if (w)
+		return true;
+	w = s->w = pool_get(&s->m->works);
+	if (!w)
+		return false;
+	w->ses = s;
+	buf_init(&w->local);
+	buf_init(&w->headers);
+	arena_init_in(&w->arena, w->mem, sizeof(w->mem));
+	return true;
 }
 
 struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
@@ -39,49 +57,112 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	s->ctx = ctx;
 	s->usage.ops = &ses_usage_ops;
 	s->task.fn = on_task;
-	buf_init(&s->local);
-	buf_init(&s->headers);
-	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
-	return s;
+	if (ses_wake(s))
+		return s;
+	pool_put(&m->sessions, s);
+	return NULL;
+}
+
+static void work_free(struct ses *s)
+{
+	struct ses_work *w = s->w;
+	hist_free(s->m->blocks, w->way);
+	buf_fini(&w->local);
+	buf_fini(&w->headers);
+	arena_fini(&w->arena);
+	pool_put(&s->m->works, w);
+	s->w = NULL;
+}
+
+/* A session that only talks lays its tools aside. */
+static void rest(struct ses *s)
+{
+	const struct ses_work *w = s->w;
+	if (!w || s->state != SES_CONFIRMED || w->invite || w->half || w->rx || w->ok ||
+	    w->modify || w->bye || w->later.what || w->n_queued || tmr_is_running(&w->pause))
+		return;
+	for (unsigned i = 0; i < SES_REQUESTS; i++)
+		if (w->asked[i].uac)
+			return;
+	work_free(s);
 }
 
 /* BYE is the last request: one that is still out must not be tried again (with credentials, at the
  * next hop) behind it, its higher CSeq would make the BYE one out of order. */
 static void drop_requests(struct ses *s)
 {
-	uac_drop(s->modify);
-	s->modify = NULL;
+	uac_drop(s->w->modify);
+	s->w->modify = NULL;
 	for (unsigned i = 0; i < SES_REQUESTS; i++) {
-		uac_drop(s->asked[i].uac);
-		s->asked[i] = (struct ses_asked){0};
+		uac_drop(s->w->asked[i].uac);
+		s->w->asked[i] = (struct ses_asked){0};
 	}
+}
+
+struct ses_text *ses_make_text(struct str text)
+{
+	struct ses_text *x = malloc(sizeof(*x) + text.n);
+	if (!x)
+		return NULL;
+	*x = (struct ses_text){.n = (uint32_t)text.n, .n_users = 1};
+	if (text.n)
+		memcpy(x->bytes, text.p, text.n);
+	return x;
+}
+
+void ses_drop_text(struct ses_text *x)
+{
+	if (x && !--x->n_users)
+		free(x);
+}
+
+static void drop_work(struct ses *s)
+{
+	struct dlg_mgr *m = s->m;
+	struct ses_work *w = s->w;
+	uac_drop(w->invite);
+	uac_drop(w->bye);
+	drop_requests(s);
+	ses_stop_2xx(s);
+	tp_rx_unref(m->tp, w->later.rx);
+	w->later = (struct ses_later){0}; /* the fork that it waits for goes below */
+	ev_timer_stop(m->loop, &w->pause);
+	for (unsigned i = 0; i < w->n_queued; i++)
+		tp_rx_unref(m->tp, w->queue[i].rx);
+	tp_rx_unref(m->tp, w->rx);
+	ses_uac_drop_forks(s, NULL);
+	dlg_free(w->half);
+	work_free(s);
 }
 
 void ses_free(struct ses *s)
 {
 	struct dlg_mgr *m = s->m;
-	uac_drop(s->invite);
-	uac_drop(s->bye);
-	drop_requests(s);
-	ses_stop_2xx(s);
 	ses_clock_stop(s);
-	tp_rx_unref(m->tp, s->later.rx);
-	s->later = (struct ses_later){0}; /* the fork that it waits for goes below */
-	ev_timer_stop(m->loop, &s->pause);
 	ev_defer_cancel(m->loop, &s->task);
-	for (unsigned i = 0; i < s->n_queued; i++)
-		tp_rx_unref(m->tp, s->queue[i].rx);
-	tp_rx_unref(m->tp, s->rx);
-	ses_uac_drop_forks(s, NULL);
-	dlg_free(s->half);
+	if (s->w)
+		drop_work(s);
 	if (s->d)
 		dlg_bury(s->d);
 	dlg_free(s->d);
-	buf_fini(&s->local);
-	buf_fini(&s->headers);
-	hist_free(m->blocks, s->way);
-	arena_fini(&s->arena);
+	ses_drop_text(s->kept);
+	ses_drop_text(s->reply);
 	pool_put(&m->sessions, s);
+}
+
+bool ses_share_reply(struct ses *s, struct str text)
+{
+	struct ses_text *x = s->m->last_text;
+	if (!x || !str_eq(ses_text(x), text)) {
+		x = ses_make_text(text);
+		if (!x)
+			return false;
+		ses_drop_text(s->m->last_text);
+		s->m->last_text = x;
+	}
+	x->n_users++;
+	s->reply = x;
+	return true;
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */
@@ -123,12 +204,10 @@ void ses_set_end(struct ses *s, enum ses_by by, enum ses_cause cause, unsigned s
 	if (s->has_end)
 		return;
 	s->has_end = true;
-	s->end = (struct ses_end){.by = by, .cause = cause, .status = status};
-	if (!text.n)
-		text = ses_cause_text(cause);
-	s->end.text = arena_str(&s->arena, str_sub(text, 0, SES_TEXT_MAX));
-	if (!s->end.text.n)
-		s->end.text = ses_cause_text(cause);
+	s->end_by = (uint8_t)by;
+	s->end_cause = (uint8_t)cause;
+	s->end_status = (uint16_t)status;
+	s->w->end_text = arena_str(&s->w->arena, str_sub(text, 0, SES_TEXT_MAX));
 }
 
 void ses_tell_tag(struct ses *s, enum ses_event_kind kind, unsigned status, struct tp_rx *rx,
@@ -136,30 +215,30 @@ void ses_tell_tag(struct ses *s, enum ses_event_kind kind, unsigned status, stru
 {
 	if (!s->user)
 		return;
-	ASSERT(s->n_queued < SES_QUEUE);
-	s->queue[s->n_queued++] = (struct ses_queued){.kind = (uint8_t)kind,
-						      .status = (uint16_t)status,
-						      .by = SES_BY_REMOTE,
-						      .rx = rx ? tp_rx_ref(rx) : NULL,
-						      .tag = tag};
+	ASSERT(s->w->n_queued < SES_QUEUE);
+	s->w->queue[s->w->n_queued++] = (struct ses_queued){.kind = (uint8_t)kind,
+							    .status = (uint16_t)status,
+							    .by = SES_BY_REMOTE,
+							    .rx = rx ? tp_rx_ref(rx) : NULL,
+							    .tag = tag};
 }
 
 void ses_tell(struct ses *s, enum ses_event_kind kind, unsigned status, enum ses_by by,
 	      struct tp_rx *rx)
 {
-	unsigned at = s->n_queued;
+	unsigned at = s->w->n_queued;
 	ses_tell_tag(s, kind, status, rx, 0);
-	if (s->n_queued > at)
-		s->queue[at].by = (uint8_t)by;
+	if (s->w->n_queued > at)
+		s->w->queue[at].by = (uint8_t)by;
 }
 
 /* The owner may call anything from on_event, also queue more events. */
 static void tell_queued(struct ses *s)
 {
-	while (s->n_queued) {
-		struct ses_queued q = s->queue[0];
-		s->n_queued--;
-		memmove(s->queue, s->queue + 1, s->n_queued * sizeof(*s->queue));
+	while (s->w->n_queued) {
+		struct ses_queued q = s->w->queue[0];
+		s->w->n_queued--;
+		memmove(s->w->queue, s->w->queue + 1, s->w->n_queued * sizeof(*s->w->queue));
 		struct ses_event ev = {
 			.kind = q.kind, .status = q.status, .by = q.by, .rx = q.rx, .tag = q.tag};
 		if (s->user)
@@ -173,12 +252,23 @@ void ses_flush(struct ses *s)
 	if (s->is_telling)
 		return; /* called from inside on_event: the outer one goes on */
 	s->is_telling = true;
-	tell_queued(s);
+	if (s->w)
+		tell_queued(s);
 	s->is_telling = false;
-	if (s->state != SES_ENDED)
+	if (s->state != SES_ENDED) {
+		rest(s);
 		return;
+	}
 	struct ses_event ev = {
-		.kind = SES_EV_ENDED, .status = s->end.status, .by = s->end.by, .end = s->end};
+		.kind = SES_EV_ENDED,
+		.status = s->end_status,
+		.by = s->end_by,
+		.end = {.by = s->end_by,
+			.cause = s->end_cause,
+			.status = s->end_status,
+			.text = s->w && s->w->end_text.n ? s->w->end_text
+							 : ses_cause_text(s->end_cause)}
+        };
 	if (s->user)
 		s->user->on_event(s->ctx, s, &ev);
 	ses_free(s);
@@ -186,8 +276,10 @@ void ses_flush(struct ses *s)
 
 void ses_flush_later(struct ses *s)
 {
-	if (s->state == SES_ENDED || s->n_queued)
+	if (s->state == SES_ENDED || (s->w && s->w->n_queued))
 		ev_defer(s->m->loop, &s->task);
+	else if (!s->is_telling)
+		rest(s);
 }
 
 /* --- actions ---------------------------------------------------------------------------------- */
@@ -195,9 +287,9 @@ void ses_flush_later(struct ses *s)
 static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
-	s->bye = NULL;
+	s->w->bye = NULL;
 	bool is_heard = r->how == UAC_FINAL && r->status / 100 == 2;
-	if (s->has_crossed && s->end.by == SES_BY_LOCAL && !(is_heard && s->is_caller)) {
+	if (s->w->has_crossed && s->end_by == SES_BY_LOCAL && !(is_heard && s->is_caller)) {
 		s->has_end = false;
 		ses_set_end(s, SES_BY_REMOTE, SES_CAUSE_HANGUP, 0, STR_NONE);
 	}
@@ -209,14 +301,14 @@ static const struct uac_user bye_user = {.on_done = on_bye_done};
 
 void ses_set_reason(struct ses *s, struct str reason)
 {
-	if (reason.n <= SES_TEXT_MAX && !s->bye_reason.n)
-		s->bye_reason = arena_str(&s->arena, reason);
+	if (reason.n <= SES_TEXT_MAX && !s->w->bye_reason.n)
+		s->w->bye_reason = arena_str(&s->w->arena, reason);
 }
 
 static void put_reason(const struct ses *s, struct buf *b)
 {
-	if (s->bye_reason.n)
-		buf_fmt(b, "Reason: " STR_FMT "\r\n", STR_ARG(s->bye_reason));
+	if (s->w->bye_reason.n)
+		buf_fmt(b, "Reason: " STR_FMT "\r\n", STR_ARG(s->w->bye_reason));
 }
 
 /* False: it could not even be sent. */
@@ -228,7 +320,7 @@ static bool send_bye(struct ses *s)
 	buf_clear(b);
 	put_reason(s, b);
 	struct dlg_request req = {.method = STR("BYE"), .headers = buf_view(b)};
-	return dlg_send(s->d, &req, &bye_user, NULL, s, &s->bye) == OK;
+	return dlg_send(s->d, &req, &bye_user, NULL, s, &s->w->bye) == OK;
 }
 
 static void cancel(struct ses *s)
@@ -236,8 +328,8 @@ static void cancel(struct ses *s)
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
 	put_reason(s, b);
-	if (s->invite)
-		uac_cancel(s->invite, buf_view(b));
+	if (s->w->invite)
+		uac_cancel(s->w->invite, buf_view(b));
 }
 
 void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
@@ -246,7 +338,7 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 	if (act & SES_A_STOP_2XX)
 		ses_stop_2xx(s);
 	if (act & SES_A_ACK)
-		dlg_send_ack(s->d, s->half->local_cseq, s->ack_auth, ack_body);
+		dlg_send_ack(s->d, s->w->half->local_cseq, s->w->ack_auth, ack_body);
 	if (act & SES_A_487)
 		ses_refuse_invite(s, DLG_REFUSE_NONE, 487, STR_NONE, STR_NONE);
 	if (act & SES_A_603)
@@ -254,9 +346,9 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 	if (act & SES_A_CANCEL)
 		cancel(s);
 	if (act & SES_A_CROSSED)
-		s->has_crossed = true;
+		s->w->has_crossed = true;
 	if (act & SES_A_TELL)
-		ses_tell(s, SES_EV_CONFIRMED, 0, SES_BY_REMOTE, s->step_rx);
+		ses_tell(s, SES_EV_CONFIRMED, 0, SES_BY_REMOTE, s->w->step_rx);
 	if (s->state == SES_CLOSING || s->state >= SES_ENDING)
 		ses_clock_stop(s);
 	if (s->state == SES_ENDED)
@@ -267,10 +359,25 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 
 /* --- calls of the owner ----------------------------------------------------------------------- */
 
+/* Without memory for a BYE: the peer finds out by his next request. */
+static void end_at_once(struct ses *s)
+{
+	s->state = SES_ENDED;
+	s->has_end = true;
+	s->end_by = SES_BY_LOCAL;
+	s->end_cause = SES_CAUSE_HANGUP;
+	ses_clock_stop(s);
+	ses_flush_later(s);
+}
+
 void ses_hangup(struct ses *s, struct str reason)
 {
 	if (s->state == SES_ENDED)
 		return;
+	if (!ses_wake(s)) {
+		end_at_once(s);
+		return;
+	}
 	ses_set_reason(s, reason);
 	/* a call given up is not over yet: the peer's answer may cross and decide otherwise */
 	if (s->state == SES_INCOMING)
@@ -309,22 +416,22 @@ struct ses *ses_find_call(struct dlg_mgr *m, struct str call_id)
 
 struct dlg *ses_dialog(const struct ses *s)
 {
-	return s->d ? s->d : s->n_forks ? s->forks[0].d : NULL;
+	return s->d ? s->d : s->w->n_forks ? s->w->forks[0].d : NULL;
 }
 
 struct str ses_call_id(const struct ses *s)
 {
-	return s->d ? s->d->call_id : s->half->call_id;
+	return dlg_call_id(s->d ? s->d : s->w->half);
 }
 
 struct str ses_local_tag(const struct ses *s)
 {
-	return s->d ? s->d->local_tag : s->half->local_tag;
+	return dlg_local_tag(s->d ? s->d : s->w->half);
 }
 
 struct tp_rx *ses_invite(const struct ses *s)
 {
-	return s->rx;
+	return s->w ? s->w->rx : NULL;
 }
 
 bool ses_is_caller(const struct ses *s)

@@ -52,18 +52,19 @@ void sub_keep(struct sub *s, struct buf *out)
 	put_n(out, d->remote_cseq, 4);
 	put_n(out, d->is_secure | d->has_back << 1 | (d->has_back && d->back.flow) << 2, 1);
 	put_s(out, s->event_id);
-	put_s(out, d->call_id);
-	put_s(out, d->local_tag);
-	put_s(out, d->remote_tag);
-	put_s(out, d->local);
-	put_s(out, d->remote);
-	put_s(out, buf_view(&d->target));
+	put_s(out, dlg_call_id(d));
+	put_s(out, dlg_local_tag(d));
+	put_s(out, dlg_remote_tag(d));
+	put_s(out, dlg_local(d));
+	put_s(out, dlg_remote(d));
+	put_s(out, dlg_remote_target(d));
 	put_n(out, d->back.proto, 1);
 	put_addr(out, &d->back.to);
 	put_addr(out, &d->back.from);
 	put_n(out, d->n_routes, 1);
-	for (size_t i = 0; i < d->n_routes; i++)
-		put_s(out, d->routes[i]);
+	struct str rest = dlg_text(d, DLG_ROUTES), route;
+	while (dlg_route_next(&rest, &route))
+		put_s(out, route);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ struct sub {
 
 	struct sub_end end;
 	struct uac_result *result; /* behind the end, in the arena; rx referenced */
-	_Alignas(16) char mem[128];
+	_Alignas(16) char mem[64]; /* a package's words */
 };
 
 /* How far ahead of the last CSeq a restart goes on. */

@@ -64,7 +64,7 @@ static void on_accepted(struct sub *s, const struct uac_result *r)
 	if (s->d->is_early) {
 		s->d->is_early = false;
 		s->d->back = r->dst;
-		if (!s->d->remote_tag.n && dlg_complete(s->d, r->rx) != OK) {
+		if (!dlg_remote_tag(s->d).n && dlg_complete(s->d, r->rx) != OK) {
 			sub_finish(s, SUB_END_FAILED, 0, STR_NONE);
 			return;
 		}
@@ -157,7 +157,7 @@ static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 		status = 489, why = DLG_REFUSE_EVENT;
 	else if (sip_sub_state_parse(sip_value(msg, SIP_HDR_SUBSCRIPTION_STATE), &state) != OK)
 		status = 400, why = DLG_REFUSE_STATE;
-	else if (!s->d->remote_tag.n && dlg_complete(s->d, rx) != OK)
+	else if (!dlg_remote_tag(s->d).n && dlg_complete(s->d, rx) != OK)
 		status = 500, why = DLG_REFUSE_FULL;
 	if (status != 200 || msg->method != SIP_NOTIFY) {
 		dlg_refuse(s->m, st, why, status, STR_NONE, STR_NONE);

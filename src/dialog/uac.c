@@ -18,7 +18,7 @@
  * 2. on_done, or on_2xx... on_over, exactly once unless dropped; the object is freed when on_done
  * or on_over returns. Neither is called inside uac_start or uac_cancel.
  *
- * Ownership: strings are copied into the arena; acc, cseq and auth of the spec are borrowed from an
+ * Ownership: strings are copied into the arena; cseq and auth of the spec are borrowed from an
  * owner who outlives the request or drops it. [RFC3261 8.1, 22] [RFC3263 4.3]
  */
 #include "dialog/priv.h"
@@ -283,6 +283,17 @@ void uac_cancel(struct uac *u, struct str extra_lines)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+/* What requests need of it. */
+static enum err copy_account(struct uac *u, const struct uac_account *acc)
+{
+	struct uac_account *own = &u->own_acc;
+	u->s.acc = own;
+	enum err e = dlg_dup(&u->arena, acc->auth_user, &own->auth_user);
+	if (e == OK)
+		e = dlg_dup(&u->arena, acc->password, &own->password);
+	return e == OK ? dlg_dup(&u->arena, acc->headers, &own->headers) : e;
+}
+
 static enum err copy_spec(struct uac *u, const struct uac_spec *in)
 {
 	struct uac_spec *s = &u->s;
@@ -293,6 +304,8 @@ static enum err copy_spec(struct uac *u, const struct uac_spec *in)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (dlg_dup(&u->arena, *all[i], all[i]) != OK)
 			return ERR_NOMEM;
+	if (s->acc && s->acc != &u->own_acc && copy_account(u, s->acc) != OK)
+		return ERR_NOMEM;
 	if (!s->auth)
 		s->auth = &u->own_auth;
 	if (!s->cseq) {

@@ -82,6 +82,7 @@ void b2b_leg_free(struct b2b_leg *l)
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
 	free(l->origin.line);
+	free(l->talk.aor);
 	buf_fini(&l->sdp);
 	pool_put(&b->legs, l);
 }
@@ -161,21 +162,44 @@ void b2b_leave(struct b2b_leg *l)
 	l->has_seat = false;
 }
 
+static struct sign sign_of(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m,
+			   unsigned status)
+{
+	const struct dlg *d = ses_dialog(l->ses);
+	struct str local = d ? dlg_local(d) : STR_NONE, remote = d ? dlg_remote(d) : STR_NONE;
+	struct str ours = ses_local_tag(l->ses);
+	struct str theirs = m ? m->to_tag : d ? dlg_remote_tag(d) : STR_NONE;
+	return (struct sign){.kind = kind,
+			     .call_id = ses_call_id(l->ses),
+			     .caller_tag = l->is_caller ? theirs : ours,
+			     .callee_tag = l->is_caller ? ours : theirs,
+			     .status = status,
+			     .from = l->is_caller ? remote : local,
+			     .to = l->is_caller ? local : remote,
+			     .talk = &l->talk};
+}
+
 void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status)
 {
 	const struct b2b_config *cfg = &l->call->b->cfg;
-	const struct dlg *d = ses_dialog(l->ses);
-	struct str ours = ses_local_tag(l->ses);
-	struct str theirs = m ? m->to_tag : d ? dlg_remote_tag(d) : STR_NONE;
-	struct sign s = {.kind = kind,
-			 .call_id = ses_call_id(l->ses),
-			 .caller_tag = l->is_caller ? theirs : ours,
-			 .callee_tag = l->is_caller ? ours : theirs,
-			 .status = status};
-	if (l->is_told)
-		cfg->on_sign(cfg->ctx, &s);
+	if (!l->is_told)
+		return;
+	struct sign s = sign_of(l, kind, m, status);
+	cfg->on_sign(cfg->ctx, &s);
 	if (kind == SIGN_ENDED)
 		l->is_told = false;
+}
+
+void b2b_gather(struct b2b *b, struct str aor)
+{
+	uint32_t at = 0;
+	for (struct b2b_leg *l; (l = pool_next(&b->legs, &at));) {
+		if (!l->is_told || !l->talk.call)
+			continue;
+		struct sign s = sign_of(l, SIGN_TALKS, NULL, 0);
+		s.caller_aor = aor;
+		b->cfg.on_sign(b->cfg.ctx, &s);
+	}
 }
 
 void b2b_hangup(struct b2b_leg *l, struct str reason)

@@ -60,6 +60,9 @@ void b2b_free(struct b2b *b);
 /* Takes over the server transaction of a new INVITE: every outcome is answered through it. */
 void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_request *req);
 
+/* Signs (TALKS) of all calls that talk, for those who ask about an address. */
+void b2b_gather(struct b2b *b, struct str aor);
+
 struct b2b_stats {
 	uint64_t n_calls, n_transfers;
 	uint32_t live;

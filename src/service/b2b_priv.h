@@ -72,7 +72,8 @@ struct b2b_leg {
 	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
 	struct b2b_place *place;
 	struct b2b_origin origin;
-	struct buf sdp; /* what is said to it next, while the call is set up or changed */
+	struct sign_talk talk; /* its dialog, while it talks */
+	struct buf sdp;        /* what is said to it next, while the call is set up or changed */
 };
 
 struct b2b_call {

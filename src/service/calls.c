@@ -11,7 +11,15 @@
  * DEAD_US without a sign of it, it is forgotten; when there is no room, the new call is not told
  * of.
  *
- * Cost in the way of a call: one pool object and one block per call, no allocation per message.
+ * A dialog that talks through somebody who has its names himself (the B2BUA) is his to remember:
+ * what is left of it here is its number, which he keeps, too.
+ *
+ * Cost in the way of a call: one pool object, which has room for one dialog, and its texts in no
+ * more than they need; a block where several ring. An address is mostly the end of its URI and not
+ * kept twice.
+ *
+ * Invariants: 1. n_forks above one, or n_callees, mean that `more` is there. 2. The first fork is
+ * the first callee's.
  */
 #include "service/calls.h"
 
@@ -34,31 +42,50 @@ struct fork {
 	char tag[61];   /* a longer one is cut: it only has to differ */
 };
 
-struct party {
-	struct str aor, uri, name;
-	uint64_t hash; /* of the address, for gather */
+enum text {
+	CALL_ID,
+	CALLER_TAG,
+	CALLEE_TAG,
+	AOR,
+	URI = AOR + 2,
+	NAME = URI + 2,
+	TEXT__N = NAME + 2
+};
+enum { CALLER, CALLEE }; /* added to AOR, URI, NAME; CALLEE + 1 ... are in `more` */
+struct piece {
+	uint16_t at, n; /* of the call's text */
+};
+
+struct other { /* a further one whom the call reaches */
 	struct evt_watch watch;
-	char *text; /* block of its own, or NULL */
+	struct str aor, uri;
+	char *text; /* block */
+};
+struct more { /* block */
+	struct other callee[CALLEES - 1];
+	struct fork fork[FORKS - 1];
 };
 
 struct call {
 	struct hnode node;
 	struct link link; /* by time of the last sign of life */
-	struct calls *calls;
 	uint64_t id, seen_us;
-	char *text; /* block */
-	struct str call_id, tag;
-	struct party caller, callee[CALLEES];
-	unsigned n_callees;
+	struct evt_watch watch[2];
+	uint8_t state; /* of the first fork, whose tag is CALLEE_TAG */
+	uint8_t n_forks, n_callees;
 	bool is_answered;
-	unsigned n_forks;
-	struct fork fork[FORKS];
+	uint16_t n_text;
+	struct piece piece[TEXT__N];
+	struct more *more; /* NULL: one fork, one callee */
+	char *text;        /* heap */
 };
 
 struct calls {
 	struct ev_loop *loop;
 	struct block_cache *blocks;
 	struct evt_shard *evt;
+	void (*carrier)(void *ctx, struct str aor); /* may be NULL */
+	void *carrier_ctx;
 	struct pool pool;
 	struct htab table;
 	struct link by_time;
@@ -74,107 +101,154 @@ static uint64_t key_of(const struct calls *c, struct str call_id, struct str tag
 	return htab_hash(c->key, h, sizeof(h));
 }
 
+static struct str text_of(const struct call *k, unsigned which)
+{
+	return str_of(k->text + k->piece[which].at, k->piece[which].n);
+}
+
 static struct call *find(struct calls *c, struct str call_id, struct str tag)
 {
 	struct hnode *n = htab_first(&c->table, key_of(c, call_id, tag));
 	for (; n; n = htab_next(n)) {
 		struct call *k = CONTAINER_OF(n, struct call, node);
-		if (str_eq(k->call_id, call_id) && str_eq(k->tag, tag))
+		if (str_eq(text_of(k, CALL_ID), call_id) && str_eq(text_of(k, CALLER_TAG), tag))
 			return k;
 	}
 	return NULL;
 }
 
-static void forget(struct call *k)
+static void forget(struct calls *c, struct call *k)
 {
-	struct calls *c = k->calls;
 	htab_del(&c->table, &k->node);
 	list_del(&k->link);
-	for (unsigned i = 0; i < k->n_callees; i++)
-		block_put(c->blocks, k->callee[i].text);
-	block_put(c->blocks, k->text);
+	for (unsigned i = 1; i < k->n_callees; i++)
+		block_put(c->blocks, k->more->callee[i - 1].text);
+	block_put(c->blocks, k->more);
+	free(k->text);
 	pool_put(&c->pool, k);
 }
 
-static void touch(struct call *k)
+static void touch(struct calls *c, struct call *k)
 {
-	k->seen_us = ev_now_us(k->calls->loop);
+	k->seen_us = ev_now_us(c->loop);
 	list_del(&k->link);
-	list_push(&k->calls->by_time, &k->link);
+	list_push(&c->by_time, &k->link);
+}
+
+/* Room for more than one fork or callee; false: no memory. */
+static bool have_more(struct calls *c, struct call *k)
+{
+	if (!k->more)
+		k->more = block_get(c->blocks, sizeof(*k->more), NULL);
+	return k->more != NULL;
+}
+
+static uint8_t *state_of(struct call *k, unsigned fork)
+{
+	return fork ? &k->more->fork[fork - 1].state : &k->state;
+}
+
+static unsigned callee_at(const struct call *k, unsigned fork)
+{
+	return CALLEE + (fork ? k->more->fork[fork - 1].callee : 0u);
+}
+
+/* The callee's. */
+static struct str tag_at(const struct call *k, unsigned fork)
+{
+	const struct fork *f = fork ? &k->more->fork[fork - 1] : NULL;
+	return f ? str_of(f->tag, f->n_tag) : text_of(k, CALLEE_TAG);
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-static void tell_party(struct call *k, bool is_caller, unsigned i, unsigned code)
+struct party {
+	struct str aor, uri, name;
+	struct evt_watch watch;
+};
+
+static struct party party_of(const struct call *k, unsigned who)
 {
-	const struct fork *f = &k->fork[i];
-	const struct party *callee = &k->callee[f->callee];
-	const struct party *us = is_caller ? &k->caller : callee;
-	const struct party *them = is_caller ? callee : &k->caller;
-	struct str theirs = str_of(f->tag, f->n_tag);
+	if (who > CALLEE) {
+		const struct other *o = &k->more->callee[who - CALLEE - 1];
+		return (struct party){.aor = o->aor, .uri = o->uri, .watch = o->watch};
+	}
+	return (struct party){.aor = text_of(k, AOR + who),
+			      .uri = text_of(k, URI + who),
+			      .name = text_of(k, NAME + who),
+			      .watch = k->watch[who]};
+}
+
+static void tell_party(struct calls *c, struct call *k, bool is_caller, unsigned i, unsigned code)
+{
+	struct party caller = party_of(k, CALLER), callee = party_of(k, callee_at(k, i));
+	const struct party *us = is_caller ? &caller : &callee;
+	const struct party *them = is_caller ? &callee : &caller;
+	struct str theirs = tag_at(k, i), tag = text_of(k, CALLER_TAG);
 	struct evt_dialog d = {
 		.call = k->id,
 		.fork = (uint16_t)i,
-		.state = f->state,
+		.state = *state_of(k, i),
 		.is_initiator = is_caller,
 		.code = (uint16_t)code,
-		.call_id = k->call_id,
-		.local_tag = is_caller ? k->tag : theirs,
-		.remote_tag = is_caller ? theirs : k->tag,
+		.call_id = text_of(k, CALL_ID),
+		.local_tag = is_caller ? tag : theirs,
+		.remote_tag = is_caller ? theirs : tag,
 		.local = us->uri,
 		.remote = them->uri,
 		.remote_name = them->name,
 	};
-	evt_tell_dialog(k->calls->evt, us->aor, &d);
+	evt_tell_dialog(c->evt, us->aor, &d);
 }
 
-static bool is_watched(struct call *k, const struct party *p)
+static bool is_watched(struct calls *c, const struct call *k, unsigned who)
 {
-	return p->aor.n && evt_is_watched(k->calls->evt, p->watch);
+	struct party p = party_of(k, who);
+	return p.aor.n && evt_is_watched(c->evt, p.watch);
 }
 
-static void tell(struct call *k, unsigned i, unsigned code)
+static void set_state(struct calls *c, struct call *k, unsigned i, enum evt_dialog_state state,
+		      unsigned code)
 {
-	if (is_watched(k, &k->caller))
-		tell_party(k, true, i, code);
-	if (is_watched(k, &k->callee[k->fork[i].callee]))
-		tell_party(k, false, i, code);
+	*state_of(k, i) = (uint8_t)state;
+	if (is_watched(c, k, CALLER))
+		tell_party(c, k, true, i, code);
+	if (is_watched(c, k, callee_at(k, i)))
+		tell_party(c, k, false, i, code);
 }
 
-static void set_state(struct call *k, unsigned i, enum evt_dialog_state state, unsigned code)
+static bool is_of(const struct call *k, unsigned who, struct str aor, struct evt_watch watch)
 {
-	k->fork[i].state = (uint8_t)state;
-	tell(k, i, code);
+	struct party p = party_of(k, who);
+	return p.watch.home == watch.home && p.watch.word == watch.word && str_eq(p.aor, aor);
 }
 
 static void gather(void *ctx, struct str aor)
 {
 	struct calls *c = ctx;
-	uint64_t hash = htab_hash(c->key, aor.p, aor.n);
+	struct evt_watch watch = evt_watch_of(c->evt, aor);
 	LIST_EACH (&c->by_time, l) {
 		struct call *k = LIST_ENTRY(l, struct call, link);
 		for (unsigned i = 0; i < k->n_forks; i++) {
-			if (k->fork[i].state == EVT_TERMINATED)
+			if (*state_of(k, i) == EVT_TERMINATED)
 				continue;
-			if (k->caller.hash == hash && str_eq(k->caller.aor, aor))
-				tell_party(k, true, i, 0);
-			const struct party *callee = &k->callee[k->fork[i].callee];
-			if (callee->hash == hash && str_eq(callee->aor, aor))
-				tell_party(k, false, i, 0);
+			if (is_of(k, CALLER, aor, watch))
+				tell_party(c, k, true, i, 0);
+			if (is_of(k, callee_at(k, i), aor, watch))
+				tell_party(c, k, false, i, 0);
 		}
 	}
+	if (c->carrier)
+		c->carrier(c->carrier_ctx, aor);
+}
+
+void calls_set_carrier(struct calls *c, void (*fn)(void *ctx, struct str aor), void *ctx)
+{
+	c->carrier = fn;
+	c->carrier_ctx = ctx;
 }
 
 /* ---- the way of a call ----------------------------------------------------------------------- */
-
-static struct str add(char **at, struct str s)
-{
-	struct str out = str_of(*at, s.n);
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return out;
-}
 
 struct texts {
 	struct str uri, name;
@@ -188,41 +262,69 @@ static struct texts texts_of(struct str value)
 	return (struct texts){.uri = a.uri_text, .name = a.display};
 }
 
+static void add_text(struct call *k, enum text which, struct str s)
+{
+	k->piece[which] = (struct piece){k->n_text, (uint16_t)s.n};
+	if (s.n)
+		memcpy(k->text + k->n_text, s.p, s.n);
+	k->n_text = (uint16_t)(k->n_text + s.n);
+}
+
+/* False: they are too long, or there is no memory. */
+static bool take_texts(struct call *k, const struct str texts[TEXT__N])
+{
+	size_t n = 0;
+	bool is_tail[TEXT__N] = {0};
+	for (unsigned i = 0; i < TEXT__N; i++) {
+		is_tail[i] = (i == AOR + CALLER || i == AOR + CALLEE) &&
+			     str_ends(texts[i - AOR + URI], texts[i]);
+		n += is_tail[i] ? 0 : texts[i].n;
+	}
+	if (n > UINT16_MAX - sizeof(((struct fork *)NULL)->tag))
+		return false;
+	k->text = malloc(n + !n);
+	if (!k->text)
+		return false;
+	for (unsigned i = 0; i < TEXT__N; i++)
+		if (!is_tail[i])
+			add_text(k, i, texts[i]);
+	for (unsigned i = AOR; i <= AOR + CALLEE; i++) {
+		struct piece uri = k->piece[i - AOR + URI];
+		if (is_tail[i])
+			k->piece[i] = (struct piece){(uint16_t)(uri.at + uri.n - texts[i].n),
+						     (uint16_t)texts[i].n};
+	}
+	return true;
+}
+
 static void start(struct calls *c, const struct sign *s)
 {
 	struct texts from = texts_of(s->from), to = texts_of(s->to);
 	struct call *old = find(c, s->call_id, s->caller_tag);
-	size_t n = s->call_id.n + s->caller_tag.n + s->caller_aor.n + s->callee_aor.n + from.uri.n +
-		   from.name.n + to.uri.n + to.name.n;
 	if (old) /* the same call once more, with credentials for another hop */
-		forget(old);
+		forget(c, old);
 	struct call *k = s->caller_aor.n || s->callee_aor.n ? pool_get(&c->pool) : NULL;
 	if (!k)
 		return;
-	k->text = block_get(c->blocks, n, NULL);
-	if (!k->text) {
+	const struct str texts[TEXT__N] = {
+		[CALL_ID] = s->call_id,         [CALLER_TAG] = s->caller_tag,
+		[AOR + CALLER] = s->caller_aor, [AOR + CALLEE] = s->callee_aor,
+		[URI + CALLER] = from.uri,      [URI + CALLEE] = to.uri,
+		[NAME + CALLER] = from.name,    [NAME + CALLEE] = to.name,
+	};
+	if (!take_texts(k, texts)) {
 		pool_put(&c->pool, k);
 		return;
 	}
-	char *at = k->text;
-	k->calls = c;
 	k->id = env_random_u64(c->loop->env);
-	k->call_id = add(&at, s->call_id);
-	k->tag = add(&at, s->caller_tag);
-	k->caller = (struct party){
-		.aor = add(&at, s->caller_aor), add(&at, from.uri), add(&at, from.name)};
-	k->callee[0] =
-		(struct party){.aor = add(&at, s->callee_aor), add(&at, to.uri), add(&at, to.name)};
+	for (unsigned who = CALLER; who <= CALLEE; who++)
+		k->watch[who] = evt_watch_of(c->evt, texts[AOR + who]);
 	k->n_callees = 1;
-	k->caller.hash = htab_hash(c->key, s->caller_aor.p, s->caller_aor.n);
-	k->callee[0].hash = htab_hash(c->key, s->callee_aor.p, s->callee_aor.n);
-	k->caller.watch = evt_watch_of(c->evt, s->caller_aor);
-	k->callee[0].watch = evt_watch_of(c->evt, s->callee_aor);
-	htab_add(&c->table, &k->node, key_of(c, k->call_id, k->tag));
+	htab_add(&c->table, &k->node, key_of(c, s->call_id, s->caller_tag));
 	list_init(&k->link);
-	touch(k);
+	touch(c, k);
 	k->n_forks = 1;
-	set_state(k, 0, EVT_TRYING, 0);
+	set_state(c, k, 0, EVT_TRYING, 0);
 }
 
 void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller_aor,
@@ -237,85 +339,98 @@ void calls_on_invite(struct calls *c, const struct sip_msg *m, struct str caller
 }
 
 /* A further one whom the call reaches; without room he is taken for the first. */
-static unsigned callee_of(struct call *k, struct str aor)
+static unsigned callee_of(struct calls *c, struct call *k, struct str aor)
 {
-	struct calls *c = k->calls;
 	for (unsigned i = 0; i < k->n_callees; i++)
-		if (!aor.n || str_eq(k->callee[i].aor, aor))
+		if (!aor.n || str_eq(party_of(k, CALLEE + i).aor, aor))
 			return i;
-	char *text = k->n_callees < CALLEES ? block_get(c->blocks, 4 + aor.n, NULL) : NULL;
+	if (k->n_callees == CALLEES || !have_more(c, k))
+		return 0;
+	char *text = block_get(c->blocks, 4 + aor.n, NULL);
 	if (!text)
 		return 0;
 	memcpy(text, "sip:", 4);
 	memcpy(text + 4, aor.p, aor.n);
-	k->callee[k->n_callees] = (struct party){.aor = str_of(text + 4, aor.n),
-						 .uri = str_of(text, 4 + aor.n),
-						 .hash = htab_hash(c->key, aor.p, aor.n),
-						 .watch = evt_watch_of(c->evt, aor),
-						 .text = text};
+	k->more->callee[k->n_callees - 1] = (struct other){.aor = str_of(text + 4, aor.n),
+							   .uri = str_of(text, 4 + aor.n),
+							   .watch = evt_watch_of(c->evt, aor),
+							   .text = text};
 	return k->n_callees++;
+}
+
+static struct str cut(struct str tag)
+{
+	return str_sub(tag, 0, sizeof(((struct fork *)NULL)->tag));
 }
 
 /* The dialog of that tag; FORKS: there is none. */
 static unsigned find_fork(const struct call *k, struct str tag)
 {
-	tag = str_sub(tag, 0, sizeof(k->fork[0].tag));
 	for (unsigned i = 0; i < k->n_forks; i++)
-		if (str_eq(tag, str_of(k->fork[i].tag, k->fork[i].n_tag)))
+		if (str_eq(cut(tag), tag_at(k, i)))
 			return i;
 	return FORKS;
 }
 
+/* The first answer's tag; false: no memory for it. */
+static bool set_tag(struct call *k, struct str tag)
+{
+	char *text = realloc(k->text, k->n_text + tag.n);
+	if (!text)
+		return false;
+	k->text = text;
+	add_text(k, CALLEE_TAG, tag);
+	return true;
+}
+
 /* That, or a new one: the first tag of the first callee goes to the one that has none. FORKS: there
  * is no room. */
-static unsigned fork_of(struct call *k, struct str tag, struct str aor)
+static unsigned fork_of(struct calls *c, struct call *k, struct str tag, struct str aor)
 {
-	unsigned i = find_fork(k, tag), callee = callee_of(k, aor);
-	const struct fork *first = &k->fork[0];
+	unsigned i = find_fork(k, tag), callee = callee_of(c, k, aor);
 	if (i < FORKS)
 		return i;
-	bool is_first = !first->n_tag && first->state != EVT_TERMINATED && first->callee == callee;
-	i = is_first ? 0 : k->n_forks;
-	if (i == FORKS)
+	tag = cut(tag);
+	if (!k->piece[CALLEE_TAG].n && k->state != EVT_TERMINATED && !callee)
+		return set_tag(k, tag) ? 0 : FORKS;
+	i = k->n_forks;
+	if (i == FORKS || !have_more(c, k))
 		return FORKS;
-	tag = str_sub(tag, 0, sizeof(k->fork[0].tag));
-	if (!is_first)
-		k->n_forks++;
-	k->fork[i].callee = (uint8_t)callee;
-	k->fork[i].n_tag = (uint8_t)tag.n;
-	memcpy(k->fork[i].tag, tag.p, tag.n);
+	struct fork *f = &k->more->fork[i - 1];
+	*f = (struct fork){.n_tag = (uint8_t)tag.n, .callee = (uint8_t)callee};
+	memcpy(f->tag, tag.p, tag.n);
+	k->n_forks++;
 	return i;
 }
 
-static void end_others(struct call *k, unsigned except, unsigned code)
+static void end_others(struct calls *c, struct call *k, unsigned except, unsigned code)
 {
 	for (unsigned i = 0; i < k->n_forks; i++)
-		if (i != except && k->fork[i].state != EVT_TERMINATED)
-			set_state(k, i, EVT_TERMINATED, code);
+		if (i != except && *state_of(k, i) != EVT_TERMINATED)
+			set_state(c, k, i, EVT_TERMINATED, code);
 }
 
-static void answered(struct call *k, struct str tag, unsigned status, struct str callee)
+static void answered(struct calls *c, struct call *k, struct str tag, unsigned status,
+		     struct str callee)
 {
-	touch(k);
+	touch(c, k);
 	if (status >= 300) {
 		if (k->is_answered)
 			return;
-		end_others(k, FORKS, status);
-		forget(k);
+		end_others(c, k, FORKS, status);
+		forget(c, k);
 		return;
 	}
 	if (!tag.n || status == 100)
 		return;
-	unsigned i = fork_of(k, tag, callee);
+	unsigned i = fork_of(c, k, tag, callee);
 	enum evt_dialog_state state = status < 200 ? EVT_EARLY : EVT_CONFIRMED;
-	if (i == FORKS || (k->fork[i].state >= (unsigned)state && state != EVT_EARLY))
+	if (i == FORKS || *state_of(k, i) >= (unsigned)state)
 		return;
-	if (state == EVT_EARLY && k->fork[i].state >= EVT_EARLY)
-		return;
-	set_state(k, i, state, status);
+	set_state(c, k, i, state, status);
 	if (state == EVT_CONFIRMED && !k->is_answered) {
 		k->is_answered = true;
-		end_others(k, i, 487);
+		end_others(c, k, i, 487);
 	}
 }
 
@@ -324,7 +439,7 @@ void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct
 {
 	struct call *k = find(c, invite->call_id, invite->from_tag);
 	if (k)
-		answered(k, resp ? resp->to_tag : STR_NONE, status, callee);
+		answered(c, k, resp ? resp->to_tag : STR_NONE, status, callee);
 }
 
 void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
@@ -336,13 +451,65 @@ void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct s
 	unsigned i = find_fork(k, resp ? resp->to_tag : STR_NONE);
 	if (i == FORKS) /* refused before it rang */
 		i = find_fork(k, STR_NONE);
-	if (i < FORKS && str_eq(k->callee[k->fork[i].callee].aor, callee) &&
-	    k->fork[i].state != EVT_TERMINATED)
-		set_state(k, i, EVT_TERMINATED, resp ? resp->status : 408);
+	if (i < FORKS && str_eq(party_of(k, callee_at(k, i)).aor, callee) &&
+	    *state_of(k, i) != EVT_TERMINATED)
+		set_state(c, k, i, EVT_TERMINATED, resp ? resp->status : 408);
+}
+
+/* ---- dialogs that their carrier remembers ---------------------------------------------------- */
+
+/* Of a call only this dialog is left, and the carrier has all that is known of it: it is his. */
+static void hand_over(struct calls *c, struct call *k, const struct sign *s)
+{
+	struct texts from = texts_of(s->from), to = texts_of(s->to);
+	struct party caller = party_of(k, CALLER), callee = party_of(k, CALLEE);
+	bool is_caller = caller.aor.n;
+	const struct party *us = is_caller ? &caller : &callee;
+	bool is_his = s->talk && k->is_answered && k->n_forks == 1 &&
+		      !(is_caller && callee.aor.n) && str_eq(from.uri, caller.uri) &&
+		      str_eq(to.uri, callee.uri) && str_eq(from.name, caller.name) &&
+		      str_eq(to.name, callee.name) && us->aor.n <= LIMIT_AOR_BYTES;
+	char *aor = is_his ? malloc(us->aor.n + 1) : NULL;
+	if (!aor)
+		return;
+	memcpy(aor, us->aor.p, us->aor.n);
+	*s->talk = (struct sign_talk){.call = k->id,
+				      .aor = aor,
+				      .home = us->watch.home,
+				      .word = us->watch.word,
+				      .n_aor = (uint8_t)us->aor.n,
+				      .is_caller = is_caller};
+	forget(c, k);
+}
+
+static void tell_talk(struct calls *c, const struct sign *s, enum evt_dialog_state state)
+{
+	const struct sign_talk *t = s->talk;
+	struct texts from = texts_of(s->from), to = texts_of(s->to);
+	struct str us = str_of(t->aor, t->n_aor);
+	struct evt_dialog d = {
+		.call = t->call,
+		.state = (uint8_t)state,
+		.is_initiator = t->is_caller,
+		.code = (uint16_t)s->status,
+		.call_id = s->call_id,
+		.local_tag = t->is_caller ? s->caller_tag : s->callee_tag,
+		.remote_tag = t->is_caller ? s->callee_tag : s->caller_tag,
+		.local = t->is_caller ? from.uri : to.uri,
+		.remote = t->is_caller ? to.uri : from.uri,
+		.remote_name = t->is_caller ? to.name : from.name,
+	};
+	if (s->kind == SIGN_TALKS ? str_eq(us, s->caller_aor)
+				  : evt_is_watched(c->evt, (struct evt_watch){t->home, t->word}))
+		evt_tell_dialog(c->evt, us, &d);
 }
 
 void calls_on_sign(struct calls *c, const struct sign *s)
 {
+	if (s->kind >= SIGN_TALKS && s->talk && s->talk->call) {
+		tell_talk(c, s, s->kind == SIGN_TALKS ? EVT_CONFIRMED : EVT_TERMINATED);
+		return;
+	}
 	if (s->kind == SIGN_STARTED) {
 		start(c, s);
 		return;
@@ -351,14 +518,15 @@ void calls_on_sign(struct calls *c, const struct sign *s)
 	if (!k)
 		return;
 	if (s->kind != SIGN_ENDED) {
-		answered(k, s->callee_tag, s->kind == SIGN_EARLY ? 180 : 200, STR_NONE);
+		answered(c, k, s->callee_tag, s->kind == SIGN_EARLY ? 180 : 200, STR_NONE);
+		if (s->kind == SIGN_CONFIRMED)
+			hand_over(c, k, s);
 		return;
 	}
-	end_others(k, FORKS, s->status);
-	forget(k);
+	end_others(c, k, FORKS, s->status);
+	forget(c, k);
 }
 
-/* Of the dialog that it names, or of the only one. */
 void calls_on_bye(struct calls *c, const struct sip_msg *bye)
 {
 	struct call *k = find(c, bye->call_id, bye->from_tag);
@@ -369,16 +537,14 @@ void calls_on_bye(struct calls *c, const struct sip_msg *bye)
 	}
 	if (!k)
 		return;
-	theirs = str_sub(theirs, 0, sizeof(k->fork[0].tag));
 	bool is_live = false;
 	for (unsigned i = 0; i < k->n_forks; i++) {
-		struct fork *f = &k->fork[i];
-		if (str_eq(theirs, str_of(f->tag, f->n_tag)) && f->state != EVT_TERMINATED)
-			set_state(k, i, EVT_TERMINATED, 0);
-		is_live |= f->state != EVT_TERMINATED;
+		if (str_eq(cut(theirs), tag_at(k, i)) && *state_of(k, i) != EVT_TERMINATED)
+			set_state(c, k, i, EVT_TERMINATED, 0);
+		is_live |= *state_of(k, i) != EVT_TERMINATED;
 	}
 	if (!is_live)
-		forget(k);
+		forget(c, k);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -391,8 +557,8 @@ static void on_tick(struct tmr *t)
 		struct call *k = LIST_ENTRY(l, struct call, link);
 		if (k->seen_us + DEAD_US > now)
 			break;
-		end_others(k, FORKS, 0);
-		forget(k);
+		end_others(c, k, FORKS, 0);
+		forget(c, k);
 	}
 	ev_timer_lazy(c->loop, &c->tick, TICK_US, TICK_US, on_tick);
 }
@@ -425,14 +591,9 @@ void calls_free(struct calls *c)
 	if (!c)
 		return;
 	LIST_EACH (&c->by_time, l)
-		forget(LIST_ENTRY(l, struct call, link));
+		forget(c, LIST_ENTRY(l, struct call, link));
 	ev_timer_stop(c->loop, &c->tick);
 	htab_fini(&c->table);
 	pool_fini(&c->pool);
 	free(c);
-}
-
-uint32_t calls_live(const struct calls *c)
-{
-	return c->pool.n_used;
 }

@@ -25,4 +25,5 @@ void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct s
 void calls_on_bye(struct calls *c, const struct sip_msg *bye);
 /* A call that somebody else carries, as the back-to-back user agent. */
 void calls_on_sign(struct calls *c, const struct sign *s);
-uint32_t calls_live(const struct calls *c);
+/* Who carries calls tells by signs (TALKS) which of those that he remembers are of an address. */
+void calls_set_carrier(struct calls *c, void (*fn)(void *ctx, struct str aor), void *ctx);

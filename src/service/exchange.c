@@ -181,6 +181,12 @@ static void on_leg(void *ctx, struct str of, struct str call_id)
 							.text = of});
 }
 
+static void gather_talks(void *ctx, struct str aor)
+{
+	struct exc_shard *s = ctx;
+	b2b_gather(s->b2b, aor);
+}
+
 static void on_trunk_news(void *ctx, struct str text)
 {
 	struct exc *x = ctx;
@@ -205,7 +211,10 @@ static enum err make_b2b(struct exc_shard *s)
 				     .ctx = s,
 				     .shards = x->shards,
 				     .blocks = &s->blocks};
-	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	enum err e = b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
+	if (e == OK)
+		calls_set_carrier(s->calls, gather_talks, s);
+	return e;
 }
 
 static enum err make_services(struct exc_shard *s, const struct keys *k)

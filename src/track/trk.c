@@ -5,7 +5,7 @@
  * from the heads what is due. What ended is judged after it settled (the last ACK), reported, and
  * freed after it lingered (resent responses find it and are absorbed).
  *
- *	SETUP ─── answer ───► TALK ─── BYE answered ─┐
+ *	SETUP ─── answer ───► FRESH, TALK ─── BYE ───┐
  *	  │ failed                                    ▼
  *	  └────────────────────────────────────► SETTLE ── judged ─► LINGER ── forgotten
  *	REQUEST (everything but calls) ─ final ──────┘                  │ new request
@@ -34,9 +34,9 @@
 #define MAX_CALL_BYTES (2u << 20)
 
 const uint64_t trk_age_us[AGE__N] = {
-	[AGE_SETUP] = 210ull * SECOND, [AGE_REQUEST] = 38ull * SECOND,
-	[AGE_RETRY] = 4ull * SECOND,   [AGE_TALK] = 43'200ull * SECOND,
-	[AGE_SETTLE] = 300'000ull,     [AGE_LINGER] = 5ull * SECOND,
+	[AGE_SETUP] = 210ull * SECOND, [AGE_REQUEST] = 38ull * SECOND,  [AGE_RETRY] = 4ull * SECOND,
+	[AGE_FRESH] = 32ull * SECOND,  [AGE_TALK] = 43'200ull * SECOND, [AGE_SETTLE] = 300'000ull,
+	[AGE_LINGER] = 5ull * SECOND,
 };
 
 struct trk *trk_new(const struct trk_cfg *cfg)
@@ -80,6 +80,7 @@ void trk_free(struct trk *t)
 	trk_joins_free(t);
 	trk_mem_fini(t);
 	free(t->block);
+	buf_fini(&t->pack);
 	vrd_fini(&t->verdict);
 	htab_fini(&t->calls);
 	pool_fini(&t->call_pool);
@@ -187,8 +188,8 @@ void trk_alarm(struct trk *t, struct trk_call *c)
 
 static bool make_room(struct trk *t)
 {
-	static const enum age_class order[] = {AGE_LINGER,  AGE_SETTLE, AGE_RETRY,
-					       AGE_REQUEST, AGE_SETUP,  AGE_TALK};
+	static const enum age_class order[] = {AGE_LINGER, AGE_SETTLE, AGE_RETRY, AGE_REQUEST,
+					       AGE_SETUP,  AGE_TALK,   AGE_FRESH};
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
 		struct link *head = &t->ages[order[i]], *at = head->next;
 		while (at != head && LIST_ENTRY(at, struct trk_call, age)->n_held)
@@ -315,6 +316,11 @@ void trk_tick(struct trk *t, uint64_t now_us)
 				call_free(t, c);
 				continue;
 			}
+			if (cls == AGE_FRESH) {
+				trk_rest(t, c);
+				trk_age(t, c, AGE_TALK);
+				continue;
+			}
 			judge(t, c);
 			trk_age(t, c, AGE_LINGER);
 		}
@@ -339,7 +345,7 @@ void trk_hint(struct trk *t, struct str call_id, struct str code, struct str tex
 	if (t->quick)
 		trk_quick_release(t, call_id);
 	struct trk_call *c = trk_find(t, call_id);
-	if (!c || !c->last_ev)
+	if (!c || !trk_unpack(t, c) || !c->last_ev)
 		return;
 	char mem[MAX_TEXT];
 	struct buf b;

@@ -52,6 +52,7 @@ struct trk_cfg {
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls; /* live: the one silent longest goes first; 0: 1,000,000 */
 	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */
+	bool packs;         /* live: calls that only talk are packed, see trk_rest; without media */
 	uint32_t keep_s;    /* live: how long a call is kept after it was judged; 0: 5 s */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
 	/* Live: called at most once for a call that goes on but will fail, as soon as that shows:
@@ -189,6 +190,7 @@ struct trk_call {
 	bool is_mid : 1;       /* begun before the capture */
 	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
 	bool is_alarmed : 1;   /* on_alarm was called */
+	bool is_packed : 1;    /* live: its rows and facts are, see trk_rest */
 	uint8_t told : 5;      /* the tracker's user may set it: how far he knows this call */
 	uint16_t tags[6];      /* hashes of To tags */
 	uint32_t first_ev, last_ev, n_ev;
@@ -204,6 +206,7 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
+	struct trk_pack *pack;    /* heap, or NULL: its names, and when is_packed all the rest */
 	char *offer;              /* heap: see trk_offer_keep */
 	uint32_t n_bytes;         /* of its rows, texts, codecs */
 	struct trk_call *prev_no; /* see trk_before */
@@ -261,5 +264,8 @@ uint32_t trk_n_live(const struct trk *t); /* calls in memory */
 /* Live: a held call is not forgotten; each hold is let go once. Nothing happens when there is no
  * such call any more. */
 void trk_hold(struct trk *t, const struct trk_call *c, bool is_held);
+/* Live, with `packs`: somebody has looked at the messages of a call that may only be talking; ids
+ * of its rows name nothing from now on. */
+void trk_rest(struct trk *t, const struct trk_call *c);
 /* Live: calls forgotten so far. Who keeps pointers to calls drops them when it has moved. */
 uint64_t trk_n_forgotten(const struct trk *t);

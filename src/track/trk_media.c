@@ -501,3 +501,16 @@ struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const st
 	const struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
 	return f && f->media ? f->media->call : NULL;
 }
+
+const struct trk_av *trk_av(const struct trk_call *c)
+{
+	static const struct trk_av none;
+	return c->av ? c->av : &none;
+}
+
+struct trk_av *trk_av_get(struct trk *t, struct trk_call *c)
+{
+	if (!c->av && (c->av = trk_alloc(t, c, sizeof *c->av, _Alignof(struct trk_av))))
+		memset(c->av, 0, sizeof *c->av);
+	return c->av;
+}

@@ -170,6 +170,10 @@ static void look_ahead(struct trk *t, const struct trk_call *c)
 
 const struct trk_ev *const *trk_history(struct trk *t, const struct trk_call *c, uint32_t *n)
 {
+	if (c->is_packed && !trk_unpack(t, (struct trk_call *)(uintptr_t)c)) {
+		*n = 0;
+		return NULL;
+	}
 	if (t->history_cap < c->n_ev) {
 		size_t cap = t->history_cap ? t->history_cap : 64;
 		while (cap < c->n_ev)
@@ -248,11 +252,9 @@ void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align)
 	return x->bytes + at;
 }
 
-void trk_text_free(struct trk *t, struct trk_call *c)
+void trk_pages_free(struct trk *t, struct trk_call *c)
 {
-	t->n_bytes -= c->n_bytes;
 	t->fact_index.head = NULL;
-	free(c->offer);
 	while (c->text) {
 		struct trk_text *x = c->text;
 		c->text = x->next;
@@ -261,6 +263,14 @@ void trk_text_free(struct trk *t, struct trk_call *c)
 		else
 			pool_put(&t->text_pool, x);
 	}
+}
+
+void trk_text_free(struct trk *t, struct trk_call *c)
+{
+	t->n_bytes -= c->n_bytes;
+	trk_pages_free(t, c);
+	free(c->offer);
+	free(c->pack);
 	if (c->peers != c->first_peers)
 		free((void *)(uintptr_t)c->peers);
 }
@@ -356,19 +366,6 @@ struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_
 			return c;
 	}
 	return NULL;
-}
-
-const struct trk_av *trk_av(const struct trk_call *c)
-{
-	static const struct trk_av none;
-	return c->av ? c->av : &none;
-}
-
-struct trk_av *trk_av_get(struct trk *t, struct trk_call *c)
-{
-	if (!c->av && (c->av = trk_alloc(t, c, sizeof *c->av, _Alignof(struct trk_av))))
-		memset(c->av, 0, sizeof *c->av);
-	return c->av;
 }
 
 /* --- texts ------------------------------------------------------------------------------------ */

@@ -251,13 +251,15 @@ static bool may_be_tried_again(unsigned status)
 	       (status >= 300 && status < 400);
 }
 
-static enum age_class age_of(const struct trk_call *c)
+static enum age_class age_of(const struct trk *t, const struct trk_call *c)
 {
 	if (c->phase == TRK_ENDED)
 		return may_be_tried_again(c->status) && !c->is_explained ? AGE_RETRY : AGE_SETTLE;
 	if (c->kind != TRK_CALL || c->phase == TRK_ENDING)
 		return AGE_REQUEST;
-	return c->phase == TRK_ANSWERED ? AGE_TALK : AGE_SETUP;
+	if (c->phase != TRK_ANSWERED)
+		return AGE_SETUP;
+	return t->cfg.packs ? AGE_FRESH : AGE_TALK;
 }
 
 static void on_invite_response(struct trk_call *c, const struct trk_ev *e)
@@ -469,6 +471,8 @@ static enum err take(struct trk_intake *i)
 			return ERR_NOMEM;
 		first_message(i);
 	}
+	if (!trk_unpack(i->t, c))
+		return ERR_NOMEM;
 	promote(i);
 	if (!add_row(i)) {
 		trk_age(i->t, c, AGE_REQUEST);
@@ -497,7 +501,7 @@ static enum err take(struct trk_intake *i)
 		trk_alarm(i->t, c);
 	if (i->t->cfg.is_live &&
 	    (c->age_class != AGE_LINGER || !c->is_judged || list_is_empty(&c->age)))
-		trk_age(i->t, c, age_of(c));
+		trk_age(i->t, c, age_of(i->t, c));
 	return OK;
 }
 

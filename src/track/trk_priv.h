@@ -12,6 +12,7 @@ enum age_class {
 	AGE_SETUP,   /* a call that is not answered: timer C is 3 minutes [RFC3261 16.6] */
 	AGE_REQUEST, /* any other transaction: 64*T1 [RFC3261 17.1.2.2] */
 	AGE_RETRY,   /* challenged or redirected: the next try comes at once, or never */
+	AGE_FRESH,   /* an established call, until it is packed */
 	AGE_TALK,    /* an established call, silent in between */
 	AGE_SETTLE,  /* ended: wait for the last ACK, then judge */
 	AGE_LINGER,  /* judged: absorb what is resent, then forget */
@@ -88,7 +89,8 @@ struct trk {
 	struct trk_quick *quick; /* registrations put aside; NULL: none are */
 	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
-	struct sdp sdp; /* the body that is being read */
+	struct sdp sdp;  /* the body that is being read */
+	struct buf pack; /* a call on its way into its block */
 	struct trk_shape shapes[64];
 	unsigned n_shapes;
 	/* media */
@@ -133,7 +135,8 @@ void trk_rows_free(struct trk *t, struct trk_call *c); /* live */
 /* Memory that is freed with the call, or with the tracker of a file. */
 void *trk_alloc(struct trk *t, struct trk_call *c, size_t n, size_t align);
 void *trk_heap(struct trk *t, size_t n, size_t align); /* file; align up to 8 */
-void trk_text_free(struct trk *t, struct trk_call *c); /* live */
+void trk_text_free(struct trk *t, struct trk_call *c); /* live: and its block */
+void trk_pages_free(struct trk *t, struct trk_call *c);
 /* File: the next call, by whose place rows tell it, not taken yet; then taken, and found by its
  * Call-ID. */
 struct trk_call *trk_place_new(struct trk *t);
@@ -144,7 +147,6 @@ void trk_place_expect(const struct trk *t, uint64_t hash);
 void trk_call_expect(const struct trk *t, uint64_t hash);
 struct trk_call *trk_place_at(const struct trk *t, uint32_t place);
 struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash);
-struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 /* NULL without memory. */
 const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str user,
 				     struct str host);
@@ -204,6 +206,9 @@ static inline enum trk_side trk_side_of(const struct trk_ev *e)
 	return by_caller ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
 }
 
+/* trk_pack.c: makes rows and facts of a call readable again; false: no memory, it stays packed. */
+[[nodiscard]] bool trk_unpack(struct trk *t, struct trk_call *c);
+
 /* trk_late.c: a message's addresses may be learnt later, because its bytes can be read again. */
 bool trk_sdp_wait(const struct trk_intake *i);
 /* Learns what waits. */
@@ -233,6 +238,7 @@ void trk_quick_flush(struct trk *t);
 void trk_join_hear(struct trk *t, struct trk_stream *s, uint64_t at_us, struct str payload);
 
 /* trk_media.c */
+struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 enum err trk_media_init(struct trk *t);
 void trk_media_fini(struct trk *t);
 /* The SDP in t->sdp was written by `side` of the call and came from `source`: its addresses become

@@ -48,10 +48,10 @@ struct tp_dst {
 	enum tp_proto proto;
 	struct addr to;
 	struct addr from; /* local address and port to send from; family ADDR_NONE: choose */
-	tp_flow flow;     /* reach it only over this connection (the peer opened it); 0: connect or
-			     reuse by address */
 	bool is_fixed; /* the transport is not ours to change (a flow, a response, transport= in the
 			* URI, a UDP flow that a phone opened): no change to TCP for size */
+	tp_flow flow;  /* reach it only over this connection (the peer opened it); 0: connect or
+			  reuse by address */
 	uint64_t name; /* whom a TLS peer must prove to be, as tp_resolve_uri has it; 0: `to` */
 };
 /* Back to where rx came from: same socket or connection. For responses use tp_response_dst. */

@@ -11,7 +11,7 @@ struct desk { /* watches 1001, 1002, 1003 */
 	struct watch a, b, c;
 };
 
-static void open_desk(struct desk *d, const char *policy)
+static void open_office(struct desk *d, const char *policy)
 {
 	struct scene *t = d->t = scene_new();
 	stage_account(t->s, "1003");
@@ -21,10 +21,15 @@ static void open_desk(struct desk *d, const char *policy)
 	scene_register(t->c, "<sip:1003@10.0.0.23:5060>");
 	scene_policy(t, policy);
 	d->r = raw_new(t->s, "10.0.0.31", 5060, "1004");
+}
+
+static void open_desk(struct desk *d, const char *policy)
+{
+	open_office(d, policy);
 	lookout_start(&d->a, d->r, A_URI, "dialog");
 	lookout_start(&d->b, d->r, TO_B, "dialog");
 	lookout_start(&d->c, d->r, C_URI, "dialog");
-	stage_run(t->s, 5);
+	stage_run(d->t->s, 5);
 }
 
 static void close_desk(struct desk *d)
@@ -89,6 +94,54 @@ static const char sdp[] = "v=0\no=a 1 1 IN IP4 10.0.0.21\ns=-\nc=IN IP4 10.0.0.2
 			  "m=audio 4000 RTP/AVP 0\n";
 #define SDP_LINE "Content-Type: application/sdp\n"
 
+static void hang_up(struct desk *d, const struct raw_msg *ok)
+{
+	char to[128], uri[128];
+	raw_cstr(raw_header(ok, "To", 0), to, sizeof(to));
+	struct str contact = raw_header(ok, "Contact", 0);
+	raw_cstr(str_sub(contact, 1, str_chr(contact, '>') - 1), uri, sizeof(uri));
+	struct raw_req bye = d->t->call;
+	bye.method = "BYE";
+	bye.uri = uri;
+	bye.to = to;
+	bye.body = bye.extra = NULL;
+	bye.cseq++;
+	bye.branch[0] = bye.auth[0] = 0;
+	raw_request(d->t->a, 0, &bye);
+}
+
+/* Who begins to watch while two talk in two dialogs: nothing of them is kept for lamps alone. */
+TEST_NO_OOM(lamps_of_a_call_that_talks)
+{
+	struct desk d;
+	open_office(&d, "mode: b2bua");
+	d.t->call =
+		(struct raw_req){.method = "INVITE", .uri = TO_B, .extra = SDP_LINE, .body = sdp};
+	raw_ask(d.t->a, 0, &d.t->call);
+	struct raw_msg *m = raw_get(d.t->b, "INVITE ", 1);
+	raw_reply(d.t->b, m, "200 OK", "b", "Contact: " B_CONTACT "\n" SDP_LINE, sdp);
+	struct raw_msg *ok = raw_get(d.t->a, "SIP/2.0 200", 1);
+	raw_ack(d.t->a, 0, &d.t->call, ok);
+	raw_get(d.t->b, "ACK ", 1);
+	stage_run(d.t->s, 40);
+	lookout_start(&d.a, d.r, A_URI, "dialog");
+	lookout_start(&d.b, d.r, TO_B, "dialog");
+	if (!lookout_says(&d.a, ">confirmed</state>"))
+		sees(&d.a, ">confirmed</state>");
+	CHECK(lookout_says(&d.a, "direction=\"initiator\""));
+	CHECK(lookout_says(&d.a, TO_B));
+	if (!lookout_says(&d.b, ">confirmed</state>"))
+		sees(&d.b, ">confirmed</state>");
+	CHECK(lookout_says(&d.b, "direction=\"recipient\""));
+	CHECK(lookout_says(&d.b, "remote-tag=\""));
+	hang_up(&d, ok);
+	m = raw_get(d.t->b, "BYE ", 1);
+	raw_reply(d.t->b, m, "200 OK", NULL, NULL, NULL);
+	sees(&d.a, ">terminated</state>");
+	sees(&d.b, ">terminated</state>");
+	close_desk(&d);
+}
+
 /* The echo test: the caller's own lamp. */
 TEST_NO_OOM(lamp_of_an_echo_test)
 {
@@ -103,18 +156,7 @@ TEST_NO_OOM(lamp_of_an_echo_test)
 	raw_ack(d.t->a, 0, &d.t->call, ok);
 	sees(&d.a, ">confirmed</state>");
 	CHECK(lookout_says(&d.a, "direction=\"initiator\""));
-	char to[128], uri[128];
-	raw_cstr(raw_header(ok, "To", 0), to, sizeof(to));
-	struct str contact = raw_header(ok, "Contact", 0);
-	raw_cstr(str_sub(contact, 1, str_chr(contact, '>') - 1), uri, sizeof(uri));
-	struct raw_req bye = d.t->call;
-	bye.method = "BYE";
-	bye.uri = uri;
-	bye.to = to;
-	bye.body = bye.extra = NULL;
-	bye.cseq++;
-	bye.branch[0] = bye.auth[0] = 0;
-	raw_request(d.t->a, 0, &bye);
+	hang_up(&d, ok);
 	raw_get(d.t->a, "SIP/2.0 200", 1);
 	sees(&d.a, ">terminated</state>");
 	close_desk(&d);

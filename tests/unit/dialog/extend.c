@@ -275,7 +275,7 @@ TEST(pracks_as_they_come)
 	world_run(p.w, 5);
 	lose(p.w, p.b, p.a, 0);
 	snprintf(rack, sizeof(rack), "RAck: %u %u INVITE\r\n", rseq + 1,
-		 call_of(p.b)->rx->msg->cseq);
+		 call_of(p.b)->w->rx->msg->cseq);
 	listen_for(&p, "SIP/2.0 200 ");
 	inside(p.a, "PRACK", rack, 9, &done);
 	world_run(p.w, 100);

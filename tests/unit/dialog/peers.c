@@ -214,8 +214,7 @@ TEST(a_bye_out_of_order_is_refused)
 TEST(a_target_refresh_moves_the_callee)
 {
 	struct pair p = pair_talking();
-	buf_clear(&dialog(p.b)->target);
-	buf_str(&dialog(p.b)->target, STR("sip:other@10.0.0.1"));
+	CHECK_EQ(dlg_set_text(dialog(p.b), DLG_TARGET, STR("sip:other@10.0.0.1")), OK);
 	modify(p.a);
 	world_run(p.w, 100);
 	CHECK_STR(dlg_remote_target(dialog(p.b)), "sip:a@10.0.0.1:5060");

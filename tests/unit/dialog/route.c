@@ -414,8 +414,7 @@ TEST(target_refresh)
 {
 	/* [RFC3261 12.2.1.2, 12.2.2]: re-INVITE and its 2xx move the target */
 	struct pair p = pair_talking();
-	buf_clear(&dialog(p.a)->target);
-	buf_str(&dialog(p.a)->target, STR("sip:other@10.0.0.2"));
+	CHECK_EQ(dlg_set_text(dialog(p.a), DLG_TARGET, STR("sip:other@10.0.0.2")), OK);
 	modify(p.a);
 	world_run(p.w, 100);
 	CHECK_STR(dlg_remote_target(dialog(p.a)), "sip:b@10.0.0.2:5060");

@@ -1,4 +1,5 @@
 /* INVITE sessions between two user agents: set-up and end. [RFC3261 13, 15, 9] [RFC5407] */
+#include "dialog/ses_priv.h"
 #include "pair.h"
 
 TEST(caller_hangs_up)
@@ -36,6 +37,32 @@ TEST(callee_hangs_up)
 			  "   10 a->b 200 (BYE)\n");
 	CHECK_EVENTS(p.a, "ended by remote, hung up, 0 enough\n");
 	CHECK_EVENTS(p.b, "ended by local, hung up, 0 hung up\n");
+	pair_free(&p);
+}
+
+/* A session that only talks has nothing more; what wants more and finds no memory is refused, and a
+ * call given up ends without a word. */
+TEST(no_memory_for_more_than_talk)
+{
+	struct pair p = pair_talking();
+	world_run(p.w, 40000);
+	struct ses *a = call_of(p.a), *b = call_of(p.b);
+	CHECK(!a->w && !b->w);
+	uint32_t max = a->m->works.max;
+	a->m->works.max = 0;
+	CHECK_EQ(ses_modify(a), ERR_NOMEM);
+	CHECK_EQ(ses_info(a, STR("text/plain"), STR("x")), ERR_LIMIT);
+	ladder_clear(p.w);
+	ses_hangup(b, STR_NONE);
+	world_run(p.w, 1000);
+	CHECK_LADDER(p.w, "    0 b->a BYE\n"
+			  "   10 a->b 503 (BYE)\n");
+	CHECK_EVENTS(p.b, "ended by local, hung up, 0 hung up\n");
+	CHECK(!p.a->has_ended);
+	ses_hangup(a, STR_NONE);
+	world_run(p.w, 1000);
+	CHECK_EVENTS(p.a, "ended by local, hung up, 0 hung up\n");
+	p.a->dlg->works.max = max;
 	pair_free(&p);
 }
 
@@ -425,7 +452,7 @@ TEST(bye_before_the_owner_was_told)
 		"From: <sip:a@10.0.0.1>;tag=" STR_FMT "\r\nTo: <sip:b@10.0.0.2>;tag=" STR_FMT
 		"\r\nCall-ID: " STR_FMT "\r\nCSeq: %u BYE\r\nMax-Forwards: 70\r\n"
 		"Content-Length: 0\r\n\r\n",
-		STR_ARG(d->remote_tag), STR_ARG(d->local_tag), STR_ARG(d->call_id),
+		STR_ARG(dlg_remote_tag(d)), STR_ARG(dlg_local_tag(d)), STR_ARG(dlg_call_id(d)),
 		d->remote_cseq + 1);
 	struct tp_rx *bye = tp_rx_make(p.b->tp, buf_view(&b), &invite->from, &invite->to, TP_UDP);
 	CHECK(bye);

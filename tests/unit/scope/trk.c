@@ -492,3 +492,73 @@ TEST_NO_OOM(ports_are_used_again)
 	CHECK(!trk_find(p.t, STR("call-1"))->streams);
 	play_end(&p);
 }
+
+/* Rows and facts, with places instead of ids. */
+static void spell(struct play *p, const struct trk_call *c, struct buf *out)
+{
+	uint32_t n;
+	const struct trk_ev *const *row = trk_history(p->t, c, &n);
+	CHECK(row && n == c->n_ev);
+	for (uint32_t i = 0; row && i < n; i++) {
+		const struct trk_ev *e = row[i];
+		uint32_t original = e->hash_copy;
+		for (uint32_t k = 0; trk_copy_of(e) && k < i; k++)
+			if (trk_ev_id(row[k]) == trk_copy_of(e))
+				original = k;
+		CHECK(trk_call_of(e) == c);
+		buf_fmt(out, "%llu %u %u %u %u %u %u %x %u>%u %u %u%u %x %x\n",
+			(unsigned long long)e->at_us, (unsigned)e->file_off, (unsigned)e->ip_id,
+			e->frame_no, (unsigned)e->n_bytes, (unsigned)e->status, (unsigned)e->method,
+			(unsigned)e->flags, (unsigned)e->from, (unsigned)e->to, (unsigned)e->tag,
+			(unsigned)e->is_plain, (unsigned)e->has_facts, e->branch, original);
+		buf_fmt(out, "cseq %u\n", e->cseq);
+		for (const struct trk_fact *f = c->facts; f; f = f->next)
+			if (f->ev == trk_ev_id(e))
+				buf_fmt(out, "  %u %u %u " STR_FMT "\n", f->kind, f->num, f->flags,
+					STR_ARG(trk_fact_text(f)));
+	}
+}
+
+/* 32 s after its last message a call lies in one block; whoever asks finds all as it was. */
+TEST(a_call_that_only_talks_is_packed)
+{
+	struct play p;
+	struct buf before, after;
+	buf_init(&before);
+	buf_init(&after);
+	play_begin(&p, &(struct trk_cfg){.is_live = true, .packs = true, .has_agents = true});
+	p.call_id = "a-call-id-that-is-longer-than-the-room-beside-the-node@192.0.2.21";
+	p.ip_id = 77;
+	call_until_answer(&p);
+	msg(&p, 2.5, "B>P", "200 OK 1 INVITE b", "To-tag: t\r\n" SDP("192.0.2.43", "5000"));
+	msg(&p, 2.51, "P>B", "ACK 1 d", "To-tag: t\r\n");
+	struct trk_call *c = the_call(&p);
+	spell(&p, c, &before);
+	CHECK(str_find(buf_view(&before), STR("192.0.2.43")) != SIZE_MAX);
+	uint32_t n_bytes = c->n_bytes;
+	trk_tick(p.t, p.base_us + 40'000'000);
+	CHECK(c->is_packed);
+	CHECK(2 * c->n_bytes <= n_bytes);
+	CHECK_STR(trk_user(c->from), "1001");
+	CHECK_STR(trk_host(c->to), "example.com");
+	CHECK(the_call(&p) == c);
+	spell(&p, c, &after);
+	CHECK(str_eq(buf_view(&before), buf_view(&after)));
+	trk_rest(p.t, c); /* and again, out of what was unpacked */
+	CHECK(c->is_packed);
+	buf_clear(&after);
+	spell(&p, c, &after);
+	CHECK(str_eq(buf_view(&before), buf_view(&after)));
+	trk_rest(p.t, c);
+	hang_up(&p, 100);
+	CHECK(!c->is_packed);
+	CHECK_EQ(c->n_ev, 15);
+	CHECK_EQ(c->phase, TRK_ENDED);
+	VERDICT_IS(CALL_ANSWERED, "answered after 2.0 s, talked 1 min 37 s, the caller hung up");
+	trk_tick(p.t, p.base_us + 200'000'000); /* judged */
+	trk_tick(p.t, p.base_us + 210'000'000); /* forgotten */
+	CHECK_EQ(trk_n_live(p.t), 0);
+	buf_fini(&before);
+	buf_fini(&after);
+	play_end(&p);
+}
