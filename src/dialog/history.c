@@ -256,11 +256,13 @@ enum err hist_open(struct block_cache *blocks, const struct sip_msg *m, const st
 		   struct hist **out, bool *is_ours)
 {
 	*out = NULL;
-	*is_ours = ask->mode != HIST_OFF && !m->to_tag.n && !is_too_long(m);
+	*is_ours = ask->mode != HIST_OFF && !m->to_tag.n;
 	if (!*is_ours || (ask->mode == HIST_ASKED && ask->n_ways < 2 && !hist_is_asked(m)))
 		return OK;
-	*out = hist_new(blocks, m, ask);
-	return *out ? OK : ERR_NOMEM;
+	*is_ours = !is_too_long(m);
+	if (*is_ours)
+		*out = hist_new(blocks, m, ask);
+	return *out || !*is_ours ? OK : ERR_NOMEM;
 }
 
 void hist_free(struct block_cache *blocks, struct hist *h)
