@@ -42,6 +42,26 @@ bool hist_header_next(struct str *rest, struct str *name, struct str *value)
 	return true;
 }
 
+/* The URI without its headers: a `?` may be part of a user, too. */
+static struct str without_headers(struct str uri, struct str *headers)
+{
+	struct sip_uri u;
+	*headers = STR_NONE;
+	if (sip_uri_parse(uri, &u) != OK || !u.headers.p)
+		return uri;
+	*headers = u.headers;
+	return str_of(uri.p, (size_t)(u.headers.p - uri.p - 1));
+}
+
+/* Numbers by dots: nothing that could end an entry. */
+static bool is_index(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != '.' && (s.p[i] < '0' || s.p[i] > '9'))
+			return false;
+	return s.n <= MAX_INDEX;
+}
+
 /* Reads one value as a row; ERR_SYNTAX. */
 static enum err read_row(struct str value, struct hist_row *r)
 {
@@ -49,12 +69,11 @@ static enum err read_row(struct str value, struct hist_row *r)
 	*r = (struct hist_row){.value = value, .is_kept = true, .is_answered = true};
 	if (sip_addr_parse(value, &a) != OK)
 		return ERR_SYNTAX;
-	r->uri = str_cut(a.uri_text, '?', &r->headers);
-	const char *end = a.uri_text.p + a.uri_text.n + a.has_brackets;
-	r->params = str_of(end, (size_t)(value.p + value.n - end));
+	r->uri = without_headers(a.uri_text, &r->headers);
+	r->params = str_trim(a.params);
 	if (!sip_param(a.params, STR("index"), &r->index))
 		r->index = STR_NONE;
-	return OK;
+	return is_index(r->index) ? OK : ERR_SYNTAX;
 }
 
 bool hist_is_asked(const struct sip_msg *m)
@@ -68,12 +87,13 @@ static bool is_too_long(const struct sip_msg *m)
 {
 	struct sip_iter it = {0};
 	struct hist_row r;
+	struct sip_uri uri;
 	struct str v;
 	unsigned n = 0;
 	while (sip_each(m, SIP_HDR_HISTORY_INFO, &it, &v))
-		if (++n > MAX_CAME || read_row(v, &r) != OK || r.index.n > MAX_INDEX)
+		if (++n > MAX_CAME || read_row(v, &r) != OK)
 			return true;
-	return false;
+	return sip_uri_parse(m->ruri, &uri) == ERR_SYNTAX;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -119,7 +139,7 @@ static void place(struct hist *h, struct hist_row *r)
 /* A number of a tel: URI as a user of ours. [RFC3261 19.1.6] */
 static struct str uri_of(struct hist *h, struct str uri, struct str domain)
 {
-	struct str bare = str_cut(uri, '?', &uri);
+	struct str bare = without_headers(uri, &uri);
 	if (!str_istarts(bare, STR("tel:")) || !domain.n)
 		return arena_str(&h->mem, bare);
 	struct str number = str_cut(str_skip(bare, 4), ';', &bare);
@@ -169,7 +189,8 @@ static bool take_request(struct hist *h, const struct sip_msg *m, struct str dom
 		last->is_answered = str_ifind(last->headers, STR("Reason=")) != SIZE_MAX;
 	if (last && !last->index.n) /* whoever wrote none meant one */
 		last->index = STR("1");
-	if (last && is_same_uri(last->uri, m->ruri))
+	struct str headers;
+	if (last && is_same_uri(last->uri, without_headers(m->ruri, &headers)))
 		return true;
 	struct hist_row *r = new_row(h);
 	if (!r)
@@ -180,7 +201,7 @@ static bool take_request(struct hist *h, const struct sip_msg *m, struct str dom
 	}
 	*r = (struct hist_row){.uri = uri_of(h, m->ruri, domain), .is_mine = true, .is_kept = true};
 	r->index = last ? arena_fmt(&h->mem, STR_FMT ".0", STR_ARG(last->index)) : STR("1");
-	r->params = arena_fmt(&h->mem, ";index=" STR_FMT, STR_ARG(r->index));
+	r->params = arena_fmt(&h->mem, "index=" STR_FMT, STR_ARG(r->index));
 	*at = h->root = r;
 	return r->uri.n && r->index.n && r->params.n;
 }
@@ -235,11 +256,13 @@ enum err hist_open(struct block_cache *blocks, const struct sip_msg *m, const st
 		   struct hist **out, bool *is_ours)
 {
 	*out = NULL;
-	*is_ours = ask->mode != HIST_OFF && !m->to_tag.n && !is_too_long(m);
+	*is_ours = ask->mode != HIST_OFF && !m->to_tag.n;
 	if (!*is_ours || (ask->mode == HIST_ASKED && ask->n_ways < 2 && !hist_is_asked(m)))
 		return OK;
-	*out = hist_new(blocks, m, ask);
-	return *out ? OK : ERR_NOMEM;
+	*is_ours = !is_too_long(m);
+	if (*is_ours)
+		*out = hist_new(blocks, m, ask);
+	return *out || !*is_ours ? OK : ERR_NOMEM;
 }
 
 void hist_free(struct block_cache *blocks, struct hist *h)
@@ -258,7 +281,8 @@ struct hist_row *hist_target(struct hist *h, size_t way, struct str uri, enum hi
 	struct hist_row *up = h && way < h->n_ways ? h->ways[way] : NULL;
 	if (!up)
 		return NULL;
-	bool is_it = !uri.n || str_eq(str_cut(uri, '?', &(struct str){0}), up->uri);
+	struct str headers;
+	bool is_it = !uri.n || str_eq(without_headers(uri, &headers), up->uri);
 	struct hist_row *r = is_it && way ? up : make(h, up, uri.n ? uri : up->uri, by);
 	if (r)
 		r->is_outside = is_outside;
@@ -273,7 +297,8 @@ struct hist_row *hist_redirected(struct hist *h, struct hist_row *from, struct s
 	if (!r)
 		return NULL;
 	bool is_mp = sip_param(params, STR("mp"), &value);
-	if (is_mp || sip_param(params, STR("rc"), &value))
+	bool is_any = is_mp || sip_param(params, STR("rc"), &value);
+	if (is_any && is_index(value))
 		r->params = arena_fmt(&h->mem, ";%s=" STR_FMT, is_mp ? "mp" : "rc", STR_ARG(value));
 	r->is_outside = is_outside;
 	return r;
@@ -349,10 +374,10 @@ void hist_start(struct hist *h, struct hist_row *r)
 		arena_fmt(&h->mem, STR_FMT "%s%u", STR_ARG(up), up.n ? "." : "", ++r->up->n_below);
 	const char *by = str_eq(r->uri, r->up->uri) ? "np" : r->by == HIST_MP ? "mp" : "rc";
 	if (r->by == HIST_NO)
-		r->params = arena_fmt(&h->mem, ";index=" STR_FMT STR_FMT, STR_ARG(r->index),
+		r->params = arena_fmt(&h->mem, "index=" STR_FMT STR_FMT, STR_ARG(r->index),
 				      STR_ARG(given));
 	else
-		r->params = arena_fmt(&h->mem, ";index=" STR_FMT ";%s=" STR_FMT, STR_ARG(r->index),
+		r->params = arena_fmt(&h->mem, "index=" STR_FMT ";%s=" STR_FMT, STR_ARG(r->index),
 				      by, STR_ARG(up));
 	if (r->cause)
 		add_reason(h, r->up, NULL, r->cause);
@@ -405,7 +430,7 @@ static void take_response(struct hist *h, struct hist_row *r, const struct sip_m
 	struct str v;
 	struct hist_row is;
 	while (sip_each(m, SIP_HDR_HISTORY_INFO, &it, &v)) {
-		if (read_row(v, &is) != OK || !is.index.n || is.index.n > MAX_INDEX)
+		if (read_row(v, &is) != OK || !is.index.n)
 			continue;
 		struct hist_row *old = find(h, r, &is);
 		if (old == r && !r->is_answered && asks_for_privacy(is.headers))

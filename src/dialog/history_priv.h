@@ -4,12 +4,12 @@
 #include "dialog/history.h"
 
 struct hist_row {
-	struct hist_row *next; /* in the order in which they are told */
-	struct hist_row *up;   /* of ours: where it was found from */
-	struct str value;      /* of others: as it came, until it is changed */
-	struct str index, uri, headers,
-		params;   /* headers: of the URI; params: with index and all */
-	unsigned n_below; /* number of its newest branch */
+	struct hist_row *next;                  /* in the order in which they are told */
+	struct hist_row *up;                    /* of ours: where it was found from */
+	struct str value;                       /* of others: as it came, until it is changed */
+	struct str index, uri, headers, params; /* headers: of the URI; params: with index and all,
+						 * without the first `;` */
+	unsigned n_below;                       /* number of its newest branch */
 	uint16_t cause;
 	uint8_t by;
 	bool is_mine;     /* made here */

@@ -67,6 +67,11 @@ static bool put_headers(struct buf *b, struct str headers, bool is_hidden)
 	return is_hidden;
 }
 
+static void put_params(const struct hist_row *r, struct buf *b)
+{
+	buf_fmt(b, "%s" STR_FMT, r->params.n ? ">;" : ">", STR_ARG(r->params));
+}
+
 /* As it leaves for another domain; without `b`: does it differ then? */
 static bool put_outside(const struct hist *h, const struct hist_row *r, bool is_all_hidden,
 			struct buf *b)
@@ -78,8 +83,7 @@ static bool put_outside(const struct hist *h, const struct hist_row *r, bool is_
 		buf_chr(b, '<');
 		buf_str(b, is_hidden ? STR("sip:anonymous@" NOBODY) : r->uri);
 		put_headers(b, r->headers, is_hidden);
-		buf_chr(b, '>');
-		buf_str(b, r->params);
+		put_params(r, b);
 	}
 	return is_hidden || str_ifind(r->headers, STR("Privacy=")) != SIZE_MAX;
 }
@@ -90,8 +94,9 @@ static void put_inside(const struct hist_row *r, struct buf *b)
 		buf_str(b, r->value);
 		return;
 	}
-	buf_fmt(b, "<" STR_FMT "%s" STR_FMT ">" STR_FMT, STR_ARG(r->uri), r->headers.n ? "?" : "",
-		STR_ARG(r->headers), STR_ARG(r->params));
+	buf_fmt(b, "<" STR_FMT "%s" STR_FMT, STR_ARG(r->uri), r->headers.n ? "?" : "",
+		STR_ARG(r->headers));
+	put_params(r, b);
 }
 
 /* It is on the way to `to`. */

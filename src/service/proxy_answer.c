@@ -38,12 +38,15 @@ void prx_refuse(struct ctx *c, enum code code)
 static enum err put_back(const struct ctx *c, const struct sip_msg *m, struct tp_rx *const *more,
 			 size_t n_more, struct buf *way, struct buf *out)
 {
-	struct fwd_history h = {.is_whole = true,
-				.is_outside = c->hist && hist_hides_from_sender(c->hist)};
-	if (c->hist)
+	struct fwd_history h = {.is_whole = true};
+	if (!c->hist && !(c->has_history && sip_has(m, SIP_HDR_HISTORY_INFO)))
+		return fwd_response(m, more, n_more, NULL, out);
+	if (c->hist) {
+		h.is_outside = hist_hides_from_sender(c->hist);
 		hist_put_response(c->hist, m, way);
+	}
 	h.lines = buf_view(way);
-	return way->err ? way->err : fwd_response(m, more, n_more, c->has_history ? &h : NULL, out);
+	return way->err ? way->err : fwd_response(m, more, n_more, &h, out);
 }
 
 void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,

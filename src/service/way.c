@@ -9,22 +9,28 @@
 #include "service/codes.h"
 #include "service/steer.h"
 
-enum hist_mode way_mode(struct exc_shard *s)
+static enum hist_mode mode_of(const struct pol_config *c)
 {
-	const struct pol_config *c = exc_policy(s->x);
 	uint8_t mode = c ? c->history : POL_HISTORY_UNSET;
 	return mode == POL_HISTORY_OFF      ? HIST_OFF
 	       : mode == POL_HISTORY_ALWAYS ? HIST_ALWAYS
 					    : HIST_ASKED;
 }
 
+enum hist_mode way_mode(struct exc_shard *s)
+{
+	return mode_of(exc_policy(s->x));
+}
+
 /* Who has authenticated is one of us, and so are the networks that are trusted. */
 bool way_ask(struct exc_shard *s, const struct tp_rx *rx, struct hist_ask *out)
 {
-	const struct pol_config *c = exc_policy(s->x);
 	bool is_trusted = auth_is_trusted(s->auth, &rx->from);
 	bool is_trunk = !is_trusted && steer_is_trunk(s, &rx->from);
-	out->mode = way_mode(s);
+	if (rx->msg->to_tag.n) /* inside a dialog there is no way to tell of [RFC7044 5] */
+		return is_trusted || is_trunk;
+	const struct pol_config *c = exc_policy(s->x);
+	out->mode = mode_of(c);
 	out->is_private = c && c->private_history == POL_YES;
 	out->is_from_inside = !is_trunk;
 	out->domain = dom_first(s->x->dom);

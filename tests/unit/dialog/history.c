@@ -175,8 +175,9 @@ TEST(history_too_long)
 		"History-Info: "
 		"<sip:a@b>;index=1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1."
 		"1.1.1.1.1.1.1.1.1.1.1.1.1.1\r\n",
-		"History-Info: <sip:a@b\r\n", NULL};
-	for (size_t i = 0; i < 3; i++) {
+		"History-Info: <sip:a@b\r\n", "History-Info: <sip:a@b>;index=\"1>, <sip:x\"\r\n",
+		NULL};
+	for (size_t i = 0; i < 4; i++) {
 		struct fixture f;
 		struct buf b;
 		buf_init_fixed(&b, text, sizeof(text));
@@ -208,6 +209,35 @@ TEST(history_bound)
 		hist_put_response(f.h, NULL, &f.out);
 		CHECK_EQ(f.out.err, OK);
 		CHECK(f.out.n <= hist_size(f.h));
+	}
+	close_it(&f);
+}
+
+/* A `?` may be part of a user; blanks about `>`; what a Contact of a 3xx says is an index or
+ * nothing. */
+TEST(history_odd_texts)
+{
+	struct fixture f;
+	if (open_with(&f,
+		      STR("INVITE sip:a?b@here?x=y SIP/2.0\r\nTo: <sip:b@here>\r\n" HEAD
+			  "Privacy: history\r\n"
+			  "History-Info: A <sip:a?b@here?Reason=x> ; index=1;z\r\n" END),
+		      NULL, 0)) {
+		struct hist_row *r = hist_target(f.h, 0, STR("sip:p@1.1.1.1?x=y"), HIST_RC, true);
+		hist_start(f.h, r);
+		hist_hear(f.h, r, NULL, 302);
+		struct hist_row *good =
+			hist_redirected(f.h, r, STR("sip:g@2.2.2.2"), STR("q=1;rc=1.1"), true);
+		struct hist_row *bad = hist_redirected(f.h, r, STR("sip:g@2.2.2.2"),
+						       STR("mp=\"1>, <sip:x\""), true);
+		hist_start(f.h, good);
+		hist_start(f.h, bad);
+		hist_hear(f.h, good, NULL, 404);
+		CHECK_OUT(&f, bad, true,
+			  "History-Info: <sip:anonymous@anonymous.invalid?Reason=x>;index=1;z, "
+			  "<sip:p@1.1.1.1?Reason=SIP%3Bcause%3D302>;index=1.1;rc=1, "
+			  "<sip:g@2.2.2.2?Reason=SIP%3Bcause%3D404>;index=1.2;rc=1.1, "
+			  "<sip:g@2.2.2.2>;index=1.3\r\n");
 	}
 	close_it(&f);
 }
