@@ -344,6 +344,7 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 		end_for_media(s, status);
 		return ERR_UNSUPPORTED;
 	}
+	s->owed_cseq = ses_rel_is_waiting(s) ? s->ok->cseq : 0;
 	bool is_our_offer = !s->is_agreed && !dlg_sdp(s->rx->msg, &offer);
 	struct str sdp = s->is_agreed ? STR_NONE : buf_view(&s->local);
 	enum err e = ses_send_2xx(s, s->st, s->rx, sdp, true, is_our_offer, headers);
