@@ -412,6 +412,7 @@ enum err live_new(const char *dir, size_t n_shards, struct live **out)
 			      .has_flows = true,
 			      .is_listed = true,
 			      .has_agents = true,
+			      .sees_all = true,
 			      .on_verdict = on_verdict,
 			      .on_alarm = on_alarm,
 			      .arg = l};
