@@ -4,8 +4,8 @@
 # At the end no call and no transaction is left, and each call has one record that tells how it ended.
 . "$(dirname "$0")/lib.sh"
 need sipp python3
-races=(${RACES-cancel glare lost-ack late-ack late-prack fork bye})
-modes=(${MODES-proxy b2bua})
+read -ra races <<<"${RACES-cancel glare lost-ack late-ack late-prack fork bye}"
+read -ra modes <<<"${MODES-proxy b2bua}"
 declare -A at=([proxy]=$NET.57 [b2bua]=$NET.58) pids=()
 mkdir -p "$work/sipp"
 python3 "$here/races.py" write "$work/sipp" || exit 1
