@@ -30,8 +30,7 @@ struct came_to { /* borrows `texts` of its link, or the tracker */
 	uint32_t no; /* of the tracker: who came first */
 	enum vrd_severity worst;
 	uint64_t targets;
-	struct str phone, agent, verdict;
-	const char *code;
+	struct str phone, agent, verdict; /* verdict: the worst of what was found */
 };
 
 struct link_of {
@@ -149,8 +148,10 @@ static void look(struct came_to *out, struct trk *t, const struct trk_call *c, c
 				.targets = row.v[ST_CDR_targets].n,
 				.phone = row.v[ST_CDR_answered_at].s,
 				.agent = row.v[ST_CDR_callee_agent].s,
-				.verdict = row.v[ST_CDR_verdict].s,
-				.code = v->n ? vrd_about((enum vrd_rule)v->f[0].rule)->code : ""};
+				.verdict = STR_NONE};
+	for (size_t i = 0; i < v->n && !out->verdict.n; i++)
+		if (v->f[i].severity == v->worst)
+			out->verdict = v->f[i].text;
 }
 
 /* The same for longer than the tracker has it. */
@@ -217,7 +218,6 @@ static void gather(struct came_to *w, const struct came_to *leg, bool is_answere
 	if (is_worse && counts) {
 		w->worst = leg->worst;
 		w->verdict = leg->verdict;
-		w->code = leg->code;
 	}
 }
 
@@ -261,7 +261,6 @@ static void fill(struct st_cdr *row, struct buf *texts, const struct came_to *w,
 	if (!w->verdict.n)
 		return;
 	set(row, ST_CDR_verdict, at(texts, verdict));
-	set(row, ST_CDR_verdict_code, str_c(w->code));
 	set(row, ST_CDR_severity, str_c(vrd_severity_name(w->worst)));
 }
 

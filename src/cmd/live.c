@@ -203,6 +203,16 @@ static void keep(struct live *l, struct str call_id, const struct rec *r, size_t
 			       str_of(r->bytes, n));
 }
 
+/* Up to the last empty line: most messages end with it, and SDP has none. */
+static size_t head_bytes(const struct rec *r)
+{
+	static const char empty[4] = "\r\n\r\n";
+	for (size_t n = r->n; n >= sizeof(empty); n--)
+		if (r->bytes[n - 1] == '\n' && !memcmp(r->bytes + n - 4, empty, sizeof(empty)))
+			return n;
+	return r->n;
+}
+
 /* What the tracker would need of a call to go on with it: where it came from one phase into the
  * next. */
 static void keep_step(struct live *l, struct trk_call *c, const struct rec *r, uint64_t wall_us)
@@ -210,9 +220,12 @@ static void keep_step(struct live *l, struct trk_call *c, const struct rec *r, u
 	unsigned step = 1u + c->phase + (c->is_taken ? 8u : 0);
 	if (c->kind != TRK_CALL || c->told == step || c->is_judged)
 		return;
+	if (c->phase == TRK_ENDED && (c->status == 401 || c->status == 407)) {
+		c->told = 0; /* the next INVITE is the one that counts */
+		return;
+	}
 	c->told = step & 31u;
-	const char *end = memmem(r->bytes, r->n, "\r\n\r\n", 4);
-	keep(l, c->call_id, r, end ? (size_t)(end - r->bytes) + 4 : r->n, wall_us);
+	keep(l, c->call_id, r, head_bytes(r), wall_us);
 }
 
 static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
@@ -400,6 +413,7 @@ enum err live_new(const char *dir, size_t n_shards, struct live **out)
 			      .is_listed = true,
 			      .packs = true,
 			      .has_agents = true,
+			      .sees_all = true,
 			      .on_verdict = on_verdict,
 			      .on_alarm = on_alarm,
 			      .arg = l};

@@ -152,6 +152,7 @@ struct ses_work {
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
 	uint32_t rseq;
+	uint32_t owed_cseq; /* of an INVITE that was answered before the PRACK had come; 0: none */
 	struct ses_2xx *ok; /* NULL: nothing waits */
 
 	/* changes */

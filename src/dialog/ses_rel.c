@@ -112,12 +112,11 @@ static void go_on(struct ses *s)
 	}
 }
 
-static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
+static bool is_for_ours(const struct ses *s, const struct sip_msg *msg, uint32_t cseq)
 {
 	struct sip_rack rack;
-	return ses_rel_is_waiting(s) && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
-	       rack.rseq == s->w->rseq && rack.cseq == s->w->ok->cseq &&
-	       str_eq(rack.method, STR("INVITE"));
+	return cseq && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
+	       rack.rseq == s->w->rseq && rack.cseq == cseq && str_eq(rack.method, STR("INVITE"));
 }
 
 /* The PRACK has an offer of its own: only after the first was answered [RFC3262 5]. */
@@ -145,7 +144,13 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
 	struct str sdp;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
-	if (!is_for_ours(s, rx->msg)) {
+	if (is_for_ours(s, rx->msg,
+			s->w->owed_cseq)) { /* on its way when the 2xx left [RFC3262 3] */
+		s->w->owed_cseq = 0;
+		ses_reply(s, st, rx, 200, STR_NONE);
+		return;
+	}
+	if (!is_for_ours(s, rx->msg, ses_rel_is_waiting(s) ? s->w->ok->cseq : 0)) {
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}

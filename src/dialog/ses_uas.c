@@ -349,6 +349,7 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 		end_for_media(s, status);
 		return ERR_UNSUPPORTED;
 	}
+	s->w->owed_cseq = ses_rel_is_waiting(s) ? s->w->ok->cseq : 0;
 	bool is_our_offer = !s->w->is_agreed && !dlg_sdp(s->w->rx->msg, &offer);
 	struct str sdp = s->w->is_agreed ? STR_NONE : buf_view(&s->w->local);
 	enum err e = ses_send_2xx(s, s->w->st, s->w->rx, sdp, true, is_our_offer, headers);

@@ -45,7 +45,10 @@ struct trk_cfg {
 	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
 	 * them, so that no facts are kept. */
 	uint8_t skips;
-	bool has_agents;    /* live: TRK_F_AGENT is kept, for call records */
+	bool has_agents; /* live: TRK_F_AGENT is kept, for call records */
+	/* Live: every request passes here. A response, ACK or CANCEL of a call that is not known
+	 * was sent again after its end, and makes no call. */
+	bool sees_all;
 	bool is_quick;      /* live: registrations that go well are counted, not tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */
 	bool has_flows;     /* whoever runs it reaches peers by the way that they came */

@@ -448,6 +448,11 @@ static bool is_awaiting_ack(const struct trk_call *c, const struct trk_ev *e)
 	       trk_n_resent(e) >= 2;
 }
 
+static bool is_afterwards(const struct sip_skim *m)
+{
+	return !m->is_request || m->method == SIP_ACK || m->method == SIP_CANCEL;
+}
+
 static enum err take(struct trk_intake *i)
 {
 	uint64_t hash = trk_call_hash(i->t, i->k->call_id);
@@ -463,6 +468,8 @@ static enum err take(struct trk_intake *i)
 	i->from_tag = hash_quick32(i->k->from_tag);
 	i->to_tag = hash_quick32(i->k->to_tag);
 	struct trk_call *c = trk_call_find(i->t, i->k->call_id, hash);
+	if (!c && i->t->cfg.sees_all && is_afterwards(i->k))
+		return OK;
 	i->c = c = c ? trk_call_part(i->t, c) : NULL;
 	bool is_new = !c;
 	if (!c) {

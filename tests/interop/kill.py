@@ -29,7 +29,7 @@ ap.add_argument("--flag", action="append", default=[])
 ap.add_argument("--log", required=True)
 o = ap.parse_args()
 rnd = random.Random(o.seed)
-PHONES, AWAY, UP_S, RECORDED_S = 40, 10, 2.0, 1.5
+PHONES, AWAY, UP_S, RECORDED_S = 40, 10, 2.0, 5.0
 SERVER = (o.server, 5060)
 RUN = f"{time.time_ns():x}"  # the data folder may have calls of an earlier one
 serial = 0
@@ -179,7 +179,7 @@ class Phone(asyncio.DatagramProtocol):
         # a Call-ID each time, as a phone that was switched on again
         m, _ = await self.ask(
             "REGISTER", f"sip:{o.server}", f"reg{n}@{self.user}", 1, f"r{n}", f"<sip:{self.user}@{o.server}>",
-            f"Contact: {self.contact()};expires=600\r\nUser-Agent: serial-{n}\r\n")
+            f"Contact: {self.contact()};expires=600\r\n")
         if m and m.status == 200:
             facts.registered[self.user] = n
             facts.n["registrations"] += 1
@@ -303,18 +303,21 @@ async def collect(loop):
 
 async def lost(killed_at, loop):
     missing = []
-    seen = {r["aor"].split(":", 1)[-1].split("@")[0]: r.get("user_agent", "") for r in api("registrations")}
+    seen = {r["aor"].split(":", 1)[-1].split("@")[0]: r.get("call_id", "") for r in api("registrations")}
     for user, n in facts.registered.items():
-        agent = seen.get(user, "none")
-        have = int(agent[7:]) if agent.startswith("serial-") else 0
+        cid = seen.get(user, "none")
+        have = int(cid[3:].split("@")[0]) if cid.startswith("reg") else 0
         if not n <= have <= facts.asked[user] and user.startswith("20"):
-            missing.append(f"registration {n} of {user}: {agent}")
+            missing.append(f"registration {n} of {user}: {cid}")
     subs = {s["call_id"] for s in api("subscriptions")}
     missing += [f"subscription {c}" for c in facts.subscribed - subs]
     young = {c for c, at in facts.ended.items() if killed_at - at < 1}
     facts.n_young += len(young)
-    await asyncio.sleep(max(0.0, killed_at + RECORDED_S - time.monotonic()))  # as `rung cdr` promises, after the start
-    rows = cdrs()
+    # those found in the rings are judged and written after the start, each as soon as any other call that ended
+    until, rows = time.monotonic() + RECORDED_S, cdrs()
+    while time.monotonic() < until and facts.ended.keys() - {r["call_id"] for r in rows}:
+        await asyncio.sleep(0.1)
+        rows = cdrs()
     have = {r["call_id"]: r for r in rows}
     missing += [f"record of {c}, ended {killed_at - at:.3f} s before" for c, at in facts.ended.items() if c not in have]
     missing += [f"status and end in the record of {c}: {have[c]}" for c in young & have.keys()

@@ -234,6 +234,31 @@ static struct live *start_live(const char *dir, size_t n_shards, struct kept *k,
 	return l;
 }
 
+/* What is sent again long after a call's end makes no second one. */
+TEST_NO_OOM(an_ended_call_stays_ended)
+{
+	char mem[1000];
+	struct buf told;
+	struct kept k = {0};
+	buf_init(&k.b);
+	buf_init_fixed(&told, mem, sizeof(mem));
+	struct live *l = start_live(NULL, 1, &k, &told);
+	begin_call(l);
+	end_call(l);
+	live_drain(l, 9 * SECOND, 9 * SECOND);
+	live_drain(l, 20 * SECOND, 20 * SECOND); /* forgotten */
+	size_t n = told.n;
+	CHECK(n > 0);
+	pass(l, 21 * SECOND, "CANCEL sip:b@h SIP/2.0", 1, "CANCEL", true, false);
+	pass(l, 22 * SECOND, "SIP/2.0 487 Request Terminated", 1, "INVITE", true, true);
+	pass(l, 23 * SECOND, "ACK sip:b@h SIP/2.0", 1, "ACK", true, true);
+	live_drain(l, 24 * SECOND, 24 * SECOND);
+	live_end(l);
+	CHECK_EQ(told.n, n);
+	live_free(l);
+	buf_fini(&k.b);
+}
+
 static void replay(struct live *l, struct str step)
 {
 	_Alignas(8) char mem[1000];

@@ -288,6 +288,32 @@ TEST(pracks_as_they_come)
 	pair_free(&p);
 }
 
+/* The 2xx overtakes the PRACK, which is answered all the same, once. [RFC3262 3] */
+TEST(prack_behind_the_answer)
+{
+	struct pair p = pair_new();
+	char rack[64];
+	unsigned done;
+	p.b->ring = 180;
+	p.b->is_reliable = true;
+	listen_for(&p, "SIP/2.0 180 ");
+	call_reliably(&p, false);
+	world_run(p.w, 15);
+	snprintf(rack, sizeof(rack), "RAck: %u %u INVITE\r\n", number_after("\r\nRSeq: "),
+		 call_of(p.b)->w->rx->msg->cseq);
+	lose(p.w, p.a, p.b, 1);
+	CHECK_EQ(ses_answer(call_of(p.b)), OK);
+	world_run(p.w, 100);
+	lose(p.w, p.a, p.b, 0);
+	listen_for(&p, "SIP/2.0 481 ");
+	inside(p.a, "PRACK", rack, 0, &done);
+	world_run(p.w, 5000);
+	CHECK_EQ(done, 200);
+	CHECK(p.a->is_confirmed && p.b->is_confirmed);
+	hangup(p.a);
+	pair_free(&p);
+}
+
 /* Who demands it gets each provisional response so, whatever the callee had planned. */
 TEST(reliable_by_demand)
 {
