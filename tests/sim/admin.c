@@ -224,6 +224,30 @@ TEST_NO_OOM(list_comes_in_pieces)
 	desk_free(d);
 }
 
+/* A key names one, a filter those that it stands in. */
+TEST_NO_OOM(only_what_is_asked_for)
+{
+	struct desk *d = desk_new(3);
+	bind_many(d, 100);
+	struct adm_ask *q = ask_new(d, ADM_DO_LIST, ADM_registration);
+	str_copy(q->filter, sizeof(q->filter), STR("u42@sim"));
+	ask(d, q);
+	CHECK_EQ(d->end->n_rows, 1);
+	CHECK_EQ(count(buf_view(&d->out), "{\"aor\":\"u42@sim\""), 1);
+	ask_for(d, ADM_DO_LIST, ADM_statistic, "");
+	CHECK(d->end->n_rows > 10);
+	struct str line, rest;
+	char name[64];
+	line = str_cut(buf_view(&d->out), '\n', &rest);
+	CHECK(str_starts(line, STR("{\"")));
+	line = str_skip(line, str_find(line, STR("\":\"")) + 3);
+	CHECK(str_copy(name, sizeof(name), str_cut(line, '"', &rest)));
+	ask_for(d, ADM_DO_LIST, ADM_statistic, name);
+	CHECK_EQ(d->end->n_rows, 1);
+	CHECK(str_find(buf_view(&d->out), str_c(name)) != SIZE_MAX);
+	desk_free(d);
+}
+
 TEST_NO_OOM(pages_meet)
 {
 	struct desk *d = desk_new(3);

@@ -385,11 +385,13 @@ TEST(each_fork_keeps_its_early_answer)
 	world_run(p.w, 100);
 	respond(p.b, kept_st, kept_rx, 183, "one", "", 5);
 	respond(p.b, kept_st, kept_rx, 183, "two", "", 7);
+	respond(p.b, kept_st, kept_rx, 183, "one", "", 9);
 	world_run(p.w, 100);
-	respond(p.b, kept_st, kept_rx, 200, "one", "", 0);
+	respond(p.b, kept_st, kept_rx, 200, "two", "", 0);
 	world_run(p.w, 100);
 	CHECK_EVENTS(p.a, "answer 5 early\nprogress 183\nearly media\n"
-			  "answer 7 early\nprogress 183\nearly media\nanswer 5\nconfirmed\n");
+			  "answer 7 early\nprogress 183\nearly media\n"
+			  "answer 9 early\nprogress 183\nearly media\nanswer 7\nconfirmed\n");
 	CHECK(p.a->is_confirmed);
 	hangup(p.a);
 	pair_free(&p);

@@ -160,6 +160,28 @@ TEST(policy_times)
 		CHECK(!pol_when_make(str_c(bad[i]), &w));
 }
 
+/* What is written as the end is outside. */
+TEST(policy_hours)
+{
+	static const struct {
+		uint16_t minute;
+		bool is_open;
+	} row[] = {
+		{479,  false},
+                {480,  true },
+                {1079, true },
+                {1080, false}
+        };
+	struct pol_whens whens = {0};
+	struct pol_when w;
+	CHECK(pol_when_make(STR("mon-fri 08:00-18:00"), &w));
+	whens.v = &w;
+	whens.n = 1;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		CHECK_EQ(pol_is_now(&whens, &(struct pol_clock){.day = 1, .minute = row[i].minute}),
+			 row[i].is_open);
+}
+
 /* The night belongs to the day on which it began. */
 TEST_NO_OOM(policy_night)
 {
