@@ -239,12 +239,65 @@ static bool is_of_call(struct scope *s, const struct cap_frame *fr)
 	return c && scope_is_named(s, c);
 }
 
-void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits)
+/* --- frames that wait ------------------------------------------------------------------------ */
+
+struct earlier {
+	struct earlier *next;
+	struct cap_rec rec;
+	uint8_t bytes[];
+};
+struct kept {
+	struct earlier *first, *last;
+};
+
+/* What others wrote to it and the name of its interface are not worth the memory. */
+static void keep_earlier(void *arg, const struct cap_rec *r)
+{
+	struct kept *k = arg;
+	struct earlier *e = r->p ? malloc(sizeof *e + r->n) : NULL;
+	if (!e)
+		return;
+	e->next = NULL;
+	e->rec = *r;
+	e->rec.p = memcpy(e->bytes, r->p, r->n);
+	e->rec.if_name = NULL;
+	e->rec.comment = STR_NONE;
+	if (k->last)
+		k->last->next = e;
+	else
+		k->first = e;
+	k->last = e;
+}
+
+void *scope_write_keep(void *scope, const struct cap_frame *fr)
+{
+	struct scope *s = scope;
+	struct kept *k = s->writer && s->writer->dep ? calloc(1, sizeof *k) : NULL;
+	if (k)
+		cap_dep_frame(s->writer->dep, fr, true, keep_earlier, k);
+	return k;
+}
+
+void scope_write_drop(void *kept)
+{
+	struct kept *k = kept;
+	for (struct earlier *e = k->first, *next; e; e = next) {
+		next = e->next;
+		free(e);
+	}
+	free(k);
+}
+
+void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits, void *kept)
 {
 	struct scope_writer *w = s->writer;
+	struct kept *k = kept;
 	if (s->who)
 		fits = fits && is_of_call(s, fr);
-	if (w->ring && w->dep)
+	if (k && fits)
+		for (const struct earlier *e = k->first; e; e = e->next)
+			take(s, &e->rec);
+	else if (!k && w->ring && w->dep)
 		cap_dep_frame(w->dep, fr, fits, take_earlier, s);
 	if (!fits)
 		return;

@@ -457,7 +457,7 @@ static enum err walk_all(struct finding *x, struct set *s)
 		if (is_open)
 			fits = flt_match(x->f, fr);
 		if (fits)
-			cap_walk_shown(a.walk);
+			cap_walk_shown(a.walk, fr);
 		for (size_t i = 0; is_open && i < n; i++) {
 			uint32_t row = ids[i] - 1;
 			s->may[row / 64] &= ~(1ull << row % 64);
