@@ -53,6 +53,8 @@ struct scope {
 	bool views[V__N];
 	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour, anonymizes;
 	uint32_t width;
+	const struct trk_call *const *chosen; /* screens: while calls are saved */
+	size_t n_chosen;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp, *out_path, *audio;
 	bool is_detailed;                    /* --detail: of streams */
@@ -200,6 +202,12 @@ void *scope_write_keep(void *scope, const struct cap_frame *fr);
 void scope_write_drop(void *kept);
 void scope_write_idle(struct scope *s); /* nothing comes: what was written may be read */
 int scope_write_end(struct scope *s);
+/* Screens, of a file: writes the chosen calls (s->chosen) with all their legs and media; *n frames.
+ * ERR_IO with *why (appended), ERR_NOMEM. */
+enum err scope_write_chosen(struct scope *s, const char *path, uint64_t *n, struct buf *why);
+/* scope_save.c: what the screens save: tui_opts.save. */
+bool scope_save(void *scope, const char *path, const struct trk_call *const *calls, size_t n,
+		struct buf *why);
 void scope_write_free(struct scope *s);
 /* scope_anonymize.c: -w with --anonymize; the exit code */
 int scope_anonymize(struct scope *s);

@@ -99,6 +99,25 @@ two_calls() {
 	sees "call 4" && sees "call 5" || return 1
 	keys q
 }
+save_as() { # file: the calls marked, or this one
+	keys s
+	types "$1"
+	keys Enter
+	sees "written to $1"
+}
+save_capture() { # what -w writes of the call: media, findings as comments, secrets of TLS
+	open_scope 120 24 -r "$captures/call-rtp-loss-10pct.pcap"
+	sees "1 calls" && save_as "$work/saved.pcapng" || return 1
+	"$RUNG" scope -r "$captures/call-rtp-loss-10pct.pcap" --call "$("$RUNG" scope -r "$captures/call-rtp-loss-10pct.pcap" --calls --json | jq .no)" -w "$work/copied.pcapng" 2>&1 || return 1
+	cmp "$work/saved.pcapng" "$work/copied.pcapng" || return 1
+	tshark -r "$work/saved.pcapng" -Y 'frame.comment contains "rung: "' 2>/dev/null | grep -q . || return 1
+	keys q
+	open_scope 120 24 -r "$captures/tls-13.pcap" --keys "$captures/tls-13.keys"
+	sees "calls" && keys t && save_as "$work/tls.pcapng" || return 1
+	[ "$(tshark -r "$work/tls.pcapng" -Y 'tls && sip' 2>/dev/null | wc -l)" -gt 0 ] || return 1
+	save_as "$work/nowhere/x.pcapng" && return 1
+	sees "nowhere/x.pcapng: " && keys q
+}
 save() {
 	keys s
 	types "$work/two.txt"
@@ -344,7 +363,13 @@ live_save() {
 	keys s
 	types "$work/live.txt"
 	keys Enter
-	sees "live.txt" && grep -q "BYE" "$work/live.txt"
+	sees "live.txt" && grep -q "BYE" "$work/live.txt" || return 1
+	keys s
+	types "$work/live.pcapng"
+	keys Enter
+	sees "packets written to $work/live.pcapng" || return 1
+	[ "$(tshark -r "$work/live.pcapng" -Y 'sip.CSeq.method == "BYE"' 2>/dev/null | wc -l)" = 2 ] || return 1
+	tshark -r "$work/live.pcapng" -Y 'frame.comment contains "rung: "' 2>/dev/null | grep -q .
 }
 live_killed() {
 	kill -TERM "$(pid_of_scope)" || return 1
@@ -401,6 +426,7 @@ check "two calls compared" two_calls
 check "saved, or told why not" save
 check "resized to wide and to tiny" resized
 check "the terminal is given back" leaves
+check "saved as a capture" save_capture
 check "the legs of one call on a key, and in one drawing" legs
 check "legs joined and broken by hand" by_hand
 check "a comparison as JSON" compare_json
