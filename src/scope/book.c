@@ -59,6 +59,7 @@ void book_free(struct book *b)
 	free(b->whats);
 	free(b->plain);
 	free(b->reps);
+	free(b->ends);
 	free(b->slots);
 	free(b);
 }

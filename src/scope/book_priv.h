@@ -22,6 +22,7 @@ struct book {
 	uint64_t *plain; /* bits: rows that know all that columns ask about */
 	uint32_t n_cols;
 	uint32_t *reps;          /* of each pair a row that has it */
+	struct addr *ends;       /* ... and its two addresses, which rows have far away */
 	uint32_t *slots, n_hops; /* a hash table of pairs: number + 1 */
 	uint32_t slots_cap;      /* a power of two */
 };
