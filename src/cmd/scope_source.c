@@ -120,7 +120,7 @@ static int check_twice(const struct scope *s)
 		return -1;
 	fprintf(stderr,
 		"rung scope: call.* says how a call ended, for which the capture is read twice: "
-		"that needs a file. Save the packets first (-w FILE; of a pipe `cat > FILE`), then "
+		"that needs a file. Save the pipe first (`cat > FILE`), then "
 		"use -r FILE\n");
 	return EXIT_USAGE;
 }
