@@ -366,10 +366,16 @@ enum err cap_walk_conversations(struct cap_walk *w, size_t max)
 	return w->convs ? OK : ERR_NOMEM;
 }
 
-void cap_walk_shown(struct cap_walk *w)
+void cap_walk_shown(struct cap_walk *w, const struct cap_frame *fr)
 {
-	w->frame.shown_ns = w->frame.rec.at_ns;
+	w->frame.shown_ns = fr->rec.at_ns;
 	w->frame.has_shown = true;
+}
+
+void cap_frame_is_next(struct cap_frame *fr)
+{
+	fr->shown_ns = fr->walk->frame.shown_ns;
+	fr->has_shown = fr->walk->frame.has_shown;
 }
 
 void cap_walk_free(struct cap_walk *w)

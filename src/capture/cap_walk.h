@@ -13,10 +13,10 @@ struct flt_call;
 struct cap_msg {
 	struct trk_packet pkt; /* pkt.msg is set, or of a brief walk, perhaps, pkt.skim */
 	struct sip_skim skim;
-	struct trk_call *call;        /* with a tracker: whose it is, or NULL */
-	uint32_t no;                  /* with a tracker: number of the message, 0 when not kept */
-	uint32_t first_no;            /* frame where it begins; 0: in this one */
-	const struct flt_call *whole; /* in a second walk: what became of its call (flt.h) */
+	struct trk_call *call;  /* with a tracker: whose it is, or NULL */
+	uint32_t no;            /* with a tracker: number of the message, 0 when not kept */
+	uint32_t first_no;      /* frame where it begins; 0: in this one */
+	struct flt_call *whole; /* what became of its call, where that is known (flt.h) */
 };
 
 struct cap_words { /* room for what a frame says in words; each has its own place */
@@ -61,8 +61,10 @@ void cap_walk_brief(struct cap_walk *w);
 /* From now on frames know of their conversations (cap_frame.seen). max: of those remembered, the
  * one silent longest gives way; 0: no bound. ERR_NOMEM. */
 enum err cap_walk_conversations(struct cap_walk *w, size_t max);
-/* The frame at hand is shown to somebody: the next ones tell their distance from it. */
-void cap_walk_shown(struct cap_walk *w);
+/* The frame is shown to somebody: the next ones tell their distance from it. */
+void cap_walk_shown(struct cap_walk *w, const struct cap_frame *fr);
+/* A frame that was kept tells its distance from what is shown by now. */
+void cap_frame_is_next(struct cap_frame *fr);
 /* The index of a frame's i-th message. */
 const struct sip_msg *cap_index(const struct cap_frame *fr, size_t i);
 void cap_walk_free(struct cap_walk *w);

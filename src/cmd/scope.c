@@ -239,6 +239,7 @@ void scope_choose_look(struct scope *s)
 
 static void scope_fini(struct scope *s)
 {
+	hold_free(s->hold);
 	flt_calls_free(s->calls);
 	trk_free(s->whole_trk);
 	scope_write_free(s);

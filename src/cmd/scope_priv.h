@@ -9,6 +9,7 @@
 #include "filter/flt.h"
 #include "lint/lint.h"
 #include "scope/book.h"
+#include "scope/hold.h"
 #include "scope/lad.h"
 #include "scope/view.h"
 #include "track/trk_join.h"
@@ -52,6 +53,8 @@ struct scope {
 	bool views[V__N];
 	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour, anonymizes;
 	uint32_t width;
+	const struct trk_call *const *chosen; /* screens: while calls are saved */
+	size_t n_chosen;
 	const char *who; /* --call, or the word after --ladder: a Call-ID or a call's number */
 	const char *sipp, *out_path, *audio;
 	bool is_detailed;                    /* --detail: of streams */
@@ -71,6 +74,7 @@ struct scope {
 	struct flt_calls *calls; /* ... and its calls */
 	struct cap *cap;
 	struct cap_walk *walk;
+	struct hold *hold;       /* live, with facts of calls: frames wait in it */
 	struct book *book;       /* for exports, and then it owns the three above */
 	bool is_live;            /* an exchange, an interface, agents: until stopped */
 	uint64_t n_frames;       /* read so far */
@@ -130,6 +134,9 @@ void scope_at_start(struct scope *s); /* before the first frame that is shown */
 /* Kinds of calls that the view never shows: trk_cfg.skips. */
 uint8_t scope_view_skips(enum view v);
 void scope_on_frame(struct scope *s, const struct cap_frame *fr);
+/* The same when the filter's answer is known: hold_cfg.on_frame. */
+void scope_show_frame(void *scope, const struct cap_frame *fr, bool fits, void *kept);
+bool scope_view_sees_all(enum view v); /* also frames that do not fit */
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */
 int scope_at_end(struct scope *s);
@@ -187,10 +194,20 @@ int scope_out_close(struct scope *s, int code);
 /* scope_write.c. The first and the last return -1 to go on, or the exit code. */
 int scope_write_open(struct scope *s);
 bool scope_write_needs_trk(const struct scope *s);
-/* Each frame of the walk; fits: the filter's answer. */
-void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits);
+/* Each frame of the walk; fits: the filter's answer. kept: of scope_write_keep, when the frame had
+ * to wait for it; or NULL. */
+void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits, void *kept);
+/* Of a frame that waits what must be written before it; NULL: nothing, or no memory. */
+void *scope_write_keep(void *scope, const struct cap_frame *fr);
+void scope_write_drop(void *kept);
 void scope_write_idle(struct scope *s); /* nothing comes: what was written may be read */
 int scope_write_end(struct scope *s);
+/* Screens, of a file: writes the chosen calls (s->chosen) with all their legs and media; *n frames.
+ * ERR_IO with *why (appended), ERR_NOMEM. */
+enum err scope_write_chosen(struct scope *s, const char *path, uint64_t *n, struct buf *why);
+/* scope_save.c: what the screens save: tui_opts.save. */
+bool scope_save(void *scope, const char *path, const struct trk_call *const *calls, size_t n,
+		struct buf *why);
 void scope_write_free(struct scope *s);
 /* scope_anonymize.c: -w with --anonymize; the exit code */
 int scope_anonymize(struct scope *s);

@@ -14,7 +14,8 @@
 #define LIVE_MAX_CALLS 50'000u
 #define LIVE_KEEP_S    600u
 
-#define LIVE_MAX_CONVERSATIONS 65'536u /* that fields may ask about */
+#define LIVE_MAX_CONVERSATIONS 65'536u      /* that fields may ask about */
+#define LIVE_MAX_HELD          (256u << 20) /* bytes of frames that wait for the end of their calls */
 
 int scope_list_interfaces(void)
 {
@@ -111,14 +112,15 @@ static bool is_regular(const char *path)
 	return strcmp(path, "-") != 0 && !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
-/* A filter about whole calls needs to know how they end: the capture is read twice. */
+/* A filter about whole calls needs to know how they end: a capture is read twice, live frames
+ * wait. */
 static int check_twice(const struct scope *s)
 {
-	if (!(needs_of(s) & FLT_NEEDS_CALLS) || (s->file && is_regular(s->file)))
+	if (!(needs_of(s) & FLT_NEEDS_CALLS) || s->is_live || is_regular(s->file))
 		return -1;
 	fprintf(stderr,
 		"rung scope: call.* says how a call ended, for which the capture is read twice: "
-		"that needs a file. Save the packets first (-w FILE; of a pipe `cat > FILE`), then "
+		"that needs a file. Save the pipe first (`cat > FILE`), then "
 		"use -r FILE\n");
 	return EXIT_USAGE;
 }
@@ -130,6 +132,22 @@ static uint8_t skips(const struct scope *s)
 	return may_ask ? 0 : scope_view_skips(s->view);
 }
 
+static enum err make_hold(struct scope *s)
+{
+	struct hold_cfg cfg = {.flt = s->flt,
+			       .trk = s->trk,
+			       .max_bytes = LIVE_MAX_HELD,
+			       .is_ordered = scope_view_sees_all(s->view),
+			       .on_frame = scope_show_frame,
+			       .keep = s->to.path ? scope_write_keep : NULL,
+			       .drop = scope_write_drop,
+			       .arg = s};
+	for (size_t i = 0; i < s->field_names.n; i++)
+		cfg.tells_calls = cfg.tells_calls || flt_is_of_call(s->fields[i]);
+	s->hold = hold_new(&cfg);
+	return s->hold ? OK : ERR_NOMEM;
+}
+
 int scope_make_walk(struct scope *s)
 {
 	unsigned of_fields = needs_of(s);
@@ -138,7 +156,9 @@ int scope_make_walk(struct scope *s)
 	if (needs) {
 		/* live, calls are forgotten when they have ended, where the view can do with that
 		 */
-		struct trk_cfg cfg = {.is_live = s->is_live && scope_view_forgets(s->view),
+		bool forgets = scope_view_forgets(s->view) ||
+			       (scope_is_of_whole_calls(s) && s->view != V_FLOW);
+		struct trk_cfg cfg = {.is_live = s->is_live && forgets,
 				      .has_media = !s->live,
 				      .finds_media = s->view == V_STREAMS,
 				      .skips = skips(s),
@@ -153,6 +173,8 @@ int scope_make_walk(struct scope *s)
 	enum err e = needs && !s->trk ? ERR_NOMEM : cap_walk_new(s->cap, s->trk, &s->walk);
 	if (!e)
 		cap_walk_brief(s->walk);
+	if (!e && s->is_live && scope_is_of_whole_calls(s))
+		e = make_hold(s);
 	if (!e && of_fields & FLT_NEEDS_CONV)
 		e = cap_walk_conversations(s->walk, s->is_live ? LIVE_MAX_CONVERSATIONS : 0);
 	if (e)
@@ -216,6 +238,11 @@ int scope_report(struct scope *s, int code)
 			n, link);
 	report_tls(cap_walk_tls(s->walk));
 	report_counts(s);
+	if (s->hold && hold_n_forced(s->hold))
+		fprintf(stderr,
+			"rung scope: %u frames were decided before their calls had ended: more "
+			"than %u MB waited\n",
+			hold_n_forced(s->hold), LIVE_MAX_HELD >> 20);
 	const char *problem = cap_problem(s->cap);
 	if (problem && !s->live) {
 		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
@@ -273,9 +300,7 @@ int scope_open_book(struct scope *s)
 		.on_frame = mark_calls,
 		.arg = s,
 	};
-	int code = cfg.is_live ? check_twice(s) : -1; /* what is put aside can be read again */
-	if (code < 0)
-		code = scope_open_capture(s);
+	int code = scope_open_capture(s);
 	if (code >= 0)
 		return code;
 	struct cap *c = s->cap;

@@ -109,52 +109,6 @@ static void put_state(void *arg, struct buf *b)
 		buf_fmt(b, "  %llu dropped", (unsigned long long)n_dropped);
 }
 
-/* Of legs that are exported as one call the first one chosen; returns how many are left. */
-static size_t whole_calls(const struct trk_call **whole, const struct trk_call *const *calls,
-			  size_t n)
-{
-	size_t n_whole = 0;
-	for (size_t i = 0; i < n; i++) {
-		size_t k = 0;
-		while (k < n_whole && trk_join_first(whole[k]) != trk_join_first(calls[i]))
-			k++;
-		if (k == n_whole)
-			whole[n_whole++] = calls[i];
-	}
-	return n_whole;
-}
-
-static bool save(void *arg, const char *path, const struct trk_call *const *chosen, size_t n_chosen,
-		 struct buf *why)
-{
-	struct scope *s = arg;
-	const struct trk_call *calls[TUI_MAX_CHOSEN];
-	size_t n = whole_calls(calls, chosen, n_chosen);
-	s->format = scope_format_of_path(path);
-	if (s->format == F__N || !scope_view_has(V_LADDER, s->format)) {
-		buf_fmt(why, "%s: its end must say what it shall be: .txt .json .svg .mmd .html",
-			path);
-		return false;
-	}
-	if ((s->format == F_SVG || s->format == F_MERMAID) && n > 1) {
-		buf_fmt(why, "one drawing holds one call: unmark the others (u)");
-		return false;
-	}
-	s->out_path = path;
-	s->is_broken = false; /* an earlier one's failure is not this one's */
-	bool ok = scope_out_open(s) < 0;
-	scope_choose_look(s);
-	ok = ok && scope_export_calls(s, calls, n) == OK;
-	ok = scope_out_close(s, ok ? EXIT_DONE : EXIT_FAILED) == EXIT_DONE && ok;
-	s->out_path = NULL;
-	if (ok)
-		buf_fmt(why, "%zu %s written to %s", n, n == 1 ? "call" : "calls", path);
-	else
-		buf_fmt(why, "%s cannot be written (no such folder, no permission, disk full)",
-			path);
-	return ok;
-}
-
 int scope_run_tui(struct scope *s)
 {
 	struct scope_rate rate = {.at_us = wall_us()};
@@ -166,7 +120,7 @@ int scope_run_tui(struct scope *s)
 			     .is_live = is_live,
 			     .more = is_live ? more_live : more,
 			     .state = put_state,
-			     .save = save,
+			     .save = scope_save,
 			     .arg = s};
 	int code = scope_open_book(s);
 	if (code >= 0)

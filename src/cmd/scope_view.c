@@ -343,15 +343,28 @@ void scope_at_start(struct scope *s)
 		views[s->view].head(s);
 }
 
-void scope_on_frame(struct scope *s, const struct cap_frame *fr)
+bool scope_view_sees_all(enum view v)
 {
-	bool fits = !s->flt || flt_match(s->flt, fr);
+	return views[v].sees_all;
+}
+
+void scope_show_frame(void *scope, const struct cap_frame *fr, bool fits, void *kept)
+{
+	struct scope *s = scope;
 	if (fits || views[s->view].sees_all)
 		views[s->view].on_frame(s, fr);
 	if (fits)
-		cap_walk_shown(s->walk);
+		cap_walk_shown(s->walk, fr);
 	if (s->writer)
-		scope_write_frame(s, fr, fits);
+		scope_write_frame(s, fr, fits, kept);
+}
+
+void scope_on_frame(struct scope *s, const struct cap_frame *fr)
+{
+	if (!s->hold)
+		scope_show_frame(s, fr, !s->flt || flt_match(s->flt, fr), NULL);
+	else if (hold_frame(s->hold, fr))
+		s->out.err = ERR_NOMEM;
 }
 
 static bool is_shown(const struct scope *s, const struct trk_call *c)
@@ -381,6 +394,8 @@ static bool is_to_wait(const struct scope *s, const struct trk_call *c)
 
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v)
 {
+	if (s->hold && hold_verdict(s->hold, c))
+		s->out.err = ERR_NOMEM;
 	if (is_to_wait(s, c))
 		return;
 	if (views[s->view].on_call)

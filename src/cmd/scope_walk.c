@@ -156,7 +156,7 @@ static int walk_ahead(struct scope *s)
 int scope_walk(struct scope *s)
 {
 	scope_catch_signals();
-	int code = scope_is_of_whole_calls(s) ? walk_ahead(s) : -1;
+	int code = scope_is_of_whole_calls(s) && !s->is_live ? walk_ahead(s) : -1;
 	if (code >= 0)
 		return code;
 	struct progress p;
@@ -179,6 +179,8 @@ int scope_walk(struct scope *s)
 	progress_end(&p);
 	if (s->is_live && s->trk)
 		trk_flush(s->trk);
+	if (s->hold && hold_end(s->hold))
+		s->out.err = ERR_NOMEM;
 	code = scope_at_end(s);
 	int written = scope_write_end(s);
 	scope_flush(s);

@@ -18,6 +18,7 @@
 #include "capture/cap_hep.h"
 #include "capture/cap_ring.h"
 #include "cmd/scope_priv.h"
+#include "cmd/scope_remark.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,24 +39,21 @@ struct scope_writer {
 	uint64_t *told;   /* of connection n: the random (its beginning) told last, 0 none */
 	size_t n_told;
 	bool has_told;
-	struct buf secrets;           /* two passes */
-	struct remark {               /* what the verdict says of a frame */
-		uint32_t frame_no, n; /* n: of text */
-		size_t at;
-	} * remarks; /* by frame */
-	size_t n_remarks, remarks_cap;
-	struct buf remark_text;
-	size_t at_remark; /* the first that is not behind the copy */
-	struct buf text;  /* scratch: the remarks on a frame */
+	struct buf secrets;     /* two passes */
+	struct remarks remarks; /* on what is copied */
+	struct buf *why;        /* of a screen that saves: why it failed; NULL: to stderr */
 };
 
 static void fail(struct scope *s, const char *what, struct buf *why)
 {
 	struct scope_writer *w = s->writer;
-	if (!w->has_failed)
+	if (!w->has_failed && w->why)
+		buf_fmt(w->why, "%s: " STR_FMT, what, STR_ARG(buf_view(why)));
+	else if (!w->has_failed)
 		fprintf(stderr, "rung scope: %s: " STR_FMT "\n", what, STR_ARG(buf_view(why)));
 	w->has_failed = true;
-	cap_stop(s->cap);
+	if (!w->why)
+		cap_stop(s->cap);
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -84,17 +82,33 @@ static int open_ring(struct scope *s, struct scope_writer *w, struct buf *why)
 	return e == ERR_LIMIT ? EXIT_USAGE : e ? EXIT_FAILED : -1;
 }
 
+/* Calls that were chosen, or all. */
+static bool is_part(const struct scope *s)
+{
+	return s->flt || s->who || s->n_chosen;
+}
+
+static bool is_wanted(const struct scope *s, const struct trk_call *c)
+{
+	if (!s->n_chosen)
+		return scope_is_named(s, c);
+	for (size_t i = 0; i < s->n_chosen; i++)
+		if (trk_join_first(s->chosen[i]) == trk_join_first(c))
+			return true;
+	return false;
+}
+
 static int open_two_pass(struct scope *s, struct scope_writer *w, struct buf *why)
 {
 	enum err e = OK;
-	w->is_two_pass = !s->is_live && (s->flt || s->who);
+	w->is_two_pass = !s->is_live && is_part(s);
 	if (w->is_two_pass)
 		e = cap_keep(s->cap);
 	if (e == ERR_IO)
 		buf_fmt(why, "there is no room to put the capture aside (TMPDIR)");
-	if (s->flt || s->who)
+	if (is_part(s))
 		w->dep = cap_dep_new(!w->is_two_pass);
-	if (e == OK && !w->dep && (s->flt || s->who))
+	if (e == OK && !w->dep && is_part(s))
 		buf_fmt(why, "no memory");
 	return why->n ? EXIT_FAILED : -1;
 }
@@ -147,9 +161,10 @@ static void mark(struct scope *s, struct bits *b, uint32_t no)
 {
 	uint8_t *v = grow(b->v, &b->n, no / 8, 1);
 	if (!v) {
-		fprintf(stderr, "rung scope: no memory for the frames that are written\n");
-		s->writer->has_failed = true;
-		cap_stop(s->cap);
+		struct buf why;
+		char text[8];
+		buf_init_fixed(&why, text, sizeof text);
+		fail(s, "no memory for the frames that are written", &why);
 		return;
 	}
 	b->v = v;
@@ -228,23 +243,83 @@ static void take_earlier(void *arg, const struct cap_rec *r)
 	take(arg, r);
 }
 
-static bool is_of_call(struct scope *s, const struct cap_frame *fr)
+/* The walk may have a tracker of its own, and then calls of its own. */
+static bool is_wanted_here(const struct scope *s, const struct cap_frame *fr,
+			   const struct trk_call *c)
 {
-	struct trk_call *c = NULL;
-	for (size_t i = 0; i < fr->n_msgs; i++)
-		if (fr->msgs[i].call && scope_is_named(s, fr->msgs[i].call))
-			return true;
-	if (fr->media != RTP_UNKNOWN)
-		c = trk_media_call(s->trk, &fr->pkt.src, &fr->pkt.dst);
-	return c && scope_is_named(s, c);
+	if (c && fr->trk != s->trk)
+		c = trk_find(s->trk, c->call_id);
+	return c && is_wanted(s, c);
 }
 
-void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits)
+static bool is_of_call(const struct scope *s, const struct cap_frame *fr)
+{
+	for (size_t i = 0; i < fr->n_msgs; i++)
+		if (is_wanted_here(s, fr, fr->msgs[i].call))
+			return true;
+	return fr->media != RTP_UNKNOWN &&
+	       is_wanted_here(s, fr, trk_media_call(fr->trk, &fr->pkt.src, &fr->pkt.dst));
+}
+
+/* --- frames that wait ------------------------------------------------------------------------ */
+
+struct earlier {
+	struct earlier *next;
+	struct cap_rec rec;
+	uint8_t bytes[];
+};
+struct kept {
+	struct earlier *first, *last;
+};
+
+/* What others wrote to it and the name of its interface are not worth the memory. */
+static void keep_earlier(void *arg, const struct cap_rec *r)
+{
+	struct kept *k = arg;
+	struct earlier *e = r->p ? malloc(sizeof *e + r->n) : NULL;
+	if (!e)
+		return;
+	e->next = NULL;
+	e->rec = *r;
+	e->rec.p = memcpy(e->bytes, r->p, r->n);
+	e->rec.if_name = NULL;
+	e->rec.comment = STR_NONE;
+	if (k->last)
+		k->last->next = e;
+	else
+		k->first = e;
+	k->last = e;
+}
+
+void *scope_write_keep(void *scope, const struct cap_frame *fr)
+{
+	struct scope *s = scope;
+	struct kept *k = s->writer && s->writer->dep ? calloc(1, sizeof *k) : NULL;
+	if (k)
+		cap_dep_frame(s->writer->dep, fr, true, keep_earlier, k);
+	return k;
+}
+
+void scope_write_drop(void *kept)
+{
+	struct kept *k = kept;
+	for (struct earlier *e = k->first, *next; e; e = next) {
+		next = e->next;
+		free(e);
+	}
+	free(k);
+}
+
+void scope_write_frame(struct scope *s, const struct cap_frame *fr, bool fits, void *kept)
 {
 	struct scope_writer *w = s->writer;
-	if (s->who)
+	struct kept *k = kept;
+	if (s->who || s->n_chosen)
 		fits = fits && is_of_call(s, fr);
-	if (w->ring && w->dep)
+	if (k && fits)
+		for (const struct earlier *e = k->first; e; e = e->next)
+			take(s, &e->rec);
+	else if (!k && w->ring && w->dep)
 		cap_dep_frame(w->dep, fr, fits, take_earlier, s);
 	if (!fits)
 		return;
@@ -274,68 +349,16 @@ void scope_write_idle(struct scope *s)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-/* Remembers a finding for each frame of its evidence. */
-static bool add_remark(struct scope_writer *w, uint32_t frame_no, const struct vrd_finding *f)
+/* What the verdicts on calls that are written by choice say, at the frames that prove it. */
+static void judge_calls(struct scope *s)
 {
-	struct remark *p = grow(w->remarks, &w->remarks_cap, w->n_remarks, sizeof *p);
-	if (!p)
-		return false;
-	w->remarks = p;
-	size_t at = w->remark_text.n;
-	buf_fmt(&w->remark_text, "rung: " STR_FMT " (%s)", STR_ARG(f->text),
-		vrd_about((enum vrd_rule)f->rule)->code);
-	w->remarks[w->n_remarks++] =
-		(struct remark){frame_no, (uint32_t)(w->remark_text.n - at), at};
-	return w->remark_text.err == OK;
-}
-
-static int by_frame(const void *a, const void *b)
-{
-	const struct remark *x = a, *y = b;
-	if (x->frame_no != y->frame_no)
-		return x->frame_no < y->frame_no ? -1 : 1;
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* What the verdict on the call (--call) says, at the frames that prove it. */
-static void judge_call(struct scope *s)
-{
-	struct scope_writer *w = s->writer;
-	bool ok = true;
-	for (struct trk_call *c = s->who ? trk_first(s->trk) : NULL; c; c = c->next_no) {
-		if (!scope_is_named(s, c) || vrd_judge(&s->verdict, s->trk, c))
-			continue;
-		for (unsigned i = 0; i < s->verdict.n; i++)
-			for (unsigned k = 0; k < s->verdict.f[i].n_evidence; k++) {
-				const struct trk_ev *e =
-					trk_ev(s->trk, s->verdict.f[i].evidence[k]);
-				ok = ok && e && add_remark(w, e->frame_no, &s->verdict.f[i]);
-			}
-	}
-	if (ok && w->n_remarks)
-		qsort(w->remarks, w->n_remarks, sizeof *w->remarks, by_frame);
-	else
-		w->n_remarks = 0;
-}
-
-/* The remarks on a frame, a line each, behind what others wrote to it; *at goes along with the
- * frames. */
-static struct str remarks_on(struct scope_writer *w, const struct cap_rec *r, size_t *at,
-			     struct buf *mem)
-{
-	buf_clear(mem);
-	while (*at < w->n_remarks && w->remarks[*at].frame_no < r->no)
-		++*at;
-	for (; *at < w->n_remarks && w->remarks[*at].frame_no == r->no; ++*at) {
-		if (!mem->n && r->comment.n) {
-			buf_str(mem, r->comment);
-			buf_chr(mem, '\n');
-		}
-		if (mem->n && mem->p[mem->n - 1] != '\n')
-			buf_chr(mem, '\n');
-		buf_put(mem, w->remark_text.p + w->remarks[*at].at, w->remarks[*at].n);
-	}
-	return mem->err ? STR_NONE : buf_view(mem);
+	struct remarks *r = &s->writer->remarks;
+	bool is_any = s->who || s->n_chosen;
+	for (struct trk_call *c = is_any ? trk_first(s->trk) : NULL; c; c = c->next_no)
+		if (is_wanted(s, c) &&
+		    (vrd_judge(&s->verdict, s->trk, c) || remarks_add(r, s->trk, &s->verdict)))
+			break; /* no memory: comments are left out */
+	remarks_sort(r);
 }
 
 static void copy_frames(struct scope *s, struct cap *again)
@@ -344,7 +367,7 @@ static void copy_frames(struct scope *s, struct cap *again)
 	struct cap_rec r = {0};
 	while (!w->has_failed && r.no / 8 < w->marks.n && cap_next(again, &r))
 		if (has(&w->marks, r.no))
-			write_rec(s, &r, remarks_on(w, &r, &w->at_remark, &w->text));
+			write_rec(s, &r, remarks_on(&w->remarks, r.no, r.comment));
 }
 
 static void gather_secrets(struct scope *s, const struct cap_frame *fr)
@@ -356,9 +379,8 @@ static void gather_secrets(struct scope *s, const struct cap_frame *fr)
 static void copy_frame(struct scope *s, const struct cap_frame *fr)
 {
 	struct scope_writer *w = s->writer;
-	if (has(&w->marks, fr->rec.no) || has(&w->conns, fr->conn_no)) {
-		write_rec(s, &fr->rec, remarks_on(w, &fr->rec, &w->at_remark, &w->text));
-	}
+	if (has(&w->marks, fr->rec.no) || has(&w->conns, fr->conn_no))
+		write_rec(s, &fr->rec, remarks_on(&w->remarks, fr->rec.no, fr->rec.comment));
 }
 
 /* Whose a segment is, only a walk can tell: one more for each of the two. */
@@ -388,7 +410,7 @@ static void copy_marked(struct scope *s, struct buf *why)
 {
 	struct scope_writer *w = s->writer;
 	struct cap *again;
-	judge_call(s);
+	judge_calls(s);
 	if (w->asked.n)
 		walk_again(s, gather_secrets);
 	if (!w->has_failed && w->secrets.n &&
@@ -445,6 +467,42 @@ int scope_write_end(struct scope *s)
 	return w->has_failed ? EXIT_FAILED : -1;
 }
 
+static bool on_chosen_frame(void *arg, const struct cap_frame *fr)
+{
+	struct scope *s = arg;
+	scope_write_frame(s, fr, true, NULL);
+	return !s->writer->has_failed;
+}
+
+enum err scope_write_chosen(struct scope *s, const char *path, uint64_t *n, struct buf *why)
+{
+	struct scope_writer *w = s->writer = calloc(1, sizeof(*w));
+	struct buf inner;
+	if (!w)
+		return ERR_NOMEM;
+	buf_init(&inner);
+	w->why = why;
+	s->to.path = path;
+	*n = 0;
+	if (open_ring(s, w, &inner) >= 0 || open_two_pass(s, w, &inner) >= 0)
+		fail(s, path, &inner);
+	else if (book_frames(s->book, FLT_NEEDS_MEDIA, on_chosen_frame, s))
+		fail(s, "the capture cannot be read again", &inner);
+	if (!w->has_failed)
+		copy_marked(s, &inner);
+	if (w->ring)
+		*n = cap_ring_n(w->ring);
+	if (cap_ring_close(w->ring, NULL, &inner))
+		fail(s, path, &inner);
+	w->ring = NULL;
+	enum err e = w->has_failed ? ERR_IO : OK;
+	buf_fini(&inner);
+	scope_write_free(s);
+	s->writer = NULL;
+	s->to.path = NULL;
+	return e;
+}
+
 void scope_write_free(struct scope *s)
 {
 	struct scope_writer *w = s->writer;
@@ -461,9 +519,7 @@ void scope_write_free(struct scope *s)
 	free(w->conns.v);
 	free(w->asked.v);
 	free(w->told);
-	buf_fini(&w->text);
 	buf_fini(&w->secrets);
-	free(w->remarks);
-	buf_fini(&w->remark_text);
+	remarks_fini(&w->remarks);
 	free(w);
 }

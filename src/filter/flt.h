@@ -103,6 +103,18 @@ struct flt_calls *flt_calls_new(struct trk *t);
 void flt_calls_free(struct flt_calls *c);
 /* Gives each message of the frame its call, for the fields call.*. ERR_NOMEM. */
 enum err flt_calls_attach(struct flt_calls *c, const struct cap_frame *fr);
+/* The same of calls that go on: no field of flt_is_late has a value. */
+enum err flt_calls_attach_early(struct flt_calls *c, const struct cap_frame *fr);
+/* Forgets what was judged: calls may be gone, or have changed. No frame may have one any more. */
+void flt_calls_clear(struct flt_calls *c);
+bool flt_is_of_call(const struct flt_field *f); /* a field call.* */
+/* ... that is known when the call is over; the others are settled with its first message. */
+bool flt_is_late(const struct flt_field *f);
+
+enum flt_said { FLT_NO, FLT_YES, FLT_OPEN };
+/* What can be said of a frame when nothing is known of some fields. */
+enum flt_said flt_match_so_far(struct flt *f, const struct cap_frame *fr,
+			       bool (*is_open)(const struct flt_field *f));
 
 /* --- `-T fields` and `-T json` --------------------------------------------------------------- */
 

@@ -5,22 +5,30 @@
  * has seen all of it: flt_calls_attach then gives each message its call, judged when first asked
  * for, and kept. In a first walk no such field has a value; flt_needs says so beforehand.
  *
- * Invariants: by_no[n] is the call number n or NULL; its strings live in the arena.
+ * Live there is no second walk: who wants such fields keeps the frames of a call until it was
+ * judged (scope/hold.c), or asks again and again about calls that go on (scope/book_watch.c). What
+ * is settled with the first message, whose call it is and of what kind, is known at once.
+ *
+ * Invariants: a call is judged once, unless flt_calls_clear came between; its strings live with it.
  */
 #include "filter/flt_args.h"
 
-#include "base/arena.h"
-#include "base/grow.h"
+#include "base/assert.h"
+#include "base/hash.h"
 #include "track/trk_info.h"
 #include "track/trk_join.h"
 #include "track/vrd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_HOSTS 16
 
 struct flt_call {
+	struct hnode node; /* by number */
+	struct flt_call *next;
 	const struct trk_call *c;
+	bool is_judged; /* else nothing of what follows is known */
 	enum vrd_severity worst;
 	uint8_t n_rules, n_hosts;
 	uint8_t rules[VRD_MAX];
@@ -29,14 +37,14 @@ struct flt_call {
 	double mos, jitter_ms, lost_percent; /* of the worst stream */
 	struct str reason;                   /* borrows the call's */
 	struct str hosts[MAX_HOSTS];
+	char *host_text; /* of all */
 };
 
 struct flt_calls {
 	struct trk *trk;
 	struct vrd verdict;
-	struct arena arena;
-	struct flt_call **by_no;
-	size_t cap;
+	struct htab by_no;
+	struct flt_call *first;
 };
 
 struct flt_calls *flt_calls_new(struct trk *t)
@@ -46,44 +54,59 @@ struct flt_calls *flt_calls_new(struct trk *t)
 		return NULL;
 	k->trk = t;
 	vrd_init(&k->verdict);
-	arena_init(&k->arena);
+	if (htab_init(&k->by_no, 16)) {
+		flt_calls_free(k);
+		return NULL;
+	}
 	return k;
+}
+
+void flt_calls_clear(struct flt_calls *k)
+{
+	for (struct flt_call *f = k->first, *next; f; f = next) {
+		next = f->next;
+		htab_del(&k->by_no, &f->node);
+		free(f->host_text);
+		free(f);
+	}
+	k->first = NULL;
 }
 
 void flt_calls_free(struct flt_calls *k)
 {
 	if (!k)
 		return;
-	for (size_t i = 0; i < k->cap; i++)
-		free(k->by_no[i]);
-	free(k->by_no);
+	flt_calls_clear(k);
+	htab_fini(&k->by_no);
 	vrd_fini(&k->verdict);
-	arena_fini(&k->arena);
 	free(k);
 }
 
-static bool room_for(struct flt_calls *k, size_t no)
+/* The hosts that sent or received a message of the call, each once. */
+static bool add_hosts(struct flt_call *f)
 {
-	struct flt_call **a = grow(k->by_no, &k->cap, no, sizeof(*a));
-	if (!a)
+	char text[MAX_HOSTS][ADDR_TEXT_MAX];
+	size_t n[MAX_HOSTS], total = 0;
+	unsigned n_hosts = 0;
+	for (unsigned i = 0; i < f->c->n_peers && n_hosts < MAX_HOSTS; i++) {
+		struct buf b;
+		unsigned k = 0;
+		buf_init_fixed(&b, text[n_hosts], sizeof text[0]);
+		addr_put_ip(&b, &f->c->peers[i].addr);
+		while (k < n_hosts && !str_eq(str_of(text[k], n[k]), buf_view(&b)))
+			k++;
+		if (k < n_hosts)
+			continue;
+		total += n[n_hosts++] = b.n;
+	}
+	char *p = f->host_text = malloc(total + 1);
+	if (!p)
 		return false;
-	k->by_no = a;
+	for (; f->n_hosts < n_hosts; p += n[f->n_hosts++]) {
+		memcpy(p, text[f->n_hosts], n[f->n_hosts]);
+		f->hosts[f->n_hosts] = str_of(p, n[f->n_hosts]);
+	}
 	return true;
-}
-
-static bool add_host(struct flt_calls *k, struct flt_call *f, const struct addr *a)
-{
-	char text[ADDR_TEXT_MAX];
-	struct buf b;
-	buf_init_fixed(&b, text, sizeof text);
-	addr_put_ip(&b, a);
-	for (unsigned i = 0; i < f->n_hosts; i++)
-		if (str_eq(f->hosts[i], buf_view(&b)))
-			return true;
-	if (f->n_hosts == MAX_HOSTS)
-		return true;
-	f->hosts[f->n_hosts] = arena_str(&k->arena, buf_view(&b));
-	return f->hosts[f->n_hosts++].n > 0;
 }
 
 /* Of each figure the worst that a stream has. What the capture may have lost itself is no loss. */
@@ -110,45 +133,79 @@ static void grade(const struct trk *t, struct flt_call *f)
 	}
 }
 
-static struct flt_call *judge(struct flt_calls *k, const struct trk_call *c)
+static struct flt_call *entry_of(struct flt_calls *k, const struct trk_call *c)
 {
-	if (!room_for(k, c->no))
-		return NULL;
-	if (k->by_no[c->no])
-		return k->by_no[c->no];
+	uint64_t hash = hash_fold(c->no, 0x9e3779b97f4a7c15u);
+	for (struct hnode *n = htab_first(&k->by_no, hash); n; n = htab_next(n)) {
+		struct flt_call *f = CONTAINER_OF(n, struct flt_call, node);
+		if (f->c->no == c->no)
+			return f;
+	}
 	struct flt_call *f = calloc(1, sizeof *f);
 	if (!f)
 		return NULL;
 	f->c = c;
-	bool ok = vrd_judge(&k->verdict, k->trk, c) == OK;
-	f->worst = k->verdict.worst;
-	for (unsigned i = 0; ok && i < k->verdict.n; i++)
-		f->rules[f->n_rules++] = k->verdict.f[i].rule;
-	for (unsigned i = 0; ok && i < c->n_peers; i++)
-		ok = add_host(k, f, &c->peers[i].addr);
-	if (!ok) {
-		free(f);
-		return NULL;
-	}
+	f->next = k->first;
+	k->first = f;
+	htab_add(&k->by_no, &f->node, hash);
+	return f;
+}
+
+static enum err judge(struct flt_calls *k, struct flt_call *f)
+{
 	struct trk_info info;
-	trk_info(k->trk, c, &info);
+	if (f->is_judged)
+		return OK;
+	if (!f->host_text && !add_hosts(f))
+		return ERR_NOMEM;
+	enum err e = vrd_judge(&k->verdict, k->trk, f->c);
+	if (e)
+		return e;
+	f->worst = k->verdict.worst;
+	for (unsigned i = 0; i < k->verdict.n; i++)
+		f->rules[f->n_rules++] = k->verdict.f[i].rule;
+	trk_info(k->trk, f->c, &info);
 	f->ended_by = info.ended_by;
 	f->reason = info.reason;
 	grade(k->trk, f);
-	return k->by_no[c->no] = f;
+	f->is_judged = true;
+	return OK;
 }
 
-enum err flt_calls_attach(struct flt_calls *k, const struct cap_frame *fr)
+static enum err attach(struct flt_calls *k, const struct cap_frame *fr, bool is_over)
 {
 	for (size_t i = 0; i < fr->n_msgs; i++) {
 		struct cap_msg *m = &fr->msgs[i];
 		const struct trk_call *c =
 			trk_find(k->trk, m->pkt.skim ? m->pkt.skim->call_id : m->pkt.msg->call_id);
-		m->whole = c ? judge(k, c) : NULL;
-		if (c && !m->whole)
+		struct flt_call *f = c ? entry_of(k, c) : NULL;
+		m->whole = f;
+		if (c && (!f || (is_over && judge(k, f))))
 			return ERR_NOMEM;
 	}
 	return OK;
+}
+
+enum err flt_calls_attach(struct flt_calls *k, const struct cap_frame *fr)
+{
+	return attach(k, fr, true);
+}
+
+enum err flt_calls_attach_early(struct flt_calls *k, const struct cap_frame *fr)
+{
+	return attach(k, fr, false);
+}
+
+bool flt_is_of_call(const struct flt_field *f)
+{
+	return f->needs & FLT_NEEDS_CALLS;
+}
+
+bool flt_is_late(const struct flt_field *f)
+{
+	bool is_settled = f->arg == CL_NO || f->arg == CL_ID || f->arg == CL_KIND ||
+			  f->arg == CL_USER || f->arg == CL_FROM || f->arg == CL_TO;
+	return flt_is_of_call(f) && !is_settled;
 }
 
 /* --- fields ----------------------------------------------------------------------------------- */

@@ -54,11 +54,19 @@ struct layers { /* in the order of the frame */
 	unsigned n;
 };
 
+/* What stands in a datagram that was put together comes behind what stands in the frame. */
+static bool is_before(const struct cap_rec *r, const uint8_t *a, const uint8_t *b)
+{
+	const uint8_t *end = r->p ? r->p + r->n : NULL;
+	bool has_a = a >= r->p && a < end, has_b = b >= r->p && b < end;
+	return has_a == has_b ? a < b : has_a;
+}
+
 /* p NULL: behind all the others. */
-static void add_layer(struct layers *l, const uint8_t *p, enum kind kind)
+static void add_layer(struct layers *l, const struct cap_rec *r, const uint8_t *p, enum kind kind)
 {
 	unsigned i = l->n++;
-	for (; i && p && l->v[i - 1].p > p; i--)
+	for (; i && p && is_before(r, p, l->v[i - 1].p); i--)
 		l->v[i] = l->v[i - 1];
 	l->v[i] = (struct layer){p, (uint8_t)kind};
 }
@@ -69,17 +77,19 @@ static void collect(const struct cap_frame *fr, struct layers *l)
 	/* of a frame that comes late, behind a gap, there are no bytes any more */
 	const uint8_t *end = fr->rec.p ? fr->rec.p + fr->rec.n : NULL;
 	for (unsigned i = 0; i < k->n_eths; i++)
-		add_layer(l, k->eths[i].p, ETH);
+		add_layer(l, &fr->rec, k->eths[i].p, ETH);
 	for (unsigned i = 0; i < k->n_vlans; i++)
-		add_layer(l, k->tags[i].p, VLAN);
+		add_layer(l, &fr->rec, k->tags[i].p, VLAN);
 	for (unsigned i = 0; i < k->n_ips; i++)
-		add_layer(l, k->ips[i].hdr.p, k->ips[i].src.family == ADDR_V4 ? IP4 : IP6);
+		add_layer(l, &fr->rec, k->ips[i].hdr.p,
+			  k->ips[i].src.family == ADDR_V4 ? IP4 : IP6);
 	if (k->has_icmp || k->has_icmp6)
-		add_layer(l, k->icmp.p, k->has_icmp ? ICMP4 : ICMP6);
+		add_layer(l, &fr->rec, k->icmp.p, k->has_icmp ? ICMP4 : ICMP6);
 	for (unsigned i = 0; i < k->n_ports; i++) {
 		const uint8_t *p = k->ports[i].hdr.p;
 		bool is_here = p >= fr->rec.p && p < end; /* else of a datagram put together */
-		add_layer(l, is_here ? p : NULL, k->ports[i].proto == CAP_UDP ? UDP : TCP);
+		add_layer(l, &fr->rec, is_here ? p : NULL,
+			  k->ports[i].proto == CAP_UDP ? UDP : TCP);
 	}
 }
 

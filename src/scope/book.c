@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIVE_CONVERSATIONS 65'536u /* remembered for fields of a filter */
-
 #define LIVE_SPOOL (256u << 20)
 
 enum err book_new(struct cap *c, const struct book_cfg *cfg, struct book **out)
@@ -51,6 +49,7 @@ void book_free(struct book *b)
 {
 	if (!b)
 		return;
+	flt_calls_free(b->watch_calls);
 	cap_walk_free(b->walk);
 	trk_free(b->trk);
 	cap_close(b->cap);
@@ -60,17 +59,9 @@ void book_free(struct book *b)
 	free(b->whats);
 	free(b->plain);
 	free(b->reps);
+	free(b->ends);
 	free(b->slots);
 	free(b);
-}
-
-static void mark_fitting(struct book *b, const struct cap_frame *fr)
-{
-	if (!b->watch || !fr->n_msgs || !flt_match(b->watch, fr))
-		return;
-	for (size_t i = 0; i < fr->n_msgs; i++)
-		if (fr->msgs[i].call)
-			fr->msgs[i].call->is_fitting = true;
 }
 
 bool book_read(struct book *b, unsigned max_frames)
@@ -82,7 +73,7 @@ bool book_read(struct book *b, unsigned max_frames)
 		if (!fr)
 			return false;
 		b->n_frames += !fr->is_late;
-		mark_fitting(b, fr);
+		book_watch_frame(b, fr);
 		if (b->cfg.on_frame)
 			b->cfg.on_frame(b->cfg.arg, fr);
 	}
@@ -198,63 +189,4 @@ enum err book_frames(struct book *b, unsigned needs,
 	while (fr && fn(arg, fr));
 	book_again_end(&a);
 	return OK;
-}
-
-/* --- live: the same for what is kept ---------------------------------------------------------- */
-
-/* A message as the frame that it came in, as far as that is known. */
-static enum err frame_of(struct book *b, struct trk_call *c, const struct trk_ev *e,
-			 struct cap_msg *m, struct cap_frame *f, uint8_t hdr[20])
-{
-	const struct trk_peer *from = &c->peers[e->from], *to = &c->peers[e->to];
-	enum trk_transport transport = (enum trk_transport)from->transport;
-	const struct sip_msg *msg;
-	enum err err = book_msg(b, trk_ev_id(e), &msg);
-	if (err)
-		return err;
-	*m = (struct cap_msg){.call = c, .no = trk_ev_id(e)};
-	m->pkt = (struct trk_packet){.at_us = e->at_us,
-				     .frame_no = e->frame_no,
-				     .from = from->addr,
-				     .to = to->addr,
-				     .transport = transport,
-				     .bytes = str_of(msg->bytes, msg->n_bytes),
-				     .msg = msg};
-	*f = (struct cap_frame){.msgs = m, .n_msgs = 1, .trk = b->trk};
-	f->rec = (struct cap_rec){.no = e->frame_no, .at_ns = (int64_t)e->at_us * 1'000};
-	f->first_ns = (int64_t)trk_stats(b->trk)->first_us * 1'000;
-	f->last_ns = f->rec.at_ns;
-	f->is_ws = transport == TRK_WS || transport == TRK_WSS;
-	f->pkt.proto = transport == TRK_UDP ? CAP_UDP : CAP_TCP;
-	cap_frame_ends(f, &from->addr, &to->addr, f->pkt.proto, hdr);
-	return OK;
-}
-
-static enum err look_back(struct book *b, struct trk_call *c)
-{
-	for (uint32_t id = c->last_ev; id && !c->is_fitting; id = trk_ev(b->trk, id)->prev) {
-		struct cap_msg m;
-		struct cap_frame f;
-		uint8_t hdr[20];
-		enum err e = frame_of(b, c, trk_ev(b->trk, id), &m, &f, hdr);
-		if (e && e != ERR_NOTFOUND)
-			return e;
-		c->is_fitting = !e && flt_match(b->watch, &f);
-	}
-	return OK;
-}
-
-enum err book_watch(struct book *b, struct flt *f)
-{
-	enum err e = OK;
-	if (f && flt_needs(f) & FLT_NEEDS_CALLS)
-		return ERR_UNSUPPORTED;
-	if (f && flt_needs(f) & FLT_NEEDS_CONV)
-		e = cap_walk_conversations(b->walk, LIVE_CONVERSATIONS);
-	b->watch = f;
-	for (struct trk_call *c = trk_first(b->trk); c && !e; c = c->next_no) {
-		c->is_fitting = false;
-		e = f ? look_back(b, c) : OK;
-	}
-	return e;
 }

@@ -67,22 +67,47 @@ static bool ask(struct finding *x, const struct flt_node *n)
 	return flt_node_match_from(x->f, n, book_row_get, x);
 }
 
+/* Eight answers, 0 or 1 each, as eight bits: the product adds each byte into its bit of the
+ * highest one. */
+static uint64_t pack8(const uint8_t *fits, const uint32_t *of)
+{
+	uint64_t v = 0;
+	for (unsigned k = 0; k < 8; k++)
+		v |= (uint64_t)fits[of[k]] << 8 * k;
+	return v * 0x0102040810204080u >> 56;
+}
+
+/* The answer for each row, where it hangs on a number of the row. */
+static void spread(uint64_t *rows, const uint8_t *fits, const uint32_t *of, uint32_t n)
+{
+	uint32_t i = 0;
+	for (; i + 64 <= n; i += 64) {
+		uint64_t word = 0;
+		for (unsigned k = 0; k < 64; k += 8)
+			word |= pack8(fits, of + i + k) << k;
+		rows[i / 64] = word;
+	}
+	for (; i < n; i++)
+		rows[i / 64] |= (uint64_t)fits[of[i]] << i % 64;
+}
+
 static bool on_hops(struct finding *x, const struct flt_node *n, struct set *s)
 {
 	struct book *b = x->b;
 	uint8_t *fits = malloc(b->n_hops + 1u);
 	if (!fits)
 		return false;
+	uint32_t n_fit = 0;
+	x->e = b->n_hops ? trk_ev(b->trk, b->reps[0]) : NULL; /* any: only its ends are asked */
 	for (uint32_t i = 0; i < b->n_hops; i++) {
-		x->e = trk_ev(b->trk, b->reps[i]);
-		fits[i] = ask(x, n);
+		x->ends = &b->ends[(size_t)2 * i];
+		n_fit += fits[i] = ask(x, n);
 	}
-	for (uint32_t i = 0; i < x->n; i += 64) {
-		uint64_t word = 0;
-		for (uint32_t k = 0; k < 64 && i + k < x->n; k++)
-			word |= (uint64_t)fits[b->hops[i + k]] << k;
-		s->may[i / 64] = word;
-	}
+	x->ends = NULL;
+	if (n_fit == 0 || n_fit == b->n_hops) /* `sip`, `udp` */
+		memset(s->may, n_fit ? 0xff : 0, x->n_words * sizeof(uint64_t));
+	else
+		spread(s->may, fits, b->hops, x->n);
 	free(fits);
 	return true;
 }
@@ -457,7 +482,7 @@ static enum err walk_all(struct finding *x, struct set *s)
 		if (is_open)
 			fits = flt_match(x->f, fr);
 		if (fits)
-			cap_walk_shown(a.walk);
+			cap_walk_shown(a.walk, fr);
 		for (size_t i = 0; is_open && i < n; i++) {
 			uint32_t row = ids[i] - 1;
 			s->may[row / 64] &= ~(1ull << row % 64);

@@ -84,10 +84,8 @@ static struct str value_at(const char *p, const char *end)
 static unsigned header_values(const struct pass *p, struct flt_val *out)
 {
 	const char *at = p->at, *end = p->message.p + p->message.n;
-	const char *body = book_text_find(p->message.p, end, STR("\r\n\r\n"), false);
 	unsigned n = 0;
-	end = body ? body + 2 : end;
-	for (; at && at < end && n < FLT_MAX_VALUES; at = book_text_find(at, end, p->first, true)) {
+	for (; at && n < FLT_MAX_VALUES; at = book_line_find(at, end, p->first)) {
 		at += p->first.n;
 		struct str v = value_at(at, end);
 		if (v.p)
@@ -110,7 +108,9 @@ static bool fits(struct finding *x, struct pass *p)
 {
 	struct str s = p->is_of_frame ? p->frame : p->message;
 	if (p->first.n) {
-		p->at = book_text_find(s.p, s.p + s.n, p->first, !p->is_of_frame);
+		const char *end = s.p + s.n;
+		p->at = p->is_of_frame ? book_text_find(s.p, end, p->first, false)
+				       : book_line_find(s.p, end, p->first);
 		if (!p->at)
 			return false;
 	}

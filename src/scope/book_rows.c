@@ -73,19 +73,21 @@ static uint32_t hop_hash(const struct trk_ev *e)
 	return (uint32_t)(h >> 32);
 }
 
-static bool is_same_hop(const struct trk_ev *a, const struct trk_ev *b)
+static bool is_same_hop(const struct addr ends[2], const struct trk_ev *e)
 {
-	return addr_eq(addr_of(a, a->from), addr_of(b, b->from)) &&
-	       addr_eq(addr_of(a, a->to), addr_of(b, b->to));
+	return addr_eq(&ends[0], addr_of(e, e->from)) && addr_eq(&ends[1], addr_of(e, e->to));
 }
 
 static bool more_slots(struct book *b)
 {
 	uint32_t cap = b->slots_cap ? 2 * b->slots_cap : 256;
 	uint32_t *slots = calloc(cap, sizeof *slots), *reps = realloc(b->reps, cap * sizeof *reps);
+	struct addr *ends = realloc(b->ends, (size_t)cap * sizeof *ends); /* half are taken */
 	if (reps)
 		b->reps = reps;
-	if (!slots || !reps) {
+	if (ends)
+		b->ends = ends;
+	if (!slots || !reps || !ends) {
 		free(slots);
 		return false;
 	}
@@ -106,10 +108,12 @@ static bool hop_of(struct book *b, uint32_t id, const struct trk_ev *e, uint32_t
 	if (b->n_hops >= b->slots_cap / 2 && !more_slots(b))
 		return false;
 	uint32_t at = hop_hash(e) & (b->slots_cap - 1);
-	while (b->slots[at] && !is_same_hop(trk_ev(b->trk, b->reps[b->slots[at] - 1]), e))
+	while (b->slots[at] && !is_same_hop(&b->ends[(size_t)2 * (b->slots[at] - 1)], e))
 		at = (at + 1) & (b->slots_cap - 1);
 	if (!b->slots[at]) {
 		b->reps[b->n_hops] = id;
+		b->ends[(size_t)2 * b->n_hops] = *addr_of(e, e->from);
+		b->ends[(size_t)2 * b->n_hops + 1] = *addr_of(e, e->to);
 		b->slots[at] = ++b->n_hops;
 	}
 	*hop = b->slots[at] - 1;
@@ -176,7 +180,8 @@ static unsigned put_text(struct flt_val *out, struct str s)
 static unsigned hop_values(const struct finding *x, enum row_field rf, struct flt_val *out)
 {
 	const struct trk_ev *e = x->e;
-	const struct addr *from = addr_of(e, e->from), *to = addr_of(e, e->to);
+	const struct addr *from = x->ends ? &x->ends[0] : addr_of(e, e->from);
+	const struct addr *to = x->ends ? &x->ends[1] : addr_of(e, e->to);
 	bool is_v6 = rf >= RF_IP6 && rf <= RF_IP6_DST;
 	unsigned n = 0;
 	switch (rf) {

@@ -130,6 +130,53 @@ const char *book_text_find(const char *p, const char *end, struct str text, bool
 	return at;
 }
 
+#if defined(__SSE2__)
+struct begin { /* of a line: the first byte of a name, with 0x20 as mask where any case will do */
+	__m128i first, mask;
+};
+
+/* Of 16 places from p on those with a line feed before that byte, or before a CR. */
+static inline uint32_t lines16(const struct begin *e, const char *p)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+	__m128i begins = _mm_or_si128(_mm_cmpeq_epi8(_mm_or_si128(b, e->mask), e->first),
+				      _mm_cmpeq_epi8(b, _mm_set1_epi8('\r')));
+	a = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8('\n')), begins);
+	return (uint32_t)_mm_movemask_epi8(a);
+}
+#endif
+
+/* Two lines that may interest begin so: that of the name, and the empty one behind the header. One
+ * pass looks for both, and what is behind the header is not looked at. */
+const char *book_line_find(const char *p, const char *end, struct str name)
+{
+#if defined(__SSE2__)
+	bool is_letter = is_same(name.p[1] ^ 0x20, name.p[1], true);
+	const struct begin e = {_mm_set1_epi8(is_letter ? (char)(name.p[1] | 0x20) : name.p[1]),
+				_mm_set1_epi8(is_letter ? 0x20 : 0)};
+	for (; end - p > PLACES; p += PLACES) {
+		uint32_t bits = lines16(&e, p) | lines16(&e, p + 16) << 16;
+		for (; bits; bits &= bits - 1) {
+			const char *at = p + __builtin_ctz(bits);
+			if (at[1] == '\r')
+				return NULL;
+			if ((size_t)(end - at) >= name.n && is_there(at, name, true))
+				return at;
+		}
+	}
+#endif
+	for (; end - p > 1; p++) {
+		if (*p != '\n')
+			continue;
+		if (p[1] == '\r')
+			return NULL;
+		if ((size_t)(end - p) >= name.n && is_there(p, name, true))
+			return p;
+	}
+	return NULL;
+}
+
 /* rows is written through x. NOLINTNEXTLINE(readability-non-const-parameter) */
 enum err book_scan(struct book *b, struct str text, bool is_of_frame, uint32_t n, uint64_t *rows)
 {

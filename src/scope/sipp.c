@@ -108,11 +108,21 @@ static enum err line_up(struct scenario *s)
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
+/* A method in an attribute: peers write what is no token. */
+static void put_method(struct buf *b, struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] == '"' || name.p[i] == '<' || name.p[i] == '&')
+			buf_fmt(b, "&#%d;", name.p[i]);
+		else
+			sipp_escape(b, str_sub(name, i, 1));
+}
+
 static void expect_request(struct scenario *s, const struct sip_msg *m)
 {
 	bool is_first = s->side.side == TRK_SIDE_CALLEE && m->method == SIP_INVITE && !s->has_begun;
 	buf_str(s->out, STR("  <recv request=\""));
-	sipp_escape(s->out, m->method_name);
+	put_method(s->out, m->method_name);
 	if (is_first) {
 		s->has_begun = true;
 		buf_str(s->out,

@@ -190,6 +190,8 @@ struct trk_call {
 	bool is_explained : 1; /* trk_hint told why the present request failed */
 	bool is_marked : 1;    /* the tracker's user may set it: chosen by a filter */
 	bool is_fitting : 1;   /* ... and this: as a filter that is watched says */
+	bool is_weighed : 1;   /* ... since its last message */
+	bool is_closed : 1;    /* ... and since it was judged */
 	bool is_mid : 1;       /* begun before the capture */
 	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
 	bool is_alarmed : 1;   /* on_alarm was called */

@@ -194,6 +194,7 @@ struct trk_intake { /* a message being taken in */
 bool trk_need_index(struct trk_intake *i);
 /* trk_fact.c: keeps what is worth it of a message that is no copy. */
 void trk_facts(struct trk_intake *i);
+void trk_facts_sdp(struct trk_intake *i); /* trk_fact_sdp.c: of a message with a body */
 
 static inline bool trk_skips(const struct trk_intake *i)
 {

@@ -1,5 +1,5 @@
 #pragma once
-/* What is the same in the SDP of many calls, and what differs. Seen only by trk_fact.c. */
+/* What is the same in the SDP of many calls, and what differs. Seen only by trk_fact_sdp.c. */
 
 #include "track/trk_priv.h"
 

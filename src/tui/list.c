@@ -5,7 +5,8 @@
  * fits when one of its messages does. New calls are appended as the capture is read; with a filter
  * the list is made anew when more was read.
  *
- * Live, the tracker forgets calls (trk.h), and filters look at messages as they come (book_watch):
+ * Live, the tracker forgets calls (trk.h), and filters look at messages as they come, and at calls
+ * as they change (book_watch):
  * the list is made anew whenever something came or went, before anybody looks at its rows. Marked
  * calls are held. While the list pauses, calls that came later stay out of it; nothing is lost.
  *
@@ -75,10 +76,14 @@ static void make_anew(struct tui *u, struct list *l)
 static void renew(struct tui *u, struct list *l)
 {
 	uint64_t n = trk_stats(u->trk)->n_messages;
-	bool is_at_end = !l->sc.n || l->sc.at + 1 == l->sc.n;
+	bool is_at_end = !l->sc.n || l->sc.at + 1 == l->sc.n, has_changed = false;
 	if (!u->o->is_live) {
 		follow(u, l);
-	} else if (n != l->n_messages || l->n_forgotten != trk_n_forgotten(u->trk)) {
+		return;
+	}
+	if (l->watch && book_watch_renew(u->book, &has_changed))
+		u->err = ERR_NOMEM;
+	if (has_changed || n != l->n_messages || l->n_forgotten != trk_n_forgotten(u->trk)) {
 		make_anew(u, l);
 		l->n_messages = n;
 		if (is_at_end && l->sc.n)
@@ -103,9 +108,7 @@ static void watch(struct tui *u, struct list *l, struct flt *f)
 {
 	enum err e = book_watch(u->book, f);
 	if (e) {
-		tui_complain(u, "the filter cannot be applied: %s",
-			     e == ERR_UNSUPPORTED ? "how calls end is not known while they go on"
-						  : err_text(e));
+		tui_complain(u, "the filter cannot be applied: %s", err_text(e));
 		flt_free(f);
 		e = book_watch(u->book, l->watch);
 		l->has_filter = l->watch && !e;
@@ -113,6 +116,7 @@ static void watch(struct tui *u, struct list *l, struct flt *f)
 		drop_filter(l);
 		l->watch = f;
 		l->has_filter = true;
+		l->n_messages = trk_stats(u->trk)->n_messages;
 	}
 	make_anew(u, l);
 }
@@ -121,7 +125,8 @@ static void apply(struct tui *u, struct list *l, struct flt *f)
 {
 	uint32_t *ids = NULL;
 	size_t n = 0;
-	enum err e = book_filter(u->book, f, &ids, &n);
+	enum err e = l->watch ? book_watch(u->book, NULL) : OK;
+	e = e ? e : book_filter(u->book, f, &ids, &n);
 	drop_filter(l);
 	if (e) {
 		tui_complain(u, "the filter cannot be applied: %s", err_text(e));
@@ -144,13 +149,15 @@ static void on_filter_typed(struct tui *u, struct str text)
 	struct flt *f;
 	buf_clear(&l->why);
 	if (!str_trim(text).n) {
-		if (u->o->is_live && book_watch(u->book, NULL))
+		if (l->watch && book_watch(u->book, NULL))
 			u->err = ERR_NOMEM;
 		drop_filter(l);
 		make_anew(u, l);
-	} else if (flt_compile(text, &f, &l->why) == OK && u->o->is_live) {
+	} else if (flt_compile(text, &f, &l->why)) {
+		u->err = l->why.n ? u->err : ERR_NOMEM;
+	} else if (u->o->is_live || flt_needs(f) & FLT_NEEDS_CALLS) {
 		watch(u, l, f);
-	} else if (!l->why.n) {
+	} else {
 		apply(u, l, f);
 		flt_free(f);
 	}

@@ -14,7 +14,7 @@ struct list {
 	uint32_t last_no;      /* pausing: of the last call that is shown */
 	uint64_t n_messages;   /* that were read when the filter was applied; live: the list made */
 	uint64_t n_forgotten;  /* live: calls, when the list was made */
-	struct flt *watch;     /* live: the filter */
+	struct flt *watch;     /* the filter, live or where it asks about calls */
 	bool shows_all;        /* registrations and the rest too */
 	bool has_filter;
 	uint8_t *hits;  /* a bit for each message that fits */

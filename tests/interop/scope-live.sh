@@ -70,6 +70,22 @@ all_calls() { [ "$(grep -c 'the caller hung up' "$scope_log")" = "$n_calls" ]; }
 check "a call is shown when it has ended, without being asked" wait_for 5 all_calls
 scope_stop
 
+# frames wait for the end of their calls, and are shown then, without being asked
+late() { start "$1_pid" "$1" "$RUNG" scope -i lo -f "$filter" "${@:2}"; }
+late chosen -Y 'call.hangup == "caller"' -T fields -e sip.Call-ID -e call.code
+late written -Y 'call.code == 200 && sip.CSeq.method == "BYE"' -w "$work/late.pcapng"
+late refused -Y 'call.code == 486'
+sleep 1
+read -r n_sip n_rtp n_calls < <(load 60 100 0)
+LOGS=(chosen written refused)
+all_ended() { [ "$(grep -P '\t200$' "$work/chosen.log" | cut -f1 | sort -u | wc -l)" = "$n_calls" ]; }
+check "a filter that asks how calls end" wait_for 5 all_ended
+for pid in "$chosen_pid" "$written_pid" "$refused_pid"; do stop_child "$pid" INT; done
+written_late() { [ "$(n_frames "$work/late.pcapng")" = $((2 * n_calls)) ] && [ "$(tshark -r "$work/late.pcapng" -Y 'sip.CSeq.method == "BYE"' 2>/dev/null | wc -l)" = $((2 * n_calls)) ]; }
+check "what it chooses is written" written_late
+none_refused() { ! grep -q "${NET//./\\.}" "$work/refused.log"; }
+check "and nothing else is shown" none_refused
+
 count_any() { # -c, and the cooked header of "any"
 	"$RUNG" scope -i any -f "$filter" -c 12 -w "$work/any.pcapng" 2>&1 &
 	local pid=$!
@@ -79,7 +95,7 @@ count_any() { # -c, and the cooked header of "any"
 }
 check "any interface, a number of packets" count_any
 piped() {
-	load 60 200 0 >/dev/null &
+	load 60 40 0 >/dev/null &
 	local load_pid=$!
 	"$RUNG" scope -i lo -f "$filter" -a duration:2 -w - 2>"$work/piped.log" | tshark -r - 2>/dev/null | wc -l >"$work/piped.n"
 	wait $load_pid

@@ -44,6 +44,18 @@ filter_as_typed() {
 	keys / C-u Enter
 	sees "1001 → 1002"
 }
+filter_on_calls() { # how they ended, also beside what one message says
+	keys /
+	types 'call.hangup'
+	sees "that fit" || return 1
+	types ' == "nobody"'
+	sees "no call fits" || return 1
+	keys C-u
+	types 'call.to == "1003" && sip.Method == "BYE"'
+	sees "1 calls that fit" && sees_not "1001 → 1002" || return 1
+	keys Enter / C-u Enter
+	sees "1001 → 1002"
+}
 escape_brings_back() {
 	keys /
 	types 'sip.to.user == "1003"'
@@ -86,6 +98,25 @@ two_calls() {
 	keys Home Space Space d
 	sees "call 4" && sees "call 5" || return 1
 	keys q
+}
+save_as() { # file: the calls marked, or this one
+	keys s
+	types "$1"
+	keys Enter
+	sees "written to $1"
+}
+save_capture() { # what -w writes of the call: media, findings as comments, secrets of TLS
+	open_scope 120 24 -r "$captures/call-rtp-loss-10pct.pcap"
+	sees "1 calls" && save_as "$work/saved.pcapng" || return 1
+	"$RUNG" scope -r "$captures/call-rtp-loss-10pct.pcap" --call "$("$RUNG" scope -r "$captures/call-rtp-loss-10pct.pcap" --calls --json | jq .no)" -w "$work/copied.pcapng" 2>&1 || return 1
+	cmp "$work/saved.pcapng" "$work/copied.pcapng" || return 1
+	tshark -r "$work/saved.pcapng" -Y 'frame.comment contains "rung: "' 2>/dev/null | grep -q . || return 1
+	keys q
+	open_scope 120 24 -r "$captures/tls-13.pcap" --keys "$captures/tls-13.keys"
+	sees "calls" && keys t && save_as "$work/tls.pcapng" || return 1
+	[ "$(tshark -r "$work/tls.pcapng" -Y 'tls && sip' 2>/dev/null | wc -l)" -gt 0 ] || return 1
+	save_as "$work/nowhere/x.pcapng" && return 1
+	sees "nowhere/x.pcapng: " && keys q
 }
 save() {
 	keys s
@@ -307,6 +338,23 @@ live_pause() {
 	keys p
 	sees "4 calls"
 }
+live_filter_on_calls() { # while a call goes on, and when it is over
+	keys /
+	types 'call.code == 200'
+	keys Enter
+	sees "4 calls that fit" || return 1
+	keys / C-u
+	types 'call.state != "ended"'
+	keys Enter
+	sees "no call fits" || return 1
+	call_by_sipp "$NET.7" "$NET.8" &
+	local pid=$!
+	sees "1 calls that fit" || { wait $pid; return 1; }
+	wait $pid
+	sees "no call fits" || return 1
+	keys / C-u Enter
+	sees "5 calls"
+}
 live_save() {
 	keys s
 	types "$work/live.html"
@@ -315,7 +363,13 @@ live_save() {
 	keys s
 	types "$work/live.txt"
 	keys Enter
-	sees "live.txt" && grep -q "BYE" "$work/live.txt"
+	sees "live.txt" && grep -q "BYE" "$work/live.txt" || return 1
+	keys s
+	types "$work/live.pcapng"
+	keys Enter
+	sees "packets written to $work/live.pcapng" || return 1
+	[ "$(tshark -r "$work/live.pcapng" -Y 'sip.CSeq.method == "BYE"' 2>/dev/null | wc -l)" = 2 ] || return 1
+	tshark -r "$work/live.pcapng" -Y 'frame.comment contains "rung: "' 2>/dev/null | grep -q .
 }
 live_killed() {
 	kill -TERM "$(pid_of_scope)" || return 1
@@ -351,10 +405,6 @@ live_exchange() {
 	sees "ended" || return 1 # the exchange is gone, what was seen stays
 	sees "1001 → 1002" && keys q && sees "messages, 0 dropped by the exchange" && sees "exit=0"
 }
-live_whole_calls() { # refused before the screen opens
-	open_scope 100 24 -i lo -Y 'call.legs == 1'
-	sees "how a call ended" && sees "exit=2" && main_screen
-}
 no_screen_for_a_pipe() {
 	"$RUNG" scope -r "$captures/call-busy-486.pcap" | grep -q INVITE
 }
@@ -365,6 +415,7 @@ no_file() {
 
 check "the list of calls, a flow, a message" list_and_flow
 check "a filter is applied as it is typed, a broken one shown with a caret" filter_as_typed
+check "a filter on how calls ended" filter_on_calls
 check "Escape brings the old filter back" escape_brings_back
 check "registrations on a key" all_kinds
 check "why" why
@@ -375,6 +426,7 @@ check "two calls compared" two_calls
 check "saved, or told why not" save
 check "resized to wide and to tiny" resized
 check "the terminal is given back" leaves
+check "saved as a capture" save_capture
 check "the legs of one call on a key, and in one drawing" legs
 check "legs joined and broken by hand" by_hand
 check "a comparison as JSON" compare_json
@@ -394,6 +446,7 @@ if can_capture; then
 	check "live: a flow goes on while it is open" live_flow_follows
 	check "live: a filter looks at what is kept and at what comes" live_filter
 	check "live: a pause loses nothing" live_pause
+	check "live: a filter on how calls end, while they go on" live_filter_on_calls
 	check "live: saved" live_save
 	check "live: told to end, it gives the terminal back" live_killed
 	check "live: left, it tells the counters" live_leaves
@@ -403,5 +456,4 @@ else
 	echo "# no right to capture here: nothing live is tested"
 fi
 check "live from an exchange" live_exchange
-check "live: a filter on how calls end is refused before any screen" live_whole_calls
 finish

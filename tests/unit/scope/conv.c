@@ -34,7 +34,7 @@ static void values(struct str capture, size_t max, const char *field, struct buf
 		}
 		if (!n)
 			buf_chr(out, '-');
-		cap_walk_shown(w);
+		cap_walk_shown(w, fr);
 	}
 	if (e)
 		buf_str(out, STR("error"));

@@ -134,6 +134,17 @@ TEST_NO_OOM(the_view_of_the_walkthrough)
 	reading_fini(&r);
 }
 
+/* What was put together comes behind the frame that its last fragment came in, as in Wireshark. */
+TEST_NO_OOM(layers_of_a_datagram_put_together)
+{
+	struct reading r;
+	read_capture(
+		&r, "made-tunnels.pcap",
+		"frame.number == 20 && frame.protocols == \"eth:ethertype:ip:gre:ip:udp:sip\"");
+	CHECK_EQ(r.n, 1);
+	reading_fini(&r);
+}
+
 /* One frame for each tunnel, tunnels in tunnels, fragments inside and outside. */
 TEST_NO_OOM(tunnels)
 {

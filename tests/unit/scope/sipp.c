@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A call of two messages with what a peer may write to break a scenario. */
+/* A call of three messages with what a peer may write to break a scenario. */
 static void hostile_call(struct buf *cap)
 {
 	pcap_begin(cap, CAP_LINK_ETHERNET);
@@ -25,6 +25,11 @@ static void hostile_call(struct buf *cap)
 		    "192.0.2.1:5060;branch=z9hG4bKx\r\n"
 		    "From: <sip:a@192.0.2.1>;tag=one\r\nTo: <sip:b@192.0.2.2>;tag=two\r\n"
 		    "Call-ID: --x--\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n"));
+	rec_udp(cap, 3'000'000, "192.0.2.1:5060", "192.0.2.2:5070",
+		STR("\"<&A sip:b@192.0.2.2:5070 SIP/2.0\r\n"
+		    "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKy\r\n"
+		    "From: <sip:a@192.0.2.1>;tag=one\r\nTo: <sip:b@192.0.2.2>;tag=two\r\n"
+		    "Call-ID: --x--\r\nCSeq: 8 \"<&A\r\nContent-Length: 0\r\n\r\n"));
 }
 
 static void scenario(struct buf *out, enum trk_side side)
@@ -81,6 +86,7 @@ TEST_NO_OOM(a_callees_side)
 	buf_init(&b);
 	scenario(&b, TRK_SIDE_CALLEE);
 	CHECK(has(&b, "<recv request=\"INVITE\" rrs=\"true\">"));
+	CHECK(has(&b, "<recv request=\"&#34;&#60;&#38;A\""));
 	CHECK(has(&b, "<pause milliseconds=\"1000\" />"));
 	CHECK(has(&b, "SIP/2.0 486 Busy \\x5bcall_id\\x5d\n[last_Via:]\n[last_From:]\n"
 		      "[last_To:];tag=[pid]u[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n"));
