@@ -195,7 +195,9 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	d->local_cseq = (uint32_t)(env_random_u64(m->loop->env) & 0x7fff);
 	d->is_secure = dlg_asks_for_sips(msg);
 	struct str target = contact_of(msg);
-	enum err e = target.n ? set_target(d, target) : ERR_SYNTAX;
+	/* what we send to a sips caller must be sips too [RFC5630 5.1.2] */
+	bool is_mixed = str_istarts(msg->ruri, STR("sips:")) && !str_istarts(target, STR("sips:"));
+	enum err e = target.n && !is_mixed ? set_target(d, target) : ERR_SYNTAX;
 	if (e == OK)
 		e = dlg_copy_account(a, acc, &d->acc);
 	if (e == OK)

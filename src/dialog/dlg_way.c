@@ -60,7 +60,7 @@ enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
 	*w = (struct dlg_way){.ruri = target, .next_hop = target};
 	if (d->n_routes == 0 && d->is_uac && !d->remote_tag.n) { /* the request that makes it */
 		w->next_hop = dlg_account_hop(&d->acc, target);
-		enum err e = dlg_put_account_routes(b, &d->acc);
+		enum err e = dlg_put_account_routes(b, &d->acc, target);
 		w->routes = buf_view(b);
 		return e;
 	}

@@ -114,8 +114,7 @@ static void take_service_route(struct rgc *r, const struct sip_msg *m)
 /* As it stands in our REGISTER, without parameters of the header. */
 static enum err put_contact(const struct rgc *r, struct buf *b)
 {
-	bool is_secure =
-		str_istarts(r->registrar, STR("sips:")) || str_istarts(r->acc.proxy, STR("sips:"));
+	bool is_secure = str_istarts(r->registrar, STR("sips:"));
 	return dlg_put_contact(r->m, &r->dst, is_secure, r->acc.contact_user, STR_NONE, b);
 }
 
@@ -255,7 +254,7 @@ static enum err send_register(struct rgc *r)
 	struct buf *b = &r->m->lines, *routes = &r->m->routes;
 	buf_clear(b);
 	buf_clear(routes);
-	enum err e = dlg_put_account_routes(routes, &r->acc);
+	enum err e = dlg_put_account_routes(routes, &r->acc, r->registrar);
 	if (e != OK)
 		return e;
 	put_old_contact(r, b);
@@ -348,6 +347,19 @@ static enum err registrar_of(struct arena *a, const struct sip_uri *aor, struct 
 	return b.err;
 }
 
+/* A Contact that is sips wants sips wherever the registrar looks. [RFC5630 5.1.1.1, 5.2] */
+static enum err as_sips(struct arena *a, struct str *text)
+{
+	size_t at = str_chr(*text, '<');
+	at = at == SIZE_MAX ? 0 : at + 1;
+	struct str uri = str_skip(*text, at);
+	if (!str_istarts(uri, STR("sip:")))
+		return OK;
+	*text = arena_fmt(a, STR_FMT "sips" STR_FMT, STR_ARG(str_sub(*text, 0, at)),
+			  STR_ARG(str_skip(uri, 3)));
+	return text->n ? OK : ERR_NOMEM;
+}
+
 static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 {
 	struct arena *a = &r->arena;
@@ -360,14 +372,20 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 		e = sip_addr_parse(r->to, &aor) == OK ? aor.uri_err : ERR_SYNTAX;
 	if (e != OK)
 		return e;
-	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
-			    STR_ARG(dlg_make_tag(r->m, tag)));
 	if (cfg->registrar.n)
 		r->registrar = arena_str(a, cfg->registrar);
 	else
 		e = registrar_of(a, &aor.uri, &r->registrar);
+	bool is_sips =
+		str_istarts(r->registrar, STR("sips:")) || str_istarts(r->acc.proxy, STR("sips:"));
+	if (e == OK && is_sips)
+		e = as_sips(a, &r->to);
+	if (e == OK && is_sips)
+		e = as_sips(a, &r->registrar);
 	if (e != OK)
 		return e;
+	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
+			    STR_ARG(dlg_make_tag(r->m, tag)));
 	r->call_id = dlg_make_call_id(r->m, a);
 	r->flow_params = make_flow_params(r);
 	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;

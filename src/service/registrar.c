@@ -159,8 +159,13 @@ static void put_contact(struct request *q, struct sip_out *o, const struct loc_b
 	if (b->reg_id)
 		buf_fmt(out, ";reg-id=%u", b->reg_id);
 	if (b->instance.n && aor)
-		gruu_put(&env->gruu, out, aor, dom_user_of_aor(env->dom, reg_aor(q)), b->instance,
-			 b->call_id, env_random_u64(env->loop->env));
+		gruu_put(&env->gruu, out,
+			 &(struct gruu_of){.aor_uri = aor,
+					   .user = dom_user_of_aor(env->dom, reg_aor(q)),
+					   .instance = b->instance,
+					   .call_id = b->call_id,
+					   .is_sips = str_istarts(b->uri, STR("sips:")),
+					   .nonce = env_random_u64(env->loop->env)});
 	buf_str(out, STR("\r\n"));
 }
 
