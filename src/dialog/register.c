@@ -18,6 +18,9 @@
  */
 #include "dialog/reg_priv.h"
 
+#include "base/digest.h"
+
+#define UUID_BYTES   16
 #define RETRY_MIN_US 30000000ull
 #define RETRY_MAX_US 1800000000ull
 
@@ -313,14 +316,30 @@ void rgc_again(struct rgc *r)
 
 /* --- calls of the owner ----------------------------------------------------------------------- */
 
-/* A phone's instance is its own for as long as it runs: whatever it had registered before it was
- * started is another's. */
-static struct str make_flow_params(struct rgc *r)
+/* Without a key the instance is one run of a phone: whatever was registered before it was started
+ * is another's. */
+static void make_instance(struct rgc *r, const uint8_t *key, uint8_t u[MD_MAX])
 {
-	uint8_t u[16];
-	env_random(r->m->loop->env, u, sizeof(u));
-	u[6] = 0x40 | (u[6] & 0xf); /* [RFC4122 4.4] */
+	struct buf b;
+	if (!key) {
+		env_random(r->m->loop->env, u, UUID_BYTES);
+		u[6] = 0x40 | (u[6] & 0xf); /* [RFC4122 4.4] */
+	} else {
+		char mem[1024];
+		buf_init_fixed(&b, mem, sizeof(mem));
+		buf_put(&b, key, 16);
+		buf_str(&b, r->registrar);
+		buf_str(&b, r->to);
+		md_raw(MD_SHA256, buf_view(&b), u);
+		u[6] = 0x80 | (u[6] & 0xf); /* [RFC9562 5.8] */
+	}
 	u[8] = 0x80 | (u[8] & 0x3f);
+}
+
+static struct str make_flow_params(struct rgc *r, const uint8_t *key)
+{
+	uint8_t u[MD_MAX];
+	make_instance(r, key, u);
 	return arena_fmt(&r->arena,
 			 STR_FMT ";+sip.instance=\"<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-"
 				 "%02x%02x-%02x%02x%02x%02x%02x%02x>\";reg-id=1",
@@ -387,7 +406,7 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
 			    STR_ARG(dlg_make_tag(r->m, tag)));
 	r->call_id = dlg_make_call_id(r->m, a);
-	r->flow_params = make_flow_params(r);
+	r->flow_params = make_flow_params(r, cfg->instance_key);
 	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;
 }
 

@@ -29,6 +29,9 @@ struct rgc_config {
 	struct str registrar;       /* request URI; empty: sip:<host of the AOR> */
 	uint32_t expires_s;         /* asked for; 0: 3600 */
 	bool is_once;               /* one registration, one verdict: no refresh, no retry */
+	/* 16 bytes that outlive the process: the instance is the same again after a restart; NULL:
+	 * each is another one [RFC5626 4.1] */
+	const uint8_t *instance_key;
 	const struct tp_dst *dst;
 };
 enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct rgc_user *user,

@@ -72,14 +72,20 @@ static bool makes_dialog(const struct sip_msg *m)
 	return !m->to_tag.n && (sip_method_flags((enum sip_method)m->method) & SIP_MF_DIALOG);
 }
 
+/* A subscription's route set is that of its NOTIFYs, each of which says it. [RFC6665 4.3] */
+static bool is_notify_through_us(const struct sip_msg *m, const struct rt_plan *plan)
+{
+	return m->method == SIP_NOTIFY && m->to_tag.n && plan->has_token;
+}
+
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
 {
-	req->record_route = makes_dialog(rx->msg);
+	req->record_route = makes_dialog(rx->msg) || is_notify_through_us(rx->msg, req->route);
 	req->is_trusted = way_ask(s, rx, &req->history);
 	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
 	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
 			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
-	if (req->record_route)
+	if (req->record_route && !rx->msg->to_tag.n)
 		req->caller = caller_side(rx);
 	prx_forward(s->prx, st, rx, req);
 }

@@ -19,7 +19,7 @@
 
 struct keys {
 	uint8_t nonce[16], route[16], branch[16], call_id[16];
-	uint8_t ban[16];
+	uint8_t ban[16], instance[16];
 	struct gruu_self gruu;
 };
 
@@ -333,6 +333,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 	if (e == OK)
 		e = acc_key(x->st, env, STR("gruu"), k->gruu.key, sizeof(k->gruu.key));
 	if (e == OK)
+		e = acc_key(x->st, env, STR("instance"), k->instance, sizeof(k->instance));
+	if (e == OK)
 		e = acc_new(x->shards, x->st, &x->acc);
 	if (e == OK)
 		e = loc_new(x->shards, x->st, &(struct loc_cfg){0}, &x->loc);
@@ -358,6 +360,13 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 					 .acc = x->acc,
 					 .dom = x->dom},
 		       &x->evt);
+}
+
+static enum err make_trunks(struct exc *x, const struct keys *k)
+{
+	struct trunks_user user = {.on_news = on_trunk_news, .ctx = x};
+	memcpy(user.instance_key, k->instance, sizeof(user.instance_key));
+	return trunks_new(x->shards, x->s[0].stack.dlg, &user, &x->trunks);
 }
 
 enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
@@ -400,9 +409,7 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 			e = make_services(s, &keys);
 	}
 	if (e == OK)
-		e = trunks_new(shards, x->s[0].stack.dlg,
-			       &(struct trunks_user){.on_news = on_trunk_news, .ctx = x},
-			       &x->trunks);
+		e = make_trunks(x, &keys);
 	if (e == OK)
 		e = evt_load(x->evt);
 	if (e) {

@@ -223,6 +223,8 @@ static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p
 	struct rt_token tok = {.caller_hash = rt_tag_hash(p->self, m->from_tag),
 			       .caller = p->caller,
 			       .callee = t->callee};
+	if (m->to_tag.n) /* inside the dialog: the same for both directions */
+		tok = p->route->token;
 	char text[RT_TOKEN_MAX];
 	struct str token = rt_token_put(p->self, m->call_id, &tok, text);
 	size_t at = b->n;

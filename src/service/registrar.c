@@ -19,12 +19,17 @@
 #include "service/registrar_priv.h"
 
 #include "base/assert.h"
+#include "service/nat.h"
 #include "sip/out.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CACHED_REQUESTS 256
+
+/* How often a phone shows on its connection that it lives; far below LIMIT_IDLE_US, after which the
+ * transport ends one. By UDP the usual 29 s are what a NAT needs. [RFC5626 4.4, 5.4] */
+#define FLOW_TIMER_S 120
 
 /* --- requests ------------------------------------------------------------------------------- */
 
@@ -194,6 +199,8 @@ static void accept(struct request *q)
 	}
 	if (q->is_outbound)
 		sip_out_hdr(&o, SIP_HDR_REQUIRE, STR("outbound"));
+	if (q->is_outbound && tp_is_reliable(q->rx->proto) && nat_is_direct(m))
+		sip_out_fmt(&o, SIP_HDR_FLOW_TIMER, "%u", FLOW_TIMER_S);
 	if (r->out.err) {
 		buf_fini(&r->out);
 		buf_init(&r->out);

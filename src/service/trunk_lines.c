@@ -236,8 +236,9 @@ static void register_now(struct line *l)
 		.account = {.from = buf_view(&from),
 			    .contact_user = l->user,
 			    .password = l->password},
-		.registrar = str_c(host_uri(l, uri))
-        };
+		.registrar = str_c(host_uri(l, uri)),
+		.instance_key = l->t->user.instance_key,
+	};
 	if (from.err || rgc_new(l->t->m, &cfg, &register_user, l, &l->rgc) != OK) {
 		snprintf(l->why, sizeof(l->why), "nothing could be sent");
 		l->rgc = NULL;

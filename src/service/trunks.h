@@ -11,6 +11,7 @@ struct trunks;
 struct trunks_user {                                 /* on shard 0; may be NULL */
 	void (*on_news)(void *ctx, struct str text); /* a sentence for the operator */
 	void *ctx;
+	uint8_t instance_key[16]; /* outlives the process, as an instance must [RFC5626 4.1] */
 };
 
 /* Borrows all; m is the manager of shard 0. */

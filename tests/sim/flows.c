@@ -59,6 +59,28 @@ TEST_NO_OOM(two_flows_of_one_phone)
 	scene_free(t);
 }
 
+/* [RFC5626 4.4, 5.4]: a phone that keeps a flow over a stream is told how often to show that it
+ * lives; one that is a little late is not given up. */
+TEST_NO_OOM(flow_timer)
+{
+	struct scene *t = scene_new();
+	int b = raw_connect(t->b);
+	struct raw_req q = {.method = "REGISTER",
+			    .uri = "sip:" STAGE_SERVER,
+			    .to = "<sip:1002@" STAGE_SERVER ">",
+			    .extra = OUTBOUND,
+			    .contact = "<sip:1002@x.invalid;transport=tcp>" PHONE_B ";reg-id=1"};
+	raw_ask(t->b, b, &q);
+	CHECK_STR(raw_header(raw_get(t->b, "SIP/2.0 200", 1), "Flow-Timer", 0), "120");
+	stage_run(t->s, 240);
+	call_again(t, TO_B);
+	busy_here(t, t->b, 1);
+	q = (struct raw_req){.method = "REGISTER", .uri = q.uri, .to = q.to, .extra = OUTBOUND};
+	raw_ask(t->b, 0, &q); /* by UDP, and no flow */
+	CHECK_EQ(raw_count(raw_get(t->b, "SIP/2.0 200", 1), "Flow-Timer"), 0);
+	scene_free(t);
+}
+
 /* A phone that was restarted, whose old binding lives on, rings once; another phone rings too. */
 TEST_NO_OOM(a_stale_binding_is_no_branch)
 {

@@ -80,6 +80,28 @@ TEST_NO_OOM(trunk_registers)
 	end(t);
 }
 
+/* [RFC5626 4.1]: the exchange is the same instance to its provider after a restart. */
+TEST_NO_OOM(trunk_registers_as_before)
+{
+	char first[80] = "";
+	struct scene *t = scene(provider);
+	for (int i = 0; i < 2; i++) {
+		struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+		struct str v = raw_header(m, "Contact", 0);
+		size_t at = str_find(v, STR("<urn:uuid:"));
+		CHECK(at != SIZE_MAX);
+		v = str_sub(v, at, 47);
+		if (i)
+			CHECK_STR_EQ(v, str_c(first));
+		raw_cstr(v, first, sizeof(first));
+		stage_crash(t->s);
+		stage_open_exchange(t->s);
+		raw_flush(t->x);
+		scene_policy(t, provider);
+	}
+	end(t);
+}
+
 /* No answer: down, and again with growing pauses; a wrong password: every ten minutes. */
 TEST_NO_OOM(trunk_registration_fails)
 {
