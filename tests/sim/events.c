@@ -405,6 +405,66 @@ TEST_NO_OOM(events_subscriptions_survive)
 	end(t, desk);
 }
 
+/* A phone goes on with its publication: refreshes, changes and removes it by the tag that it has;
+ * what has expired meanwhile is gone. [RFC3903 4.2 to 4.5] */
+TEST_NO_OOM(events_publications_survive)
+{
+	struct scene *t = scene_new();
+	struct watch w;
+	char one[32] = "", two[32] = "", brief[32] = "", doc[1000];
+	put_pidf(doc, sizeof(doc), "meeting", "open");
+	CHECK_EQ(publish(t, one, "600", doc), 200);
+	put_pidf(doc, sizeof(doc), "on-the-phone", "open");
+	CHECK_EQ(publish(t, two, "600", doc), 200);
+	put_pidf(doc, sizeof(doc), "away", "open");
+	CHECK_EQ(publish(t, brief, "60", doc), 200);
+	CHECK_EQ(publish(t, one, "600", NULL), 200); /* refreshed: another tag */
+	stage_crash(t->s);
+	stage_run(t->s, 61);
+	stage_open_exchange(t->s);
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	CHECK(lookout_says(&w, "<r:meeting/>") && lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK(lookout_says(&w, "id='t1'") && lookout_says(&w, "id='s1.t1'"));
+	CHECK(!lookout_says(&w, "<r:away/>"));
+	CHECK_EQ(publish(t, brief, "600", NULL), 412);
+	put_pidf(doc, sizeof(doc), "meal", "open");
+	CHECK_EQ(publish(t, one, "600", doc), 200);
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:meal/>") && !lookout_says(&w, "<r:meeting/>"));
+	CHECK_EQ(publish(t, two, "0", NULL), 200);
+	lookout_next(&w);
+	crash(t);
+	lookout_next_within(&w, 3);
+	CHECK(lookout_says(&w, "<r:meal/>") && !lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK_EQ(publish(t, two, "600", NULL), 412);
+	stage_run(t->s, 600); /* expiry goes on as before */
+	CHECK_EQ(publish(t, one, "600", NULL), 412);
+	raw_flush(t->b);
+	scene_free(t);
+}
+
+/* [RFC3903 6]: what we have no room for is not published, and whoever asked is told. */
+TEST_NO_OOM(events_publication_refused)
+{
+	struct scene *t = scene_new();
+	struct watch w;
+	char tag[32] = "", last[32] = "", doc[1000];
+	put_pidf(doc, sizeof(doc), "meeting", "open");
+	for (int i = 0; i < 8; i++, tag[0] = 0) {
+		CHECK_EQ(publish(t, tag, "600", doc), 200);
+		snprintf(last, sizeof(last), "%s", tag);
+	}
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	put_pidf(doc, sizeof(doc), "away", "open");
+	CHECK_EQ(publish(t, tag, "600", doc), 503);
+	CHECK(lookout_is_quiet(&w, 3));
+	CHECK_EQ(lookout_again(&w, "600"), 200);
+	lookout_next(&w);
+	CHECK(!lookout_says(&w, "<r:away/>"));
+	CHECK_EQ(publish(t, last, "600", NULL), 200); /* those that were there are there */
+	scene_free(t);
+}
+
 /* A 200 that cannot be kept is not given. */
 TEST_NO_OOM(events_subscription_needs_the_disk)
 {
