@@ -138,7 +138,9 @@ static bool is_gone(struct exc_shard *s, const struct tp_dst *dst)
 }
 
 /* Inside a dialog: the way that its token knows. A GRUU of ours becomes the contact behind it, and
- * when the token's connection has ended, the flow that its phone has now [RFC5627 4.4.1]. */
+ * when the token's connection has ended, the flow that its phone has now [RFC5627 4.4.1]. Where the
+ * request has Routes of its own behind ours they are the way, and no Path goes before them
+ * [RFC5627 6.1]. */
 static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 				     const struct rt_plan *plan)
 {
@@ -148,10 +150,14 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf aor;
 	buf_init_fixed(&aor, mem, sizeof(mem));
-	if (plan->is_us && !plan->next.n && sip_param(plan->uri.params, STR("gr"), NULL) &&
+	if (plan->is_us && sip_param(plan->uri.params, STR("gr"), NULL) &&
 	    dom_aor_put(s->x->dom, &plan->uri, &aor) == OK &&
 	    look_up(s, &plan->uri, buf_view(&aor), &found) == CODE_NONE)
 		t = target_of(&found.t[0]);
+	if (plan->next.n) {
+		t.path = STR_NONE;
+		t.has_dst = false;
+	}
 	if (side && !(t.has_dst && is_gone(s, &side->dst))) {
 		t.has_dst = true;
 		t.dst = side->dst;

@@ -198,6 +198,43 @@ TEST_NO_OOM(events_reg_and_winfo)
 	scene_free(t);
 }
 
+/* The value of each `start`"..." is another one, and there are so many. */
+static void check_ids(const struct watch *w, const char *start, size_t n)
+{
+	struct str all = w->notify->text, ids[8];
+	size_t found = 0, at;
+	while ((at = str_find(all, str_c(start))) != SIZE_MAX && found < ARRAY_LEN(ids)) {
+		all = str_skip(all, at + strlen(start));
+		ids[found] = str_sub(all, 0, str_chr(all, '"'));
+		for (size_t i = 0; i < found; i++)
+			CHECK(!str_eq(ids[i], ids[found]));
+		CHECK(ids[found].n > 0);
+		found++;
+	}
+	CHECK_EQ(found, n);
+}
+
+/* [RFC3858 3]: also two subscriptions of one watcher are two. */
+TEST_NO_OOM(events_watchers_have_ids)
+{
+	struct scene *t = scene_new();
+	struct watch info, one, two, three;
+	lookout_start(&one, t->a, TO_B, "presence");
+	lookout_start(&two, t->a, TO_B, "presence");
+	lookout_start(&three, t->c, TO_B, "presence");
+	lookout_start(&info, t->b, TO_B, "presence.winfo");
+	CHECK(lookout_says(&info, "version=\"0\" state=\"full\""));
+	check_ids(&info, "<watcher id=\"", 3);
+	CHECK_EQ(lookout_again(&two, "0"), 200);
+	lookout_next(&two);
+	lookout_next(&info);
+	CHECK(lookout_says(&info, "version=\"1\" state=\"full\""));
+	check_ids(&info, "<watcher id=\"", 2);
+	raw_flush(t->a);
+	raw_flush(t->c);
+	scene_free(t);
+}
+
 /* ---- lamps ----------------------------------------------------------------------------------- */
 
 static unsigned count(const struct watch *w, const char *text)
@@ -259,6 +296,7 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	CHECK(lookout_says(&b, "<state code=\"200\">confirmed</state>"));
 	CHECK(lookout_says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 2);
+	check_ids(&b, "<dialog id=\"", 2);
 	lookout_next(&a);
 	CHECK(lookout_says(&a, ">confirmed</state>"));
 	stage_run(t->s, 5);

@@ -234,6 +234,31 @@ TEST_NO_OOM(gruu_inside_a_dialog)
 	scene_free(t);
 }
 
+/* [RFC5627 6.1]: a phone behind a proxy of its own, which has put itself into the dialog: the
+ * Routes say so, and the Path that the phone has registered with does not say it again. */
+TEST_NO_OOM(gruu_inside_a_dialog_behind_a_proxy)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	char pub[128], routes[1200];
+	raw_register(t->b, 0, B_CONTACT PHONE_B, "Path: <sip:10.0.0.99;lr>\n");
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	raw_register(t->b, 0, B_CONTACT PHONE_B, "Path: <sip:10.0.0.99;lr>\n");
+	call_again(t, TO_B);
+	scene_answer(t, t->x, &d);
+	snprintf(routes, sizeof(routes), "%sRoute: <sip:10.0.0.99;lr>\n", d.a_routes);
+	snprintf(d.a_uri, sizeof(d.a_uri), "%s", pub);
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	bye.route = routes;
+	raw_request(t->a, 0, &bye);
+	struct raw_msg *m = raw_get(t->x, "BYE ", 1);
+	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
+	CHECK_EQ(raw_count(m, "Route"), 1);
+	raw_reply(t->x, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
 /* A call with a phone that has opened a connection of its own and given its GRUU as Contact; then
  * that connection ends. */
 static void lose_flow(struct scene *t, struct scene_dialog *d)
