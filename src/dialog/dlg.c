@@ -221,7 +221,9 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	k.t[DLG_REMOTE_TAG] = msg->from_tag;
 	k.t[DLG_CONTACT_USER] = contact_user;
 	struct str target = contact_of(msg);
-	enum err e = target.n ? request_uri(m, target, &k.t[DLG_TARGET]) : ERR_SYNTAX;
+	/* what we send to a sips caller must be sips too [RFC5630 5.1.2] */
+	bool is_mixed = str_istarts(msg->ruri, STR("sips:")) && !str_istarts(target, STR("sips:"));
+	enum err e = target.n && !is_mixed ? request_uri(m, target, &k.t[DLG_TARGET]) : ERR_SYNTAX;
 	if (e == OK)
 		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_TO), &k.t[DLG_LOCAL]);
 	if (e == OK)

@@ -62,7 +62,7 @@ enum err dlg_make_way(const struct dlg *d, struct dlg_way *w)
 	if (d->n_routes == 0 && d->is_uac && !dlg_remote_tag(d).n) { /* the request that makes it */
 		struct uac_account acc = dlg_account(d);
 		w->next_hop = dlg_account_hop(&acc, target);
-		enum err e = dlg_put_account_routes(b, &acc);
+		enum err e = dlg_put_account_routes(b, &acc, target);
 		w->routes = buf_view(b);
 		return e;
 	}

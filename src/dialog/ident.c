@@ -142,20 +142,44 @@ static bool is_same_host(struct str a, struct str b)
 	       str_ieq(x.host, y.host) && x.port == y.port;
 }
 
-enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc)
+/* What begins with a URI, that one as sips where it is asked for. */
+static void put_uri(struct buf *b, struct str text, bool is_sips)
+{
+	bool is_raised = is_sips && str_istarts(text, STR("sip:"));
+	buf_str(b, is_raised ? STR("sips:") : STR_NONE);
+	buf_str(b, str_skip(text, is_raised ? 4 : 0));
+}
+
+static void put_route_values(struct buf *b, struct str values, bool is_sips)
+{
+	while (values.n) {
+		struct str head = str_cut(values, '<', &values);
+		buf_str(b, head);
+		if (!values.n)
+			return;
+		buf_chr(b, '<');
+		struct str uri = str_cut(values, '>', &values);
+		put_uri(b, uri, is_sips);
+		buf_chr(b, '>');
+	}
+}
+
+enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc, struct str ruri)
 {
 	struct sip_uri uri;
+	bool is_sips = str_istarts(ruri, STR("sips:"));
 	if (acc->proxy.n && sip_uri_parse(acc->proxy, &uri) != OK)
 		return ERR_SYNTAX;
 	if (acc->proxy.n && !is_same_host(acc->proxy, first_route(acc->service_route))) {
 		buf_str(b, STR("Route: <"));
-		buf_str(b, acc->proxy);
-		if (!sip_param(uri.params, STR("lr"), NULL))
-			buf_str(b, STR(";lr"));
-		buf_str(b, STR(">\r\n"));
+		put_uri(b, acc->proxy, is_sips);
+		buf_str(b, sip_param(uri.params, STR("lr"), NULL) ? STR(">\r\n") : STR(";lr>\r\n"));
 	}
-	if (acc->service_route.n)
-		buf_fmt(b, "Route: " STR_FMT "\r\n", STR_ARG(acc->service_route));
+	if (acc->service_route.n) {
+		buf_str(b, STR("Route: "));
+		put_route_values(b, acc->service_route, is_sips);
+		buf_str(b, STR("\r\n"));
+	}
 	return b->err;
 }
 

@@ -1,7 +1,7 @@
 /* Keeps the way from the registrar to us open, and notices when it has closed. [RFC5626 4.4]
  *
  * Whether it is needed, the 200 tells: the top Via shows a NAT (received or rport are not what we
- * wrote), the registrar keeps flows (Require: outbound), or it wants to see us (Flow-Timer).
+ * have here), the registrar keeps flows (Require: outbound), or it wants to see us (Flow-Timer).
  *
  * A registrar that keeps flows answers: STUN by UDP, CRLF on a connection. Then silence is the end
  * of the flow, and another mapped address is another flow: both lead to a new REGISTER. One that
@@ -13,6 +13,8 @@
  * 10 s.
  */
 #include "dialog/reg_priv.h"
+
+#include "transport/seen.h"
 
 #define UDP_S          29u
 #define STREAM_S       120u
@@ -85,20 +87,13 @@ void keep_on_pong(struct rgc *r, const struct tp_pong *p)
 		rgc_again(r);
 }
 
-/* The address that the registrar saw is not the one that we wrote [RFC3581 4]. */
+/* The address that the registrar saw is not the one that we have here [RFC3581 4]. */
 static bool is_behind_nat(const struct rgc *r, const struct sip_msg *m)
 {
-	struct sip_via via;
-	struct addr seen, wrote, local;
-	if (sip_via_parse(m->via, &via) != OK || !addr_parse(via.host, via.port, &wrote))
+	struct addr seen = tp_seen_in(m), own;
+	if (!seen.family || tp_own_for(r->m->tp, &r->dst, &own) != OK)
 		return false;
-	seen = wrote;
-	if (via.received.n && !addr_parse(via.received, 0, &seen))
-		return false;
-	seen.port = via.rport ? via.rport : wrote.port;
-	if (!is_stream(r))
-		return !addr_eq(&seen, &wrote);
-	return tp_local_for(r->m->tp, &r->dst, &local) == OK && !addr_ip_eq(&seen, &local);
+	return is_stream(r) ? !addr_ip_eq(&seen, &own) : !addr_eq(&seen, &own);
 }
 
 void keep_after_200(struct rgc *r, const struct sip_msg *m)

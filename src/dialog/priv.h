@@ -138,9 +138,9 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 		   const struct uac_invite_user *invite, void *ctx, struct uac **out);
 /* INVITE only: CANCEL; on_done comes with what the peer says, or at once when nothing was sent. */
 void uac_cancel(struct uac *u, struct str extra_lines);
-/* Appends "Route: <sip:proxy;lr>\r\n", or nothing. */
-/* The Routes of a request outside of dialogs: the outbound proxy, then the Service-Route. */
-enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc);
+/* Appends the Routes of a request for `ruri` outside of dialogs: the outbound proxy, then the
+ * Service-Route; for a sips URI all of them as sips [RFC5630 5.1.1]. */
+enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc, struct str ruri);
 /* Where such a request goes first: by these Routes, else to `target`. */
 struct str dlg_account_hop(const struct uac_account *acc, struct str target);
 struct tp_dst uac_dst(const struct uac *u);

@@ -44,5 +44,3 @@ struct rgc {
 /* After a 200: begins, goes on, or stops. */
 void keep_after_200(struct rgc *r, const struct sip_msg *m);
 void keep_stop(struct rgc *r);
-/* keep.c found the way dead, or another one: registers again now. */
-void rgc_again(struct rgc *r);

@@ -18,6 +18,9 @@
  */
 #include "dialog/reg_priv.h"
 
+#include "base/digest.h"
+
+#define UUID_BYTES   16
 #define RETRY_MIN_US 30000000ull
 #define RETRY_MAX_US 1800000000ull
 
@@ -114,8 +117,7 @@ static void take_service_route(struct rgc *r, const struct sip_msg *m)
 /* As it stands in our REGISTER, without parameters of the header. */
 static enum err put_contact(const struct rgc *r, struct buf *b)
 {
-	bool is_secure =
-		str_istarts(r->registrar, STR("sips:")) || str_istarts(r->acc.proxy, STR("sips:"));
+	bool is_secure = str_istarts(r->registrar, STR("sips:"));
 	return dlg_put_contact(r->m, &r->dst, is_secure, r->acc.contact_user, STR_NONE, b);
 }
 
@@ -255,7 +257,7 @@ static enum err send_register(struct rgc *r)
 	struct buf *b = &r->m->lines, *routes = &r->m->routes;
 	buf_clear(b);
 	buf_clear(routes);
-	enum err e = dlg_put_account_routes(routes, &r->acc);
+	enum err e = dlg_put_account_routes(routes, &r->acc, r->registrar);
 	if (e != OK)
 		return e;
 	put_old_contact(r, b);
@@ -314,14 +316,30 @@ void rgc_again(struct rgc *r)
 
 /* --- calls of the owner ----------------------------------------------------------------------- */
 
-/* A phone's instance is its own for as long as it runs: whatever it had registered before it was
- * started is another's. */
-static struct str make_flow_params(struct rgc *r)
+/* Without a key the instance is one run of a phone: whatever was registered before it was started
+ * is another's. */
+static void make_instance(struct rgc *r, const uint8_t *key, uint8_t u[MD_MAX])
 {
-	uint8_t u[16];
-	env_random(r->m->loop->env, u, sizeof(u));
-	u[6] = 0x40 | (u[6] & 0xf); /* [RFC4122 4.4] */
+	struct buf b;
+	if (!key) {
+		env_random(r->m->loop->env, u, UUID_BYTES);
+		u[6] = 0x40 | (u[6] & 0xf); /* [RFC4122 4.4] */
+	} else {
+		char mem[1024];
+		buf_init_fixed(&b, mem, sizeof(mem));
+		buf_put(&b, key, 16);
+		buf_str(&b, r->registrar);
+		buf_str(&b, r->to);
+		md_raw(MD_SHA256, buf_view(&b), u);
+		u[6] = 0x80 | (u[6] & 0xf); /* [RFC9562 5.8] */
+	}
 	u[8] = 0x80 | (u[8] & 0x3f);
+}
+
+static struct str make_flow_params(struct rgc *r, const uint8_t *key)
+{
+	uint8_t u[MD_MAX];
+	make_instance(r, key, u);
 	return arena_fmt(&r->arena,
 			 STR_FMT ";+sip.instance=\"<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-"
 				 "%02x%02x-%02x%02x%02x%02x%02x%02x>\";reg-id=1",
@@ -348,6 +366,19 @@ static enum err registrar_of(struct arena *a, const struct sip_uri *aor, struct 
 	return b.err;
 }
 
+/* A Contact that is sips wants sips wherever the registrar looks. [RFC5630 5.1.1.1, 5.2] */
+static enum err as_sips(struct arena *a, struct str *text)
+{
+	size_t at = str_chr(*text, '<');
+	at = at == SIZE_MAX ? 0 : at + 1;
+	struct str uri = str_skip(*text, at);
+	if (!str_istarts(uri, STR("sip:")))
+		return OK;
+	*text = arena_fmt(a, STR_FMT "sips" STR_FMT, STR_ARG(str_sub(*text, 0, at)),
+			  STR_ARG(str_skip(uri, 3)));
+	return text->n ? OK : ERR_NOMEM;
+}
+
 static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 {
 	struct arena *a = &r->arena;
@@ -360,16 +391,22 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 		e = sip_addr_parse(r->to, &aor) == OK ? aor.uri_err : ERR_SYNTAX;
 	if (e != OK)
 		return e;
-	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
-			    STR_ARG(dlg_make_tag(r->m, tag)));
 	if (cfg->registrar.n)
 		r->registrar = arena_str(a, cfg->registrar);
 	else
 		e = registrar_of(a, &aor.uri, &r->registrar);
+	bool is_sips =
+		str_istarts(r->registrar, STR("sips:")) || str_istarts(r->acc.proxy, STR("sips:"));
+	if (e == OK && is_sips)
+		e = as_sips(a, &r->to);
+	if (e == OK && is_sips)
+		e = as_sips(a, &r->registrar);
 	if (e != OK)
 		return e;
+	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
+			    STR_ARG(dlg_make_tag(r->m, tag)));
 	r->call_id = dlg_make_call_id(r->m, a);
-	r->flow_params = make_flow_params(r);
+	r->flow_params = make_flow_params(r, cfg->instance_key);
 	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;
 }
 

@@ -29,6 +29,9 @@ struct rgc_config {
 	struct str registrar;       /* request URI; empty: sip:<host of the AOR> */
 	uint32_t expires_s;         /* asked for; 0: 3600 */
 	bool is_once;               /* one registration, one verdict: no refresh, no retry */
+	/* 16 bytes that outlive the process: the instance is the same again after a restart; NULL:
+	 * each is another one [RFC5626 4.1] */
+	const uint8_t *instance_key;
 	const struct tp_dst *dst;
 };
 enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct rgc_user *user,
@@ -37,6 +40,8 @@ enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct r
 void rgc_stop(struct rgc *r);
 /* Forgets it at once, without a message. NULL is harmless. */
 void rgc_free(struct rgc *r);
+/* The way is another one now, or dead: registers again at once, unless it is about to. */
+void rgc_again(struct rgc *r);
 bool rgc_is_registered(const struct rgc *r);
 /* The values of Service-Route in the last 200, by commas: for uac_account [RFC3608 6.1]. */
 struct str rgc_service_route(const struct rgc *r);

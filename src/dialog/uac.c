@@ -367,7 +367,7 @@ static enum err make_spec(struct uac *u, const struct uac_request *req, struct u
 	else if (e == OK)
 		to = arena_fmt(a, "<" STR_FMT ">", STR_ARG(req->ruri));
 	if (e == OK)
-		e = dlg_put_account_routes(&m->routes, &u->own_acc);
+		e = dlg_put_account_routes(&m->routes, &u->own_acc, req->ruri);
 	if (e != OK)
 		return e;
 	s->routes = buf_view(&m->routes);

@@ -30,7 +30,8 @@ struct merge { /* the old contacts and what becomes of them */
 	size_t n;
 };
 
-/* A flow is what it is by instance and reg-id, whatever its URI [RFC5626 6]. */
+/* A flow is what it is by instance and reg-id, whatever its URI [RFC5626 6]; the sips form of a
+ * Contact and its sip form are one [RFC5630 5.1.1.1]. */
 static bool is_same_binding(const struct loc_item *a, const struct loc_contact *b)
 {
 	struct sip_uri u;
@@ -38,7 +39,11 @@ static bool is_same_binding(const struct loc_item *a, const struct loc_contact *
 		return a->reg_id == b->reg_id && str_eq(a->instance, b->instance);
 	if (str_eq(a->uri, b->uri))
 		return true;
-	return sip_uri_parse(a->uri, &u) == OK && sip_uri_eq(&u, &b->parsed);
+	if (sip_uri_parse(a->uri, &u) != OK)
+		return false;
+	if (u.scheme <= SIP_URI_SIPS && b->parsed.scheme <= SIP_URI_SIPS)
+		u.scheme = b->parsed.scheme;
+	return sip_uri_eq(&u, &b->parsed);
 }
 
 /* The same Call-ID orders by CSeq; another one is a phone that has started anew. */

@@ -32,8 +32,10 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 		return ERR_NOMEM;
 	}
 	char *at = p->text;
-	*p = (struct b2b_place){.has_dst = t->has_dst, .dst = t->dst};
-	p->ruri = put_text(&at, t->ruri);
+	*p = (struct b2b_place){
+		.has_dst = t->has_dst, .is_tls = rt_is_sips(t->ruri), .dst = t->dst};
+	p->ruri = fwd_copy_ruri(t->ruri, c->is_sips, at);
+	at += t->ruri.n;
 	p->path = put_text(&at, t->path);
 	p->lines = put_text(&at, lines);
 	p->aor = put_text(&at, t->aor);
@@ -194,6 +196,15 @@ void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str calle
 	l->is_told = true;
 }
 
+enum code b2b_check_sips(const struct b2b_leg *l)
+{
+	const struct b2b_place *p = l->place;
+	bool is_secure = p->has_dst ? tp_is_secure(p->dst.proto) : l->call->is_sips;
+	if (l->call->is_sips && ((p->ruri.n && !p->is_tls) || !is_secure))
+		return CODE_NO_SECURE_HOP;
+	return p->is_tls && !is_secure ? CODE_SIPS_ONLY : CODE_NONE;
+}
+
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc)
 {
 	const struct b2b_config *cfg = &l->call->b->cfg;
@@ -208,7 +219,9 @@ void b2b_start(struct b2b_leg *l)
 	enum err e = ERR_LIMIT;
 	l->state = LEG_TRYING;
 	hist_start(l->call->hist, l->row);
-	l->code = (uint16_t)b2b_take_seat(l, &acc);
+	l->code = (uint16_t)b2b_check_sips(l);
+	if (!l->code)
+		l->code = (uint16_t)b2b_take_seat(l, &acc);
 	if (!l->code)
 		e = call_out(l, &acc);
 	if (e == OK) {

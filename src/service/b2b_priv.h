@@ -40,6 +40,7 @@ struct b2b_origin {
 
 struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	bool has_dst;
+	bool is_tls; /* its target is a sips URI, whatever the request's is */
 	struct tp_dst dst;
 	struct str ruri, path;
 	struct str lines; /* header lines of its own: Replaces */
@@ -84,6 +85,7 @@ struct b2b_call {
 	bool is_closed;          /* no further leg is tried */
 	bool is_trusted, is_farewell, has_rang_out, is_transferring, follows;
 	bool passes_replaces; /* it names a dialog that is none of ours */
+	bool is_sips;         /* the caller's INVITE is for a sips URI: so are all others */
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct hist *hist;    /* while it is set up; NULL: none is told */
@@ -118,6 +120,9 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 void b2b_start(struct b2b_leg *l);
 /* What is known of the way is told no more. */
 void b2b_forget_way(struct b2b_call *c);
+/* A sips call stays one; a sip call goes to a sips Contact over a connection that stands.
+ * CODE_NONE, or why the leg may not be called. [RFC5630 5.1.1.3, 5.3] */
+enum code b2b_check_sips(const struct b2b_leg *l);
 bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
 /* What the policy's step writes into its requests; NULL: nothing. */
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);

@@ -291,7 +291,8 @@ static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 				   .ctx = c,
 				   .hist = c->hist,
 				   .from = l->row,
-				   .step = l->step};
+				   .step = l->step,
+				   .is_sips = c->is_sips};
 	if (!c->follows || c->is_closed || l->is_transfer || l->trunk || !c->side[0] ||
 	    c->side[0]->state != LEG_TRYING)
 		return false;
@@ -458,6 +459,7 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
 				 .session_s = b->cfg.session_s};
 	if (sip_uri_parse(rx->msg->ruri, &uri) == OK)
 		acc.contact_user = uri.user;
+	c->is_sips = rt_is_sips(rx->msg->ruri);
 	l->is_caller = true;
 	l->state = LEG_TRYING;
 	l->trunk = req->trunk;

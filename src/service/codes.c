@@ -2,9 +2,10 @@
  *
  * One table, codes.def. A number never changes its meaning once released; new rows take new
  * numbers. The wire form is a Warning with code 399 (miscellaneous, for humans) and the agent
- * "rung", and for requests that end something a Reason of the protocol "rung" (RFC 3326 allows
- * tokens beside SIP and Q.850): both carry the number first, so that `rung explain` and the
- * analyzer find it again. The texts are plain ASCII without quotes: they need no escaping.
+ * "rung" (and a second one where RFCs give a number), and for requests that end something a Reason
+ * of the protocol "rung" (RFC 3326 allows tokens beside SIP and Q.850): both carry the number
+ * first, so that `rung explain` and the analyzer find it again. The texts are plain ASCII without
+ * quotes: they need no escaping.
  */
 #include "service/codes.h"
 
@@ -59,10 +60,19 @@ enum code code_find(struct str s)
 	return CODE_NONE;
 }
 
+/* What other programs know by a number of its own. [RFC5630 5.3] */
+static struct str known_warning(enum code c)
+{
+	return c == CODE_NO_SECURE_HOP ? STR("Warning: 380 rung \"SIPS Not Allowed\"\r\n")
+	       : c == CODE_SIPS_ONLY   ? STR("Warning: 381 rung \"SIPS Required\"\r\n")
+				       : STR_NONE;
+}
+
 void code_warning_put(struct buf *b, enum code c)
 {
 	ASSERT(code_info(c));
 	buf_str(b, warnings[c]);
+	buf_str(b, known_warning(c));
 }
 
 void code_reason_put(struct buf *b, enum code c)

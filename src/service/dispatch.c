@@ -72,14 +72,20 @@ static bool makes_dialog(const struct sip_msg *m)
 	return !m->to_tag.n && (sip_method_flags((enum sip_method)m->method) & SIP_MF_DIALOG);
 }
 
+/* A subscription's route set is that of its NOTIFYs, each of which says it. [RFC6665 4.3] */
+static bool is_notify_through_us(const struct sip_msg *m, const struct rt_plan *plan)
+{
+	return m->method == SIP_NOTIFY && m->to_tag.n && plan->has_token;
+}
+
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
 {
-	req->record_route = makes_dialog(rx->msg);
+	req->record_route = makes_dialog(rx->msg) || is_notify_through_us(rx->msg, req->route);
 	req->is_trusted = way_ask(s, rx, &req->history);
 	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
 	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
 			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
-	if (req->record_route)
+	if (req->record_route && !rx->msg->to_tag.n)
 		req->caller = caller_side(rx);
 	prx_forward(s->prx, st, rx, req);
 }
@@ -132,7 +138,9 @@ static bool is_gone(struct exc_shard *s, const struct tp_dst *dst)
 }
 
 /* Inside a dialog: the way that its token knows. A GRUU of ours becomes the contact behind it, and
- * when the token's connection has ended, the flow that its phone has now [RFC5627 4.4.1]. */
+ * when the token's connection has ended, the flow that its phone has now [RFC5627 4.4.1]. Where the
+ * request has Routes of its own behind ours they are the way, and no Path goes before them
+ * [RFC5627 6.1]. */
 static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 				     const struct rt_plan *plan)
 {
@@ -142,10 +150,14 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf aor;
 	buf_init_fixed(&aor, mem, sizeof(mem));
-	if (plan->is_us && !plan->next.n && sip_param(plan->uri.params, STR("gr"), NULL) &&
+	if (plan->is_us && sip_param(plan->uri.params, STR("gr"), NULL) &&
 	    dom_aor_put(s->x->dom, &plan->uri, &aor) == OK &&
 	    look_up(s, &plan->uri, buf_view(&aor), &found) == CODE_NONE)
 		t = target_of(&found.t[0]);
+	if (plan->next.n) {
+		t.path = STR_NONE;
+		t.has_dst = false;
+	}
 	if (side && !(t.has_dst && is_gone(s, &side->dst))) {
 		t.has_dst = true;
 		t.dst = side->dst;

@@ -1,10 +1,11 @@
 /* The event server: what is shared, what is read at the start, and the journal.
  *
  * One journal per shard (store, ST_EVENTS) has the subscriptions whose dialogs are on it ('s'), and
- * the messages ('m') and mailboxes ('b') of its addresses. At the start all records are gathered,
- * later ones replacing earlier, and dealt out: a subscription to the shard that its Call-ID belongs
- * to, so that what its phone sends finds it there; the rest to the shard of the address. Both keys
- * are kept in the store; when the number of shards has changed the journals are written anew.
+ * the messages ('m'), mailboxes ('b') and publications ('p') of its addresses. At the start all
+ * records are gathered, later ones replacing earlier, and dealt out: a subscription to the shard
+ * that its Call-ID belongs to, so that what its phone sends finds it there; the rest to the shard
+ * of the address. Both keys are kept in the store; when the number of shards has changed the
+ * journals are written anew.
  *
  * A tick per second rewrites the journal in parts when it has grown, lets messages expire, and
  * tells again what could not be told for want of memory.
@@ -55,30 +56,30 @@ struct write {
 	struct link link;
 	struct st_put put;
 	struct evt_shard *s;
-	obj_id sub; /* who waits; or */
-	struct evt_message *message;
+	struct evt_waits who;
 };
 
 static void on_written(struct st_put *p, enum err e)
 {
 	struct write *w = CONTAINER_OF(p, struct write, put);
 	list_del(&w->link);
-	if (w->sub)
-		evt_sub_saved(w->s, w->sub, e);
-	if (w->message)
-		evt_message_stored(w->message, e);
+	if (w->who.sub)
+		evt_sub_saved(w->s, w->who.sub, e);
+	if (w->who.message)
+		evt_message_stored(w->who.message, e);
+	if (w->who.put) /* soft state: what cannot be kept is published all the same */
+		evt_answer(w->who.put, CODE_NONE, 200);
 	free(w);
 }
 
-enum err evt_write(struct evt_shard *s, struct str key, struct str value, obj_id sub,
-		   struct evt_message *message)
+enum err evt_write(struct evt_shard *s, struct str key, struct str value, struct evt_waits who)
 {
 	if (key.n + value.n + 2 > LIMIT_JOURNAL_RECORD)
 		return ERR_LIMIT;
 	struct write *w = malloc(sizeof(*w));
 	if (!w)
 		return ERR_NOMEM;
-	*w = (struct write){.put.done = on_written, .s = s, .sub = sub, .message = message};
+	*w = (struct write){.put.done = on_written, .s = s, .who = who};
 	list_init(&w->link);
 	list_push(&s->writes, &w->link);
 	st_journal_put(s->journal, &w->put, key, value);
@@ -87,13 +88,18 @@ enum err evt_write(struct evt_shard *s, struct str key, struct str value, obj_id
 
 /* ---- keeping --------------------------------------------------------------------------------- */
 
+static void keep_record(struct evt_shard *s)
+{
+	if (s->key_text.err == OK && s->record.err == OK)
+		st_journal_keep(s->journal, buf_view(&s->key_text), buf_view(&s->record));
+}
+
 static void keep_sub(struct evt_shard *s, struct evt_sub *x)
 {
 	if (!x->sub || !x->n_record)
 		return;
 	evt_sub_record(x, &s->key_text, &s->record);
-	if (s->key_text.err == OK && s->record.err == OK)
-		st_journal_keep(s->journal, buf_view(&s->key_text), buf_view(&s->record));
+	keep_record(s);
 }
 
 static void keep_res(void *arg, struct hnode *node)
@@ -103,14 +109,16 @@ static void keep_res(void *arg, struct hnode *node)
 	LIST_EACH (&r->messages, l) {
 		evt_message_record(LIST_ENTRY(l, struct evt_message, link), &s->key_text,
 				   &s->record);
-		if (s->key_text.err == OK && s->record.err == OK)
-			st_journal_keep(s->journal, buf_view(&s->key_text), buf_view(&s->record));
+		keep_record(s);
+	}
+	LIST_EACH (&r->pubs, l) {
+		evt_pub_record(r, LIST_ENTRY(l, struct evt_pub, link), &s->key_text, &s->record);
+		keep_record(s);
 	}
 	if (!r->has_mailbox)
 		return;
 	evt_mailbox_record(r, &s->key_text, &s->record);
-	if (s->key_text.err == OK && s->record.err == OK)
-		st_journal_keep(s->journal, buf_view(&s->key_text), buf_view(&s->record));
+	keep_record(s);
 }
 
 /* Some more of the live keys. True: that was all. */
@@ -216,6 +224,8 @@ static void take_record(void *arg, struct hnode *node)
 		evt_message_load(e->s[loc_shard_of(e->env.loc, aor)], aor, key, value);
 	} else if (key.p[0] == 'b') {
 		evt_mailbox_load(e->s[loc_shard_of(e->env.loc, aor)], aor, value);
+	} else if (key.p[0] == 'p') {
+		evt_pub_load(e->s[loc_shard_of(e->env.loc, aor)], aor, key, value);
 	}
 	htab_del(&l->table, node);
 	free(r);
@@ -356,8 +366,9 @@ void evt_shard_free(struct evt_shard *s)
 	ev_timer_stop(s->loop, &s->tick);
 	LIST_EACH (&s->writes, l) {
 		struct write *w = LIST_ENTRY(l, struct write, link);
-		if (w->message)
-			evt_message_free(w->message);
+		if (w->who.message)
+			evt_message_free(w->who.message);
+		free(w->who.put);
 		free(w);
 	}
 	evt_sub_fini(s);

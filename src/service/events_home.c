@@ -180,9 +180,7 @@ static void on_timer(struct tmr *t)
 		struct evt_pub *p = LIST_ENTRY(l, struct evt_pub, link);
 		if (p->ends_us > now)
 			continue;
-		list_del(&p->link);
-		r->n_pubs--;
-		free(p);
+		evt_pub_end(r, p);
 		has_changed = true;
 	}
 	LIST_EACH (&r->dialogs, l) {

@@ -51,20 +51,6 @@ static struct parts parts_of(const struct evt_message *m)
 	return cut(rest, m->n_from, m->n_to, m->n_type, m->n_date);
 }
 
-static void put_le(struct buf *b, uint64_t v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		buf_chr(b, (char)(v >> (8 * i)));
-}
-
-static uint64_t get_le(struct str s, size_t at, unsigned n)
-{
-	uint64_t v = 0;
-	for (unsigned i = 0; i < n && at + i < s.n; i++)
-		v |= (uint64_t)(uint8_t)s.p[at + i] << (8 * i);
-	return v;
-}
-
 void evt_message_record(const struct evt_message *m, struct buf *key, struct buf *value)
 {
 	buf_clear(key);
@@ -74,11 +60,11 @@ void evt_message_record(const struct evt_message *m, struct buf *key, struct buf
 	if (!value)
 		return;
 	buf_clear(value);
-	put_le(value, m->ends_s, 8);
-	put_le(value, m->n_from, 4);
-	put_le(value, m->n_to, 4);
-	put_le(value, m->n_type, 4);
-	put_le(value, m->n_date, 4);
+	evt_put_le(value, m->ends_s, 8);
+	evt_put_le(value, m->n_from, 4);
+	evt_put_le(value, m->n_to, 4);
+	evt_put_le(value, m->n_type, 4);
+	evt_put_le(value, m->n_date, 4);
 	buf_put(value, m->text, size_of(m));
 }
 
@@ -88,8 +74,8 @@ void evt_mailbox_record(const struct evt_res *r, struct buf *key, struct buf *va
 	buf_clear(value);
 	buf_chr(key, 'b');
 	buf_str(key, evt_aor(r));
-	put_le(value, r->n_new, 4);
-	put_le(value, r->n_old, 4);
+	evt_put_le(value, r->n_new, 4);
+	evt_put_le(value, r->n_old, 4);
 }
 
 void evt_mailbox_load(struct evt_shard *s, struct str aor, struct str value)
@@ -97,8 +83,8 @@ void evt_mailbox_load(struct evt_shard *s, struct str aor, struct str value)
 	struct evt_res *r = value.n == MAILBOX_N ? evt_res_get(s, aor) : NULL;
 	if (!r)
 		return;
-	r->n_new = (uint32_t)get_le(value, 0, 4);
-	r->n_old = (uint32_t)get_le(value, 4, 4);
+	r->n_new = (uint32_t)evt_get_le(value, 0, 4);
+	r->n_old = (uint32_t)evt_get_le(value, 4, 4);
 	r->has_mailbox = true;
 	s->live_bytes += 1 + aor.n + value.n;
 }
@@ -148,7 +134,7 @@ static void forget(struct evt_message *m)
 	struct evt_shard *s = m->res->s;
 	if (s->journal) {
 		evt_message_record(m, &s->key_text, NULL);
-		(void)!evt_write(s, buf_view(&s->key_text), STR_NONE, 0, NULL);
+		(void)!evt_write(s, buf_view(&s->key_text), STR_NONE, (struct evt_waits){0});
 	}
 	evt_message_free(m);
 }
@@ -169,7 +155,7 @@ void evt_message_load(struct evt_shard *s, struct str aor, struct str key, struc
 	unsigned long long serial = 0;
 	char hex[20];
 	for (unsigned i = 0; i < ARRAY_LEN(n); i++)
-		n[i] = (size_t)get_le(value, 8 + 4 * i, 4);
+		n[i] = (size_t)evt_get_le(value, 8 + 4 * i, 4);
 	struct evt_res *r = value.n >= HEAD ? evt_res_get(s, aor) : NULL;
 	if (!r || !str_copy(hex, sizeof(hex), str_skip(key, 2 + aor.n)) ||
 	    sscanf(hex, "%llx", &serial) != 1)
@@ -181,7 +167,7 @@ void evt_message_load(struct evt_shard *s, struct str aor, struct str key, struc
 		return;
 	}
 	m->serial = serial;
-	m->ends_s = get_le(value, 0, 8);
+	m->ends_s = evt_get_le(value, 0, 8);
 	if (serial > s->message_serial)
 		s->message_serial = serial;
 	enter(r, m);
@@ -282,7 +268,8 @@ void evt_message_arrived(struct evt_res *r, struct evt_put *p)
 	evt_message_record(m, &s->key_text, &s->record);
 	enum err e = s->key_text.err != OK || s->record.err != OK ? ERR_NOMEM : OK;
 	if (e == OK && s->journal)
-		e = evt_write(s, buf_view(&s->key_text), buf_view(&s->record), 0, m);
+		e = evt_write(s, buf_view(&s->key_text), buf_view(&s->record),
+			      (struct evt_waits){.message = m});
 	if (e != OK || !s->journal)
 		evt_message_stored(m, e);
 }
@@ -295,7 +282,8 @@ void evt_mailbox_arrived(struct evt_res *r, struct evt_put *p)
 	r->n_old = p->n_old;
 	evt_mailbox_record(r, &s->key_text, &s->record);
 	if (s->journal && s->key_text.err == OK && s->record.err == OK)
-		(void)!evt_write(s, buf_view(&s->key_text), buf_view(&s->record), 0, NULL);
+		(void)!evt_write(s, buf_view(&s->key_text), buf_view(&s->record),
+				 (struct evt_waits){0});
 	s->live_bytes += r->has_mailbox ? 0 : s->key_text.n + s->record.n;
 	r->has_mailbox = true;
 	if (is_news) {

@@ -17,7 +17,8 @@
 struct evt_pub { /* a publication [RFC3903 6] */
 	struct link link;
 	uint64_t etag, ends_us;
-	uint8_t slot; /* keeps its ids apart from those of others */
+	uint8_t slot;      /* keeps its ids apart from those of others */
+	uint32_t n_record; /* bytes in the journal */
 	size_t n;
 	char body[];
 };
@@ -191,9 +192,26 @@ static inline size_t evt_home(const struct evt_shard *s, struct str aor)
 }
 
 /* events.c: the journal; keys are a letter and a name. Writes key = value (empty: delete) and tells
- * whoever waits: a subscription, a message. ERR_NOMEM, ERR_LIMIT: nothing was written. */
-enum err evt_write(struct evt_shard *s, struct str key, struct str value, obj_id sub,
-		   struct evt_message *message);
+ * whoever waits. ERR_NOMEM, ERR_LIMIT: nothing was written. */
+struct evt_waits { /* one of them, or nobody */
+	obj_id sub;
+	struct evt_message *message;
+	struct evt_put *put; /* of a publication: it is answered then */
+};
+enum err evt_write(struct evt_shard *s, struct str key, struct str value, struct evt_waits who);
+/* Numbers in its values. */
+static inline void evt_put_le(struct buf *b, uint64_t v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		buf_chr(b, (char)(v >> (8 * i)));
+}
+static inline uint64_t evt_get_le(struct str s, size_t at, unsigned n)
+{
+	uint64_t v = 0;
+	for (unsigned i = 0; i < n && at + i < s.n; i++)
+		v |= (uint64_t)(uint8_t)s.p[at + i] << (8 * i);
+	return v;
+}
 /* events_home.c */
 struct evt_res *evt_res_find(struct evt_shard *s, struct str aor);
 struct evt_res *evt_res_get(struct evt_shard *s, struct str aor); /* NULL without memory */
@@ -224,6 +242,11 @@ struct evt_put *evt_put_new(enum evt_put_op op, struct str aor, struct str from,
 void evt_put_send(struct evt_shard *s, struct evt_put *p);
 void evt_answer(struct evt_put *p, enum code code, unsigned status); /* takes p */
 void evt_publish_arrived(struct evt_res *r, struct evt_put *p);
+void evt_pub_end(struct evt_res *r, struct evt_pub *p); /* has expired, or was removed */
+void evt_pub_free(struct evt_res *r, struct evt_pub *p);
+void evt_pub_load(struct evt_shard *s, struct str aor, struct str key, struct str value);
+void evt_pub_record(const struct evt_res *r, const struct evt_pub *p, struct buf *key,
+		    struct buf *value);
 /* events_message.c */
 void evt_message_arrived(struct evt_res *r, struct evt_put *p);
 void evt_mailbox_arrived(struct evt_res *r, struct evt_put *p);

@@ -2,9 +2,11 @@
  * address (publications, offline messages, mailbox counts) from the shard of a request to the
  * address's.
  *
- * A publication is soft state: it lives as long as it is refreshed and does not outlive the process
- * (its phone hears 412 and publishes again, RFC 3903 4.5). The document is checked on the
- * request's shard, and cut into elements where it is known what stands beside it. [RFC3903]
+ * A publication is soft state: it lives as long as it is refreshed. It is answered when it is
+ * written, so that a phone which goes on after a restart finds it by the tag that it was given.
+ * What the store refuses is published all the same (its phone hears 412 after a restart, and
+ * publishes again, RFC 3903 4.5). The document is checked on the request's shard, and cut into
+ * elements where it is known what stands beside it. [RFC3903]
  */
 #include "service/events_priv.h"
 #include "service/pidf.h"
@@ -213,13 +215,98 @@ static unsigned free_slot(struct evt_res *r, const struct evt_pub *old)
 	return (unsigned)__builtin_ctz(~used);
 }
 
+/* ---- in the journal -------------------------------------------------------------------------- */
+
+enum { RECORD_HEAD = 16 };
+
+void evt_pub_record(const struct evt_res *r, const struct evt_pub *p, struct buf *key,
+		    struct buf *value)
+{
+	buf_clear(key);
+	buf_chr(key, 'p');
+	buf_str(key, evt_aor(r));
+	buf_chr(key, '\n');
+	buf_chr(key, (char)('A' + p->slot));
+	if (!value)
+		return;
+	struct ev_loop *loop = r->s->loop;
+	uint64_t now = ev_now_us(loop),
+		 left_s = p->ends_us > now ? (p->ends_us - now) / 1000000 : 0;
+	buf_clear(value);
+	evt_put_le(value, p->etag, 8);
+	evt_put_le(value, env_wall_us(loop->env) / 1000000 + left_s, 8);
+	buf_put(value, p->body, p->n);
+}
+
+/* False: nothing is written, and nobody will tell. */
+static bool save(struct evt_res *r, struct evt_pub *p, struct evt_put *put)
+{
+	struct evt_shard *s = r->s;
+	evt_pub_record(r, p, &s->key_text, &s->record);
+	if (!s->journal || s->key_text.err != OK || s->record.err != OK ||
+	    evt_write(s, buf_view(&s->key_text), buf_view(&s->record),
+		      (struct evt_waits){.put = put}) != OK)
+		return false;
+	s->live_bytes += s->key_text.n + s->record.n - p->n_record;
+	p->n_record = (uint32_t)(s->key_text.n + s->record.n);
+	return true;
+}
+
+void evt_pub_load(struct evt_shard *s, struct str aor, struct str key, struct str value)
+{
+	uint64_t now_s = env_wall_us(s->loop->env) / 1000000;
+	struct str slot = str_skip(key, 2 + aor.n);
+	uint64_t ends_s = value.n >= RECORD_HEAD ? evt_get_le(value, 8, 8) : 0;
+	if (ends_s <= now_s || slot.n != 1 || slot.p[0] < 'A' ||
+	    slot.p[0] >= 'A' + (char)LIMIT_PUBLICATIONS)
+		return;
+	struct str body = str_skip(value, RECORD_HEAD);
+	struct evt_res *r = evt_res_get(s, aor);
+	struct evt_pub *p = r ? malloc(sizeof(*p) + body.n) : NULL;
+	if (!p) {
+		if (r)
+			evt_res_tidy(r);
+		return;
+	}
+	uint64_t left_s = ends_s - now_s < MAX_S ? ends_s - now_s : MAX_S; /* the clock may step */
+	*p = (struct evt_pub){.etag = evt_get_le(value, 0, 8),
+			      .ends_us = ev_now_us(s->loop) + left_s * 1000000,
+			      .slot = (uint8_t)(slot.p[0] - 'A'),
+			      .n_record = (uint32_t)(key.n + value.n),
+			      .n = body.n};
+	if (body.n)
+		memcpy(p->body, body.p, body.n);
+	list_init(&p->link);
+	list_push(&r->pubs, &p->link);
+	r->n_pubs++;
+	s->live_bytes += p->n_record;
+	evt_res_plan(r);
+}
+
+void evt_pub_free(struct evt_res *r, struct evt_pub *p)
+{
+	r->s->live_bytes -= p->n_record;
+	r->n_pubs--;
+	list_del(&p->link);
+	free(p);
+}
+
+void evt_pub_end(struct evt_res *r, struct evt_pub *p)
+{
+	struct evt_shard *s = r->s;
+	if (p->n_record) {
+		evt_pub_record(r, p, &s->key_text, NULL);
+		(void)!evt_write(s, buf_view(&s->key_text), STR_NONE, (struct evt_waits){0});
+	}
+	evt_pub_free(r, p);
+}
+
+/* ---- one takes another's place --------------------------------------------------------------- */
+
 static void replace(struct evt_res *r, struct evt_pub *old, struct evt_pub *fresh)
 {
-	if (old) {
-		list_del(&old->link);
-		free(old);
-		r->n_pubs--;
-	}
+	if (old)
+		evt_pub_free(r, old);
 	if (fresh) {
 		list_push(&r->pubs, &fresh->link);
 		r->n_pubs++;
@@ -254,8 +341,10 @@ void evt_publish_arrived(struct evt_res *r, struct evt_put *p)
 	} else if (!old && r->n_pubs >= LIMIT_PUBLICATIONS) {
 		code = CODE_PUBLISH_TOO_MANY;
 	} else if (!p->expires_s) {
-		if (old)
-			replace(r, old, NULL);
+		if (old) {
+			evt_pub_end(r, old);
+			evt_res_changed(r, EVT_PRESENCE);
+		}
 		pub = NULL;
 	} else if (p->n_body) {
 		pub = pub_new(r, p, old);
@@ -270,7 +359,8 @@ void evt_publish_arrived(struct evt_res *r, struct evt_put *p)
 		pub->ends_us = ev_now_us(r->s->loop) + p->expires_s * 1000000ull;
 	}
 	evt_res_plan(r);
-	evt_answer(p, code, 200);
+	if (code != CODE_NONE || !pub || !save(r, pub, p))
+		evt_answer(p, code, 200);
 	evt_res_tidy(r);
 }
 

@@ -258,7 +258,7 @@ static void on_end(void *ctx, struct sub *s, const struct sub_end *end)
 	if (x->n_record) {
 		evt_sub_record(x, &x->s->key_text, NULL);
 		/* without memory for it: who restarts finds it, and its NOTIFY ends it */
-		(void)!evt_write(x->s, buf_view(&x->s->key_text), STR_NONE, 0, NULL);
+		(void)!evt_write(x->s, buf_view(&x->s->key_text), STR_NONE, (struct evt_waits){0});
 	}
 	unwatch_all(x);
 	sub_gone(x);
@@ -307,7 +307,7 @@ static enum err save(void *ctx, struct sub *sub)
 	if (s->key_text.err != OK || s->record.err != OK)
 		return ERR_NOMEM;
 	enum err e = evt_write(s, buf_view(&s->key_text), buf_view(&s->record),
-			       pool_id(&s->subs, x), NULL);
+			       (struct evt_waits){.sub = pool_id(&s->subs, x)});
 	if (e != OK)
 		return e;
 	s->live_bytes += s->key_text.n + s->record.n - x->n_record;

@@ -13,13 +13,14 @@
 #include "service/codes.h"
 #include "service/steer.h"
 #include "service/watch.h"
+#include "transport/seen.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct keys {
 	uint8_t nonce[16], route[16], branch[16], call_id[16];
-	uint8_t ban[16];
+	uint8_t ban[16], instance[16];
 	struct gruu_self gruu;
 };
 
@@ -48,6 +49,8 @@ static enum err make_stack(struct exc_shard *s, const struct keys *k, const stru
 		dlg_stack_new(&s->stack, s->loop, &s->blocks, &user, &cfg, k->branch, k->call_id);
 	if (e == OK && x->dns)
 		e = tp_set_dns_servers(s->stack.tp, x->dns);
+	if (e == OK)
+		tp_set_seen(s->stack.tp, s->x->seen);
 	for (size_t i = 0; e == OK && i < ARRAY_LEN(x->advertise); i++)
 		if (x->advertise[i].family)
 			tp_advertise(s->stack.tp, &x->advertise[i]);
@@ -342,6 +345,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 	if (e == OK)
 		e = acc_key(x->st, env, STR("gruu"), k->gruu.key, sizeof(k->gruu.key));
 	if (e == OK)
+		e = acc_key(x->st, env, STR("instance"), k->instance, sizeof(k->instance));
+	if (e == OK)
 		e = acc_new(x->shards, x->st, &x->acc);
 	if (e == OK)
 		e = loc_new(x->shards, x->st, &(struct loc_cfg){0}, &x->loc);
@@ -369,6 +374,31 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 		       &x->evt);
 }
 
+/* A trunk's host sees us from outside. */
+static bool on_trunk_answer(void *ctx, const struct uac_result *r)
+{
+	struct exc *x = ctx;
+	struct tp *tp = x->s[0].stack.tp;
+	struct addr at;
+	char mem[160], text[ADDR_TEXT_MAX];
+	struct buf b;
+	if (!tp_seen_learn(tp, x->seen, &r->dst, r->rx->msg))
+		return false;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	if (tp_local_for(tp, &r->dst, &at) == OK)
+		buf_fmt(&b, "peers outside see this exchange at %s", addr_text(&at, text));
+	on_trunk_news(x, buf_view(&b));
+	return true;
+}
+
+static enum err make_trunks(struct exc *x, const struct keys *k)
+{
+	struct trunks_user user = {
+		.on_news = on_trunk_news, .on_answer = on_trunk_answer, .ctx = x};
+	memcpy(user.instance_key, k->instance, sizeof(user.instance_key));
+	return trunks_new(x->shards, x->s[0].stack.dlg, &user, &x->trunks);
+}
+
 enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 		 const struct exc_cfg *cfg, struct exc **out, struct buf *why)
 {
@@ -393,8 +423,10 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 		if (cfg->n_trust)
 			memcpy(x->trust, cfg->trust, cfg->n_trust * sizeof(*x->trust));
 		x->n_trust = cfg->n_trust;
-		e = make_shared(x, env, cfg, &keys, why);
+		e = ev_words_new(TP_SEEN_WORDS, &x->seen);
 	}
+	if (e == OK)
+		e = make_shared(x, env, cfg, &keys, why);
 	for (size_t i = 0; i < n && e == OK; i++) {
 		struct exc_shard *s = &x->s[i];
 		s->x = x;
@@ -409,9 +441,7 @@ enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 			e = make_services(s, &keys);
 	}
 	if (e == OK)
-		e = trunks_new(shards, x->s[0].stack.dlg,
-			       &(struct trunks_user){.on_news = on_trunk_news, .ctx = x},
-			       &x->trunks);
+		e = make_trunks(x, &keys);
 	if (e == OK)
 		e = evt_load(x->evt);
 	if (e) {
@@ -444,6 +474,7 @@ void exc_free(struct exc *x)
 	buf_fini(&x->realm);
 	buf_fini(&x->echo_user);
 	buf_fini(&x->product);
+	ev_words_free(x->seen);
 	free(x->trust);
 	free(x);
 }

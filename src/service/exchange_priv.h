@@ -61,6 +61,7 @@ struct exc {
 	ev_snap draining;
 	ev_snap policy; /* steer.c; NULL: none */
 	struct trunks *trunks;
+	struct ev_words *seen; /* our address outside, as trunks tell it; shard 0 writes */
 	void (*note)(void *ctx, const struct exc_note *n);
 	void *note_ctx;
 	struct exc_shard s[];

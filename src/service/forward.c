@@ -88,18 +88,22 @@ static bool asks_for_method(struct str uri)
 	return false;
 }
 
-struct str fwd_copy_ruri(struct str text, char *out)
+struct str fwd_copy_ruri(struct str text, bool is_sips, char *out)
 {
 	struct sip_uri uri;
 	struct buf b;
+	size_t n = text.n;
 	if (asks_for_method(text) && sip_uri_parse(text, &uri) == OK) {
 		buf_init_fixed(&b, out, text.n);
 		sip_uri_put_request(&b, &uri);
-		return buf_view(&b);
+		n = b.n;
+	} else if (n) {
+		memcpy(out, text.p, n);
 	}
-	if (text.n)
-		memcpy(out, text.p, text.n);
-	return str_of(out, text.n);
+	if (is_sips || !rt_is_sips(text))
+		return str_of(out, n);
+	memcpy(out + 1, "sip:", 4); /* over "ips:" */
+	return str_of(out + 1, n - 1);
 }
 
 /* Removes received and rport from the top Via, with their semicolons, wherever they stand. */
@@ -151,71 +155,82 @@ static void edit_via(struct sip_edits *ed, const struct fwd_plan *p, struct str 
 	edit_source(ed, p, b);
 }
 
-/* `name` with the URI's scheme, `end`: the parameters behind the transport, and what closes the
- * line. */
-static void put_route(struct buf *b, struct str name, struct str token, const struct addr *local,
-		      enum tp_proto proto, struct str end)
+struct hop { /* one side of us, as a URI names it */
+	bool is_sips;
+	struct addr local;
+	enum tp_proto proto;
+};
+
+/* `name` of the header, `end`: the parameters behind the transport, and what closes the line. sips
+ * says TLS by itself, and ws then means wss [RFC5630 3.1.4] [RFC7118 5.2]. */
+static void put_route(struct buf *b, struct str name, struct str token, const struct hop *h,
+		      struct str end)
 {
 	buf_str(b, name);
+	buf_str(b, h->is_sips ? STR(": <sips:") : STR(": <sip:"));
 	buf_str(b, token);
 	buf_chr(b, '@');
-	addr_put(b, local);
-	if (proto != TP_UDP) {
+	addr_put(b, &h->local);
+	if (h->is_sips && h->proto == TP_WSS) {
+		buf_str(b, STR(";transport=ws"));
+	} else if (!h->is_sips && h->proto != TP_UDP) {
 		buf_str(b, STR(";transport="));
-		buf_str(b, tp_proto_param(proto));
+		buf_str(b, tp_proto_param(h->proto));
 	}
 	buf_str(b, end);
-}
-
-/* For a sips request it is a sips URI as well. [RFC3261 16.6 step 4] */
-static void put_record_route(struct buf *b, bool is_sips, struct str token,
-			     const struct addr *local, enum tp_proto proto)
-{
-	put_route(b, is_sips ? STR("Record-Route: <sips:") : STR("Record-Route: <sip:"), token,
-		  local, proto, STR(";lr>\r\n"));
 }
 
 static enum err edit_path(struct sip_edits *ed, const struct fwd_plan *p, const struct tp_dst *dst,
 			  struct buf *b)
 {
-	struct addr local;
+	struct hop out = {.is_sips = rt_is_sips(p->route->ruri), .proto = dst->proto};
 	char text[RT_TOKEN_MAX];
 	struct rt_token tok = {
 		.caller = {.is_set = true, .dst = tp_dst_back(p->rx)}
         };
-	enum err e = tp_local_for(p->self->tp, dst, &local);
+	enum err e = tp_local_for(p->self->tp, dst, &out.local);
 	if (e)
 		return e;
 	size_t at = b->n;
-	put_route(b, STR("Path: <sip:"), rt_token_put(p->self, RT_PATH, &tok, text), &local,
-		  dst->proto, STR(";lr;ob>\r\n"));
+	put_route(b, STR("Path"), rt_token_put(p->self, RT_PATH, &tok, text), &out,
+		  STR(";lr;ob>\r\n"));
 	sip_edit_insert_before(ed, SIP_HDR_PATH, piece(b, at));
 	return OK;
 }
 
+/* Is the first Route that the request goes out with a sips URI? */
+static bool is_next_sips(const struct fwd_plan *p, const struct fwd_target *t)
+{
+	return rt_is_sips(t->path.n ? str_skip(t->path, 1) : p->route->next);
+}
+
+/* A sips URI on both sides of a sips request; on the far side also where the next hop is one.
+ * [RFC3261 16.6 step 4] [RFC5630 5.3] */
 static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p,
 				  const struct fwd_target *t, const struct tp_dst *dst,
 				  struct buf *b)
 {
 	const struct sip_msg *m = p->rx->msg;
-	struct addr out_local, in_local;
 	struct tp_dst back = tp_dst_back(p->rx);
-	enum err e = tp_local_for(p->self->tp, dst, &out_local);
+	struct hop in = {.is_sips = rt_is_sips(p->route->ruri), .proto = p->rx->proto};
+	struct hop out = {.is_sips = in.is_sips || is_next_sips(p, t), .proto = dst->proto};
+	enum err e = tp_local_for(p->self->tp, dst, &out.local);
 	if (e)
 		return e;
 	/* not rx->to: on a connection of ours that is no port that anybody could call */
-	if (tp_local_for(p->self->tp, &back, &in_local))
-		in_local = p->rx->to;
+	if (tp_local_for(p->self->tp, &back, &in.local))
+		in.local = p->rx->to;
 	struct rt_token tok = {.caller_hash = rt_tag_hash(p->self, m->from_tag),
 			       .caller = p->caller,
 			       .callee = t->callee};
+	if (m->to_tag.n) /* inside the dialog: the same for both directions */
+		tok = p->route->token;
 	char text[RT_TOKEN_MAX];
 	struct str token = rt_token_put(p->self, m->call_id, &tok, text);
 	size_t at = b->n;
-	bool is_sips = str_istarts(p->route->ruri, STR("sips:"));
-	put_record_route(b, is_sips, token, &out_local, dst->proto);
-	if (!addr_eq(&out_local, &in_local) || dst->proto != p->rx->proto)
-		put_record_route(b, is_sips, token, &in_local, p->rx->proto);
+	put_route(b, STR("Record-Route"), token, &out, STR(";lr>\r\n"));
+	if (!addr_eq(&out.local, &in.local) || out.proto != in.proto || out.is_sips != in.is_sips)
+		put_route(b, STR("Record-Route"), token, &in, STR(";lr>\r\n"));
 	sip_edit_insert_before(ed, SIP_HDR_RECORD_ROUTE, piece(b, at));
 	return OK;
 }

@@ -60,6 +60,7 @@ enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, siz
  * [RFC5393 4.2] */
 uint64_t fwd_loop_hash(const struct rt_self *self, const struct sip_msg *m);
 /* A target as request-URI, at `out`, which has room for all of it: without what may not stand
- * there. [RFC3261 16.6 step 2] */
-struct str fwd_copy_ruri(struct str text, char *out);
+ * there [RFC3261 16.6 step 2]; for a request that is not sips, a sips Contact becomes sip
+ * [RFC5630 5.3]. */
+struct str fwd_copy_ruri(struct str text, bool is_sips, char *out);
 bool fwd_is_loop(const struct rt_self *self, const struct sip_msg *m);

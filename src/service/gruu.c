@@ -81,38 +81,37 @@ static void put_host(struct buf *b, const struct sip_uri *u)
 		buf_fmt(b, ":%u", u->port);
 }
 
-static size_t seal(const struct gruu_self *self, uint8_t *raw, struct str user, struct str instance,
-		   struct str call_id, uint64_t nonce)
+static size_t seal(const struct gruu_self *self, uint8_t *raw, const struct gruu_of *of)
 {
-	uint64_t h = hash_of(self, bare(instance));
-	uint32_t c = (uint32_t)hash_of(self, call_id);
-	size_t n = NONCE_BYTES + FIXED_BYTES + user.n;
-	memcpy(raw, &nonce, NONCE_BYTES);
+	uint64_t h = hash_of(self, bare(of->instance));
+	uint32_t c = (uint32_t)hash_of(self, of->call_id);
+	size_t n = NONCE_BYTES + FIXED_BYTES + of->user.n;
+	memcpy(raw, &of->nonce, NONCE_BYTES);
 	memcpy(raw + NONCE_BYTES, &h, 8);
 	memcpy(raw + NONCE_BYTES + 8, &c, 4);
-	memcpy(raw + NONCE_BYTES + FIXED_BYTES, user.p, user.n);
-	cover(self, raw, raw + NONCE_BYTES, FIXED_BYTES + user.n);
+	memcpy(raw + NONCE_BYTES + FIXED_BYTES, of->user.p, of->user.n);
+	cover(self, raw, raw + NONCE_BYTES, FIXED_BYTES + of->user.n);
 	h = keyed(self, 'c', raw, n);
 	memcpy(raw + n, &h, CHECK_BYTES);
 	return n + CHECK_BYTES;
 }
 
-void gruu_put(const struct gruu_self *self, struct buf *b, const struct sip_uri *aor_uri,
-	      struct str user, struct str instance, struct str call_id, uint64_t nonce)
+void gruu_put(const struct gruu_self *self, struct buf *b, const struct gruu_of *of)
 {
 	uint8_t raw[RAW_MAX];
 	char text[RAW_MAX * 2];
-	if (!user.n || user.n > GRUU_USER_MAX)
+	const char *scheme = of->is_sips ? "sips" : "sip";
+	if (!of->user.n || of->user.n > GRUU_USER_MAX)
 		return;
-	buf_fmt(b, ";pub-gruu=\"sip:" STR_FMT "@", STR_ARG(aor_uri->user));
-	put_host(b, aor_uri);
+	buf_fmt(b, ";pub-gruu=\"%s:" STR_FMT "@", scheme, STR_ARG(of->aor_uri->user));
+	put_host(b, of->aor_uri);
 	buf_str(b, STR(";gr="));
-	put_escaped(b, bare(instance));
-	size_t n = url64_put(text, raw, seal(self, raw, user, instance, call_id, nonce));
-	buf_str(b, STR("\";temp-gruu=\"sip:" PREFIX));
+	put_escaped(b, bare(of->instance));
+	size_t n = url64_put(text, raw, seal(self, raw, of));
+	buf_fmt(b, "\";temp-gruu=\"%s:" PREFIX, scheme);
 	buf_put(b, text, n);
 	buf_chr(b, '@');
-	put_host(b, aor_uri);
+	put_host(b, of->aor_uri);
 	buf_str(b, STR(";gr\""));
 }
 

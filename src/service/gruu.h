@@ -11,9 +11,15 @@ struct gruu_self {
 };
 
 /* Appends ";pub-gruu=\"...\";temp-gruu=\"...\"" for a Contact of a 200. `aor_uri`: the address of
- * record as the phone writes it; `user`: its account. `nonce` makes each temporary one another. */
-void gruu_put(const struct gruu_self *self, struct buf *b, const struct sip_uri *aor_uri,
-	      struct str user, struct str instance, struct str call_id, uint64_t nonce);
+ * record as the phone writes it; `user`: its account. `nonce` makes each temporary one another.
+ * Both are sips URIs for a sips Contact, and both can be called either way [RFC5630 5.2.1]. */
+struct gruu_of {
+	const struct sip_uri *aor_uri;
+	struct str user, instance, call_id;
+	bool is_sips;
+	uint64_t nonce;
+};
+void gruu_put(const struct gruu_self *self, struct buf *b, const struct gruu_of *of);
 
 #define GRUU_USER_MAX 64
 struct gruu {          /* what a request-URI says */

@@ -181,7 +181,8 @@ static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_tar
 	b->text = block_get(p->blocks, n, NULL);
 	if (!b->text)
 		return ERR_NOMEM;
-	b->ruri = fwd_copy_ruri(t->ruri, b->text);
+	b->ruri = fwd_copy_ruri(t->ruri, b->ctx->is_sips, b->text);
+	b->is_tls = rt_is_sips(t->ruri);
 	if (t->path.n)
 		memcpy(b->text + t->ruri.n, t->path.p, t->path.n);
 	if (t->aor.n)
@@ -276,6 +277,7 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->record_route = r->record_route;
 	c->add_path = r->add_path;
 	c->is_invite = m->method == SIP_INVITE;
+	c->is_sips = rt_is_sips(r->route->ruri);
 	c->breadth = breadth;
 	c->follows = r->follows && p->expand;
 	enum err e = r->n_steps ? prx_keep_steps(c, r) : OK;

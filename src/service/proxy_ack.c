@@ -26,6 +26,8 @@
 #define REPEATS_ENOUGH  2
 #define REPEATS_LIFE_US 64000000ull
 
+#define CONTACT_MAX 1024 /* longer than any that is bound */
+
 struct ack_wait { /* an ACK whose next hop is a name */
 	struct link link;
 	struct prx *prx;
@@ -146,11 +148,15 @@ static struct ack_wait *new_wait(struct prx *p, struct tp_rx *rx, const struct r
 void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *route,
 		     const struct prx_target *target)
 {
+	char as_request[CONTACT_MAX];
+	struct str ruri = target->ruri;
+	if (ruri.n <= sizeof(as_request))
+		ruri = fwd_copy_ruri(ruri, rt_is_sips(route->ruri), as_request);
 	if (target->has_dst) {
-		send_ack(p, rx, route, target->ruri, &target->dst);
+		send_ack(p, rx, route, ruri, &target->dst);
 		return;
 	}
-	send_ack_back(p, rx, route, target->ruri);
+	send_ack_back(p, rx, route, ruri);
 	struct sip_uri mem;
 	const struct sip_uri *uri = &mem;
 	struct str text = route->next.n ? route->next : target->ruri;
@@ -161,7 +167,7 @@ void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 		uri = &route->uri;
 		e = route->uri_err;
 	}
-	struct ack_wait *w = e == OK ? new_wait(p, rx, route, target->ruri) : NULL;
+	struct ack_wait *w = e == OK ? new_wait(p, rx, route, ruri) : NULL;
 	if (!w)
 		return;
 	struct tp_targets now;

@@ -135,7 +135,7 @@ void prx_answer_best(struct ctx *c)
 		tsx_drop(c->prx->tsx, c->st);
 	} else {
 		prx_refuse(c, c->is_overloaded ? CODE_OVERLOAD
-			      : c->is_insecure ? CODE_NO_SECURE_HOP
+			      : c->is_insecure ? (c->is_sips ? CODE_NO_SECURE_HOP : CODE_SIPS_ONLY)
 			      : r.is_bad       ? CODE_NEXT_HOP_BROKEN
 					       : CODE_NEXT_HOP_UNREACHABLE);
 	}

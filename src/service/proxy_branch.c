@@ -248,13 +248,25 @@ static void note_room(struct ctx *c, enum err e)
 	c->is_overloaded |= e == ERR_LIMIT || e == ERR_NOMEM;
 }
 
-/* A sips request goes over TLS or not at all. [RFC3261 16.6 step 7, 26.2.2] */
-static bool is_too_open(struct ctx *c, const struct tp_dst *dst)
+/* A sips request goes over TLS or not at all, a sip one to a sips Contact too.
+ * [RFC3261 16.6 step 7, 26.2.2] [RFC5630 5.3] */
+static bool needs_tls(const struct branch *b)
 {
-	if (!str_istarts(c->route.ruri, STR("sips:")) || tp_is_secure(dst->proto))
+	return b->ctx->is_sips || b->is_tls;
+}
+
+static bool is_too_open(struct branch *b, const struct tp_dst *dst)
+{
+	if (!needs_tls(b) || tp_is_secure(dst->proto))
 		return false;
-	c->is_insecure = true;
+	b->ctx->is_insecure = true;
 	return true;
+}
+
+/* Nor does a sips request become one for a sip URI, whatever that is reached over. */
+static bool is_downgrade(const struct branch *b)
+{
+	return b->ctx->is_sips && b->ruri.n && !b->is_tls;
 }
 
 /* Starts a client transaction towards the next address that takes one. */
@@ -264,7 +276,7 @@ static void try_next(struct branch *b)
 	struct prx *p = c->prx;
 	while (b->next_dst < b->dsts.n) {
 		const struct tp_dst *dst = &b->dsts.dst[b->next_dst++];
-		if (is_too_open(c, dst))
+		if (is_too_open(b, dst))
 			continue;
 		enum err e = tsx_client_new(p->tsx, c->rx->msg->method_name, dst, &client_user, b,
 					    &b->ct);
@@ -307,14 +319,21 @@ static const struct sip_uri *next_hop(const struct branch *b, struct sip_uri *me
 		text = c->route.next;
 	else if (!b->ruri.n)
 		return c->route.uri_err == OK ? &c->route.uri : NULL;
-	return sip_uri_parse(text, mem) == OK ? mem : NULL;
+	if (sip_uri_parse(text, mem) != OK)
+		return NULL;
+	if (needs_tls(b))
+		mem->scheme = SIP_URI_SIPS;
+	return mem;
 }
 
 static void start_branch(struct branch *b)
 {
 	struct sip_uri mem;
 	hist_start(b->ctx->hist, b->row);
-	if (b->dsts.n == 0) {
+	if (is_downgrade(b)) {
+		b->ctx->is_insecure = true;
+		b->dsts.n = 0;
+	} else if (b->dsts.n == 0) {
 		const struct sip_uri *uri = next_hop(b, &mem);
 		if (!uri) {
 			prx_end_branch(b);

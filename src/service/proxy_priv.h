@@ -55,6 +55,7 @@ struct branch {
 	bool is_followed; /* its 3xx made further branches */
 	bool is_bad;      /* its final response cannot go on */
 	bool is_outside;
+	bool is_tls;      /* its target is a sips URI, whatever the request's is */
 	uint32_t breadth; /* its share of Max-Breadth */
 	tsx_id ct;
 	struct tp_resolve *resolve;
@@ -76,7 +77,8 @@ struct ctx {
 	bool is_trusted, record_route, add_path, is_invite, is_cancelled, is_final_sent,
 		is_2xx_sent, is_server_gone, is_busy;
 	bool is_closed;     /* no further branch or address is tried */
-	bool is_insecure;   /* of a sips request: a target could not be reached securely */
+	bool is_sips;       /* the request's URI is */
+	bool is_insecure;   /* a target was not reached, since that had been no secure way */
 	bool is_overloaded; /* something could not be started for want of room */
 	bool follows;
 	bool has_history; /* that of responses is ours to tell */

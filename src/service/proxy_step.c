@@ -99,7 +99,8 @@ bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m)
 				   .ctx = c,
 				   .hist = c->hist,
 				   .from = b->row,
-				   .step = b->step};
+				   .step = b->step,
+				   .is_sips = c->is_sips};
 	if (c->is_closed || c->is_final_sent || c->is_cancelled)
 		return false;
 	for (const struct branch *k = c->branches; k; k = k->next)

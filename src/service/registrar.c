@@ -19,12 +19,17 @@
 #include "service/registrar_priv.h"
 
 #include "base/assert.h"
+#include "service/nat.h"
 #include "sip/out.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CACHED_REQUESTS 256
+
+/* How often a phone shows on its connection that it lives; far below LIMIT_IDLE_US, after which the
+ * transport ends one. By UDP the usual 29 s are what a NAT needs. [RFC5626 4.4, 5.4] */
+#define FLOW_TIMER_S 120
 
 /* --- requests ------------------------------------------------------------------------------- */
 
@@ -159,8 +164,13 @@ static void put_contact(struct request *q, struct sip_out *o, const struct loc_b
 	if (b->reg_id)
 		buf_fmt(out, ";reg-id=%u", b->reg_id);
 	if (b->instance.n && aor)
-		gruu_put(&env->gruu, out, aor, dom_user_of_aor(env->dom, reg_aor(q)), b->instance,
-			 b->call_id, env_random_u64(env->loop->env));
+		gruu_put(&env->gruu, out,
+			 &(struct gruu_of){.aor_uri = aor,
+					   .user = dom_user_of_aor(env->dom, reg_aor(q)),
+					   .instance = b->instance,
+					   .call_id = b->call_id,
+					   .is_sips = str_istarts(b->uri, STR("sips:")),
+					   .nonce = env_random_u64(env->loop->env)});
 	buf_str(out, STR("\r\n"));
 }
 
@@ -189,6 +199,8 @@ static void accept(struct request *q)
 	}
 	if (q->is_outbound)
 		sip_out_hdr(&o, SIP_HDR_REQUIRE, STR("outbound"));
+	if (q->is_outbound && tp_is_reliable(q->rx->proto) && nat_is_direct(m))
+		sip_out_fmt(&o, SIP_HDR_FLOW_TIMER, "%u", FLOW_TIMER_S);
 	if (r->out.err) {
 		buf_fini(&r->out);
 		buf_init(&r->out);

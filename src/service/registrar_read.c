@@ -5,7 +5,7 @@
  * its URI. Where the request came through a proxy that keeps no flows (no `ob` in a Path), reg-id
  * is ignored, or, when the phone counts on it (Supported: outbound), the request refused with 439.
  *
- * [RFC3261 10.3 steps 4 to 7] [RFC3327 5.3] [RFC3581] [RFC5626 6] [RFC5627 5.1]
+ * [RFC3261 10.3 steps 4 to 7] [RFC3327 5.3] [RFC3581] [RFC5626 6] [RFC5627 5.1] [RFC5630 5.2]
  */
 #include "service/registrar_priv.h"
 
@@ -220,6 +220,32 @@ static enum code read_flows(struct request *q)
 	return CODE_NONE;
 }
 
+/* --- sips ------------------------------------------------------------------------------------- */
+
+static bool is_sips(struct str uri)
+{
+	return str_istarts(uri, STR("sips:"));
+}
+
+/* A sips Contact is bound only where everything on the way to it is sips. [RFC5630 5.2] */
+static enum code check_sips(const struct request *q)
+{
+	struct str path = q->path ? str_c(q->path) : STR_NONE;
+	bool has_sips = false, is_all = is_sips(q->rx->msg->ruri);
+	for (size_t i = 0; i < q->n_contacts; i++) {
+		if (!q->contacts[i].expires_s)
+			continue;
+		has_sips |= is_sips(q->contacts[i].uri);
+		is_all &= is_sips(q->contacts[i].uri);
+	}
+	while (path.n) {
+		(void)str_cut(path, '<', &path);
+		is_all &= is_sips(path);
+		(void)str_cut(path, '>', &path);
+	}
+	return has_sips && !is_all ? CODE_REG_SIPS : CODE_NONE;
+}
+
 enum code reg_read(struct request *q)
 {
 	enum code code = read_aor(q);
@@ -227,5 +253,7 @@ enum code reg_read(struct request *q)
 		code = read_path(q);
 	if (code == CODE_NONE)
 		code = read_contacts(q);
+	if (code == CODE_NONE)
+		code = check_sips(q);
 	return code == CODE_NONE ? read_flows(q) : code;
 }

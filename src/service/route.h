@@ -50,6 +50,11 @@ struct rt_plan {               /* what routing makes of a request; strings point
 	bool has_path; /* one of our Routes is a Path of ours: `token.caller` is the phone's flow */
 	struct rt_token token;
 };
+/* Only over TLS, on every hop [RFC5630 5.3]. */
+static inline bool rt_is_sips(struct str uri)
+{
+	return str_istarts(uri, STR("sips:"));
+}
 /* ERR_SYNTAX: a Route value cannot be read. */
 enum err rt_plan_make(const struct rt_self *self, const struct sip_msg *m, struct rt_plan *out);
 /* The side that this in-dialog request goes to; NULL when the token does not know. */

@@ -134,12 +134,27 @@ static bool follow_one(struct steps_follower *f, struct str contact)
 	return n_added > 0;
 }
 
+/* From sips to sip or back: only the caller may decide that. [RFC5630 5.3] */
+static bool is_mixed(const struct steps_follower *f, const struct sip_msg *m)
+{
+	struct sip_iter it = {0};
+	struct sip_addr a;
+	struct str v;
+	while (sip_each(m, SIP_HDR_CONTACT, &it, &v))
+		if (sip_addr_parse(v, &a) == OK && !a.is_star &&
+		    rt_is_sips(a.uri_text) != f->is_sips)
+			return true;
+	return false;
+}
+
 bool steps_follow(struct steps_follower *f, const struct sip_msg *m)
 {
 	struct sip_iter it = {0};
 	struct str v;
 	bool is_any = false;
 	if (m->status < 300 || m->status > 302)
+		return false;
+	if (is_mixed(f, m))
 		return false;
 	while (sip_each(m, SIP_HDR_CONTACT, &it, &v))
 		is_any |= follow_one(f, v);

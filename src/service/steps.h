@@ -44,6 +44,7 @@ struct steps_follower {
 	struct hist *hist;     /* of the request; NULL: none */
 	struct hist_row *from; /* what was answered so */
 	size_t n;              /* targets so far; PRX_MAX_TARGETS are enough */
+	bool is_sips; /* the request's URI is: the Contacts must be, or must not be [RFC5630 5.3] */
 	uint8_t step;
 };
 /* Adds what the Contacts of a 300, 301 or 302 lead to; false: that was nothing new.

@@ -25,6 +25,7 @@
 /* A probe has been sent four times over UDP by then. */
 #define PROBE_US   5000000u
 #define REFUSED_US 600000000ull
+#define AGAIN_US   30000000u
 
 static const struct uac_user probe_user;
 static const struct rgc_user register_user;
@@ -89,6 +90,19 @@ static enum trunk_state state_by(const struct uac_result *r)
 	return r->how == UAC_FINAL && r->status != 503 ? TRUNK_UP : TRUNK_DOWN;
 }
 
+/* By a new address of ours the host is to reach us at once; but one that tells another each time is
+ * not asked for ever. */
+static void note_address(struct line *l, const struct uac_result *r)
+{
+	const struct trunks_user *user = &l->t->user;
+	uint64_t now = ev_now_us(l->t->loop);
+	if (!r->rx || !user->on_answer || !user->on_answer(user->ctx, r) || !l->rgc ||
+	    now < l->again_us)
+		return;
+	l->again_us = now + AGAIN_US;
+	rgc_again(l->rgc);
+}
+
 /* ---- probes ---------------------------------------------------------------------------------- */
 
 static void on_probe_timer(struct tmr *t);
@@ -110,6 +124,7 @@ static void on_probed(void *ctx, struct uac *u, const struct uac_result *r)
 		l->why[0] = 0;
 	if (state == TRUNK_UP)
 		l->at = r->dst.to;
+	note_address(l, r);
 	if (state != TRUNK_UNKNOWN)
 		set_state(l, state);
 }
@@ -184,6 +199,7 @@ static void on_registered(struct line *l, const struct rgc_event *ev)
 		trunks_publish(l->t);
 	if (ev->kind == RGC_EV_REGISTERED)
 		say(l, "registered");
+	note_address(l, ev->result);
 }
 
 static void on_failed(struct line *l, const struct rgc_event *ev)
@@ -236,8 +252,9 @@ static void register_now(struct line *l)
 		.account = {.from = buf_view(&from),
 			    .contact_user = l->user,
 			    .password = l->password},
-		.registrar = str_c(host_uri(l, uri))
-        };
+		.registrar = str_c(host_uri(l, uri)),
+		.instance_key = l->t->user.instance_key,
+	};
 	if (from.err || rgc_new(l->t->m, &cfg, &register_user, l, &l->rgc) != OK) {
 		snprintf(l->why, sizeof(l->why), "nothing could be sent");
 		l->rgc = NULL;

@@ -8,9 +8,12 @@
 #include "policy/config.h"
 
 struct trunks;
-struct trunks_user {                                 /* on shard 0; may be NULL */
+struct trunks_user {                                 /* on shard 0; both may be NULL */
 	void (*on_news)(void *ctx, struct str text); /* a sentence for the operator */
+	/* A host has answered: true when that changed the address that we name to it. */
+	bool (*on_answer)(void *ctx, const struct uac_result *r);
 	void *ctx;
+	uint8_t instance_key[16]; /* outlives the process, as an instance must [RFC5626 4.1] */
 };
 
 /* Borrows all; m is the manager of shard 0. */

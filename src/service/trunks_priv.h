@@ -23,8 +23,8 @@ struct line {
 	enum trunk_state state;
 	bool is_registered;
 	char why[120];
-	uint64_t since_us, expires_us;
-	struct addr at; /* where it was reached last */
+	uint64_t since_us, expires_us, again_us; /* again_us: not before then for a new address */
+	struct addr at;                          /* where it was reached last */
 };
 
 struct peer {

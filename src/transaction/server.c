@@ -83,7 +83,9 @@ static void release(struct tsx_server *s, struct str response, bool is_sent)
 
 static bool send_bytes(struct tsx_server *s, struct str bytes)
 {
-	struct tp_dst dst = tp_response_dst(s->rx);
+	struct tp_dst dst;
+	if (!tp_response_anew(s->t.m->tp, s->rx, &dst))
+		dst = tp_response_dst(s->rx);
 	return tp_send(s->t.m->tp, &dst, bytes, 0) == OK;
 }
 
@@ -95,7 +97,8 @@ static void send_100(struct tsx_server *s)
 	struct str bytes = buf_view(&m->scratch);
 	if (!s->t.is_reliable && tsx_keep(&s->t, bytes) != OK)
 		return; /* the client will repeat its request, and 100 is only a courtesy */
-	if (!send_bytes(s, bytes))
+	struct tp_dst dst = tp_response_dst(s->rx); /* not worth a new connection */
+	if (tp_send(m->tp, &dst, bytes, 0) != OK)
 		tsx_fail_later(&s->t);
 }
 

@@ -8,7 +8,8 @@
  *
  * Behind a NAT peers outside must be told the address that they see (tp_advertise): it replaces
  * the IP in what is named to them, while peers on private networks are told the local one. Nothing
- * is bound to it, but requests that name it are for us.
+ * is bound to it, but requests that name it are for us. Where nothing was set the address that
+ * peers outside have told does the same (seen.c).
  *
  * Of several shards each opens the same listeners with SO_REUSEPORT. That option would also let a
  * second exchange of the same user in, silently sharing our traffic; so shard 0 opens each address
@@ -16,6 +17,7 @@
  *
  * Invariant: listeners[i].local is what the kernel bound, port included.
  */
+#include "transport/seen.h"
 #include "transport/tp_priv.h"
 
 static void ignore(void *arg, unsigned events)
@@ -191,11 +193,23 @@ static bool is_advertised(const struct tp *tp, const struct addr *addr)
 	return a->family != ADDR_NONE && addr_ip_eq(a, addr) && is_port;
 }
 
+/* The same for the one that we have learned. */
+static bool is_seen(const struct tp *tp, const struct addr *addr)
+{
+	struct addr none = {.family = ADDR_V4}, a = tp_seen_for(tp, &none, false);
+	if (a.family != addr->family || !addr_ip_eq(&a, addr))
+		return false;
+	bool is_port = !addr->port || addr->port == ev_words_get(tp->seen, 1);
+	for (size_t i = 0; i < tp->n_listeners; i++)
+		is_port |= tp->listeners[i].local.port == addr->port;
+	return is_port;
+}
+
 bool tp_is_local(struct tp *tp, const struct addr *addr)
 {
 	struct addr source;
 	bool is_wildcard = false;
-	if (is_advertised(tp, addr))
+	if (is_advertised(tp, addr) || is_seen(tp, addr))
 		return true;
 	for (size_t i = 0; i < tp->n_listeners; i++) {
 		const struct tp_listener *l = &tp->listeners[i];
@@ -246,7 +260,7 @@ static enum err local_without_listener(struct tp *tp, const struct tp_dst *dst, 
 	return e;
 }
 
-static enum err own_address(struct tp *tp, const struct tp_dst *dst, struct addr *out)
+enum err tp_own_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 {
 	struct addr src;
 	const struct tp_conn *c = dst->flow ? tp_flow_find(tp, dst->flow) : NULL;
@@ -282,19 +296,24 @@ void tp_advertise(struct tp *tp, const struct addr *public_addr)
 }
 
 /* Who has an address of a private network is on this side of the NAT. */
-static bool is_outside(const struct addr *peer)
+bool tp_is_outside(const struct addr *peer)
 {
 	return !addr_is_private(peer) && !addr_is_loopback(peer);
 }
 
 enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 {
-	enum err e = own_address(tp, dst, out);
-	const struct addr *a = advertised(tp, out->family);
-	if (e != OK || a->family == ADDR_NONE || !is_outside(&dst->to))
+	enum err e = tp_own_for(tp, dst, out);
+	if (e != OK || !tp_is_outside(&dst->to))
 		return e;
-	uint16_t port = a->port ? a->port : out->port;
-	*out = *a;
+	const struct addr *set = advertised(tp, out->family);
+	struct addr a = *set;
+	if (a.family == ADDR_NONE)
+		a = tp_seen_for(tp, out, dst->proto == TP_UDP);
+	if (a.family == ADDR_NONE)
+		return OK;
+	uint16_t port = a.port ? a.port : out->port;
+	*out = a;
 	out->port = port;
 	return OK;
 }

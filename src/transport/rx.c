@@ -188,3 +188,18 @@ struct tp_dst tp_response_dst(const struct tp_rx *rx)
 		dst.to.port = m->via_port ? m->via_port : 5060;
 	return dst;
 }
+
+/* To no other host than the one that had connected, for the reason that maddr is not followed. A
+ * TLS peer proves the name that it gave in Via. */
+bool tp_response_anew(struct tp *tp, const struct tp_rx *rx, struct tp_dst *out)
+{
+	const struct sip_msg *m = rx->msg;
+	struct addr host;
+	if (!rx->flow || tp_is_ws(rx->proto) || tp_flow_is_up(tp, rx->flow))
+		return false;
+	*out = (struct tp_dst){.proto = rx->proto, .to = rx->from, .is_fixed = true};
+	out->to.port = m->via_port ? m->via_port : tp_is_secure(rx->proto) ? 5061 : 5060;
+	if (tp_is_secure(rx->proto) && !addr_parse(m->via_host, 0, &host))
+		out->name = tp_name_put(tp, m->via_host);
+	return true;
+}

@@ -80,6 +80,7 @@ struct tp {
 	size_t next_name;
 	size_t n_listeners;
 	struct tp_listener listeners[TP_MAX_LISTENERS];
+	const struct ev_words *seen; /* NULL: nobody learns it */
 	struct addr advertised[2]; /* IPv4, IPv6: what we are called outside; ADDR_NONE: as here */
 	struct pool conns;
 	struct htab by_peer, sources;
@@ -128,6 +129,10 @@ void tp_on_packet(void *ctx, struct ev_loop *l, struct inbox_msg *m); /* inbox P
 
 /* --- listen.c: listeners and local addresses ------------------------------------------------ */
 
+/* Is it on the far side of a NAT, where there is one? */
+bool tp_is_outside(const struct addr *peer);
+/* seen.c: what `own` is outside as peers have told; ADDR_NONE: nobody has. */
+struct addr tp_seen_for(const struct tp *tp, const struct addr *own, bool is_udp);
 /* The listener to send from, by dst->from or the kernel's choice; *src is the source address to
  * give to env_send (ADDR_NONE: whatever the socket has). NULL: none of that family. */
 struct tp_listener *tp_pick(struct tp *tp, enum tp_proto proto, const struct tp_dst *dst,

@@ -163,6 +163,11 @@ void tp_flow_close(struct tp *tp, tp_flow flow);
 /* True while the flow is known and up (any shard's). 0 is not up. */
 bool tp_flow_is_up(struct tp *tp, tp_flow flow);
 
+/* For a response whose connection has gone: one of ours, to where the request came from and the
+ * port in Via, or the transport's usual one. False: the connection is up, or the peer takes none
+ * (UDP has none, a WebSocket phone listens nowhere). [RFC3261 18.2.2] */
+bool tp_response_anew(struct tp *tp, const struct tp_rx *rx, struct tp_dst *out);
+
 struct tp_rx *tp_rx_ref(struct tp_rx *rx);
 void tp_rx_unref(struct tp *tp, struct tp_rx *rx); /* the last one frees it; NULL is harmless */
 /* Makes an rx of bytes, as if received: for tests, and for messages that the exchange sends to

@@ -140,6 +140,49 @@ TEST_NO_OOM(target_refuses)
 	rig_free(g);
 }
 
+static void register_sips(struct raw *r, const char *contact)
+{
+	char to[80];
+	snprintf(to, sizeof(to), "<sip:%s@" STAGE_SERVER ">", r->user);
+	struct raw_req q = {
+		.method = "REGISTER", .uri = "sips:" STAGE_SERVER, .to = to, .contact = contact};
+	raw_ask(r, raw_connect_to(r, 5061), &q);
+	raw_get(r, "SIP/2.0 200", 2);
+}
+
+/* What began with sips does not go on with sip, whatever Refer-To says. [RFC5630 5.1.1.3] */
+TEST_NO_OOM(sips_is_not_transferred_to_sip)
+{
+	struct rig *g = rig_new();
+	struct rig_end b, d,
+		a = {
+			.r = g->a,
+			.q = {.method = "INVITE",
+			      .uri = "sips:1002@" STAGE_SERVER ":5061",
+			      .contact = "<sips:1001@10.0.0.21:5061>",
+			      .extra = RIG_SDP,
+			      .body = rig_sdp(g, g->a, NULL)}
+        };
+	register_sips(g->b, "<sips:1002@10.0.0.22:5061>");
+	raw_ask(g->a, raw_connect_to(g->a, 5061), &a.q);
+	rig_ring(g, g->b, &b);
+	rig_answer(g, &b, &a);
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	raw_get(g->b, "SIP/2.0 202", 2);
+	notify(g->b, "SIP/2.0 100");
+	notify(g->b, "SIP/2.0 480");
+	raw_none(g->d, "INVITE ", 1);
+	register_sips(g->d, "<sips:1003@10.0.0.24:5061>");
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	CHECK_STR(raw_uri(d.invite), "sips:1003@10.0.0.24:5061");
+	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+	notify(g->b, "SIP/2.0 486");
+	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
 /* The transferor hangs up while it rings: the transferee is kept, and talks to the target, or is
  * ended when that one refuses. */
 TEST_NO_OOM(transferor_leaves)

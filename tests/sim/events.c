@@ -198,6 +198,43 @@ TEST_NO_OOM(events_reg_and_winfo)
 	scene_free(t);
 }
 
+/* The value of each `start`"..." is another one, and there are so many. */
+static void check_ids(const struct watch *w, const char *start, size_t n)
+{
+	struct str all = w->notify->text, ids[8];
+	size_t found = 0, at;
+	while ((at = str_find(all, str_c(start))) != SIZE_MAX && found < ARRAY_LEN(ids)) {
+		all = str_skip(all, at + strlen(start));
+		ids[found] = str_sub(all, 0, str_chr(all, '"'));
+		for (size_t i = 0; i < found; i++)
+			CHECK(!str_eq(ids[i], ids[found]));
+		CHECK(ids[found].n > 0);
+		found++;
+	}
+	CHECK_EQ(found, n);
+}
+
+/* [RFC3858 3]: also two subscriptions of one watcher are two. */
+TEST_NO_OOM(events_watchers_have_ids)
+{
+	struct scene *t = scene_new();
+	struct watch info, one, two, three;
+	lookout_start(&one, t->a, TO_B, "presence");
+	lookout_start(&two, t->a, TO_B, "presence");
+	lookout_start(&three, t->c, TO_B, "presence");
+	lookout_start(&info, t->b, TO_B, "presence.winfo");
+	CHECK(lookout_says(&info, "version=\"0\" state=\"full\""));
+	check_ids(&info, "<watcher id=\"", 3);
+	CHECK_EQ(lookout_again(&two, "0"), 200);
+	lookout_next(&two);
+	lookout_next(&info);
+	CHECK(lookout_says(&info, "version=\"1\" state=\"full\""));
+	check_ids(&info, "<watcher id=\"", 2);
+	raw_flush(t->a);
+	raw_flush(t->c);
+	scene_free(t);
+}
+
 /* ---- lamps ----------------------------------------------------------------------------------- */
 
 static unsigned count(const struct watch *w, const char *text)
@@ -259,6 +296,7 @@ TEST_NO_OOM(events_lamp_through_a_forked_call)
 	CHECK(lookout_says(&b, "<state code=\"200\">confirmed</state>"));
 	CHECK(lookout_says(&b, "<state event=\"cancelled\" code=\"487\">terminated</state>"));
 	CHECK_EQ(count(&b, "<dialog "), 2);
+	check_ids(&b, "<dialog id=\"", 2);
 	lookout_next(&a);
 	CHECK(lookout_says(&a, ">confirmed</state>"));
 	stage_run(t->s, 5);
@@ -403,6 +441,66 @@ TEST_NO_OOM(events_subscriptions_survive)
 	raw_none(desk, "NOTIFY ", 5);
 	raw_flush(t->a);
 	end(t, desk);
+}
+
+/* A phone goes on with its publication: refreshes, changes and removes it by the tag that it has;
+ * what has expired meanwhile is gone. [RFC3903 4.2 to 4.5] */
+TEST_NO_OOM(events_publications_survive)
+{
+	struct scene *t = scene_new();
+	struct watch w;
+	char one[32] = "", two[32] = "", brief[32] = "", doc[1000];
+	put_pidf(doc, sizeof(doc), "meeting", "open");
+	CHECK_EQ(publish(t, one, "600", doc), 200);
+	put_pidf(doc, sizeof(doc), "on-the-phone", "open");
+	CHECK_EQ(publish(t, two, "600", doc), 200);
+	put_pidf(doc, sizeof(doc), "away", "open");
+	CHECK_EQ(publish(t, brief, "60", doc), 200);
+	CHECK_EQ(publish(t, one, "600", NULL), 200); /* refreshed: another tag */
+	stage_crash(t->s);
+	stage_run(t->s, 61);
+	stage_open_exchange(t->s);
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	CHECK(lookout_says(&w, "<r:meeting/>") && lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK(lookout_says(&w, "id='t1'") && lookout_says(&w, "id='s1.t1'"));
+	CHECK(!lookout_says(&w, "<r:away/>"));
+	CHECK_EQ(publish(t, brief, "600", NULL), 412);
+	put_pidf(doc, sizeof(doc), "meal", "open");
+	CHECK_EQ(publish(t, one, "600", doc), 200);
+	lookout_next(&w);
+	CHECK(lookout_says(&w, "<r:meal/>") && !lookout_says(&w, "<r:meeting/>"));
+	CHECK_EQ(publish(t, two, "0", NULL), 200);
+	lookout_next(&w);
+	crash(t);
+	lookout_next_within(&w, 3);
+	CHECK(lookout_says(&w, "<r:meal/>") && !lookout_says(&w, "<r:on-the-phone/>"));
+	CHECK_EQ(publish(t, two, "600", NULL), 412);
+	stage_run(t->s, 600); /* expiry goes on as before */
+	CHECK_EQ(publish(t, one, "600", NULL), 412);
+	raw_flush(t->b);
+	scene_free(t);
+}
+
+/* [RFC3903 6]: what we have no room for is not published, and whoever asked is told. */
+TEST_NO_OOM(events_publication_refused)
+{
+	struct scene *t = scene_new();
+	struct watch w;
+	char tag[32] = "", last[32] = "", doc[1000];
+	put_pidf(doc, sizeof(doc), "meeting", "open");
+	for (int i = 0; i < 8; i++, tag[0] = 0) {
+		CHECK_EQ(publish(t, tag, "600", doc), 200);
+		snprintf(last, sizeof(last), "%s", tag);
+	}
+	lookout_start(&w, t->b, "sip:1001@" STAGE_SERVER, "presence");
+	put_pidf(doc, sizeof(doc), "away", "open");
+	CHECK_EQ(publish(t, tag, "600", doc), 503);
+	CHECK(lookout_is_quiet(&w, 3));
+	CHECK_EQ(lookout_again(&w, "600"), 200);
+	lookout_next(&w);
+	CHECK(!lookout_says(&w, "<r:away/>"));
+	CHECK_EQ(publish(t, last, "600", NULL), 200); /* those that were there are there */
+	scene_free(t);
 }
 
 /* A 200 that cannot be kept is not given. */

@@ -59,6 +59,28 @@ TEST_NO_OOM(two_flows_of_one_phone)
 	scene_free(t);
 }
 
+/* [RFC5626 4.4, 5.4]: a phone that keeps a flow over a stream is told how often to show that it
+ * lives; one that is a little late is not given up. */
+TEST_NO_OOM(flow_timer)
+{
+	struct scene *t = scene_new();
+	int b = raw_connect(t->b);
+	struct raw_req q = {.method = "REGISTER",
+			    .uri = "sip:" STAGE_SERVER,
+			    .to = "<sip:1002@" STAGE_SERVER ">",
+			    .extra = OUTBOUND,
+			    .contact = "<sip:1002@x.invalid;transport=tcp>" PHONE_B ";reg-id=1"};
+	raw_ask(t->b, b, &q);
+	CHECK_STR(raw_header(raw_get(t->b, "SIP/2.0 200", 1), "Flow-Timer", 0), "120");
+	stage_run(t->s, 240);
+	call_again(t, TO_B);
+	busy_here(t, t->b, 1);
+	q = (struct raw_req){.method = "REGISTER", .uri = q.uri, .to = q.to, .extra = OUTBOUND};
+	raw_ask(t->b, 0, &q); /* by UDP, and no flow */
+	CHECK_EQ(raw_count(raw_get(t->b, "SIP/2.0 200", 1), "Flow-Timer"), 0);
+	scene_free(t);
+}
+
 /* A phone that was restarted, whose old binding lives on, rings once; another phone rings too. */
 TEST_NO_OOM(a_stale_binding_is_no_branch)
 {
@@ -208,6 +230,31 @@ TEST_NO_OOM(gruu_inside_a_dialog)
 	struct raw_msg *m = raw_get(t->b, "BYE ", 1);
 	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
 	raw_reply(t->b, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
+/* [RFC5627 6.1]: a phone behind a proxy of its own, which has put itself into the dialog: the
+ * Routes say so, and the Path that the phone has registered with does not say it again. */
+TEST_NO_OOM(gruu_inside_a_dialog_behind_a_proxy)
+{
+	struct scene *t = scene_new();
+	struct scene_dialog d;
+	char pub[128], routes[1200];
+	raw_register(t->b, 0, B_CONTACT PHONE_B, "Path: <sip:10.0.0.99;lr>\n");
+	gruu_of(t->b, 0, B_CONTACT PHONE_B, "pub-gruu", pub, sizeof(pub));
+	raw_register(t->b, 0, B_CONTACT PHONE_B, "Path: <sip:10.0.0.99;lr>\n");
+	call_again(t, TO_B);
+	scene_answer(t, t->x, &d);
+	snprintf(routes, sizeof(routes), "%sRoute: <sip:10.0.0.99;lr>\n", d.a_routes);
+	snprintf(d.a_uri, sizeof(d.a_uri), "%s", pub);
+	struct raw_req bye = scene_in_dialog(&d, true, "BYE");
+	bye.route = routes;
+	raw_request(t->a, 0, &bye);
+	struct raw_msg *m = raw_get(t->x, "BYE ", 1);
+	CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
+	CHECK_EQ(raw_count(m, "Route"), 1);
+	raw_reply(t->x, m, "200 OK", NULL, NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
 	scene_free(t);
 }

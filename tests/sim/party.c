@@ -505,7 +505,8 @@ const char *party_uri(const struct party *p, const char *params)
 
 void party_call_with(struct party *p, struct ses_call *call)
 {
-	call->account = party_account(p);
+	if (!call->account.from.n)
+		call->account = party_account(p);
 	p->has_ended = p->is_confirmed = false;
 	p->n_calls++;
 	CHECK(!p->ses);

@@ -569,6 +569,20 @@ static void copy_lines(const struct raw_msg *req, const char *name, struct buf *
 	}
 }
 
+/* The only Via, with the source of the request. */
+static void put_seen_via(const struct raw_msg *req, struct buf *b)
+{
+	struct str via = raw_header(req, "Via", 0);
+	struct addr ip = req->from;
+	char text[ADDR_TEXT_MAX];
+	size_t at = str_find(via, STR(";rport"));
+	CHECK(at != SIZE_MAX);
+	ip.port = 0;
+	buf_fmt(b, "Via: " STR_FMT ";rport=%u;received=%s" STR_FMT "\n",
+		STR_ARG(str_sub(via, 0, at)), req->from.port, addr_text(&ip, text),
+		STR_ARG(str_skip(via, at + 6)));
+}
+
 void raw_reply(struct raw *r, const struct raw_msg *req, const char *status, const char *tag,
 	       const char *extra, const char *body)
 {
@@ -578,7 +592,10 @@ void raw_reply(struct raw *r, const struct raw_msg *req, const char *status, con
 	size_t n_body = 0;
 	buf_init_fixed(&b, text_mem, sizeof(text_mem));
 	buf_fmt(&b, "SIP/2.0 %s\n", status);
-	copy_lines(req, "Via", &b);
+	if (r->tells_source)
+		put_seen_via(req, &b);
+	else
+		copy_lines(req, "Via", &b);
 	copy_lines(req, "Record-Route", &b);
 	copy_lines(req, "From", &b);
 	buf_fmt(&b, "To: " STR_FMT "%s%s\n", STR_ARG(to), tag ? ";tag=" : "", or_else(tag, ""));

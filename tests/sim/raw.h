@@ -38,6 +38,7 @@ struct raw {
 	struct raw_msg *msgs[RAW_MSGS];
 	size_t n_msgs;
 	unsigned n_icmp;
+	bool tells_source; /* its answers say where the request came from [RFC3581 4] */
 };
 
 /* A host with a UDP socket (number 0) at that port. `user` is who it is in From and Contact. */

@@ -129,6 +129,68 @@ TEST_NO_OOM(record_route_goes_first)
 	scene_free(t);
 }
 
+static void subscribe_far(struct scene *t, struct raw_req *q)
+{
+	*q = (struct raw_req){
+		.method = "SUBSCRIBE", .uri = "sip:y@10.0.0.99:5060", .extra = "Event: winfo\n"};
+	raw_ask(t->a, 0, q);
+}
+
+/* [RFC6665 4.3, 4.4.4]: the route set of a subscription comes from its NOTIFYs; what a proxy does
+ * not do is to tell of events. */
+TEST_NO_OOM(notify_has_our_record_route)
+{
+	struct scene *t = scene_new();
+	struct raw_req q;
+	char routes[512], turned[512], to[128], from[128];
+	subscribe_far(t, &q);
+	struct raw_msg *m = raw_get(t->x, "SUBSCRIBE ", 1);
+	CHECK_EQ(raw_count(m, "Record-Route"), 1);
+	CHECK_EQ(raw_count(m, "Allow-Events"), 0);
+	raw_routes(m, routes, sizeof(routes));
+	raw_cstr(raw_header(m, "From", 0), to, sizeof(to));
+	raw_reply(t->x, m, "200 OK", "far", "Expires: 600\n", NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	struct raw_req n = {.method = "NOTIFY",
+			    .uri = "sip:1001@10.0.0.21:5060",
+			    .from = "<sip:y@10.0.0.99:5060>",
+			    .to = to,
+			    .route = routes,
+			    .tag = "far",
+			    .extra = "Event: winfo\nSubscription-State: active\n"};
+	snprintf(n.call_id, sizeof(n.call_id), "%s", q.call_id);
+	raw_request(t->x, 0, &n);
+	m = raw_get(t->a, "NOTIFY ", 1);
+	CHECK_EQ(raw_count(m, "Record-Route"), 1);
+	CHECK_EQ(raw_count(m, "Allow-Events"), 0);
+	raw_routes(m, turned, sizeof(turned));
+	raw_cstr(raw_header(m, "From", 0), from, sizeof(from));
+	raw_reply(t->a, m, "200 OK", NULL, NULL, NULL);
+	CHECK_EQ(raw_count(raw_get(t->x, "SIP/2.0 200", 1), "Allow-Events"), 0);
+	/* a refresh by that */
+	q.to = from;
+	q.route = turned;
+	q.auth[0] = q.branch[0] = 0;
+	q.cseq++;
+	raw_request(t->a, 0, &q);
+	m = raw_get(t->x, "SUBSCRIBE ", 1);
+	raw_reply(t->x, m, "489 Bad Event", NULL, NULL, NULL);
+	CHECK_EQ(raw_count(raw_get(t->a, "SIP/2.0 489", 1), "Allow-Events"), 0);
+	/* who sees its NOTIFYs by chance has no place in it */
+	struct addr_net net;
+	struct exc_cfg cfg = trusting(&net);
+	scene_free(t);
+	t = scene_new_with(&cfg);
+	n.route = NULL;
+	n.branch[0] = n.call_id[0] = 0;
+	raw_request(t->x, 0, &n);
+	m = raw_get(t->a, "NOTIFY ", 1);
+	CHECK_EQ(raw_count(m, "Record-Route"), 0);
+	raw_reply(t->a, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->x, "SIP/2.0 200", 1);
+	scene_free(t);
+}
+
 /* [RFC3261 16.3]: a proxy does not mind the same request by two ways. */
 TEST_NO_OOM(a_merged_request_is_forwarded_twice)
 {

@@ -254,8 +254,15 @@ static void on_event(void *ctx, struct ph *ph, const struct ph_event *ev)
 	member(ev->json, "cause", p->cause, sizeof(p->cause));
 }
 
+struct place {
+	const char *scheme, *server, *net;
+};
+static const struct place lan4 = {"sip", STAGE_SERVER, "10.0.0."},
+			  lan6 = {"sip", "[" STAGE_SERVER6 "]", "2001:db8::"},
+			  sips4 = {"sips", STAGE_SERVER, "10.0.0."};
+
 static struct stage_phone *new_phone(struct stage *s, const char *user, const char *password,
-				     enum tp_proto proto, const char *server, const char *net)
+				     enum tp_proto proto, const struct place *at)
 {
 	CHECK(s->n_phones < STAGE_PHONES);
 	struct stage_phone *p = &s->phones[s->n_phones];
@@ -263,8 +270,8 @@ static struct stage_phone *new_phone(struct stage *s, const char *user, const ch
 	const char *why = "";
 	p->stage = s;
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	snprintf(p->host, sizeof(p->host), "%s%zu", net, 10 + s->n_phones);
-	snprintf(from, sizeof(from), "sip:%s@%s", user, server);
+	snprintf(p->host, sizeof(p->host), "%s%zu", at->net, 10 + s->n_phones);
+	snprintf(from, sizeof(from), "%s:%s@%s", at->scheme, user, at->server);
 	struct addr ip = address(p->host, 0);
 	CHECK_EQ(sim_host_new(s->sim, user, &ip, 1, &p->sim_host), OK);
 	CHECK_EQ(sim_env_new(p->sim_host, &p->env), OK);
@@ -274,7 +281,7 @@ static struct stage_phone *new_phone(struct stage *s, const char *user, const ch
 	struct ph_config cfg = {
 		.from = str_c(from),
 		.password = str_c(password),
-		.proxy = str_c(server),
+		.proxy = str_c(at->server),
 		.proto = proto,
 		.tls = s->tls,
 		.bind = address(p->host, 5060),
@@ -292,13 +299,19 @@ static struct stage_phone *new_phone(struct stage *s, const char *user, const ch
 struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
 				     enum tp_proto proto)
 {
-	return new_phone(s, user, password, proto, STAGE_SERVER, "10.0.0.");
+	return new_phone(s, user, password, proto, &lan4);
 }
 
 struct stage_phone *stage_phone6(struct stage *s, const char *user, enum tp_proto proto)
 {
 	stage_account(s, user);
-	return new_phone(s, user, STAGE_PASSWORD, proto, "[" STAGE_SERVER6 "]", "2001:db8::");
+	return new_phone(s, user, STAGE_PASSWORD, proto, &lan6);
+}
+
+struct stage_phone *stage_phone_sips(struct stage *s, const char *user, enum tp_proto proto)
+{
+	stage_account(s, user);
+	return new_phone(s, user, STAGE_PASSWORD, proto, &sips4);
 }
 
 struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto proto)

@@ -77,6 +77,8 @@ struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto
 struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
 				     enum tp_proto proto);
 void stage_check_loop(const struct ev_loop *l); /* of which all users are gone */
+/* A phone whose account is the sips address. */
+struct stage_phone *stage_phone_sips(struct stage *s, const char *user, enum tp_proto proto);
 void stage_run(struct stage *s, double seconds);
 bool stage_run_until(struct stage *s, double seconds, bool (*pred)(void *arg), void *arg);
 void stage_register(struct stage *s, struct stage_phone *p); /* and waits for it, 64 s at most */

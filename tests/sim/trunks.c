@@ -80,6 +80,94 @@ TEST_NO_OOM(trunk_registers)
 	end(t);
 }
 
+/* [RFC5626 4.1]: the exchange is the same instance to its provider after a restart. */
+TEST_NO_OOM(trunk_registers_as_before)
+{
+	char first[80] = "";
+	struct scene *t = scene(provider);
+	for (int i = 0; i < 2; i++) {
+		struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+		struct str v = raw_header(m, "Contact", 0);
+		size_t at = str_find(v, STR("<urn:uuid:"));
+		CHECK(at != SIZE_MAX);
+		v = str_sub(v, at, 47);
+		if (i)
+			CHECK_STR_EQ(v, str_c(first));
+		raw_cstr(v, first, sizeof(first));
+		stage_crash(t->s);
+		stage_open_exchange(t->s);
+		raw_flush(t->x);
+		scene_policy(t, provider);
+	}
+	end(t);
+}
+
+/* Where the exchange is behind a NAT and nobody has told it so: its provider does, with each
+ * answer. From then on it names the address outside to those outside, and is reached by it. */
+TEST_NO_OOM(trunk_tells_our_address)
+{
+	static const char policy[] =
+		"trunks:\n"
+		"  up: {hosts: [198.51.100.9], register: yes, user: me, password: s, otherwise: "
+		"'1001'}\n"
+		"routes: [{to: '0...', trunk: up}]\n";
+	static const struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};
+	struct scene *t = scene_new_with(&cfg);
+	struct raw *far = raw_new(t->s, "198.51.100.9", 5060, "far");
+	struct sim_nat *nat = NULL;
+	struct addr outside, at;
+	struct tp_dst dst = {.proto = TP_UDP, .is_fixed = true};
+	CHECK(addr_parse(STR("203.0.113.5"), 0, &outside));
+	CHECK_EQ(sim_nat_new(t->s->sim, &outside, 40000000, &nat), OK);
+	sim_nat_add(nat, t->s->server);
+	sim_nat_add(nat, t->a->host);
+	far->tells_source = true;
+	raw_register(t->a, 0, "<sip:1001@10.0.0.21:5060>", NULL);
+	scene_policy(t, policy);
+	struct raw_msg *m = raw_get(far, "REGISTER ", 1);
+	dst.to = m->from;
+	CHECK(addr_ip_eq(&m->from, &outside));
+	CHECK(raw_has(m, "Contact: <sip:me@10.0.0.1:5060>"));
+	char mapped[ADDR_TEXT_MAX], text[160];
+	addr_text(&m->from, mapped);
+	raw_reply(far, m, "200 OK", "up", "Contact: <sip:me@10.0.0.1:5060>;expires=100\n", NULL);
+	/* again at once: by the address outside, the old one is taken out */
+	m = raw_get(far, "REGISTER ", 1);
+	CHECK(raw_has(m, "Contact: <sip:me@10.0.0.1:5060>;expires=0\r\n"));
+	snprintf(text, sizeof(text), "\r\nContact: <sip:me@%s>;", mapped);
+	CHECK(raw_has(m, text));
+	snprintf(text, sizeof(text), "Via: SIP/2.0/UDP %s;", mapped);
+	CHECK(raw_has(m, text));
+	snprintf(text, sizeof(text), "Contact: <sip:me@%s>;expires=100\n", mapped);
+	raw_reply(far, m, "200 OK", "up", text, NULL);
+	raw_none(far, "REGISTER ", 60); /* no news; and the mapping is kept open all the time */
+	/* a call to that address comes in, and goes on inside by the local one */
+	char whole[800];
+	snprintf(whole, sizeof(whole),
+		 "INVITE sip:030@%s SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.9:5060;branch=z9hG4bKin;"
+		 "rport\r\nMax-Forwards: 70\r\nFrom: <sip:0301@198.51.100.9>;tag=f\r\nTo: "
+		 "<sip:030@%s>\r\nCall-ID: in\r\nCSeq: 1 INVITE\r\nContact: "
+		 "<sip:0301@198.51.100.9>\r\nContent-Length: 0\r\n\r\n",
+		 mapped, mapped);
+	raw_bytes_to(far, 0, &dst.to, str_c(whole));
+	m = raw_get(t->a, "INVITE ", 1);
+	CHECK(raw_has(m, "Via: SIP/2.0/UDP 10.0.0.1:5060;"));
+	raw_reply(t->a, m, "486 Busy Here", "a", NULL, NULL);
+	raw_get(far, "SIP/2.0 486", 1);
+	for (size_t i = 0; i < 2; i++) { /* all shards know, and towards inside nothing changes */
+		struct tp *tp = exc_transport(t->s->exc, i);
+		CHECK(addr_parse(STR("198.51.100.44"), 5060, &dst.to));
+		CHECK_EQ(tp_local_for(tp, &dst, &at), OK);
+		CHECK_STR_EQ(str_c(addr_text(&at, text)), str_c(mapped));
+		CHECK(tp_is_local(tp, &at));
+		CHECK(addr_parse(STR("10.0.0.44"), 5060, &dst.to));
+		CHECK_EQ(tp_local_for(tp, &dst, &at), OK);
+		CHECK_STR(str_c(addr_text(&at, text)), "10.0.0.1:5060");
+	}
+	raw_free(far);
+	end(t);
+}
+
 /* No answer: down, and again with growing pauses; a wrong password: every ten minutes. */
 TEST_NO_OOM(trunk_registration_fails)
 {

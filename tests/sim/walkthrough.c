@@ -128,28 +128,39 @@ TEST_NO_OOM(call_between_any_two_transports)
 	}
 }
 
+/* From a phone on TLS to one that has registered as sip or as sips. */
+static void check_sips(enum tp_proto to, bool is_sips, const char *uri, bool is_answered)
+{
+	struct ph_plan plan;
+	struct stage *s = stage_new(7, 1, &lan);
+	struct stage_phone *a = stage_phone(s, "1001", TP_TLS),
+			   *b = is_sips ? stage_phone_sips(s, "1002", to)
+					: stage_phone(s, "1002", to);
+	ph_plan_init(&plan);
+	plan.hangup_s = 1;
+	stage_register(s, a);
+	stage_register(s, b);
+	ph_plan_init(&b->plan);
+	CHECK_EQ(ph_call(a->ph, str_c(uri), &plan), OK);
+	CHECK(stage_run_until(s, 60, has_ended, a));
+	stage_run(s, 40);
+	if (is_answered) {
+		CHECK(a->n_answered == 1 && b->n_answered == 1 && b->n_ended == 1);
+	} else {
+		CHECK(strstr(a->log, "480") && !b->n_answered && !b->n_ended);
+	}
+	stage_free(s);
+}
+
 /* [RFC3261 16.6 step 4, 26.2.2] [RFC5630 5.3] */
 TEST_NO_OOM(sips_goes_over_tls_or_not_at_all)
 {
-	struct ph_plan plan;
-	ph_plan_init(&plan);
-	plan.hangup_s = 1;
 	for (int to = 0; to < TP__N; to++) {
-		struct stage *s = stage_new(7, 1, &lan);
-		struct stage_phone *a = stage_phone(s, "1001", TP_TLS),
-				   *b = stage_phone(s, "1002", (enum tp_proto)to);
-		stage_register(s, a);
-		stage_register(s, b);
-		ph_plan_init(&b->plan);
-		CHECK_EQ(ph_call(a->ph, STR("sips:1002@10.0.0.1:5061"), &plan), OK);
-		CHECK(stage_run_until(s, 60, has_ended, a));
-		stage_run(s, 40);
-		if (tp_is_secure((enum tp_proto)to)) {
-			CHECK(a->n_answered == 1 && b->n_answered == 1 && b->n_ended == 1);
-		} else {
-			CHECK(strstr(a->log, "480") && !b->n_answered && !b->n_ended);
-		}
-		stage_free(s);
+		check_sips((enum tp_proto)to, false, "sips:1002@10.0.0.1:5061", false);
+		if (!tp_is_secure((enum tp_proto)to))
+			continue;
+		check_sips((enum tp_proto)to, true, "sips:1002@10.0.0.1:5061", true);
+		check_sips((enum tp_proto)to, true, "sip:1002@10.0.0.1", true);
 	}
 }
 

@@ -371,6 +371,80 @@ TEST(a_new_flow_is_not_held_to_the_old_ones_answer)
 	end(&p);
 }
 
+/* [RFC5626 4.4.1]: CRLF CRLF on a connection, answered; without an answer for ten seconds the
+ * connection is given up, and a new one registered over. */
+TEST(a_flow_is_kept_by_crlf)
+{
+	struct rgc_config cfg = {.expires_s = 3600};
+	struct pair p = pair_new();
+	struct tp_stats s;
+	status = 200;
+	n_heard = 0;
+	lines = "Require: outbound\r\n" CONTACT_600;
+	p.b->on_request = registrar;
+	cfg.account = party_account(p.a);
+	cfg.account.from = STR("<sip:a@10.0.0.2;transport=tcp>");
+	CHECK_EQ(rgc_new(p.a->dlg, &cfg, &user, p.a, &p.a->rgc), OK);
+	world_run(p.w, 301000);
+	tp_stats(p.b->tp, &s);
+	CHECK(s.n_keep_alive >= 2 && s.n_keep_alive <= 3);
+	CHECK_EQ(n_heard, 1);
+	struct keep *k = &rgc_of(p.a)->keep;
+	tp_flow flow = rgc_of(p.a)->flow;
+	static const struct sim_link slow = {.delay_us = 60000000}, fast = {.delay_us = 10000};
+	sim_link_set(p.w->sim, p.b->host, p.a->host, &slow);
+	for (int i = 0; i < 1210 && !k->n_sent; i++)
+		world_run(p.w, 100);
+	CHECK_EQ(k->n_sent, 1);
+	world_run(p.w, 9800);
+	CHECK(tp_flow_is_up(p.a->tp, flow));
+	sim_link_set(p.w->sim, p.b->host, p.a->host, &fast);
+	world_run(p.w, 300);
+	CHECK(!tp_flow_is_up(p.a->tp, flow));
+	world_run(p.w, 5000);
+	CHECK_EQ(n_heard, 2);
+	CHECK(rgc_of(p.a)->flow && rgc_of(p.a)->flow != flow);
+	end(&p);
+}
+
+static void instance_of(const uint8_t *key, const char *from, char out[64])
+{
+	struct pair p = pair_new();
+	struct rgc_config cfg = {.account = party_account(p.a), .instance_key = key};
+	status = 200;
+	lines = NULL;
+	p.b->on_request = registrar;
+	cfg.account.from = str_c(from);
+	CHECK_EQ(rgc_new(p.a->dlg, &cfg, &user, p.a, &p.a->rgc), OK);
+	world_run(p.w, 100);
+	struct str s = str_c(heard);
+	size_t at = str_find(s, STR("<urn:uuid:"));
+	CHECK(at != SIZE_MAX);
+	CHECK(str_copy(out, 64, str_sub(s, at, 47)));
+	CHECK(out[46] == '>');
+	/* the phone gets another address: the same instance */
+	buf_clear(&rgc_of(p.a)->contact);
+	buf_str(&rgc_of(p.a)->contact, STR("<sip:a@10.9.9.9:5060>"));
+	world_run(p.w, 545000);
+	CHECK(strstr(heard, "10.9.9.9:5060>;expires=0"));
+	CHECK(strstr(heard, out));
+	end(&p);
+}
+
+/* [RFC5626 4.1]: whoever has something to keep is the same instance after a restart; each account
+ * is one of its own. */
+TEST(an_instance_outlives_a_restart)
+{
+	char first[64], again[64], other[64], drawn[64];
+	instance_of((const uint8_t *)"0123456789abcdef", "sip:a@10.0.0.2", first);
+	instance_of((const uint8_t *)"0123456789abcdef", "sip:a@10.0.0.2", again);
+	instance_of((const uint8_t *)"0123456789abcdef", "sip:b@10.0.0.2", other);
+	instance_of(NULL, "sip:a@10.0.0.2", drawn);
+	CHECK_STR_EQ(str_c(first), str_c(again));
+	CHECK(strcmp(first, other) != 0 && strcmp(first, drawn) != 0);
+	CHECK(first[24] == '8'); /* a UUID of that kind [RFC9562 5.8] */
+}
+
 /* The registrar sees another address than we wrote, and keeps no flows: CRLF CRLF keeps the NAT's
  * mapping; Flow-Timer says how often. */
 TEST(a_nat_is_kept_open)

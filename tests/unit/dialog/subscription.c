@@ -1,5 +1,5 @@
 /* Subscriptions, both sides. [RFC6665] [RFC3842] */
-#include "pair.h"
+#include "shots.h"
 
 #include "dialog/sub_priv.h"
 
@@ -389,6 +389,113 @@ TEST(notify_before_the_2xx)
 	sub_unsubscribe(sub_of(p.a));
 	world_run(p.w, 1000);
 	CHECK(!p.a->sub && !p.b->sub);
+	pair_free(&p);
+}
+
+/* [RFC3842 3.6] */
+TEST(a_new_subscription_has_a_new_call_id)
+{
+	struct pair p = begin();
+	char first[64];
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK(str_copy(first, sizeof(first), dlg_call_id(sub_dialog(sub_of(p.a)))));
+	lose(p.w, p.a, p.b, 1);
+	lose(p.w, p.b, p.a, 1);
+	world_run(p.w, 700000); /* it expires at both */
+	CHECK(!p.a->sub && !p.b->sub);
+	lose(p.w, p.a, p.b, 0);
+	lose(p.w, p.b, p.a, 0);
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	CHECK(!str_eq(dlg_call_id(sub_dialog(sub_of(p.a))), str_c(first)));
+	CHECK(p.b->sub);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 1000);
+	pair_free(&p);
+}
+
+/* [RFC6665 8.2.1] [RFC3903 4]: nothing but these has an Event, and no response. */
+TEST(event_is_in_its_own_requests_only)
+{
+	static const char *const own[] = {"SUBSCRIBE ", "NOTIFY ", "PUBLISH "};
+	struct pair p = watched();
+	unsigned n_own = 0, done = 0;
+	used = &notifier;
+	body_says = OK;
+	gap_us = 0;
+	is_pending = has_no_body = false;
+	p.b->on_request = accept;
+	p.b->answer = 200;
+	subscribe(&p, 600, "state");
+	party_call(p.a, p.b, "");
+	world_run(p.w, 1000);
+	sub_notify(sub_of(p.b));
+	outside(p.a, p.b, "OPTIONS", "", NULL, "", &done);
+	world_run(p.w, 100);
+	hangup(p.a);
+	sub_unsubscribe(sub_of(p.a));
+	world_run(p.w, 1000);
+	for (unsigned i = 0; i < n_shots; i++) {
+		bool is_own = false;
+		for (size_t k = 0; k < ARRAY_LEN(own); k++)
+			is_own |= str_starts(str_c(shots[i].text), str_c(own[k]));
+		CHECK_EQ(shot_count(shots[i].text, "Event"), is_own);
+		n_own += is_own;
+	}
+	CHECK(n_own >= 5 && n_shots > 2 * n_own);
+	pair_free(&p);
+}
+
+static bool keep(struct party *p, tsx_id st, struct tp_rx *rx)
+{
+	kept_st = st;
+	kept_rx = rx; /* borrowed while the transaction lives */
+	return true;
+}
+
+/* A NOTIFY of `p`, as one branch of a fork sends it. */
+static void notify_from(struct party *p, const struct party *to, const char *tag)
+{
+	const struct dlg *d = sub_dialog(sub_of((struct party *)to));
+	struct str call_id = dlg_call_id(d), to_tag = dlg_local_tag(d);
+	char text[800];
+	struct tp_dst dst = {.proto = TP_UDP, .is_fixed = true};
+	struct buf b;
+	CHECK(addr_parse(str_c(to->ip), 5060, &dst.to));
+	buf_init_fixed(&b, text, sizeof(text));
+	buf_fmt(&b,
+		"NOTIFY sip:a@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s:5060;branch=z9hG4bK-%s\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:x@y>;tag=%s\r\nTo: <sip:u@z>;tag=" STR_FMT
+		"\r\nCall-ID: " STR_FMT "\r\nCSeq: 1 NOTIFY\r\nContact: <sip:%s@%s>\r\n"
+		"Event: state\r\nSubscription-State: active;expires=500\r\n"
+		"Content-Length: 0\r\n\r\n",
+		to->ip, p->ip, tag, tag, STR_ARG(to_tag), STR_ARG(call_id), tag, p->ip);
+	CHECK_EQ(b.err, OK);
+	CHECK_EQ(tp_send(p->tp, &dst, buf_view(&b), 0), OK);
+	world_run(p->w, 100);
+}
+
+/* [RFC6665 4.1.4, 4.4.1] [RFC3842 3.9]: the NOTIFY comes from another branch of a fork than the
+ * 2xx: it makes the dialog, and what the others send finds none. */
+TEST(notify_of_another_branch)
+{
+	struct pair p = begin();
+	struct party *c = party_new(p.w, "c");
+	p.b->on_request = keep;
+	subscribe(&p, 600, "state");
+	world_run(p.w, 100);
+	ladder_clear(p.w);
+	notify_from(c, p.a, "other");
+	CHECK_LADDER(p.w, "    0 c->a NOTIFY\n   10 a->c 200 (NOTIFY)\n");
+	respond(p.b, kept_st, kept_rx, 200, "b", "Expires: 600\r\n", 0);
+	world_run(p.w, 100);
+	CHECK_STR(dlg_remote_target(sub_dialog(sub_of(p.a))), "sip:other@10.0.0.3");
+	ladder_clear(p.w);
+	notify_from(p.b, p.a, "b");
+	CHECK_LADDER(p.w, "    0 b->a NOTIFY\n   10 a->b 481 (NOTIFY)\n");
+	sub_drop(sub_of(p.a));
+	p.a->sub = NULL;
 	pair_free(&p);
 }
 

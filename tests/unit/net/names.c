@@ -1,7 +1,10 @@
 /* Whom a certificate speaks for. [RFC5922 7.1, 7.2] */
 #include "net/tls_priv.h"
+
+#include "cert.h"
 #include "test.h"
 
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 /* A certificate that is never shown to anybody: its names are all that is asked. */
@@ -58,4 +61,31 @@ TEST_NO_OOM(names_of_certificates)
 		if (is_named(rows[i].alt, rows[i].common, rows[i].host) != rows[i].is)
 			test_fail(__FILE__, __LINE__, "%s, %s: %s", rows[i].alt ? rows[i].alt : "-",
 				  rows[i].common ? rows[i].common : "-", rows[i].host);
+}
+
+void cert_restrict(const char *cert, const char *key_file, const char *usage)
+{
+	FILE *f = fopen(cert, "r");
+	CHECK(f);
+	X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
+	fclose(f);
+	f = fopen(key_file, "r");
+	CHECK(f);
+	EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	fclose(f);
+	CHECK(x && key);
+	int at = X509_get_ext_by_NID(x, NID_ext_key_usage, -1);
+	if (at >= 0)
+		X509_EXTENSION_free(X509_delete_ext(x, at));
+	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, usage);
+	CHECK(ext);
+	CHECK_EQ(X509_add_ext(x, ext, -1), 1);
+	CHECK(X509_sign(x, key, EVP_sha256()) > 0);
+	f = fopen(cert, "w");
+	CHECK(f);
+	CHECK_EQ(PEM_write_X509(f, x), 1);
+	fclose(f);
+	X509_EXTENSION_free(ext);
+	EVP_PKEY_free(key);
+	X509_free(x);
 }

@@ -3,6 +3,7 @@
 
 #include "net/tls.h"
 
+#include "cert.h"
 #include "event/sim.h"
 #include "net/conn.h"
 #include "test.h"
@@ -271,6 +272,26 @@ TEST(tls_refuses_another_name)
 	expect_refusal("example.org", ERR_AUTH,
 		       "the certificate of example.org is refused: it does not name that host");
 	end();
+}
+
+/* [RFC5922 7.1] [RFC5280 4.2.1.12] */
+TEST_NO_OOM(tls_refuses_a_certificate_for_another_use)
+{
+	static const char *const usages[] = {"serverAuth", "clientAuth"};
+	for (int i = 0; i < 2; i++) {
+		begin();
+		struct net_tls_self s = make_cert("example.com");
+		cert_restrict(s.cert, s.key, usages[i]);
+		new_tls(1, &(struct net_tls_cfg){.cert = {s.cert}, .key = {s.key}, .n_certs = 1});
+		new_tls(0, &(struct net_tls_cfg){.ca = s.cert});
+		if (i)
+			expect_refusal("example.com", ERR_AUTH,
+				       "the certificate of example.com is refused: unsuitable "
+				       "certificate purpose");
+		else
+			link_up(0, "example.com");
+		end();
+	}
 }
 
 TEST(tls_accepts_an_address)

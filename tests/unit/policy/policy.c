@@ -1,6 +1,7 @@
 /* The routing policy beyond its pages: without memory, with a hundred thousand numbers, with times
  * and patterns at their edges, and what `rung check` prints. [RFC2782] */
 #include "policy/decide.h"
+#include "policy/plan_priv.h"
 #include "policy/schema.h"
 
 #include "test.h"

@@ -15,7 +15,13 @@ static struct str make(char mem[512], const char *aor, const char *user, struct 
 	struct buf b;
 	buf_init_fixed(&b, mem, 512);
 	CHECK_EQ(sip_uri_parse(str_c(aor), &u), OK);
-	gruu_put(&self, &b, &u, str_c(user), instance, str_c(call_id), nonce);
+	struct gruu_of of = {.aor_uri = &u,
+			     .user = str_c(user),
+			     .instance = instance,
+			     .call_id = str_c(call_id),
+			     .is_sips = u.scheme == SIP_URI_SIPS,
+			     .nonce = nonce};
+	gruu_put(&self, &b, &of);
 	CHECK_EQ(b.err, OK);
 	return buf_view(&b);
 }

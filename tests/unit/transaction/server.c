@@ -392,9 +392,44 @@ TEST(transport_errors_of_responses)
 		     "0 user request OPTIONS\n"
 		     "0 user request MESSAGE\n"
 		     "0 user flow down\n"
-		     "150 user end server TRANSPORT\n"
+		     "150 user end server DONE\n" /* nobody takes our connection */
 		     "3500 user end server TRANSPORT\n"
 		     "35751 user end server TIMEOUT\n");
+	rig_free(r);
+}
+
+/* [RFC3261 18.2.2]: to the address that the request came from, at the port in Via. */
+TEST(responses_over_a_new_connection)
+{
+	struct rig *r = rig_new();
+	peer_connect(r);
+	rig_clear(r);
+	peer_request(r, "INVITE", "z9hG4bK1", NULL);
+	tsx_id invite = r->st;
+	peer_request(r, "OPTIONS", "z9hG4bK2", NULL);
+	tsx_id options = r->st;
+	peer_close(r);
+	peer_listen(r);
+	rig_run_ms(r, 150);
+	CHECK_EQ(tsx_reply(r->m, options, 200, STR_NONE, STR_NONE), OK);
+	rig_run_ms(r, 25);
+	CHECK_EQ(tsx_reply(r->m, invite, 180, STR_NONE, STR_NONE), OK);
+	rig_run_ms(r, 25);
+	CHECK_EQ(tsx_reply(r->m, invite, 486, STR_NONE, STR_NONE), OK);
+	rig_run_ms(r, 50);
+	peer_request(r, "ACK", "z9hG4bK1", "x");
+	rig_run_ms(r, 10);
+	CHECK_LOG(r, "0 user request INVITE\n"
+		     "0 user request OPTIONS\n"
+		     "0 user flow down\n"
+		     "150 user end server DONE\n"
+		     "150 peer 200 OK\n"
+		     "175 peer 180 Ringing\n"
+		     "200 peer 486 Busy Here\n"
+		     "250 user end server DONE\n");
+	struct tp_stats st;
+	tp_stats(r->tp, &st);
+	CHECK_EQ(st.live_connections, 1);
 	rig_free(r);
 }
 
