@@ -5,6 +5,7 @@
  * --offline. Without a data folder the accounts are the users of the file. */
 #include "base/assert.h"
 #include "cmd/admin.h"
+#include "cmd/agent.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/control.h"
@@ -159,6 +160,9 @@ static int decide(struct route_cmd *r, const char *from, const char *to)
 				 "--at wants `2026-12-24 18:30`, `18:30` or `sat 09:00`, not "
 				 "`%s`",
 				 r->at);
+	if (!agent_is_token(rq.method))
+		return opt_usage(r->spec, "--method wants a name such as MESSAGE, not `%s`",
+				 r->method);
 	if (r->source && !addr_parse(str_c(r->source), 5060, &rq.source))
 		return opt_usage(r->spec, "--source wants an address, not `%s`", r->source);
 	if (r->source)

@@ -324,6 +324,13 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 	buf_str(&x->echo_user, cfg->echo_user);
 	buf_str(&x->product, cfg->product);
 	enum err e = acc_realm(x->st, env, cfg->realm, &x->realm);
+	if (e == ERR_SYNTAX || e == ERR_LIMIT) {
+		buf_fmt(why,
+			"a realm has at most %d characters, no quotes and no backslashes: not "
+			"`" STR_FMT "`",
+			ACC_REALM_MAX, STR_ARG(cfg->realm));
+		return ERR_SYNTAX;
+	}
 	if (e == OK)
 		e = acc_key(x->st, env, STR("nonce"), k->nonce, sizeof(k->nonce));
 	if (e == OK)
