@@ -42,6 +42,7 @@ struct b2b_config {
 	 * are borrowed until the end of the turn. Each seat taken is left again. */
 	enum code (*take)(void *ctx, uint16_t trunk, struct b2b_account *out);
 	void (*leave)(void *ctx, uint16_t trunk);
+	prx_deaf_fn *on_deaf; /* as the proxy's; may be NULL */
 	/* Where a Contact of a 3xx leads, as for the proxy; NULL: nothing is followed. */
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);

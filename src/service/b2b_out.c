@@ -44,6 +44,7 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	l->is_outside = t->is_outside;
 	l->row = t->row ? t->row
 			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
+	l->host = t->host;
 	*out = l;
 	return OK;
 }
@@ -192,6 +193,13 @@ void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str calle
 			 .callee_aor = callee_aor};
 	cfg->on_sign(cfg->ctx, &s);
 	l->is_told = true;
+}
+
+void b2b_tell_deaf(const struct b2b_leg *l, const struct sip_msg *refusal)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	if (l->trunk && !l->is_caller && !l->is_given_up && cfg->on_deaf)
+		cfg->on_deaf(cfg->ctx, l->trunk, l->host, refusal);
 }
 
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc)

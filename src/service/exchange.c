@@ -199,6 +199,7 @@ static enum err make_b2b(struct exc_shard *s)
 				     .is_trusted = is_trusted,
 				     .take = steer_take,
 				     .leave = steer_leave,
+				     .on_deaf = steer_deaf,
 				     .expand = steer_expand,
 				     .on_sign = on_sign,
 				     .on_leg = on_leg,
@@ -240,6 +241,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
 				     .on_answer = on_answer,
 				     .on_miss = on_miss,
+				     .on_deaf = steer_deaf,
 				     .is_trusted = is_trusted,
 				     .expand = steer_expand,
 				     .ctx = s};

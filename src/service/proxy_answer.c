@@ -18,6 +18,13 @@ void prx_tell_miss(const struct branch *b)
 		c->prx->on_miss(c->prx->ctx, c->rx->msg, b->final ? b->final->msg : NULL, b->aor);
 }
 
+void prx_tell_deaf(const struct branch *b, const struct sip_msg *refusal)
+{
+	struct prx *p = b->ctx->prx;
+	if (b->trunk && p->on_deaf && !b->is_given_up)
+		p->on_deaf(p->ctx, b->trunk, b->host, refusal);
+}
+
 /* Of a refusal of ours the way is left out where there is no room for it. */
 void prx_refuse(struct ctx *c, enum code code)
 {
