@@ -310,7 +310,7 @@ int cmd_route(int argc, char **argv)
 			"without one all accounts count as registered, and all hosts as up.\n"
 			"`rung route list` and `rung route show RULE` tell the rules in force in a "
 			"running exchange.",
-		.examples = "  rung route test 100 +493012345 --config rung.yaml --at 'sat 09:00'\n"
+		.examples = "  rung route test 100 03012345 --config rung.yaml --at 'sat 09:00'\n"
 			    "  rung route test 0170555 +4930100 --config rung.yaml --source "
 			    "192.0.2.9\n",
 		.opts = opts,
