@@ -415,6 +415,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 						: NULL,
 		.acc = &d->acc,
 		.auth = &d->auth,
+		.is_inside = d->remote_tag.n > 0,
 		.cseq = &d->local_cseq,
 	};
 	return uac_start(d->m, &s, user, invite, ctx, out);

@@ -81,8 +81,10 @@ struct auth_try {          /* what one request has answered so far; zeroed at it
 	unsigned answered; /* bit i: the realm of e[i] */
 	unsigned rounds;
 };
-/* Takes the challenges of a 401 or 407; true when it makes sense to try again with auth_put. */
-bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp);
+/* Takes the challenges of a 401 or 407, of those that acc is for; true when it makes sense to try
+ * again with auth_put. is_inside: realms that are not in `a` get no answer. */
+bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *acc, bool is_inside,
+		const struct sip_msg *resp);
 enum err auth_copy(struct auth *to, const struct auth *from);
 /* Appends whole header lines for all realms known. */
 void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
@@ -99,6 +101,7 @@ struct uac_spec {
 	struct str headers, content_type, body;
 	struct str contact_user, contact_params;
 	bool has_contact, is_secure; /* is_secure: that is a sips URI, whatever the request's is */
+	bool is_inside;              /* a dialog: only realms known to it are answered */
 	uint8_t max_forwards;
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* borrowed while the request runs */

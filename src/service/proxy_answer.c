@@ -50,7 +50,9 @@ static enum err put_back(const struct ctx *c, const struct sip_msg *m, struct tp
 	if (c->hist)
 		hist_put_response(c->hist, m, way);
 	h.lines = buf_view(way);
-	return way->err ? way->err : fwd_response(m, more, n_more, c->has_history ? &h : NULL, out);
+	return way->err ? way->err
+			: fwd_response(m, more, n_more, c->prx->realm, c->has_history ? &h : NULL,
+				       out);
 }
 
 void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,

@@ -153,6 +153,31 @@ TEST(challenges)
 	pair_free(&p);
 }
 
+/* An account is for the realm that asked first. */
+TEST(one_realm_per_account)
+{
+	static const char *const realms[] = {"x", "y", "x"};
+	struct pair p = pair_new();
+	struct uac_account acc = party_account(p.a);
+	struct uac_request req = {.method = STR("OPTIONS"), .ruri = str_c(party_uri(p.b, ""))};
+	struct uac_realm realm = {0};
+	acc.realm = &realm;
+	p.b->on_request = challenge;
+	for (size_t i = 0; i < ARRAY_LEN(realms); i++) {
+		unsigned done;
+		struct uac *u;
+		char line[100];
+		snprintf(line, sizeof(line),
+			 "WWW-Authenticate: Digest realm=\"%s\", nonce=\"1\"\r\n", realms[i]);
+		challenges = (const char *[]){line, NULL};
+		challenge_at = 0;
+		outside_with(p.a, &acc, &req, &done, &u);
+		world_run(p.w, 1000);
+		CHECK_EQ(done, realms[i][0] == 'x' ? 200 : 401);
+	}
+	pair_free(&p);
+}
+
 TEST(no_password_no_answer)
 {
 	struct pair p = pair_new();
