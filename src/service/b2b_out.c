@@ -178,17 +178,18 @@ void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of)
 }
 
 /* The dialog with a phone of ours is a matter of lamps. */
-void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor)
+void b2b_tell_started(struct b2b_leg *l, struct str from, struct str to, struct str caller_aor,
+		      struct str callee_aor)
 {
 	const struct b2b_config *cfg = &l->call->b->cfg;
-	const struct sip_msg *m = ses_invite(l->call->side[0]->ses)->msg;
 	if (!cfg->on_sign || (!caller_aor.n && !callee_aor.n))
 		return;
 	struct sign s = {.kind = SIGN_STARTED,
 			 .call_id = ses_call_id(l->ses),
-			 .caller_tag = l->is_caller ? m->from_tag : ses_local_tag(l->ses),
-			 .from = sip_value(m, SIP_HDR_FROM),
-			 .to = sip_value(m, SIP_HDR_TO),
+			 .caller_tag = l->is_caller ? ses_invite(l->ses)->msg->from_tag
+						    : ses_local_tag(l->ses),
+			 .from = from,
+			 .to = to,
 			 .caller_aor = caller_aor,
 			 .callee_aor = callee_aor};
 	cfg->on_sign(cfg->ctx, &s);
@@ -221,7 +222,9 @@ void b2b_start(struct b2b_leg *l)
 		e = call_out(l, &acc);
 	if (e == OK) {
 		b2b_tell_leg(l, l->call->side[0]);
-		b2b_tell_started(l, STR_NONE, l->place->aor);
+		const struct sip_msg *m = ses_invite(l->call->side[0]->ses)->msg;
+		b2b_tell_started(l, sip_value(m, SIP_HDR_FROM), sip_value(m, SIP_HDR_TO), STR_NONE,
+				 l->place->aor);
 		return;
 	}
 	b2b_leave(l);

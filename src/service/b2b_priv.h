@@ -125,8 +125,9 @@ void b2b_tell_deaf(const struct b2b_leg *l, const struct sip_msg *refusal); /* a
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc);        /* acc may be NULL */
 /* An INVITE of ours has gone out, for the one that `of` is a leg of. */
 void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of);
-/* The dialog of a phone of ours begins: a matter of lamps. */
-void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
+/* The dialog of a phone of ours begins: a matter of lamps. `from`, `to`: the INVITE's. */
+void b2b_tell_started(struct b2b_leg *l, struct str from, struct str to, struct str caller_aor,
+		      struct str callee_aor);
 
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);

@@ -472,7 +472,8 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
 		return false;
 	}
 	if (ses_incoming(b->dlg, st, rx, &acc, &b2b_user, l, &l->ses) == OK) {
-		b2b_tell_started(l, req->caller_aor, STR_NONE);
+		b2b_tell_started(l, sip_value(rx->msg, SIP_HDR_FROM),
+				 sip_value(rx->msg, SIP_HDR_TO), req->caller_aor, STR_NONE);
 		return true;
 	}
 	l->ses = NULL;
