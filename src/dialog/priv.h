@@ -81,8 +81,7 @@ struct auth_try {          /* what one request has answered so far; zeroed at it
 	unsigned answered; /* bit i: the realm of e[i] */
 	unsigned rounds;
 };
-/* Takes the challenges of a 401 or 407, of those that acc is for; true when it makes sense to try
- * again with auth_put. is_inside: realms that are not in `a` get no answer. */
+/* Takes the challenges that acc is for; true: again, with auth_put. is_inside: of known realms. */
 bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *acc, bool is_inside,
 		const struct sip_msg *resp);
 enum err auth_copy(struct auth *to, const struct auth *from);
@@ -94,10 +93,8 @@ void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_a
  */
 struct uac_spec {
 	struct str method, ruri;
-	struct str from, to; /* complete, with tags */
-	struct str call_id;
-	struct str routes;   /* whole Route lines */
-	struct str next_hop; /* URI to be resolved */
+	struct str from, to;                  /* complete, with tags */
+	struct str call_id, routes, next_hop; /* routes: whole lines; next_hop: a URI to resolve */
 	struct str headers, content_type, body;
 	struct str contact_user, contact_params;
 	bool has_contact, is_secure; /* is_secure: that is a sips URI, whatever the request's is */
