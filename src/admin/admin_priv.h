@@ -8,8 +8,10 @@ struct adm {
 	size_t n_shards;
 	struct exc *exc;
 	struct trk *trk;
-	const struct lint *lint;     /* may be NULL */
-	const struct adm_legs *legs; /* may be NULL */
+	const struct lint *lint;                           /* may be NULL */
+	const struct adm_legs *legs;                       /* may be NULL */
+	bool (*reconfigure)(void *ctx, struct adm_ask *q); /* may be NULL */
+	void *reconfigure_ctx;
 	struct adm_tally tally;
 	uint64_t start_us;
 };

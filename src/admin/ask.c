@@ -62,6 +62,12 @@ void adm_set_legs(struct adm *a, const struct adm_legs *l)
 	a->legs = l;
 }
 
+void adm_set_reconfigure(struct adm *a, bool (*fn)(void *ctx, struct adm_ask *q), void *ctx)
+{
+	a->reconfigure = fn;
+	a->reconfigure_ctx = ctx;
+}
+
 void adm_free(struct adm *a)
 {
 	free(a);
@@ -169,6 +175,23 @@ static void measure(struct adm_ask *q, bool is_scope)
 	after_part(q, true);
 }
 
+/* First the scope, which sends policy and certificates to shard 0; then there, behind them, the
+ * accounts: so all is in force when the answer comes. */
+static void reconfigure(struct adm_ask *q, bool is_scope)
+{
+	struct adm *a = q->adm;
+	if (!is_scope) {
+		adm_shard_reload(q);
+	} else if (!a->reconfigure) {
+		adm_answer(q, ADM_NOT_POSSIBLE, "there is no configuration to read");
+	} else if (!a->reconfigure(a->reconfigure_ctx, q)) {
+		adm_answer(q, ADM_REFUSED, "");
+	} else {
+		q->place = 0;
+		go_there(q);
+	}
+}
+
 static void run_there(struct adm_msg *m, struct ev_loop *l)
 {
 	struct adm_ask *q = ask_of(m);
@@ -176,6 +199,9 @@ static void run_there(struct adm_msg *m, struct ev_loop *l)
 	switch (q->verb) {
 	case ADM_DO_RELOAD:
 		adm_shard_reload(q);
+		return;
+	case ADM_DO_RECONFIGURE:
+		reconfigure(q, is_scope);
 		return;
 	case ADM_DO_DELETE:
 		if (is_scope) {
@@ -208,6 +234,8 @@ void adm_ask(struct adm_ask *q)
 	enum adm_where where = adm_object(q->kind)->where;
 	q->is_away = true;
 	q->end = n + 1;
+	if (q->verb == ADM_DO_RECONFIGURE)
+		q->place = n;
 	if (q->verb == ADM_DO_LIST && !is_measure) {
 		q->place = where == ADM_SCOPE ? n : 0;
 		q->end = where == ADM_SCOPE ? n + 1 : n;

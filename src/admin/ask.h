@@ -38,6 +38,7 @@ struct adm_tally { /* of calls that ended; the scope's */
 };
 extern const uint32_t adm_setup_bounds_ms[ADM_SETUP_BUCKETS];
 
+struct adm_ask;
 struct adm; /* what can be asked, of one process */
 /* Borrows all; exc's shards and `scope` (one loop, that of the thread that feeds trk; trk was made
  * with is_listed) must run adm messages: adm_listen. */
@@ -47,13 +48,19 @@ enum err adm_new(struct ev_shards *shards, struct exc *exc, struct ev_shards *sc
 void adm_set_lint(struct adm *a, const struct lint *l);
 struct adm_legs;
 void adm_set_legs(struct adm *a, const struct adm_legs *l); /* calls are told without their legs */
-void adm_free(struct adm *a);                               /* when no loop runs any more */
-struct adm_tally *adm_tally(struct adm *a);                 /* on the scope's thread */
+/* On the scope's thread; writes to q->out, false: refused. Before the first question. */
+void adm_set_reconfigure(struct adm *a, bool (*fn)(void *ctx, struct adm_ask *q), void *ctx);
+void adm_free(struct adm *a);               /* when no loop runs any more */
+struct adm_tally *adm_tally(struct adm *a); /* on the scope's thread */
 
 enum adm_verb {
 	ADM_DO_LIST,
 	ADM_DO_DELETE,
-	ADM_DO_RELOAD,
+	ADM_DO_RELOAD, /* accounts */
+	/* configuration, certificates, accounts: by what adm_set_reconfigure was given. `limit`:
+	 * seconds until the file before is in force again, 0: never; key "confirmed": it is kept.
+	 * Sentences about it are the answer's text. */
+	ADM_DO_RECONFIGURE,
 	ADM_DO_MEASURE,
 	/* of bans: all about the address in `key`, as text; a new one, for `limit` seconds,
 	 * with the reason in `filter` */
@@ -65,6 +72,7 @@ enum adm_result {
 	ADM_NO_SUCH,      /* there is no such object */
 	ADM_NOT_OURS,     /* it is there, but it cannot be done; why tells */
 	ADM_NOT_POSSIBLE, /* not of this kind */
+	ADM_REFUSED,      /* the operator's file, say: the text tells */
 	ADM_FAILED,       /* memory, store; why tells */
 };
 

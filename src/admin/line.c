@@ -5,13 +5,14 @@
 #include "base/assert.h"
 
 static const char *const verbs[] = {
-	[ADM_DO_LIST] = "list",       [ADM_DO_DELETE] = "delete",   [ADM_DO_RELOAD] = "reload",
-	[ADM_DO_MEASURE] = "measure", [ADM_DO_EXPLAIN] = "explain", [ADM_DO_ADD] = "add"};
-static const char *const results[] = {[ADM_DONE] = "done",
-				      [ADM_NO_SUCH] = "no-such",
-				      [ADM_NOT_OURS] = "not-ours",
-				      [ADM_NOT_POSSIBLE] = "not-possible",
-				      [ADM_FAILED] = "failed"};
+	[ADM_DO_LIST] = "list",       [ADM_DO_DELETE] = "delete",
+	[ADM_DO_RELOAD] = "reload",   [ADM_DO_RECONFIGURE] = "reconfigure",
+	[ADM_DO_MEASURE] = "measure", [ADM_DO_EXPLAIN] = "explain",
+	[ADM_DO_ADD] = "add"};
+static const char *const results[] = {
+	[ADM_DONE] = "done",         [ADM_NO_SUCH] = "no-such",
+	[ADM_NOT_OURS] = "not-ours", [ADM_NOT_POSSIBLE] = "not-possible",
+	[ADM_REFUSED] = "refused",   [ADM_FAILED] = "failed"};
 
 static size_t find(struct str word, const char *const *names, size_t n)
 {

@@ -52,7 +52,8 @@ static int outcome(const char *command, struct str line, uint64_t *n_rows)
 	return EXIT_DONE;
 }
 
-int admin_ask(const char *command, const char *data, const struct adm_ask *q, uint64_t *n_rows)
+int admin_each(const char *command, const char *data, const struct adm_ask *q,
+	       void (*fn)(void *ctx, struct str row), void *ctx, uint64_t *n_rows)
 {
 	struct buf b;
 	const char *why = "not enough memory", *text;
@@ -73,13 +74,23 @@ int admin_ask(const char *command, const char *data, const struct adm_ask *q, ui
 	}
 	while (code < 0 && (n = getline(&line, &cap, f)) > 0) {
 		if (line[0] == ' ')
-			fwrite(line + 1, 1, (size_t)n - 1, stdout);
+			fn(ctx, str_of(line + 1, (size_t)n - 1));
 		else
 			code = outcome(command, str_of(line, (size_t)n), n_rows);
 	}
 	free(line);
 	fclose(f);
 	return code >= 0 ? code : admin_fail(command, "the exchange ended before its answer did");
+}
+
+static void print_row(void *ctx, struct str row)
+{
+	fwrite(row.p, 1, row.n, ctx);
+}
+
+int admin_ask(const char *command, const char *data, const struct adm_ask *q, uint64_t *n_rows)
+{
+	return admin_each(command, data, q, print_row, stdout, n_rows);
 }
 
 int admin_list(const char *command, const struct admin_flags *f, enum adm_kind kind)

@@ -16,6 +16,9 @@ enum adm_format admin_format(const struct admin_flags *f);
 /* Asks what q holds (made without adm_ask_new: only the question counts); rows go to stdout.
  * Returns the exit code; `command` for its complaints. *n_rows may be NULL. */
 int admin_ask(const char *command, const char *data, const struct adm_ask *q, uint64_t *n_rows);
+/* The same; rows, each with its line end, go to fn. */
+int admin_each(const char *command, const char *data, const struct adm_ask *q,
+	       void (*fn)(void *ctx, struct str row), void *ctx, uint64_t *n_rows);
 int admin_list(const char *command, const struct admin_flags *f, enum adm_kind kind);
 /* One kind of object as a command. */
 struct admin_noun {

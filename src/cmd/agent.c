@@ -3,6 +3,10 @@
  * (hang up, unregister) and a second one at once. */
 #include "cmd/agent.h"
 
+#include "codec/codec.h"
+#include "rtp/rtp.h"
+#include "sip/chars.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,12 +38,27 @@ void agent_finish(struct agent *a, int code)
 	ev_stop(&a->loop);
 }
 
-struct str agent_uri(const struct agent *a, const char *word, char mem[512])
+bool agent_is_digits(const char *text)
+{
+	for (; text && *text; text++)
+		if (*text != ',' && rtp_event_of_digit(*text) < 0)
+			return false;
+	return true;
+}
+
+bool agent_is_token(struct str s)
+{
+	return s.n && cc_span(s.p, s.p + s.n, CC_TOKEN) == s.p + s.n;
+}
+
+int agent_target(const struct agent *a, const struct opt_spec *spec, const char *word,
+		 char uri[512])
 {
 	struct str w = str_c(word);
 	struct sip_addr from;
 	struct buf b;
-	buf_init_fixed(&b, mem, 512);
+	struct sip_uri u;
+	buf_init_fixed(&b, uri, 511);
 	bool has_scheme = str_istarts(w, STR("sip:")) || str_istarts(w, STR("sips:")) ||
 			  str_istarts(w, STR("tel:"));
 	bool is_bare = str_chr(w, '@') == SIZE_MAX && str_chr(w, '.') == SIZE_MAX &&
@@ -62,7 +81,12 @@ struct str agent_uri(const struct agent *a, const char *word, char mem[512])
 		    sip_param(from.uri.params, STR("transport"), &transport))
 			buf_fmt(&b, ";transport=" STR_FMT, STR_ARG(transport));
 	}
-	return b.err ? STR_NONE : buf_view(&b);
+	if (b.err)
+		return opt_usage(spec, "`%s` is too long", word);
+	if (sip_uri_parse(buf_view(&b), &u))
+		return opt_usage(spec, "`%s` is no SIP URI such as sip:100@192.0.2.1", word);
+	uri[b.n] = 0;
+	return -1;
 }
 
 /* With its line end; what a peer wrote must not steer the terminal. */
@@ -165,6 +189,14 @@ static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
 	put_safe(stderr, bytes);
 }
 
+static bool is_codecs(struct str list)
+{
+	while (list.n)
+		if (cdc_find(str_trim(str_cut(list, ',', &list)), 8000, 1) == CDC_NONE)
+			return false;
+	return true;
+}
+
 static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_config *cfg)
 {
 	if (!a->password)
@@ -186,6 +218,9 @@ static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_co
 		return opt_usage(
 			spec, "--bind wants an address such as 127.0.0.1 or [::1]:5070, not `%s`",
 			a->bind);
+	if (!is_codecs(cfg->codecs))
+		return opt_usage(spec, "--codecs wants names out of PCMU and PCMA, not `%s`",
+				 a->codecs);
 	return -1;
 }
 

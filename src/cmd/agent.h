@@ -72,7 +72,12 @@ static inline bool agent_is_tone(uint32_t hz)
 {
 	return hz == 0 || (hz >= 20 && hz <= 3900);
 }
+/* NULL, or keys of a telephone and commas. */
+bool agent_is_digits(const char *text);
+/* A token of SIP [RFC3261 25.1]: the name of a method, of an event package. */
+bool agent_is_token(struct str s);
 int agent_exit_code(enum ph_outcome outcome);
-/* "100" and --from sip:1@host becomes sip:100@host; a URI without scheme gets sip:. In static
- * memory of `mem`. */
-struct str agent_uri(const struct agent *a, const char *word, char mem[512]);
+/* Whom a word of the command line means: "100" with --from sip:1@host is sip:100@host, a URI
+ * without scheme gets sip:. Returns -1, or an exit code after telling that it is no address. */
+int agent_target(const struct agent *a, const struct opt_spec *spec, const char *word,
+		 char uri[512]);

@@ -25,10 +25,40 @@ static int ask(const struct ban_flags *f, enum adm_verb verb, const char *who)
 	return code;
 }
 
-int cmd_ban(int argc, char **argv)
+/* The exchange says the same: what is wrong whoever runs is told without asking it. */
+static bool is_key(const char *word, bool may_be_all)
+{
+	struct addr_net net;
+	return (may_be_all && strcmp(word, "all") == 0) || addr_net_parse(str_c(word), &net);
+}
+
+static int run(const struct ban_flags *f, const struct opt_spec *spec, const char **words, size_t n)
 {
 	static const struct admin_noun noun = {
 		.command = "ban", .kind = ADM_ban, .key = "ADDR", .ended = "lifted"};
+	bool is_list = n < 2 && strcmp(words[0], "list") == 0,
+	     is_add = n == 2 && strcmp(words[0], "add") == 0,
+	     is_del = n == 2 && strcmp(words[0], "del") == 0,
+	     is_show = n == 2 && strcmp(words[0], "show") == 0,
+	     is_explain = n == 2 && strcmp(words[0], "explain") == 0;
+	if (!is_list && !is_add && !is_del && !is_show && !is_explain)
+		return opt_usage(spec, "expected list, show, explain, add or del, and ADDR");
+	if (!is_add && (f->for_s > 0 || f->reason))
+		return opt_usage(spec, "--for and --reason go with add");
+	if (is_list)
+		return admin_list("ban", &f->admin, ADM_ban);
+	if (!is_key(words[1], is_del))
+		return opt_usage(spec,
+				 "expected an address such as 192.0.2.7 or a network such as "
+				 "192.0.2.0/24, not `%s`",
+				 words[1]);
+	if (is_add || is_explain)
+		return ask(f, is_add ? ADM_DO_ADD : ADM_DO_EXPLAIN, words[1]);
+	return admin_one(&noun, &f->admin, words[1], is_del);
+}
+
+int cmd_ban(int argc, char **argv)
+{
 	struct ban_flags f = {0};
 	const char *words[2] = {"list"};
 	size_t n = 0;
@@ -64,19 +94,8 @@ int cmd_ban(int argc, char **argv)
 		.n_opts = ARRAY_LEN(opts),
 		.max_words = 2};
 	int code = opt_parse(&spec, argc, argv, words, &n);
-	if (code < 0) {
-		if (n < 2 && strcmp(words[0], "list") == 0)
-			code = admin_list("ban", &f.admin, ADM_ban);
-		else if (n == 2 && strcmp(words[0], "explain") == 0)
-			code = ask(&f, ADM_DO_EXPLAIN, words[1]);
-		else if (n == 2 && strcmp(words[0], "add") == 0)
-			code = ask(&f, ADM_DO_ADD, words[1]);
-		else if (n == 2 && (strcmp(words[0], "del") == 0 || strcmp(words[0], "show") == 0))
-			code = admin_one(&noun, &f.admin, words[1], strcmp(words[0], "del") == 0);
-		else
-			code = opt_usage(&spec,
-					 "expected list, show, explain, add or del, and ADDR");
-	}
+	if (code < 0)
+		code = run(&f, &spec, words, n);
 	buf_fini(&about);
 	return code;
 }

@@ -6,13 +6,12 @@ struct call_cmd {
 	struct agent agent;
 	struct ph_plan plan;
 	char uri[512];
-	struct str target;
 };
 
 static void on_ready(struct agent *a)
 {
 	struct call_cmd *c = a->ctx;
-	if (ph_call(a->ph, c->target, &c->plan))
+	if (ph_call(a->ph, str_c(c->uri), &c->plan))
 		agent_finish(a, EXIT_FAILED);
 }
 
@@ -75,10 +74,12 @@ int cmd_call(int argc, char **argv)
 		return opt_usage(&spec, "a tone has 20 to 3900 Hz");
 	p->tone_hz = tone_hz;
 	p->expect_tone_hz = expect_hz;
-	c.target = agent_uri(&c.agent, words[0], c.uri);
-	if (!c.target.n)
-		return opt_usage(&spec, "`%s` is too long", words[0]);
-	c.uri[c.target.n] = 0;
+	if (!agent_is_digits(p->dtmf))
+		return opt_usage(&spec, "--dtmf wants digits, *, #, A to D and commas, not `%s`",
+				 p->dtmf);
+	code = agent_target(&c.agent, &spec, words[0], c.uri);
+	if (code >= 0)
+		return code;
 	c.agent.ctx = &c;
 	c.agent.on_ready = on_ready;
 	c.agent.on_stop = on_stop;

@@ -34,6 +34,7 @@ struct doctor {
 	struct env *env;
 	struct addr target; /* where phones reach the exchange */
 	bool is_running;
+	char listeners[1024];    /* of the running exchange: "udp:0.0.0.0:5060 tcp:..." */
 	struct buf text, remedy; /* of the present check */
 };
 
@@ -85,21 +86,75 @@ static enum grade check_accounts(struct doctor *d)
 
 /* ---- the running exchange -------------------------------------------------------------------- */
 
-static enum grade check_control(struct doctor *d)
+/* False: no exchange runs there. */
+static bool ask(const struct doctor *d, const char *question, char *answer, size_t max)
 {
 	const char *why = "";
-	int fd = control_ask(d->dir, "ask\tlist\tstatistics\tjson\t0\t0\t\tuptime", &why);
-	char answer[512];
+	int fd = control_ask(d->dir, question, &why);
 	size_t n = 0;
 	ssize_t got;
-	while (fd >= 0 && n < sizeof(answer) - 1 &&
-	       (got = read(fd, answer + n, sizeof(answer) - 1 - n)) > 0)
+	while (fd >= 0 && n < max - 1 && (got = read(fd, answer + n, max - 1 - n)) > 0)
 		n += (size_t)got;
+	answer[n] = 0;
 	if (fd >= 0)
 		close(fd);
-	struct str rest = str_of(answer, n);
+	return fd >= 0;
+}
+
+/* "udp:192.0.2.1:5060"; UDP and TCP alone. */
+static bool read_listener(struct str word, bool *is_tcp, struct addr *a)
+{
+	struct str rest, proto = str_cut(word, ':', &rest);
+	*is_tcp = str_eq(proto, STR("tcp"));
+	return (*is_tcp || str_eq(proto, STR("udp"))) && addr_parse(rest, SIP_PORT, a);
+}
+
+/* The exchange listens at the address that is tried, but by the other protocol only. */
+static bool is_elsewhere(struct doctor *d, bool is_tcp)
+{
+	bool has_this = false, has_other = false, is;
+	struct addr a;
+	for (struct str rest = str_c(d->listeners), word; rest.n;) {
+		word = str_cut(rest, ' ', &rest);
+		if (read_listener(word, &is, &a) && a.port == d->target.port &&
+		    (addr_is_any(&a) || addr_ip_eq(&a, &d->target))) {
+			has_this |= is == is_tcp;
+			has_other |= is != is_tcp;
+		}
+	}
+	if (has_this || !has_other)
+		return false;
+	buf_fmt(&d->text, "not configured: the exchange listens by %s not at that port",
+		is_tcp ? "TCP" : "UDP");
+	return true;
+}
+
+/* Unless it was named: the first that the exchange listens at. */
+static void find_target(struct doctor *d)
+{
+	struct addr host = env_host_addr(d->env), a;
+	bool is_tcp;
+	for (struct str rest = str_c(d->listeners), word;
+	     rest.n && d->target.family == ADDR_NONE;) {
+		word = str_cut(rest, ' ', &rest);
+		if (!read_listener(word, &is_tcp, &a) || a.family != host.family)
+			continue;
+		d->target = addr_is_any(&a) ? host : a;
+		d->target.port = a.port;
+	}
+	if (d->target.family != ADDR_NONE)
+		return;
+	d->target = host;
+	d->target.port = SIP_PORT;
+}
+
+static enum grade check_control(struct doctor *d)
+{
+	char answer[512];
+	d->is_running =
+		ask(d, "ask\tlist\tstatistics\tjson\t0\t0\t\tuptime", answer, sizeof(answer));
+	struct str rest = str_c(answer);
 	size_t at = str_find(rest, STR("\"value\":"));
-	d->is_running = fd >= 0;
 	if (!d->is_running) {
 		buf_fmt(&d->text, "no exchange runs with that data folder");
 		return say(d, ILL, "start it: rung serve, or systemctl start rung");
@@ -168,6 +223,8 @@ static enum grade check_udp(struct doctor *d)
 	struct probe p = {0};
 	void *arg[2] = {&p, NULL};
 	const char *why = "";
+	if (is_elsewhere(d, false))
+		return WELL;
 	if (env_udp_open(d->env, &any, 0, on_probe_udp, arg, &s, &why)) {
 		buf_fmt(&d->text, "no UDP socket can be had: %s", why);
 		return say(d, ILL, "the system is out of ports or descriptors");
@@ -201,6 +258,8 @@ static enum grade check_tcp(struct doctor *d)
 	struct probe p = {0};
 	void *arg[2] = {&p, NULL};
 	size_t none = 0;
+	if (is_elsewhere(d, true))
+		return WELL;
 	p.is_refused = env_tcp_connect(d->env, NULL, &d->target, on_probe_tcp, arg, &s) != OK;
 	poll_until(d, &p.is_refused, &p.is_connected, &none);
 	env_close(s);
@@ -359,11 +418,8 @@ static int run(struct doctor *d)
 	unsigned n_ill = 0;
 	if (env_os_new(&d->env))
 		return admin_fail("doctor", "the system refuses to open an event loop");
-	struct addr host = env_host_addr(d->env);
-	if (d->target.family == ADDR_NONE) {
-		d->target = host;
-		d->target.port = SIP_PORT;
-	}
+	(void)ask(d, "listeners", d->listeners, sizeof(d->listeners));
+	find_target(d);
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		buf_init(&d->text);
 		buf_init(&d->remedy);
@@ -395,9 +451,9 @@ int cmd_doctor(int argc, char **argv)
 		.about = "Looks at an exchange from outside in, as a phone would, and at what the "
 			 "machine "
 			 "gives it; says what is wrong\n"
-			 "and what helps. ADDR is where phones reach it (this machine's address, "
-			 "port "
-			 "5060). Exit code 1: something is wrong.",
+			 "and what helps. ADDR is where phones reach it (where the running "
+			 "exchange listens, else this machine's address and port 5060). "
+			 "Exit code 1: something is wrong.",
 		.examples = "  rung doctor\n  rung doctor 192.0.2.1:5070 --domain example.com\n",
 		.opts = opts,
 		.n_opts = ARRAY_LEN(opts),

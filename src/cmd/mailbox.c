@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "cmd/control.h"
 #include "cmd/opt.h"
+#include "service/accounts.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -88,6 +89,7 @@ int cmd_mailbox(int argc, char **argv)
 	char dir[512];
 	size_t n;
 	uint32_t n_new, n_old;
+	struct buf why;
 	struct opt opts[] = {
 		{0, "data", OPT_STR, &data, "DIR",
 		 "the exchange's data folder (~/.local/share/rung)"},
@@ -113,6 +115,13 @@ int cmd_mailbox(int argc, char **argv)
 		return opt_usage(&spec, "`%s` is not `set`", words[0]);
 	if (!str_u32(str_c(words[2]), &n_new) || !str_u32(str_c(words[3]), &n_old))
 		return opt_usage(&spec, "NEW and OLD are numbers");
+	buf_init(&why);
+	code = acc_name_check(str_c(words[1]), &why)
+		       ? opt_usage(&spec, STR_FMT, STR_ARG(buf_view(&why)))
+		       : -1;
+	buf_fini(&why);
+	if (code >= 0)
+		return code;
 	if (!data)
 		data = control_default_dir(dir);
 	code = check_user(data, words[1]);

@@ -1,29 +1,26 @@
 /* rung publish: says once what somebody is doing, as a phone does by itself (RFC 3903). What it
  * says lasts for --expires; nothing refreshes it. */
 #include "base/assert.h"
-#include "cmd/agent.h"
+#include "cmd/request.h"
 #include "service/pidf.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct publish_cmd {
-	struct agent agent;
+	struct request request;
 	const char *activity, *note;
 	uint32_t expires_s;
 	bool is_open;
-	char uri[512];
-	struct buf body;
 };
 
-static void put_body(struct publish_cmd *c)
+static void put_body(const struct publish_cmd *c, const char *uri, struct buf *b)
 {
-	struct buf *b = &c->body;
 	buf_str(b, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		       "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\""
 		       " xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\""
 		       " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\""));
-	xml_put(b, str_c(c->uri));
+	xml_put(b, str_c(uri));
 	buf_fmt(b, "\">\n<tuple id=\"rung\"><status><basic>%s</basic></status></tuple>\n",
 		c->is_open ? "open" : "closed");
 	if (c->activity || c->note) {
@@ -43,15 +40,22 @@ static void put_body(struct publish_cmd *c)
 	buf_str(b, STR("</presence>\n"));
 }
 
-static void on_ready(struct agent *a)
+static int publish(struct publish_cmd *c, const struct opt_spec *spec, struct buf *body)
 {
-	struct publish_cmd *c = a->ctx;
+	struct request *r = &c->request;
 	char lines[80];
+	int code = agent_target(&r->agent, spec, r->agent.from, r->uri);
+	if (code >= 0)
+		return code;
+	put_body(c, r->uri, body);
+	if (body->err)
+		return EXIT_FAILED;
 	int n = snprintf(lines, sizeof(lines), "Event: presence\r\nExpires: %u\r\n", c->expires_s);
-	if (c->body.err ||
-	    ph_request(a->ph, STR("PUBLISH"), str_c(c->uri), str_of(lines, (size_t)n),
-		       STR("application/pidf+xml"), buf_view(&c->body)))
-		agent_finish(a, EXIT_FAILED);
+	r->method = STR("PUBLISH");
+	r->lines = str_of(lines, (size_t)n);
+	r->type = STR("application/pidf+xml");
+	r->body = buf_view(body);
+	return request_run(r, spec, r->agent.from);
 }
 
 static bool is_word(const char *s)
@@ -65,9 +69,9 @@ int cmd_publish(int argc, char **argv)
 	const char *words[1];
 	c.expires_s = 3600;
 	struct opt opts[] = {
-		AGENT_OPTS(&c.agent),
+		AGENT_OPTS(&c.request.agent),
 		{0, "activity", OPT_STR, &c.activity,  "NAME",
-			    "what he does: away, busy, meeting, on-the-phone, ... (RFC 4480)"       },
+				    "what he does: away, busy, meeting, on-the-phone, ... (RFC 4480)"       },
 		{0, "note",     OPT_STR, &c.note,      "TEXT", "a line for people"       },
 		{0, "expires",  OPT_U32, &c.expires_s, "S",    "how long it lasts (3600)"},
 	};
@@ -88,19 +92,13 @@ int cmd_publish(int argc, char **argv)
 	c.is_open = strcmp(words[0], "open") == 0;
 	if (!c.is_open && strcmp(words[0], "closed") != 0)
 		return opt_usage(&spec, "`%s` is neither open nor closed", words[0]);
-	if (!c.agent.from)
+	if (!c.request.agent.from)
 		return opt_usage(&spec, "--from is needed: whose presence?");
 	if (c.activity && !is_word(c.activity))
 		return opt_usage(&spec, "`%s` is no activity of RFC 4480", c.activity);
-	struct str uri = agent_uri(&c.agent, c.agent.from, c.uri);
-	if (!uri.n)
-		return opt_usage(&spec, "`%s` is too long", c.agent.from);
-	c.uri[uri.n] = 0;
-	buf_init(&c.body);
-	put_body(&c);
-	c.agent.ctx = &c;
-	c.agent.on_ready = on_ready;
-	code = agent_run(&c.agent, &spec, c.uri);
-	buf_fini(&c.body);
+	struct buf body;
+	buf_init(&body);
+	code = publish(&c, &spec, &body);
+	buf_fini(&body);
 	return code;
 }

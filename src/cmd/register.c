@@ -61,10 +61,9 @@ int cmd_register(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, NULL);
 	if (code >= 0)
 		return code;
-	struct str uri = agent_uri(&c.agent, words[0], c.uri);
-	if (!uri.n)
-		return opt_usage(&spec, "`%s` is too long", words[0]);
-	c.uri[uri.n] = 0;
+	code = agent_target(&c.agent, &spec, words[0], c.uri);
+	if (code >= 0)
+		return code;
 	c.agent.from = c.uri;
 	c.agent.ctx = &c;
 	c.agent.on_ready = on_ready;

@@ -1,34 +1,40 @@
-/* rung message URI TEXT and rung options URI: one request, one answer, one exit code. */
-#include "base/assert.h"
-#include "cmd/agent.h"
+/* One request, one answer, one exit code: rung message URI TEXT, rung options URI, and what rung
+ * publish sends. */
+#include "cmd/request.h"
 
-struct request_cmd {
-	struct agent agent;
-	struct str method, type, body;
-	char uri[512];
-};
+#include "base/assert.h"
 
 static void on_ready(struct agent *a)
 {
-	struct request_cmd *c = a->ctx;
-	if (ph_request(a->ph, c->method, str_c(c->uri), STR_NONE, c->type, c->body))
+	struct request *r = a->ctx;
+	if (ph_request(a->ph, r->method, str_c(r->uri), r->lines, r->type, r->body))
 		agent_finish(a, EXIT_FAILED);
 }
 
-static int run(struct request_cmd *c, const struct opt_spec *spec, const char *word)
+int request_run(struct request *r, const struct opt_spec *spec, const char *word)
 {
-	struct str uri = agent_uri(&c->agent, word, c->uri);
-	if (!uri.n)
-		return opt_usage(spec, "`%s` is too long", word);
-	c->uri[uri.n] = 0;
-	c->agent.ctx = c;
-	c->agent.on_ready = on_ready;
-	return agent_run(&c->agent, spec, c->uri);
+	int code = agent_target(&r->agent, spec, word, r->uri);
+	if (code >= 0)
+		return code;
+	r->agent.ctx = r;
+	r->agent.on_ready = on_ready;
+	return agent_run(&r->agent, spec, r->uri);
+}
+
+/* "text/plain", with or without parameters [RFC3261 20.15] */
+static bool is_media_type(struct str s)
+{
+	struct str rest, parameters, type = str_cut(s, '/', &rest),
+				     subtype = str_trim(str_cut(rest, ';', &parameters));
+	for (size_t i = 0; i < parameters.n; i++)
+		if ((unsigned char)parameters.p[i] < ' ')
+			return false;
+	return agent_is_token(type) && agent_is_token(subtype);
 }
 
 int cmd_message(int argc, char **argv)
 {
-	static struct request_cmd c;
+	static struct request c;
 	const char *type = "text/plain";
 	struct opt opts[] = {
 		AGENT_OPTS(&c.agent),
@@ -49,15 +55,18 @@ int cmd_message(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, NULL);
 	if (code >= 0)
 		return code;
+	if (!is_media_type(str_c(type)))
+		return opt_usage(&spec, "--type wants a media type such as text/plain, not `%s`",
+				 type);
 	c.method = STR("MESSAGE");
 	c.type = str_c(type);
 	c.body = str_c(words[1]);
-	return run(&c, &spec, words[0]);
+	return request_run(&c, &spec, words[0]);
 }
 
 int cmd_options(int argc, char **argv)
 {
-	static struct request_cmd c;
+	static struct request c;
 	struct opt opts[] = {AGENT_OPTS(&c.agent)};
 	struct opt_spec spec = {
 		.command = "options",
@@ -75,5 +84,5 @@ int cmd_options(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	c.method = STR("OPTIONS");
-	return run(&c, &spec, words[0]);
+	return request_run(&c, &spec, words[0]);
 }

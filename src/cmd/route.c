@@ -1,10 +1,13 @@
 /* rung route test: where a call would go, and why, step by step; nothing is sent.
  *
  * The same decision as in the exchange (policy/decide), with the file as policy and the accounts of
- * the data folder; who is registered is a what-if, too: everybody, but for those named by
- * --offline. Without a data folder the accounts are the users of the file. */
+ * the data folder. A running exchange with that data folder is asked who is registered and which
+ * hosts of trunks are down; without one everybody is, and none is. --offline, --online and --down
+ * say otherwise. Without a data folder the accounts are the users of the file. Where all this comes
+ * from is the first line of the trace. */
 #include "base/assert.h"
 #include "cmd/admin.h"
+#include "cmd/agent.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
 #include "cmd/control.h"
@@ -15,12 +18,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct route_cmd {
 	const struct opt_spec *spec;
 	const char *config, *data, *source, *at, *method;
-	struct opt_list offline, down;
-	bool is_json;
+	struct opt_list offline, online, down;
+	bool is_json, is_running; /* an exchange with that data folder */
+	int failure;              /* of a question to it; EXIT_DONE: none */
 	struct pol_config *policy;
 	struct st *st; /* NULL: no data folder */
 	struct buf text, why, trace, out;
@@ -46,16 +51,74 @@ static bool has_account(void *ctx, struct str user)
 	return d && d->kind == POL_TO_USER && str_eq(pol_user_at(r->policy, d->i)->name.s, user);
 }
 
+struct rows { /* of objects that a running exchange lists, as JSON */
+	struct str having, having_too;
+	size_t n;
+};
+
+static void count_row(void *ctx, struct str row)
+{
+	struct rows *c = ctx;
+	c->n += str_find(row, c->having) != SIZE_MAX && str_find(row, c->having_too) != SIZE_MAX;
+}
+
+/* How many objects of that key the exchange has whose rows have both texts. */
+static size_t count(struct route_cmd *r, enum adm_kind kind, struct str key, struct str having,
+		    struct str having_too)
+{
+	struct adm_ask q = {.verb = ADM_DO_LIST, .kind = kind, .format = ADM_AS_JSON};
+	struct rows c = {having, having_too, 0};
+	if (!str_copy(q.key, sizeof(q.key), key))
+		return 0;
+	int code = admin_each("route", r->data, &q, count_row, &c, NULL);
+	if (code != EXIT_DONE)
+		r->failure = code;
+	return c.n;
+}
+
 static bool is_registered(void *ctx, struct str user)
 {
 	struct route_cmd *r = ctx;
-	return has_account(r, user) && !is_in(&r->offline, user);
+	if (is_in(&r->offline, user) || !has_account(r, user))
+		return false;
+	return is_in(&r->online, user) || !r->is_running ||
+	       count(r, ADM_registration, user, STR("{"), STR("\"down\":false"));
 }
 
 static bool is_up(void *ctx, const struct pol_trunk *t, const struct pol_host *h)
 {
 	struct route_cmd *r = ctx;
-	return !is_in(&r->down, h->host.s);
+	char mem[400];
+	struct buf host;
+	if (is_in(&r->down, h->host.s))
+		return false;
+	buf_init_fixed(&host, mem, sizeof(mem));
+	buf_str(&host, STR("\"host\":"));
+	buf_json(&host, h->host.s);
+	return !r->is_running || host.err ||
+	       !count(r, ADM_trunk, t->name.s, buf_view(&host), STR("\"state\":\"down\""));
+}
+
+static void put_source(struct route_cmd *r)
+{
+	const char *why;
+	int fd = r->st ? control_ask(r->data, "listeners", &why) : -1;
+	r->is_running = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+	if (r->is_running)
+		buf_fmt(&r->trace,
+			"who is registered and which hosts are down says the exchange that runs "
+			"with %s\n",
+			r->data);
+	else if (r->st)
+		buf_fmt(&r->trace,
+			"no exchange runs with %s: its accounts count as registered, all hosts as "
+			"up\n",
+			r->data);
+	else
+		buf_str(&r->trace, STR("there is no data folder: the users of the file count as "
+				       "registered, all hosts as up\n"));
 }
 
 static bool is_our_host(const struct route_cmd *r, struct str host)
@@ -159,6 +222,9 @@ static int decide(struct route_cmd *r, const char *from, const char *to)
 				 "--at wants `2026-12-24 18:30`, `18:30` or `sat 09:00`, not "
 				 "`%s`",
 				 r->at);
+	if (!agent_is_token(rq.method))
+		return opt_usage(r->spec, "--method wants a name such as MESSAGE, not `%s`",
+				 r->method);
 	if (r->source && !addr_parse(str_c(r->source), 5060, &rq.source))
 		return opt_usage(r->spec, "--source wants an address, not `%s`", r->source);
 	if (r->source)
@@ -166,7 +232,10 @@ static int decide(struct route_cmd *r, const char *from, const char *to)
 	rq.who = who(r, &rq);
 	if (rq.who == POL_FROM_USER)
 		rq.user = rq.from_user;
+	put_source(r);
 	pol_decide(r->policy, &rq, &plan);
+	if (r->failure)
+		return r->failure;
 	if (r->is_json) {
 		pol_plan_json(&plan, buf_view(&r->trace), &r->out);
 	} else {
@@ -183,7 +252,7 @@ static int decide(struct route_cmd *r, const char *from, const char *to)
 
 static int load(struct route_cmd *r)
 {
-	char dir[512];
+	static char dir[512];
 	enum err e = OK;
 	if (r->config)
 		e = config_read(r->config, &r->text, &r->why);
@@ -199,7 +268,9 @@ static int load(struct route_cmd *r)
 	if (!r->data && in_file.n && str_copy(dir, sizeof(dir), in_file))
 		r->data = dir;
 	bool is_named = r->data != NULL;
-	e = st_open(is_named ? r->data : control_default_dir(dir), 0, &r->st, &r->why);
+	if (!is_named)
+		r->data = control_default_dir(dir);
+	e = st_open(r->data, 0, &r->st, &r->why);
 	if (e == OK || (e == ERR_NOTFOUND && !is_named))
 		return -1;
 	fprintf(stderr, "rung route: " STR_FMT "\n", STR_ARG(buf_view(&r->why)));
@@ -221,6 +292,8 @@ int cmd_route(int argc, char **argv)
 		 "`2026-12-24 18:30`, `18:30`, `sat 09:00`; without: now"                        },
 		{0,   "offline", OPT_LIST, &r.offline, "USER",
 		 "who is not registered, several times"                                          },
+		{0,   "online",  OPT_LIST, &r.online,  "USER",
+		 "who is, whatever the running exchange says, several times"                     },
 		{0,   "down",    OPT_LIST, &r.down,    "HOST",
 		 "host of a trunk that is down, several times"                                   },
 		{0,   "method",  OPT_STR,  &r.method,  "NAME", "INVITE"                          },
@@ -232,11 +305,12 @@ int cmd_route(int argc, char **argv)
 		.about =
 			"Tells where a call from FROM to TO would go, and each decision on the way "
 			"there, without sending\n"
-			"anything. All accounts count as registered, but those named by "
-			"--offline.\n"
+			"anything. A running exchange with that data folder is asked who is "
+			"registered and which trunks are down;\n"
+			"without one all accounts count as registered, and all hosts as up.\n"
 			"`rung route list` and `rung route show RULE` tell the rules in force in a "
 			"running exchange.",
-		.examples = "  rung route test 100 +493012345 --config rung.yaml --at 'sat 09:00'\n"
+		.examples = "  rung route test 100 03012345 --config rung.yaml --at 'sat 09:00'\n"
 			    "  rung route test 0170555 +4930100 --config rung.yaml --source "
 			    "192.0.2.9\n",
 		.opts = opts,

@@ -153,7 +153,7 @@ static int make_exchange(struct serve *s)
 	if (e)
 		serve_fail(STR_FMT, (int)why.n, why.n ? why.p : "not enough memory");
 	buf_fini(&why);
-	return e ? EXIT_FAILED : -1;
+	return e == ERR_SYNTAX ? EXIT_USAGE : e ? EXIT_FAILED : -1;
 }
 
 /* On shard 0. */
@@ -249,13 +249,13 @@ static int start(struct serve *s)
 	if (r < 0)
 		r = listen_all(s->exc, &s->listen);
 	if (r < 0)
-		r = make_first_accounts(s);
-	if (r < 0)
 		r = watch(s);
-	if (r >= 0)
-		return r;
-	wire(s);
-	r = serve_admin_start(s);
+	if (r < 0) {
+		wire(s);
+		r = serve_admin_start(s);
+	}
+	if (r < 0)
+		r = make_first_accounts(s);
 	if (r >= 0)
 		return r;
 	if (!s->n_first)

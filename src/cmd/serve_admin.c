@@ -145,6 +145,18 @@ static int open_web(struct serve *s)
 	return e && s->api ? EXIT_FAILED : -1;
 }
 
+static bool on_reconfigure(void *ctx, struct adm_ask *q)
+{
+	if (str_eq(str_c(q->key), STR("confirmed")))
+		serve_config_confirm(ctx, &q->out);
+	else
+		serve_config_reload(ctx, (uint32_t)q->limit, &q->out);
+	bool is_ok = str_starts(buf_view(&q->out), STR("ok\n"));
+	if (is_ok)
+		buf_drop(&q->out, 3);
+	return is_ok;
+}
+
 int serve_admin_start(struct serve *s)
 {
 	int r = -1;
@@ -152,6 +164,7 @@ int serve_admin_start(struct serve *s)
 	adm_listen(s->scope);
 	if (adm_new(s->shards, s->exc, s->scope, live_tracker(s->live), &s->adm))
 		return serve_fail("not enough memory");
+	adm_set_reconfigure(s->adm, on_reconfigure, s);
 	adm_set_lint(s->adm, live_lint(s->live));
 	if (adm_legs_new(&s->legs))
 		return serve_fail("not enough memory");

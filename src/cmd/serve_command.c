@@ -156,6 +156,9 @@ void serve_on_control(void *ctx, struct control_conn *c, struct str cmd)
 	} else if (str_eq(cmd, STR("reload"))) { /* accounts: `rung user` has changed some */
 		serve_reload(s);
 		buf_str(&b, STR("ok\n"));
+	} else if (str_eq(cmd, STR("listeners"))) {
+		serve_put_listeners(s, &b);
+		buf_chr(&b, '\n');
 	} else if (!mailbox_command(s->exc, cmd, &b)) {
 		buf_fmt(&b, "unknown command `" STR_FMT "`\n", STR_ARG(cmd));
 	}

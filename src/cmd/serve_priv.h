@@ -104,6 +104,8 @@ void serve_admin_end(struct serve *s);  /* when no thread runs any more */
 void serve_line(void *ctx, uint64_t wall_us, struct str line); /* ctx is a struct serve */
 /* Once all is up: the first accounts, how to go on, and the line that starts with "ready". */
 void serve_announce(struct serve *s);
+/* "udp:192.0.2.1:5060 tcp:..." */
+void serve_put_listeners(const struct serve *s, struct buf *out);
 
 /* serve_run.c */
 void serve_reload(struct serve *s); /* accounts and certificates */

@@ -87,24 +87,32 @@ static void show_tls(const struct serve *s)
 	       s->data);
 }
 
-static void show_ready(const struct serve *s)
+void serve_put_listeners(const struct serve *s, struct buf *out)
 {
 	enum tp_proto proto;
 	struct addr a;
 	char text[ADDR_TEXT_MAX];
+	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
+		struct str name = tp_proto_param(proto);
+		buf_fmt(out, "%s" STR_FMT ":%s", i ? " " : "", STR_ARG(name), addr_text(&a, text));
+	}
+}
+
+static void show_ready(const struct serve *s)
+{
+	struct buf b;
 	printf("Echo test: call %s. Data: %s. Watch it: rung scope --live %s\n",
 	       s->echo ? s->echo : "echo or *43", s->data, s->data);
 	show_tls(s);
 	if (s->web)
 		printf("API: http://%s (token in %s/api.token)\n", s->api ? s->api : API_DEFAULT,
 		       s->data);
-	printf("ready");
-	for (size_t i = 0; tp_listener(exc_transport(s->exc, 0), i, &proto, &a); i++) {
-		struct str name = tp_proto_param(proto);
-		printf(" " STR_FMT ":%s", STR_ARG(name), addr_text(&a, text));
-	}
-	struct str host = buf_view(&s->host);
-	printf(" (%u shards, server for phones: " STR_FMT ")\n", s->n_shards, STR_ARG(host));
+	buf_init(&b);
+	serve_put_listeners(s, &b);
+	struct str listeners = buf_view(&b), host = buf_view(&s->host);
+	printf("ready " STR_FMT " (%u shards, server for phones: " STR_FMT ")\n",
+	       STR_ARG(listeners), s->n_shards, STR_ARG(host));
+	buf_fini(&b);
 	fflush(stdout);
 }
 

@@ -79,10 +79,11 @@ int cmd_subscribe(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, NULL);
 	if (code >= 0)
 		return code;
-	struct str uri = agent_uri(&c.agent, words[0], c.uri);
-	if (!uri.n)
-		return opt_usage(&spec, "`%s` is too long", words[0]);
-	c.uri[uri.n] = 0;
+	if (!agent_is_token(str_c(c.event)))
+		return opt_usage(&spec, "`%s` is no name of an event package", c.event);
+	code = agent_target(&c.agent, &spec, words[0], c.uri);
+	if (code >= 0)
+		return code;
 	if (!c.accept)
 		c.accept = type_of(c.event);
 	if (!c.agent.from)

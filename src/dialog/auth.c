@@ -12,7 +12,13 @@
  * answered. AUTH_ROUNDS bounds it all.
  *
  * Of the challenges for one realm the first that we can answer counts: the order is the server's
- * preference. [RFC3261 22] [RFC7616] [RFC8760 2.3]
+ * preference.
+ *
+ * Whoever gets a digest of our password over a nonce of his own can guess passwords at home. So a
+ * peer must not have one for the asking: inside a dialog only those are answered who asked when it
+ * began, nobody at all where we were called; and an account may be bound to the first realm that
+ * asks for it. (That a peer takes the name of that realm, the exchange prevents: service/forward.)
+ * [RFC3261 22] [RFC7616] [RFC8760 2.3]
  */
 #include "dialog/priv.h"
 
@@ -95,6 +101,21 @@ enum err auth_copy(struct auth *to, const struct auth *from)
 	return OK;
 }
 
+static bool is_for(const struct uac_account *acc, struct str realm)
+{
+	const struct uac_realm *r = acc->realm;
+	return !r || (r->n ? str_eq(str_of(r->text, r->n), realm) : realm.n < UAC_REALM_MAX);
+}
+
+static void bind(const struct uac_account *acc, struct str realm)
+{
+	struct uac_realm *r = acc->realm;
+	if (!r || r->n || !realm.n)
+		return;
+	memcpy(r->text, realm.p, realm.n);
+	r->n = (uint16_t)realm.n;
+}
+
 /* One challenge. *is_new: there is something to answer now; false: refused. */
 static bool learn(struct auth *a, struct auth_try *t, const struct sip_challenge *ch, bool is_proxy,
 		  bool *is_new)
@@ -132,7 +153,8 @@ static bool is_second(const struct sip_msg *resp, enum sip_hdr_id id, struct str
 	return false;
 }
 
-bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp)
+bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *acc, bool is_inside,
+		const struct sip_msg *resp)
 {
 	if (++t->rounds > AUTH_ROUNDS)
 		return false;
@@ -146,8 +168,11 @@ bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp)
 			if (sip_challenge_parse(v, &ch) != OK || !can_answer(&ch) ||
 			    is_second(resp, ids[i], v, ch.realm))
 				continue;
+			if (!is_for(acc, ch.realm) || (is_inside && !entry_of(a, ch.realm, i == 1)))
+				continue;
 			if (!learn(a, t, &ch, i == 1, &is_new))
 				return false;
+			bind(acc, ch.realm);
 		}
 	}
 	return is_new;

@@ -410,6 +410,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 						: NULL,
 		.acc = &acc,
 		.auth = &d->auth,
+		.is_inside = dlg_remote_tag(d).n > 0,
 		.cseq = &d->local_cseq,
 	};
 	return uac_start(d->m, &s, user, invite, ctx, out);

@@ -73,6 +73,7 @@ enum err dlg_copy_account(struct arena *a, const struct uac_account *in, struct 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (dlg_dup(a, all[i].from, all[i].to) != OK)
 			return ERR_NOMEM;
+	out->realm = in->realm;
 	if (!out->auth_user.n)
 		out->auth_user = out->contact_user;
 	return OK;

@@ -83,8 +83,9 @@ struct auth_try {          /* what one request has answered so far; zeroed at it
 	unsigned answered; /* bit i: the realm of e[i] */
 	unsigned rounds;
 };
-/* Takes the challenges of a 401 or 407; true when it makes sense to try again with auth_put. */
-bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp);
+/* Takes the challenges that acc is for; true: again, with auth_put. is_inside: of known realms. */
+bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *acc, bool is_inside,
+		const struct sip_msg *resp);
 enum err auth_copy(struct auth *to, const struct auth *from);
 /* Appends whole header lines for all realms known. */
 void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
@@ -94,13 +95,12 @@ void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_a
  */
 struct uac_spec {
 	struct str method, ruri;
-	struct str from, to; /* complete, with tags */
-	struct str call_id;
-	struct str routes;   /* whole Route lines */
-	struct str next_hop; /* URI to be resolved */
+	struct str from, to;                  /* complete, with tags */
+	struct str call_id, routes, next_hop; /* routes: whole lines; next_hop: a URI to resolve */
 	struct str headers, content_type, body;
 	struct str contact_user, contact_params;
 	bool has_contact, is_secure; /* is_secure: that is a sips URI, whatever the request's is */
+	bool is_inside;              /* a dialog: only realms known to it are answered */
 	uint8_t max_forwards;
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* may be NULL */

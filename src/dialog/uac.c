@@ -206,7 +206,8 @@ static bool retry_with_credentials(struct uac *u, const struct sip_msg *msg)
 {
 	if ((msg->status != 401 && msg->status != 407) || u->is_cancelled)
 		return false;
-	if (!u->s.acc || !u->s.acc->password.n || !auth_learn(u->s.auth, &u->auth_try, msg))
+	if (!u->s.acc || !u->s.acc->password.n ||
+	    !auth_learn(u->s.auth, &u->auth_try, u->s.acc, u->s.is_inside, msg))
 		return false;
 	tsx_detach(u->m->tsx, u->ct);
 	u->ct = 0;

@@ -7,6 +7,13 @@
 
 /* Who sends. Strings are copied by whoever keeps them. Also used by sessions, registrations,
  * subscriptions. */
+/* What an account is good for: the realm that asked first, and no other. */
+#define UAC_REALM_MAX 256
+struct uac_realm {
+	uint16_t n; /* 0: nobody has asked yet */
+	char text[UAC_REALM_MAX];
+};
+
 struct uac_account {
 	struct str from; /* name-addr or addr-spec without tag: "Alice" <sip:alice@example.com> */
 	struct str contact_user; /* user part of our Contact, unescaped; empty: none. Host and port
@@ -14,6 +21,7 @@ struct uac_account {
 	struct str contact_params; /* header parameters of our Contact, with ';'; may be empty */
 	/* auth_user empty: contact_user */
 	struct str auth_user, password; /* empty password: challenges are not answered */
+	struct uac_realm *realm;        /* borrowed, lives longer; NULL: whoever asks is answered */
 	struct str proxy;         /* URI of the outbound proxy, the first Route; empty: none */
 	struct str service_route; /* values of Service-Route, by commas, of the registration
 				   * [RFC3608]; may be empty */

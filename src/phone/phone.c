@@ -150,6 +150,7 @@ static enum err read_config(struct ph *ph, const struct ph_config *cfg, const ch
 		.contact_user = ph->user,
 		.auth_user = ph->cfg.auth_user,
 		.password = ph->cfg.password,
+		.realm = &ph->realm,
 		.proxy = ph->proxy_uri,
 	};
 	return OK;

@@ -13,6 +13,7 @@ struct ph {
 	struct arena texts;
 	struct str user, domain, proxy_uri;
 	struct uac_account account;
+	struct uac_realm realm; /* that the account's password is for */
 	struct tp_resolve *resolve;
 	struct addr local; /* address that SIP and RTP are bound to */
 	struct rgc *rgc;

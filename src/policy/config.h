@@ -37,7 +37,7 @@ struct pol_host {
 	uint32_t priority, weight;
 };
 struct pol_trunk {
-	struct pol_text name, user, password, caller_id;
+	struct pol_text name, user, auth_user, password, caller_id;
 	struct pol_list hosts; /* by priority */
 	struct pol_sources sources;
 	struct pol_rewrites in, out, caller_in, caller_out;

@@ -61,6 +61,7 @@ struct pol_target {
 	struct str user, uri; /* one of them: whoever is registered for user, or that request-URI */
 	const struct pol_trunk *trunk; /* uri is at this one; NULL: none */
 	bool is_mapped; /* somebody else than was called: by a rule, as a member of a group */
+	const struct pol_host *host; /* of its hosts */
 };
 struct pol_step {                      /* targets that ring together */
 	uint8_t first, n;              /* of the plan's targets */

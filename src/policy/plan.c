@@ -321,7 +321,8 @@ static void emit_hosts(struct pol_deciding *d, const struct pol_way *way, const 
 		put_trunk(d, &d->p->steps[step], t);
 		add_target(d, step,
 			   &(struct pol_target){.uri = trunk_uri(d, number, h[left[k]].host.s),
-						.trunk = t});
+						.trunk = t,
+						.host = &h[left[k]]});
 		pol_say(d, "step %d: " STR_FMT " by " STR_FMT, step, STR_ARG(number),
 			STR_ARG(h[left[k]].host.s));
 		go_on(d, *last, POL_ON_OFFLINE, step);

@@ -1,31 +1,18 @@
-/* Digest authentication of requests.
+/* Digest authentication of requests: who asks, verified. Nonces are auth_nonce.c, challenges
+ * auth_challenge.c.
  *
- * A nonce is 18 bytes in 24 characters of base64: shard, boot, time, serial, and a SipHash of those
- * with the data folder's key. Nobody can make one, and a restarted server knows its own again; so
- * an unanswered challenge costs no memory beyond a place in a ring.
- *
- * Replay. Each shard has a ring of nonce-count windows, one per serial: the highest count seen and
- * a bit for each of the 32 below. A nonce whose place was given to a later one (262,144 challenges
- * on) counts as stale, which costs a phone one more round trip. Nonces of an earlier boot have no
- * window any more; their counts are followed in a small table from their first use on, so that what
- * can be replayed across a restart is one request that was never repeated before it. Linphone
- * reuses a nonce over several Call-IDs: the count is checked by the shard that the nonce names, by
- * message when that is another one (NONCE_CHECK, NONCE_RESULT).
+ * Linphone reuses a nonce over several Call-IDs: the count is checked by the shard that the nonce
+ * names, by message when that is another one (NONCE_CHECK, NONCE_RESULT).
  *
  * Who asks with a user that does not exist is told the same, in the same time, as with a wrong
  * password: a digest is computed against the account table's stand-in, and what differs still is
  * blurred (tests/sim/equal.c). stale=true is said only when
  * the digest itself was right [RFC7616 3.3]: PJSUA gives up otherwise.
  *
- * Old phones without qop get one use per nonce.
- *
- * Which algorithms are offered, and in which order, is docs/adr/003.
- *
  * Invariants: 1. AUTH_OK is given only after digest, nonce and count were right, in this order.
- * 2. A struct auth_check is told at most once; after auth_cancel never. 3. The windows of a shard
- * are touched by that shard alone.
+ * 2. A struct auth_check is told at most once; after auth_cancel never.
  */
-#include "service/auth.h"
+#include "service/auth_priv.h"
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -34,62 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RING       (1u << 18)
-#define SERIALS    (1u << 24)
-#define OLD_PLACES 4096u
-#define FUTURE_S   60 /* a clock that was set back a little is no reason to ask again */
-#define NONCE_RAW  18
-#define NONCE_TEXT 24
 #define LIFETIME_S 3600
-
-struct nonce {
-	uint8_t shard;
-	uint16_t boot;
-	uint32_t time_s, serial;
-	uint64_t mac;
-};
-
-struct window { /* zeroed: not used yet */
-	uint32_t high;
-	uint32_t seen; /* bit i: high - i was used */
-};
-#define SEEN_PLAIN (1u << 31) /* with high 0: used once without qop */
-
-struct old_place {    /* a nonce of an earlier boot */
-	uint64_t mac; /* 0: free */
-	uint32_t time_s;
-	struct window w;
-};
-
-struct auth_nonce_msg {
-	struct inbox_msg inbox;
-	struct auth_check *check; /* NULL: cancelled. Touched by the asking shard alone. */
-	struct nonce nonce;
-	uint32_t nc; /* 0: without qop */
-	uint16_t from_shard;
-	enum auth_verdict verdict;
-};
-
-struct challenge { /* the header lines, without the nonce */
-	struct buf text;
-	size_t cut[MD__N]; /* where the nonce goes, once per line */
-	size_t end[MD__N]; /* of each line */
-};
-
-struct auth {
-	struct ev_shards *shards;
-	struct ev_loop *loop;
-	size_t shard, n_shards;
-	struct acc *acc;
-	struct auth_cfg cfg;
-	uint16_t boot;
-	uint32_t next_serial;
-	struct window *ring;
-	struct old_place *old;            /* made when the first one is met */
-	struct challenge challenge[2][2]; /* [is_proxy][is_stale] */
-	struct auth_stats stats;
-	uint64_t blur;
-};
 
 static const char *const verdict_texts[AUTH__N] = {
 	[AUTH_OK] = "authenticated",
@@ -109,119 +41,6 @@ static const char *const verdict_texts[AUTH__N] = {
 const char *auth_verdict_text(enum auth_verdict v)
 {
 	return verdict_texts[v];
-}
-
-/* --- nonces --------------------------------------------------------------------------------- */
-
-static void nonce_fields(const struct nonce *n, uint8_t p[10])
-{
-	p[0] = n->shard;
-	memcpy(p + 1, &n->boot, 2);
-	memcpy(p + 3, &n->time_s, 4);
-	memcpy(p + 7, &n->serial, 3);
-}
-
-static uint64_t nonce_mac(const struct auth *a, const uint8_t fields[10])
-{
-	return siphash(a->cfg.nonce_key, fields, 10);
-}
-
-static uint32_t wall_s(const struct auth *a)
-{
-	return (uint32_t)(env_wall_us(a->loop->env) / 1000000);
-}
-
-static void nonce_make(struct auth *a, struct buf *out)
-{
-	uint8_t raw[NONCE_RAW];
-	struct nonce n = {.shard = (uint8_t)a->shard, .boot = a->boot, .time_s = wall_s(a)};
-	n.serial = a->next_serial;
-	a->next_serial = (a->next_serial + 1) % SERIALS;
-	a->ring[n.serial % RING] = (struct window){0};
-	nonce_fields(&n, raw);
-	uint64_t mac = nonce_mac(a, raw);
-	memcpy(raw + 10, &mac, 8);
-	b64_put(out, raw, sizeof(raw));
-}
-
-static bool nonce_read(const struct auth *a, struct str text, struct nonce *n)
-{
-	uint8_t mem[NONCE_RAW + 3], fields[10];
-	struct buf b;
-	buf_init_fixed(&b, mem, sizeof(mem));
-	if (text.n != NONCE_TEXT || !b64_get(&b, text) || b.n != NONCE_RAW)
-		return false;
-	const uint8_t *p = (const uint8_t *)b.p;
-	memcpy(fields, p, 10);
-	*n = (struct nonce){.shard = p[0]};
-	memcpy(&n->boot, p + 1, 2);
-	memcpy(&n->time_s, p + 3, 4);
-	memcpy(&n->serial, p + 7, 3);
-	memcpy(&n->mac, p + 10, 8);
-	return n->mac == nonce_mac(a, fields);
-}
-
-static bool is_old(const struct auth *a, const struct nonce *n)
-{
-	uint32_t now = wall_s(a);
-	return n->time_s > now ? n->time_s - now > FUTURE_S
-			       : now - n->time_s > a->cfg.nonce_lifetime_s;
-}
-
-/* --- windows -------------------------------------------------------------------------------- */
-
-static enum auth_verdict window_take(struct window *w, uint32_t nc)
-{
-	bool is_plain_used = w->high == 0 && (w->seen & SEEN_PLAIN);
-	if (nc == 0) { /* no count: the first use only */
-		if (w->high || w->seen)
-			return AUTH_STALE;
-		w->seen = SEEN_PLAIN;
-		return AUTH_OK;
-	}
-	if (is_plain_used)
-		return AUTH_STALE;
-	if (nc > w->high) {
-		uint32_t by = nc - w->high;
-		w->seen = by < 32 ? w->seen << by : 0;
-		w->high = nc;
-		w->seen |= 1;
-		return AUTH_OK;
-	}
-	uint32_t back = w->high - nc;
-	if (back >= 32 || (w->seen & (1u << back)))
-		return AUTH_REPLAYED;
-	w->seen |= 1u << back;
-	return AUTH_OK;
-}
-
-static enum auth_verdict take_old(struct auth *a, const struct nonce *n, uint32_t nc)
-{
-	if (!a->old)
-		a->old = calloc(OLD_PLACES, sizeof(*a->old));
-	if (!a->old)
-		return AUTH_STALE;
-	struct old_place *p = &a->old[n->mac % OLD_PLACES];
-	if (p->mac != n->mac) {
-		struct nonce there = {.time_s = p->time_s};
-		if (p->mac && !is_old(a, &there))
-			return AUTH_STALE; /* its count must not be forgotten */
-		*p = (struct old_place){.mac = n->mac, .time_s = n->time_s};
-	}
-	return window_take(&p->w, nc);
-}
-
-/* On the shard that the nonce names. */
-static enum auth_verdict take_count(struct auth *a, const struct nonce *n, uint32_t nc)
-{
-	if (is_old(a, n))
-		return AUTH_STALE;
-	if (n->boot != a->boot || n->shard != a->shard)
-		return take_old(a, n, nc);
-	uint32_t age = (a->next_serial - n->serial) % SERIALS;
-	if (age == 0 || age > RING)
-		return AUTH_STALE;
-	return window_take(&a->ring[n->serial % RING], nc);
 }
 
 /* --- credentials ---------------------------------------------------------------------------- */
@@ -360,7 +179,7 @@ static enum auth_verdict judge(struct auth *a, const struct sip_msg *m, struct a
 		return AUTH_DISABLED;
 	if (!is_same_target(c.uri, m->ruri))
 		return AUTH_WRONG_URI;
-	return nonce_read(a, c.nonce, n) ? AUTH_OK : AUTH_FOREIGN_NONCE;
+	return auth_nonce_read(a, c.nonce, n) ? AUTH_OK : AUTH_FOREIGN_NONCE;
 }
 
 /* --- verifying ------------------------------------------------------------------------------ */
@@ -413,7 +232,7 @@ enum err auth_verify(struct auth *a, const struct tp_rx *rx, struct auth_check *
 		size_t owner = n.shard % a->n_shards;
 		if (owner != a->shard && ask_owner(a, owner, k, &n, nc) == OK)
 			return ERR_MORE;
-		v = owner == a->shard ? take_count(a, &n, nc) : AUTH_STALE;
+		v = owner == a->shard ? auth_nonce_take(a, &n, nc) : AUTH_STALE;
 	}
 	decide(a, k, v);
 	return OK;
@@ -423,7 +242,7 @@ static void on_nonce_check(void *ctx, struct ev_loop *l, struct inbox_msg *m)
 {
 	struct auth *a = ctx;
 	struct auth_nonce_msg *q = CONTAINER_OF(m, struct auth_nonce_msg, inbox);
-	q->verdict = take_count(a, &q->nonce, q->nc);
+	q->verdict = auth_nonce_take(a, &q->nonce, q->nc);
 	q->inbox.kind = INBOX_NONCE_RESULT;
 	ev_send(a->shards, q->from_shard, &q->inbox);
 }
@@ -452,105 +271,6 @@ void auth_cancel(struct auth_check *k)
 	k->is_pending = false;
 }
 
-/* --- challenging ---------------------------------------------------------------------------- */
-
-/* Composed once: what changes in a challenge is the nonce. */
-static enum err challenge_init(const struct auth *a, struct challenge *c, bool is_proxy,
-			       bool is_stale)
-{
-	static const struct str mark = STR_INIT("?NONCE?");
-	buf_init(&c->text);
-	for (size_t i = 0; i < a->cfg.n_algs; i++) {
-		size_t from = c->text.n;
-		buf_str(&c->text,
-			is_proxy ? STR("Proxy-Authenticate: ") : STR("WWW-Authenticate: "));
-		sip_challenge_put(&c->text, a->cfg.realm, mark, a->cfg.algs[i], is_stale);
-		buf_str(&c->text, STR("\r\n"));
-		if (c->text.err)
-			return c->text.err;
-		/* the realm comes first, and might hold the mark */
-		size_t at = str_find(str_skip(buf_view(&c->text), from), STR("nonce=\"?NONCE?\""));
-		ASSERT(at != SIZE_MAX);
-		at += from + sizeof("nonce=\"") - 1;
-		memmove(c->text.p + at, c->text.p + at + mark.n, c->text.n - at - mark.n);
-		c->text.n -= mark.n;
-		c->cut[i] = at;
-		c->end[i] = c->text.n;
-	}
-	return OK;
-}
-
-/* The first n challenges. */
-static void put_challenges(struct auth *a, struct buf *b, bool is_proxy, bool is_stale, size_t n)
-{
-	const struct challenge *c = &a->challenge[is_proxy][is_stale];
-	char mem[NONCE_TEXT + 4];
-	struct buf nonce;
-	size_t from = 0;
-	buf_init_fixed(&nonce, mem, sizeof(mem));
-	nonce_make(a, &nonce);
-	a->stats.n_challenges++;
-	for (size_t i = 0; i < n; i++) {
-		buf_put(b, c->text.p + from, c->cut[i] - from);
-		buf_put(b, nonce.p, nonce.n);
-		buf_put(b, c->text.p + c->cut[i], c->end[i] - c->cut[i]);
-		from = c->end[i];
-	}
-}
-
-/* How many challenges the sender survives; who does not survive all gets the first alone. libre
- * before it learnt SHA-256 (baresip up to 2.x; Debian 12 has 1.0) gives up at the first algorithm
- * that it does not know, in whatever place. JsSIP and SIP.js, whose User-Agent is that of the
- * application around them, look at the last challenge only and know MD5 only. (docs/adr/003) */
-static size_t survives(const struct auth *a, const struct tp_rx *rx)
-{
-	struct str agent = sip_value(rx->msg, SIP_HDR_USER_AGENT);
-	bool is_old_libre = str_starts(agent, STR("baresip v0.")) ||
-			    str_starts(agent, STR("baresip v1.")) ||
-			    str_starts(agent, STR("baresip v2."));
-	return is_old_libre || tp_is_ws(rx->proto) ? 1 : a->cfg.n_algs;
-}
-
-static enum code code_of(enum auth_verdict v)
-{
-	switch (v) {
-	case AUTH_NONE:
-		return CODE_AUTH_NEEDED;
-	case AUTH_STALE:
-	case AUTH_REPLAYED:
-	case AUTH_FOREIGN_NONCE:
-		return CODE_AUTH_STALE;
-	case AUTH_MALFORMED:
-		return CODE_AUTH_MALFORMED;
-	case AUTH_WRONG_URI:
-		return CODE_AUTH_URI;
-	default:
-		return CODE_AUTH_FAILED;
-	}
-}
-
-enum code auth_challenge(struct auth *a, struct tsx_mgr *m, tsx_id st, const struct auth_check *k)
-{
-	const struct tp_rx *rx = tsx_request(m, st);
-	enum code code = code_of(k->verdict);
-	char mem[1500];
-	struct buf lines;
-	ASSERT(!auth_is_ok(k->verdict));
-	if (!rx)
-		return code; /* it has ended meanwhile: nobody waits for an answer */
-	if (code == CODE_AUTH_MALFORMED || code == CODE_AUTH_URI) {
-		code_refuse(m, st, code, STR_NONE);
-		return code;
-	}
-	bool is_proxy = rx->msg->method != SIP_REGISTER;
-	buf_init_fixed(&lines, mem, sizeof(mem));
-	put_challenges(a, &lines, is_proxy, code == CODE_AUTH_STALE, survives(a, rx));
-	ASSERT(lines.err == OK); /* the realm is bounded */
-	enum err e = code_challenge(m, st, code, is_proxy ? 407 : 401, buf_view(&lines));
-	(void)e; /* ERR_STATE as above */
-	return code;
-}
-
 /* --- life ----------------------------------------------------------------------------------- */
 
 static void discard_msg(struct inbox_msg *m)
@@ -564,7 +284,7 @@ enum err auth_new(struct ev_shards *shards, size_t shard, const struct auth_cfg 
 	struct auth *a = calloc(1, sizeof(*a));
 	if (!a)
 		return ERR_NOMEM;
-	a->ring = calloc(RING, sizeof(*a->ring));
+	a->ring = calloc(AUTH_RING, sizeof(*a->ring));
 	if (!a->ring) {
 		free(a);
 		return ERR_NOMEM;
@@ -581,15 +301,14 @@ enum err auth_new(struct ev_shards *shards, size_t shard, const struct auth_cfg 
 		a->cfg.algs[a->cfg.n_algs++] = MD_MD5;
 		a->cfg.algs[a->cfg.n_algs++] = MD_SHA256;
 	}
-	for (int i = 0; i < 4; i++)
-		if (challenge_init(a, &a->challenge[i / 2][i % 2], i / 2, i % 2) != OK) {
-			auth_free(a);
-			return ERR_NOMEM;
-		}
+	if (auth_challenges_init(a) != OK) {
+		auth_free(a);
+		return ERR_NOMEM;
+	}
 	env_random(a->loop->env, &a->blur, sizeof(a->blur));
 	env_random(a->loop->env, &a->boot, sizeof(a->boot));
 	env_random(a->loop->env, &a->next_serial, sizeof(a->next_serial));
-	a->next_serial %= SERIALS;
+	a->next_serial %= AUTH_SERIALS;
 	ev_inbox_handle(shards, shard, INBOX_NONCE_CHECK, on_nonce_check, a);
 	ev_inbox_handle(shards, shard, INBOX_NONCE_RESULT, on_nonce_result, a);
 	ev_inbox_discard(shards, INBOX_NONCE_CHECK, discard_msg);
@@ -602,8 +321,7 @@ void auth_free(struct auth *a)
 {
 	if (!a)
 		return;
-	for (int i = 0; i < 4; i++)
-		buf_fini(&a->challenge[i / 2][i % 2].text);
+	auth_challenges_fini(a);
 	free(a->ring);
 	free(a->old);
 	free(a);

@@ -322,6 +322,9 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 	if (c->side[0] == l) /* if it was hearing one */
 		b2b_farewell_end(c);
 	if (was == LEG_TRYING && !l->is_caller) {
+		if (!l->is_heard &&
+		    (end->cause == SES_CAUSE_NO_RESPONSE || end->cause == SES_CAUSE_UNREACHABLE))
+			b2b_tell_deaf(l, NULL);
 		if (!l->status)
 			l->status = (uint16_t)status_of(end);
 		hist_hear(c->hist, l->row, NULL, l->is_given_up ? 408 : l->status);

@@ -34,14 +34,17 @@ struct b2b_config {
 	uint32_t session_s; /* session timer on either side; 0: 1800 s */
 	struct str realm;   /* credentials for it go no further; must live as long */
 	/* Where a transfer may go: fills t (at most *n; strings borrowed until the end of the
-	 * turn), or says with which code it is refused. */
-	enum code (*route)(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n);
+	 * turn, or in `aor`, which gets whose phones they are), or says with which code it is
+	 * refused. */
+	enum code (*route)(void *ctx, const struct sip_uri *uri, struct buf *aor,
+			   struct prx_target *t, size_t *n);
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	/* A call takes a seat of a trunk, or is refused it by a code; `out` may be NULL, its texts
 	 * are borrowed until the end of the turn. Each seat taken is left again. */
 	enum code (*take)(void *ctx, uint16_t trunk, struct b2b_account *out);
 	void (*leave)(void *ctx, uint16_t trunk);
+	prx_deaf_fn *on_deaf; /* as the proxy's; may be NULL */
 	/* Where a Contact of a 3xx leads, as for the proxy; NULL: nothing is followed. */
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);

@@ -90,6 +90,13 @@ static bool is_ours(const struct sip_msg *m, const struct sip_row *r, struct str
 	return sip_credentials_parse(sip_row_value(m, r), &c) != OK || str_eq(c.realm, realm);
 }
 
+/* Nobody else may ask in our name: see service/forward. */
+static bool is_forged(const struct sip_msg *m, const struct sip_row *r, struct str realm)
+{
+	struct sip_challenge ch;
+	return sip_challenge_parse(sip_row_value(m, r), &ch) != OK || str_eq(ch.realm, realm);
+}
+
 static bool may_pass(const struct sip_msg *m, const struct sip_row *r, const struct b2b_way *w)
 {
 	switch ((enum sip_hdr_id)r->id) {
@@ -102,6 +109,9 @@ static bool may_pass(const struct sip_msg *m, const struct sip_row *r, const str
 	case SIP_HDR_AUTHORIZATION:
 	case SIP_HDR_PROXY_AUTHORIZATION:
 		return !is_ours(m, r, w->realm);
+	case SIP_HDR_WWW_AUTHENTICATE:
+	case SIP_HDR_PROXY_AUTHENTICATE:
+		return !is_forged(m, r, w->realm);
 	default:
 		return !is_in(personal, sizeof(personal), r->id) || w->is_next_trusted ||
 		       !hist_wants_privacy(m, STR("user"));

@@ -46,6 +46,7 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	l->is_outside = t->is_outside;
 	l->row = t->row ? t->row
 			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
+	l->host = t->host;
 	*out = l;
 	return OK;
 }
@@ -179,17 +180,18 @@ void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of)
 }
 
 /* The dialog with a phone of ours is a matter of lamps. */
-void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor)
+void b2b_tell_started(struct b2b_leg *l, struct str from, struct str to, struct str caller_aor,
+		      struct str callee_aor)
 {
 	const struct b2b_config *cfg = &l->call->b->cfg;
-	const struct sip_msg *m = ses_invite(l->call->side[0]->ses)->msg;
 	if (!cfg->on_sign || (!caller_aor.n && !callee_aor.n))
 		return;
 	struct sign s = {.kind = SIGN_STARTED,
 			 .call_id = ses_call_id(l->ses),
-			 .caller_tag = l->is_caller ? m->from_tag : ses_local_tag(l->ses),
-			 .from = sip_value(m, SIP_HDR_FROM),
-			 .to = sip_value(m, SIP_HDR_TO),
+			 .caller_tag = l->is_caller ? ses_invite(l->ses)->msg->from_tag
+						    : ses_local_tag(l->ses),
+			 .from = from,
+			 .to = to,
 			 .caller_aor = caller_aor,
 			 .callee_aor = callee_aor};
 	cfg->on_sign(cfg->ctx, &s);
@@ -203,6 +205,13 @@ enum code b2b_check_sips(const struct b2b_leg *l)
 	if (l->call->is_sips && ((p->ruri.n && !p->is_tls) || !is_secure))
 		return CODE_NO_SECURE_HOP;
 	return p->is_tls && !is_secure ? CODE_SIPS_ONLY : CODE_NONE;
+}
+
+void b2b_tell_deaf(const struct b2b_leg *l, const struct sip_msg *refusal)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	if (l->trunk && !l->is_caller && !l->is_given_up && cfg->on_deaf)
+		cfg->on_deaf(cfg->ctx, l->trunk, l->host, refusal);
 }
 
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc)
@@ -226,7 +235,9 @@ void b2b_start(struct b2b_leg *l)
 		e = call_out(l, &acc);
 	if (e == OK) {
 		b2b_tell_leg(l, l->call->side[0]);
-		b2b_tell_started(l, STR_NONE, l->place->aor);
+		const struct sip_msg *m = ses_invite(l->call->side[0]->ses)->msg;
+		b2b_tell_started(l, sip_value(m, SIP_HDR_FROM), sip_value(m, SIP_HDR_TO), STR_NONE,
+				 l->place->aor);
 		return;
 	}
 	b2b_leave(l);

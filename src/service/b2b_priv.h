@@ -52,22 +52,23 @@ struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
 	struct b2b_leg *next;
-	struct ses *ses;         /* NULL: no INVITE sent */
-	uint8_t state;           /* enum b2b_leg_state */
-	bool is_caller;          /* it called us */
-	bool is_transfer;        /* it is to take the transferor's place */
-	bool is_joining;         /* that one has answered, the transferee not yet */
-	bool is_saying;          /* the session asks for what is in `sdp` */
-	bool is_heard;           /* it has answered something */
-	bool is_given_up;        /* by ourselves: it rang its time, or was silent */
-	bool is_followed;        /* its 3xx made further legs */
-	bool has_seat;           /* of its trunk */
-	bool is_told;            /* its dialog, as a sign */
-	bool is_outside;         /* its target is of another domain */
-	uint8_t step;            /* of the call's steps */
-	uint16_t q, status;      /* status: of its final refusal */
-	uint16_t code;           /* enum code, where the refusal is ours */
-	uint16_t trunk;          /* as in struct prx_target */
+	struct ses *ses;    /* NULL: no INVITE sent */
+	uint8_t state;      /* enum b2b_leg_state */
+	bool is_caller;     /* it called us */
+	bool is_transfer;   /* it is to take the transferor's place */
+	bool is_joining;    /* that one has answered, the transferee not yet */
+	bool is_saying;     /* the session asks for what is in `sdp` */
+	bool is_heard;      /* it has answered something */
+	bool is_given_up;   /* by ourselves: it rang its time, or was silent */
+	bool is_followed;   /* its 3xx made further legs */
+	bool has_seat;      /* of its trunk */
+	bool is_told;       /* its dialog, as a sign */
+	bool is_outside;    /* its target is of another domain */
+	uint8_t step;       /* of the call's steps */
+	uint16_t q, status; /* status: of its final refusal */
+	uint16_t code;      /* enum code, where the refusal is ours */
+	uint16_t trunk;     /* as in struct prx_target; so is host */
+	uint32_t host;
 	struct hist_row *row;    /* of the call's history; NULL: none */
 	struct b2b_leg *primary; /* SPARE: what it stands in for */
 	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
@@ -126,11 +127,13 @@ enum code b2b_check_sips(const struct b2b_leg *l);
 bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
 /* What the policy's step writes into its requests; NULL: nothing. */
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);
-enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc); /* acc may be NULL */
+void b2b_tell_deaf(const struct b2b_leg *l, const struct sip_msg *refusal); /* as prx_tell_deaf */
+enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc);        /* acc may be NULL */
 /* An INVITE of ours has gone out, for the one that `of` is a leg of. */
 void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of);
-/* The dialog of a phone of ours begins: a matter of lamps. */
-void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
+/* The dialog of a phone of ours begins: a matter of lamps. `from`, `to`: the INVITE's. */
+void b2b_tell_started(struct b2b_leg *l, struct str from, struct str to, struct str caller_aor,
+		      struct str callee_aor);
 
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);

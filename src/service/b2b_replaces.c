@@ -76,20 +76,26 @@ static void look_up(struct b2b *b, struct ask *q)
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
-/* The legs that wait give way to the one party that is meant. */
+/* The legs that wait give way to the one party that is meant, whose phones they are. */
 static void resume_invite(struct b2b_call *c, const struct ask *q)
 {
+	char mem[LIMIT_AOR_BYTES + 1];
+	struct buf aor;
 	c->passes_replaces = q->found == FOUND_NONE;
 	if (q->found != FOUND_PARTY)
 		return;
 	struct prx_target t = {
 		.ruri = str_of(q->ruri, q->n_ruri), .q = 1000, .has_dst = true, .dst = q->dst};
 	struct b2b_leg *next, *l;
+	buf_init_fixed(&aor, mem, sizeof(mem));
 	for (l = c->legs; l; l = next) {
 		next = l->next;
+		if (l->place && !aor.n)
+			buf_str(&aor, l->place->aor);
 		if (l->state == LEG_WAITING || l->state == LEG_SPARE)
 			b2b_leg_free(l);
 	}
+	t.aor = buf_view(&aor);
 	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);
 }
 
@@ -100,22 +106,24 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 	size_t n = ARRAY_LEN(t);
 	struct sip_uri uri;
 	struct str to = str_of(q->to, q->n_to);
-	char mem[TEXT_MAX + 16];
-	struct buf line;
-	if (q->found == FOUND_PARTY) {
+	char mem[TEXT_MAX + 16], aor_mem[LIMIT_AOR_BYTES + 1];
+	struct buf line, aor;
+	enum code code = CODE_B2B_FAILED;
+	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
+	if (sip_uri_parse(to, &uri) == OK)
+		code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
+	if (q->found == FOUND_PARTY) { /* his phone is known; `to` says whose it is */
 		t[0] = (struct prx_target){.ruri = str_of(q->ruri, q->n_ruri),
 					   .q = 1000,
 					   .has_dst = true,
-					   .dst = q->dst};
+					   .dst = q->dst,
+					   .aor = code ? STR_NONE : buf_view(&aor)};
 		b2b_transfer_start(c, to, t, 1, str_of(q->line, q->n_line));
 		return;
 	}
 	buf_init_fixed(&line, mem, sizeof(mem));
 	if (q->found == FOUND_NONE)
 		buf_fmt(&line, "Replaces: %.*s\r\n", (int)q->n_value, q->value);
-	enum code code = CODE_B2B_FAILED;
-	if (sip_uri_parse(to, &uri) == OK)
-		code = cfg->route(cfg->ctx, &uri, t, &n);
 	if (code)
 		b2b_transfer_failed(c, code_info(code)->status);
 	else

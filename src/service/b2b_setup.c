@@ -90,8 +90,10 @@ static void on_silence(struct tmr *t)
 	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
 	c->is_busy = true;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (is_ringing(c, l) && !l->is_heard)
+		if (is_ringing(c, l) && !l->is_heard) {
+			b2b_tell_deaf(l, NULL);
 			give_up(l, false);
+		}
 	c->is_busy = false;
 	b2b_settle(c);
 	b2b_call_reap(c);
@@ -312,6 +314,8 @@ void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev)
 	hist_hear(l->call->hist, l->row, ev->rx->msg,
 		  l->is_given_up && ev->status == 487 ? 408 : ev->status);
 	l->is_followed = follow(l, ev->rx->msg);
+	if (ev->status == 503)
+		b2b_tell_deaf(l, ev->rx->msg);
 	if (l->trunk && is_auth) { /* ours to answer, not the caller's */
 		l->status = 503;
 		l->code = CODE_TRUNK_AUTH;
@@ -470,7 +474,8 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
 		return false;
 	}
 	if (ses_incoming(b->dlg, st, rx, &acc, &b2b_user, l, &l->ses) == OK) {
-		b2b_tell_started(l, req->caller_aor, STR_NONE);
+		b2b_tell_started(l, sip_value(rx->msg, SIP_HDR_FROM),
+				 sip_value(rx->msg, SIP_HDR_TO), req->caller_aor, STR_NONE);
 		return true;
 	}
 	l->ses = NULL;

@@ -56,9 +56,10 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx)
 	size_t n = ARRAY_LEN(t);
 	struct sip_uri uri;
 	struct str text;
-	char mem[512];
-	struct buf replaces;
+	char mem[512], aor_mem[LIMIT_AOR_BYTES + 1];
+	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
+	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
 	if (!cfg->route)
 		return 0;
 	if (c->transferor || c->is_transferring || c->farewell || !is_side(c, l) || !b2b_other(l))
@@ -67,7 +68,7 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx)
 		return 400;
 	if (replaces.n)
 		return 202;
-	enum code code = cfg->route(cfg->ctx, &uri, t, &n);
+	enum code code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
 	return code ? code_info(code)->status : 202;
 }
 
@@ -94,7 +95,10 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
 	};
-	return ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+	if (e == OK)
+		b2b_tell_started(l, call.account.from, call.to, STR_NONE, p->aor);
+	return e;
 }
 
 static void cancel_legs(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
@@ -165,9 +169,10 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 	size_t n = ARRAY_LEN(t);
 	struct sip_uri uri;
 	struct str text;
-	char mem[512];
-	struct buf replaces;
+	char mem[512], aor_mem[LIMIT_AOR_BYTES + 1];
+	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
+	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
 	c->transferor = l;
 	c->is_transferring = true;
 	c->b->stats.n_transfers++;
@@ -178,7 +183,7 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 	}
 	if (replaces.n && b2b_replaces_ask_refer(c, buf_view(&replaces), text))
 		return;
-	enum code code = cfg->route(cfg->ctx, &uri, t, &n);
+	enum code code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
 	if (code)
 		b2b_transfer_failed(c, code_info(code)->status);
 	else

@@ -207,16 +207,17 @@ static enum code find_account(struct exc_shard *s, const struct sip_uri *uri, st
 	return CODE_NONE;
 }
 
-enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n)
+enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct buf *aor,
+			 struct prx_target *t, size_t *n)
 {
 	struct exc_shard *s = ctx;
-	char mem[512];
-	struct buf aor;
-	buf_init_fixed(&aor, mem, sizeof(mem));
-	if (!dispatch_is_us(s, uri) || !uri->has_user || dom_aor_put(s->x->dom, uri, &aor) ||
-	    aor.err)
+	if (!dispatch_is_us(s, uri) || !uri->has_user || dom_aor_put(s->x->dom, uri, aor) ||
+	    aor->err)
 		return CODE_NO_USER;
-	return find_account(s, uri, buf_view(&aor), t, n);
+	enum code code = find_account(s, uri, buf_view(aor), t, n);
+	for (size_t i = 0; code == CODE_NONE && i < *n; i++)
+		t[i].aor = buf_view(aor);
+	return code;
 }
 
 static void to_account(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,

@@ -208,6 +208,7 @@ static enum err make_b2b(struct exc_shard *s)
 				     .is_trusted = is_trusted,
 				     .take = steer_take,
 				     .leave = steer_leave,
+				     .on_deaf = steer_deaf,
 				     .expand = steer_expand,
 				     .on_sign = on_sign,
 				     .on_leg = on_leg,
@@ -252,6 +253,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
 				     .on_answer = on_answer,
 				     .on_miss = on_miss,
+				     .on_deaf = steer_deaf,
 				     .is_trusted = is_trusted,
 				     .expand = steer_expand,
 				     .ctx = s};
@@ -336,6 +338,13 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 	buf_str(&x->echo_user, cfg->echo_user);
 	buf_str(&x->product, cfg->product);
 	enum err e = acc_realm(x->st, env, cfg->realm, &x->realm);
+	if (e == ERR_SYNTAX || e == ERR_LIMIT) {
+		buf_fmt(why,
+			"a realm has at most %d characters, no quotes and no backslashes: not "
+			"`" STR_FMT "`",
+			ACC_REALM_MAX, STR_ARG(cfg->realm));
+		return ERR_SYNTAX;
+	}
 	if (e == OK)
 		e = acc_key(x->st, env, STR("nonce"), k->nonce, sizeof(k->nonce));
 	if (e == OK)

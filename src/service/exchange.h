@@ -51,7 +51,7 @@ struct exc_note { /* something to tell the operator */
 };
 
 /* Before the shards start; borrows shards, store, env (of the first shard). ERR_SYNTAX with a
- * sentence in `why` for a bad domain. */
+ * sentence in `why` for a bad domain, realm or name server. */
 enum err exc_new(struct ev_shards *shards, struct st *st, struct env *env,
 		 const struct exc_cfg *cfg, struct exc **out, struct buf *why);
 void exc_free(struct exc *x); /* after the shards have stopped */

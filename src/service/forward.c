@@ -389,8 +389,16 @@ enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struc
 	return sip_splice(&ed, out);
 }
 
+/* A challenge that claims to be the exchange's: whoever sends it wants a digest of the password
+ * that our user has here, over a nonce of his own. */
+static bool is_forged(struct str challenge, struct str realm)
+{
+	struct sip_challenge ch;
+	return realm.n && sip_challenge_parse(challenge, &ch) == OK && str_eq(ch.realm, realm);
+}
+
 enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
-		      const struct fwd_history *h, struct buf *out)
+		      struct str realm, const struct fwd_history *h, struct buf *out)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE};
 	struct sip_edits ed;
@@ -399,6 +407,13 @@ enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, siz
 	buf_init_fixed(&b, scratch, sizeof(scratch));
 	sip_edits_init(&ed, resp);
 	sip_edit_remove_value(&ed, SIP_HDR_VIA, resp->via);
+	for (size_t k = 0; k < ARRAY_LEN(ids); k++) {
+		struct sip_iter it = {0};
+		struct str v;
+		while (sip_each(resp, ids[k], &it, &v))
+			if (is_forged(v, realm))
+				sip_edit_remove_value(&ed, ids[k], v);
+	}
 	for (size_t i = 0; i < n_more; i++) {
 		const struct sip_msg *o = more[i]->msg;
 		for (size_t k = 0; o != resp && k < ARRAY_LEN(ids); k++)
@@ -406,6 +421,8 @@ enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, siz
 			     r = sip_row(o, r)->next) {
 				struct str name = sip_hdr_name(ids[k]),
 					   v = sip_row_value(o, sip_row(o, r));
+				if (is_forged(v, realm))
+					continue;
 				buf_fmt(&b, STR_FMT ": " STR_FMT "\r\n", STR_ARG(name), STR_ARG(v));
 			}
 	}

@@ -50,10 +50,10 @@ struct fwd_target {
 enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struct str via,
 		     const struct tp_dst *dst, struct buf *out);
 /* Appends the response without our Via: what goes back. `more` (n_more messages): their challenges
- * are added to those of a 401 or 407. `h` NULL: History-Info is left as it is. [RFC3261 16.7
- * steps 3, 7] */
+ * are added to those of a 401 or 407; challenges in the name of `realm`, ours, are left out. `h`
+ * NULL: History-Info is left as it is. [RFC3261 16.7 steps 3, 7] */
 enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
-		      const struct fwd_history *h, struct buf *out);
+		      struct str realm, const struct fwd_history *h, struct buf *out);
 
 /* Loop detection: a keyed hash over all that decides where the request goes; it is written into our
  * Via as a parameter and looked for in the Vias of what arrives. [RFC3261 16.3 step 4]

@@ -56,6 +56,7 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 			  .realm = cfg->realm,
 			  .on_answer = cfg->on_answer,
 			  .on_miss = cfg->on_miss,
+			  .on_deaf = cfg->on_deaf,
 			  .is_trusted = cfg->is_trusted,
 			  .expand = cfg->expand,
 			  .ctx = cfg->ctx};
@@ -200,6 +201,8 @@ enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 		return ERR_LIMIT;
 	b->ctx = c;
 	b->q = t->q;
+	b->trunk = t->trunk;
+	b->host = t->host;
 	b->step = t->step;
 	b->is_outside = t->is_outside;
 	b->state = WAITING;

@@ -9,6 +9,8 @@
 struct prx;
 
 struct prx_target;
+/* `trunk`, `host`: of the target; `refusal`: its 503, NULL: it said nothing. */
+typedef void prx_deaf_fn(void *ctx, uint16_t trunk, uint32_t host, const struct sip_msg *refusal);
 struct prx_config {
 	struct str realm;      /* credentials for it are removed before forwarding */
 	uint64_t timer_c_us;   /* 0: 190 s; more than 180 s by RFC 3261 16.6 step 11 */
@@ -21,6 +23,8 @@ struct prx_config {
 	/* A branch for that address ends, the INVITE goes on; `resp` NULL: it said nothing. */
 	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
 			struct str aor);
+	/* Nobody answered at a host of a trunk, or with this 503; may be NULL. */
+	prx_deaf_fn *on_deaf;
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	/* Where a Contact of a 3xx leads, for requests that follow one: at most `max` targets,
@@ -44,7 +48,8 @@ struct prx_target {
 		       first */
 	uint8_t backup_of; /* 1 + the index of the target that it stands in for when that one cannot
 			    * be reached (no answer, 430, 408); 0: a branch by itself [RFC5626 7] */
-	uint16_t trunk;    /* 1 + the trunk whose account the call goes by; 0: none. B2BUA only */
+	uint16_t trunk;    /* 1 + the trunk that the call goes by; 0: none */
+	uint32_t host;     /* of the trunk: hash_quick32 of its text */
 	struct str aor;    /* whose phone it is; empty: nobody's of ours */
 	uint8_t way, by;   /* how it was found: of the request's ways; enum hist_by */
 	bool is_outside;   /* it is of another domain */

@@ -18,6 +18,13 @@ void prx_tell_miss(const struct branch *b)
 		c->prx->on_miss(c->prx->ctx, c->rx->msg, b->final ? b->final->msg : NULL, b->aor);
 }
 
+void prx_tell_deaf(const struct branch *b, const struct sip_msg *refusal)
+{
+	struct prx *p = b->ctx->prx;
+	if (b->trunk && p->on_deaf && !b->is_given_up)
+		p->on_deaf(p->ctx, b->trunk, b->host, refusal);
+}
+
 /* Of a refusal of ours the way is left out where there is no room for it. */
 void prx_refuse(struct ctx *c, enum code code)
 {
@@ -40,13 +47,13 @@ static enum err put_back(const struct ctx *c, const struct sip_msg *m, struct tp
 {
 	struct fwd_history h = {.is_whole = true};
 	if (!c->hist && !(c->has_history && sip_has(m, SIP_HDR_HISTORY_INFO)))
-		return fwd_response(m, more, n_more, NULL, out);
+		return fwd_response(m, more, n_more, c->prx->realm, NULL, out);
 	if (c->hist) {
 		h.is_outside = hist_hides_from_sender(c->hist);
 		hist_put_response(c->hist, m, way);
 	}
 	h.lines = buf_view(way);
-	return way->err ? way->err : fwd_response(m, more, n_more, &h, out);
+	return way->err ? way->err : fwd_response(m, more, n_more, c->prx->realm, &h, out);
 }
 
 void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,

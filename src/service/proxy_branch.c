@@ -157,6 +157,8 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 		return;
 	}
 	hist_hear(c->hist, b->row, rx->msg, b->is_given_up && status == 487 ? 408 : status);
+	if (status == 503)
+		prx_tell_deaf(b, rx->msg);
 	if (status == 430 || status == 408) {
 		tsx_detach(c->prx->tsx, b->ct);
 		if (start_spare(b))
@@ -235,6 +237,8 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 		return;
 	if (!b->final)
 		b->is_timeout |= why == TSX_END_TIMEOUT;
+	if (!b->final && !b->is_heard && (why == TSX_END_TIMEOUT || why == TSX_END_TRANSPORT))
+		prx_tell_deaf(b, NULL);
 	prx_end_branch(b);
 	prx_settle(c);
 }
@@ -303,6 +307,8 @@ static void on_resolved(void *ctx, enum err e, const struct tp_targets *t)
 	note_room(b->ctx, e);
 	if (e == OK)
 		b->dsts = *t;
+	else if (e != ERR_LIMIT && e != ERR_NOMEM)
+		prx_tell_deaf(b, NULL);
 	try_next(b);
 }
 

@@ -27,6 +27,7 @@ struct prx {
 			  unsigned status, struct str aor);
 	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
 			struct str aor);
+	prx_deaf_fn *on_deaf;
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);
@@ -47,7 +48,8 @@ struct branch {
 	struct branch *primary; /* SPARE: what it stands in for; else NULL, or what it stood in for
 				 */
 	enum branch_state state;
-	uint16_t q;
+	uint16_t q, trunk; /* trunk, host: as in struct prx_target */
+	uint32_t host;
 	uint8_t step;
 	bool is_timeout, has_side;
 	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
@@ -97,6 +99,8 @@ void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
 		   struct tp_rx *const *more, size_t n_more);
 /* A branch for one of several people has ended, the call goes on. */
 void prx_tell_miss(const struct branch *b);
+/* Nobody answered at its host, if that is a trunk's; or with this 503. */
+void prx_tell_deaf(const struct branch *b, const struct sip_msg *refusal);
 /* Nothing runs any more: answers with the best that the branches have come to. */
 void prx_answer_best(struct ctx *c);
 

@@ -55,8 +55,10 @@ static void on_silence(struct tmr *t)
 {
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
 	for (struct branch *b = c->branches; b; b = b->next)
-		if (b->state == CALLING && !b->is_heard)
+		if (b->state == CALLING && !b->is_heard) {
+			prx_tell_deaf(b, NULL);
 			prx_abandon(b);
+		}
 	prx_settle(c);
 }
 

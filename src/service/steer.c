@@ -15,6 +15,7 @@
 #include "service/steer.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "policy/decide.h"
 #include "service/codes.h"
@@ -117,8 +118,10 @@ enum code steer_take(void *ctx, uint16_t trunk, struct b2b_account *out)
 	if (!trunks_take(s->x->trunks, p->slot[i], t->max_calls))
 		return CODE_TRUNK_FULL;
 	if (out && t->password.s.n)
-		*out = (struct b2b_account){
-			.user = t->user.s, .auth_user = t->user.s, .password = t->password.s};
+		*out = (struct b2b_account){.user = t->user.s,
+					    .auth_user =
+						    t->auth_user.s.n ? t->auth_user.s : t->user.s,
+					    .password = t->password.s};
 	return CODE_NONE;
 }
 
@@ -126,6 +129,12 @@ void steer_leave(void *ctx, uint16_t trunk)
 {
 	struct exc_shard *s = ctx;
 	trunks_leave(s->x->trunks, (uint16_t)(trunk - 1));
+}
+
+void steer_deaf(void *ctx, uint16_t trunk, uint32_t host, const struct sip_msg *refusal)
+{
+	struct exc_shard *s = ctx;
+	trunks_doubt(s->x->trunks, (uint16_t)(trunk - 1), host, refusal);
 }
 
 /* ---- what the policy asks -------------------------------------------------------------------- */
@@ -392,8 +401,10 @@ static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t 
 		out->t[out->n_targets].way = (uint8_t)way;
 		out->t[out->n_targets].is_outside = !t->user.n;
 		out->t[out->n_targets].by = !t->user.n && t->is_mapped ? HIST_MP : HIST_RC;
-		if (t->trunk)
+		if (t->trunk) {
 			out->t[out->n_targets].trunk = (uint16_t)(slot_of(p, t->trunk) + 1);
+			out->t[out->n_targets].host = hash_quick32(t->host->host.s);
+		}
 		if (found.t[i].backup_of) /* of the targets all together */
 			out->t[out->n_targets].backup_of = (uint8_t)(base + found.t[i].backup_of);
 		out->t[out->n_targets++].step = (uint8_t)step;

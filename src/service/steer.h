@@ -17,5 +17,6 @@ size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target 
 /* For struct b2b_config: a seat of a trunk (1 + its slot) in force, and its account. */
 enum code steer_take(void *ctx, uint16_t trunk, struct b2b_account *out);
 void steer_leave(void *ctx, uint16_t trunk);
+void steer_deaf(void *ctx, uint16_t trunk, uint32_t host, const struct sip_msg *refusal);
 /* Frees the policy in force; the shards have stopped. */
 void steer_free(struct exc *x);

@@ -1,10 +1,12 @@
 /* Lines of trunks: one per host, on shard 0. A line keeps the trunk's user registered there, and
  * asks by OPTIONS whether the host is up.
  *
- * Down: no answer to a probe or REGISTER, 503, or unreachable; at once, by the first of them. Up:
- * any other answer, a refusal too, since somebody is there. A host that comes up is registered at
- * again without waiting for the registration's own pause; what its registrar refuses for good
- * (a wrong password) is asked again every ten minutes, since the fault may be mended there.
+ * Down: no answer to a probe, REGISTER or call, 503, or unreachable; at once, by the first of them.
+ * Up: any other answer to a probe or REGISTER, a refusal too, since somebody is there. Where nobody
+ * probes, what a call found out is believed for a while only (trunks_doubt). A host that comes up
+ * is registered at again without waiting for the registration's own pause; what its registrar
+ * refuses for good (a wrong password) is asked again every ten minutes, since the fault may be
+ * mended there.
  *
  * All hosts begin as up: a call may go out before the first probe is back.
  *
@@ -54,10 +56,12 @@ static void set_state(struct line *l, enum trunk_state state)
 	l->state = state;
 	l->since_us = ev_now_us(l->t->loop);
 	ev_words_set(l->t->words, trunk_word(l->slot, 1u + l->host_at), state == TRUNK_DOWN);
+	if (state != TRUNK_DOWN)
+		ev_timer_stop(l->t->loop, &l->back_timer);
 	if (state == TRUNK_DOWN)
 		say(l, "down");
 	else if (was == TRUNK_DOWN)
-		say(l, "up again");
+		say(l, state == TRUNK_UP ? "up again" : "tried again");
 	if (was == TRUNK_DOWN && l->does_register && !l->is_registered)
 		register_now(l);
 }
@@ -165,11 +169,37 @@ static void on_probe_timer(struct tmr *t)
 	}
 	buf_init_fixed(&from, mem, sizeof(mem));
 	put_aor(l, l->user.n ? l->user : STR("rung"), &from);
-	struct uac_account acc = {
-		.from = buf_view(&from), .contact_user = l->user, .password = l->password};
+	struct uac_account acc = {.from = buf_view(&from),
+				  .contact_user = l->user,
+				  .auth_user = l->auth_user,
+				  .password = l->password};
 	struct uac_request req = {.method = STR("OPTIONS"), .ruri = str_c(host_uri(l, uri))};
 	bool is_sent = !from.err && uac_send(l->t->m, &acc, &req, &probe_user, l, &l->probe) == OK;
 	wait_for_probe(l, is_sent ? PROBE_US : l->probe_s * 1000000ull);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static void on_back(struct tmr *t)
+{
+	struct line *l = CONTAINER_OF(t, struct line, back_timer);
+	l->why[0] = 0;
+	set_state(l, TRUNK_UNKNOWN);
+}
+
+void line_doubt(struct line *l, unsigned status, uint32_t for_s)
+{
+	if (l->state == TRUNK_DOWN)
+		return;
+	if (status)
+		snprintf(l->why, sizeof(l->why), "%u to a call", status);
+	else
+		snprintf(l->why, sizeof(l->why), "no answer to a call");
+	set_state(l, TRUNK_DOWN);
+	if (!l->probe_s)
+		ev_timer(l->t->loop, &l->back_timer, for_s * 1000000ull, on_back);
+	else if (!l->probe)
+		wait_for_probe(l, l->probe_s * 1000000ull);
 }
 
 /* ---- registration ---------------------------------------------------------------------------- */
@@ -251,6 +281,7 @@ static void register_now(struct line *l)
 	struct rgc_config cfg = {
 		.account = {.from = buf_view(&from),
 			    .contact_user = l->user,
+			    .auth_user = l->auth_user,
 			    .password = l->password},
 		.registrar = str_c(host_uri(l, uri)),
 		.instance_key = l->t->user.instance_key,
@@ -277,7 +308,7 @@ struct line *line_new(struct trunks *t, uint16_t slot, const struct pol_trunk *p
 {
 	const struct pol_host *h = (const struct pol_host *)p->hosts.v + host;
 	struct line *l = calloc(1, sizeof(*l));
-	size_t n = p->name.s.n + h->host.s.n + p->user.s.n + p->password.s.n;
+	size_t n = p->name.s.n + h->host.s.n + p->user.s.n + p->auth_user.s.n + p->password.s.n;
 	char *at = malloc(n + 1);
 	if (!l || !at) {
 		free(l);
@@ -290,6 +321,7 @@ struct line *line_new(struct trunks *t, uint16_t slot, const struct pol_trunk *p
 	l->trunk = keep(&at, p->name.s);
 	l->host = keep(&at, h->host.s);
 	l->user = keep(&at, p->user.s);
+	l->auth_user = keep(&at, p->auth_user.s);
 	l->password = keep(&at, p->password.s);
 	l->does_register = p->does_register == POL_YES;
 	l->probe_s = p->probe_s;
@@ -311,6 +343,7 @@ static void stop(struct line *l)
 	l->probe = NULL;
 	ev_timer_stop(l->t->loop, &l->probe_timer);
 	ev_timer_stop(l->t->loop, &l->register_timer);
+	ev_timer_stop(l->t->loop, &l->back_timer);
 }
 
 void line_free(struct line *l)

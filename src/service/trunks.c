@@ -13,9 +13,76 @@
 #include "service/trunks_priv.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
+#include "sip/hdr.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- what calls find out --------------------------------------------------------------------- */
+
+#define DOUBT_S     30u  /* where no Retry-After says for how long */
+#define DOUBT_MAX_S 600u /* whatever it says */
+
+struct doubt {
+	struct inbox_msg msg;
+	uint16_t slot;
+	uint32_t host, for_s;
+	unsigned status;
+};
+
+void trunks_doubt(struct trunks *t, uint16_t slot, uint32_t host, const struct sip_msg *refusal)
+{
+	struct doubt *d = calloc(1, sizeof(*d));
+	struct str rest;
+	if (!d)
+		return; /* the next call finds out again */
+	*d = (struct doubt){.msg.kind = INBOX_TRUNK_DOUBT, .slot = slot, .host = host};
+	if (refusal) {
+		struct str value = str_cut(sip_value(refusal, SIP_HDR_RETRY_AFTER), ';', &rest);
+		d->status = refusal->status;
+		if (sip_seconds_parse(str_trim(str_cut(value, '(', &rest)), &d->for_s) != OK)
+			d->for_s = 0;
+	}
+	if (!d->for_s)
+		d->for_s = DOUBT_S;
+	if (d->for_s > DOUBT_MAX_S)
+		d->for_s = DOUBT_MAX_S;
+	ev_send(t->shards, 0, &d->msg);
+}
+
+/* Somebody is there who says 503: the only one who could take calls is asked again, since that may
+ * have been about one call. */
+static bool is_last(const struct trunks *t, const struct line *l)
+{
+	LIST_EACH (&((struct trunks *)t)->lines, link) {
+		const struct line *o = LIST_ENTRY(link, struct line, link);
+		if (o != l && o->slot == l->slot && o->state != TRUNK_DOWN)
+			return false;
+	}
+	return true;
+}
+
+static void on_doubt(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
+{
+	struct trunks *t = ctx;
+	struct doubt *d = CONTAINER_OF(m, struct doubt, msg);
+	LIST_EACH (&t->lines, link) {
+		struct line *l = LIST_ENTRY(link, struct line, link);
+		if (l->slot == d->slot && hash_quick32(l->host) == d->host &&
+		    !(d->status && is_last(t, l)))
+			line_doubt(l, d->status, d->for_s);
+	}
+	free(d);
+}
+
+static void discard_doubt(struct inbox_msg *m)
+{
+	free(CONTAINER_OF(m, struct doubt, msg));
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 enum err trunks_new(struct ev_shards *shards, struct dlg_mgr *m, const struct trunks_user *user,
 		    struct trunks **out)
@@ -34,6 +101,8 @@ enum err trunks_new(struct ev_shards *shards, struct dlg_mgr *m, const struct tr
 	t->user = *user;
 	list_init(&t->lines);
 	list_init(&t->leaving);
+	ev_inbox_handle(shards, 0, INBOX_TRUNK_DOUBT, on_doubt, t);
+	ev_inbox_discard(shards, INBOX_TRUNK_DOUBT, discard_doubt);
 	*out = t;
 	return OK;
 }
@@ -148,7 +217,7 @@ static struct line *find_line(struct trunks *t, uint16_t slot, const struct pol_
 	LIST_EACH (&t->lines, link) {
 		struct line *l = LIST_ENTRY(link, struct line, link);
 		if (l->slot == slot && str_eq(l->host, h->host.s) && str_eq(l->user, p->user.s) &&
-		    str_eq(l->password, p->password.s) &&
+		    str_eq(l->auth_user, p->auth_user.s) && str_eq(l->password, p->password.s) &&
 		    l->does_register == (p->does_register == POL_YES) && l->probe_s == p->probe_s)
 			return l;
 	}

@@ -33,6 +33,10 @@ bool trunks_is_up(const struct trunks *t, uint16_t slot, size_t host);
 bool trunks_take(struct trunks *t, uint16_t slot, uint32_t max_calls); /* false: all are taken */
 void trunks_leave(struct trunks *t, uint16_t slot);
 uint32_t trunks_calls(const struct trunks *t, uint16_t slot);
+/* A call got nothing from a host of the trunk, or a 503: the host is down until a probe or
+ * registration is answered, or, where there is none, for Retry-After or half a minute. A 503 of the
+ * only host that is not down is passed over. `host`: hash_quick32 of its text. */
+void trunks_doubt(struct trunks *t, uint16_t slot, uint32_t host, const struct sip_msg *refusal);
 /* A registration of that trunk was accepted there. */
 bool trunks_knows(struct trunks *t, uint16_t slot, const struct addr *from);
 

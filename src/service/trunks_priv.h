@@ -15,11 +15,12 @@ struct line {
 	uint8_t host_at; /* of the trunk's hosts */
 	bool does_register, is_kept;
 	uint32_t probe_s;
-	struct str trunk, host, user, password; /* in `text` */
+	struct str trunk, host, user, auth_user, password; /* in `text` */
 	char *text;
 	struct rgc *rgc; /* NULL: not registering now */
 	struct uac *probe;
 	struct tmr probe_timer, register_timer;
+	struct tmr back_timer; /* down by a call: tried again then, where nobody asks it */
 	enum trunk_state state;
 	bool is_registered;
 	char why[120];
@@ -57,6 +58,8 @@ static inline size_t trunk_word(uint16_t slot, size_t i)
 /* trunk_lines.c */
 struct line *line_new(struct trunks *t, uint16_t slot, const struct pol_trunk *p, size_t host);
 void line_start(struct line *l);
+/* A call found nobody there (status 0), or got a 503. */
+void line_doubt(struct line *l, unsigned status, uint32_t for_s);
 /* Ends it; `unregisters`: nobody else has its Contact now. */
 void line_end(struct line *l, bool unregisters);
 void line_free(struct line *l);

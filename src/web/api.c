@@ -1,6 +1,6 @@
 /* Which request is for what. Paths are /v1/KIND and /v1/KIND/KEY for every kind of
- * admin/objects.def, with what that kind allows; beside them /v1/reload, /metrics, /healthz and
- * /openapi.json.
+ * admin/objects.def, with what that kind allows; beside them /v1/reload, /v1/reload/confirmed,
+ * /metrics, /healthz and /openapi.json.
  *
  * A list is a page: at most `limit` rows from `skip` on, gathered from the pieces of one question;
  * so what a request may take of memory is bounded by WEB_PAGE_MAX rows. */
@@ -46,20 +46,36 @@ static void add_rows(struct web_req *r, struct str rows, bool is_array)
 	}
 }
 
+/* What the exchange thinks of its configuration file, a line each. */
+static void answer_notes(struct web_req *r, struct str lines)
+{
+	buf_str(&r->out, STR("{\"notes\":["));
+	for (bool is_first = true; lines.n; is_first = false) {
+		if (!is_first)
+			buf_chr(&r->out, ',');
+		buf_json(&r->out, str_cut(lines, '\n', &lines));
+	}
+	buf_str(&r->out, STR("]}\n"));
+	web_reply(r, 200, json);
+}
+
 static void answer_end(struct web_req *r, struct adm_ask *q)
 {
-	static const unsigned statuses[] = {[ADM_DONE] = 200,
-					    [ADM_NO_SUCH] = 404,
-					    [ADM_NOT_OURS] = 409,
-					    [ADM_NOT_POSSIBLE] = 405,
-					    [ADM_FAILED] = 500};
-	if (q->result != ADM_DONE) {
+	static const unsigned statuses[] = {
+		[ADM_DONE] = 200,         [ADM_NO_SUCH] = 404, [ADM_NOT_OURS] = 409,
+		[ADM_NOT_POSSIBLE] = 405, [ADM_REFUSED] = 409, [ADM_FAILED] = 500};
+	struct str text = buf_view(&q->out);
+	if (q->result == ADM_REFUSED) {
+		web_problem(r, 409, STR_FMT, STR_ARG(text));
+	} else if (q->result != ADM_DONE) {
 		web_problem(r, statuses[q->result], "%s", q->why);
 	} else if (q->verb == ADM_DO_MEASURE) {
 		adm_put_metrics(&r->out, q);
 		web_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8");
 	} else if (q->verb == ADM_DO_LIST) {
 		answer_page(r, q, str_c(q->key));
+	} else if (q->verb == ADM_DO_RECONFIGURE) {
+		answer_notes(r, text);
 	} else if (q->verb == ADM_DO_RELOAD && r->out.n) {
 		web_reply(r, r->status, json);
 	} else {
@@ -110,6 +126,21 @@ void api_reload(struct web_req *r, unsigned status)
 {
 	r->status = status;
 	ask(r, ADM_DO_RELOAD, ADM_account, STR_NONE);
+}
+
+#define CONFIRM_MAX_S 86400
+
+static void reconfigure(struct web_req *r, bool is_confirmed)
+{
+	struct str confirm = web_param(r, "confirm");
+	r->skip = r->limit = 0;
+	if (confirm.n &&
+	    (is_confirmed || !str_u64(confirm, &r->limit) || r->limit > CONFIRM_MAX_S)) {
+		web_problem(r, 400, "confirm wants seconds, at most %u, and goes with /v1/reload",
+			    CONFIRM_MAX_S);
+		return;
+	}
+	ask(r, ADM_DO_RECONFIGURE, ADM_account, is_confirmed ? STR("confirmed") : STR_NONE);
 }
 
 /* ---- paths ----------------------------------------------------------------------------------- */
@@ -165,9 +196,10 @@ static void take_v1(struct web_req *r, struct str path)
 {
 	struct str key, name = str_cut(path, '/', &key), names[ADM__N];
 	enum adm_kind k;
-	if (str_eq(path, STR("reload"))) {
+	bool is_confirmed = str_eq(path, STR("reload/confirmed"));
+	if (is_confirmed || str_eq(path, STR("reload"))) {
 		if (r->method == WEB_POST)
-			api_reload(r, 204);
+			reconfigure(r, is_confirmed);
 		else
 			not_allowed(r);
 		return;

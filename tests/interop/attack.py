@@ -5,10 +5,15 @@
   attack.py users FROM SERVER N          N users, never with credentials; tells whether all got the same answer
   attack.py flood NET SERVER METHOD SOURCES N    N requests in all from NET.100, NET.101, ...
   attack.py loris FROM SERVER N          N connections that send half a message, byte by byte, for 3 seconds
+  attack.py slow FROM SERVER N           N connections by TCP, TLS, WS and (a fifth) WSS that say a little each second and never get done: half
+                                         a ClientHello, half an upgrade, half a message; fails unless all are closed in time
+  attack.py idle FROM SERVER N           N connections that say nothing, for 10 seconds; tells how many were let stand
 """
 import hashlib
 import re
+import resource
 import socket
+import ssl
 import sys
 import time
 
@@ -100,4 +105,85 @@ def loris(n):
         time.sleep(0.5)
 
 
-{"crack": crack, "users": users, "flood": flood, "loris": loris}[what](*rest)
+def connect(port):
+    s = socket.socket()
+    s.bind((src, 0))
+    s.connect((server, port))
+    return s
+
+
+def is_closed(s):
+    try:
+        return s.recv(4096) == b""
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+
+
+LIMITS = {"tcp": 30, "tls": 10, "ws": 10, "wss": 10}  # seconds: LIMIT_STREAM_MESSAGE_US, LIMIT_HANDSHAKE_US
+SLACK = 6
+
+
+def slow(n):
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = tls.wrap_bio(into, out)
+    try:
+        hello.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    upgrade = f"GET / HTTP/1.1\r\nHost: {server}\r\n".encode()
+    says = {  # what each says first, and then each second
+        "tcp": (f"OPTIONS sip:{server} SIP/2.0\r\n".encode(), b"X-More: 1\r\n"),
+        "tls": (out.read()[:40], b"\0"),
+        "ws": (upgrade, b"X-More: 1\r\n"),
+        "wss": (upgrade, b"X-More: 1\r\n"),
+    }
+    ports = {"tcp": 5060, "tls": 5061, "ws": 8088, "wss": 8089}
+    conns = []
+    for kind in says:
+        for _ in range(int(n) // (5 if kind == "wss" else 1)):
+            s = connect(ports[kind])
+            if kind == "wss":
+                s = tls.wrap_socket(s)
+            begin = time.monotonic()
+            s.send(says[kind][0])
+            s.setblocking(False)
+            conns.append((kind, s, begin))
+    closed = {kind: [] for kind in says}
+    total = {kind: sum(k == kind for k, _, _ in conns) for kind in says}
+    end = time.monotonic() + max(LIMITS.values()) + SLACK
+    while conns and time.monotonic() < end:
+        left = []
+        for kind, s, begin in conns:
+            if is_closed(s):
+                closed[kind].append(time.monotonic() - begin)
+                continue
+            try:
+                s.send(says[kind][1])
+            except OSError:
+                pass
+            left.append((kind, s, begin))
+        conns = left
+        time.sleep(1)
+    for kind, times in closed.items():
+        print(f"{kind}: {len(times)} of {total[kind]} closed, after {max(times, default=0):.1f} s at most")
+    if any(len(t) < total[k] or max(t) > LIMITS[k] + SLACK for k, t in closed.items()):
+        sys.exit(1)
+
+
+def idle(n):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(n) + 100,) * 2)
+    conns = [connect(5060) for _ in range(int(n))]
+    time.sleep(2)
+    stand = 0
+    for s in conns:
+        s.setblocking(False)
+        stand += not is_closed(s)
+    print(f"{stand} of {n} stand", flush=True)
+    time.sleep(8)
+
+
+{"crack": crack, "users": users, "flood": flood, "loris": loris, "slow": slow, "idle": idle}[what](*rest)

@@ -1,11 +1,11 @@
 #!/bin/bash
 # Attacks with the tools of attackers, while a call is up: sipvicious' three, floods from one and from many addresses, connections
-# that never finish what they begin. The call goes on, the owner can register, memory is bounded, the attacker is named.
+# that never finish what they begin, by TCP, TLS, WS and WSS, or say nothing. The call goes on, the owner can register, memory is bounded, the attacker is named.
 . "$(dirname "$0")/lib.sh"
 need sipp python3 svmap svwar svcrack
 users "$work/caller.csv" 1001 secret1001 1002
 users "$work/callee.csv" 1002 secret1002
-DATA=$work/data ATTACKER=$NET.66 LORIS=$NET.67
+DATA=$work/data ATTACKER=$NET.66 LORIS=$NET.67 SLOW=$NET.68 IDLE=$NET.69
 export ASAN_OPTIONS=${ASAN_OPTIONS+$ASAN_OPTIONS:}quarantine_size_mb=4
 
 rung() { "$RUNG" "$@" --data "$DATA"; }
@@ -34,6 +34,32 @@ flood() { # method, addresses
 flood_of_one() { flood "$1" 1 && wait_for 3 is_banned "$NET.100"; }
 flood_of_many() { flood "$1" 100; }
 loris() { python3 "$here/attack.py" loris "$LORIS" "$SERVER" 300 >"$work/loris.log" 2>&1; }
+begins_slowly() {
+	start slow_pid slow python3 "$here/attack.py" slow "$SLOW" "$SERVER" 200
+	sleep 3
+}
+ends_closed() { # all its connections, in time
+	wait_for 45 eval "! kill -0 $slow_pid 2>/dev/null"
+	wait "$slow_pid"
+	local rc=$?
+	unset "child[$slow_pid]"
+	cat "$work/slow.log"
+	return $rc
+}
+MOST=8192 # LIMIT_CONNECTIONS_PER_SOURCE, of two shards
+idles() {
+	start idle_pid idle python3 "$here/attack.py" idle "$IDLE" "$SERVER" $((MOST + 800))
+	wait_for 30 grep -q stand "$work/idle.log"
+}
+is_bounded() {
+	local n
+	n=$(sed -n 's/ of .* stand$//p' "$work/idle.log")
+	echo "$n connections of one source, at most $MOST"
+	[ "$n" -le $MOST ] && [ "$n" -gt 1000 ]
+}
+owner_comes_by() { # transport
+	timeout 10 "$RUNG" register "sip:1002@$SERVER:$2;transport=$1" --password secret1002 --bind "$CALLEE" --tls-insecure --remove
+}
 owner_registers() {
 	sipp_run register "$CALLEE" "$work/callee.csv" -p 5070 -key expires 600 -key contact_host "$CALLEE" -key contact_port 5060
 }
@@ -44,7 +70,8 @@ grew_little() {
 	[ $((now - $1)) -lt 131072 ]
 }
 
-check "the exchange starts" server_start --never-ban none --shards 2 || finish
+ulimit -n "$(ulimit -Hn)"
+check "the exchange starts" server_start --never-ban none --shards 2 --listen "tls:$SERVER:5061" --listen "ws:$SERVER:8088" --listen "wss:$SERVER:8089" || finish
 LOGS=(register server)
 check "the owner registers" owner_registers
 before=$(rss_kb)
@@ -80,6 +107,24 @@ check "the owner registers in between" owner_registers
 LOGS=(loris server)
 check "connections that send a byte now and then" loris
 check "the owner registers beside them" owner_registers
+LOGS=(slow server)
+check "half handshakes by TLS, half upgrades by WS and WSS, half messages, a little each second" begins_slowly
+for way in "tcp 5060" "tls 5061" "ws 8088" "wss 8089"; do
+	# shellcheck disable=SC2086 # two words
+	check "the owner comes by ${way% *} beside them" owner_comes_by $way
+done
+check "all of them are closed in time" ends_closed
+if [ "$(ulimit -n)" -gt $((MOST + 1000)) ]; then
+	LOGS=(idle server)
+	check "connections that say nothing, more than one source may have" idles
+	check "are bounded" is_bounded
+	for way in "tcp 5060" "tls 5061"; do
+		# shellcheck disable=SC2086
+		check "the owner comes by ${way% *} beside them" owner_comes_by $way
+	done
+	stop_child "$idle_pid"
+fi
+LOGS=(server)
 check "memory is bounded" grew_little "$before"
 check "neither the owner's nor the caller's address is banned" eval "! is_banned $CALLEE && ! is_banned $CALLER"
 LOGS=(caller-hangs-up callee-answers server)

@@ -36,6 +36,27 @@ check "check without a file" says 2 "needs a FILE" "$R" check
 check "a reload without a server" says 1 "no exchange is running" "$R" reload --data "$work/nowhere"
 check "a time that is none" says 2 "--at wants" "$R" route test 1 2 --at soon
 check "a source that is none" says 2 "--source wants" "$R" route test 1 2 --source x
+check "a method that is none" says 2 "--method wants" "$R" route test 1 2 --method 'a b'
+check "an address to ban that is none" says 2 "expected an address" "$R" ban add nonsense --data "$work/nowhere"
+check "a network that is none" says 2 "expected an address" "$R" ban del 192.0.2.0/99 --data "$work/nowhere"
+check "a ban that is asked of nobody" says 7 "no exchange is running" "$R" ban add 192.0.2.1 --data "$work/nowhere"
+check "a flag of another word" says 2 "go with add" "$R" ban list --for 5 --data "$work/nowhere"
+for words in "call" "options" "message x" "subscribe" "register"; do
+	# shellcheck disable=SC2086 # one word or two
+	check "an address that is none: $words" says 2 "no SIP URI" "$R" ${words% *} '<<<' $([[ $words == *\ * ]] && echo x)
+done
+check "a codec that is none" says 2 "--codecs wants" "$R" call sip:1@127.0.0.1 --codecs opus
+check "keys that are none" says 2 "--dtmf wants" "$R" call sip:1@127.0.0.1 --dtmf 12x
+check "an event package that is none" says 2 "no name of an event package" "$R" subscribe sip:1@127.0.0.1 --event 'a b'
+check "a media type that is none" says 2 "--type wants" "$R" message sip:1@127.0.0.1 x --type text
+check "a user of a mailbox that is none" says 2 "cannot be a user name" "$R" mailbox set 'a b' 1 1
+check "a domain that is none" says 2 "is not a domain" "$R" serve --domain 'a b' --listen "udp:$SERVER:5060" --data "$D"
+check "a realm that is none" says 2 "no quotes" "$R" serve --realm 'a"b' --listen "udp:$SERVER:5060" --data "$D"
+check "a name server that is none" says 2 "name servers are addresses" "$R" serve --dns x --listen "udp:$SERVER:5060" --data "$D"
+check "an API's address that is none" says 2 "--api wants" "$R" serve --api x --listen "udp:$SERVER:5060" --data "$D"
+for command in $("$R" help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+	check "a flag that no command has: $command" says 2 "--nonsense" "$R" "$command" --nonsense
+done
 check "a word of route that is none" says 2 "expected test" "$R" route tests 1 2
 
 check "a capture that is not there" says 1 "no such file" "$R" scope -r "$work/nothing.pcap"
@@ -70,6 +91,8 @@ check "port and transport in an address are the way" says 0 "registered" "$R" re
 	--password secret --bind "$CALLER"
 check "nobody there is not a 503 of somebody" says 7 "was not reached" "$R" register "sip:101@$SERVER:5073" --password secret \
 	--bind "$CALLER"
+check "the doctor: TCP is elsewhere, and that is no fault" says 0 "not at that port" "$R" doctor "$SERVER" --data "$D"
+check "the doctor finds the address himself" says 0 "SIP over UDP to $SERVER:5060" "$R" doctor --data "$D"
 check "the server ends cleanly" server_stop
 
 printf 'no database' >"$D/rung.db"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Presence, lamps, mailboxes and messages over real sockets: rung's own commands, every document read by an XML parser that is
-# not ours; kill -9 in between; baresip's message-waiting lamp and its presence.
+# not ours; kill -9 in between; baresip's message-waiting lamp; presence as baresip and Linphone show it.
 . "$(dirname "$0")/lib.sh"
-need xmllint python3 baresip
+need xmllint python3 baresip linphonec
 
 agent() { # command, user, further words
 	"$RUNG" "$1" "${@:3}" --from "sip:$2@$SERVER" --password "secret$2" --bind "$CALLER" --timeout 20
@@ -93,5 +93,15 @@ check "its lamp is lit" lamp 2 yes
 check "and put out" lamp 0 no
 check "it sees a colleague" eval 'agent publish 1003 open && wait_for 8 shows_online'
 baresip_stop mwi
+# Linphone of Debian 12 has no message-waiting lamp: it does not subscribe to message-summary.
+linphone_more="[friend_0]
+url=\"Bob\" <sip:1003@$SERVER>
+pol=accept
+subscribe=1"
+LOGS=(server lin)
+check "Linphone registers, with a friend" eval 'linphone_start lin "$NET.98" 1002 550 && linphone_registered lin 8'
+check "it sees what he does" eval 'agent publish 1003 open --activity busy && linphone_wait lin 8 "Friend .*1003@.* is Busy"'
+linphone_cmd lin quit
+LOGS=(server)
 check "the exchange ends cleanly" server_stop
 finish

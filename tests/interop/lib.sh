@@ -304,7 +304,7 @@ baresip_wait() { # name, seconds, type of the event (extended regular expression
 }
 
 # linphonec, commanded over its standard input; what it says goes to $work/<name>.log. $linphone_transport: udp, tcp, tls;
-# $linphone_sip: further lines of its section [sip].
+# $linphone_sip: further lines of its section [sip]; $linphone_more: further sections.
 declare -A linphone_fd=()
 linphone_start() { # name, address, user, tone in Hz
 	local dir=$work/$1 fd
@@ -336,6 +336,7 @@ linphone_start() { # name, address, user, tone in Hz
 		capture=0
 		display=0
 		[misc]
+		${linphone_more-}
 		[proxy_0]
 		reg_proxy=<sip:$SERVER;transport=${linphone_transport-udp}>
 		reg_identity=sip:$3@$SERVER

@@ -58,6 +58,11 @@ server_start --config "$work/rung.yaml" || skip_all "the exchange does not start
 LOGS=(server phone1002 phone1003 trunk)
 phone b 1002 "$CALLEE" --reject 486
 phone c 1003 "$NET.66"
+live_test() { "$RUNG" route test "$@" --config "$work/rung.yaml" --data "$work/data"; }
+check "route test says that it asked the exchange" says 0 "says the exchange that runs" live_test 1001 1002
+check "who is not registered there is not called" says 3 "1001 is not registered" live_test 1002 1001
+check "unless one asks what if" says 0 "1001" live_test 1002 1001 --online 1001
+check "and the other way" says 3 "1002 is not registered" live_test 1001 1002 --offline 1002 --offline 1003
 check "busy: forwarded, answered" ends_with 0 agent 1002
 check "the callee is told of the forward" grep -q '"answered"' "$work/phone1003.log"
 check "the caller hears of it who asks" says 0 "?Reason=SIP%3Bcause%3D486>;index=1.1;rc=1, <sip:1003@" agent 1002 --history
@@ -96,4 +101,5 @@ kill -HUP "$server_pid"
 check "SIGHUP reads it too" wait_for 10 ends_with 0 agent 200
 check "a changed listener counts from the next start: said" eval "echo 'listen: udp:$SERVER:5070' >>'$work/rung.yaml'; reload | grep -q 'next start'"
 check "the server ends cleanly" server_stop
+check "without a server route test says so" says 0 "no exchange runs" live_test 1002 1001
 finish

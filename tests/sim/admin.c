@@ -425,6 +425,30 @@ TEST_NO_OOM(counters_add_up_over_the_shards)
 	desk_free(d);
 }
 
+static bool reconfigure(void *ctx, struct adm_ask *q)
+{
+	unsigned *n = ctx;
+	buf_fmt(&q->out, "asked for %u\n", (unsigned)q->limit);
+	return ++*n == 1;
+}
+
+/* The file first, the accounts behind it; a file that is refused ends it. */
+TEST_NO_OOM(configuration_is_read_again)
+{
+	struct desk *d = desk_new(2);
+	unsigned n = 0;
+	adm_set_reconfigure(d->adm, reconfigure, &n);
+	struct adm_ask *q = ask_new(d, ADM_DO_RECONFIGURE, ADM_account);
+	q->limit = 60;
+	ask(d, q);
+	CHECK_EQ(d->end->result, ADM_DONE);
+	CHECK_STR(buf_view(&d->out), "asked for 60\n");
+	ask_for(d, ADM_DO_RECONFIGURE, ADM_account, "");
+	CHECK_EQ(d->end->result, ADM_REFUSED);
+	CHECK_EQ(n, 2);
+	desk_free(d);
+}
+
 /* What cannot be asked is answered, not lost; a reader who leaves costs nothing. */
 TEST_NO_OOM(questions_end_well)
 {
@@ -435,6 +459,8 @@ TEST_NO_OOM(questions_end_well)
 	CHECK_EQ(d->end->result, ADM_NOT_POSSIBLE);
 	ask_for(d, ADM_DO_RELOAD, ADM_account, "");
 	CHECK_EQ(d->end->result, ADM_DONE);
+	ask_for(d, ADM_DO_RECONFIGURE, ADM_account, "");
+	CHECK_EQ(d->end->result, ADM_NOT_POSSIBLE);
 	adm_ask(ask_new(d, ADM_DO_LIST, ADM_registration)); /* lies in an inbox when all ends */
 	desk_free(d);
 }

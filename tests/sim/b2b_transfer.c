@@ -1,6 +1,7 @@
 /* Transfers that the exchange does itself: blind, attended, refused, left early. a talks with b,
  * one of them refers the other to d. [RFC3515] [RFC5589] [RFC3891] */
 #include "b2b_rig.h"
+#include "lookout.h"
 
 #include "service/b2b.h"
 
@@ -62,6 +63,64 @@ TEST_NO_OOM(blind)
 		     "   39 b->x BYE\n"
 		     "   39 x->b 200 (BYE)\n");
 	rig_bye(g, &d, &a);
+	rig_free(g);
+}
+
+/* The NOTIFY that says so; what is told in between is passed over. */
+static void sees(struct watch *w, const char *text)
+{
+	for (int i = 0; i < 5; i++) {
+		lookout_next_within(w, 3);
+		if (lookout_says(w, text))
+			return;
+	}
+	test_fail(__FILE__, __LINE__, "never said: %s; the last was %s", text, w->notify->bytes);
+}
+
+/* Lamps of all three while b transfers a to d: d's is lit by his own phone and names a, b's goes
+ * out when he leaves, a's burns on; a target that refuses leaves the others as they were. [RFC4235]
+ */
+TEST_NO_OOM(lamps_of_a_transfer)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	struct watch of_a, of_b, of_d;
+	stage_account(g->t->s, "1004");
+	struct raw *r = raw_new(g->t->s, "10.0.0.31", 5060, "1004");
+	lookout_start(&of_a, r, "sip:1001@" STAGE_SERVER, "dialog");
+	lookout_start(&of_b, r, "sip:1002@" STAGE_SERVER, "dialog");
+	lookout_start(&of_d, r, "sip:1003@" STAGE_SERVER, "dialog");
+	stage_run(g->t->s, 5);
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	sees(&of_a, ">confirmed</state>");
+	sees(&of_b, ">confirmed</state>");
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
+	notify(g->b, "SIP/2.0 180");
+	sees(&of_d, ">early</state>");
+	CHECK(lookout_says(&of_d, "direction=\"recipient\""));
+	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+	raw_get(g->d, "ACK ", 1);
+	notify(g->b, "SIP/2.0 486");
+	sees(&of_d, ">terminated</state>");
+	CHECK(lookout_is_quiet(&of_a, 3) && lookout_is_quiet(&of_b, 0.1));
+	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d);
+	join(g, &d, &a);
+	notify(g->b, "SIP/2.0 200");
+	sees(&of_d, ">confirmed</state>");
+	CHECK(lookout_says(&of_d, "sip:1001@"));
+	rig_ask(&b, "BYE", NULL, NULL);
+	raw_get(g->b, "SIP/2.0 200", 2);
+	sees(&of_b, ">terminated</state>");
+	CHECK(lookout_is_quiet(&of_a, 3)); /* still in its call */
+	rig_bye(g, &d, &a);
+	sees(&of_d, ">terminated</state>");
+	sees(&of_a, ">terminated</state>");
+	raw_free(r);
 	rig_free(g);
 }
 
@@ -255,6 +314,42 @@ static char *escaped(const struct rig_end *e, char out[512])
 	snprintf(out, 512, "Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s", e->q.call_id,
 		 raw_cstr(tag, theirs, sizeof(theirs)), e->q.tag);
 	return out;
+}
+
+/* d's old call with b ends, the new one with a keeps his lamp lit, and names a. */
+TEST_NO_OOM(lamps_of_an_attended_transfer)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, b2, d, d2;
+	struct watch of_d;
+	char replaces[512], line[800];
+	stage_account(g->t->s, "1004");
+	struct raw *r = raw_new(g->t->s, "10.0.0.31", 5060, "1004");
+	lookout_start(&of_d, r, "sip:1003@" STAGE_SERVER, "dialog");
+	stage_run(g->t->s, 5);
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_talk(g, g->b, "1003", g->d, &b2, &d);
+	sees(&of_d, ">confirmed</state>");
+	CHECK(lookout_says(&of_d, "sip:1002@"));
+	snprintf(line, sizeof(line), "Refer-To: <sip:1003@" STAGE_SERVER "?%s>\n",
+		 escaped(&b2, replaces));
+	rig_ask(&b, "REFER", line, NULL);
+	notify(g->b, "SIP/2.0 100");
+	rig_ring(g, g->d, &d2);
+	join(g, &d2, &a);
+	notify(g->b, "SIP/2.0 200");
+	sees(&of_d, "sip:1001@");
+	if (!lookout_says(&of_d, ">confirmed</state>"))
+		sees(&of_d, ">confirmed</state>");
+	rig_ask(&d, "BYE", NULL, NULL);
+	rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
+	rig_reply(g->b, raw_get(g->b, "BYE ", 3), "200 OK");
+	sees(&of_d, ">terminated</state>");
+	CHECK(lookout_is_quiet(&of_d, 2));
+	rig_bye(g, &a, &d2);
+	sees(&of_d, ">terminated</state>");
+	raw_free(r);
+	rig_free(g);
 }
 
 /* b talks with a and with d, and brings the two together; whichever shards the two calls are on. */

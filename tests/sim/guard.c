@@ -49,6 +49,129 @@ TEST_NO_OOM(max_forwards_zero_to_us)
 	scene_free(t);
 }
 
+/* Who challenges in the exchange's name wants a digest of the password over a nonce of his own: his
+ * challenge goes no further, by the proxy and in two dialogs. That of another realm does. */
+static void forge(const struct exc_cfg *cfg)
+{
+	static const char ours[] = "Digest realm=\"sim\", nonce=\"n\"";
+	static const char both[] = "WWW-Authenticate: Digest realm=\"sim\", nonce=\"n\"\n"
+				   "WWW-Authenticate: Digest realm=\"far\", nonce=\"n\"\n"
+				   "Proxy-Authenticate: Digest realm=\"sim\", nonce=\"n\"\n";
+	struct scene *t = scene_new_with(cfg);
+	struct raw_msg *m;
+	scene_register(t->b, B_CONTACT);
+	scene_register(t->c, C_CONTACT);
+	scene_invite(t);
+	raw_reply(t->b, raw_get(t->b, "INVITE ", 1), "401 Unauthorized", "b", both, NULL);
+	raw_reply(t->c, raw_get(t->c, "INVITE ", 1), "407 Proxy Authentication Required", "c", both,
+		  NULL);
+	raw_get(t->b, "ACK ", 1);
+	raw_get(t->c, "ACK ", 1);
+	m = raw_get(t->a, "SIP/2.0 40", 1);
+	CHECK(!raw_has(m, ours) && raw_has(m, "realm=\"far\""));
+	CHECK_EQ(raw_count(m, "Proxy-Authenticate"), 0);
+	raw_ack(t->a, 0, &t->call, m);
+	stage_run(t->s, 40);
+	scene_free(t);
+}
+
+TEST_NO_OOM(nobody_asks_in_our_name)
+{
+	struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};
+	forge(&cfg);
+	cfg.is_b2bua = true;
+	forge(&cfg);
+}
+
+/* Our phone, whose password is for the exchange, calls somebody who asks for it. */
+TEST_NO_OOM(phone_gives_no_digest_to_a_callee)
+{
+	struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};
+	for (int is_b2bua = 0; is_b2bua < 2; is_b2bua++) {
+		cfg.is_b2bua = is_b2bua;
+		struct scene *t = scene_new_with(&cfg);
+		scene_register(t->b, B_CONTACT);
+		struct stage_phone *p = stage_phone(t->s, "1003", TP_UDP);
+		stage_register(t->s, p);
+		struct ph_plan plan;
+		ph_plan_init(&plan);
+		stage_call(p, "1002", &plan);
+		struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+		raw_reply(t->b, m, "407 Mine", "b",
+			  "Proxy-Authenticate: Digest realm=\"evil\", nonce=\"n\"\n", NULL);
+		raw_get(t->b, "ACK ", 1);
+		raw_none(t->b, "INVITE ", 5); /* no second one, with a digest */
+		CHECK_EQ(p->outcome, PH_AUTH);
+		stage_run(t->s, 40);
+		scene_free(t);
+	}
+}
+
+static const char sdp[] = "v=0\no=- 1 1 IN IP4 10.0.0.99\ns=-\nc=IN IP4 10.0.0.99\nt=0 0\n"
+			  "m=audio 4000 RTP/AVP 0\n";
+
+/* Nor one to somebody whom it talks to past the exchange, though nobody else has asked yet. */
+TEST_NO_OOM(phone_gives_no_digest_in_a_dialog)
+{
+	struct scene *t = scene_new();
+	struct stage_phone *p = stage_phone(t->s, "1003", TP_UDP);
+	struct ph_plan plan;
+	ph_plan_init(&plan);
+	plan.hold_s = 1;
+	plan.hangup_s = 3;
+	CHECK_EQ(ph_call(p->ph, STR("sip:u@10.0.0.99"), &plan), OK);
+	struct raw_msg *m = raw_get(t->x, "INVITE ", 1);
+	raw_reply(t->x, m, "200 OK", "x",
+		  "Contact: <sip:u@10.0.0.99>\nContent-Type: application/sdp\n", sdp);
+	raw_get(t->x, "ACK ", 1);
+	m = raw_get(t->x, "INVITE ", 2); /* hold */
+	raw_reply(t->x, m, "401 Mine", "x", "WWW-Authenticate: Digest realm=\"sim\", nonce=\"n\"\n",
+		  NULL);
+	raw_get(t->x, "ACK ", 1);
+	raw_none(t->x, "INVITE ", 1);
+	m = raw_get(t->x, "BYE ", 3);
+	raw_reply(t->x, m, "407 Mine", "x",
+		  "Proxy-Authenticate: Digest realm=\"sim\", nonce=\"n\"\n", NULL);
+	raw_none(t->x, "BYE ", 10);
+	stage_run(t->s, 40);
+	scene_free(t);
+}
+
+/* Called, it hangs up, and is asked for a digest: the usual way to get one. */
+TEST_NO_OOM(phone_gives_no_digest_to_a_caller)
+{
+	struct scene *t = scene_new();
+	struct stage_phone *p = stage_phone(t->s, "1003", TP_UDP);
+	ph_plan_init(&p->plan);
+	p->plan.hangup_s = 1;
+	stage_register(t->s, p);
+	t->call = (struct raw_req){.method = "INVITE", .uri = "sip:1003@" STAGE_SERVER};
+	t->call.extra = "Content-Type: application/sdp\n";
+	t->call.body = sdp;
+	raw_ask(t->a, 0, &t->call);
+	struct raw_msg *m = raw_get(t->a, "SIP/2.0 200", 2);
+	char to[128], uri[128], routes[1024];
+	struct raw_req ack = t->call;
+	ack.method = "ACK";
+	ack.to = raw_cstr(raw_header(m, "To", 0), to, sizeof(to));
+	struct str contact = raw_header(m, "Contact", 0);
+	contact = str_sub(str_skip(contact, 1), 0, str_chr(contact, '>') - 1);
+	ack.uri = raw_cstr(contact, uri, sizeof(uri));
+	ack.route = raw_routes(m, routes, sizeof(routes));
+	ack.extra = ack.body = NULL;
+	ack.branch[0] = 0;
+	raw_request(t->a, 0, &ack);
+	m = raw_get(t->a, "BYE ", 3);
+	CHECK(!raw_has(m, "uthorization:"));
+	raw_reply(t->a, m, "401 Mine", NULL,
+		  "WWW-Authenticate: Digest realm=\"sim\", nonce=\"n\"\n"
+		  "WWW-Authenticate: Digest realm=\"other\", nonce=\"n\"\n",
+		  NULL);
+	raw_none(t->a, "BYE ", 10);
+	stage_run(t->s, 40);
+	scene_free(t);
+}
+
 static struct exc_cfg trust_x(struct addr_net *net)
 {
 	struct exc_cfg cfg = {.realm = STR_INIT("sim"), .product = STR_INIT("rung")};

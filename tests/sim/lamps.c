@@ -90,6 +90,41 @@ TEST_NO_OOM(lamps_of_a_hunt_in_two_dialogs)
 	hunt("mode: b2bua\ngroups: {h: {ring: in-turn, members: ['1002', '1003']}}");
 }
 
+/* A transfer between phones through the proxy: b sends a to c. c's lamp names a, b's goes out when
+ * he leaves, a's burns for as long as he talks to anybody. [RFC5589 6.1] */
+TEST_NO_OOM(lamps_of_a_transfer_by_the_proxy)
+{
+	struct desk d;
+	struct scene_dialog ab, ac;
+	open_desk(&d, "mode: proxy");
+	call(&d, TO_B);
+	scene_answer(d.t, d.t->b, &ab);
+	sees(&d.a, ">confirmed</state>");
+	sees(&d.b, ">confirmed</state>");
+	struct raw_req refer = scene_in_dialog(&ab, false, "REFER");
+	refer.extra = "Refer-To: <" C_URI ">\n";
+	raw_request(d.t->b, ab.b_sock, &refer);
+	raw_reply(d.t->a, raw_get(d.t->a, "REFER ", 1), "202 Accepted", NULL, NULL, NULL);
+	raw_get(d.t->b, "SIP/2.0 202", 1);
+	CHECK(lookout_is_quiet(&d.c, 1));
+	call(&d, C_URI);
+	scene_answer(d.t, d.t->c, &ac);
+	sees(&d.c, ">confirmed</state>");
+	CHECK(lookout_says(&d.c, "direction=\"recipient\"") && lookout_says(&d.c, "sip:1001@"));
+	struct raw_req bye = scene_in_dialog(&ab, true, "BYE");
+	raw_request(d.t->a, ab.a_sock, &bye);
+	raw_reply(d.t->b, raw_get(d.t->b, "BYE ", 1), "200 OK", NULL, NULL, NULL);
+	raw_get(d.t->a, "SIP/2.0 200", 1);
+	sees(&d.b, ">terminated</state>");
+	CHECK(lookout_is_quiet(&d.c, 1));
+	bye = scene_in_dialog(&ac, false, "BYE");
+	raw_request(d.t->c, ac.b_sock, &bye);
+	raw_reply(d.t->a, raw_get(d.t->a, "BYE ", 1), "200 OK", NULL, NULL, NULL);
+	raw_get(d.t->c, "SIP/2.0 200", 1);
+	sees(&d.c, ">terminated</state>");
+	close_desk(&d);
+}
+
 static const char sdp[] = "v=0\no=a 1 1 IN IP4 10.0.0.21\ns=-\nc=IN IP4 10.0.0.21\nt=0 0\n"
 			  "m=audio 4000 RTP/AVP 0\n";
 #define SDP_LINE "Content-Type: application/sdp\n"

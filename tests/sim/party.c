@@ -347,7 +347,8 @@ static bool is_allowed(struct party *p, tsx_id st, struct tp_rx *rx)
 static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 {
 	struct party *p = ctx;
-	if (!is_allowed(p, st, rx) || dlg_on_request(p->dlg, st, rx))
+	if (!is_allowed(p, st, rx) || (p->is_asked_first && p->on_request(p, st, rx)) ||
+	    dlg_on_request(p->dlg, st, rx))
 		return;
 	if (p->on_request && p->on_request(p, st, rx))
 		return;

@@ -46,6 +46,7 @@ struct party {
 	const char *password; /* not NULL: challenges with this realm "r" and user "u" */
 	bool is_proxy_auth;   /* by 407 rather than 401 */
 	bool (*on_request)(struct party *p, tsx_id st, struct tp_rx *rx); /* true: dealt with */
+	bool is_asked_first; /* on_request: before the dialogs */
 
 	bool is_late;            /* answers and offers of changes come later: ses_settle */
 	bool is_reliable;        /* rings reliably */

@@ -301,6 +301,164 @@ TEST_NO_OOM(trunk_probes)
 	end(t);
 }
 
+/* ---- what calls find out --------------------------------------------------------------------- */
+
+/* Hosts that nobody probes: by the proxy, and by the back-to-back user agent. */
+static const char unprobed[] = "trunks: {up: {hosts: [{host: '%s', priority: 1},\n"
+			       "    {host: 10.0.0.99, priority: 2}]%s}}\n"
+			       "routes: [{to: '0...', trunk: up}]\n";
+
+static struct scene *scene_unprobed(const char *first, const char *more)
+{
+	char text[300];
+	snprintf(text, sizeof(text), unprobed, first, more);
+	return scene(text);
+}
+
+static void is_called_within(struct scene *t, struct raw *r, double seconds)
+{
+	call(t, TO("030"));
+	refuse(r, raw_get(r, "INVITE ", seconds), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+}
+
+static void silence_is_remembered(const char *more)
+{
+	struct scene *t = scene_unprobed("10.0.0.98", more);
+	struct trunk_line line;
+	size_t at = 0;
+	call(t, TO("030"));
+	raw_none(t->x, "INVITE ", 4.9);
+	refuse(t->x, raw_get(t->x, "INVITE ", 0.3), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	CHECK(trunks_next(exc_trunks(t->s->exc), &at, &line));
+	CHECK_EQ(line.state, TRUNK_DOWN);
+	CHECK_STR(line.why, "no answer to a call");
+	is_called_within(t, t->x, 0.1); /* the first host is passed over */
+	stage_run(t->s, 31);
+	at = 0;
+	CHECK(trunks_next(exc_trunks(t->s->exc), &at, &line));
+	CHECK_EQ(line.state, TRUNK_UNKNOWN);
+	call(t, TO("031")); /* and tried again after half a minute */
+	raw_none(t->x, "INVITE ", 4.9);
+	refuse(t->x, raw_get(t->x, "INVITE ", 0.3), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	end(t);
+}
+
+TEST_NO_OOM(trunk_silent_to_a_call)
+{
+	silence_is_remembered("");
+}
+
+TEST_NO_OOM(trunk_silent_to_a_call_in_two_dialogs)
+{
+	silence_is_remembered(", max_calls: 5");
+}
+
+/* ICMP says it at once; the call that finds it out goes on to the next host without waiting. */
+TEST_NO_OOM(trunk_port_closed)
+{
+	const char *const more[] = {"", ", max_calls: 5"};
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		struct scene *t = scene_unprobed("10.0.0.22:5999", more[i]);
+		struct trunk_line line;
+		size_t at = 0;
+		is_called_within(t, t->x, 1);
+		CHECK(trunks_next(exc_trunks(t->s->exc), &at, &line));
+		CHECK_EQ(line.state, TRUNK_DOWN);
+		is_called_within(t, t->x, 0.1);
+		end(t);
+	}
+}
+
+static void refuse_for(struct raw *r, unsigned seconds, double within)
+{
+	char extra[40];
+	snprintf(extra, sizeof(extra), "Retry-After: %u\n", seconds);
+	raw_reply(r, raw_get(r, "INVITE ", within), "503 Later", "callee", extra, NULL);
+	raw_get(r, "ACK ", 1);
+}
+
+/* A 503: for Retry-After [RFC3261 21.5.4]; the last host is asked again nevertheless. */
+static void overload_is_remembered(const char *more)
+{
+	struct scene *t = scene_unprobed("10.0.0.98", more);
+	struct raw *y = raw_new(t->s, "10.0.0.98", 5060, "y");
+	call(t, TO("030"));
+	refuse_for(y, 60, 1);
+	refuse(t->x, raw_get(t->x, "INVITE ", 1), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	stage_run(t->s, 58);
+	is_called_within(t, t->x, 0.1);
+	for (int i = 0; i < 2; i++) { /* all that is left of it */
+		call(t, TO("030"));
+		refuse_for(t->x, 60, 0.1);
+		raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 500", 1));
+	}
+	stage_run(t->s, 3);
+	is_called_within(t, y, 0.1);
+	raw_free(y);
+	end(t);
+}
+
+TEST_NO_OOM(trunk_overloaded)
+{
+	overload_is_remembered("");
+}
+
+TEST_NO_OOM(trunk_overloaded_in_two_dialogs)
+{
+	overload_is_remembered(", max_calls: 5");
+}
+
+/* Where probes go, the next one tells. */
+TEST_NO_OOM(trunk_comes_back_by_its_probe)
+{
+	struct scene *t = scene("trunks: {up: {hosts: [{host: '10.0.0.98', priority: 1},\n"
+				"    {host: 10.0.0.99, priority: 2}], probe: 100s}}\n"
+				"routes: [{to: '0...', trunk: up}]\n");
+	struct raw *y = raw_new(t->s, "10.0.0.98", 5060, "y");
+	take_probe(y, 1, "200 OK");
+	take_probe(t->x, 1, "200 OK");
+	call(t, TO("030"));
+	raw_get(y, "INVITE ", 1); /* which it does not answer */
+	refuse(t->x, raw_get(t->x, "INVITE ", 5.5), "486 Busy Here");
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+	stage_run(t->s, 60);
+	is_called_within(t, t->x, 0.1);
+	raw_flush(y);
+	take_probe(y, 45, "200 OK");
+	stage_run(t->s, 1);
+	is_called_within(t, y, 0.1);
+	raw_free(y);
+	end(t);
+}
+
+/* The account may have another name for its password. */
+TEST_NO_OOM(trunk_has_another_name_for_digest)
+{
+	struct scene *t = scene("trunks: {up: {hosts: [10.0.0.99], register: yes, user: me,\n"
+				"    auth_user: other, password: secret}}\n"
+				"routes: [{to: '0...', trunk: up}]\n");
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+	raw_reply(t->x, m, "401 Unauthorized", "up", "WWW-Authenticate: " CHALLENGE, NULL);
+	m = raw_get(t->x, "REGISTER ", 1);
+	CHECK(raw_has(m, "Authorization: Digest username=\"other\", realm=\"up\""));
+	CHECK(raw_has(m, "\r\nTo: <sip:me@10.0.0.99>\r\n"));
+	accept_register(t, m);
+	call(t, TO("030"));
+	m = raw_get(t->x, "INVITE sip:030@10.0.0.99", 1);
+	raw_reply(t->x, m, "407 Prove It", "up", "Proxy-Authenticate: " CHALLENGE, NULL);
+	raw_get(t->x, "ACK ", 1);
+	m = raw_get(t->x, "INVITE ", 1);
+	CHECK(raw_has(m, "Proxy-Authorization: Digest username=\"other\", realm=\"up\""));
+	CHECK(raw_has(m, "\r\nFrom: <sip:me@10.0.0.99>;tag="));
+	refuse(t->x, m, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
+	end(t);
+}
+
 static const char limited[] = "trunks:\n"
 			      "  one: {hosts: [10.0.0.99], max_calls: 1, sources: 10.0.0.99,\n"
 			      "        otherwise: '1002'}\n"

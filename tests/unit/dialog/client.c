@@ -153,6 +153,56 @@ TEST(challenges)
 	pair_free(&p);
 }
 
+/* An account is for the realm that asked first. */
+TEST(one_realm_per_account)
+{
+	static const char *const realms[] = {"x", "y", "x"};
+	struct pair p = pair_new();
+	struct uac_account acc = party_account(p.a);
+	struct uac_request req = {.method = STR("OPTIONS"), .ruri = str_c(party_uri(p.b, ""))};
+	struct uac_realm realm = {0};
+	acc.realm = &realm;
+	p.b->on_request = challenge;
+	for (size_t i = 0; i < ARRAY_LEN(realms); i++) {
+		unsigned done;
+		struct uac *u;
+		char line[100];
+		snprintf(line, sizeof(line),
+			 "WWW-Authenticate: Digest realm=\"%s\", nonce=\"1\"\r\n", realms[i]);
+		challenges = (const char *[]){line, NULL};
+		challenge_at = 0;
+		outside_with(p.a, &acc, &req, &done, &u);
+		world_run(p.w, 1000);
+		CHECK_EQ(done, realms[i][0] == 'x' ? 200 : 401);
+	}
+	pair_free(&p);
+}
+
+/* A peer that asks for credentials inside a dialog gets none: he would guess the password from
+ * them. Caller and callee. */
+TEST(no_credentials_for_the_asking)
+{
+	for (int by_caller = 0; by_caller < 2; by_caller++) {
+		struct pair p = pair_talking();
+		struct party *from = by_caller ? p.a : p.b, *evil = by_caller ? p.b : p.a;
+		evil->on_request = challenge;
+		evil->is_asked_first = true;
+		challenges = (const char *[]){"WWW-Authenticate: " DIGEST("r", "1") "\r\n",
+					      "Proxy-Authenticate: " DIGEST("r", "2") "\r\n", NULL};
+		challenge_at = 0;
+		modify(from);
+		world_run(p.w, 1000);
+		CHECK_EQ(challenge_at, 1); /* once, and not again with credentials */
+		hangup(from);
+		world_run(p.w, 1000);
+		CHECK_EQ(challenge_at, 2);
+		CHECK(!strstr(seen[0], "uthorization:") && !strstr(seen[1], "uthorization:"));
+		evil->is_asked_first = false;
+		hangup(evil);
+		pair_free(&p);
+	}
+}
+
 TEST(no_password_no_answer)
 {
 	struct pair p = pair_new();
