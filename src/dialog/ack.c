@@ -41,6 +41,7 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	buf_str(out, STR("\r\n"));
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, d->call_id);
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u ACK", d->ack->cseq);
+	sid_put(&d->sid, out);
 	struct str text = buf_view(&d->ack->text);
 	buf_str(out, str_sub(text, 0, d->ack->n_lines));
 	if (d->m->product_s.n)

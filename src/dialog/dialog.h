@@ -64,6 +64,9 @@ void dlg_on_flow_down(struct dlg_mgr *m, tp_flow flow);
  * NOTIFY, CANCEL; 200 with Allow to OPTIONS; 405 with Allow to the rest. */
 void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx);
 
+/* The owner's own answer to a new request that no session was made for: a phone is busy. */
+void dlg_turn_away(struct dlg_mgr *m, tsx_id st, unsigned status);
+
 struct dlg_stats {
 	uint32_t dialogs, sessions, subscriptions, requests; /* live */
 };

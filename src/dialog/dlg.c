@@ -308,6 +308,9 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->takes_refer = half->takes_refer;
 	d->local_cseq = half->local_cseq;
 	d->back = *sent_to;
+	d->sid = half->sid;
+	sid_forget(&d->sid);
+	sid_hear_response(&d->sid, half->m->loop->env, resp->msg);
 	struct uac_account acc = half->acc;
 	acc.from = STR_NONE; /* `local` says it */
 	enum err e = dlg_copy_account(a, &acc, &d->acc);
@@ -415,6 +418,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 						: NULL,
 		.acc = &d->acc,
 		.auth = &d->auth,
+		.sid = &d->sid,
 		.cseq = &d->local_cseq,
 	};
 	return uac_start(d->m, &s, user, invite, ctx, out);
@@ -466,6 +470,9 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 			buf_str(b, STR("\r\n"));
 		}
 	}
+	sid_put_answer(&d->sid, rx->msg, b);
+	if (ans->status >= 200 && ans->status < 400) /* else it is not taken [RFC7989 8] */
+		sid_hear_request(&d->sid, rx->msg);
 	if (is_invite || method == SIP_OPTIONS || ans->status == 405)
 		dlg_put_allow(b, d->takes_refer);
 	buf_str(b, ans->headers);

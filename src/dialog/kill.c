@@ -134,6 +134,7 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 	dlg_free(half);
 	if (e != OK)
 		return true;
+	sid_recall(&d->sid, msg);
 	if (!has_grave(m, msg)) {
 		d->local_cseq += STRAY_GAP;
 		dlg_kill(d, msg->cseq, STR_NONE);

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "dialog/register.h"
 #include "dialog/session.h"
+#include "dialog/sid.h"
 #include "dialog/subscription.h"
 #include "sip/auth.h"
 #include "sip/out.h"
@@ -103,6 +104,7 @@ struct uac_spec {
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* borrowed while the request runs */
 	struct auth *auth;             /* borrowed; NULL: one of its own */
+	struct sid *sid;               /* borrowed; NULL: no Session-ID */
 	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
 };
 /* An INVITE stays until its machine has run out: further 2xx come to on_2xx, the first included;
@@ -192,6 +194,7 @@ struct dlg { /* [RFC3261 12] */
 	bool has_back;          /* only that way leads to him */
 	struct uac_account acc; /* strings in the arena */
 	struct auth auth;
+	struct sid sid;
 	struct dlg_usage *usage;    /* NULL: nobody */
 	struct dlg_usage own_usage; /* dlg_kill */
 	bool is_dying;

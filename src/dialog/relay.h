@@ -52,6 +52,10 @@ enum err ses_refer(struct ses *s, struct str target, struct str headers);
 void ses_notify(struct ses *s, unsigned status);
 /* The session that a Replaces value of a peer means; NULL: none here. [RFC3891 3] */
 struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
+/* Session-ID: the other party's UUID, to be said from now on (empty: nil); the peer's as this
+ * message of his tells it (NULL: as it is known), borrowed, drawn where he has none. [RFC7989 7] */
+void ses_set_uuid(struct ses *s, struct str uuid);
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
 /* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */

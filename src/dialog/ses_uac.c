@@ -163,7 +163,9 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 	bool is_early = false, is_reliable = ses_rel_is(msg);
 	if (msg->status > 100 && msg->to_tag.n && s->state == SES_CALLING) {
 		d = find_fork(s, msg);
-		if (!d)
+		if (d)
+			sid_hear_response(&d->sid, s->m->loop->env, msg);
+		else
 			d = new_early_fork(s, rx);
 		if (is_reliable && (!d || !ses_rel_take(s, d, rx)))
 			return;
@@ -262,6 +264,8 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	struct dlg *d = find_fork(s, rx->msg);
+	if (d)
+		sid_hear_response(&d->sid, s->m->loop->env, rx->msg);
 	if (d && d == s->d) {
 		dlg_ack_again(d);
 		return;
@@ -390,6 +394,7 @@ static bool try_next_target(struct ses *s)
 	while (r && r->n_tried < r->n) {
 		buf_clear(&s->half->target);
 		buf_str(&s->half->target, r->targets[r->n_tried++]);
+		sid_forget(&s->half->sid); /* another peer, for all we know [RFC7989 6] */
 		if (send_invite(s, buf_view(&s->local), NULL) == OK)
 			return true;
 	}
@@ -512,6 +517,7 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 	if (e != OK)
 		return e;
 	s->half->usage = &s->usage;
+	sid_begin(&s->half->sid, s->m->loop->env, call->uuid, call->uuid.n > 0);
 	s->half->is_hidden = is_elsewhere(call);
 	s->half->takes_refer = s->user->on_request != NULL;
 	if (!s->is_late_offer) {

@@ -193,6 +193,7 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	s->clock.wish = acc->session_s;
 	s->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
 	s->d->usage = &s->usage;
+	sid_begin_called(&s->d->sid, m->loop->env, rx->msg, acc->is_between);
 	s->d->takes_refer = user->on_request != NULL;
 	s->st = st;
 	s->rx = tp_rx_ref(rx);

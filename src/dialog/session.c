@@ -342,6 +342,26 @@ void *ses_ctx_of(const struct ses *s, const struct ses_user *user)
 	return s->user == user ? s->ctx : NULL;
 }
 
+void ses_set_uuid(struct ses *s, struct str uuid)
+{
+	if (s->d) {
+		sid_set_local(&s->d->sid, uuid);
+		return;
+	}
+	sid_set_local(&s->half->sid, uuid);
+	for (unsigned i = 0; i < s->n_forks; i++)
+		sid_set_local(&s->forks[i]->sid, uuid);
+}
+
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)
+{
+	const struct dlg *d = s->d ? s->d : s->half;
+	for (unsigned i = 0; !s->d && m && i < s->n_forks; i++)
+		if (str_eq(s->forks[i]->remote_tag, m->is_request ? m->from_tag : m->to_tag))
+			d = s->forks[i];
+	return sid_peer(&d->sid, m);
+}
+
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp)
 {
 	*sdp = STR_NONE;

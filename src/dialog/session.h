@@ -93,6 +93,8 @@ struct ses_call {
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */
 	bool is_reliable_needed;  /* Require: 100rel */
 	uint32_t session_s; /* session timer to ask for [RFC4028]; 0: only if the peer wants */
+	struct str uuid;    /* the other party's, of an owner who stands between; empty: one is
+			     * drawn [RFC7989] */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -106,6 +108,7 @@ struct ses_accept {
 	struct uac_account account; /* credentials and headers for our requests in the dialog;
 				     * `from`, `contact_user`, `proxy` are not used */
 	uint32_t session_s;         /* as in struct ses_call */
+	bool is_between;            /* the owner stands between two parties, ses_set_uuid follows */
 };
 /* Takes a new INVITE (that dlg_on_request did not want). Refuses by itself, and returns ERR_STATE
  * with no session made, what no user agent may take: Require with an extension that we lack (420),

@@ -104,6 +104,8 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	sip_out_hdr(&o, SIP_HDR_TO, s->to);
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, s->call_id);
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, u->sent_cseq, STR_ARG(s->method));
+	if (s->sid)
+		sid_put(s->sid, out);
 	if (s->has_contact) {
 		buf_str(out, STR("Contact: "));
 		enum err e = dlg_put_contact(u->m, dst, is_secure(s), s->contact_user,
@@ -237,6 +239,8 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct uac *u = ctx;
 	unsigned status = rx->msg->status;
+	if (u->s.sid)
+		sid_hear_response(u->s.sid, u->m->loop->env, rx->msg);
 	if (status < 200) {
 		if (u->user->on_provisional)
 			u->user->on_provisional(u->ctx, u, rx);

@@ -169,6 +169,18 @@ void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, u
 		l->is_told = false;
 }
 
+void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m)
+{
+	if (to && to->ses && from && from->ses)
+		ses_set_uuid(to->ses, ses_peer_uuid(from->ses, m));
+}
+
+void b2b_introduce(struct b2b_call *c)
+{
+	b2b_name(c->side[0], c->side[1], NULL);
+	b2b_name(c->side[1], c->side[0], NULL);
+}
+
 void b2b_hangup(struct b2b_leg *l, struct str reason)
 {
 	if (l->state == LEG_OVER)
@@ -348,6 +360,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 {
 	struct b2b_leg *l = ctx;
 	struct b2b_call *c = l->call;
+	b2b_introduce(c);
 	if (ev->kind == SES_EV_ENDED)
 		on_ended(l, &ev->end);
 	else if (l->state != LEG_OVER || ev->kind == SES_EV_REFUSED)

@@ -26,6 +26,7 @@ static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_
 			struct str sdp)
 {
 	enum ses_change kind = SES_REINVITE;
+	b2b_name(to, l, m);
 	struct str s = say(to, sdp);
 	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
 	if (m->method == SIP_INVITE)
@@ -87,6 +88,7 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
 	else if (ses_sdp(ev->rx, &sdp))
 		(void)!ses_settle(to->ses, 200, say(to, sdp));
+	b2b_name(l, to, NULL);
 	if (to->is_joining)
 		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);
 }
@@ -100,6 +102,7 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 	const struct sip_msg *m = ev->rx->msg;
 	buf_clear(b);
 	b2b_put_inside(b, m);
+	b2b_name(to, l, m);
 	struct ses_request req = {.method = m->method_name,
 				  .headers = buf_view(b),
 				  .content_type = sip_value(m, SIP_HDR_CONTENT_TYPE),
@@ -114,4 +117,5 @@ void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 	struct b2b_leg *to = b2b_other(l);
 	if (to)
 		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
+	b2b_name(l, to, NULL);
 }

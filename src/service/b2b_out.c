@@ -140,6 +140,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.is_reliable = ses_can_reliable(a->ses),
 		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
 		.session_s = b->cfg.session_s,
+		.uuid = ses_peer_uuid(a->ses, NULL),
 	};
 	if (b->lines.err != OK)
 		return b->lines.err;

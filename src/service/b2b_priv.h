@@ -93,7 +93,11 @@ void b2b_leg_free(struct b2b_leg *l);
 void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
 struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
 void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
-void b2b_leave(struct b2b_leg *l);                     /* its seat in a trunk, if it has one */
+/* Session-ID: `to` is told who is at the other end as `from`'s message m tells it (NULL: as it is
+ * known); each of the two that talk, of the other. [RFC7989 7] */
+void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m);
+void b2b_introduce(struct b2b_call *c);
+void b2b_leave(struct b2b_leg *l); /* its seat in a trunk, if it has one */
 /* Tells of the leg's dialog; `m`: the response that it goes by, NULL: none. */
 void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status);
 extern const struct ses_user b2b_user;

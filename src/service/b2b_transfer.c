@@ -93,6 +93,7 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
+		.uuid = ses_peer_uuid(transferee->ses, NULL),
 	};
 	return ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 }
@@ -212,6 +213,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
 {
 	c->side[c->side[0] == keep] = l;
+	b2b_introduce(c);
 }
 
 /* The target has answered, with an offer for the transferee. */

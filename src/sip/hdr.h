@@ -88,6 +88,14 @@ struct sip_replaces { /* Replaces [RFC3891 6.1], Join [RFC3911 7.1], Target-Dial
  * value out of the headers of a Refer-To URI has to be unescaped first. */
 enum err sip_replaces_parse(struct str value, struct sip_replaces *out);
 
+#define SIP_UUID 32               /* its digits, without hyphens */
+struct sip_session_id {           /* Session-ID [RFC7989 5] */
+	struct str local, remote; /* of its sender; of who is meant to read it */
+	bool has_remote;          /* false: by the older book [RFC7329] */
+};
+/* ERR_SYNTAX also for a UUID of another length, or two remotes: such a value is to be ignored. */
+enum err sip_session_id_parse(struct str value, struct sip_session_id *out);
+
 struct sip_retry_after {            /* Retry-After [RFC3261 20.33] */
 	uint32_t seconds, duration; /* duration: UINT32_MAX when absent */
 	struct str comment;         /* without its parentheses */
