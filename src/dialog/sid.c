@@ -101,11 +101,10 @@ void sid_hear_request(struct sid *s, const struct sip_msg *req)
 	s->cseq = req->cseq;
 }
 
-/* It says what we have said, as a peer of the older book does. A 100 may be another's. */
-static void hear_echo(struct sid *s, const struct sip_msg *resp, const struct sip_session_id *id)
+/* It says what we have said, as a peer of the older book does. */
+static void hear_echo(struct sid *s, const struct sip_session_id *id)
 {
-	bool is_new_book = s->how != SID_BOTH || (!s->is_between && !is_nil(s->remote));
-	if (is_new_book || resp->status == 100)
+	if (s->how != SID_BOTH || (!s->is_between && !is_nil(s->remote)))
 		return;
 	if (!id->has_remote)
 		s->how = SID_LOCAL;
@@ -120,7 +119,7 @@ void sid_hear_response(struct sid *s, struct env *env, const struct sip_msg *res
 		return;
 	if (read(resp, &id) && !is_nil(id.local.p)) {
 		if (str_eq(id.local, text_of(s->local)))
-			hear_echo(s, resp, &id);
+			hear_echo(s, &id);
 		else if (s->how == SID_BOTH)
 			take(s->remote, id.local);
 	}

@@ -75,6 +75,12 @@ TEST_NO_OOM(uuid_changes)
 		CHECK_ID(raw_get(g->a, good ? "SIP/2.0 200" : "SIP/2.0 488", 2), B, A2);
 		rig_ack(&a, &q, good ? ID(A2, B) : ID(A, B), NULL);
 		stage_run(g->t->s, 0.1);
+		rig_ask(&b, "OPTIONS", NULL, NULL); /* answered by the exchange */
+		m = raw_get(g->b, "SIP/2.0 200", 2);
+		if (good)
+			CHECK_ID(m, A2, B);
+		else
+			CHECK_ID(m, A, B);
 		rig_ask(&b, "INFO", ID(B, A) "Content-Type: text/plain\n", "x\n");
 		m = raw_get(g->a, "INFO ", 2);
 		if (good)
@@ -94,11 +100,18 @@ TEST_NO_OOM(uuid_changes)
 	CHECK_ID(m, B2, A2);
 	rig_reply(g->a, m, "415 No");
 	CHECK_ID(raw_get(g->b, "SIP/2.0 415", 2), A2, B2);
+	rig_ask(&a, "OPTIONS", NULL, NULL);
+	CHECK_ID(raw_get(g->a, "SIP/2.0 200", 2), B, A2);
 	rig_ask(&a, "INFO", ID(A2, B) "Content-Type: text/plain\n", "x\n");
 	m = raw_get(g->b, "INFO ", 2);
 	CHECK_ID(m, A2, B);
 	raw_reply(g->b, m, "200 OK", NULL, ID(B2, A2), NULL);
 	CHECK_ID(raw_get(g->a, "SIP/2.0 200", 2), B2, A2);
+	rig_ask(&b, "INFO", ID(B, A2) "Content-Type: text/plain\n", "x\n");
+	rig_reply(g->a, raw_get(g->a, "INFO ", 2), "200 OK");
+	CHECK_ID(raw_get(g->b, "SIP/2.0 200", 2), A2, B);
+	rig_ask(&a, "OPTIONS", NULL, NULL);
+	CHECK_ID(raw_get(g->a, "SIP/2.0 200", 2), B, A2);
 	rig_bye(g, &a, &b);
 	rig_free(g);
 }

@@ -210,6 +210,8 @@ TEST(session_id_of_forks)
 	say(&p, 183, "y", "Require: 100rel\r\nRSeq: 1\r\nSession-ID: " Y ";remote=" N "\r\n", 0);
 	CHECK_ID(shot('a', "PRACK ", 0), a, STR(X));
 	CHECK_ID(shot('a', "PRACK ", 1), a, STR(Y));
+	say(&p, 183, "z", "Require: 100rel\r\nRSeq: 1\r\n", 0);
+	CHECK_ID(shot('a', "PRACK ", 2), a, STR(N));
 	say(&p, 200, "x", "", 1);
 	CHECK_ID(shot('a', "ACK ", 0), a, STR(X));
 	say(&p, 200, "y", "Session-ID: " Y ";remote=" N "\r\n", 1);
@@ -266,7 +268,7 @@ TEST(session_id_of_an_older_callee)
 		str_copy(echo, sizeof(echo), want);
 		want = str_c(echo);
 		say(&p, 180, "x", line, 0);
-		say(&p, 200, "x", is_alone ? "Session-ID: " X ";remote=" Y "\r\n" : "", 1);
+		say(&p, 200, "x", "Session-ID: " X ";remote=" Y "\r\n", 1);
 		CHECK(p.a->is_confirmed);
 		CHECK_STR_EQ(shot_line(shot('a', "ACK ", 0), "Session-ID", 0), want);
 		modify(p.a);
@@ -277,6 +279,21 @@ TEST(session_id_of_an_older_callee)
 		done_with(&p);
 		CHECK_STR_EQ(shot_line(shot('a', "BYE ", 0), "Session-ID", 0), want);
 	}
+}
+
+/* A 100 may be written by one on the way who knows no Session-ID. */
+TEST(session_id_given_back_by_100)
+{
+	struct pair p = hand();
+	char line[120];
+	struct str a = local_of(shot('a', "INVITE ", 0));
+	struct buf b;
+	buf_init_fixed(&b, line, sizeof(line));
+	buf_fmt(&b, "Session-ID: " STR_FMT ";remote=" N "\r\n%c", STR_ARG(a), 0);
+	say(&p, 100, NULL, line, 0);
+	say(&p, 200, "x", "Session-ID: " X ";remote=" Y "\r\n", 1);
+	CHECK_ID(shot('a', "ACK ", 0), a, STR(X));
+	done_with(&p);
 }
 
 /* A caller of the older book: his UUID alone, both ways [RFC7989 11] */
