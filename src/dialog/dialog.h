@@ -29,6 +29,8 @@ enum dlg_refusal {
 	DLG_REFUSE_INTERVAL,  /* 423 */
 	DLG_REFUSE_TIMER,     /* 422: a session timer that is too short */
 	DLG_REFUSE_PRACK,     /* 504: a reliable response was not acknowledged */
+	DLG_REFUSE_CANCELLED, /* 487: by CANCEL, or the call ended meanwhile */
+	DLG_REFUSE_DECLINED,  /* 603: the owner hung up before he had answered */
 	DLG_REFUSE_STATE,     /* 400: NOTIFY without a readable Subscription-State */
 };
 

@@ -55,6 +55,7 @@ struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
 /* Session-ID: the other party's UUID, to be said from now on (empty: nil); the peer's as this
  * message of his tells it (NULL: as it is known), borrowed, drawn where he has none. [RFC7989 7] */
 void ses_set_uuid(struct ses *s, struct str uuid);
+void ses_draw_uuid(struct ses *s); /* the other party is the owner himself from now on */
 struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);

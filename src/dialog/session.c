@@ -248,9 +248,9 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 	if (act & SES_A_ACK)
 		dlg_send_ack(s->d, s->half->local_cseq, s->ack_auth, ack_body);
 	if (act & SES_A_487)
-		ses_refuse_invite(s, DLG_REFUSE_NONE, 487, STR_NONE, STR_NONE);
+		ses_refuse_invite(s, DLG_REFUSE_CANCELLED, 487, STR_NONE, STR_NONE);
 	if (act & SES_A_603)
-		ses_refuse_invite(s, DLG_REFUSE_NONE, 603, STR_NONE, STR_NONE);
+		ses_refuse_invite(s, DLG_REFUSE_DECLINED, 603, STR_NONE, STR_NONE);
 	if (act & SES_A_CANCEL)
 		cancel(s);
 	if (act & SES_A_CROSSED)
@@ -351,6 +351,12 @@ void ses_set_uuid(struct ses *s, struct str uuid)
 	sid_set_local(&s->half->sid, uuid);
 	for (unsigned i = 0; i < s->n_forks; i++)
 		sid_set_local(&s->forks[i]->sid, uuid);
+}
+
+void ses_draw_uuid(struct ses *s)
+{
+	char uuid[SIP_UUID];
+	ses_set_uuid(s, sid_draw(s->m->loop->env, uuid));
 }
 
 struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)

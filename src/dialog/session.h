@@ -75,8 +75,9 @@ struct ses_user {
 	bool (*on_answer)(void *ctx, struct ses *s, struct str answer, bool is_early);
 	void (*on_event)(void *ctx, struct ses *s, const struct ses_event *ev);
 	/* May be NULL. INFO, MESSAGE, REFER: 0 to let the session deal with it (INFO and MESSAGE
-	 * are answered 200, REFER 405), SES_LATER, or the status of the answer; REFER: 202. */
-	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx);
+	 * are answered 200, REFER 405), SES_LATER, or the status of the answer, with header lines;
+	 * REFER: 202. */
+	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines);
 };
 
 /* --- caller ------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ static struct str text_of(const char *uuid)
 	return str_of(uuid, SIP_UUID);
 }
 
-static void draw(struct env *env, char *out)
+struct str sid_draw(struct env *env, char out[SIP_UUID])
 {
 	uint8_t r[SIP_UUID / 2];
 	struct buf b;
@@ -36,6 +36,7 @@ static void draw(struct env *env, char *out)
 	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
 	buf_init_fixed(&b, out, SIP_UUID);
 	buf_hex(&b, r, sizeof(r));
+	return buf_view(&b);
 }
 
 static void take(char *to, struct str uuid)
@@ -57,7 +58,7 @@ void sid_begin(struct sid *s, struct env *env, struct str local, bool is_between
 	if (local.n == SIP_UUID)
 		take(s->local, local);
 	else
-		draw(env, s->local);
+		(void)sid_draw(env, s->local);
 }
 
 void sid_begin_called(struct sid *s, struct env *env, const struct sip_msg *invite, bool is_between)
@@ -70,7 +71,7 @@ void sid_begin_called(struct sid *s, struct env *env, const struct sip_msg *invi
 		take(s->remote, id.local);
 	}
 	if (is_between && is_nil(s->remote))
-		draw(env, s->remote);
+		(void)sid_draw(env, s->remote);
 }
 
 void sid_forget(struct sid *s)
@@ -124,7 +125,7 @@ void sid_hear_response(struct sid *s, struct env *env, const struct sip_msg *res
 			take(s->remote, id.local);
 	}
 	if (s->is_between && is_nil(s->remote) && resp->status > 100)
-		draw(env, s->remote);
+		(void)sid_draw(env, s->remote);
 }
 
 /* --- saying ----------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ struct sid { /* all zero: SID_NONE */
 	bool is_between;
 };
 
+struct str sid_draw(struct env *env, char out[SIP_UUID]);
 /* local: the other party's, for who stands between; empty: one is drawn. */
 void sid_begin(struct sid *s, struct env *env, struct str local, bool is_between);
 /* Called by this INVITE; who stands between knows nobody for `local` yet: nil. */

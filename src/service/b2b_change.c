@@ -62,6 +62,8 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	bool has_sdp = ses_sdp(ev->rx, &sdp);
 	if (ev->rx->msg->is_request) {
+		if (b2b_own_offered(l, sdp))
+			return;
 		if (to)
 			relay_offer(l, to, ev->rx->msg, sdp);
 		else
@@ -78,10 +80,8 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = partner(l);
 	struct str sdp;
-	if (l->call->farewell) {
-		b2b_farewell_take(l->call, ev->rx);
+	if (b2b_own_answered(l, ev->kind == SES_EV_MODIFY_FAILED ? NULL : ev->rx))
 		return;
-	}
 	if (!to || !to->ses)
 		return;
 	if (ev->kind == SES_EV_MODIFY_FAILED)
@@ -94,6 +94,22 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 }
 
 /* --- INFO, MESSAGE ---------------------------------------------------------------------------- */
+
+unsigned b2b_put_busy(struct b2b *b, struct buf *lines)
+{
+	code_warning_put(lines, CODE_B2B_BUSY);
+	buf_fmt(lines, "Retry-After: %u\r\n", (unsigned)(env_random_u64(b->loop->env) % 11));
+	return code_info(CODE_B2B_BUSY)->status;
+}
+
+/* More than the session can keep apart at a time, or nobody there: the peer tries again. */
+static void postpone(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct buf *b = &l->call->b->lines;
+	buf_clear(b);
+	unsigned status = b2b_put_busy(l->call->b, b);
+	ses_respond(l->ses, ev->tag, status, buf_view(b));
+}
 
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 {
@@ -109,13 +125,19 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 				  .body = m->body,
 				  .tag = ev->tag};
 	if (!to || b->err != OK || ses_request(to->ses, &req) != OK)
-		ses_respond(l->ses, ev->tag, 480, STR_NONE);
+		postpone(l, ev);
 }
 
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = b2b_other(l);
+	struct buf *b = &l->call->b->lines;
+	buf_clear(b);
+	if (!ev->rx) /* what we say of it, not what he did */
+		code_warning_put(b, ev->status == 408   ? CODE_NEXT_HOP_TIMEOUT
+				    : ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE
+							: CODE_B2B_FAILED);
 	if (to)
-		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
+		ses_respond(to->ses, ev->tag, ev->status, buf_view(b));
 	b2b_name(l, to, NULL);
 }

@@ -84,7 +84,8 @@ struct b2b_call {
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
-	struct b2b_farewell *farewell;
+	struct tp_rx *refer;        /* the last one, referenced; NULL: none */
+	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
 };
 
 /* --- b2b.c */
@@ -124,6 +125,8 @@ void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str calle
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev);
+/* Not now: the status, and when. */
+unsigned b2b_put_busy(struct b2b *b, struct buf *lines);
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
 
@@ -146,7 +149,7 @@ bool b2b_lacks_privacy(const struct sip_msg *m);
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 
 /* --- b2b_transfer.c */
-unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx);
+unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines);
 void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_transfer_progress(struct b2b_call *c, unsigned status);
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev);
@@ -154,11 +157,18 @@ void b2b_transfer_joined(struct b2b_call *c, bool is_good); /* the transferee ha
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines);
 void b2b_transfer_failed(struct b2b_call *c, unsigned status);
+/* The transferee has answered the echo test, or will not have it. */
+void b2b_transfer_echoed(struct b2b_call *c, struct b2b_leg *e, bool is_good);
 
-/* --- b2b_farewell.c */
-bool b2b_farewell_start(struct b2b_call *c, struct b2b_leg *l);
-void b2b_farewell_take(struct b2b_call *c, struct tp_rx *rx);
-void b2b_farewell_end(struct b2b_call *c);
+/* --- b2b_own.c */
+enum b2b_own_kind { B2B_OWN_FAREWELL, B2B_OWN_ECHO };
+/* Offers the exchange's media to l; false: it cannot be. */
+bool b2b_own_start(struct b2b_call *c, struct b2b_leg *l, enum b2b_own_kind kind);
+/* l's answer (rx; NULL: a refusal), its offer: true when it is for the exchange's media. */
+bool b2b_own_answered(struct b2b_leg *l, struct tp_rx *rx);
+void b2b_own_left(struct b2b_leg *l);
+bool b2b_own_offered(struct b2b_leg *l, struct str sdp);
+void b2b_own_end(struct b2b_call *c); /* harmless when there is none */
 
 /* --- b2b_replaces.c */
 void b2b_replaces_init(struct b2b *b);

@@ -80,6 +80,7 @@ void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
 /* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
 extern const struct tsx_user dispatch_user;
 /* Where a transfer may go: the accounts of this exchange. For struct b2b_config. */
+bool dispatch_is_echo(void *ctx, const struct sip_uri *uri);
 enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct prx_target *t, size_t *n);
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
 bool dispatch_is_us(void *ctx, const struct sip_uri *u);
