@@ -31,6 +31,8 @@ enum dlg_refusal {
 	DLG_REFUSE_PRACK,     /* 504: a reliable response was not acknowledged */
 	DLG_REFUSE_CANCELLED, /* 487: by CANCEL, or the call ended meanwhile */
 	DLG_REFUSE_DECLINED,  /* 603: the owner hung up before he had answered */
+	DLG_REFUSE_REPLACES,  /* 400: several, or not in an INVITE */
+	DLG_REFUSE_REFER,     /* 403: SUBSCRIBE for refer that no REFER began */
 	DLG_REFUSE_STATE,     /* 400: NOTIFY without a readable Subscription-State */
 };
 

@@ -125,9 +125,14 @@ static struct dlg *dialog_of(struct dlg_mgr *m, const struct sip_msg *req)
 bool dlg_on_request(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 {
 	struct dlg *d = dialog_of(m, rx->msg);
+	if (!d && rx->msg->method == SIP_PRACK && dlg_awaited_prack(m, rx->msg)) {
+		dlg_turn_away(m, st, 200); /* [RFC3262 3] */
+		return true;
+	}
 	if (!d || !d->usage)
 		return false;
-	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx))
+	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx) &&
+	    dlg_check_replaces(m, st, rx))
 		d->usage->ops->on_request(d->usage, st, rx);
 	return true;
 }
@@ -192,6 +197,10 @@ void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 	if (rx->msg->to_tag.n || method == SIP_BYE || method == SIP_NOTIFY) {
 		status = 481;
 		why = DLG_REFUSE_NO_DIALOG;
+		lines = STR_NONE;
+	} else if (method == SIP_SUBSCRIBE && dlg_is_event(rx->msg, STR("refer"))) {
+		status = 403; /* [RFC3515 2.4.4] */
+		why = DLG_REFUSE_REFER;
 		lines = STR_NONE;
 	} else if (method == SIP_OPTIONS) {
 		status = 200;
@@ -264,6 +273,22 @@ bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 	buf_str(b, STR("\r\n"));
 	dlg_refuse(m, st, DLG_REFUSE_EXTENSION, 420, STR_NONE, buf_view(b));
 	return false;
+}
+
+bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
+{
+	size_t n = sip_count(rx->msg, SIP_HDR_REPLACES);
+	if (n == 0 || (n == 1 && rx->msg->method == SIP_INVITE))
+		return true;
+	dlg_refuse(m, st, DLG_REFUSE_REPLACES, 400, STR("Bad Request (Replaces)"), STR_NONE);
+	return false;
+}
+
+bool dlg_is_event(const struct sip_msg *msg, struct str package)
+{
+	struct sip_event ev;
+	return sip_event_parse(sip_value(msg, SIP_HDR_EVENT), &ev) == OK &&
+	       str_ieq(ev.package, package);
 }
 
 bool dlg_sdp(const struct sip_msg *msg, struct str *sdp)

@@ -164,6 +164,7 @@ struct dlg_grave {
 	struct hnode node; /* hash of Call-ID and both tags */
 	struct link link;  /* in order of time */
 	uint64_t due_us;
+	bool awaits_prack;
 };
 
 struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
@@ -187,6 +188,7 @@ struct dlg { /* [RFC3261 12] */
 	uint32_t local_cseq, remote_cseq;
 	bool has_remote_cseq, is_uac, is_early, is_secure;
 	bool takes_refer;       /* and says so in Allow */
+	bool awaits_prack;      /* a refusal overtook it */
 	bool has_agreed;        /* offer and answer went by reliable provisional responses */
 	bool is_hidden;         /* its target is where `back` leads, whatever the URI says */
 	uint32_t rseq;          /* of the last reliable provisional response [RFC3262 4] */
@@ -270,8 +272,9 @@ void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
 /* A 2xx that belongs to nothing we know: ACK, and BYE unless its dialog is one that was ended.
  * False: it is not ours. */
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);
-/* Remembers for 64*T1 that this dialog is over, if 2xx of it may still come. */
+/* Remembers for 64*T1 that this dialog is over, if a 2xx or PRACK of it may still come. */
 void dlg_bury(const struct dlg *d);
+bool dlg_awaited_prack(struct dlg_mgr *m, const struct sip_msg *prack);
 void dlg_graves_fini(struct dlg_mgr *m);
 /* A response inside the dialog, or one that makes it, with Contact, Allow, and Record-Route copied.
  * The bytes are in m->scratch. */
@@ -294,6 +297,9 @@ void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned sta
 		struct str reason, struct str lines);
 /* Require (420), and the like; answers and returns false. [RFC3261 8.2] */
 bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
+/* One Replaces at most, and that in an INVITE; answers and returns false. [RFC3891 3] */
+bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
+bool dlg_is_event(const struct sip_msg *msg, struct str package);
 /* The SDP of a message, also as part of a multipart body. False: there is none. */
 bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
 

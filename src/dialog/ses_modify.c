@@ -28,7 +28,6 @@ enum err ses_send_change(struct ses *s, enum ses_change kind, struct str sdp)
 	if (!d)
 		return ERR_STATE;
 	buf_clear(b);
-	buf_str(b, STR("Supported: timer\r\n"));
 	ses_clock_put(s, b);
 	struct dlg_request req = {.method = is_update ? STR("UPDATE") : STR("INVITE"),
 				  .headers = buf_view(b),

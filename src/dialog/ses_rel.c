@@ -120,6 +120,14 @@ static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
 	       str_eq(rack.method, STR("INVITE"));
 }
 
+/* It was on its way when our 2xx went out. */
+static bool is_late(const struct ses *s, const struct sip_msg *msg)
+{
+	struct sip_rack rack;
+	return s->rseq_left && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
+	       rack.rseq == s->rseq_left;
+}
+
 /* The PRACK has an offer of its own: only after the first was answered [RFC3262 5]. */
 static void take_offer(struct ses *s, tsx_id st, struct tp_rx *rx, struct str offer)
 {
@@ -145,6 +153,14 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
 	struct str sdp;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
+	if (is_late(s, rx->msg)) {
+		s->rseq_left = 0;
+		if (has_sdp && s->is_agreed)
+			take_offer(s, st, rx, sdp);
+		else
+			ses_reply(s, st, rx, 200, STR_NONE);
+		return;
+	}
 	if (!is_for_ours(s, rx->msg)) {
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;

@@ -106,6 +106,8 @@ static void take_request(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_on_refer(s, st, rx);
 	else if (method == SIP_NOTIFY)
 		ses_on_notify(s, st, rx);
+	else if (method == SIP_SUBSCRIBE && dlg_is_event(rx->msg, STR("refer")))
+		ses_on_resubscribe(s, st, rx);
 	else
 		ses_refuse(s, st, rx, DLG_REFUSE_METHOD, 405, STR_NONE);
 }

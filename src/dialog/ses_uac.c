@@ -476,8 +476,7 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 	buf_clear(b);
 	buf_str(b, buf_view(&s->headers));
 	dlg_put_allow(b, s->half->takes_refer);
-	buf_str(b,
-		s->is_reliable ? STR("Supported: timer, 100rel\r\n") : STR("Supported: timer\r\n"));
+	buf_str(b, s->is_reliable ? STR("Supported: 100rel\r\n") : STR_NONE);
 	if (s->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);

@@ -102,6 +102,8 @@ enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str bod
 	enum err e = dlg_write_answer(s->d, rx, &ans);
 	if (e != OK)
 		return e;
+	if (ses_rel_is_waiting(s))
+		s->rseq_left = s->rseq;
 	return ses_repeat(s, &(struct ses_repeat){.st = st,
 						  .cseq = rx->msg->cseq,
 						  .status = 200,
@@ -163,7 +165,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 			   STR("Accept: application/sdp\r\n"));
 		return false;
 	}
-	return dlg_check_require(m, st, rx);
+	return dlg_check_require(m, st, rx) && dlg_check_replaces(m, st, rx);
 }
 
 enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,
@@ -217,6 +219,7 @@ void ses_refuse_invite(struct ses *s, enum dlg_refusal why, unsigned status, str
 		       struct str headers)
 {
 	ev_timer_stop(s->m->loop, &s->pause);
+	s->d->awaits_prack = ses_rel_is_waiting(s);
 	ses_stop_2xx(s);
 	struct dlg_answer ans = {
 		.status = status, .why = why, .reason = reason, .headers = headers};

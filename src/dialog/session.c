@@ -235,6 +235,7 @@ static void cancel(struct ses *s)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
+	buf_str(b, STR("Supported: timer\r\n"));
 	put_reason(s, b);
 	if (s->invite)
 		uac_cancel(s->invite, buf_view(b));

@@ -114,6 +114,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 			return e;
 		buf_str(out, STR("\r\n"));
 	}
+	buf_str(out, STR("Supported: timer\r\n")); /* [RFC4028 7.1] */
 	buf_str(out, buf_view(&u->auth_lines));
 	buf_str(out, s->headers);
 	if (s->acc)

@@ -134,9 +134,8 @@ void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 	struct buf *b = &l->call->b->lines;
 	buf_clear(b);
 	if (!ev->rx) /* what we say of it, not what he did */
-		code_warning_put(b, ev->status == 408   ? CODE_NEXT_HOP_TIMEOUT
-				    : ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE
-							: CODE_B2B_FAILED);
+		code_warning_put(b,
+				 ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED);
 	if (to)
 		ses_respond(to->ses, ev->tag, ev->status, buf_view(b));
 	b2b_name(l, to, NULL);

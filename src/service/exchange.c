@@ -36,6 +36,7 @@ static void on_dlg_refusal(void *ctx, enum dlg_refusal why, unsigned status, str
 		[DLG_REFUSE_TIMER] = CODE_DLG_TIMER,       [DLG_REFUSE_PRACK] = CODE_DLG_PRACK,
 		[DLG_REFUSE_ACCEPT] = CODE_SUB_ACCEPT,     [DLG_REFUSE_INTERVAL] = CODE_SUB_BRIEF,
 		[DLG_REFUSE_STATE] = CODE_SUB_STATE,       [DLG_REFUSE_CANCELLED] = CODE_CANCELLED,
+		[DLG_REFUSE_REPLACES] = CODE_B2B_REPLACES, [DLG_REFUSE_REFER] = CODE_SUB_REFER,
 		[DLG_REFUSE_DECLINED] = CODE_DLG_DECLINED,
 	};
 	if ((size_t)why < ARRAY_LEN(codes) && codes[why])
