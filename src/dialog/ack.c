@@ -47,7 +47,7 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	if (d->m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_USER_AGENT, d->m->product_s);
 	struct str body = str_skip(text, d->ack->n_lines);
-	return sip_out_end(&o, body.n ? STR("application/sdp") : STR_NONE, body);
+	return dlg_out_end(d->m, &o, STR("application/sdp"), body);
 }
 
 static void ack_now(struct dlg *d)

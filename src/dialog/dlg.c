@@ -480,7 +480,7 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		m->on_refusal(m->refusal_ctx, ans->why, ans->status, b);
 	if (m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_SERVER, m->product_s);
-	return sip_out_end(&o, ans->body.n ? ans->content_type : STR_NONE, ans->body);
+	return dlg_out_end(m, &o, ans->content_type, ans->body);
 }
 
 enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg_answer *ans)

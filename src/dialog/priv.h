@@ -23,7 +23,7 @@ struct dlg_mgr {
 	struct pool graves;  /* of dialogs that are over; kill.c */
 	struct htab by_name; /* graves */
 	struct link grave_list;
-	uint8_t key[16];
+	uint8_t key[16], mark[16]; /* mark: begins a body that brings its own header lines */
 	void *refusal_ctx;
 	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	char *product; /* heap */
@@ -302,6 +302,11 @@ bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
 bool dlg_is_event(const struct sip_msg *msg, struct str package);
 /* The SDP of a message, also as part of a multipart body. False: there is none. */
 bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
+/* Bodies are SDP, or what dlg_begin_body has begun: a mark that nobody outside knows, header lines,
+ * an empty line, the body. Content-Type, Content-Length and the like, then the body. */
+enum err dlg_out_end(const struct dlg_mgr *m, struct sip_out *o, struct str content_type,
+		     struct str body);
+struct str dlg_plain_sdp(const struct dlg_mgr *m, struct str body); /* the SDP in it */
 
 /* --- what dlg_mgr tells its objects --------------------------------------------------------- */
 void ses_free(struct ses *s);

@@ -57,6 +57,9 @@ struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
 void ses_set_uuid(struct ses *s, struct str uuid);
 void ses_draw_uuid(struct ses *s); /* the other party is the owner himself from now on */
 struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
+/* Wherever SDP is asked for, a body with parts beside it may be given: begun by this with whole
+ * Content- lines, then the body. [RFC5621] */
+void dlg_begin_body(struct dlg_mgr *m, struct buf *b, struct str lines);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
 /* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */

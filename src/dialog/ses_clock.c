@@ -136,7 +136,7 @@ void ses_clock_answer(struct ses *s, const struct sip_msg *req, struct buf *b)
 	if (least > c->least && least <= LONGEST_S) /* for refreshes of ours, too [RFC4028 7.4] */
 		c->least = least;
 	if (!v.n || sip_session_expires_parse(v, &se) != OK)
-		se = (struct sip_session_expires){.seconds = c->wish > least ? c->wish : least};
+		se = (struct sip_session_expires){.seconds = c->wish};
 	if (!v.n && !c->wish)
 		se.seconds = 0;
 	if (!se.seconds) {

@@ -141,7 +141,7 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 /* --- incoming --------------------------------------------------------------------------------- */
 
 /* What makes an INVITE one that no user agent may take. */
-static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
+static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx, bool is_between)
 {
 	const struct sip_msg *msg = rx->msg;
 	struct str sdp;
@@ -160,7 +160,8 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 			   STR("Accept-Encoding: identity\r\n"));
 		return false;
 	}
-	if (msg->body.n && !dlg_sdp(msg, &sdp)) {
+	/* what stands beside the SDP is for the other party to judge, if there is one */
+	if (!sip_body_is_known(msg) && !(is_between && dlg_sdp(msg, &sdp))) {
 		dlg_refuse(m, st, DLG_REFUSE_BODY, 415, STR_NONE,
 			   STR("Accept: application/sdp\r\n"));
 		return false;
@@ -171,7 +172,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,
 		      const struct ses_user *user, void *ctx, struct ses **out)
 {
-	if (!is_takeable(m, st, rx) || !ses_clock_is_fine_for(m, st, rx))
+	if (!is_takeable(m, st, rx, acc->is_between) || !ses_clock_is_fine_for(m, st, rx))
 		return ERR_STATE;
 	char tag[24];
 	struct ses *s = ses_alloc(m, user, ctx);

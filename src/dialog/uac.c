@@ -121,7 +121,7 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		buf_str(out, s->acc->headers);
 	if (u->m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_USER_AGENT, u->m->product_s);
-	return sip_out_end(&o, s->body.n ? s->content_type : STR_NONE, s->body);
+	return dlg_out_end(u->m, &o, s->content_type, s->body);
 }
 
 /* --- attempts --------------------------------------------------------------------------------- */

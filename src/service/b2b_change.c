@@ -13,9 +13,9 @@
 #include "service/b2b_priv.h"
 
 /* Says it to `to`, and keeps it where refreshes of the session need it. */
-static struct str say(struct b2b_leg *to, struct str sdp)
+static struct str say(struct b2b_leg *to, const struct sip_msg *m)
 {
-	struct str s = sdp.n ? b2b_sdp_for(to, sdp) : STR_NONE;
+	struct str s = b2b_body_for(to, m);
 	if (s.n && ses_needs_sdp(to->ses))
 		ses_keep_sdp(to->ses, s);
 	return s;
@@ -27,7 +27,7 @@ static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_
 {
 	enum ses_change kind = SES_REINVITE;
 	b2b_name(to, l, m);
-	struct str s = say(to, sdp);
+	struct str s = say(to, m);
 	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
 	if (m->method == SIP_INVITE)
 		kind = sdp.n ? SES_REINVITE : SES_REINVITE_LATE;
@@ -73,7 +73,7 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
 	 */
 	if (l->state == LEG_UP && to && has_sdp)
-		(void)!ses_settle(to->ses, 200, say(to, sdp));
+		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
 }
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
@@ -87,7 +87,7 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 	if (ev->kind == SES_EV_MODIFY_FAILED)
 		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
 	else if (ses_sdp(ev->rx, &sdp))
-		(void)!ses_settle(to->ses, 200, say(to, sdp));
+		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
 	b2b_name(l, to, NULL);
 	if (to->is_joining)
 		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);

@@ -108,7 +108,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
 	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
 	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
-	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
+	if (has_sdp && b2b_set_body(l, m) != OK)
 		return ERR_NOMEM;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
 		return ERR_SYNTAX;

@@ -132,7 +132,11 @@ void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
 
 /* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
-enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp); /* the same, kept in l->sdp */
+/* The same of a message's body, with all that stands beside its SDP; empty also without SDP. */
+struct str b2b_body_for(struct b2b_leg *l, const struct sip_msg *m);
+enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m); /* that, kept in l->sdp */
+/* A body as it is but for its SDP, which may be none. */
+struct str b2b_whole_body(struct b2b_leg *l, const struct sip_msg *m, struct str sdp);
 
 /* --- b2b_headers.c: whole lines into b->lines */
 struct b2b_way {                           /* of header fields */

@@ -333,7 +333,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	b2b_name(a, l, ev->rx->msg);
 	if (has_sdp) {
 		ses_forget_sdp(a->ses);
-		has_sdp = b2b_set_sdp(a, sdp) == OK;
+		has_sdp = b2b_set_body(a, ev->rx->msg) == OK;
 	}
 	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;
@@ -375,7 +375,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 	enum err e = OK;
 	if (ses_sdp(ev->rx, &sdp)) {
 		ses_forget_sdp(a->ses);
-		e = b2b_set_sdp(a, sdp);
+		e = b2b_set_body(a, ev->rx->msg);
 	}
 	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;

@@ -263,7 +263,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	ev_timer_stop(c->b->loop, &c->timer);
 	l->is_joining = true;
 	set_side(c, e, l);
-	s = b2b_sdp_for(e, sdp);
+	s = b2b_body_for(e, ev->rx->msg);
 	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
 		b2b_transfer_joined(c, false);
 }

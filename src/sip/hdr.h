@@ -38,6 +38,11 @@ bool sip_media_type_is(struct str value, struct str type, struct str subtype);
 /* Body part of a multipart body with that media type (also the whole body when it is that). Walks
  * nested multiparts. [RFC2046 5.1] */
 bool sip_body_find(const struct sip_msg *m, struct str type, struct str subtype, struct str *part);
+/* The SDP that describes the session: not one whose Content-Disposition says otherwise. */
+bool sip_msg_sdp(const struct sip_msg *m, struct str *sdp);
+bool sip_body_sdp(struct str content_type, struct str body, struct str *sdp);
+/* False: it has a part that is neither that SDP nor handling=optional. [RFC3261 20.11] [RFC5621] */
+bool sip_body_is_known(const struct sip_msg *m);
 
 /* True when the comma-separated tokens of all lines of `id` contain the token (any case):
  * Supported, Require, Allow, Accept ... */
