@@ -519,13 +519,11 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 	sid_begin(&s->half->sid, s->m->loop->env, call->uuid, call->uuid.n > 0);
 	s->half->is_hidden = is_elsewhere(call);
 	s->half->takes_refer = s->user->on_request != NULL;
-	if (!s->is_late_offer) {
-		if (ses_ask_offer(s) != 200)
-			return ERR_STATE;
-		buf_str(&s->local, buf_view(&s->m->sdp));
-		if (s->local.err != OK)
-			return s->local.err;
-	}
+	if (!s->is_late_offer && ses_ask_offer(s) != 200)
+		return ERR_STATE;
+	buf_str(&s->local, s->is_late_offer ? call->enclosed : buf_view(&s->m->sdp));
+	if (s->local.err != OK)
+		return s->local.err;
 	return send_invite(s, buf_view(&s->local), call->dst);
 }
 

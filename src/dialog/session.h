@@ -89,6 +89,7 @@ struct ses_call {
 	struct str headers;       /* whole lines for the INVITE only */
 	const struct tp_dst *dst; /* not NULL: send there */
 	bool is_late_offer;       /* INVITE without SDP: the answer goes into the ACK */
+	struct str enclosed;      /* then: a body all the same, of dlg_begin_body */
 	uint8_t max_forwards;     /* 0: 70 */
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */

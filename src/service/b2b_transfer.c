@@ -90,19 +90,33 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines)
 
 /* --- calling the target ----------------------------------------------------------------------- */
 
+/* Referred-By names a part of the REFER's body, signed by who sent it. [RFC3892 4] */
+static bool has_token(const struct tp_rx *refer)
+{
+	struct sip_addr a;
+	struct str cid;
+	return refer && refer->msg->body.n &&
+	       sip_addr_parse(sip_value(refer->msg, SIP_HDR_REFERRED_BY), &a) == OK &&
+	       sip_param(a.params, STR("cid"), &cid);
+}
+
 static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee, struct str to)
 {
 	struct b2b *b = l->call->b;
 	const struct b2b_place *p = l->place;
 	const struct dlg *d = ses_dialog(transferee->ses);
 	struct sip_addr from;
+	struct str token = STR_NONE;
 	char mem[600];
 	struct buf name;
 	buf_init_fixed(&name, mem, sizeof(mem));
 	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
 	if (!d || name.err != OK || sip_addr_parse(dlg_remote(d), &from) != OK)
 		return ERR_STATE;
+	if (has_token(l->call->refer))
+		token = b2b_whole_body(l, l->call->refer->msg, STR_NONE);
 	struct ses_call call = {
+		.enclosed = token,
 		.account = {.from = dlg_remote(d), .contact_user = from.uri.user},
 		.target = p->ruri.n ? p->ruri : to,
 		.to = buf_view(&name),

@@ -264,6 +264,9 @@ TEST_NO_OOM(to_the_echo_test)
 		m = raw_get(e->r, "SIP/2.0 200", 2);
 		CHECK(raw_has(m, "c=IN IP4 10.0.0.1\r\n"));
 		rig_ack(e, &q, RIG_SDP, rig_sdp(g, e->r, NULL));
+		q = rig_ask(e, "INVITE", RIG_SDP, rig_sdp(g, e->r, "inactive"));
+		CHECK(raw_has(raw_get(e->r, "SIP/2.0 200", 2), "a=inactive"));
+		rig_ack(e, &q, NULL, NULL);
 		rig_ask(e, "BYE", NULL, NULL);
 		raw_get(e->r, "SIP/2.0 200", 2);
 		rig_free(g);
