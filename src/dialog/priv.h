@@ -4,11 +4,12 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "dialog/auth.h"
+#include "dialog/body.h"
 #include "dialog/register.h"
 #include "dialog/session.h"
 #include "dialog/sid.h"
 #include "dialog/subscription.h"
-#include "sip/auth.h"
 #include "sip/out.h"
 #include "transaction/fsm.h"
 
@@ -65,30 +66,6 @@ enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, bool is_se
 /* Whether our Contact in the answer to it must be sips. [RFC3261 12.1.1] */
 bool dlg_asks_for_sips(const struct sip_msg *msg);
 
-/* --- auth.c: challenges learned, credentials given ------------------------------------------- */
-#define AUTH_REALMS 4
-struct auth_entry {
-	char *mem; /* the strings of ch */
-	struct sip_challenge ch;
-	bool is_proxy; /* 407: Proxy-Authorization */
-	uint32_t nc;
-};
-struct auth {
-	unsigned n;
-	struct auth_entry *e; /* AUTH_REALMS of them; NULL before the first challenge */
-};
-void auth_fini(struct auth *a);
-struct auth_try {          /* what one request has answered so far; zeroed at its start */
-	unsigned answered; /* bit i: the realm of e[i] */
-	unsigned rounds;
-};
-/* Takes the challenges of a 401 or 407; true when it makes sense to try again with auth_put. */
-bool auth_learn(struct auth *a, struct auth_try *t, const struct sip_msg *resp);
-enum err auth_copy(struct auth *to, const struct auth *from);
-/* Appends whole header lines for all realms known. */
-void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
-	      struct str method, struct str uri);
-
 /* --- uac.c: one request, to its final answer ---------------------------------------------------
  */
 struct uac_spec {
@@ -138,7 +115,6 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 		   const struct uac_invite_user *invite, void *ctx, struct uac **out);
 /* INVITE only: CANCEL; on_done comes with what the peer says, or at once when nothing was sent. */
 void uac_cancel(struct uac *u, struct str extra_lines);
-/* Appends "Route: <sip:proxy;lr>\r\n", or nothing. */
 /* The Routes of a request outside of dialogs: the outbound proxy, then the Service-Route. */
 enum err dlg_put_account_routes(struct buf *b, const struct uac_account *acc);
 /* Where such a request goes first: by these Routes, else to `target`. */
@@ -300,14 +276,6 @@ bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
 /* One Replaces at most, and that in an INVITE; answers and returns false. [RFC3891 3] */
 bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
 bool dlg_is_event(const struct sip_msg *msg, struct str package);
-/* The SDP of a message, also as part of a multipart body. False: there is none. */
-bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
-/* Bodies are SDP, or what dlg_begin_body has begun: a mark that nobody outside knows, header lines,
- * an empty line, the body. Content-Type, Content-Length and the like, then the body. */
-enum err dlg_out_end(const struct dlg_mgr *m, struct sip_out *o, struct str content_type,
-		     struct str body);
-struct str dlg_plain_sdp(const struct dlg_mgr *m, struct str body); /* the SDP in it */
-
 /* --- what dlg_mgr tells its objects --------------------------------------------------------- */
 void ses_free(struct ses *s);
 void rgc_on_flow_down(struct rgc *r, tp_flow flow);

@@ -74,9 +74,8 @@ struct ses_user {
 	 * goes on as before. */
 	bool (*on_answer)(void *ctx, struct ses *s, struct str answer, bool is_early);
 	void (*on_event)(void *ctx, struct ses *s, const struct ses_event *ev);
-	/* May be NULL. INFO, MESSAGE, REFER: 0 to let the session deal with it (INFO and MESSAGE
-	 * are answered 200, REFER 405), SES_LATER, or the status of the answer, with header lines;
-	 * REFER: 202. */
+	/* May be NULL. INFO, MESSAGE, REFER: 0 lets the session deal with it (INFO and MESSAGE get
+	 * 200, REFER 405), SES_LATER, or the answer's status (REFER: 202) with header lines. */
 	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines);
 };
 
@@ -95,8 +94,7 @@ struct ses_call {
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */
 	bool is_reliable_needed;  /* Require: 100rel */
 	uint32_t session_s; /* session timer to ask for [RFC4028]; 0: only if the peer wants */
-	struct str uuid;    /* the other party's, of an owner who stands between; empty: one is
-			     * drawn [RFC7989] */
+	struct str uuid;    /* the other party's, for who stands between; empty: drawn [RFC7989] */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
