@@ -84,7 +84,7 @@ struct b2b_call {
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
-	struct tp_rx *refer;        /* the last one, referenced; NULL: none */
+	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
 	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
 };
 

@@ -244,6 +244,14 @@ void b2b_transfer_progress(struct b2b_call *c, unsigned status)
 		ses_notify(c->transferor->ses, status);
 }
 
+/* It is over, whatever came of it. */
+static void conclude(struct b2b_call *c)
+{
+	c->is_transferring = false;
+	tp_rx_unref(c->b->tp, c->refer);
+	c->refer = NULL;
+}
+
 void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 {
 	if (!c->is_transferring || c->is_busy)
@@ -251,7 +259,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
 		if (l->is_transfer && (l->state == LEG_TRYING || l->is_joining))
 			return;
-	c->is_transferring = false;
+	conclude(c);
 	ev_timer_stop(c->b->loop, &c->timer);
 	struct b2b_leg *t = c->transferor, *e = transferee_of(c);
 	if (t) {
@@ -292,7 +300,7 @@ static void on_leave_timer(struct tmr *t)
 /* The transferee is in good hands: the transferor may go. */
 static void let_go(struct b2b_call *c)
 {
-	c->is_transferring = false;
+	conclude(c);
 	if (!c->transferor)
 		return;
 	ses_notify(c->transferor->ses, 200);
