@@ -418,7 +418,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 						: NULL,
 		.acc = &d->acc,
 		.auth = &d->auth,
-		.sid = &d->sid,
+		.dialog = pool_id(&d->m->dialogs, d),
 		.cseq = &d->local_cseq,
 	};
 	return uac_start(d->m, &s, user, invite, ctx, out);

@@ -81,8 +81,8 @@ struct uac_spec {
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* borrowed while the request runs */
 	struct auth *auth;             /* borrowed; NULL: one of its own */
-	struct sid *sid;               /* borrowed; NULL: no Session-ID */
-	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
+	obj_id dialog;  /* whose Session-ID it has, and learns; 0: none, it may be gone */
+	uint32_t *cseq; /* last number used; borrowed; NULL: its own */
 };
 /* An INVITE stays until its machine has run out: further 2xx come to on_2xx, the first included;
  * on_done is for all other ends. on_over is the last call after a 2xx. */

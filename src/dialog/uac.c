@@ -84,6 +84,12 @@ struct tp_dst uac_dst(const struct uac *u)
 
 /* --- composing -------------------------------------------------------------------------------- */
 
+static struct sid *sid_of(const struct uac *u)
+{
+	struct dlg *d = pool_find(&u->m->dialogs, u->s.dialog);
+	return d ? &d->sid : NULL;
+}
+
 /* Whether the Contact must be sips. [RFC3261 8.1.1.8] [RFC5630 5.1.1] */
 static bool is_secure(const struct uac_spec *s)
 {
@@ -104,8 +110,9 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	sip_out_hdr(&o, SIP_HDR_TO, s->to);
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, s->call_id);
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, u->sent_cseq, STR_ARG(s->method));
-	if (s->sid)
-		sid_put(s->sid, out);
+	struct sid *sid = sid_of(u);
+	if (sid)
+		sid_put(sid, out);
 	if (s->has_contact) {
 		buf_str(out, STR("Contact: "));
 		enum err e = dlg_put_contact(u->m, dst, is_secure(s), s->contact_user,
@@ -240,8 +247,9 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct uac *u = ctx;
 	unsigned status = rx->msg->status;
-	if (u->s.sid)
-		sid_hear_response(u->s.sid, u->m->loop->env, rx->msg);
+	struct sid *sid = sid_of(u);
+	if (sid)
+		sid_hear_response(sid, u->m->loop->env, rx->msg);
 	if (status < 200) {
 		if (u->user->on_provisional)
 			u->user->on_provisional(u->ctx, u, rx);
