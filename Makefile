@@ -1,5 +1,5 @@
 # The developers' menu. `./run` and `./test` need none of it.
-.PHONY: all test storm lint format asan tsan fuzz bench cover install deb clean help
+.PHONY: all test storm mutants lint format asan tsan fuzz bench cover install deb clean help
 BUILD = build
 RUNG_SEEDS ?= 2000
 PREFIX ?= /usr/local
@@ -18,6 +18,10 @@ storm: ## 2,000 seeds of lost, repeated and reordered messages, in all roles: ma
 	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm_roles storm_of
 	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm
 	RUNG_SEEDS=$(RUNG_SEEDS) $(BUILD)/tests/sim/sim_storm_ua
+
+mutants: ## breaks lines of rung one after the other; a test must see each: make mutants [MUTANT=b2bua]
+	@tools/deps run
+	@tools/mutants $(MUTANT)
 
 lint: ## house rules, clang-format, clang-tidy, shellcheck
 	@tools/lint

@@ -8,7 +8,8 @@ struct adm {
 	size_t n_shards;
 	struct exc *exc;
 	struct trk *trk;
-	const struct lint *lint; /* may be NULL */
+	const struct lint *lint;     /* may be NULL */
+	const struct adm_legs *legs; /* may be NULL */
 	struct adm_tally tally;
 	uint64_t start_us;
 };

@@ -57,6 +57,11 @@ void adm_set_lint(struct adm *a, const struct lint *l)
 	a->lint = l;
 }
 
+void adm_set_legs(struct adm *a, const struct adm_legs *l)
+{
+	a->legs = l;
+}
+
 void adm_free(struct adm *a)
 {
 	free(a);

@@ -45,8 +45,10 @@ enum err adm_new(struct ev_shards *shards, struct exc *exc, struct ev_shards *sc
 		 struct trk *trk, struct adm **out);
 /* Whose cards are asked for; borrowed, the scope's. Before the first question. */
 void adm_set_lint(struct adm *a, const struct lint *l);
-void adm_free(struct adm *a);               /* when no loop runs any more */
-struct adm_tally *adm_tally(struct adm *a); /* on the scope's thread */
+struct adm_legs;
+void adm_set_legs(struct adm *a, const struct adm_legs *l); /* calls are told without their legs */
+void adm_free(struct adm *a);                               /* when no loop runs any more */
+struct adm_tally *adm_tally(struct adm *a);                 /* on the scope's thread */
 
 enum adm_verb {
 	ADM_DO_LIST,

@@ -120,12 +120,20 @@ static void tell(struct adm_ledger *g, struct str text)
 		g->cfg.on_trouble(g->cfg.ctx, text);
 }
 
+static void settle(struct adm_ledger *g, const struct st_cdr *row)
+{
+	if (g->cfg.on_settled && row->v[ST_CDR_call_id].is_set)
+		g->cfg.on_settled(g->cfg.ctx, row->v[ST_CDR_call_id].s);
+}
+
 static void after_write(struct adm_ledger *g)
 {
 	if (g->result) {
 		g->n_lost += g->full.n;
 		tell(g, st_cdrs_why(g->db));
 	}
+	for (size_t i = 0; i < g->full.n; i++)
+		settle(g, &g->full.rows[i]);
 	empty(&g->full);
 	g->is_writing = g->is_pruning = false;
 }
@@ -186,6 +194,7 @@ void adm_ledger_add(struct adm_ledger *g, const struct st_cdr *row)
 	if (!g->n_lost++)
 		tell(g, STR("call detail records are lost: they come faster than the disk takes "
 			    "them"));
+	settle(g, row);
 }
 
 uint64_t adm_ledger_n_lost(const struct adm_ledger *g)

@@ -13,6 +13,9 @@ struct adm_ledger_cfg {
 	uint64_t max_rows;
 	/* Something was lost or went wrong: a sentence. On the scope's thread. */
 	void (*on_trouble)(void *ctx, struct str text);
+	/* The record of that call is in the database, or is lost and was told. Same thread; may be
+	 * NULL. */
+	void (*on_settled)(void *ctx, struct str call_id);
 	void *ctx;
 };
 /* Takes db. `l`: a loop of shards with workers. */

@@ -4,6 +4,7 @@
  * A listing goes by the calls' numbers, newest first is the end: between two pieces calls come and
  * go, and a number that is gone is simply passed. */
 #include "admin/admin_priv.h"
+#include "admin/legs.h"
 
 #include "base/assert.h"
 #include "track/trk_info.h"
@@ -11,9 +12,11 @@
 
 #include <stdio.h>
 
-static bool is_under_way(const struct trk_call *c)
+/* A leg is no call of its own. */
+static bool is_under_way(const struct adm *a, const struct trk_call *c)
 {
-	return c->kind == TRK_CALL && c->phase != TRK_ENDED && !c->is_judged;
+	bool is_call = c->kind == TRK_CALL && c->phase != TRK_ENDED && !c->is_judged;
+	return is_call && (!a->legs || str_eq(adm_legs_root(a->legs, c->call_id), c->call_id));
 }
 
 static void put_name(struct buf *b, const struct trk_name *x)
@@ -68,7 +71,10 @@ static bool emit_call(struct adm_ask *q, struct trk *t, const struct trk_call *c
 	adm_text(&r, ADM_F_call_caller, buf_view(&from));
 	adm_text(&r, ADM_F_call_callee, buf_view(&to));
 	set_address(&r, ADM_F_call_caller_at, c, c->caller, caller_at);
-	set_address(&r, ADM_F_call_callee_at, c, c->answer_us ? c->callee : TRK_NO_PEER, callee_at);
+	const struct trk_call *far = q->adm->legs ? adm_legs_talking(q->adm->legs, t, c) : NULL;
+	far = far ? far : c;
+	set_address(&r, ADM_F_call_callee_at, far, far->answer_us ? far->callee : TRK_NO_PEER,
+		    callee_at);
 	if (c->caller < c->n_peers)
 		adm_text(&r, ADM_F_call_transport,
 			 trk_transport_name((enum trk_transport)c->peers[c->caller].transport));
@@ -85,7 +91,7 @@ bool adm_scope_part(struct adm_ask *q)
 	bool is_through = true;
 	vrd_init(&v);
 	for (struct trk_call *c = trk_first(t); c; c = c->next_no) {
-		if (c->no <= q->cursor || !is_under_way(c))
+		if (c->no <= q->cursor || !is_under_way(q->adm, c))
 			continue;
 		if (!emit_call(q, t, c, &v) || q->out.n >= ADM_PIECE) {
 			q->cursor = c->no;
@@ -100,7 +106,7 @@ bool adm_scope_part(struct adm_ask *q)
 void adm_scope_delete(struct adm_ask *q)
 {
 	const struct trk_call *c = trk_find(q->adm->trk, str_c(q->key));
-	if (c && is_under_way(c))
+	if (c && is_under_way(q->adm, c))
 		adm_answer(q, ADM_NOT_OURS,
 			   "rung only passes this call on: it holds no dialog of it, so that none "
 			   "but its "
@@ -115,7 +121,7 @@ void adm_scope_measure(struct adm_ask *q)
 	uint64_t *m = q->metrics;
 	q->tally = a->tally;
 	for (struct trk_call *c = trk_first(a->trk); c; c = c->next_no)
-		m[ADM_M_calls] += is_under_way(c);
+		m[ADM_M_calls] += is_under_way(a, c);
 	m[ADM_M_calls_total] = a->tally.n;
 	m[ADM_M_calls_answered_total] = a->tally.n_answered;
 	m[ADM_M_calls_warned_total] = a->tally.n_warned;

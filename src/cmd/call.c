@@ -46,6 +46,7 @@ int cmd_call(int argc, char **argv)
 			    "resume that long after the answer"							    },
 		{0, "late-offer",   OPT_FLAG,    &p->is_late_offer, NULL,
 			    "INVITE without SDP: the answer goes into the ACK"                                             },
+		{0, "history",      OPT_FLAG,    &p->tells_way,     NULL,     "ask where it went (History-Info)"},
 		{0, "expect-tone",  OPT_U32,     &expect_hz,        "HZ",     "exit 8 unless this tone is heard"},
 		{0, "expect-audio", OPT_FLAG,    &p->expect_audio,  NULL,
 			    "exit 8 unless audio packets arrive"							   },

@@ -17,132 +17,36 @@
  * Watchers get a pcapng stream of link type 252 (Wireshark's exported PDUs: each packet names its
  * protocol, addresses and ports), so one format serves `rung scope --live` and Wireshark alike;
  * what the rings dropped since they came is told in statistics blocks. A watcher that does not read
- * is closed when its socket is full: memory stays bounded. */
-#include "cmd/live.h"
+ * is closed when its socket is full: memory stays bounded.
+ *
+ * The rings lie in files, and room in them is given back only when a keeper has what matters of it:
+ * the messages after which a call is in another phase, without their bodies. So the next process
+ * finds each such message in a ring or with the keeper, whenever this one is killed, or in both: it
+ * is then one that was sent twice. [docs/adr/011] */
+#include "cmd/live_priv.h"
 
 #include "base/limits.h"
 #include "capture/cap_block.h"
 #include "capture/cap_pdu.h"
-#include "cmd/sample.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RING_BYTES   (1u << 20)
-#define LINES_PER_S  40
-#define MAX_WATCHERS 8
-#define MAX_LINTED   1'000 /* calls that the lint remembers */
+#define LINES_PER_S 40
+#define MAX_LINTED  1'000 /* calls that the lint remembers */
 /* So that rings fill to about FILL_BYTES, and what a watcher gets in one piece fits its socket. */
 #define FILL_BYTES      (RING_BYTES / 4)
+#define LET_GO_BYTES    (RING_BYTES / 8)
 #define PACE_LEAST_US   5'000
 #define PACE_WATCHED_US 20'000
 #define PACE_BUSY_US    50'000
 #define PACE_IDLE_US    100'000
 
-enum rec_kind { REC_SENT, REC_RECEIVED, REC_STORM, REC_REGISTERED, REC_REFUSED, REC_BANNED };
-
-struct rec {
-	uint64_t at_us; /* the shard's clock */
-	struct addr from, to;
-	uint8_t kind, proto;
-	uint16_t code;
-	uint16_t n_call_id; /* notes: the Call-ID stands before the text */
-	uint32_t n;
-	char bytes[];
-};
-
-struct tap_ctx {
-	struct live *live;
-	size_t shard;
-};
-
-struct live {
-	size_t n_shards;
-	struct ev_ring **rings;
-	struct head {
-		struct str next; /* record */
-		size_t n;        /* bytes taken in this turn */
-	} * heads;
-	struct tap_ctx *taps;
-	struct trk *trk;
-	struct lint *lint;
-	struct sample sample;
-	uint64_t offset_us; /* wall time - monotonic time */
-	uint64_t pace_us;
-	uint64_t dropped_told, line_second, last_us;
-	uint32_t lines, lines_left_out, frame_no;
-	void (*print)(void *ctx, uint64_t wall_us, struct str line);
-	void *print_ctx;
-	struct watcher {
-		int fd;
-		uint64_t n_before; /* drops, when he came */
-	} watchers[MAX_WATCHERS];
-	void (*copy)(void *ctx, const struct trk_packet *p);
-	void *copy_ctx;
-	trk_verdict_fn *on_call;
-	void *on_call_arg;
-	size_t n_watchers;
-};
-
-/* ---- on the shards --------------------------------------------------------------------------- */
-
-static struct rec *reserve(struct live *l, size_t shard, size_t n)
-{
-	return ev_ring_reserve(l->rings[shard], sizeof(struct rec) + n);
-}
-
-static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
-		   const struct addr *from, const struct addr *to, struct str bytes)
-{
-	struct tap_ctx *t = ctx;
-	struct rec *r = reserve(t->live, t->shard, bytes.n);
-	if (!r)
-		return;
-	r->at_us = at_us;
-	r->from = *from;
-	r->to = *to;
-	r->kind = is_sent ? REC_SENT : REC_RECEIVED;
-	r->proto = (uint8_t)proto;
-	r->n_call_id = 0;
-	r->n = (uint32_t)bytes.n;
-	memcpy(r->bytes, bytes.p, bytes.n);
-	ev_ring_commit(t->live->rings[t->shard]);
-}
-
-void live_note(void *live, const struct exc_note *n)
-{
-	struct live *l = live;
-	struct rec *r = reserve(l, n->shard, n->call_id.n + n->text.n);
-	if (!r)
-		return;
-	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
-	static const uint8_t kinds[] = {[EXC_NOTE_REGISTERED] = REC_REGISTERED,
-					[EXC_NOTE_REFUSED] = REC_REFUSED,
-					[EXC_NOTE_STORM] = REC_STORM,
-					[EXC_NOTE_BANNED] = REC_BANNED,
-					[EXC_NOTE_TRUNK] = REC_REGISTERED};
-	r->kind = kinds[n->kind];
-	r->n_call_id = (uint16_t)n->call_id.n;
-	r->n = (uint32_t)(n->call_id.n + n->text.n);
-	if (n->call_id.n)
-		memcpy(r->bytes, n->call_id.p, n->call_id.n);
-	if (n->text.n)
-		memcpy(r->bytes + n->call_id.n, n->text.p, n->text.n);
-	ev_ring_commit(l->rings[n->shard]);
-}
-
 /* ---- watchers -------------------------------------------------------------------------------- */
-
-static uint64_t n_dropped(const struct live *l)
-{
-	uint64_t n = 0;
-	for (size_t i = 0; i < l->n_shards; i++)
-		n += ev_ring_dropped(l->rings[i]);
-	return n;
-}
 
 static void write_to(struct live *l, size_t i, struct str bytes)
 {
@@ -210,7 +114,7 @@ enum err live_watch(struct live *l, int fd)
 	}
 	int size = 4 << 20;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	l->watchers[l->n_watchers++] = (struct watcher){fd, n_dropped(l)};
+	l->watchers[l->n_watchers++] = (struct watcher){fd, live_n_dropped(l)};
 	return OK;
 }
 
@@ -242,7 +146,7 @@ static void new_second(struct live *l, uint64_t wall_us)
 		print_now(l, wall_us, buf_view(&b));
 	}
 	l->lines = l->lines_left_out = 0;
-	uint64_t dropped = n_dropped(l);
+	uint64_t dropped = live_n_dropped(l);
 	if (dropped == l->dropped_told)
 		return;
 	buf_clear(&b);
@@ -259,9 +163,10 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	struct live *l = arg;
 	char mem[700];
 	struct buf b;
-	if (c->kind == TRK_CALL && l->on_call)
-		l->on_call(l->on_call_arg, t, c, v);
-	bool is_news = c->kind == TRK_CALL || c->kind == TRK_MSG || v->worst >= VRD_WARN;
+	bool is_call = c->kind == TRK_CALL;
+	if (is_call && l->on_call)
+		is_call = l->on_call(l->on_call_arg, c, v);
+	bool is_news = is_call || c->kind == TRK_MSG || v->worst >= VRD_WARN;
 	if (!is_news)
 		return;
 	buf_init_fixed(&b, mem, sizeof(mem));
@@ -285,19 +190,49 @@ static void on_alarm(void *arg, const struct trk *t, const struct trk_call *c, c
 
 /* ---- draining -------------------------------------------------------------------------------- */
 
+static void keep(struct live *l, struct str call_id, const struct rec *r, size_t n,
+		 uint64_t wall_us)
+{
+	struct rec head = *r;
+	head.at_us = wall_us;
+	head.is_cut |= n < r->n;
+	head.n = (uint32_t)n;
+	if (l->keeper.keep && !l->is_replaying)
+		l->keeper.keep(l->keeper.ctx, call_id, wall_us,
+			       str_of((const char *)&head, offsetof(struct rec, bytes)),
+			       str_of(r->bytes, n));
+}
+
+/* What the tracker would need of a call to go on with it: where it came from one phase into the
+ * next. */
+static void keep_step(struct live *l, struct trk_call *c, const struct rec *r, uint64_t wall_us)
+{
+	unsigned step = 1u + c->phase + (c->is_taken ? 8u : 0);
+	if (c->kind != TRK_CALL || c->told == step || c->is_judged)
+		return;
+	c->told = step & 31u;
+	const char *end = memmem(r->bytes, r->n, "\r\n\r\n", 4);
+	keep(l, c->call_id, r, end ? (size_t)(end - r->bytes) + 4 : r->n, wall_us);
+}
+
 static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 {
+	struct trk_call *c = NULL;
 	struct trk_packet p = {
 		.at_us = wall_us,
 		.frame_no = ++l->frame_no,
 		.from = r->from,
 		.to = r->to,
 		.transport = transport_of(r),
+		.is_cut = r->is_cut,
 		.bytes = str_of(r->bytes, r->n),
 	};
-	struct trk_call *c = NULL;
 	enum err e = trk_message(l->trk, &p, &c);
 	(void)e; /* what is no SIP, or does not fit, the tracker counts */
+	if (c)
+		keep_step(l, c, r, wall_us);
+	if (l->is_replaying)
+		return;
 	struct str call_id = STR_NONE;
 	if (c)
 		call_id = c->call_id;
@@ -313,13 +248,23 @@ static void take_message(struct live *l, const struct rec *r, uint64_t wall_us)
 		stream(l, r, wall_us);
 }
 
-static void take(struct live *l, const struct rec *r)
+static void take_hint(struct live *l, const struct rec *r, struct str call_id, struct str text,
+		      uint64_t wall_us)
 {
-	uint64_t wall_us = r->at_us + l->offset_us;
-	struct str call_id = str_of(r->bytes, r->n_call_id),
-		   text = str_of(r->bytes + r->n_call_id, r->n - r->n_call_id);
 	char number[8];
 	struct buf b;
+	buf_init_fixed(&b, number, sizeof(number));
+	buf_u64(&b, r->code);
+	trk_hint(l->trk, call_id, buf_view(&b), text);
+	const struct trk_call *c = trk_find(l->trk, call_id);
+	if (c && c->told && !c->is_judged)
+		keep(l, call_id, r, r->n, wall_us);
+}
+
+static void take(struct live *l, const struct rec *r, uint64_t wall_us)
+{
+	struct str call_id = str_of(r->bytes, r->n_call_id),
+		   text = str_of(r->bytes + r->n_call_id, r->n - r->n_call_id);
 	l->last_us = wall_us;
 	switch ((enum rec_kind)r->kind) {
 	case REC_SENT:
@@ -327,9 +272,12 @@ static void take(struct live *l, const struct rec *r)
 		take_message(l, r, wall_us);
 		return;
 	case REC_REFUSED:
-		buf_init_fixed(&b, number, sizeof(number));
-		buf_u64(&b, r->code);
-		trk_hint(l->trk, call_id, buf_view(&b), text);
+		take_hint(l, r, call_id, text, wall_us);
+		return;
+	case REC_LEG:
+		if (l->keeper.on_leg)
+			l->keeper.on_leg(l->keeper.ctx, text, call_id);
+		keep(l, call_id, r, r->n, wall_us);
 		return;
 	case REC_BANNED:
 	case REC_REGISTERED:
@@ -350,39 +298,56 @@ static void set_pace(struct live *l, size_t filled)
 	l->pace_us = filled ? us : PACE_IDLE_US;
 }
 
-static const struct rec *rec_of(struct str s)
+/* The ring whose next record is the oldest of those up to until_us; n_rings: none. */
+static size_t oldest(const struct live *l, uint64_t until_us)
 {
-	return (const struct rec *)(const void *)s.p;
-}
-
-/* The ring whose next record is the oldest of those up to now_us; n_shards: none. */
-static size_t oldest(const struct live *l, uint64_t now_us)
-{
-	size_t at = l->n_shards;
-	for (size_t i = 0; i < l->n_shards; i++) {
+	size_t at = l->n_rings;
+	for (size_t i = 0; i < l->n_rings; i++) {
 		struct str s = l->heads[i].next;
-		if (s.n && rec_of(s)->at_us <= now_us) {
-			now_us = rec_of(s)->at_us;
+		if (s.n && live_rec(s)->at_us <= until_us) {
+			until_us = live_rec(s)->at_us;
 			at = i;
 		}
 	}
 	return at;
 }
 
-bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
+static void let_go(struct live *l)
 {
-	size_t most = 0, i;
-	l->offset_us = wall_us - now_us;
-	for (i = 0; i < l->n_shards; i++)
+	if (l->keeper.flush)
+		l->keeper.flush(l->keeper.ctx);
+	for (size_t i = 0; i < l->n_rings; i++)
+		ev_ring_release(l->rings[i]);
+}
+
+/* Bytes that came out of the fullest ring. */
+static size_t drain(struct live *l, uint64_t until_us)
+{
+	size_t most = 0, n = 0, i;
+	for (i = 0; i < l->n_rings; i++)
 		l->heads[i] = (struct head){.next = ev_ring_peek(l->rings[i])};
-	while ((i = oldest(l, now_us)) < l->n_shards) {
+	while ((i = oldest(l, until_us)) < l->n_rings) {
 		struct head *h = &l->heads[i];
-		take(l, rec_of(h->next));
+		if (live_is_sound(h->next))
+			take(l, live_rec(h->next), live_rec(h->next)->at_us + l->offset_us);
 		h->n += h->next.n;
+		n += h->next.n;
 		most = h->n > most ? h->n : most;
 		ev_ring_pop(l->rings[i]);
 		h->next = ev_ring_peek(l->rings[i]);
+		if (n > LET_GO_BYTES) {
+			let_go(l);
+			n = 0;
+		}
 	}
+	let_go(l);
+	return most;
+}
+
+bool live_drain(struct live *l, uint64_t now_us, uint64_t wall_us)
+{
+	l->offset_us = wall_us - now_us;
+	size_t most = drain(l, now_us);
 	l->last_us = wall_us;
 	trk_tick(l->trk, wall_us);
 	if (wall_us / 1000000 != l->line_second) {
@@ -403,9 +368,28 @@ void live_end(struct live *l)
 	trk_flush(l->trk);
 }
 
+/* ---- after a kill ---------------------------------------------------------------------------- */
+
+void live_replay(void *live, struct str step)
+{
+	struct live *l = live;
+	if (!live_is_sound(step))
+		return;
+	l->is_replaying = true;
+	take(l, live_rec(step), live_rec(step)->at_us);
+	l->is_replaying = false;
+}
+
+void live_recover(struct live *l, uint64_t now_us, uint64_t wall_us)
+{
+	l->offset_us = wall_us - now_us;
+	drain(l, UINT64_MAX);
+	live_drop_spare_rings(l);
+}
+
 /* ---- making it ------------------------------------------------------------------------------- */
 
-enum err live_new(size_t n_shards, struct live **out)
+enum err live_new(const char *dir, size_t n_shards, struct live **out)
 {
 	struct live *l = calloc(1, sizeof(*l));
 	if (!l)
@@ -421,14 +405,14 @@ enum err live_new(size_t n_shards, struct live **out)
 	l->n_shards = n_shards;
 	l->trk = trk_new(&cfg);
 	l->lint = lint_new(&(struct lint_cfg){.max_calls = MAX_LINTED});
-	l->rings = calloc(n_shards, sizeof(*l->rings));
 	l->taps = calloc(n_shards, sizeof(*l->taps));
-	l->heads = calloc(n_shards, sizeof(*l->heads));
-	enum err e = l->trk && l->lint && l->rings && l->taps && l->heads ? OK : ERR_NOMEM;
-	for (size_t i = 0; i < n_shards && e == OK; i++) {
+	l->heads = calloc(RINGS_MAX, sizeof(*l->heads));
+	bool has_all = l->trk && l->lint && l->taps && l->heads;
+	for (size_t i = 0; i < n_shards && has_all; i++)
 		l->taps[i] = (struct tap_ctx){.live = l, .shard = i};
-		e = ev_ring_new(RING_BYTES, &l->rings[i]);
-	}
+	if (dir && !str_copy(l->dir, sizeof(l->dir), str_c(dir)))
+		l->dir[0] = 0;
+	enum err e = has_all ? live_open_rings(l, n_shards) : ERR_NOMEM;
 	if (e) {
 		live_free(l);
 		return e;
@@ -443,20 +427,13 @@ void live_free(struct live *l)
 		return;
 	for (size_t i = 0; i < l->n_watchers; i++)
 		close(l->watchers[i].fd);
-	for (size_t i = 0; l->rings && i < l->n_shards; i++)
-		ev_ring_free(l->rings[i]);
+	live_close_rings(l);
 	if (l->trk)
 		trk_free(l->trk);
 	lint_free(l->lint);
-	free(l->rings);
 	free(l->taps);
 	free(l->heads);
 	free(l);
-}
-
-struct tp_tap live_tap(struct live *l, size_t shard)
-{
-	return (struct tp_tap){.ctx = &l->taps[shard], .fn = on_tap};
 }
 
 void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, struct str line),
@@ -472,10 +449,16 @@ void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet
 	l->copy_ctx = ctx;
 }
 
-void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg)
+void live_set_calls(struct live *l,
+		    bool (*fn)(void *arg, const struct trk_call *c, const struct vrd *v), void *arg)
 {
 	l->on_call = fn;
 	l->on_call_arg = arg;
+}
+
+void live_set_keeper(struct live *l, const struct live_keeper *k)
+{
+	l->keeper = *k;
 }
 
 const struct lint *live_lint(const struct live *l)

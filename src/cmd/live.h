@@ -10,7 +10,9 @@
 #include "track/vrd.h"
 
 struct live;
-enum err live_new(size_t n_shards, struct live **out);
+/* dir: where the rings lie (tap.0, tap.1, ...), so that what they hold outlives a kill; NULL, or
+ * where the disk has no room for them: in memory. */
+enum err live_new(const char *dir, size_t n_shards, struct live **out);
 void live_free(struct live *l);
 /* For exc_set_tap and exc_set_notes; fn's are called on the shard's thread. */
 struct tp_tap live_tap(struct live *l, size_t shard);
@@ -20,8 +22,25 @@ void live_set_printer(struct live *l, void (*fn)(void *ctx, uint64_t wall_us, st
 		      void *ctx);
 /* Told of each SIP message. Called from live_drain. */
 void live_set_copy(struct live *l, void (*fn)(void *ctx, const struct trk_packet *p), void *ctx);
-/* Told of each call that was judged. Called from live_drain and live_end. */
-void live_set_calls(struct live *l, trk_verdict_fn *fn, void *arg);
+/* Told of each call that was judged; false: as a leg of another one it gets no line, unless there
+ * is something wrong with it. Called from live_drain and live_end. */
+void live_set_calls(struct live *l,
+		    bool (*fn)(void *arg, const struct trk_call *c, const struct vrd *v),
+		    void *arg);
+/* Keeps the messages by which calls move on, as `head` and `rest` that live_replay understands.
+ * flush: what was given is now to be safe, the rings will forget it. Called from live_drain. */
+struct live_keeper {
+	void *ctx;
+	void (*keep)(void *ctx, struct str call_id, uint64_t at_us, struct str head,
+		     struct str rest);
+	void (*flush)(void *ctx);
+	void (*on_leg)(void *ctx, struct str of, struct str call_id); /* may be NULL */
+};
+void live_set_keeper(struct live *l, const struct live_keeper *k);
+/* Before the shards start: first what was kept, then what the rings still hold. Nobody is told of
+ * messages that are replayed, only of calls that are judged. */
+void live_replay(void *live, struct str step);
+void live_recover(struct live *l, uint64_t now_us, uint64_t wall_us);
 const struct lint *live_lint(const struct live *l);
 struct trk *live_tracker(struct live *l); /* for the thread that calls live_drain */
 /* Reads what the rings hold; true when there was something. */

@@ -197,7 +197,7 @@ static int make_shards(struct serve *s)
 			return serve_fail(
 				"the system refuses to open an event loop (too many open files?)");
 	if (ev_shards_new(s->shard_envs, s->n_shards, &s->shards) ||
-	    ev_words_new(s->n_shards + 1, &s->words) || live_new(s->n_shards, &s->live))
+	    ev_words_new(s->n_shards + 1, &s->words) || live_new(s->data, s->n_shards, &s->live))
 		return serve_fail("not enough memory");
 	return -1;
 }

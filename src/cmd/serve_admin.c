@@ -2,8 +2,9 @@
  * the API.
  *
  * All of it hangs on the scope's thread: the tracker judges a call, which is then counted and goes
- * into the ledger; each message that the shards' taps saw goes to Homer as it is read from the
- * rings, so that a receiver that is slow or gone costs messages there, not calls here. */
+ * into the ledger; until it is on the disk its trail is (admin/trail). Each message that the
+ * shards' taps saw goes to Homer as it is read from the rings, so that a receiver that is slow or
+ * gone costs messages there, not calls here. */
 #include "cmd/cmd.h"
 #include "cmd/serve_priv.h"
 
@@ -13,18 +14,24 @@
 #define API_PORT 5080
 #define MAX_CDRS 5'000'000u /* about 2 GB */
 
-static void on_call(void *arg, const struct trk *t, const struct trk_call *c, const struct vrd *v)
+static bool on_call(void *arg, const struct trk_call *c, const struct vrd *v)
 {
 	struct serve *s = arg;
 	struct trk *own = live_tracker(s->live);
 	struct st_cdr row;
-	struct buf texts;
+	struct buf texts, more;
+	if (adm_legs_judged(s->legs, own, c, v))
+		return false;
 	buf_init(&texts);
+	buf_init(&more);
 	adm_count(adm_tally(s->adm), own, c, v);
 	adm_record(&row, &texts, own, c, v);
+	adm_legs_record(s->legs, own, c, v, &row, &more);
 	adm_ledger_add(s->ledger, &row);
 	adm_tally(s->adm)->n_cdrs_lost = adm_ledger_n_lost(s->ledger);
 	buf_fini(&texts);
+	buf_fini(&more);
+	return true;
 }
 
 static void on_trouble(void *ctx, struct str text)
@@ -33,10 +40,49 @@ static void on_trouble(void *ctx, struct str text)
 	serve_line(s, env_wall_us(s->env), text);
 }
 
+static void on_settled(void *ctx, struct str call_id)
+{
+	adm_trail_done(((struct serve *)ctx)->trail, call_id);
+}
+
+static void keep(void *ctx, struct str call_id, uint64_t at_us, struct str head, struct str rest)
+{
+	struct serve *s = ctx;
+	adm_trail_add(s->trail, adm_legs_root(s->legs, call_id), at_us, head, rest);
+}
+
+/* Its trail is that of the call from now on. */
+static void on_leg(void *ctx, struct str of, struct str call_id)
+{
+	struct serve *s = ctx;
+	adm_legs_add(s->legs, live_tracker(s->live), of, call_id);
+	adm_trail_done(s->trail, call_id);
+}
+
+static void flush(void *ctx)
+{
+	adm_trail_flush(((struct serve *)ctx)->trail);
+}
+
+/* What a process that was killed has left of calls. */
+static int open_trail(struct serve *s, struct st_cdrs *db)
+{
+	struct live_keeper keeper = {.ctx = s, .keep = keep, .flush = flush, .on_leg = on_leg};
+	if (adm_trail_new(s->st, s->scope, db, &s->trail)) {
+		struct str why = st_why(s->st);
+		return serve_fail(STR_FMT, STR_ARG(why.n ? why : STR("not enough memory")));
+	}
+	live_set_keeper(s->live, &keeper);
+	return -1;
+}
+
 static int open_ledger(struct serve *s)
 {
-	struct adm_ledger_cfg cfg = {
-		.keep_days = s->cdr_days, .max_rows = MAX_CDRS, .on_trouble = on_trouble, .ctx = s};
+	struct adm_ledger_cfg cfg = {.keep_days = s->cdr_days,
+				     .max_rows = MAX_CDRS,
+				     .on_trouble = on_trouble,
+				     .on_settled = on_settled,
+				     .ctx = s};
 	struct st_cdrs *db = NULL;
 	struct buf why;
 	buf_init(&why);
@@ -44,11 +90,14 @@ static int open_ledger(struct serve *s)
 	if (e)
 		serve_fail(STR_FMT, STR_ARG(buf_view(&why)));
 	buf_fini(&why);
-	if (e == OK && adm_ledger_new(s->loop, db, &cfg, &s->ledger)) {
+	if (e)
+		return EXIT_FAILED;
+	int r = open_trail(s, db);
+	if (r < 0 && adm_ledger_new(s->loop, db, &cfg, &s->ledger))
+		r = serve_fail("not enough memory");
+	if (!s->ledger)
 		st_cdrs_close(db);
-		return serve_fail("not enough memory");
-	}
-	return e ? EXIT_FAILED : -1;
+	return r;
 }
 
 static void on_message(void *ctx, const struct trk_packet *p)
@@ -104,12 +153,18 @@ int serve_admin_start(struct serve *s)
 	if (adm_new(s->shards, s->exc, s->scope, live_tracker(s->live), &s->adm))
 		return serve_fail("not enough memory");
 	adm_set_lint(s->adm, live_lint(s->live));
+	if (adm_legs_new(&s->legs))
+		return serve_fail("not enough memory");
+	adm_set_legs(s->adm, s->legs);
 	r = open_ledger(s);
-	if (r < 0)
-		live_set_calls(s->live, on_call, s);
 	if (r < 0 && s->hep)
 		r = open_hep(s);
-	return r < 0 ? open_web(s) : r;
+	if (r >= 0)
+		return r;
+	live_set_calls(s->live, on_call, s);
+	adm_trail_replay(s->trail, live_replay, s->live);
+	live_recover(s->live, env_now_us(s->env), env_wall_us(s->env));
+	return open_web(s);
 }
 
 void serve_admin_stop(struct serve *s)
@@ -121,6 +176,8 @@ void serve_admin_end(struct serve *s)
 {
 	web_free(s->web);
 	adm_ledger_free(s->ledger);
+	adm_trail_free(s->trail);
+	adm_legs_free(s->legs);
 	cap_hep_close(s->hep_out);
 	adm_free(s->adm);
 }

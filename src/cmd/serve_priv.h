@@ -4,7 +4,9 @@
  * HEP), serve_tell.c (what the operator reads) and serve_run.c (ticking, signals, ending). */
 
 #include "admin/ledger.h"
+#include "admin/legs.h"
 #include "admin/record.h"
+#include "admin/trail.h"
 #include "capture/cap_hep.h"
 #include "cmd/certs.h"
 #include "cmd/control.h"
@@ -40,6 +42,8 @@ struct serve {
 	struct live *live;
 	struct adm *adm;
 	struct adm_ledger *ledger;
+	struct adm_trail *trail;
+	struct adm_legs *legs;
 	struct cap_hep_out *hep_out;
 	struct web *web;
 	struct control *control;

@@ -22,7 +22,7 @@ enum dlg_refusal {
 	DLG_REFUSE_METHOD,    /* 405 */
 	DLG_REFUSE_FULL,      /* 503, 500: memory or a bound */
 	DLG_REFUSE_GLARE,     /* 491 */
-	DLG_REFUSE_EARLY,     /* 500: a change before the first answer */
+	DLG_REFUSE_EARLY,     /* 500: a change before the first answer, a request too early */
 	DLG_REFUSE_MEDIA,     /* 488 and the like: the owner could not answer the offer */
 	DLG_REFUSE_EVENT,     /* 489 */
 	DLG_REFUSE_ACCEPT,    /* 406 */

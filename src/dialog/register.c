@@ -124,6 +124,9 @@ static void succeed(struct rgc *r, const struct uac_result *res)
 	bool is_new = !r->is_registered;
 	r->dst = res->dst;
 	r->has_dst = true;
+	if (r->flow !=
+	    res->rx->flow) /* what was asked of the old one, the new one need not answer */
+		keep_stop(r);
 	r->flow = res->rx->flow;
 	buf_clear(&r->contact);
 	enum err e = put_contact(r, &r->contact);

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of INVITE sessions share. */
 
+#include "dialog/history.h"
 #include "dialog/priv.h"
 #include "dialog/relay.h"
 
@@ -106,9 +107,15 @@ struct ses_queued {
 	uint64_t tag;
 };
 
+struct ses_fork { /* an early dialog of a caller */
+	struct dlg *d;
+	struct buf early; /* its last answer in a provisional response */
+};
+
 struct ses_redirect { /* targets: those tried, then those of a 3xx that wait, best first */
 	unsigned n, n_tried;
 	struct str targets[SES_TARGETS];
+	struct hist_row *rows[SES_TARGETS]; /* their entries in the call's way */
 };
 
 struct ses {
@@ -124,16 +131,17 @@ struct ses {
 	/* caller */
 	struct dlg *half; /* identity of the INVITE, until that is over */
 	struct uac *invite;
-	struct dlg **forks; /* heap, SES_FORKS of them; NULL before the first */
+	struct ses_fork *forks; /* heap, SES_FORKS of them; NULL before the first */
 	uint8_t n_forks;
 	uint32_t forks_cseq; /* the highest that we used in a fork that was dropped: PRACKs */
 	bool is_late_offer, is_reliable; /* is_reliable: says Supported: 100rel */
 	bool is_reliable_needed;
 	uint8_t max_forwards, redirects_left;
-	struct dlg *early_of; /* whose early answer `early` is */
-	struct buf early;
+	struct dlg *early_of;          /* whose early answer was the last */
 	struct buf headers;            /* until the 2xx */
 	struct ses_redirect *redirect; /* in the arena; NULL before a 3xx */
+	struct hist *way;              /* NULL: it is not told */
+	struct hist_row *row;          /* where the INVITE is now */
 	struct str ack_auth;           /* credentials of the INVITE, borrowed during a step */
 	struct tp_rx *step_rx;         /* the message behind a step, borrowed */
 

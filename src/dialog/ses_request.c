@@ -62,8 +62,8 @@ static struct dlg *dialog_of(struct ses *s, const struct tp_rx *rx)
 	if (s->d)
 		return s->d;
 	for (unsigned i = 0; i < s->n_forks; i++)
-		if (str_eq(s->forks[i]->remote_tag, rx->msg->from_tag))
-			return s->forks[i];
+		if (str_eq(s->forks[i].d->remote_tag, rx->msg->from_tag))
+			return s->forks[i].d;
 	return NULL;
 }
 

@@ -6,7 +6,9 @@
  * too. The INVITE stays attached for 64*T1 after the first 2xx to hear those.
  *
  * SDP: an answer in a provisional response is a preview, told to the owner for the fork it came
- * from; the answer in the 2xx counts. A 2xx without SDP after such a preview is taken to mean it.
+ * from; the answer in the 2xx counts. A 2xx without SDP is taken to mean the last preview of its
+ * own fork, whichever other forks have answered since: where that came reliably, it must have none
+ * [RFC3262 5].
  *
  * A 3xx is followed when the owner allows it: its Contacts, best q first, are tried one after the
  * other with the same Call-ID, until one accepts, a 6xx comes, or the list is empty.
@@ -79,9 +81,11 @@ static void drop_fork(struct ses *s, struct dlg *d)
 
 void ses_uac_drop_forks(struct ses *s, const struct dlg *but)
 {
-	for (unsigned i = 0; i < s->n_forks; i++)
-		if (s->forks[i] != but)
-			drop_fork(s, s->forks[i]);
+	for (unsigned i = 0; i < s->n_forks; i++) {
+		if (s->forks[i].d != but)
+			drop_fork(s, s->forks[i].d);
+		buf_fini(&s->forks[i].early);
+	}
 	free(s->forks);
 	s->forks = NULL;
 	s->n_forks = 0;
@@ -107,14 +111,29 @@ static struct dlg *new_fork(struct ses *s, struct tp_rx *rx)
 	return d;
 }
 
+/* The last answer of that fork, which is its caller's now. */
+static struct buf take_early(struct ses *s, const struct dlg *d)
+{
+	struct buf early;
+	buf_init(&early);
+	for (unsigned i = 0; i < s->n_forks; i++)
+		if (s->forks[i].d == d) {
+			early = s->forks[i].early;
+			buf_init(&s->forks[i].early);
+		}
+	return early;
+}
+
 /* A new one of an early response; NULL: no room, its 2xx is heard all the same. */
 static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
 {
 	if (!s->forks)
-		s->forks = calloc(SES_FORKS, sizeof(struct dlg *));
+		s->forks = calloc(SES_FORKS, sizeof(*s->forks));
 	struct dlg *d = s->forks && s->n_forks < SES_FORKS ? new_fork(s, rx) : NULL;
-	if (d)
-		s->forks[s->n_forks++] = d;
+	if (!d)
+		return NULL;
+	s->forks[s->n_forks].d = d;
+	buf_init(&s->forks[s->n_forks++].early);
 	return d;
 }
 
@@ -124,15 +143,21 @@ static struct dlg *new_early_fork(struct ses *s, struct tp_rx *rx)
 static bool take_early_answer(struct ses *s, struct dlg *d, const struct sip_msg *msg)
 {
 	struct str sdp;
+	unsigned i = 0;
 	if (s->is_late_offer || !dlg_sdp(msg, &sdp))
 		return false;
-	if (s->early_of == d && str_eq(sdp, buf_view(&s->early)))
+	while (i < s->n_forks && s->forks[i].d != d)
+		i++;
+	if (i == s->n_forks)
+		return false;
+	struct buf *early = &s->forks[i].early;
+	if (s->early_of == d && str_eq(sdp, buf_view(early)))
 		return false;
 	if (!ses_give_answer(s, sdp, true))
 		return false;
-	buf_clear(&s->early);
-	buf_str(&s->early, sdp);
-	s->early_of = s->early.err == OK ? d : NULL;
+	buf_clear(early);
+	buf_str(early, sdp);
+	s->early_of = early->err == OK ? d : NULL;
 	return true;
 }
 
@@ -172,6 +197,7 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 		s->has_update = sip_has_token(msg, SIP_HDR_ALLOW, STR("UPDATE"));
 		is_early = d && take_early_answer(s, d, msg);
 	}
+	hist_hear(s->way, s->row, msg, msg->status);
 	ses_tell(s, SES_EV_PROGRESS, msg->status, SES_BY_REMOTE, rx);
 	if (is_early)
 		ses_tell(s, SES_EV_EARLY_MEDIA, msg->status, SES_BY_REMOTE, rx);
@@ -184,15 +210,15 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 
 /* Offer and answer of the first 2xx: 200, SES_LATER, or what does not come together; *ack_body is
  * in m->sdp. */
-static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, bool had_early,
+static unsigned take_sdp(struct ses *s, const struct sip_msg *msg, struct str early,
 			 struct str *ack_body)
 {
 	struct str sdp;
 	bool has_sdp = dlg_sdp(msg, &sdp);
 	*ack_body = STR_NONE;
 	if (!s->is_late_offer) {
-		if (!has_sdp && had_early)
-			sdp = buf_view(&s->early);
+		if (!has_sdp)
+			sdp = early;
 		return sdp.n && ses_give_answer(s, sdp, false) ? 200 : 488;
 	}
 	if (s->d->has_agreed)
@@ -212,7 +238,7 @@ static void keep_ack(struct ses *s, struct tp_rx *rx)
 	ses_later_set(s, &(struct ses_later){.what = SES_LATER_ACK, .rx = rx, .d = s->d});
 }
 
-static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx *rx,
+static enum ses_fsm_event judge_2xx(struct ses *s, struct str early, struct tp_rx *rx,
 				    struct str *ack_body)
 {
 	unsigned status = 200;
@@ -224,10 +250,10 @@ static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx 
 		ses_set_end(s, SES_BY_LOCAL, SES_CAUSE_CANCEL, 0, STR_NONE);
 		if (s->is_late_offer) /* the ACK must have an answer all the same
 				       * [RFC3261 13.2.1] */
-			(void)!take_sdp(s, rx->msg, had_early, ack_body);
+			(void)!take_sdp(s, rx->msg, early, ack_body);
 		return SES_E_2XX;
 	}
-	status = take_sdp(s, rx->msg, had_early, ack_body);
+	status = take_sdp(s, rx->msg, early, ack_body);
 	if (status == SES_LATER)
 		return SES_E_2XX_OFFER;
 	if (status == 200)
@@ -238,14 +264,15 @@ static enum ses_fsm_event judge_2xx(struct ses *s, bool had_early, struct tp_rx 
 
 static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 {
-	bool had_early = s->early_of == d;
+	struct buf early = take_early(s, d);
 	struct str ack_body = STR_NONE;
 	ses_uac_drop_forks(s, d);
 	s->d = d;
 	if (d->local_cseq < s->half->local_cseq) /* a PRACK may have counted on */
 		d->local_cseq = s->half->local_cseq;
 	s->has_update = sip_has_token(rx->msg, SIP_HDR_ALLOW, STR("UPDATE"));
-	enum ses_fsm_event ev = judge_2xx(s, had_early, rx, &ack_body);
+	enum ses_fsm_event ev =
+		judge_2xx(s, early.err == OK ? buf_view(&early) : STR_NONE, rx, &ack_body);
 	s->ack_auth = buf_view(&s->invite->auth_lines);
 	s->step_rx = rx;
 	ses_step(s, ev, ack_body);
@@ -255,7 +282,7 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 		ses_clock_on_answer(s, rx->msg);
 	if (ev == SES_E_2XX_OFFER)
 		keep_ack(s, rx);
-	buf_fini(&s->early);
+	buf_fini(&early);
 	buf_fini(&s->local);
 	buf_fini(&s->headers);
 }
@@ -266,6 +293,7 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 	struct dlg *d = find_fork(s, rx->msg);
 	if (d)
 		sid_hear_response(&d->sid, s->m->loop->env, rx->msg);
+	hist_hear(s->way, s->row, rx->msg, rx->msg->status);
 	if (d && d == s->d) {
 		dlg_ack_again(d);
 		return;
@@ -332,6 +360,7 @@ static struct ses_redirect *redirect_of(struct ses *s)
 	r = arena_alloc(&s->arena, sizeof(*r));
 	if (!r || dlg_dup(&s->arena, buf_view(&s->half->target), &r->targets[0]) != OK)
 		return NULL;
+	r->rows[0] = s->row;
 	r->n = r->n_tried = 1;
 	s->redirect = r;
 	return r;
@@ -376,13 +405,16 @@ static void take_contacts(struct ses *s, const struct sip_msg *msg)
 		struct str uri = new_target(s, &a);
 		if (!uri.n)
 			continue;
+		struct hist_row *row = hist_redirected(s->way, s->row, uri, a.params, false);
 		unsigned at = r->n++;
 		for (; at > r->n_tried && q[at - 1] < q_of(&a); at--) {
 			q[at] = q[at - 1];
 			r->targets[at] = r->targets[at - 1];
+			r->rows[at] = r->rows[at - 1];
 		}
 		q[at] = q_of(&a);
 		r->targets[at] = uri;
+		r->rows[at] = row;
 	}
 }
 
@@ -393,6 +425,7 @@ static bool try_next_target(struct ses *s)
 	struct ses_redirect *r = s->redirect;
 	while (r && r->n_tried < r->n) {
 		buf_clear(&s->half->target);
+		s->row = r->rows[r->n_tried];
 		buf_str(&s->half->target, r->targets[r->n_tried++]);
 		sid_forget(&s->half->sid); /* another peer, for all we know [RFC7989 6] */
 		if (send_invite(s, buf_view(&s->local), NULL) == OK)
@@ -454,10 +487,20 @@ static void set_failed(struct ses *s, const struct uac_result *r)
 	}
 }
 
+/* Why the present target was left, if it was. */
+static void hear_end(struct ses *s, const struct uac_result *r)
+{
+	if (r->how == UAC_FINAL && r->status != 422)
+		hist_hear(s->way, s->row, r->rx->msg, r->status);
+	else if (r->how == UAC_TIMEOUT || r->how == UAC_UNREACHABLE)
+		hist_hear(s->way, s->row, NULL, r->how == UAC_TIMEOUT ? 408 : 503);
+}
+
 static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct ses *s = ctx;
 	s->invite = NULL;
+	hear_end(s, r);
 	if (try_longer(s, r) || redirect(s, r))
 		return;
 	set_failed(s, r);
@@ -480,6 +523,12 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 	if (s->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);
+	if (s->way) {
+		bool is_whole = true;
+		hist_start(s->way, s->row);
+		buf_str(b, STR("Supported: histinfo\r\n"));
+		hist_put_request(s->way, s->row, false, b, &is_whole);
+	}
 	struct dlg_request req = {
 		.method = STR("INVITE"),
 		.headers = buf_view(b),
@@ -515,6 +564,12 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 				&s->half);
 	if (e != OK)
 		return e;
+	if (call->tells_way) {
+		s->way = hist_begin(s->m->blocks);
+		s->row = hist_target(s->way, 0, call->target, HIST_NO, false);
+		if (!s->row)
+			return ERR_NOMEM;
+	}
 	s->half->usage = &s->usage;
 	sid_begin(&s->half->sid, s->m->loop->env, call->uuid, call->uuid.n > 0);
 	s->half->is_hidden = is_elsewhere(call);
@@ -525,6 +580,12 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 	if (s->local.err != OK)
 		return s->local.err;
 	return send_invite(s, buf_view(&s->local), call->dst);
+}
+
+void ses_put_way(const struct ses *s, struct buf *out)
+{
+	if (s->way)
+		hist_put_response(s->way, NULL, out);
 }
 
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,

@@ -39,7 +39,6 @@ struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx)
 	s->ctx = ctx;
 	s->usage.ops = &ses_usage_ops;
 	s->task.fn = on_task;
-	buf_init(&s->early);
 	buf_init(&s->local);
 	buf_init(&s->headers);
 	arena_init_in(&s->arena, s->mem, sizeof(s->mem));
@@ -67,6 +66,7 @@ void ses_free(struct ses *s)
 	ses_stop_2xx(s);
 	ses_clock_stop(s);
 	tp_rx_unref(m->tp, s->later.rx);
+	s->later = (struct ses_later){0}; /* the fork that it waits for goes below */
 	ev_timer_stop(m->loop, &s->pause);
 	ev_defer_cancel(m->loop, &s->task);
 	for (unsigned i = 0; i < s->n_queued; i++)
@@ -77,9 +77,9 @@ void ses_free(struct ses *s)
 	if (s->d)
 		dlg_bury(s->d);
 	dlg_free(s->d);
-	buf_fini(&s->early);
 	buf_fini(&s->local);
 	buf_fini(&s->headers);
+	hist_free(m->blocks, s->way);
 	arena_fini(&s->arena);
 	pool_put(&m->sessions, s);
 }
@@ -310,7 +310,7 @@ struct ses *ses_find_call(struct dlg_mgr *m, struct str call_id)
 
 struct dlg *ses_dialog(const struct ses *s)
 {
-	return s->d ? s->d : s->n_forks ? s->forks[0] : NULL;
+	return s->d ? s->d : s->n_forks ? s->forks[0].d : NULL;
 }
 
 struct str ses_call_id(const struct ses *s)
@@ -351,7 +351,7 @@ void ses_set_uuid(struct ses *s, struct str uuid)
 	}
 	sid_set_local(&s->half->sid, uuid);
 	for (unsigned i = 0; i < s->n_forks; i++)
-		sid_set_local(&s->forks[i]->sid, uuid);
+		sid_set_local(&s->forks[i].d->sid, uuid);
 }
 
 void ses_draw_uuid(struct ses *s)
@@ -364,8 +364,8 @@ struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)
 {
 	const struct dlg *d = s->d ? s->d : s->half;
 	for (unsigned i = 0; !s->d && m && i < s->n_forks; i++)
-		if (str_eq(s->forks[i]->remote_tag, m->is_request ? m->from_tag : m->to_tag))
-			d = s->forks[i];
+		if (str_eq(s->forks[i].d->remote_tag, m->is_request ? m->from_tag : m->to_tag))
+			d = s->forks[i].d;
 	return sid_peer(&d->sid, m);
 }
 

@@ -89,6 +89,7 @@ struct ses_call {
 	const struct tp_dst *dst; /* not NULL: send there */
 	bool is_late_offer;       /* INVITE without SDP: the answer goes into the ACK */
 	struct str enclosed;      /* then: a body all the same, of dlg_begin_body */
+	bool tells_way;           /* History-Info, and asks for it [RFC7044 6.1] */
 	uint8_t max_forwards;     /* 0: 70 */
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */
@@ -139,6 +140,8 @@ enum err ses_info(struct ses *s, struct str content_type, struct str body);
 /* Forgets the owner: no callback comes any more; the call is ended as ses_hangup does. */
 void ses_drop(struct ses *s);
 
+/* Caller: where the call went, as lines of History-Info; nothing without tells_way. */
+void ses_put_way(const struct ses *s, struct buf *out);
 obj_id ses_id(const struct ses *s); /* may outlive the session */
 struct ses *ses_find(struct dlg_mgr *m, obj_id id);
 /* Any session of that Call-ID; NULL: none. Looks through all of them: for an operator. */

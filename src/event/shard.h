@@ -104,10 +104,17 @@ void ev_work(struct ev_loop *l, struct ev_job *j);
 struct ev_ring;
 enum err ev_ring_new(size_t size_bytes /* power of two */, struct ev_ring **out);
 void ev_ring_free(struct ev_ring *r);
+/* The same in a file, which keeps what was not released when the process ends in any way; after a
+ * boot, and with another size or `layout` (of the records, the caller's), it is empty. is_new: made
+ * when it is missing, else ERR_NOTFOUND. ERR_IO: no room, or no such file system. */
+enum err ev_ring_open(const char *path, size_t size_bytes, uint32_t layout, bool is_new,
+		      struct ev_ring **out);
+void ev_ring_close(struct ev_ring *r); /* of ev_ring_open; NULL is harmless */
 /* Room for a record of n bytes, or NULL (counted as dropped); then ev_ring_commit publishes it. */
 void *ev_ring_reserve(struct ev_ring *r, size_t n); /* 1 <= n <= a quarter of the ring; 8-aligned */
 void ev_ring_commit(struct ev_ring *r);
-/* Next record (borrowed until ev_ring_pop), or an empty str. */
+/* Next record (borrowed until it is released), or an empty str. */
 struct str ev_ring_peek(struct ev_ring *r);
-void ev_ring_pop(struct ev_ring *r);
+void ev_ring_pop(struct ev_ring *r);     /* goes on to the next one */
+void ev_ring_release(struct ev_ring *r); /* gives the room of all that were popped back */
 uint64_t ev_ring_dropped(const struct ev_ring *r);

@@ -204,6 +204,27 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return md_leg_take(&c->leg, answer, is_early, &c->why);
 }
 
+/* Where the call went, or came by. */
+static void report_way(struct call *c, struct str lines)
+{
+	struct ph_report r;
+	if (!lines.n)
+		return;
+	report_begin(&r, c, "history");
+	ph_report_way(&r, lines);
+	ph_report_send(&r);
+}
+
+static void report_way_of(struct call *c)
+{
+	char mem[PH_WAY_BYTES];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	ses_put_way(c->ses, &b);
+	if (!b.err)
+		report_way(c, buf_view(&b));
+}
+
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 static void on_hangup_timer(struct tmr *t)
@@ -244,11 +265,21 @@ static void on_resume_timer(struct tmr *t)
 	modify(CONTAINER_OF(t, struct call, resume), SDP_SENDRECV);
 }
 
+static enum err reject(struct call *c, unsigned status)
+{
+	char mem[PH_WAY_BYTES];
+	struct buf way;
+	const struct tp_rx *invite = ses_invite(c->ses);
+	buf_init_fixed(&way, mem, sizeof(mem));
+	if (invite)
+		ph_put_way(c->ph, invite->msg, &way);
+	return ses_reject(c->ses, status, STR_NONE, buf_view(&way));
+}
+
 static void on_ring_timer(struct tmr *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, ring);
-	enum err e = c->plan->reject ? ses_reject(c->ses, c->plan->reject, STR_NONE, STR_NONE)
-				     : ses_answer(c->ses);
+	enum err e = c->plan->reject ? reject(c, c->plan->reject) : ses_answer(c->ses);
 	(void)e; /* ERR_STATE: the caller has given up, ENDED tells */
 }
 
@@ -257,7 +288,7 @@ static void on_ring_timer(struct tmr *t)
 static void on_ring_limit(struct tmr *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, ring);
-	enum err e = ses_reject(c->ses, 480, STR_NONE, STR_NONE);
+	enum err e = reject(c, 480);
 	(void)e; /* ERR_STATE: as above */
 }
 
@@ -269,6 +300,7 @@ static void on_confirmed(struct call *c)
 	const struct sdp_stream *st = &c->leg.oa.stream;
 	c->is_answered = true;
 	c->answered_us = ev_now_us(c->ph->loop);
+	report_way_of(c);
 	report_begin(&r, c, "answered");
 	ph_report_text(&r, "%s", st->is_active ? st->codec.name : "without audio");
 	ph_report_str(&r, "codec", str_c(st->codec.name));
@@ -369,6 +401,8 @@ static void on_ended(struct call *c, const struct ses_end *end)
 	struct str cause = ses_cause_text(end->cause);
 	enum ph_outcome outcome = outcome_of(end);
 	md_session_stats(c->leg.session, &st);
+	if (!c->is_answered)
+		report_way_of(c);
 	enum err e = md_session_record_end(c->leg.session);
 	c->has_failed_file |= e == ERR_IO;
 	double talk_s =
@@ -489,6 +523,7 @@ enum err ph_call(struct ph *ph, struct str uri, const struct ph_plan *plan)
 	struct ses_call call = {.account = ph->account,
 				.target = uri,
 				.is_late_offer = plan->is_late_offer,
+				.tells_way = plan->tells_way,
 				.max_redirects = 5};
 	enum err e = ses_call(ph->stack.dlg, &call, &user, c, &c->ses);
 	if (e) {
@@ -523,7 +558,12 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 		ph_refuse_busy(ph, st);
 		return;
 	}
-	struct ses_accept acc = {.contact_user = ph->user, .account = ph->account};
+	char mem[PH_WAY_BYTES];
+	struct buf way;
+	buf_init_fixed(&way, mem, sizeof(mem));
+	ph_put_way(ph, rx->msg, &way);
+	struct ses_accept acc = {
+		.contact_user = ph->user, .account = ph->account, .headers = buf_view(&way)};
 	if (ses_incoming(ph->stack.dlg, st, rx, &acc, &user, c, &c->ses)) {
 		free_call(c);
 		return;
@@ -535,6 +575,7 @@ void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)
 	ph_report_text(&r, STR_FMT, STR_ARG(from));
 	ph_report_str(&r, "from", from);
 	ph_report_send(&r);
+	report_way(c, buf_view(&way));
 	if (plan->reject && plan->ring_s <= 0) {
 		on_ring_timer(&c->ring);
 		return;

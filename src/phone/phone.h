@@ -74,6 +74,7 @@ struct ph_plan {
 	double expect_tone_hz;   /* must be heard, within 3 %; 0: none */
 	bool expect_audio;       /* packets must arrive */
 	bool is_late_offer;
+	bool tells_way; /* caller: History-Info, and asks where the call went */
 };
 void ph_plan_init(struct ph_plan *plan);
 

@@ -51,3 +51,10 @@ struct str ph_reason(const struct tp_rx *rx, unsigned status);
 void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx);
 void ph_refuse_busy(struct ph *ph, tsx_id st);
 void ph_calls_free(struct ph *ph);
+
+/* way.c */
+#define PH_WAY_BYTES 4096
+/* The way that a call has come, as the lines of our answers: if the caller told or asked. What
+ * there is no room for is left out. [RFC7044 6.2] */
+void ph_put_way(struct ph *ph, const struct sip_msg *invite, struct buf *out);
+void ph_report_way(struct ph_report *r, struct str lines); /* of History-Info */

@@ -72,7 +72,7 @@ struct pol_config {
 	uint32_t shards, forwards;
 	struct pol_list domains, users, groups, trunks, routes;
 	struct pol_numbers numbers;
-	uint8_t mode, recurse;
+	uint8_t mode, recurse, history, private_history;
 	/* found by it */
 	struct arena mem;
 	struct pol_big *big; /* arrays too large for the arena */

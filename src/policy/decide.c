@@ -165,12 +165,14 @@ static int act(struct pol_deciding *d, const struct pol_way *way, const struct p
 	}
 	if (t->trunk.n)
 		return pol_emit_trunks(d, way, t);
+	struct pol_way mapped = *way;
+	mapped.is_mapped = true;
 	if (!t->redirect.n)
-		return emit_named(d, way, t->user.text.n ? &t->user : &t->group);
+		return emit_named(d, &mapped, t->user.text.n ? &t->user : &t->group);
 	p->mode = POL_MODE_REDIRECT;
 	int head = -1;
 	for (size_t i = 0; i < t->redirect.n; i++) {
-		int step = emit_named(d, way, &t->redirect.v[i]);
+		int step = emit_named(d, &mapped, &t->redirect.v[i]);
 		head = head < 0 ? step : head;
 	}
 	return head;
@@ -280,6 +282,8 @@ void pol_decide(const struct pol_config *c, const struct pol_request *rq, struct
 	p->has_farewell = false;
 	p->rule = NULL;
 	p->n_steps = p->n_targets = 0;
+	p->n_hops = 1;
+	p->hops[0] = (struct pol_hop){.to = rq->to_user};
 	buf_init_fixed(&p->text, p->mem, sizeof(p->mem));
 	d.caller = rq->from_user;
 	if (rq->who == POL_FROM_NOBODY) {

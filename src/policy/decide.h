@@ -60,17 +60,24 @@ enum pol_on { POL_ON_BUSY, POL_ON_NO_ANSWER, POL_ON_OFFLINE, POL_ON_REFUSED, POL
 struct pol_target {
 	struct str user, uri; /* one of them: whoever is registered for user, or that request-URI */
 	const struct pol_trunk *trunk; /* uri is at this one; NULL: none */
+	bool is_mapped; /* somebody else than was called: by a rule, as a member of a group */
 };
 struct pol_step {                      /* targets that ring together */
 	uint8_t first, n;              /* of the plan's targets */
 	uint8_t next[POL_ON__N];       /* step to go on with, by how this one ends; 0: none */
 	uint32_t ring_s;               /* 0: as long as the caller waits */
 	struct str diversion;          /* value for Diversion, empty: not forwarded [RFC5806] */
-	struct str history;            /* for History-Info [RFC7044] */
+	uint8_t hop;                   /* where the call was then, of the plan's */
 	struct str caller;             /* number to assert (P-Asserted-Identity), may be empty */
 	const struct pol_trunk *trunk; /* all its targets are of it; NULL: none */
 	struct str lines;              /* of the trunk: headers that it adds */
 	struct str remove, pass;       /* names of headers, by commas: go no further; cross */
+};
+
+struct pol_hop { /* where a forward led to [RFC7044] */
+	struct str to;
+	uint8_t up;     /* the hop that it led from */
+	uint16_t cause; /* why */
 };
 
 #define POL_MAX_STEPS   16
@@ -85,7 +92,8 @@ struct pol_plan {
 	const struct pol_route *rule; /* that decided; NULL: none */
 	struct str lines;             /* header lines that `set` adds */
 	struct str remove;            /* names of headers that go no further, separated by commas */
-	size_t n_steps, n_targets;
+	size_t n_steps, n_targets, n_hops;
+	struct pol_hop hops[POL_MAX_STEPS]; /* the first is what was called */
 	struct pol_step steps[POL_MAX_STEPS];
 	struct pol_target targets[POL_MAX_TARGETS];
 	struct buf text; /* over mem */

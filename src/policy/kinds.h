@@ -88,6 +88,7 @@ struct pol_headers {
 };
 
 enum pol_yes { POL_UNSET, POL_YES, POL_NO };
+enum pol_history { POL_HISTORY_UNSET, POL_HISTORY_ASKED, POL_HISTORY_ALWAYS, POL_HISTORY_OFF };
 enum pol_mode { POL_MODE_UNSET, POL_MODE_PROXY, POL_MODE_B2BUA, POL_MODE_REDIRECT };
 enum pol_ring { POL_RING_UNSET, POL_RING_ALL, POL_RING_IN_TURN };
 

@@ -3,7 +3,7 @@
  * A step is a set of targets that ring together, and for each way in which it can end the step that
  * follows. So forwards, hunts and trunks that fail are one thing, a small graph; the proxy walks it
  * without asking anybody again. A step has one predecessor: what it tells of the call's way
- * (history.c) is known when it is made.
+ * (diversion.c) is known when it is made.
  *
  * Order: a step is made before those that follow it, so step 0 is where the call begins, and never
  * a successor: 0 in `next` means none. Bounds: POL_MAX_STEPS, POL_MAX_TARGETS, the plan's text; a
@@ -26,8 +26,8 @@ static int new_step(struct pol_deciding *d, const struct pol_way *way, uint32_t 
 		return -1;
 	}
 	struct pol_step *s = &p->steps[p->n_steps];
-	*s = (struct pol_step){.first = (uint8_t)p->n_targets, .ring_s = ring_s};
-	pol_put_history(d, way, s);
+	*s = (struct pol_step){.first = (uint8_t)p->n_targets, .ring_s = ring_s, .hop = way->hop};
+	pol_put_diversion(d, way, s);
 	return (int)p->n_steps++;
 }
 
@@ -85,9 +85,15 @@ int pol_emit_forward(struct pol_deciding *d, const struct pol_way *way, struct p
 	}
 	pol_say(d, STR_FMT " forwards to " STR_FMT " (%s)", STR_ARG(on.user), STR_ARG(to->text),
 		on.reason);
+	if (d->p->n_hops == POL_MAX_STEPS) {
+		d->is_full = true;
+		return -1;
+	}
 	on.up = way;
 	on.to = to->text;
 	on.as = on.user;
+	on.hop = (uint8_t)d->p->n_hops++;
+	d->p->hops[on.hop] = (struct pol_hop){to->text, way->hop, (uint16_t)on.cause};
 	return pol_emit_dest(d, &on, to);
 }
 
@@ -125,7 +131,7 @@ static int emit_user(struct pol_deciding *d, const struct pol_way *way, const st
 	int step = new_step(d, way, ring_s);
 	if (step < 0)
 		return -1;
-	add_target(d, step, &(struct pol_target){.user = name});
+	add_target(d, step, &(struct pol_target){.user = name, .is_mapped = way->is_mapped});
 	pol_say(d, "step %d: the phones of " STR_FMT, step, STR_ARG(name));
 	if (f->busy.kind)
 		go_on(d, step, POL_ON_BUSY, forward(d, way, u, &f->busy, "user-busy", 486));
@@ -147,7 +153,8 @@ static int emit_account(struct pol_deciding *d, const struct pol_way *way, struc
 	}
 	int step = new_step(d, way, d->ring_s);
 	if (step >= 0) {
-		add_target(d, step, &(struct pol_target){.user = user});
+		add_target(d, step,
+			   &(struct pol_target){.user = user, .is_mapped = way->is_mapped});
 		pol_say(d, "step %d: the phones of " STR_FMT, step, STR_ARG(user));
 	}
 	return step;
@@ -186,7 +193,8 @@ static void add_member(struct pol_deciding *d, const struct pol_way *way,
 	if (*step < 0)
 		return;
 	add_target(d, *step,
-		   &(struct pol_target){.user = user, .uri = user.n ? STR_NONE : m->to.text});
+		   &(struct pol_target){
+			   .user = user, .uri = user.n ? STR_NONE : m->to.text, .is_mapped = true});
 	pol_say(d, "step %d: " STR_FMT, *step, STR_ARG(m->to.text));
 }
 
@@ -350,7 +358,7 @@ static int emit_uri(struct pol_deciding *d, const struct pol_way *way, struct st
 		return pol_emit_number(d, way, u.user);
 	int step = new_step(d, way, d->ring_s);
 	if (step >= 0) {
-		add_target(d, step, &(struct pol_target){.uri = uri});
+		add_target(d, step, &(struct pol_target){.uri = uri, .is_mapped = true});
 		pol_say(d, "step %d: " STR_FMT, step, STR_ARG(uri));
 	}
 	return step;

@@ -9,10 +9,12 @@ struct pol_way {
 	const struct pol_way *up;
 	struct str user;    /* whose forward this is; of the lowest: what was called */
 	const char *reason; /* [RFC5806 5]; NULL at the bottom */
-	unsigned cause;     /* [RFC7044 10.3] */
+	unsigned cause;     /* [RFC7044 10.2] */
 	struct str to;      /* where the forward leads */
 	enum pol_who who;   /* on whose account it goes on */
 	struct str as;
+	uint8_t hop;    /* of the plan's */
+	bool is_mapped; /* a rule says who it is */
 };
 
 struct pol_deciding {
@@ -52,6 +54,6 @@ int pol_emit_number(struct pol_deciding *d, const struct pol_way *way, struct st
 void pol_put_headers(struct pol_deciding *d, const struct pol_headers *set,
 		     const struct pol_texts *remove, struct str *lines, struct str *names);
 
-/* history.c */
-void pol_put_history(struct pol_deciding *d, const struct pol_way *way, struct pol_step *s);
+/* diversion.c */
+void pol_put_diversion(struct pol_deciding *d, const struct pol_way *way, struct pol_step *s);
 unsigned pol_forwards_before(const struct pol_request *rq);

@@ -54,8 +54,7 @@ static void put_step(const struct pol_plan *p, size_t i, struct buf *out)
 	if (s->remove.n)
 		buf_fmt(out, "     removes " STR_FMT "\n", STR_ARG(s->remove));
 	if (s->diversion.n)
-		buf_fmt(out, "     Diversion: " STR_FMT "\n     History-Info: " STR_FMT "\n",
-			STR_ARG(s->diversion), STR_ARG(s->history));
+		buf_fmt(out, "     Diversion: " STR_FMT "\n", STR_ARG(s->diversion));
 }
 
 void pol_plan_put(const struct pol_plan *p, struct buf *out)
@@ -101,8 +100,6 @@ static void json_step(const struct pol_plan *p, const struct pol_step *s, struct
 	buf_json(out, s->caller);
 	buf_str(out, STR(",\"diversion\":"));
 	buf_json(out, s->diversion);
-	buf_str(out, STR(",\"history\":"));
-	buf_json(out, s->history);
 	buf_chr(out, '}');
 }
 

@@ -86,6 +86,14 @@ void b2b_leg_free(struct b2b_leg *l)
 	pool_put(&b->legs, l);
 }
 
+void b2b_forget_way(struct b2b_call *c)
+{
+	hist_free(c->b->cfg.blocks, c->hist);
+	tp_rx_unref(c->b->tp, c->invite);
+	c->hist = NULL;
+	c->invite = NULL;
+}
+
 static void call_free(struct b2b_call *c)
 {
 	struct b2b *b = c->b;
@@ -95,6 +103,7 @@ static void call_free(struct b2b_call *c)
 	tp_rx_unref(b->tp, c->refer);
 	ev_timer_stop(b->loop, &c->timer);
 	free(c->steps);
+	b2b_forget_way(c);
 	pool_put(&b->calls, c);
 }
 
@@ -227,7 +236,7 @@ static unsigned on_request(void *ctx, struct ses *s, struct tp_rx *rx, struct bu
 	struct b2b_leg *l = ctx;
 	if (rx->msg->method == SIP_REFER)
 		return b2b_ask_refer(l, rx, lines);
-	return l->state == LEG_UP ? SES_LATER : b2b_put_busy(l->call->b, lines);
+	return l->state == LEG_OVER ? b2b_put_busy(l->call->b, lines) : SES_LATER;
 }
 
 /* --- what sessions tell ----------------------------------------------------------------------- */
@@ -313,6 +322,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 	if (was == LEG_TRYING && !l->is_caller) {
 		if (!l->status)
 			l->status = (uint16_t)status_of(end);
+		hist_hear(c->hist, l->row, NULL, l->is_given_up ? 408 : l->status);
 		if (l->is_transfer)
 			b2b_transfer_failed(c, l->status);
 		else if (!b2b_start_spare(l))

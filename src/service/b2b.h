@@ -16,7 +16,8 @@ struct b2b_request {
 	size_t n_targets;
 	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
 	size_t n_steps;
-	bool follows;          /* a 3xx is followed instead of passed back */
+	bool follows; /* a 3xx is followed instead of passed back */
+	struct hist_ask history;
 	bool is_trusted;       /* the caller: his P-Asserted-Identity may pass */
 	bool is_farewell;      /* a callee who hangs up leaves the caller with a tone of ours */
 	uint16_t trunk;        /* 1 + the trunk that the call came over, if that counts calls */
@@ -48,8 +49,11 @@ struct b2b_config {
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,
 			 size_t max);
 	void (*on_sign)(void *ctx, const struct sign *s); /* of each dialog; may be NULL */
+	/* A leg of ours for the call in which `of` is a Call-ID; may be NULL. */
+	void (*on_leg)(void *ctx, struct str of, struct str call_id);
 	void *ctx;
 	struct ev_shards *shards;
+	struct block_cache *blocks;
 	struct addr media; /* where tones of ours come from; ADDR_NONE: the address of the call */
 };
 /* Borrows all. */

@@ -6,6 +6,10 @@
  * re-INVITE without offer asks the other side for one, in three steps: its offer goes into the
  * first side's 2xx, the first side's ACK has the answer, and that goes into the ACK for the other.
  *
+ * INFO and MESSAGE pass as soon as the other side's call stands, be the ACK of the side that they
+ * came from lost or late; before that they are put off by 500, never by 480, which would end the
+ * call (RFC 5057 5.1).
+ *
  * Glare: where the other side has an offer of its own on the way, it refuses ours with 491, or we
  * cannot make one now; the first side hears 491 and tries again in its own time [RFC3261 14.1].
  *
@@ -56,6 +60,14 @@ static struct b2b_leg *partner(const struct b2b_leg *l)
 	return n == 1 ? only : NULL;
 }
 
+/* Whose request l has answered: the other side, also where its ACK is under way still. */
+static struct b2b_leg *asker(const struct b2b_leg *l)
+{
+	struct b2b_leg *const *side = l->call->side;
+	struct b2b_leg *to = partner(l);
+	return to ? to : side[0] == l ? side[1] : side[1] == l ? side[0] : NULL;
+}
+
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = partner(l);
@@ -78,7 +90,7 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *to = partner(l);
+	struct b2b_leg *to = asker(l);
 	struct str sdp;
 	if (b2b_own_answered(l, ev->kind == SES_EV_MODIFY_FAILED ? NULL : ev->rx))
 		return;
@@ -130,13 +142,13 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *to = b2b_other(l);
+	struct b2b_leg *to = asker(l);
 	struct buf *b = &l->call->b->lines;
 	buf_clear(b);
 	if (!ev->rx) /* what we say of it, not what he did */
 		code_warning_put(b,
 				 ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED);
-	if (to)
+	if (to && to->ses)
 		ses_respond(to->ses, ev->tag, ev->status, buf_view(b));
 	b2b_name(l, to, NULL);
 }

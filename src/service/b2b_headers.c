@@ -59,23 +59,16 @@ static bool is_named(struct str names, struct str name)
 	return false;
 }
 
-bool b2b_wants(const struct sip_msg *m, struct str privacy)
-{
-	struct str rest = sip_value(m, SIP_HDR_PRIVACY);
-	while (rest.n)
-		if (str_ieq(str_trim(str_cut(rest, ';', &rest)), privacy))
-			return true;
-	return false;
-}
-
-bool b2b_lacks_privacy(const struct sip_msg *m)
+bool b2b_lacks_privacy(const struct sip_msg *m, bool knows_history)
 {
 	static const struct str known = STR_INIT("none, user, header, id, critical");
 	struct str rest = sip_value(m, SIP_HDR_PRIVACY);
-	bool is_critical = b2b_wants(m, STR("critical"));
-	while (is_critical && rest.n)
-		if (!is_named(known, str_trim(str_cut(rest, ';', &rest))))
+	bool is_critical = hist_wants_privacy(m, STR("critical"));
+	while (is_critical && rest.n) {
+		struct str one = str_trim(str_cut(rest, ';', &rest));
+		if (!is_named(known, one) && !(knows_history && str_ieq(one, STR("history"))))
 			return true;
+	}
 	return false;
 }
 
@@ -89,14 +82,18 @@ static bool is_ours(const struct sip_msg *m, const struct sip_row *r, struct str
 static bool may_pass(const struct sip_msg *m, const struct sip_row *r, const struct b2b_way *w)
 {
 	switch ((enum sip_hdr_id)r->id) {
+	case SIP_HDR_HISTORY_INFO:
+		return !w->has_history;
+	case SIP_HDR_PRIVACY: /* [RFC7044 10.1.2] */
+		return !w->hist || !w->is_outside || !hist_wants_privacy(m, STR("history"));
 	case SIP_HDR_P_ASSERTED_IDENTITY:
-		return w->is_trusted && (w->is_next_trusted || !b2b_wants(m, STR("id")));
+		return w->is_trusted && (w->is_next_trusted || !hist_wants_privacy(m, STR("id")));
 	case SIP_HDR_AUTHORIZATION:
 	case SIP_HDR_PROXY_AUTHORIZATION:
 		return !is_ours(m, r, w->realm);
 	default:
 		return !is_in(personal, sizeof(personal), r->id) || w->is_next_trusted ||
-		       !b2b_wants(m, STR("user"));
+		       !hist_wants_privacy(m, STR("user"));
 	}
 }
 
@@ -125,6 +122,14 @@ static void put_all(struct buf *b, const struct sip_msg *m, const struct b2b_way
 	}
 }
 
+/* What is left of it, where it does not cross as it is. */
+static void put_privacy(struct buf *b, const struct sip_msg *m, const struct b2b_way *w)
+{
+	bool is_removed = w->headers && is_named(w->headers->remove, STR("Privacy"));
+	if (w->hist && w->is_outside && !is_removed && hist_wants_privacy(m, STR("history")))
+		hist_put_privacy(b, m);
+}
+
 /* What the exchange asserts stands in place of what the caller did, its Diversion above his. */
 void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_way *w)
 {
@@ -135,6 +140,10 @@ void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_wa
 		buf_str(b, w->headers->asserted);
 	}
 	put_all(b, m, &way, in_requests, sizeof(in_requests));
+	bool is_whole = true;
+	if (w->hist && !(w->headers && is_named(w->headers->remove, STR("History-Info"))))
+		hist_put_request(w->hist, w->row, w->is_outside, b, &is_whole);
+	put_privacy(b, m, w);
 	if (w->headers)
 		buf_str(b, w->headers->lines);
 }
@@ -142,6 +151,9 @@ void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_wa
 void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w)
 {
 	put_all(b, m, w, in_responses, sizeof(in_responses));
+	if (w->hist)
+		hist_put_response(w->hist, m, b);
+	put_privacy(b, m, w);
 	for (unsigned i = 0; m->status / 100 == 3 && i < m->n_rows; i++)
 		if (sip_row(m, i)->id == SIP_HDR_CONTACT) /* it is what a 3xx is about */
 			put_row(b, m, sip_row(m, i));

@@ -41,6 +41,9 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	l->q = t->q;
 	l->step = t->step;
 	l->trunk = t->trunk;
+	l->is_outside = t->is_outside;
+	l->row = t->row ? t->row
+			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
 	*out = l;
 	return OK;
 }
@@ -91,6 +94,17 @@ static struct str from_of(struct b2b_leg *l, const struct sip_addr *from,
 	return buf_view(b);
 }
 
+/* What a callee says reliably is final, and the caller, who sees one dialog, can be told the
+ * description of one callee only: so where another may answer in his place, both wait for the 200.
+ * [RFC3262 5] */
+static bool may_be_reliable(const struct b2b_call *c)
+{
+	unsigned n = 0;
+	for (const struct b2b_leg *l = c->legs; l; l = l->next)
+		n += !l->is_caller && l->state != LEG_SPARE;
+	return n == 1 && (!c->steps || c->steps->n == 1) && ses_can_reliable(c->side[0]->ses);
+}
+
 /* The INVITE of a leg in the caller's words. */
 static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 {
@@ -104,10 +118,14 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	struct b2b_way way = {.headers = b2b_headers_of(c, l),
 			      .realm = b->cfg.realm,
 			      .is_trusted = c->is_trusted,
-			      .is_next_trusted = is_trusted(b, p)};
+			      .is_next_trusted = is_trusted(b, p),
+			      .hist = l->is_transfer ? NULL : c->hist,
+			      .row = l->row,
+			      .has_history = c->has_history};
+	way.is_outside = l->is_outside && !way.is_next_trusted;
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
 	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
-	bool is_hidden = b2b_wants(m, STR("user")) && !way.is_next_trusted;
+	bool is_hidden = hist_wants_privacy(m, STR("user")) && !way.is_next_trusted;
 	if (has_sdp && b2b_set_body(l, m) != OK)
 		return ERR_NOMEM;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
@@ -137,7 +155,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = !has_sdp,
 		.max_forwards = m->has_max_forwards ? (uint8_t)(m->max_forwards - 1) : 69,
-		.is_reliable = ses_can_reliable(a->ses),
+		.is_reliable = may_be_reliable(c),
 		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
 		.session_s = b->cfg.session_s,
 		.uuid = ses_peer_uuid(a->ses, NULL),
@@ -150,6 +168,13 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	l->is_saying = false;
 	return e;
+}
+
+void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of)
+{
+	const struct b2b_config *cfg = &l->call->b->cfg;
+	if (cfg->on_leg)
+		cfg->on_leg(cfg->ctx, ses_call_id(of->ses), ses_call_id(l->ses));
 }
 
 /* The dialog with a phone of ours is a matter of lamps. */
@@ -183,10 +208,12 @@ void b2b_start(struct b2b_leg *l)
 	struct b2b_account acc = {0};
 	enum err e = ERR_LIMIT;
 	l->state = LEG_TRYING;
+	hist_start(l->call->hist, l->row);
 	l->code = (uint16_t)b2b_take_seat(l, &acc);
 	if (!l->code)
 		e = call_out(l, &acc);
 	if (e == OK) {
+		b2b_tell_leg(l, l->call->side[0]);
 		b2b_tell_started(l, STR_NONE, l->place->aor);
 		return;
 	}
@@ -194,6 +221,7 @@ void b2b_start(struct b2b_leg *l)
 	l->ses = NULL;
 	l->state = LEG_OVER;
 	l->status = e == ERR_LIMIT || e == ERR_NOMEM ? 503 : 500;
+	hist_hear(l->call->hist, l->row, NULL, l->status);
 }
 
 bool b2b_start_spare(struct b2b_leg *l)

@@ -62,10 +62,12 @@ struct b2b_leg {
 	bool is_followed;        /* its 3xx made further legs */
 	bool has_seat;           /* of its trunk */
 	bool is_told;            /* its dialog, as a sign */
+	bool is_outside;         /* its target is of another domain */
 	uint8_t step;            /* of the call's steps */
 	uint16_t q, status;      /* status: of its final refusal */
 	uint16_t code;           /* enum code, where the refusal is ours */
 	uint16_t trunk;          /* as in struct prx_target */
+	struct hist_row *row;    /* of the call's history; NULL: none */
 	struct b2b_leg *primary; /* SPARE: what it stands in for */
 	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
 	struct b2b_place *place;
@@ -83,6 +85,9 @@ struct b2b_call {
 	bool passes_replaces; /* it names a dialog that is none of ours */
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct steps *steps;  /* heap, while it is set up; NULL: one */
+	struct hist *hist;    /* while it is set up; NULL: none is told */
+	bool has_history;     /* that of responses is ours to tell */
+	struct tp_rx *invite; /* of the caller, which that borrows; referenced */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
 	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
@@ -115,10 +120,14 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
 enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
 		     struct b2b_leg **out);
 void b2b_start(struct b2b_leg *l);
+/* What is known of the way is told no more. */
+void b2b_forget_way(struct b2b_call *c);
 bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
 /* What the policy's step writes into its requests; NULL: nothing. */
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);
 enum code b2b_take_seat(struct b2b_leg *l, struct b2b_account *acc); /* acc may be NULL */
+/* An INVITE of ours has gone out, for the one that `of` is a leg of. */
+void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of);
 /* The dialog of a phone of ours begins: a matter of lamps. */
 void b2b_tell_started(struct b2b_leg *l, struct str caller_aor, struct str callee_aor);
 
@@ -143,13 +152,16 @@ struct b2b_way {                           /* of header fields */
 	const struct fwd_headers *headers; /* of the step, NULL: none */
 	struct str realm;
 	bool is_trusted, is_next_trusted;
+	const struct hist *hist; /* NULL: none */
+	const struct hist_row *row;
+	bool has_history; /* what comes is left to that */
+	bool is_outside;  /* the receiver */
 };
 void b2b_put_request(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
 void b2b_put_response(struct buf *b, const struct sip_msg *m, const struct b2b_way *w);
 void b2b_put_inside(struct buf *b, const struct sip_msg *m); /* INFO, MESSAGE */
-bool b2b_wants(const struct sip_msg *m, struct str privacy); /* [RFC3323 4.2] */
 /* It is critical, and of a kind that we do not give: media go past us. [RFC3323 5] */
-bool b2b_lacks_privacy(const struct sip_msg *m);
+bool b2b_lacks_privacy(const struct sip_msg *m, bool knows_history);
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 
 /* --- b2b_transfer.c */

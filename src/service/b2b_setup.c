@@ -3,8 +3,9 @@
  * The targets ring as the proxy would let them: all of the highest q together, the next group when
  * those have refused or rung long enough; the first 2xx wins, the others are cancelled, a 6xx ends
  * all; then the best refusal goes back [RFC3261 16.7]. What rings is told to the caller, reliably
- * where both sides want that [RFC3262]; early descriptions while one callee alone is being tried,
- * since the caller sees one dialog, in which two answers would contradict each other.
+ * where both sides want that and one callee alone can answer [RFC3262]; early descriptions while
+ * one callee alone is being tried, since the caller sees one dialog, in which two answers would
+ * contradict each other.
  *
  * An INVITE without offer goes out without one; the callee's offer reaches the caller in his 200,
  * and his ACK has the answer.
@@ -59,6 +60,7 @@ static void give_up(struct b2b_leg *l, bool is_patient)
 	}
 	if (!l->status)
 		l->status = 408;
+	hist_hear(l->call->hist, l->row, NULL, 408);
 	b2b_hangup(l, why);
 }
 
@@ -182,6 +184,17 @@ static void name_refuser(const struct b2b_call *c)
 		ses_set_uuid(c->side[0]->ses, STR_NONE);
 }
 
+/* To the caller, from l; NULL: from us. */
+static struct b2b_way way_back(const struct b2b_call *c, const struct b2b_leg *l)
+{
+	return (struct b2b_way){.headers = l ? b2b_headers_of(c, l) : NULL,
+				.realm = c->b->cfg.realm,
+				.is_next_trusted = c->is_trusted,
+				.hist = c->hist,
+				.has_history = c->has_history,
+				.is_outside = c->hist && hist_hides_from_sender(c->hist)};
+}
+
 static void reject(struct b2b_call *c, const struct b2b_leg *l)
 {
 	struct b2b *b = c->b;
@@ -190,11 +203,14 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	struct buf *lines = &b->lines;
 	unsigned status = code ? code_info(code)->status : l->status;
 	struct str reason = code ? STR_NONE : l->final->msg->reason;
-	struct b2b_way way = {.headers = l ? b2b_headers_of(c, l) : NULL, .realm = b->cfg.realm};
+	struct b2b_way way = way_back(c, l);
+	way.is_next_trusted = false;
 	buf_clear(lines);
 	if (code)
 		code_warning_put(lines, code);
-	else
+	if (code && c->hist)
+		hist_put_response(c->hist, NULL, lines);
+	if (!code)
 		b2b_put_response(lines, l->final->msg, &way);
 	a->state = LEG_OVER;
 	c->is_closed = true;
@@ -249,9 +265,7 @@ void b2b_settle(struct b2b_call *c)
 static struct str response_lines(struct b2b_leg *l, const struct sip_msg *m)
 {
 	struct b2b_call *c = l->call;
-	struct b2b_way way = {.headers = b2b_headers_of(c, l),
-			      .realm = c->b->cfg.realm,
-			      .is_next_trusted = c->is_trusted};
+	struct b2b_way way = way_back(c, l);
 	buf_clear(&c->b->lines);
 	b2b_put_response(&c->b->lines, m, &way);
 	return buf_view(&c->b->lines);
@@ -286,6 +300,8 @@ static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 				   .was_tried = was_tried,
 				   .add = add,
 				   .ctx = c,
+				   .hist = c->hist,
+				   .from = l->row,
 				   .step = l->step};
 	if (!c->follows || c->is_closed || l->is_transfer || l->trunk || !c->side[0] ||
 	    c->side[0]->state != LEG_TRYING)
@@ -304,6 +320,8 @@ void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev)
 		return;
 	l->final = tp_rx_ref(ev->rx);
 	b2b_name(l->call->side[0], l, ev->rx->msg);
+	hist_hear(l->call->hist, l->row, ev->rx->msg,
+		  l->is_given_up && ev->status == 487 ? 408 : ev->status);
 	l->is_followed = follow(l, ev->rx->msg);
 	if (l->trunk && is_auth) { /* ours to answer, not the caller's */
 		l->status = 503;
@@ -320,6 +338,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	if (ev->status == 100 || l->state != LEG_TRYING)
 		return;
 	b2b_sign(l, SIGN_EARLY, ev->rx->msg, ev->status);
+	hist_hear(c->hist, l->row, ev->rx->msg, ev->status);
 	if (l->is_transfer) {
 		b2b_transfer_progress(c, ev->status);
 		return;
@@ -354,6 +373,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	l->state = LEG_UP;
 	b2b_sign(l, SIGN_CONFIRMED, ev->rx->msg, 200);
+	hist_hear(c->hist, l->row, ev->rx->msg, 200);
 	free(l->place);
 	l->place = NULL;
 	if (ses_needs_sdp(l->ses) && l->sdp.n)
@@ -385,6 +405,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 	b2b_sign(a, SIGN_CONFIRMED, NULL, 200);
 	free(c->steps);
 	c->steps = NULL;
+	b2b_forget_way(c);
 	if (e != OK) {
 		b2b_hangup(l, STR_NONE);
 		b2b_hangup(a, STR_NONE);
@@ -393,7 +414,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 
 /* --- the caller's INVITE ---------------------------------------------------------------------- */
 
-static struct b2b_call *call_new(struct b2b *b, const struct b2b_request *req)
+static struct b2b_call *call_new(struct b2b *b, struct tp_rx *rx, const struct b2b_request *req)
 {
 	struct b2b_call *c = pool_get(&b->calls);
 	if (!c)
@@ -407,6 +428,12 @@ static struct b2b_call *call_new(struct b2b *b, const struct b2b_request *req)
 	}
 	if (c->steps)
 		steps_copy(c->steps, req->steps, req->n_steps, ev_now_us(b->loop));
+	if (hist_open(b->cfg.blocks, rx->msg, &req->history, &c->hist, &c->has_history) != OK) {
+		free(c->steps);
+		pool_put(&b->calls, c);
+		return NULL;
+	}
+	c->invite = c->hist ? tp_rx_ref(rx) : NULL;
 	c->is_trusted = req->is_trusted;
 	c->is_farewell = req->is_farewell;
 	c->follows = req->follows && b->cfg.expand;
@@ -463,24 +490,24 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
 	return false;
 }
 
-static enum code judge(const struct sip_msg *m)
+static enum code judge(const struct sip_msg *m, const struct b2b_request *req)
 {
 	if (m->has_max_forwards && m->max_forwards < 2)
 		return CODE_HOPS;
 	if (sip_count(m, SIP_HDR_REPLACES) > 1)
 		return CODE_B2B_REPLACES;
-	return b2b_lacks_privacy(m) ? CODE_B2B_PRIVACY : CODE_NONE;
+	return b2b_lacks_privacy(m, req->history.mode != HIST_OFF) ? CODE_B2B_PRIVACY : CODE_NONE;
 }
 
 void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_request *req)
 {
 	const struct sip_msg *m = rx->msg;
-	enum code code = judge(m);
+	enum code code = judge(m, req);
 	if (code != CODE_NONE) {
 		code_refuse(b->tsx, st, code, STR_NONE);
 		return;
 	}
-	struct b2b_call *c = call_new(b, req);
+	struct b2b_call *c = call_new(b, rx, req);
 	if (!c) {
 		code_refuse(b->tsx, st, CODE_OVERLOAD, STR("Retry-After: 5\r\n"));
 		return;

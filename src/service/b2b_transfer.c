@@ -178,7 +178,9 @@ void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_targ
 			break;
 		l->is_transfer = true;
 		l->state = LEG_TRYING;
-		if (call_target(l, e, to) != OK) {
+		if (call_target(l, e, to) == OK) {
+			b2b_tell_leg(l, e);
+		} else {
 			l->ses = NULL;
 			l->state = LEG_OVER;
 		}

@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 
-#define LINES_MAX 2048 /* the Warning and the longest challenges */
+#define LINES_MAX 6144 /* the Warning, the longest challenges, a long way of a request */
 
 static const struct code_info infos[] = {
 	{0},

@@ -22,13 +22,14 @@
 #include "service/nat.h"
 #include "service/steer.h"
 #include "service/watch.h"
+#include "service/way.h"
 
 static const struct str allow_line = STR_INIT("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, "
 					      "SUBSCRIBE, NOTIFY, PUBLISH, MESSAGE\r\n");
 
 static void reply(struct exc_shard *s, tsx_id st, enum code code, struct str extra)
 {
-	code_refuse(s->stack.tsx, st, code, extra);
+	way_refuse(s, st, code, extra);
 }
 
 /* ---- what is where --------------------------------------------------------------------------- */
@@ -74,7 +75,7 @@ static bool makes_dialog(const struct sip_msg *m)
 void dispatch_forward(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct prx_request *req)
 {
 	req->record_route = makes_dialog(rx->msg);
-	req->is_trusted = auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from);
+	req->is_trusted = way_ask(s, rx, &req->history);
 	/* we are the phone's edge proxy: its registrar reaches it through us [RFC5626 5.1] */
 	req->add_path = rx->msg->method == SIP_REGISTER && nat_is_direct(rx->msg) &&
 			sip_has_token(rx->msg, SIP_HDR_SUPPORTED, STR("path"));
@@ -155,7 +156,7 @@ static struct prx_target side_target(struct exc_shard *s, struct tp_rx *rx,
 
 void dispatch_b2bua(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct b2b_request *req)
 {
-	req->is_trusted = auth_is_trusted(s->auth, &rx->from) || steer_is_trunk(s, &rx->from);
+	req->is_trusted = way_ask(s, rx, &req->history);
 	req->is_farewell |= s->x->has_farewell;
 	b2b_on_invite(s->b2b, st, rx, req);
 }
@@ -309,7 +310,7 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 		  struct str user)
 {
 	const struct sip_msg *m = rx->msg;
-	struct prx_target as_is = {.q = 1000};
+	struct prx_target as_is = {.q = 1000, .is_outside = true};
 	struct gruu gruu;
 	char mem[512], caller_mem[LIMIT_AOR_BYTES + 1];
 	struct buf aor, caller;

@@ -173,6 +173,18 @@ static void on_sign(void *ctx, const struct sign *sign)
 	calls_on_sign(s->calls, sign);
 }
 
+static void on_leg(void *ctx, struct str of, struct str call_id)
+{
+	struct exc_shard *s = ctx;
+	struct exc *x = s->x;
+	if (x->note)
+		x->note(x->note_ctx, &(struct exc_note){.kind = EXC_NOTE_LEG,
+							.shard = s->n,
+							.at_us = ev_now_us(s->loop),
+							.call_id = call_id,
+							.text = of});
+}
+
 static void on_trunk_news(void *ctx, struct str text)
 {
 	struct exc *x = ctx;
@@ -194,8 +206,10 @@ static enum err make_b2b(struct exc_shard *s)
 				     .leave = steer_leave,
 				     .expand = steer_expand,
 				     .on_sign = on_sign,
+				     .on_leg = on_leg,
 				     .ctx = s,
-				     .shards = x->shards};
+				     .shards = x->shards,
+				     .blocks = &s->blocks};
 	return b2b_new(s->loop, s->stack.tp, s->stack.tsx, s->stack.dlg, &b2b_cfg, &s->b2b);
 }
 

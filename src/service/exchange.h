@@ -37,7 +37,8 @@ enum exc_note_kind {
 	EXC_NOTE_REFUSED,
 	EXC_NOTE_STORM,
 	EXC_NOTE_BANNED,
-	EXC_NOTE_TRUNK
+	EXC_NOTE_TRUNK,
+	EXC_NOTE_LEG /* call_id: of a leg that the back-to-back user agent made; text: of whose */
 };
 struct exc_note { /* something to tell the operator */
 	enum exc_note_kind kind;

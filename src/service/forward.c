@@ -250,16 +250,6 @@ static void edit_routes(struct sip_edits *ed, const struct fwd_plan *p, const st
 		sip_edit_ruri(ed, ruri);
 }
 
-/* `Privacy: id`: the values are separated by semicolons. [RFC3325 9.3] [RFC3323 4.2] */
-static bool wants_privacy(const struct sip_msg *m)
-{
-	struct str rest = sip_value(m, SIP_HDR_PRIVACY);
-	while (rest.n)
-		if (str_ieq(str_trim(str_cut(rest, ';', &rest)), STR("id")))
-			return true;
-	return false;
-}
-
 /* Our own credentials, an identity that only a trusted sender may assert, and what a phone would
  * like to be called [RFC3261 22.3] [RFC3325 5, 6]. */
 static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p, bool is_asserted)
@@ -273,7 +263,8 @@ static void edit_secrets(struct sip_edits *ed, const struct fwd_plan *p, bool is
 			    str_eq(c.realm, p->realm))
 				sip_edit_remove_row(ed, r);
 		}
-	bool may_tell = !is_asserted && p->is_trusted && (p->is_next_trusted || !wants_privacy(m));
+	bool may_tell = !is_asserted && p->is_trusted &&
+			(p->is_next_trusted || !hist_wants_privacy(m, STR("id")));
 	if (!may_tell && sip_has(m, SIP_HDR_P_ASSERTED_IDENTITY))
 		sip_edit_remove(ed, SIP_HDR_P_ASSERTED_IDENTITY);
 	if (sip_has(m, SIP_HDR_P_PREFERRED_IDENTITY))
@@ -308,6 +299,27 @@ static void edit_headers(struct sip_edits *ed, const struct fwd_headers *h)
 		sip_edit_append(ed, h->asserted);
 	if (h->lines.n)
 		sip_edit_append(ed, h->lines);
+}
+
+/* Names that the policy removes are gone already. */
+static void edit_history(struct sip_edits *ed, const struct fwd_history *h, struct str removed,
+			 struct buf *b)
+{
+	const struct sip_msg *m = ed->msg;
+	if (!is_listed(removed, SIP_HDR_HISTORY_INFO, STR_NONE)) {
+		if (h->is_whole)
+			sip_edit_remove(ed, SIP_HDR_HISTORY_INFO);
+		if (h->lines.n)
+			sip_edit_append(ed, h->lines);
+	}
+	if (h->is_outside && hist_wants_privacy(m, STR("history")) &&
+	    !is_listed(removed, SIP_HDR_PRIVACY, STR_NONE)) {
+		size_t at = b->n;
+		hist_put_privacy(b, m);
+		sip_edit_remove(ed, SIP_HDR_PRIVACY);
+		if (b->n > at)
+			sip_edit_append(ed, piece(b, at));
+	}
 }
 
 static void edit_number(struct sip_edits *ed, enum sip_hdr_id id, uint32_t n, struct buf *b)
@@ -354,6 +366,7 @@ enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struc
 		     t->headers.asserted.n ||
 			     is_listed(t->headers.remove, SIP_HDR_P_ASSERTED_IDENTITY, STR_NONE));
 	edit_headers(&ed, &t->headers);
+	edit_history(&ed, &t->history, t->headers.remove, &b);
 	if (!m->has_content_length)
 		edit_number(&ed, SIP_HDR_CONTENT_LENGTH, (uint32_t)m->body.n, &b);
 	if (b.err)
@@ -362,7 +375,7 @@ enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struc
 }
 
 enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
-		      struct buf *out)
+		      const struct fwd_history *h, struct buf *out)
 {
 	static const enum sip_hdr_id ids[] = {SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE};
 	struct sip_edits ed;
@@ -383,5 +396,7 @@ enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, siz
 	}
 	if (b.n && !b.err)
 		sip_edit_append(&ed, buf_view(&b));
+	if (h)
+		edit_history(&ed, h, STR_NONE, &b);
 	return sip_splice(&ed, out);
 }

@@ -2,6 +2,7 @@
 /* The request that a proxy sends on, made from the bytes as received: edits only, in one copy.
  * [RFC3261 16.6] [RFC5393] */
 
+#include "dialog/history.h"
 #include "service/route.h"
 #include "sip/edit.h"
 
@@ -31,20 +32,28 @@ struct fwd_headers {
 	struct str pass, caller;
 };
 
+struct fwd_history { /* of the way so far */
+	struct str lines;
+	bool is_whole;   /* they stand in place of those that came, else behind them */
+	bool is_outside; /* `history` in Privacy has been done */
+};
+
 struct fwd_target {
 	struct str ruri; /* request-URI to write; empty: that of the plan */
 	struct str path; /* Route values to put on top (the binding's Path), or empty */
 	struct rt_side callee;
 	struct fwd_headers headers;
+	struct fwd_history history;
 };
 
 /* Appends the request with `via` on top. */
 enum err fwd_compose(const struct fwd_plan *p, const struct fwd_target *t, struct str via,
 		     const struct tp_dst *dst, struct buf *out);
 /* Appends the response without our Via: what goes back. `more` (n_more messages): their challenges
- * are added to those of a 401 or 407. [RFC3261 16.7 steps 3, 7] */
+ * are added to those of a 401 or 407. `h` NULL: History-Info is left as it is. [RFC3261 16.7
+ * steps 3, 7] */
 enum err fwd_response(const struct sip_msg *resp, struct tp_rx *const *more, size_t n_more,
-		      struct buf *out);
+		      const struct fwd_history *h, struct buf *out);
 
 /* Loop detection: a keyed hash over all that decides where the request goes; it is written into our
  * Via as a parameter and looked for in the Vias of what arrives. [RFC3261 16.3 step 4]

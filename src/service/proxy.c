@@ -9,7 +9,8 @@
  *     RESOLVING its name is being looked up
  *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
  *               fail-over would try then
- *     DONE      ended; `final` holds its response, if one came
+ *     ABANDONED given up before it had said anything: nobody waits for it, but a 2xx that comes
+ * late ends the others like any 2xx DONE      ended; `final` holds its response, if one came
  *
  * The path of a request: prx_forward makes the context and starts the first q group; start_branch
  * resolves and starts a client transaction, whose compose callback makes the bytes
@@ -19,7 +20,8 @@
  * Invariants:
  * 1. A context lives until its server transaction has ended (prx_on_server_end) and none of its
  * branches is CALLING or RESOLVING.
- * 2. Each branch in CALLING has exactly one client transaction, whose on_end comes exactly once.
+ * 2. Each branch in CALLING or ABANDONED has exactly one client transaction, whose on_end comes
+ * exactly once.
  * 3. is_closed: after a 2xx or 6xx, a CANCEL, or the server transaction's end, no further branch is
  * started and no further address tried.
  * 4. A final response is sent at most once per context, but for further 2xx of an INVITE.
@@ -69,6 +71,8 @@ enum err prx_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx,
 
 static void free_branch(struct prx *p, struct branch *b)
 {
+	if (b->state == ABANDONED)
+		tsx_detach(p->tsx, b->ct);
 	ev_timer_stop(p->loop, &b->timer_c);
 	tp_rx_unref(p->tp, b->final);
 	block_put(p->blocks, b->text);
@@ -86,6 +90,7 @@ static void free_ctx(struct ctx *c)
 	}
 	tp_rx_unref(p->tp, c->rx);
 	block_put(p->blocks, c->steps);
+	hist_free(p->blocks, c->hist);
 	pool_put(&p->contexts, c);
 }
 
@@ -195,6 +200,7 @@ enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 	b->ctx = c;
 	b->q = t->q;
 	b->step = t->step;
+	b->is_outside = t->is_outside;
 	b->state = WAITING;
 	if (t->backup_of) {
 		b->state = SPARE;
@@ -206,6 +212,8 @@ enum err prx_add_branch(struct ctx *c, const struct prx_target *t)
 		free_branch(p, b);
 		return ERR_NOMEM;
 	}
+	b->row = t->row ? t->row
+			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
 	if (t->has_dst) {
 		b->dsts.n = 1;
 		b->dsts.dst[0] = t->dst;
@@ -271,6 +279,8 @@ void prx_forward(struct prx *p, tsx_id st, struct tp_rx *rx, const struct prx_re
 	c->breadth = breadth;
 	c->follows = r->follows && p->expand;
 	enum err e = r->n_steps ? prx_keep_steps(c, r) : OK;
+	if (e == OK)
+		e = hist_open(p->blocks, m, &r->history, &c->hist, &c->has_history);
 	for (size_t i = 0; i < r->n_targets && e == OK; i++)
 		e = prx_add_branch(c, &r->targets[i]);
 	if (e) {
@@ -312,7 +322,7 @@ void prx_on_server_end(struct prx *p, void *owner, enum tsx_end why)
 			continue;
 		if (b->state == RESOLVING)
 			tp_resolve_cancel(b->resolve);
-		else if (b->state == CALLING)
+		else if (b->state == CALLING || b->state == ABANDONED)
 			tsx_detach(p->tsx, b->ct);
 		b->state = DONE;
 	}

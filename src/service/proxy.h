@@ -46,8 +46,11 @@ struct prx_target {
 			    * be reached (no answer, 430, 408); 0: a branch by itself [RFC5626 7] */
 	uint16_t trunk;    /* 1 + the trunk whose account the call goes by; 0: none. B2BUA only */
 	struct str aor;    /* whose phone it is; empty: nobody's of ours */
-	bool has_dst;      /* reach it by dst (the flow or address that the phone opened) ... */
-	struct tp_dst dst; /* ... else by path, Route or request-URI */
+	uint8_t way, by;   /* how it was found: of the request's ways; enum hist_by */
+	bool is_outside;   /* it is of another domain */
+	struct hist_row *row; /* its entry, if it was found by a 3xx; else NULL */
+	bool has_dst;         /* reach it by dst (the flow or address that the phone opened) ... */
+	struct tp_dst dst;    /* ... else by path, Route or request-URI */
 };
 
 /* How a step has ended, all of its branches together. */
@@ -75,6 +78,7 @@ struct prx_request {
 	bool add_path;         /* a REGISTER of a phone whose edge proxy we are */
 	struct rt_side caller; /* for the Record-Route token */
 	bool follows;          /* a 3xx is followed instead of passed back [RFC3261 16.7 step 4] */
+	struct hist_ask history;      /* zeroed: History-Info passes as it is */
 	const struct prx_step *steps; /* copied; NULL: the targets are one, which none follows */
 	size_t n_steps;
 };

@@ -198,7 +198,7 @@ void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
 		return;
 	struct buf b;
 	buf_init_fixed(&b, mem, room);
-	if (fwd_response(m, NULL, 0, &b) == OK) {
+	if (fwd_response(m, NULL, 0, NULL, &b) == OK) {
 		enum err e = tp_send(p->tp, &dst, buf_view(&b), 0);
 		(void)e; /* a repeated 2xx that cannot be sent will be repeated again */
 	}

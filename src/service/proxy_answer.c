@@ -18,11 +18,32 @@ void prx_tell_miss(const struct branch *b)
 		c->prx->on_miss(c->prx->ctx, c->rx->msg, b->final ? b->final->msg : NULL, b->aor);
 }
 
+/* Of a refusal of ours the way is left out where there is no room for it. */
 void prx_refuse(struct ctx *c, enum code code)
 {
+	struct block_cache *blocks = c->prx->blocks;
+	struct buf way;
+	size_t room = 0;
+	char *mem = c->hist ? block_get(blocks, hist_size(c->hist), &room) : NULL;
+	buf_init_fixed(&way, mem, room);
+	if (mem)
+		hist_put_response(c->hist, NULL, &way);
 	tell_answer(c, NULL, code_info(code)->status, STR_NONE);
 	c->is_final_sent = true;
-	code_refuse(c->prx->tsx, c->st, code, STR_NONE);
+	code_refuse(c->prx->tsx, c->st, code, way.err ? STR_NONE : buf_view(&way));
+	block_put(blocks, mem);
+}
+
+/* The response with all of the way that is known, which stands in `mem` behind it. */
+static enum err put_back(const struct ctx *c, const struct sip_msg *m, struct tp_rx *const *more,
+			 size_t n_more, struct buf *way, struct buf *out)
+{
+	struct fwd_history h = {.is_whole = true,
+				.is_outside = c->hist && hist_hides_from_sender(c->hist)};
+	if (c->hist)
+		hist_put_response(c->hist, m, way);
+	h.lines = buf_view(way);
+	return way->err ? way->err : fwd_response(m, more, n_more, c->has_history ? &h : NULL, out);
 }
 
 void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
@@ -31,13 +52,14 @@ void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
 	struct prx *p = c->prx;
 	const struct sip_msg *m = resp->msg;
 	tell_answer(c, m, m->status, b ? b->aor : STR_NONE);
-	size_t room, want = m->n_bytes + 4096;
-	char *mem = block_get(p->blocks, want, &room);
+	size_t room, n_way = c->hist ? hist_size(c->hist) : 0;
+	char *mem = block_get(p->blocks, m->n_bytes + 4096 + 2 * n_way, &room);
 	if (!mem)
 		return;
-	struct buf out;
-	buf_init_fixed(&out, mem, room);
-	if (fwd_response(m, more, n_more, &out) == OK) {
+	struct buf out, way;
+	buf_init_fixed(&way, mem, n_way);
+	buf_init_fixed(&out, mem + n_way, room - n_way);
+	if (put_back(c, m, more, n_more, &way, &out) == OK) {
 		/* ERR_STATE: the transaction has ended meanwhile, nobody waits for it any more */
 		enum err e = tsx_respond(p->tsx, c->st, m->status, buf_view(&out));
 		if (m->status >= 200 && (e == OK || e == ERR_STATE))

@@ -39,9 +39,9 @@ static void on_timer_c(struct tmr *t)
 	give_up(b, STR("Reason: SIP;cause=408;text=\"Timer C\"\r\n"));
 }
 
-static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+static enum err compose_with(const struct branch *b, struct str via, const struct tp_dst *dst,
+			     struct fwd_history history, struct buf *out)
 {
-	struct branch *b = ctx;
 	struct ctx *c = b->ctx;
 	struct fwd_plan plan = {
 		.rx = c->rx,
@@ -55,12 +55,35 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 		.caller = c->caller,
 		.breadth = b->breadth,
 	};
-	struct fwd_target t = {.ruri = b->ruri, .path = b->path};
+	struct fwd_target t = {.ruri = b->ruri, .path = b->path, .history = history};
 	if (c->steps)
 		t.headers = prx_step_headers(c, b);
 	if (b->has_side)
 		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
 	return fwd_compose(&plan, &t, via, dst, out);
+}
+
+/* The way of the request goes with it. */
+static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, struct buf *out)
+{
+	struct branch *b = ctx;
+	struct ctx *c = b->ctx;
+	struct prx *p = c->prx;
+	struct fwd_history h = {.is_outside = b->is_outside};
+	if (!c->hist)
+		return compose_with(b, via, dst, (struct fwd_history){0}, out);
+	h.is_outside &= !p->is_trusted || !p->is_trusted(p->ctx, &dst->to);
+	size_t room;
+	char *mem = block_get(p->blocks, hist_size(c->hist), &room);
+	if (!mem)
+		return ERR_NOMEM;
+	struct buf text;
+	buf_init_fixed(&text, mem, room);
+	hist_put_request(c->hist, b->row, h.is_outside, &text, &h.is_whole);
+	h.lines = buf_view(&text);
+	enum err e = text.err ? text.err : compose_with(b, via, dst, h, out);
+	block_put(p->blocks, mem);
+	return e;
 }
 
 /* May another address of this branch be tried? */
@@ -73,6 +96,8 @@ void prx_end_branch(struct branch *b)
 {
 	b->state = DONE;
 	ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
+	if (!b->final)
+		hist_hear(b->ctx->hist, b->row, NULL, b->is_timeout ? 408 : 503);
 	prx_tell_miss(b);
 }
 
@@ -109,6 +134,7 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 	struct ctx *c = b->ctx;
 	if (!b->final)
 		b->final = tp_rx_ref(rx);
+	hist_hear(c->hist, b->row, rx->msg, rx->msg->status);
 	if (c->is_server_gone)
 		prx_on_stray_response(c->prx, rx);
 	else if (!c->is_final_sent || c->is_2xx_sent)
@@ -130,6 +156,7 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 		try_next(b);
 		return;
 	}
+	hist_hear(c->hist, b->row, rx->msg, b->is_given_up && status == 487 ? 408 : status);
 	if (status == 430 || status == 408) {
 		tsx_detach(c->prx->tsx, b->ct);
 		if (start_spare(b))
@@ -153,14 +180,33 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 		return;
 	if (c->is_invite) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
+	hist_hear(c->hist, b->row, rx->msg, rx->msg->status);
 	if (!c->is_final_sent && sip_count(rx->msg, SIP_HDR_VIA) > 1)
 		prx_send_back(c, b, rx, NULL, 0);
+}
+
+/* A branch that nobody waits for says something after all: a 2xx counts, unless the caller was told
+ * another end already; then it goes back by its Via. */
+static void on_late_response(struct branch *b, struct tp_rx *rx)
+{
+	if (rx->msg->status / 100 != 2 || sip_count(rx->msg, SIP_HDR_VIA) < 2)
+		return;
+	if (b->ctx->is_final_sent && !b->ctx->is_2xx_sent) {
+		prx_on_stray_response(b->ctx->prx, rx);
+		return;
+	}
+	b->state = CALLING;
+	on_2xx(b, rx);
 }
 
 static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct branch *b = ctx;
 	unsigned status = rx->msg->status;
+	if (b->state == ABANDONED) {
+		on_late_response(b, rx);
+		return;
+	}
 	b->is_heard = true;
 	if (status >= 200)
 		ev_timer_stop(b->ctx->prx->loop, &b->timer_c);
@@ -176,6 +222,10 @@ static void on_end(void *ctx, tsx_id ct, enum tsx_end why)
 {
 	struct branch *b = ctx;
 	struct ctx *c = b->ctx;
+	if (b->state == ABANDONED) {
+		b->state = DONE;
+		return;
+	}
 	ev_timer_stop(c->prx->loop, &b->timer_c);
 	if (b->next_dst < b->dsts.n && may_go_on(b)) {
 		try_next(b);
@@ -263,6 +313,7 @@ static const struct sip_uri *next_hop(const struct branch *b, struct sip_uri *me
 static void start_branch(struct branch *b)
 {
 	struct sip_uri mem;
+	hist_start(b->ctx->hist, b->row);
 	if (b->dsts.n == 0) {
 		const struct sip_uri *uri = next_hop(b, &mem);
 		if (!uri) {

@@ -38,7 +38,7 @@ struct prx {
 	struct prx_stats stats;
 };
 
-enum branch_state { SPARE, WAITING, RESOLVING, CALLING, DONE };
+enum branch_state { SPARE, WAITING, RESOLVING, CALLING, ABANDONED, DONE };
 
 struct ctx;
 struct branch {
@@ -54,6 +54,7 @@ struct branch {
 	bool is_heard;    /* it has answered something */
 	bool is_followed; /* its 3xx made further branches */
 	bool is_bad;      /* its final response cannot go on */
+	bool is_outside;
 	uint32_t breadth; /* its share of Max-Breadth */
 	tsx_id ct;
 	struct tp_resolve *resolve;
@@ -61,7 +62,8 @@ struct branch {
 	size_t next_dst;
 	struct tp_rx *final;
 	struct str ruri, path, aor;
-	char *text; /* block that holds these, or NULL */
+	struct hist_row *row; /* of the context's history; NULL: none */
+	char *text;           /* block that holds these, or NULL */
 	struct tmr timer_c;
 };
 
@@ -77,8 +79,10 @@ struct ctx {
 	bool is_insecure;   /* of a sips request: a target could not be reached securely */
 	bool is_overloaded; /* something could not be started for want of room */
 	bool follows;
+	bool has_history; /* that of responses is ours to tell */
 	uint32_t breadth;
 	struct steps *steps; /* a block; NULL: one, that none follows */
+	struct hist *hist;   /* NULL: none is told */
 	struct branch *branches;
 	struct tmr serial;
 };

@@ -45,11 +45,10 @@ uint64_t prx_group_us(const struct ctx *c, bool has_waiting)
 /* Its CANCEL follows once it says something after all. */
 void prx_abandon(struct branch *b)
 {
-	struct tsx_mgr *tsx = b->ctx->prx->tsx;
-	tsx_cancel(tsx, b->ct, STR_NONE);
-	tsx_detach(tsx, b->ct);
+	tsx_cancel(b->ctx->prx->tsx, b->ct, STR_NONE);
 	b->is_timeout = true;
 	prx_end_branch(b);
+	b->state = ABANDONED;
 }
 
 static void on_silence(struct tmr *t)
@@ -98,6 +97,8 @@ bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m)
 				   .was_tried = was_tried,
 				   .add = add,
 				   .ctx = c,
+				   .hist = c->hist,
+				   .from = b->row,
 				   .step = b->step};
 	if (c->is_closed || c->is_final_sent || c->is_cancelled)
 		return false;

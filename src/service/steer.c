@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "policy/decide.h"
 #include "service/codes.h"
+#include "service/way.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -226,7 +227,8 @@ static void tell(struct exc_shard *s, const struct pol_config *c, struct tp_rx *
 /* ---- answering ------------------------------------------------------------------------------- */
 
 /* Nobody is sent to where he has just asked, or anywhere twice. [RFC3261 8.3] */
-static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri, unsigned q)
+static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri, unsigned q,
+		      struct str by)
 {
 	struct sip_uri u;
 	size_t at = b->n;
@@ -239,30 +241,47 @@ static void put_place(struct buf *b, const struct rt_plan *plan, struct str uri,
 	if (str_find(str_sub(buf_view(b), 0, at), line) != SIZE_MAX)
 		b->n = at;
 	else
-		buf_fmt(b, "q=%u.%03u\r\n", q / 1000, q % 1000);
+		buf_fmt(b, "q=%u.%03u" STR_FMT "\r\n", q / 1000, q % 1000, STR_ARG(by));
 }
 
-static void redirect(struct exc_shard *s, tsx_id st, const struct rt_plan *plan,
+/* How a target was found, as a parameter of its Contact; in `b`. [RFC7044 10.4] */
+static struct str found_by(const struct hist *h, const struct pol_plan *p,
+			   const struct pol_step *step, const struct pol_target *t, struct buf *b)
+{
+	bool is_other = (step->hop || t->is_mapped) && !str_eq(t->user, p->hops[0].to);
+	buf_clear(b);
+	if (h)
+		hist_put_param(h, is_other ? HIST_MP : HIST_RC, b);
+	return b->err ? STR_NONE : buf_view(b);
+}
+
+static void redirect(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct rt_plan *plan,
 		     const struct pol_plan *p)
 {
-	char mem[4096];
-	struct buf b;
+	char mem[6000], by_mem[128];
+	struct buf b, by_text;
 	struct loc_targets found;
 	unsigned q = 1000;
+	struct hist *h = way_open(s, rx);
 	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_init_fixed(&by_text, by_mem, sizeof(by_mem));
 	for (size_t i = 0; i<p->n_steps; i++, q -= q> 100 ? 50 : 0)
 		for (size_t k = 0; k < p->steps[i].n; k++) {
 			const struct pol_target *t = &p->targets[p->steps[i].first + k];
+			struct str by = found_by(h, p, &p->steps[i], t, &by_text);
 			found.n = 0;
 			if (t->user.n && !find_bindings(s, t->user, &found))
 				continue;
 			if (!t->user.n)
-				put_place(&b, plan, t->uri, q);
+				put_place(&b, plan, t->uri, q, by);
 			for (size_t n = 0; n < found.n; n++)
-				put_place(&b, plan, found.t[n].uri, q * found.t[n].q / 1000);
+				put_place(&b, plan, found.t[n].uri, q * found.t[n].q / 1000, by);
 		}
-	if (!b.err && !b.n)
-		code_refuse(s->stack.tsx, st, CODE_NO_USER, STR_NONE);
+	way_close(s, h);
+	bool is_any = b.n > 0;
+	way_put(s, st, &b);
+	if (!b.err && !is_any)
+		way_refuse(s, st, CODE_NO_USER, STR_NONE);
 	else if (b.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else if (code_reply(s->stack.tsx, st, CODE_POLICY_REDIRECT, p->status, buf_view(&b)) ==
@@ -272,10 +291,11 @@ static void redirect(struct exc_shard *s, tsx_id st, const struct rt_plan *plan,
 
 static void reject(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
 {
-	char mem[200];
+	char mem[4096];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
 	code_warning_put(&b, CODE_POLICY_REJECT);
+	way_put(s, st, &b);
 	enum err e = tsx_reply(s->stack.tsx, st, p->status, p->reason, buf_view(&b));
 	if (e != OK && e != ERR_STATE)
 		tsx_drop(s->stack.tsx, st);
@@ -286,9 +306,10 @@ static void reject(struct exc_shard *s, tsx_id st, const struct pol_plan *p)
 struct sending {
 	struct prx_target t[PRX_MAX_TARGETS];
 	struct prx_step steps[POL_MAX_STEPS];
-	size_t n_targets;
-	struct buf text, aors;
-	char mem[8192], aor_mem[2048];
+	size_t n_targets, n_ways; /* n_ways 0: nobody is told of them */
+	struct hist_way ways[POL_MAX_STEPS + PRX_MAX_TARGETS];
+	struct buf text, aors, uris;
+	char mem[8192], aor_mem[2048], uri_mem[4096];
 };
 
 static struct prx_target of_binding(const struct loc_target *t)
@@ -307,7 +328,52 @@ static struct str put_aor(struct exc_shard *s, struct str user, struct sending *
 	return out->aors.err ? STR_NONE : str_of(out->aors.p + at, out->aors.n - at);
 }
 
-static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step,
+/* A user or number of this house as a URI, or what is one already. */
+static struct str put_uri(struct buf *b, struct str to, struct str domain)
+{
+	struct sip_uri u;
+	size_t at = b->n;
+	if (sip_uri_parse(to, &u) == OK)
+		return to;
+	buf_str(b, STR("sip:"));
+	sip_escape_user(b, to);
+	buf_fmt(b, "@" STR_FMT, STR_ARG(domain));
+	return str_of(b->p + at, b->n - at);
+}
+
+/* The plan's forwards are the ways of its steps [RFC7044 7]; nobody asks for a call without. */
+static void put_ways(const struct pol_plan *p, const struct pol_request *rq, enum hist_mode mode,
+		     struct sending *out)
+{
+	bool is_told = mode == HIST_ALWAYS ||
+		       (mode == HIST_ASKED && (p->n_hops > 1 || hist_is_asked(rq->msg)));
+	buf_init_fixed(&out->uris, out->uri_mem, sizeof(out->uri_mem));
+	out->n_ways = is_told ? p->n_hops : 0;
+	for (size_t i = 1; i < out->n_ways; i++)
+		out->ways[i] = (struct hist_way){
+			.uri = put_uri(&out->uris, p->hops[i].to, rq->domain),
+			.up = p->hops[i].up,
+			.by = HIST_MP,
+			.cause = p->hops[i].cause,
+		};
+}
+
+/* The way of a user's phones: he is on it himself, unless it was he who was called. */
+static size_t way_of(const struct pol_target *t, const struct pol_plan *p, size_t hop,
+		     struct str domain, struct sending *out)
+{
+	if (!out->n_ways || !t->user.n || str_eq(t->user, p->hops[hop].to) ||
+	    out->n_ways == ARRAY_LEN(out->ways))
+		return hop;
+	struct str uri = put_uri(&out->uris, t->user, domain);
+	if (hop && str_eq(uri, out->ways[hop].uri))
+		return hop;
+	out->ways[out->n_ways] = (struct hist_way){
+		.uri = uri, .up = (uint8_t)hop, .by = t->is_mapped ? HIST_MP : HIST_RC};
+	return out->n_ways++;
+}
+
+static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t step, size_t way,
 			struct sending *out)
 {
 	struct loc_targets found = {0};
@@ -323,6 +389,9 @@ static void add_targets(struct exc_shard *s, const struct pol_target *t, size_t 
 	for (size_t i = 0; i < found.n && out->n_targets < PRX_MAX_TARGETS; i++) {
 		out->t[out->n_targets] = of_binding(&found.t[i]);
 		out->t[out->n_targets].aor = aor;
+		out->t[out->n_targets].way = (uint8_t)way;
+		out->t[out->n_targets].is_outside = !t->user.n;
+		out->t[out->n_targets].by = !t->user.n && t->is_mapped ? HIST_MP : HIST_RC;
 		if (t->trunk)
 			out->t[out->n_targets].trunk = (uint16_t)(slot_of(p, t->trunk) + 1);
 		if (found.t[i].backup_of) /* of the targets all together */
@@ -355,7 +424,6 @@ static void put_headers(const struct pol_plan *p, const struct pol_step *from, s
 	h->caller = str_sub(h->asserted, sizeof(asserted) - 1, n_user);
 	h->diversion = line(out, "Diversion: ", from->diversion, "");
 	size_t at = out->text.n;
-	line(out, "History-Info: ", from->history, "");
 	buf_str(&out->text, p->lines);
 	buf_str(&out->text, from->lines);
 	h->lines = str_of(out->text.p + at, out->text.n - at);
@@ -386,6 +454,7 @@ static void send_in_two_dialogs(struct exc_shard *s, tsx_id st, struct tp_rx *rx
 				  .steps = req->steps,
 				  .n_steps = req->n_steps,
 				  .follows = req->follows,
+				  .history = req->history,
 				  .is_farewell = p->has_farewell,
 				  .caller_aor = caller_aor};
 	if (rq->trunk)
@@ -421,25 +490,31 @@ static void send_on(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 	out.n_targets = 0;
 	buf_init_fixed(&out.text, out.mem, sizeof(out.mem));
 	buf_init_fixed(&out.aors, out.aor_mem, sizeof(out.aor_mem));
+	put_ways(p, rq, way_mode(s), &out);
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct pol_step *from = &p->steps[i];
 		out.steps[i] = (struct prx_step){.ring_s = from->ring_s};
 		for (size_t on = 0; on < POL_ON__N; on++)
 			out.steps[i].next[on] = from->next[on];
 		put_headers(p, from, rq->domain, &out, &out.steps[i].headers);
-		for (size_t k = 0; k < from->n; k++)
-			add_targets(s, &p->targets[from->first + k], i, &out);
+		for (size_t k = 0; k < from->n; k++) {
+			const struct pol_target *t = &p->targets[from->first + k];
+			add_targets(s, t, i, way_of(t, p, from->hop, rq->domain, &out), &out);
+		}
 	}
 	const struct prx_step *one = &out.steps[0];
 	bool is_plain = p->n_steps == 1 && !one->ring_s && !out.text.n && !one->headers.remove.n &&
 			!one->headers.pass.n;
-	struct prx_request req = {.route = plan,
-				  .targets = out.t,
-				  .n_targets = out.n_targets,
-				  .follows = p->recurses,
-				  .steps = is_plain ? NULL : out.steps,
-				  .n_steps = is_plain ? 0 : p->n_steps};
-	if (out.text.err)
+	struct prx_request req = {
+		.route = plan,
+		.targets = out.t,
+		.n_targets = out.n_targets,
+		.follows = p->recurses,
+		.history = {.ways = out.ways, .n_ways = out.n_ways},
+		.steps = is_plain ? NULL : out.steps,
+		.n_steps = is_plain ? 0 : p->n_steps
+        };
+	if (out.text.err || out.uris.err)
 		code_refuse(s->stack.tsx, st, CODE_POLICY_FULL, STR_NONE);
 	else
 		give(s, st, rx, &req, p, rq);
@@ -454,7 +529,7 @@ size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target 
 	if (!max)
 		return 0;
 	if (!dispatch_is_us(s, contact)) {
-		t[0] = (struct prx_target){.ruri = contact->all};
+		t[0] = (struct prx_target){.ruri = contact->all, .is_outside = true};
 		return 1;
 	}
 	buf_init_fixed(&b, mem, sizeof(mem));
@@ -494,7 +569,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 		send_on(s, st, rx, plan, &p, &rq);
 		return true;
 	case POL_REDIRECT:
-		redirect(s, st, plan, &p);
+		redirect(s, st, rx, plan, &p);
 		return true;
 	case POL_REJECT:
 		reject(s, st, &p);
@@ -502,7 +577,7 @@ bool steer_on_request(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const st
 	case POL_FOREIGN:
 		return false;
 	default:
-		code_refuse(s->stack.tsx, st, refusal[p.act], STR_NONE);
+		way_refuse(s, st, refusal[p.act], STR_NONE);
 		return true;
 	}
 }

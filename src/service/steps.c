@@ -118,12 +118,16 @@ static bool follow_one(struct steps_follower *f, struct str contact)
 	if (sip_param(a.params, STR("q"), &q) && !sip_q_parse(q, &weight))
 		weight = 1000;
 	size_t n = f->expand(f->expand_ctx, &a.uri, t, PRX_MAX_TARGETS - f->n);
+	struct hist_row *row =
+		n ? hist_redirected(f->hist, f->from, a.uri_text, a.params, t[0].is_outside) : NULL;
 	for (size_t i = 0; i < n; i++) {
 		struct sip_uri u;
 		if (sip_uri_parse(t[i].ruri, &u) != OK || f->was_tried(f->ctx, &u))
 			continue;
 		t[i].step = f->step;
 		t[i].q = weight;
+		t[i].row =
+			str_eq(t[i].ruri, a.uri_text) ? row : hist_below(f->hist, row, t[i].ruri);
 		n_added += f->add(f->ctx, &t[i]);
 	}
 	f->n += n_added;

@@ -41,7 +41,9 @@ struct steps_follower {
 	bool (*was_tried)(void *ctx, const struct sip_uri *u);
 	bool (*add)(void *ctx, const struct prx_target *t);
 	void *ctx;
-	size_t n; /* targets so far; PRX_MAX_TARGETS are enough */
+	struct hist *hist;     /* of the request; NULL: none */
+	struct hist_row *from; /* what was answered so */
+	size_t n;              /* targets so far; PRX_MAX_TARGETS are enough */
 	uint8_t step;
 };
 /* Adds what the Contacts of a 300, 301 or 302 lead to; false: that was nothing new.

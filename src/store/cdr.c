@@ -272,7 +272,8 @@ static void put_query(struct buf *b, const struct st_cdr_filter *f)
 			       " or substr(caller, 1, length(?1) + 1) = ?1 || '@'"
 			       " or substr(callee, 1, length(?1) + 1) = ?1 || '@')"));
 	if (f->call_id.n)
-		buf_str(b, STR(" and call_id = ?2"));
+		buf_str(b,
+			STR(" and (call_id = ?2 or instr(' ' || legs || ' ', ' ' || ?2 || ' '))"));
 	buf_fmt(b, " order by start %s, id %s limit %lld offset %llu", order, order,
 		f->limit ? (long long)f->limit : -1ll, (unsigned long long)f->skip);
 }

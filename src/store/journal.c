@@ -37,6 +37,7 @@
 #define BATCH_BYTES (256u << 10) /* a buffer above it is not kept */
 #define OLD_MAX     8            /* files that unfinished compactions may leave behind */
 #define RETRY_US    60000000u
+#define AGAIN_US    5000000u /* after one that went well */
 
 struct st_journal {
 	struct st_journals *all;
@@ -52,6 +53,8 @@ struct st_journal {
 	unsigned n_old;
 	bool is_compacting, has_missed; /* has_missed: a key to be kept could not be written */
 	bool is_cleaning;               /* a worker is removing the old files */
+	struct jrn_reader *reader;      /* of old[n_reread], or NULL */
+	unsigned n_reread;
 	uint64_t retry_at_us;
 	struct st_journal_stats stats;
 	char why[200];
@@ -315,7 +318,31 @@ enum err st_journal_compact_begin(struct st_journal *j)
 	j->off = JRN_HEAD_BYTES;
 	j->is_compacting = true;
 	j->has_missed = false;
+	j->n_reread = 0;
 	return OK;
+}
+
+bool st_journal_reread(struct st_journal *j, size_t max_bytes,
+		       void (*fn)(void *arg, struct str key, struct str value), void *arg)
+{
+	ASSERT(j->is_compacting);
+	if (j->n_reread == j->n_old)
+		return true;
+	enum err e = OK;
+	if (!j->reader)
+		e = jrn_reader_new(j->all, j->old[j->n_reread], j->shard, &j->reader);
+	if (e == OK)
+		e = jrn_reader_step(j->reader, max_bytes, fn, arg);
+	if (e == ERR_MORE)
+		return false;
+	jrn_reader_free(j->reader);
+	j->reader = NULL;
+	j->n_reread++;
+	if (e != OK && e != ERR_NOTFOUND) { /* not found: an earlier cleaner got so far */
+		j->has_missed = true;
+		j->n_reread = j->n_old;
+	}
+	return j->n_reread == j->n_old;
 }
 
 struct cleaner { /* syncs the present file, then removes the older ones */
@@ -354,6 +381,7 @@ static void cleaned(struct ev_job *job)
 	if (c->is_clean) {
 		c->j->n_old = 0;
 		c->j->stats.n_compactions++;
+		c->j->retry_at_us = ev_now_us(c->j->loop) + AGAIN_US;
 	}
 	free(c);
 }
@@ -417,6 +445,7 @@ void st_journals_free(struct st_journals *js)
 	st_journals_stop(js);
 	for (size_t i = 0; js->j && i < js->n; i++) {
 		struct st_journal *j = &js->j[i];
+		jrn_reader_free(j->reader);
 		js->io->ops->close(js->io, j->file);
 		buf_fini(&j->batch);
 	}

@@ -266,3 +266,66 @@ enum err st_journals_load(struct st_journals *js,
 	free(w.p);
 	return e;
 }
+
+/* ---- again, while the journal is at work ----------------------------------------------------- */
+
+struct jrn_reader {
+	struct window w;
+	uint64_t epoch, off;
+};
+
+void jrn_reader_free(struct jrn_reader *r)
+{
+	if (!r)
+		return;
+	if (r->w.file)
+		r->w.io->ops->close(r->w.io, r->w.file);
+	free(r->w.p);
+	free(r);
+}
+
+enum err jrn_reader_new(const struct st_journals *js, uint64_t epoch, uint32_t shard,
+			struct jrn_reader **out)
+{
+	struct jrn_reader *r = calloc(1, sizeof(*r));
+	char name[JRN_NAME_MAX];
+	if (!r)
+		return ERR_NOMEM;
+	*r = (struct jrn_reader){
+		.w = {.io = js->io, .p = malloc(WINDOW_BYTES)},
+		.epoch = epoch,
+		.off = JRN_HEAD_BYTES
+        };
+	jrn_file_name(js, epoch, shard, name);
+	enum err e = r->w.p ? js->io->ops->open(js->io, name, false, &r->w.file, NULL) : ERR_NOMEM;
+	if (e == OK)
+		e = js->io->ops->size(js->io, r->w.file, &r->w.size);
+	if (e) {
+		jrn_reader_free(r);
+		return e;
+	}
+	*out = r;
+	return OK;
+}
+
+enum err jrn_reader_step(struct jrn_reader *r, size_t max_bytes,
+			 void (*fn)(void *arg, struct str key, struct str value), void *arg)
+{
+	uint64_t until = r->off + max_bytes;
+	while (r->off < r->w.size && r->off < until) {
+		const uint8_t *p;
+		size_t avail;
+		enum err e = look(&r->w, r->off, &p, &avail);
+		if (e != OK)
+			return e;
+		if (judge(r->epoch, r->off, p, avail) != GOOD) {
+			r->off++; /* start-up has told of it */
+			continue;
+		}
+		size_t len = (size_t)jrn_get_le(p + 4, 4), key_n = (size_t)jrn_get_le(p + 8, 2);
+		fn(arg, str_of((const char *)p + 10, key_n),
+		   str_of((const char *)p + 10 + key_n, len - 2 - key_n));
+		r->off += JRN_REC_BYTES + len;
+	}
+	return r->off < r->w.size ? ERR_MORE : OK;
+}

@@ -54,3 +54,12 @@ static inline uint32_t jrn_check(uint64_t epoch, uint64_t off, const void *p, si
 	jrn_put_le(key + 8, off, 8);
 	return (uint32_t)siphash(key, p, n);
 }
+
+/* Reads one file again, a part at a time (journal_load.c). */
+struct jrn_reader;
+enum err jrn_reader_new(const struct st_journals *js, uint64_t epoch, uint32_t shard,
+			struct jrn_reader **out);
+void jrn_reader_free(struct jrn_reader *r);
+/* ERR_MORE: there is more. */
+enum err jrn_reader_step(struct jrn_reader *r, size_t max_bytes,
+			 void (*fn)(void *arg, struct str key, struct str value), void *arg);

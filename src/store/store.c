@@ -341,6 +341,9 @@ static enum err take_lock(struct st *s)
 }
 
 /* Takes io. */
+static const char *const set_names[ST_SET__N] = {
+	[ST_BINDINGS] = "bindings", [ST_EVENTS] = "events", [ST_CALLS] = "calls"};
+
 static enum err open_store(struct st_io *io, const char *dir, unsigned flags, struct st **out,
 			   struct buf *why)
 {
@@ -361,10 +364,8 @@ static enum err open_store(struct st_io *io, const char *dir, unsigned flags, st
 	e = s->is_server ? take_lock(s) : OK;
 	if (e == OK)
 		e = open_db(s);
-	if (e == OK)
-		e = st_journals_new(io, "bindings", &s->journals[ST_BINDINGS]);
-	if (e == OK)
-		e = st_journals_new(io, "events", &s->journals[ST_EVENTS]);
+	for (int i = 0; i < ST_SET__N && e == OK; i++)
+		e = st_journals_new(io, set_names[i], &s->journals[i]);
 	if (e != OK)
 		goto out;
 	*out = s;

@@ -64,8 +64,9 @@ void st_rollback(struct st *s);
  * call). Cheap enough for once per second. */
 bool st_has_changed(struct st *s);
 
-/* --- journals: bindings, and what events must remember (subscriptions, messages, mailboxes) --- */
-enum st_set { ST_BINDINGS, ST_EVENTS, ST_SET__N };
+/* --- journals: bindings, what events must remember (subscriptions, messages, mailboxes), and the
+ * trails of calls (admin/trail.h) --- */
+enum st_set { ST_BINDINGS, ST_EVENTS, ST_CALLS, ST_SET__N };
 /* Reads all journals, oldest first: a later value of a key replaces the earlier, an empty one
  * deletes it. A torn tail is dropped; a damaged file is kept aside under another name, what is
  * readable in it is used, and st_notices says so. Before st_journals_open, once. */
@@ -102,6 +103,11 @@ enum err st_journal_compact_begin(struct st_journal *j);
 void st_journal_keep(struct st_journal *j, struct str key, struct str value);
 /* Writes what is waiting now, and tells; between parts of a rewrite at start-up. */
 void st_journal_flush(struct st_journal *j);
+/* For who does not have the values any more: gives the next max_bytes or so of what the files say
+ * that are to go, in their order, and true when that was all. What cannot be read makes the
+ * compaction fail. */
+bool st_journal_reread(struct st_journal *j, size_t max_bytes,
+		       void (*fn)(void *arg, struct str key, struct str value), void *arg);
 void st_journal_compact_end(struct st_journal *j);
 
 struct st_journal_stats {

@@ -189,6 +189,7 @@ struct trk_call {
 	bool is_mid : 1;       /* begun before the capture */
 	bool is_cut : 1;       /* more peers than we keep: the rest is lumped together */
 	bool is_alarmed : 1;   /* on_alarm was called */
+	uint8_t told : 5;      /* the tracker's user may set it: how far he knows this call */
 	uint16_t tags[6];      /* hashes of To tags */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */

@@ -155,6 +155,7 @@ static void ring(void *arg, uint64_t n)
 		ev_ring_commit(r);
 		BENCH_KEEP(ev_ring_peek(r).p);
 		ev_ring_pop(r);
+		ev_ring_release(r);
 	}
 }
 

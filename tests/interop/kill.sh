@@ -8,12 +8,15 @@ accounts() {
 	"$RUNG" user import "$work/accounts.csv" --data "$work/data"
 }
 kills() {
-	python3 "$here/kill.py" --rung "$RUNG" --data "$work/data" --server "$SERVER" --phones "$CALLER" --rounds "${KILLS-5}" \
-		--seed "${SEED-1}" --log "$work/server.log" || return 1
+	python3 "$here/kill.py" --rung "$RUNG" --data "$work/data" --server "$SERVER" --phones "$CALLER" --seed "${SEED-1}" \
+		--log "$work/server.log" "$@"
 }
 check "accounts" accounts
 LOGS=(server)
-check "what was answered is there after kill -9, and the exchange in under two seconds" kills
+n=${KILLS-5}
+check "what was answered is there after kill -9, and the exchange in under two seconds" kills --rounds "$n"
+sed 's/^/# /' "$work/check.log"
+check "the same of calls through the back-to-back user agent" kills --rounds $(((n + 4) / 5)) --flag=--b2bua
 sed 's/^/# /' "$work/check.log"
 no_findings() { ! grep -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|assert' "$work/server.log"; }
 check "no round broke it" no_findings

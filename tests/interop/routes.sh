@@ -13,7 +13,7 @@ says() { # exit code, what the output must contain, command ...
 	[ $rc = "$want" ] && [[ $out == *"$text"* ]]
 }
 agent() { # number
-	timeout 40 "$RUNG" call "$1" --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" --timeout 20 --hangup-after 0.5
+	timeout 40 "$RUNG" call "$1" --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" --timeout 20 --hangup-after 0.5 "${@:2}"
 }
 ends_with() {
 	local want=$1 rc
@@ -60,6 +60,8 @@ phone b 1002 "$CALLEE" --reject 486
 phone c 1003 "$NET.66"
 check "busy: forwarded, answered" ends_with 0 agent 1002
 check "the callee is told of the forward" grep -q '"answered"' "$work/phone1003.log"
+check "the caller hears of it who asks" says 0 "?Reason=SIP%3Bcause%3D486>;index=1.1;rc=1, <sip:1003@" agent 1002 --history
+check "the callee, too" grep -q '"history":"<sip:1002@.*cause%3D486>;index=1, ' "$work/phone1003.log"
 check "a hunt: the first is busy, the second answers" ends_with 0 agent 200
 check "rejected by a rule" says 3 "Not from here" agent 0900123
 check "redirected: the caller's phone calls the other one itself" says 0 "answered" agent elsewhere

@@ -104,6 +104,7 @@ void actor_free(struct actor *a)
 		ev_timer_stop(&a->loop, &a->calls[i].answer_timer);
 	dlg_stack_free(&a->stack);
 	block_cache_fini(&a->blocks);
+	stage_check_loop(&a->loop);
 	sim_del_loop(a->stage->sim, &a->loop);
 	ev_loop_fini(&a->loop);
 	env_free(a->env);
@@ -246,6 +247,7 @@ unsigned actor_lit_lamps(const struct actor *a)
 static void on_text_done(void *ctx, struct uac *u, const struct uac_result *r)
 {
 	struct actor_text *t = ctx;
+	CHECK(t->uac == u); /* once */
 	t->uac = NULL;
 	t->status = r->status;
 }
@@ -269,7 +271,9 @@ void actor_message(struct actor *a, const char *user, unsigned number)
 
 static void on_published(void *ctx, struct uac *u, const struct uac_result *r)
 {
-	((struct actor *)ctx)->publication = NULL;
+	struct actor *a = ctx;
+	CHECK(a->publication == u);
+	a->publication = NULL;
 }
 
 void actor_publish(struct actor *a, unsigned number)

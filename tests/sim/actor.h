@@ -10,6 +10,7 @@
 #include "stage.h"
 
 #define ACTOR_CALLS 512 /* over its life */
+#define ACTOR_PEERS 16
 #define ACTOR_SUBS  8
 #define ACTOR_LAMPS 64
 #define ACTOR_TEXTS 512
@@ -26,6 +27,11 @@ struct actor_call {
 	bool is_caller, was_confirmed, has_hung_up, has_referred;
 	bool is_shaken;     /* the exchange, a flow or a NAT failed while it stood */
 	struct ses_end end; /* without text */
+	uint64_t begun_us, ended_us, acted_us; /* acted: hung up, or sent REFER; 0: not */
+	/* Each description that it sends bears its number, so that a call of two dialogs is known
+	 * to be one: those whose descriptions came. */
+	uint32_t number, peers[ACTOR_PEERS];
+	unsigned n_peers, group; /* group: set by the storm */
 };
 
 struct actor_sub {

@@ -13,9 +13,24 @@ static void put_sdp(struct actor_call *c, struct buf *b)
 	c->version++;
 	buf_fmt(b,
 		"v=0\r\no=%s %zu %u IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n"
-		"m=audio 4000 RTP/AVP 0\r\n%s",
-		a->user, (size_t)(c - a->calls) + 1, c->version, a->host, a->host,
+		"a=x-call:%u\r\nm=audio 4000 RTP/AVP 0\r\n%s",
+		a->user, (size_t)(c - a->calls) + 1, c->version, a->host, a->host, c->number,
 		c->version % 3 == 2 ? "a=sendonly\r\n" : "");
+}
+
+static void note_peer(struct actor_call *c, struct str sdp)
+{
+	uint32_t n;
+	size_t at = str_find(sdp, STR("a=x-call:"));
+	if (at == SIZE_MAX) /* the echo's */
+		return;
+	struct str rest = str_skip(sdp, at + 9);
+	CHECK(str_u32(str_sub(rest, 0, str_chr(rest, '\r')), &n));
+	for (unsigned i = 0; i < c->n_peers; i++)
+		if (c->peers[i] == n)
+			return;
+	CHECK(c->n_peers < ACTOR_PEERS);
+	c->peers[c->n_peers++] = n;
 }
 
 static enum err make_offer(void *ctx, struct ses *s, struct buf *sdp)
@@ -27,12 +42,14 @@ static enum err make_offer(void *ctx, struct ses *s, struct buf *sdp)
 static unsigned answer_offer(void *ctx, struct ses *s, struct str offer, struct buf *sdp)
 {
 	struct actor_call *c = ctx;
+	note_peer(c, offer);
 	put_sdp(c, sdp);
 	return 200;
 }
 
 static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early)
 {
+	note_peer(ctx, answer);
 	return true;
 }
 
@@ -46,8 +63,25 @@ static struct actor_call *add_call(struct actor *a, bool is_caller)
 	if (a->n_calls == ACTOR_CALLS)
 		return NULL;
 	struct actor_call *c = &a->calls[a->n_calls++];
-	*c = (struct actor_call){.actor = a, .is_caller = is_caller};
+	*c = (struct actor_call){
+		.actor = a, .is_caller = is_caller, .begun_us = sim_now_us(a->stage->sim)};
+	CHECK(str_u32(str_c(a->user), &c->number));
+	c->number = c->number * ACTOR_CALLS + (uint32_t)(c - a->calls);
 	return c;
+}
+
+static void act(struct actor_call *c)
+{
+	if (!c->acted_us)
+		c->acted_us = sim_now_us(c->actor->stage->sim);
+}
+
+static struct actor_call *call_of(struct actor *a, const struct ses *s)
+{
+	for (size_t i = 0; i < a->n_calls; i++)
+		if (a->calls[i].ses == s)
+			return &a->calls[i];
+	return NULL;
 }
 
 static void begin(struct actor *a, struct ses_call *call, obj_id referrer);
@@ -107,6 +141,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 		c->n_ended++;
 		c->end = ev->end;
 		c->end.text = STR_NONE;
+		c->ended_us = sim_now_us(c->actor->stage->sim);
 		c->ses = NULL;
 		ev_timer_stop(&c->actor->loop, &c->answer_timer);
 		break;
@@ -163,7 +198,7 @@ void actor_on_invite(struct actor *a, tsx_id st, struct tp_rx *rx)
 	uint64_t r = sim_random(a->stage->sim);
 	if (old) {
 		(void)!ses_answer(c->ses);
-		ses_hangup(old, STR_NONE);
+		actor_hang_up(call_of(a, old));
 		return;
 	}
 	if (r % 3 == 0)
@@ -230,6 +265,7 @@ void actor_hang_up(struct actor_call *c)
 	if (!c->ses || c->has_hung_up)
 		return;
 	c->has_hung_up = true;
+	act(c);
 	ses_hangup(c->ses, STR_NONE);
 }
 
@@ -255,12 +291,18 @@ void actor_modify(struct actor_call *c, uint64_t how)
 	}
 }
 
+static void set_referred(struct actor_call *c)
+{
+	c->has_referred = true;
+	act(c);
+}
+
 void actor_transfer(struct actor_call *c, const char *user)
 {
 	char target[64];
 	snprintf(target, sizeof(target), "sip:%s@" STAGE_SERVER, user);
 	if (!c->has_referred && ses_refer(c->ses, str_c(target), STR_NONE) == OK)
-		c->has_referred = true;
+		set_referred(c);
 }
 
 static void put_escaped(struct buf *b, struct str s)
@@ -293,5 +335,5 @@ void actor_transfer_to(struct actor_call *c, struct actor_call *consultation)
 	buf_str(&b, STR("%3Bfrom-tag%3D"));
 	put_escaped(&b, dlg_local_tag(d));
 	if (b.err == OK && ses_refer(c->ses, buf_view(&b), STR_NONE) == OK)
-		c->has_referred = true;
+		set_referred(c);
 }

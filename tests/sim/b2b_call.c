@@ -106,11 +106,12 @@ TEST_NO_OOM(privacy_none_and_critical)
 	static const struct {
 		const char *headers, *privacy; /* NULL: refused */
 	} rows[] = {
-		{"Privacy: none\nSubject: lunch\n",        "none"       },
-		{"Privacy: id;critical\nSubject: lunch\n", "id;critical"},
-		{"Privacy: session;critical\n",            NULL         },
-		{"Privacy: user;history;critical\n",       NULL         },
-		{"Privacy: session\nSubject: lunch\n",     "session"    },
+		{"Privacy: none\nSubject: lunch\n",             "none"            },
+		{"Privacy: id;critical\nSubject: lunch\n",      "id;critical"     },
+		{"Privacy: session;critical\n",                 NULL              },
+		{"Privacy: user;x-new;critical\n",              NULL              },
+		{"Privacy: history;critical\nSubject: lunch\n", "history;critical"},
+		{"Privacy: session\nSubject: lunch\n",          "session"         },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct rig *g = rig_new();
@@ -332,6 +333,26 @@ TEST_NO_OOM(reliable_on_both_sides)
 		     "    5 x->a 200 (INVITE)\n"
 		     "    7 a->x ACK\n");
 	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
+/* Two phones ring for a caller who sees one dialog: what either says is not final. [RFC3262 5] */
+TEST_NO_OOM(not_reliable_where_several_ring)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, c;
+	scene_register(g->c, C_CONTACT);
+	rig_call(g, g->a, "1002", "Supported: 100rel\n", &a);
+	rig_ring(g, g->b, &b);
+	rig_ring(g, g->c, &c);
+	CHECK(!raw_has(b.invite, "100rel") && !raw_has(c.invite, "100rel"));
+	raw_reply(g->b, b.invite, "183 Session Progress", b.q.tag, RIG_SDP, rig_sdp(g, g->b, NULL));
+	CHECK_EQ(raw_body(raw_get(g->a, "SIP/2.0 183", 2)).n, 0);
+	rig_answer(g, &c, &a);
+	raw_get(g->b, "CANCEL ", 2);
+	raw_reply(g->b, b.invite, "487 Request Terminated", b.q.tag, NULL, NULL);
+	stage_run(g->t->s, 0.1);
+	rig_bye(g, &a, &c);
 	rig_free(g);
 }
 

@@ -224,6 +224,38 @@ TEST_NO_OOM(info_and_message)
 	rig_free(g);
 }
 
+/* A request inside the dialog may overtake the ACK: it passes, since the callee's call stands. One
+ * before the answer is put off; neither says that the call is gone. [RFC5057 5.1] */
+TEST_NO_OOM(requests_before_the_ack)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_call(g, g->a, "1002", NULL, &a);
+	rig_ring(g, g->b, &b);
+	raw_reply(g->b, b.invite, "180 Ringing", b.q.tag, NULL, NULL);
+	rig_set_caller(&a, raw_get(g->a, "SIP/2.0 180", 2));
+	struct raw_req invite = a.q;
+	rig_ask(&a, "INFO", NULL, NULL);
+	CHECK(raw_header(raw_get(g->a, "SIP/2.0 500", 2), "Retry-After", 0).n);
+	raw_reply(g->b, b.invite, "200 OK", b.q.tag, RIG_SDP, rig_sdp(g, g->b, NULL));
+	rig_set_caller(&a, raw_get(g->a, "SIP/2.0 200", 2));
+	raw_get(g->b, "ACK ", 2);
+	rig_ask(&b, "INFO", NULL, NULL);
+	CHECK(raw_header(raw_get(g->b, "SIP/2.0 500", 2), "Retry-After", 0).n);
+	rig_ask(&a, "INFO", NULL, NULL);
+	rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+	CHECK_STR(raw_header(raw_get(g->a, "SIP/2.0 200", 0.2), "CSeq", 0), "4 INFO");
+	rig_ask(&a, "UPDATE", RIG_SDP, rig_sdp(g, g->a, "sendonly"));
+	struct raw_msg *m = raw_get(g->b, "INVITE ", 2);
+	raw_reply(g->b, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, g->b, "recvonly"));
+	raw_get(g->b, "ACK ", 2);
+	CHECK_STR(raw_header(raw_get(g->a, "SIP/2.0 200", 0.2), "CSeq", 0), "5 UPDATE");
+	rig_ack(&a, &invite, NULL, NULL);
+	stage_run(g->t->s, 0.1);
+	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
 /* --- session timers --------------------------------------------------------------------------- */
 
 /* The callee knows no timers and no UPDATE: the exchange refreshes by re-INVITE with what it said

@@ -79,7 +79,7 @@ TEST_NO_OOM(each_allocation_fails_once)
 		struct rig_end a = {.r = g->a};
 		a.q = (struct raw_req){.method = "INVITE",
 				       .uri = TO_B,
-				       .extra = RIG_SDP "Supported: 100rel\nSubject: x\n",
+				       .extra = RIG_SDP "Supported: 100rel, histinfo\nSubject: x\n",
 				       .body = rig_sdp(g, g->a, NULL)};
 		raw_dns(g->t->s, "b.example", "10.0.0.22");
 		size_t before = test_allocs();
@@ -138,7 +138,8 @@ TEST_NO_OOM(held_call_is_small)
 		at = 0;
 		for (struct ses *s; (s = pool_next(&m->sessions, &at));) {
 			CHECK(s->arena.own_n == 0 || s->arena.total == 0);
-			CHECK_EQ(s->early.cap + s->headers.cap, 0);
+			CHECK_EQ(s->headers.cap, 0);
+			CHECK(!s->forks);
 			CHECK_EQ(s->local.cap, s->local.n); /* for refreshes by re-INVITE */
 		}
 	}

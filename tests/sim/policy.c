@@ -93,9 +93,11 @@ TEST_NO_OOM(policy_forward_on_busy)
 	CHECK_STR(raw_uri(at_c), "sip:1003@10.0.0.23:5060");
 	CHECK_STR(raw_header(at_c, "Diversion", 0),
 		  "<sip:1002@10.0.0.1>;reason=user-busy;counter=1");
-	CHECK_STR(raw_header(at_c, "History-Info", 0),
-		  "<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D486>;index=1, "
-		  "<sip:1003@10.0.0.1>;index=1.1;mp=1");
+	CHECK_STR(
+		raw_header(at_c, "History-Info", 0),
+		"<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D486>;index=1, "
+		"<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D486>;index=1.1;rc=1, "
+		"<sip:1003@10.0.0.1>;index=1.2;mp=1, <sip:1003@10.0.0.23:5060>;index=1.2.1;rc=1.2");
 	raw_none(t->a, "SIP/2.0 4", 0.1);
 	raw_reply(t->c, at_c, "200 OK", "c", NULL, NULL);
 	raw_get(t->a, "SIP/2.0 200", 1);
@@ -111,6 +113,24 @@ TEST_NO_OOM(policy_forward_on_no_answer)
 	CHECK(raw_has(at_c, "reason=no-answer"));
 	refuse(t->c, at_c, "480 Nobody");
 	raw_get(t->a, "SIP/2.0 480", 1);
+	scene_free(t);
+}
+
+/* Who had said nothing is not waited for, yet answers: that ends what follows like any 2xx, and no
+ * refusal comes behind it. [RFC3261 16.7 steps 5, 10] */
+TEST_NO_OOM(policy_late_answer_of_who_was_given_up)
+{
+	struct scene *t = scene(forwards);
+	call(t, TO("1002"));
+	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 14);
+	raw_reply(t->c, at_c, "180 Ringing", "callee", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 180", 1);
+	raw_reply(t->b, at_b, "200 OK", "b", NULL, NULL);
+	raw_get(t->a, "SIP/2.0 200", 1);
+	raw_reply(t->c, raw_get(t->c, "CANCEL ", 1), "200 OK", "callee", NULL, NULL);
+	refuse(t->c, at_c, "603 Decline");
+	raw_none(t->a, "SIP/2.0 603", 10);
 	scene_free(t);
 }
 
@@ -144,7 +164,12 @@ TEST_NO_OOM(policy_forward_and_decline)
 	CHECK(raw_has(at_c, "Diversion: <sip:1002@10.0.0.1>;reason=user-busy;counter=1\r\n"
 			    "Diversion: <sip:9@elsewhere>;reason=user-busy\r\n"));
 	CHECK_STR(raw_header(at_c, "History-Info", 0), "<sip:9@elsewhere>;index=1");
-	CHECK(raw_has(at_c, "index=1.1, <sip:1003@10.0.0.1>;index=1.1.1;mp=1.1"));
+	/* of the hop before nothing is known: a gap [RFC7044 10.3 rule 6] */
+	CHECK_STR(raw_header(at_c, "History-Info", 1),
+		  "<sip:1002@10.0.0.1?Reason=SIP%3Bcause%3D486>;index=1.0, "
+		  "<sip:1002@10.0.0.22:5060?Reason=SIP%3Bcause%3D486>;index=1.0.1;rc=1.0, "
+		  "<sip:1003@10.0.0.1>;index=1.0.2;mp=1.0, "
+		  "<sip:1003@10.0.0.23:5060>;index=1.0.2.1;rc=1.0.2");
 	refuse(t->c, at_c, "486 Busy Here");
 	raw_get(t->a, "SIP/2.0 486", 1);
 	scene_free(t);

@@ -104,6 +104,8 @@ TEST_NO_OOM(each_allocation_fails_once)
 		scene_register(t->b, B_CONTACT);
 		scene_register(t->c, "<sip:1002@c.example>");
 		raw_dns(t->s, "c.example", "10.0.0.23");
+		t->call.extra = "Supported: histinfo\n"
+				"History-Info: <sip:z@z>;index=1\n";
 		size_t before = test_allocs();
 		test_fail_alloc(k);
 		fork_and_answer(t);

@@ -73,6 +73,13 @@ void stage_listen6(struct stage *s)
 	CHECK_EQ(exc_listen(s->exc, TP_TCP, &any, &reason), OK);
 }
 
+/* Whose timer or deferred call is left, that one has outlived its owner: all are gone. */
+void stage_check_loop(const struct ev_loop *l)
+{
+	CHECK_EQ(l->wheel.n, 0);
+	CHECK(!l->tasks);
+}
+
 static void close_exchange(struct stage *s)
 {
 	if (!s->exc)
@@ -83,6 +90,8 @@ static void close_exchange(struct stage *s)
 	s->exc = NULL;
 	st_close(s->st);
 	ev_workers_stop(s->shards);
+	for (size_t i = 0; i < s->n_shards; i++)
+		stage_check_loop(ev_shard(s->shards, i));
 	ev_shards_free(s->shards);
 	for (size_t i = 0; i < s->n_shards; i++)
 		env_free(s->envs[i]);
@@ -127,6 +136,7 @@ static void close_phone(struct stage_phone *p)
 {
 	sim_del_loop(p->stage->sim, &p->loop);
 	ph_free(p->ph);
+	stage_check_loop(&p->loop);
 	ev_loop_fini(&p->loop);
 	env_free(p->env);
 }

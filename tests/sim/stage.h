@@ -76,6 +76,7 @@ void stage_account_del(struct stage *s, const char *user);
 struct stage_phone *stage_phone(struct stage *s, const char *user, enum tp_proto proto);
 struct stage_phone *stage_phone_with(struct stage *s, const char *user, const char *password,
 				     enum tp_proto proto);
+void stage_check_loop(const struct ev_loop *l); /* of which all users are gone */
 void stage_run(struct stage *s, double seconds);
 bool stage_run_until(struct stage *s, double seconds, bool (*pred)(void *arg), void *arg);
 void stage_register(struct stage *s, struct stage_phone *p); /* and waits for it, 64 s at most */

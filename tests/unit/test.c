@@ -22,33 +22,82 @@ static struct test_case *cases, **cases_end = &cases;
 static jmp_buf out;
 static bool is_failing_run, is_verbose;
 static size_t n_allocs, fail_at; /* fail_at: number of the allocation that fails, 0 = none */
+static size_t n_live;            /* allocations that were not given back yet */
 static char skip_why[200];
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+void __wrap_free(void *p);
 
 static bool refuse(void)
 {
 	return __atomic_add_fetch(&n_allocs, 1, __ATOMIC_RELAXED) == fail_at; /* from any thread */
 }
 
+static void *counted(void *p)
+{
+	if (p)
+		__atomic_add_fetch(&n_live, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
 void *__wrap_malloc(size_t n)
 {
-	return refuse() ? NULL : __real_malloc(n);
+	return refuse() ? NULL : counted(__real_malloc(n));
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	return refuse() ? NULL : __real_calloc(n, size);
+	return refuse() ? NULL : counted(__real_calloc(n, size));
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-	return refuse() ? NULL : __real_realloc(p, n);
+	void *q = refuse() ? NULL : __real_realloc(p, n);
+	return p ? q : counted(q);
+}
+
+char *__wrap_strdup(const char *s)
+{
+	char *p = __wrap_malloc(strlen(s) + 1);
+	return p ? strcpy(p, s) : NULL;
+}
+
+char *__wrap_strndup(const char *s, size_t n)
+{
+	size_t len = strnlen(s, n);
+	char *p = __wrap_malloc(len + 1);
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = '\0';
+	return p;
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
+	return refuse() ? NULL : counted(__real_aligned_alloc(align, n));
+}
+
+void __wrap_free(void *p)
+{
+	if (p)
+		__atomic_sub_fetch(&n_live, 1, __ATOMIC_RELAXED);
+	__real_free(p);
+}
+
+size_t test_live(void)
+{
+	return n_live;
 }
 
 size_t test_allocs(void)

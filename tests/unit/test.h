@@ -42,6 +42,7 @@ void test_skip(const char *why) __attribute__((noreturn)); /* the case counts as
 #define CHECK_STR_EQ(a, b) test_str(__FILE__, __LINE__, #a, (a), (b))
 /* For code under test that must not allocate: allocations since the case began. */
 size_t test_allocs(void);
+size_t test_live(void); /* allocations that were not given back yet */
 /* The k-th allocation from now on fails (1: the next); 0: none. For TEST_NO_OOM cases that choose
  * when. */
 void test_fail_alloc(size_t k);

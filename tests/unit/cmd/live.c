@@ -6,8 +6,11 @@
 #include "test.h"
 #include "track/trk.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define N_NOTES    20u
 #define N_MESSAGES 3'000u
@@ -55,7 +58,7 @@ TEST_NO_OOM(drops_are_told_to_watchers)
 	int early[2], late[2];
 	unsigned n_notes = 0, n = 0;
 	uint64_t n_dropped = 0;
-	CHECK_EQ(live_new(1, &l), OK);
+	CHECK_EQ(live_new(NULL, 1, &l), OK);
 	live_set_printer(l, count_line, &n_notes);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, early) &&
 	      !socketpair(AF_UNIX, SOCK_STREAM, 0, late));
@@ -96,7 +99,7 @@ TEST_NO_OOM(shards_are_merged_and_transports_named)
 	struct buf why;
 	int fd[2];
 	unsigned n = 0;
-	CHECK_EQ(live_new(2, &l), OK);
+	CHECK_EQ(live_new(NULL, 2, &l), OK);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
 	CHECK_EQ(live_watch(l, fd[0]), OK);
 	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
@@ -140,7 +143,7 @@ TEST(taken_by_time_whatever_the_ring)
 	char mem[64];
 	struct buf seen;
 	buf_init_fixed(&seen, mem, sizeof(mem));
-	CHECK_EQ(live_new(2, &l), OK);
+	CHECK_EQ(live_new(NULL, 2, &l), OK);
 	live_set_copy(l, note_number, &seen);
 	offer(l, 0, 20, 2);
 	offer(l, 0, 40, 4);
@@ -154,4 +157,136 @@ TEST(taken_by_time_whatever_the_ring)
 	CHECK_STR(buf_view(&seen), "1 2 3 4 5 6 ");
 	CHECK(!live_drain(l, 80, 80));
 	live_free(l);
+}
+
+/* ---- killed ---------------------------------------------------------------------------------- */
+
+#define CALLER 100u
+#define CALLEE 200u
+#define SECOND 1'000'000ull
+
+struct kept { /* a keeper: what it was given, and how much of it is safe */
+	struct buf b;
+	size_t at[64], n, n_safe;
+};
+
+static void keep(void *ctx, struct str call_id, uint64_t at_us, struct str head, struct str rest)
+{
+	struct kept *k = ctx;
+	CHECK(k->n < ARRAY_LEN(k->at) - 1);
+	buf_str(&k->b, head);
+	buf_str(&k->b, rest);
+	k->at[++k->n] = k->b.n;
+}
+
+static void flush(void *ctx)
+{
+	struct kept *k = ctx;
+	k->n_safe = k->n;
+}
+
+static bool note_verdict(void *arg, const struct trk_call *c, const struct vrd *v)
+{
+	struct buf *b = arg;
+	buf_fmt(b, STR_FMT ": " STR_FMT "\n", STR_ARG(c->call_id), STR_ARG(v->f[0].text));
+	return true;
+}
+
+/* One message between the caller and us, of a call with a body. */
+static void pass(struct live *l, uint64_t at_us, const char *start, unsigned cseq,
+		 const char *method, bool is_from_caller, bool has_tag)
+{
+	char text[600];
+	bool is_request = strncmp(start, "SIP", 3) != 0, is_sent = is_request != is_from_caller;
+	struct addr ends[2] = {
+		{.family = ADDR_V4, .port = CALLER},
+                {.family = ADDR_V4, .port = CALLEE}
+        };
+	struct tp_tap tap = live_tap(l, 0);
+	snprintf(text, sizeof(text),
+		 "%s\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u%s\r\nFrom: <sip:a@h>;tag=f\r\n"
+		 "To: <sip:b@h>%s\r\nCall-ID: c\r\nCSeq: %u %s\r\nContent-Length: 4\r\n\r\nbody",
+		 start, cseq, method, has_tag ? ";tag=t" : "", cseq, method);
+	tap.fn(tap.ctx, at_us, is_sent, TP_UDP, &ends[is_sent], &ends[!is_sent], str_c(text));
+}
+
+static void begin_call(struct live *l)
+{
+	pass(l, 1 * SECOND, "INVITE sip:b@h SIP/2.0", 1, "INVITE", true, false);
+	pass(l, 2 * SECOND, "SIP/2.0 180 Ringing", 1, "INVITE", true, true);
+	pass(l, 3 * SECOND, "SIP/2.0 200 OK", 1, "INVITE", true, true);
+	pass(l, 3 * SECOND + 1, "ACK sip:b@h SIP/2.0", 1, "ACK", true, true);
+}
+
+static void end_call(struct live *l)
+{
+	pass(l, 8 * SECOND, "BYE sip:b@h SIP/2.0", 2, "BYE", true, true);
+	pass(l, 8 * SECOND + 1, "SIP/2.0 200 OK", 2, "BYE", true, true);
+}
+
+static struct live *start_live(const char *dir, size_t n_shards, struct kept *k, struct buf *told)
+{
+	struct live *l;
+	struct live_keeper keeper = {.ctx = k, .keep = keep, .flush = flush};
+	CHECK_EQ(live_new(dir, n_shards, &l), OK);
+	live_set_keeper(l, &keeper);
+	live_set_calls(l, note_verdict, told);
+	return l;
+}
+
+static void replay(struct live *l, struct str step)
+{
+	_Alignas(8) char mem[1000];
+	CHECK(step.n <= sizeof(mem));
+	memcpy(mem, step.p, step.n);
+	live_replay(l, str_of(mem, step.n));
+}
+
+/* A call is told once and whole, wherever between its messages and our looks at them the process
+ * is killed, and however many shards the next one has. */
+TEST_NO_OOM(a_call_outlives_the_process)
+{
+	static const char want[] = "c: answered after 2.0 s, talked 5.0 s, the caller hung up\n";
+	char dir[] = "/tmp/rung-live-XXXXXX", path[64], mem[1000], line[400];
+	CHECK(mkdtemp(dir));
+	for (unsigned when = 0; when < 4; when++) {
+		struct kept k = {0};
+		struct buf told;
+		buf_init(&k.b);
+		buf_init_fixed(&told, mem, sizeof(mem));
+		struct live *l = start_live(dir, 1, &k, &told);
+		begin_call(l);
+		if (when >= 1)
+			live_drain(l, 4 * SECOND, 104 * SECOND);
+		if (when >= 2)
+			end_call(l);
+		if (when >= 3)
+			live_drain(l, 8 * SECOND + 2, 108 * SECOND + 2);
+		CHECK_EQ(told.n, 0);
+		size_t n = k.n_safe;
+		live_free(l); /* as a kill does: nothing is read, nothing is judged */
+		l = start_live(dir, 2, &k, &told);
+		for (size_t i = 0; i < n; i++)
+			replay(l, str_sub(buf_view(&k.b), k.at[i], k.at[i + 1] - k.at[i]));
+		live_recover(l, 8 * SECOND + 2, 108 * SECOND + 2);
+		if (when < 2)
+			end_call(l);
+		live_drain(l, 9 * SECOND, 109 * SECOND);
+		CHECK(!live_drain(l, 10 * SECOND, 110 * SECOND));
+		snprintf(line, sizeof(line), STR_FMT, STR_ARG(buf_view(&told)));
+		CHECK_STR(str_c(line), want);
+		live_free(l);
+		l = start_live(dir, 1, &k,
+			       &told); /* nothing is left, and the second file is gone */
+		live_recover(l, 11 * SECOND, 111 * SECOND);
+		live_end(l);
+		CHECK_EQ(told.n, sizeof(want) - 1);
+		live_free(l);
+		snprintf(path, sizeof(path), "%s/tap.1", dir);
+		CHECK(access(path, F_OK) != 0);
+		buf_fini(&k.b);
+	}
+	snprintf(path, sizeof(path), "%s/tap.0", dir);
+	unlink(path);
+	rmdir(dir);
 }

@@ -129,6 +129,21 @@ TEST(reliable_offer)
 	}
 }
 
+/* The program ends while the answer to an early offer waits: one reference, given back once. */
+TEST(freed_while_an_early_offer_waits)
+{
+	struct pair p = pair_new();
+	p.b->ring = 183;
+	p.b->ring_sdp = p.b->is_reliable = true;
+	p.a->is_late = true;
+	call_reliably(&p, true);
+	world_run(p.w, 100);
+	CHECK(strstr(buf_cstr(&p.a->log), "offer waits\n"));
+	party_close(p.a);
+	lose(p.w, p.b, p.a, 1);
+	pair_free(&p);
+}
+
 /* UPDATE before the answer, by either side [RFC3311 5.1] */
 TEST(update_before_the_answer)
 {

@@ -375,6 +375,26 @@ static void hear_500(void *arg, const struct sim_packet *p)
 		retry_after = UINT32_MAX;
 }
 
+/* Two forks have answered early; the 200 of one has no SDP, since its answer was given: that one
+ * counts, not what the other said last [RFC3262 5] */
+TEST(each_fork_keeps_its_early_answer)
+{
+	struct pair p = pair_new();
+	p.b->on_request = keep_invite;
+	party_call(p.a, p.b, "");
+	world_run(p.w, 100);
+	respond(p.b, kept_st, kept_rx, 183, "one", "", 5);
+	respond(p.b, kept_st, kept_rx, 183, "two", "", 7);
+	world_run(p.w, 100);
+	respond(p.b, kept_st, kept_rx, 200, "one", "", 0);
+	world_run(p.w, 100);
+	CHECK_EVENTS(p.a, "answer 5 early\nprogress 183\nearly media\n"
+			  "answer 7 early\nprogress 183\nearly media\nanswer 5\nconfirmed\n");
+	CHECK(p.a->is_confirmed);
+	hangup(p.a);
+	pair_free(&p);
+}
+
 TEST(early_changes_are_refused)
 {
 	struct pair p = pair_new();

@@ -347,6 +347,30 @@ TEST(a_flow_is_kept_by_stun)
 	end(&p);
 }
 
+/* A connection breaks while a CRLF on it waits: the next one has time of its own. */
+TEST(a_new_flow_is_not_held_to_the_old_ones_answer)
+{
+	struct rgc_config cfg = {.registrar = STR("sip:10.0.0.2;transport=tcp")};
+	struct pair p = begin(&cfg);
+	lines = "Require: outbound\r\n" CONTACT_600;
+	world_run(p.w, 1000);
+	struct rgc *r = rgc_of(p.a);
+	tp_flow first = r->flow;
+	CHECK(first);
+	for (int i = 0; i < 13000 && !r->keep.n_sent; i++)
+		world_run(p.w, 10);
+	CHECK_EQ(r->keep.n_sent, 1);
+	tp_flow_close(p.a->tp, first);
+	world_run(p.w, 1000);
+	tp_flow second = r->flow;
+	CHECK(second && second != first);
+	CHECK_EQ(n_heard, 2);
+	world_run(p.w, 15000);
+	CHECK(r->flow == second);
+	CHECK_EQ(n_heard, 2);
+	end(&p);
+}
+
 /* The registrar sees another address than we wrote, and keeps no flows: CRLF CRLF keeps the NAT's
  * mapping; Flow-Timer says how often. */
 TEST(a_nat_is_kept_open)

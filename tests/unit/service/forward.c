@@ -232,7 +232,7 @@ TEST(a_response_goes_back_without_our_via)
 	struct tp_rx a = {.msg = m}, b = {.msg = o};
 	struct tp_rx *both[] = {&a, &b};
 	buf_init(&out);
-	e = fwd_response(m, both, 2, &out);
+	e = fwd_response(m, both, 2, NULL, &out);
 	CHECK_EQ(e, OK);
 	CHECK(str_find(buf_view(&out), STR("z9hG4bKours")) == SIZE_MAX);
 	CHECK(str_find(buf_view(&out), STR("Via: SIP/2.0/UDP 10.1.1.7;branch=z9hG4bK1\r\n")) !=

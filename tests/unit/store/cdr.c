@@ -44,6 +44,7 @@ static struct st_cdrs *open_three(void)
 	struct st_cdrs *c = NULL;
 	struct st_cdr rows[] = {cdr(10, "a@x", "b@x"), cdr(20, "b@x", "c@x"),
 				cdr(30, "ab@x", "c@x")};
+	rows[1].v[ST_CDR_legs] = (struct st_val){.s = STR("ego leg"), .is_set = true};
 	buf_init(&why);
 	enum err e = st_cdrs_open(NULL, true, &c, &why);
 	buf_fini(&why);
@@ -62,6 +63,10 @@ TEST(cdrs_are_found)
 	check_found(c, &(struct st_cdr_filter){.user = STR("ab@x")}, "30:ab@x ");
 	check_found(c, &(struct st_cdr_filter){.skip = 1, .limit = 1}, "20:b@x ");
 	check_found(c, &(struct st_cdr_filter){.call_id = STR("no")}, "");
+	check_found(c, &(struct st_cdr_filter){.call_id = STR("leg")}, "20:b@x ");
+	check_found(c, &(struct st_cdr_filter){.call_id = STR("ego")}, "20:b@x ");
+	check_found(c, &(struct st_cdr_filter){.call_id = STR("go")}, "");
+	check_found(c, &(struct st_cdr_filter){.call_id = STR("id")}, "30:ab@x 20:b@x 10:a@x ");
 	st_cdrs_close(c);
 }
 

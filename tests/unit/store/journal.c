@@ -200,3 +200,51 @@ TEST(a_compaction_that_fails_loses_nothing)
 	rig_close(&r);
 	st_mem_free(disk);
 }
+
+struct rereading {
+	struct st_journal *j;
+	unsigned n;
+};
+
+static void keep_again(void *arg, struct str key, struct str value)
+{
+	struct rereading *x = arg;
+	x->n++;
+	if (str_eq(key, STR("k1")) || str_eq(key, STR("k3")))
+		st_journal_keep(x->j, key, value);
+}
+
+/* Who has not the values any more takes them from the old files, in parts. */
+TEST(compaction_rereads_what_it_keeps)
+{
+	struct st_mem *disk = NULL;
+	struct rig r;
+	struct rig_put p;
+	unsigned n_parts = 1;
+	CHECK_EQ(st_mem_new(&disk), OK);
+	open_ok(&r, disk, 1);
+	for (uint32_t i = 1; i <= 40; i++) {
+		rig_put(&r, &p, i % 4, 100 + i);
+		rig_turn(&r);
+	}
+	struct rereading x = {.j = st_journal(r.st, ST_BINDINGS, 0)};
+	CHECK_EQ(st_journal_compact_begin(x.j), OK);
+	rig_put(&r, &p, 5, 55);
+	rig_turn(&r);
+	for (; !st_journal_reread(x.j, 1000, keep_again, &x); n_parts++)
+		rig_turn(&r);
+	CHECK(x.n == 40 && n_parts > 4);
+	st_journal_compact_end(x.j);
+	rig_turn(&r);
+	rig_turn(&r);
+	rig_close(&r);
+	open_ok(&r, disk, 1);
+	CHECK(!r.rewrite);
+	CHECK_EQ(r.n_loaded, 21);
+	CHECK_EQ(r.loaded[1], 137);
+	CHECK_EQ(r.loaded[2], 0);
+	CHECK_EQ(r.loaded[3], 139);
+	CHECK_EQ(r.loaded[5], 55);
+	rig_close(&r);
+	st_mem_free(disk);
+}
