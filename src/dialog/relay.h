@@ -46,8 +46,6 @@ struct ses_request {
 enum err ses_request(struct ses *s, const struct ses_request *req);
 /* Answers what SES_EV_REQUEST told; harmless when that is over. */
 void ses_respond(struct ses *s, tsx_id st, unsigned status, struct str headers);
-/* The same by 500 with Retry-After: not now, and the call stands. [RFC3261 21.5.1] [RFC5057 5.1] */
-void ses_respond_later(struct ses *s, tsx_id st);
 /* REFER with Refer-To: <target> and header lines (Referred-By); REFERRED follows. [RFC3515] */
 enum err ses_refer(struct ses *s, struct str target, struct str headers);
 /* How a REFER goes: NOTIFY with a sipfrag; a final status ends the subscription. */

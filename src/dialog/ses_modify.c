@@ -230,13 +230,6 @@ static void retry_later(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *r
 	(void)!dlg_answer(d, st, rx, &ans);
 }
 
-void ses_respond_later(struct ses *s, tsx_id st)
-{
-	struct tp_rx *rx = tsx_request(s->m->tsx, st);
-	if (rx && s->d)
-		retry_later(s, s->d, st, rx);
-}
-
 /* An offer of ours waits for its answer. */
 static bool is_our_turn(const struct ses *s)
 {
