@@ -52,12 +52,13 @@ static enum err compose_ack(void *ctx, struct str via, const struct tp_dst *dst,
 	buf_str(out, STR("\r\n"));
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, dlg_call_id(d));
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u ACK", d->ack->cseq);
+	sid_put(&d->sid, out);
 	struct str text = buf_view(&d->ack->text);
 	buf_str(out, str_sub(text, 0, d->ack->n_lines));
 	if (d->m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_USER_AGENT, d->m->product_s);
 	struct str body = str_skip(text, d->ack->n_lines);
-	return sip_out_end(&o, body.n ? STR("application/sdp") : STR_NONE, body);
+	return dlg_out_end(d->m, &o, STR("application/sdp"), body);
 }
 
 static void ack_now(struct dlg *d)

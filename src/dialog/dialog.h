@@ -29,6 +29,10 @@ enum dlg_refusal {
 	DLG_REFUSE_INTERVAL,  /* 423 */
 	DLG_REFUSE_TIMER,     /* 422: a session timer that is too short */
 	DLG_REFUSE_PRACK,     /* 504: a reliable response was not acknowledged */
+	DLG_REFUSE_CANCELLED, /* 487: by CANCEL, or the call ended meanwhile */
+	DLG_REFUSE_DECLINED,  /* 603: the owner hung up before he had answered */
+	DLG_REFUSE_REPLACES,  /* 400: several, or not in an INVITE */
+	DLG_REFUSE_REFER,     /* 403: SUBSCRIBE for refer that no REFER began */
 	DLG_REFUSE_STATE,     /* 400: NOTIFY without a readable Subscription-State */
 };
 
@@ -63,6 +67,9 @@ void dlg_on_flow_down(struct dlg_mgr *m, tp_flow flow);
 /* What a user agent answers to a request that nobody took: 481 with a To tag and to stray BYE,
  * NOTIFY, CANCEL; 200 with Allow to OPTIONS; 405 with Allow to the rest. */
 void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx);
+
+/* The owner's own answer to a new request that no session was made for: a phone is busy. */
+void dlg_turn_away(struct dlg_mgr *m, tsx_id st, unsigned status);
 
 struct dlg_stats {
 	uint32_t dialogs, sessions, subscriptions, requests; /* live */

@@ -313,6 +313,9 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->local_cseq = half->local_cseq;
 	d->back = *sent_to;
 	dlg_texts(half, t);
+	d->sid = half->sid;
+	sid_forget(&d->sid);
+	sid_hear_response(&d->sid, half->m->loop->env, resp->msg);
 	enum err e = auth_copy(&d->auth, &half->auth);
 	if (e == OK)
 		e = take_remote(d, t, resp);
@@ -411,6 +414,7 @@ enum err dlg_send(struct dlg *d, const struct dlg_request *req, const struct uac
 		.acc = &acc,
 		.auth = &d->auth,
 		.is_inside = dlg_remote_tag(d).n > 0,
+		.dialog = pool_id(&d->m->dialogs, d),
 		.cseq = &d->local_cseq,
 	};
 	return uac_start(d->m, &s, user, invite, ctx, out);
@@ -463,6 +467,9 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 			buf_str(b, STR("\r\n"));
 		}
 	}
+	sid_put_answer(&d->sid, rx->msg, b);
+	if (ans->status >= 200 && ans->status < 400) /* else it is not taken [RFC7989 8] */
+		sid_hear_request(&d->sid, rx->msg);
 	if (is_invite || method == SIP_OPTIONS || ans->status == 405)
 		dlg_put_allow(b, d->takes_refer);
 	buf_str(b, ans->headers);
@@ -470,7 +477,7 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 		m->on_refusal(m->refusal_ctx, ans->why, ans->status, b);
 	if (m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_SERVER, m->product_s);
-	return sip_out_end(&o, ans->body.n ? ans->content_type : STR_NONE, ans->body);
+	return dlg_out_end(m, &o, ans->content_type, ans->body);
 }
 
 enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg_answer *ans)

@@ -49,11 +49,12 @@ void dlg_bury(const struct dlg *d)
 {
 	struct dlg_mgr *m = d->m;
 	close_old(m);
-	if (!dlg_has_acked(d)) /* no INVITE of ours was answered in it */
+	if (!dlg_has_acked(d) && !d->awaits_prack) /* no INVITE of ours was answered in it */
 		return;
 	struct dlg_grave *g = pool_get(&m->graves);
 	if (!g)
 		return;
+	g->awaits_prack = d->awaits_prack;
 	g->due_us = ev_now_us(m->loop) + 64ull * TSX_T1_US;
 	htab_add(&m->by_name, &g->node,
 		 name_of(m, dlg_call_id(d), dlg_local_tag(d), dlg_remote_tag(d)));
@@ -65,6 +66,14 @@ void dlg_graves_fini(struct dlg_mgr *m)
 	LIST_EACH (&m->grave_list, l)
 		close_grave(m, LIST_ENTRY(l, struct dlg_grave, link));
 	pool_fini(&m->graves);
+}
+
+bool dlg_awaited_prack(struct dlg_mgr *m, const struct sip_msg *prack)
+{
+	close_old(m);
+	struct hnode *n =
+		htab_first(&m->by_name, name_of(m, prack->call_id, prack->to_tag, prack->from_tag));
+	return n && CONTAINER_OF(n, struct dlg_grave, node)->awaits_prack;
 }
 
 static bool has_grave(struct dlg_mgr *m, const struct sip_msg *resp)
@@ -135,6 +144,7 @@ bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)
 	dlg_free(half);
 	if (e != OK)
 		return true;
+	sid_recall(&d->sid, msg);
 	if (!has_grave(m, msg)) {
 		d->local_cseq += STRAY_GAP;
 		dlg_kill(d, msg->cseq, STR_NONE);

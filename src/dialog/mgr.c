@@ -16,6 +16,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The dialog of an INVITE that has no final response, or of a CANCEL for it. */
+static struct dlg *pending_of(struct dlg_mgr *m, const struct sip_msg *req)
+{
+	char tag[DLG_TAG_MAX];
+	return dlg_find(m, req->call_id, tsx_to_tag(m->tsx, req, tag), req->from_tag);
+}
+
+/* What 100 to an INVITE and 200 to a CANCEL say of the session. */
+static void put_courtesy(void *ctx, const struct tp_rx *rx, struct buf *lines)
+{
+	const struct dlg *d = pending_of(ctx, rx->msg);
+	if (d)
+		sid_put_answer(&d->sid, rx->msg, lines);
+}
+
 static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 {
 	uint32_t max = cfg->max_dialogs ? cfg->max_dialogs : LIMIT_DIALOGS;
@@ -35,6 +50,7 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 	m->refusal_ctx = cfg->ctx;
 	m->on_refusal = cfg->on_refusal;
 	env_random(m->loop->env, m->key, sizeof(m->key));
+	env_random(m->loop->env, m->mark, sizeof(m->mark));
 	if (cfg->product.n) {
 		m->product = malloc(cfg->product.n);
 		if (!m->product)
@@ -42,6 +58,7 @@ static enum err dlg_mgr_init(struct dlg_mgr *m, const struct dlg_config *cfg)
 		memcpy(m->product, cfg->product.p, cfg->product.n);
 		m->product_s = str_of(m->product, cfg->product.n);
 	}
+	tsx_set_courtesy(m->tsx, put_courtesy, m);
 	enum err e = htab_init(&m->table, 256);
 	return e == OK ? htab_init(&m->by_name, 64) : e;
 }
@@ -69,6 +86,7 @@ void dlg_mgr_free(struct dlg_mgr *m)
 {
 	if (!m)
 		return;
+	tsx_set_courtesy(m->tsx, NULL, NULL);
 	uint32_t at = 0;
 	for (struct ses *s; (s = pool_next(&m->sessions, &at));)
 		ses_free(s);
@@ -111,9 +129,14 @@ static struct dlg *dialog_of(struct dlg_mgr *m, const struct sip_msg *req)
 bool dlg_on_request(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 {
 	struct dlg *d = dialog_of(m, rx->msg);
+	if (!d && rx->msg->method == SIP_PRACK && dlg_awaited_prack(m, rx->msg)) {
+		dlg_turn_away(m, st, 200); /* [RFC3262 3] */
+		return true;
+	}
 	if (!d || !d->usage)
 		return false;
-	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx))
+	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx) &&
+	    dlg_check_replaces(m, st, rx))
 		d->usage->ops->on_request(d->usage, st, rx);
 	return true;
 }
@@ -123,6 +146,7 @@ bool dlg_on_ack(struct dlg_mgr *m, struct tp_rx *rx)
 	struct dlg *d = dialog_of(m, rx->msg);
 	if (!d || !d->usage)
 		return false;
+	sid_hear_request(&d->sid, rx->msg);
 	if (d->usage->ops->on_ack)
 		d->usage->ops->on_ack(d->usage, rx);
 	return true;
@@ -130,9 +154,7 @@ bool dlg_on_ack(struct dlg_mgr *m, struct tp_rx *rx)
 
 bool dlg_on_cancel(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 {
-	const struct sip_msg *msg = rx->msg;
-	char tag[24];
-	struct dlg *d = dlg_find(m, msg->call_id, tsx_to_tag(m->tsx, msg, tag), msg->from_tag);
+	struct dlg *d = pending_of(m, rx->msg);
 	if (!d || !d->usage || !d->usage->ops->on_cancel)
 		return false;
 	return d->usage->ops->on_cancel(d->usage, st, rx);
@@ -180,6 +202,10 @@ void dlg_refuse_unknown(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 		status = 481;
 		why = DLG_REFUSE_NO_DIALOG;
 		lines = STR_NONE;
+	} else if (method == SIP_SUBSCRIBE && dlg_is_event(rx->msg, STR("refer"))) {
+		status = 403; /* [RFC3515 2.4.4] */
+		why = DLG_REFUSE_REFER;
+		lines = STR_NONE;
 	} else if (method == SIP_OPTIONS) {
 		status = 200;
 		why = DLG_REFUSE_NONE;
@@ -202,13 +228,24 @@ void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned sta
 		struct str reason, struct str lines)
 {
 	struct buf *b = &m->refusal;
+	const struct tp_rx *rx = tsx_request(m->tsx, st);
+	struct dlg *d = rx ? dialog_of(m, rx->msg) : NULL;
 	buf_clear(b);
+	if (d)
+		sid_put_answer(&d->sid, rx->msg, b);
+	else if (rx && rx->msg->method == SIP_INVITE)
+		sid_put_stranger(m->loop->env, rx->msg, b);
 	buf_str(b, lines);
 	if (why != DLG_REFUSE_NONE && m->on_refusal)
 		m->on_refusal(m->refusal_ctx, why, status, b);
 	enum err e = tsx_reply(m->tsx, st, status, reason, b->err == OK ? buf_view(b) : lines);
 	if (e != OK && e != ERR_STATE)
 		tsx_drop(m->tsx, st);
+}
+
+void dlg_turn_away(struct dlg_mgr *m, tsx_id st, unsigned status)
+{
+	dlg_refuse(m, st, DLG_REFUSE_NONE, status, STR_NONE, STR_NONE);
 }
 
 /* What sessions understand; who does not offer one of them will not be asked for it. */
@@ -242,8 +279,18 @@ bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 	return false;
 }
 
-bool dlg_sdp(const struct sip_msg *msg, struct str *sdp)
+bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 {
-	*sdp = STR_NONE;
-	return msg->body.n && sip_body_find(msg, STR("application"), STR("sdp"), sdp) && sdp->n;
+	size_t n = sip_count(rx->msg, SIP_HDR_REPLACES);
+	if (n == 0 || (n == 1 && rx->msg->method == SIP_INVITE))
+		return true;
+	dlg_refuse(m, st, DLG_REFUSE_REPLACES, 400, STR("Bad Request (Replaces)"), STR_NONE);
+	return false;
+}
+
+bool dlg_is_event(const struct sip_msg *msg, struct str package)
+{
+	struct sip_event ev;
+	return sip_event_parse(sip_value(msg, SIP_HDR_EVENT), &ev) == OK &&
+	       str_ieq(ev.package, package);
 }

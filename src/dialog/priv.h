@@ -4,11 +4,13 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "dialog/auth.h"
+#include "dialog/body.h"
 #include "dialog/dlg_text.h"
 #include "dialog/register.h"
 #include "dialog/session.h"
+#include "dialog/sid.h"
 #include "dialog/subscription.h"
-#include "sip/auth.h"
 #include "sip/out.h"
 #include "transaction/fsm.h"
 
@@ -23,7 +25,7 @@ struct dlg_mgr {
 	struct pool graves;  /* of dialogs that are over; kill.c */
 	struct htab by_name; /* graves */
 	struct link grave_list;
-	uint8_t key[16];
+	uint8_t key[16], mark[16]; /* mark: begins a body that brings its own header lines */
 	void *refusal_ctx;
 	void (*on_refusal)(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines);
 	char *product; /* heap */
@@ -66,31 +68,6 @@ enum err dlg_put_contact(struct dlg_mgr *m, const struct tp_dst *dst, bool is_se
 /* Whether our Contact in the answer to it must be sips. [RFC3261 12.1.1] */
 bool dlg_asks_for_sips(const struct sip_msg *msg);
 
-/* --- auth.c: challenges learned, credentials given ------------------------------------------- */
-#define AUTH_REALMS 4
-struct auth_entry {
-	char *mem; /* the strings of ch */
-	struct sip_challenge ch;
-	bool is_proxy; /* 407: Proxy-Authorization */
-	uint32_t nc;
-};
-struct auth {
-	unsigned n;
-	struct auth_entry *e; /* AUTH_REALMS of them; NULL before the first challenge */
-};
-void auth_fini(struct auth *a);
-struct auth_try {          /* what one request has answered so far; zeroed at its start */
-	unsigned answered; /* bit i: the realm of e[i] */
-	unsigned rounds;
-};
-/* Takes the challenges that acc is for; true: again, with auth_put. is_inside: of known realms. */
-bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *acc, bool is_inside,
-		const struct sip_msg *resp);
-enum err auth_copy(struct auth *to, const struct auth *from);
-/* Appends whole header lines for all realms known. */
-void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
-	      struct str method, struct str uri);
-
 /* --- uac.c: one request, to its final answer ---------------------------------------------------
  */
 struct uac_spec {
@@ -105,7 +82,8 @@ struct uac_spec {
 	const struct tp_dst *dst;      /* not NULL: instead of next_hop */
 	const struct uac_account *acc; /* may be NULL */
 	struct auth *auth;             /* borrowed; NULL: one of its own */
-	uint32_t *cseq;                /* last number used; borrowed; NULL: its own */
+	obj_id dialog;  /* whose Session-ID it has, and learns; 0: none, it may be gone */
+	uint32_t *cseq; /* last number used; borrowed; NULL: its own */
 };
 /* An INVITE stays until its machine has run out: further 2xx come to on_2xx, the first included;
  * on_done is for all other ends. on_over is the last call after a 2xx. */
@@ -164,6 +142,7 @@ struct dlg_grave {
 	struct hnode node; /* hash of Call-ID and both tags */
 	struct link link;  /* in order of time */
 	uint64_t due_us;
+	bool awaits_prack;
 };
 
 struct dlg_ack { /* the last ACK for a 2xx, for repetitions */
@@ -182,6 +161,7 @@ struct dlg { /* [RFC3261 12] */
 	struct dlg_usage *usage; /* NULL: nobody */
 	struct dlg_ack *ack;     /* heap; made before an INVITE of ours can be answered */
 	struct auth auth;
+	struct sid sid;
 	struct dlg_usage own_usage; /* dlg_kill */
 	struct uac *bye;            /* dlg_kill */
 	struct tp_dst back;         /* where the request that made it went, or the peer came from */
@@ -191,6 +171,7 @@ struct dlg { /* [RFC3261 12] */
 	bool has_back : 1; /* only `back` leads to him */
 	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;
 	bool takes_refer : 1; /* and says so in Allow */
+	bool awaits_prack : 1; /* a refusal overtook it */
 	bool has_agreed : 1;  /* offer and answer went by reliable provisional responses */
 	bool is_hidden : 1;   /* its target is where `back` leads, whatever the URI says */
 	bool is_dying : 1, is_in_table : 1;
@@ -264,8 +245,9 @@ void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
 /* A 2xx that belongs to nothing we know: ACK, and BYE unless its dialog is one that was ended.
  * False: it is not ours. */
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);
-/* Remembers for 64*T1 that this dialog is over, if 2xx of it may still come. */
+/* Remembers for 64*T1 that this dialog is over, if a 2xx or PRACK of it may still come. */
 void dlg_bury(const struct dlg *d);
+bool dlg_awaited_prack(struct dlg_mgr *m, const struct sip_msg *prack);
 void dlg_graves_fini(struct dlg_mgr *m);
 /* A response inside the dialog, or one that makes it, with Contact, Allow, and Record-Route copied.
  * The bytes are in m->scratch. */
@@ -288,9 +270,9 @@ void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned sta
 		struct str reason, struct str lines);
 /* Require (420), and the like; answers and returns false. [RFC3261 8.2] */
 bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
-/* The SDP of a message, also as part of a multipart body. False: there is none. */
-bool dlg_sdp(const struct sip_msg *msg, struct str *sdp);
-
+/* One Replaces at most, and that in an INVITE; answers and returns false. [RFC3891 3] */
+bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
+bool dlg_is_event(const struct sip_msg *msg, struct str package);
 /* --- what dlg_mgr tells its objects --------------------------------------------------------- */
 void ses_free(struct ses *s);
 void rgc_on_flow_down(struct rgc *r, tp_flow flow);

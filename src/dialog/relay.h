@@ -46,14 +46,20 @@ struct ses_request {
 enum err ses_request(struct ses *s, const struct ses_request *req);
 /* Answers what SES_EV_REQUEST told; harmless when that is over. */
 void ses_respond(struct ses *s, tsx_id st, unsigned status, struct str headers);
-/* The same by 500 with Retry-After: not now, and the call stands. [RFC3261 21.5.1] [RFC5057 5.1] */
-void ses_respond_later(struct ses *s, tsx_id st);
 /* REFER with Refer-To: <target> and header lines (Referred-By); REFERRED follows. [RFC3515] */
 enum err ses_refer(struct ses *s, struct str target, struct str headers);
 /* How a REFER goes: NOTIFY with a sipfrag; a final status ends the subscription. */
 void ses_notify(struct ses *s, unsigned status);
 /* The session that a Replaces value of a peer means; NULL: none here. [RFC3891 3] */
 struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
+/* Session-ID: the other party's UUID, to be said from now on (empty: nil); the peer's as this
+ * message of his tells it (NULL: as it is known), borrowed, drawn where he has none. [RFC7989 7] */
+void ses_set_uuid(struct ses *s, struct str uuid);
+void ses_draw_uuid(struct ses *s); /* the other party is the owner himself from now on */
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
+/* Wherever SDP is asked for, a body with parts beside it may be given: begun by this with whole
+ * Content- lines, then the body. [RFC5621] */
+void dlg_begin_body(struct dlg_mgr *m, struct buf *b, struct str lines);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
 /* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */

@@ -9,7 +9,8 @@
  */
 #include "dialog/ses_priv.h"
 
-#define LEAST_S 90 /* [RFC4028 4] */
+#define LEAST_S   90 /* [RFC4028 4] */
+#define LONGEST_S 86400
 
 static void on_timer(struct tmr *t);
 
@@ -98,7 +99,7 @@ bool ses_clock_raise(struct ses *s, const struct sip_msg *resp)
 	struct ses_clock *c = &s->clock;
 	uint32_t least;
 	if (sip_seconds_parse(sip_value(resp, SIP_HDR_MIN_SE), &least) != OK || least <= c->least ||
-	    least > 86400)
+	    least > LONGEST_S)
 		return false;
 	c->least = least;
 	if (c->wish && c->wish < least)
@@ -136,8 +137,10 @@ void ses_clock_answer(struct ses *s, const struct sip_msg *req, struct buf *b)
 	struct str v = sip_value(req, SIP_HDR_SESSION_EXPIRES);
 	uint32_t least = 0;
 	(void)!sip_seconds_parse(sip_value(req, SIP_HDR_MIN_SE), &least);
+	if (least > c->least && least <= LONGEST_S) /* for refreshes of ours, too [RFC4028 7.4] */
+		c->least = least;
 	if (!v.n || sip_session_expires_parse(v, &se) != OK)
-		se = (struct sip_session_expires){.seconds = c->wish > least ? c->wish : least};
+		se = (struct sip_session_expires){.seconds = c->wish};
 	if (!v.n && !c->wish)
 		se.seconds = 0;
 	if (!se.seconds) {

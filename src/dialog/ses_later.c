@@ -20,6 +20,15 @@ void ses_later_set(struct ses *s, const struct ses_later *l)
 	ses_tell(s, SES_EV_OFFER, 0, SES_BY_REMOTE, l->rx);
 }
 
+/* What a status says that the owner, or the end of the call, refuses an offer with. */
+static enum dlg_refusal why_of(unsigned status)
+{
+	return status == 491   ? DLG_REFUSE_GLARE
+	       : status == 487 ? DLG_REFUSE_CANCELLED
+	       : status == 500 ? DLG_REFUSE_FULL
+			       : DLG_REFUSE_MEDIA;
+}
+
 /* The 2xx, or the refusal, of a re-INVITE that waited. */
 static void answer_reinvite(struct ses *s, const struct ses_later *l, unsigned status,
 			    struct str sdp)
@@ -30,14 +39,14 @@ static void answer_reinvite(struct ses *s, const struct ses_later *l, unsigned s
 			return;
 		status = 500;
 	}
-	ses_refuse(s, l->st, l->rx, status == 491 ? DLG_REFUSE_GLARE : DLG_REFUSE_MEDIA,
-		   status == 200 ? 491 : status, STR_NONE);
+	status = status == 200 ? 491 : status;
+	ses_refuse(s, l->st, l->rx, why_of(status), status, STR_NONE);
 }
 
 static void answer_update(struct ses *s, const struct ses_later *l, unsigned status, struct str sdp)
 {
 	struct buf *b = &s->m->lines;
-	struct dlg_answer ans = {.status = status, .why = DLG_REFUSE_MEDIA};
+	struct dlg_answer ans = {.status = status, .why = why_of(status)};
 	buf_clear(b);
 	if (status == 200) {
 		ans.why = DLG_REFUSE_NONE;
@@ -48,8 +57,6 @@ static void answer_update(struct ses *s, const struct ses_later *l, unsigned sta
 			ses_clock_answer(s, l->rx->msg, b);
 		}
 		ans.headers = buf_view(b);
-	} else if (status == 491) {
-		ans.why = DLG_REFUSE_GLARE;
 	}
 	(void)!dlg_answer(l->d, l->st, l->rx, &ans);
 }

@@ -25,7 +25,6 @@ enum err ses_send_change(struct ses *s, enum ses_change kind, struct str sdp)
 	if (!d)
 		return ERR_STATE;
 	buf_clear(b);
-	buf_str(b, STR("Supported: timer\r\n"));
 	ses_clock_put(s, b);
 	struct dlg_request req = {.method = is_update ? STR("UPDATE") : STR("INVITE"),
 				  .headers = buf_view(b),
@@ -209,6 +208,7 @@ bool ses_can_update(const struct ses *s)
 
 void ses_keep_sdp(struct ses *s, struct str sdp)
 {
+	sdp = dlg_plain_sdp(s->m, sdp); /* a refresh says nothing else */
 	struct ses_text *x = sdp.n ? ses_make_text(sdp) : NULL;
 	if (!x)
 		return;
@@ -236,13 +236,6 @@ static void retry_later(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *r
 	(void)!dlg_answer(d, st, rx, &ans);
 }
 
-void ses_respond_later(struct ses *s, tsx_id st)
-{
-	struct tp_rx *rx = tsx_request(s->m->tsx, st);
-	if (rx && s->d)
-		retry_later(s, s->d, st, rx);
-}
-
 /* An offer of ours waits for its answer. */
 static bool is_our_turn(const struct ses *s)
 {
@@ -261,14 +254,20 @@ static void take_as_ack(struct ses *s)
 	ses_step(s, SES_E_ACK, STR_NONE);
 }
 
+/* It has a part that must be understood; who stands between leaves that to the other party. */
+static bool has_unknown(const struct dlg *d, const struct sip_msg *msg, bool has_sdp)
+{
+	return !sip_body_is_known(msg) && !(d->sid.is_between && has_sdp);
+}
+
 /* Asks for what the 2xx to a re-INVITE says: 200, SES_LATER, or a refusal. */
 static unsigned ask_for(struct ses *s, const struct sip_msg *msg, bool *has_offer)
 {
 	struct str offer;
 	*has_offer = dlg_sdp(msg, &offer);
-	if (*has_offer)
-		return ses_ask_answer(s, offer);
-	return msg->body.n ? 415 : ses_ask_offer(s);
+	if (has_unknown(s->d, msg, *has_offer))
+		return 415;
+	return *has_offer ? ses_ask_answer(s, offer) : ses_ask_offer(s);
 }
 
 void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx)
@@ -313,8 +312,9 @@ static void take_refresh(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *
 {
 	struct buf *b = &s->m->lines;
 	struct dlg_answer ans = {.status = 200};
+	struct str sdp;
 	buf_clear(b);
-	if (rx->msg->body.n) {
+	if (has_unknown(d, rx->msg, dlg_sdp(rx->msg, &sdp))) {
 		ans.status = 415;
 		ans.why = DLG_REFUSE_BODY;
 		buf_str(b, STR("Accept: application/sdp\r\n"));
@@ -360,7 +360,7 @@ void ses_on_update(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *rx)
 	bool has_agreed = s->d ? s->state != SES_INCOMING || s->w->is_agreed : d->has_agreed;
 	if (!ses_clock_is_fine_for(s->m, st, rx))
 		return;
-	if (!dlg_sdp(rx->msg, &offer)) {
+	if (!dlg_sdp(rx->msg, &offer) || has_unknown(d, rx->msg, true)) {
 		take_refresh(s, d, st, rx);
 		return;
 	}

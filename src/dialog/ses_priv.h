@@ -151,9 +151,8 @@ struct ses_work {
 	struct ses_ring said, next; /* the last provisional response; one that waits for PRACK */
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
-	uint32_t rseq;
-	uint32_t owed_cseq; /* of an INVITE that was answered before the PRACK had come; 0: none */
-	struct ses_2xx *ok; /* NULL: nothing waits */
+	uint32_t rseq, rseq_left;   /* rseq_left: a 2xx overtook its PRACK; 0: none */
+	struct ses_2xx *ok;         /* NULL: nothing waits */
 
 	/* changes */
 	struct uac *modify;
@@ -187,6 +186,7 @@ struct ses {
 	struct ses_clock clock;
 	struct ev_task task;
 	uint32_t refer_cseq; /* of the peer's REFER whose outcome we tell; 0: none */
+	uint16_t notified;   /* status that was told last */
 	uint8_t n_refers;
 	uint8_t state;             /* enum ses_state */
 	uint8_t end_by, end_cause; /* enum ses_by, ses_cause */
@@ -306,4 +306,5 @@ void ses_on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx);
 /* Sends a request inside d; ERR_LIMIT: too many under way. */
 enum err ses_ask(struct ses *s, struct dlg *d, const struct dlg_request *req, uint64_t tag);
 void ses_on_refer(struct ses *s, tsx_id st, struct tp_rx *rx);
+void ses_on_resubscribe(struct ses *s, tsx_id st, struct tp_rx *rx); /* Event: refer */
 void ses_on_notify(struct ses *s, tsx_id st, struct tp_rx *rx);

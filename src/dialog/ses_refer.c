@@ -9,14 +9,31 @@
  */
 #include "dialog/ses_priv.h"
 
-#define LIFE_S 180 /* as long as a call may ring */
+#define LIFE "180" /* seconds: as long as a call may ring */
 
 /* --- asked ------------------------------------------------------------------------------------ */
 
-void ses_notify(struct ses *s, unsigned status)
+static void send_notify(struct ses *s, unsigned status, struct str state)
 {
 	char head[160], body[96];
 	struct buf h, b;
+	buf_init_fixed(&h, head, sizeof(head));
+	buf_init_fixed(&b, body, sizeof(body));
+	buf_str(&h, STR("Event: refer"));
+	if (s->n_refers > 1)
+		buf_fmt(&h, ";id=%u", s->refer_cseq);
+	buf_fmt(&h, "\r\nSubscription-State: " STR_FMT "\r\n", STR_ARG(state));
+	struct str reason = sip_status_reason(status);
+	buf_fmt(&b, "SIP/2.0 %u " STR_FMT "\r\n", status, STR_ARG(reason));
+	struct dlg_request req = {.method = STR("NOTIFY"),
+				  .headers = buf_view(&h),
+				  .content_type = STR("message/sipfrag;version=2.0"),
+				  .body = buf_view(&b)};
+	(void)!ses_ask(s, s->d, &req, SES_TAG_NOTIFY);
+}
+
+void ses_notify(struct ses *s, unsigned status)
+{
 	if (!s->refer_cseq || s->state != SES_CONFIRMED)
 		return;
 	for (unsigned i = 0; s->w && i < SES_REQUESTS; i++)
@@ -27,24 +44,30 @@ void ses_notify(struct ses *s, unsigned status)
 		}
 	if (s->w)
 		s->w->notify_next = 0;
-	buf_init_fixed(&h, head, sizeof(head));
-	buf_init_fixed(&b, body, sizeof(body));
-	buf_str(&h, STR("Event: refer"));
-	if (s->n_refers > 1)
-		buf_fmt(&h, ";id=%u", s->refer_cseq);
-	if (status < 200)
-		buf_fmt(&h, "\r\nSubscription-State: active;expires=%u\r\n", LIFE_S);
-	else
-		buf_str(&h, STR("\r\nSubscription-State: terminated;reason=noresource\r\n"));
-	struct str reason = sip_status_reason(status);
-	buf_fmt(&b, "SIP/2.0 %u " STR_FMT "\r\n", status, STR_ARG(reason));
-	struct dlg_request req = {.method = STR("NOTIFY"),
-				  .headers = buf_view(&h),
-				  .content_type = STR("message/sipfrag;version=2.0"),
-				  .body = buf_view(&b)};
-	(void)!ses_ask(s, s->d, &req, SES_TAG_NOTIFY);
+	s->notified = (uint16_t)status;
+	send_notify(s, status,
+		    status < 200 ? STR("active;expires=" LIFE)
+				 : STR("terminated;reason=noresource"));
 	if (status >= 200)
 		s->refer_cseq = 0;
+}
+
+/* The transferor prolongs his subscription, or wants to hear no more; he cannot begin one. */
+void ses_on_resubscribe(struct ses *s, tsx_id st, struct tp_rx *rx)
+{
+	uint32_t asked = 1;
+	if (!s->refer_cseq || s->state != SES_CONFIRMED) {
+		ses_refuse(s, st, rx, DLG_REFUSE_REFER, 403, STR_NONE);
+		return;
+	}
+	(void)!sip_seconds_parse(sip_value(rx->msg, SIP_HDR_EXPIRES), &asked);
+	ses_reply(s, st, rx, 200, asked ? STR("Expires: " LIFE "\r\n") : STR("Expires: 0\r\n"));
+	if (asked) {
+		ses_notify(s, s->notified);
+		return;
+	}
+	send_notify(s, s->notified, STR("terminated;reason=timeout"));
+	s->refer_cseq = s->w->notify_next = 0;
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -75,10 +98,7 @@ static unsigned status_of(struct str body)
 
 void ses_on_notify(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
-	struct sip_event ev;
-	bool is_refer = sip_event_parse(sip_value(rx->msg, SIP_HDR_EVENT), &ev) == OK &&
-			str_ieq(ev.package, STR("refer"));
-	if (!is_refer || !s->has_refer_sent) {
+	if (!dlg_is_event(rx->msg, STR("refer")) || !s->has_refer_sent) {
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}

@@ -112,11 +112,20 @@ static void go_on(struct ses *s)
 	}
 }
 
-static bool is_for_ours(const struct ses *s, const struct sip_msg *msg, uint32_t cseq)
+static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
 {
 	struct sip_rack rack;
-	return cseq && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
-	       rack.rseq == s->w->rseq && rack.cseq == cseq && str_eq(rack.method, STR("INVITE"));
+	return ses_rel_is_waiting(s) && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
+	       rack.rseq == s->w->rseq && rack.cseq == s->w->ok->cseq &&
+	       str_eq(rack.method, STR("INVITE"));
+}
+
+/* It was on its way when our 2xx went out. */
+static bool is_late(const struct ses *s, const struct sip_msg *msg)
+{
+	struct sip_rack rack;
+	return s->w->rseq_left && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
+	       rack.rseq == s->w->rseq_left;
 }
 
 /* The PRACK has an offer of its own: only after the first was answered [RFC3262 5]. */
@@ -144,13 +153,15 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
 	struct str sdp;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
-	if (is_for_ours(s, rx->msg,
-			s->w->owed_cseq)) { /* on its way when the 2xx left [RFC3262 3] */
-		s->w->owed_cseq = 0;
-		ses_reply(s, st, rx, 200, STR_NONE);
+	if (is_late(s, rx->msg)) {
+		s->w->rseq_left = 0;
+		if (has_sdp && s->w->is_agreed)
+			take_offer(s, st, rx, sdp);
+		else
+			ses_reply(s, st, rx, 200, STR_NONE);
 		return;
 	}
-	if (!is_for_ours(s, rx->msg, ses_rel_is_waiting(s) ? s->w->ok->cseq : 0)) {
+	if (!is_for_ours(s, rx->msg)) {
 		ses_refuse(s, st, rx, DLG_REFUSE_NO_DIALOG, 481, STR_NONE);
 		return;
 	}

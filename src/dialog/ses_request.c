@@ -21,9 +21,12 @@ static void on_bye(struct ses *s, tsx_id st, struct tp_rx *rx)
 	ses_step(s, SES_E_BYE, STR_NONE);
 }
 
+/* His header lines are in m->lines. */
 static unsigned ask_owner(struct ses *s, struct tp_rx *rx)
 {
-	return s->user && s->user->on_request ? s->user->on_request(s->ctx, s, rx) : 0;
+	struct buf *b = &s->m->lines;
+	buf_clear(b);
+	return s->user && s->user->on_request ? s->user->on_request(s->ctx, s, rx, b) : 0;
 }
 
 static void on_info(struct ses *s, tsx_id st, struct tp_rx *rx)
@@ -33,7 +36,7 @@ static void on_info(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_tell_tag(s, SES_EV_REQUEST, 0, rx, st);
 		return;
 	}
-	ses_reply(s, st, rx, status ? status : 200, STR_NONE);
+	ses_reply(s, st, rx, status ? status : 200, buf_view(&s->m->lines));
 	if (!status)
 		ses_tell(s, SES_EV_INFO, 0, SES_BY_REMOTE, rx);
 }
@@ -45,7 +48,7 @@ void ses_on_refer(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_refuse(s, st, rx, DLG_REFUSE_METHOD, 405, STR_NONE);
 		return;
 	}
-	ses_reply(s, st, rx, status, STR_NONE);
+	ses_reply(s, st, rx, status, buf_view(&s->m->lines));
 	if (status / 100 != 2)
 		return;
 	s->refer_cseq = rx->msg->cseq;
@@ -103,6 +106,8 @@ static void take_request(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_on_refer(s, st, rx);
 	else if (method == SIP_NOTIFY)
 		ses_on_notify(s, st, rx);
+	else if (method == SIP_SUBSCRIBE && dlg_is_event(rx->msg, STR("refer")))
+		ses_on_resubscribe(s, st, rx);
 	else
 		ses_refuse(s, st, rx, DLG_REFUSE_METHOD, 405, STR_NONE);
 }

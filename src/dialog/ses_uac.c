@@ -188,7 +188,9 @@ static void on_provisional(void *ctx, struct uac *u, struct tp_rx *rx)
 	bool is_early = false, is_reliable = ses_rel_is(msg);
 	if (msg->status > 100 && msg->to_tag.n && s->state == SES_CALLING) {
 		d = find_fork(s, msg);
-		if (!d)
+		if (d)
+			sid_hear_response(&d->sid, s->m->loop->env, msg);
+		else
 			d = new_early_fork(s, rx);
 		if (is_reliable && (!d || !ses_rel_take(s, d, rx)))
 			return;
@@ -289,6 +291,8 @@ static void on_2xx(void *ctx, struct uac *u, struct tp_rx *rx)
 {
 	struct ses *s = ctx;
 	struct dlg *d = find_fork(s, rx->msg);
+	if (d)
+		sid_hear_response(&d->sid, s->m->loop->env, rx->msg);
 	hist_hear(s->w->way, s->w->row, rx->msg, rx->msg->status);
 	if (d && d == s->d) {
 		dlg_ack_again(d);
@@ -426,6 +430,7 @@ static bool try_next_target(struct ses *s)
 	while (r && r->n_tried < r->n) {
 		s->w->row = r->rows[r->n_tried];
 		struct str target = r->targets[r->n_tried++];
+		sid_forget(&s->w->half->sid); /* another peer, for all we know [RFC7989 6] */
 		if (dlg_set_text(s->w->half, DLG_TARGET, target) == OK &&
 		    send_invite(s, buf_view(&s->w->local), NULL) == OK)
 			return true;
@@ -519,8 +524,7 @@ static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst
 	buf_clear(b);
 	buf_str(b, buf_view(&s->w->headers));
 	dlg_put_allow(b, s->w->half->takes_refer);
-	buf_str(b, s->w->is_reliable ? STR("Supported: timer, 100rel\r\n")
-				     : STR("Supported: timer\r\n"));
+	buf_str(b, s->w->is_reliable ? STR("Supported: 100rel\r\n") : STR_NONE);
 	if (s->w->is_reliable_needed)
 		buf_str(b, STR("Require: 100rel\r\n"));
 	ses_clock_put(s, b);
@@ -572,15 +576,14 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 			return ERR_NOMEM;
 	}
 	s->w->half->usage = &s->usage;
+	sid_begin(&s->w->half->sid, s->m->loop->env, call->uuid, call->uuid.n > 0);
 	s->w->half->is_hidden = is_elsewhere(call);
 	s->w->half->takes_refer = s->user->on_request != NULL;
-	if (!s->w->is_late_offer) {
-		if (ses_ask_offer(s) != 200)
-			return ERR_STATE;
-		buf_str(&s->w->local, buf_view(&s->m->sdp));
-		if (s->w->local.err != OK)
-			return s->w->local.err;
-	}
+	if (!s->w->is_late_offer && ses_ask_offer(s) != 200)
+		return ERR_STATE;
+	buf_str(&s->w->local, s->w->is_late_offer ? call->enclosed : buf_view(&s->m->sdp));
+	if (s->w->local.err != OK)
+		return s->w->local.err;
 	return send_invite(s, buf_view(&s->w->local), call->dst);
 }
 

@@ -102,6 +102,8 @@ enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str bod
 	enum err e = dlg_write_answer(s->d, rx, &ans);
 	if (e != OK)
 		return e;
+	if (ses_rel_is_waiting(s))
+		s->w->rseq_left = s->w->rseq;
 	return ses_repeat(s, &(struct ses_repeat){.st = st,
 						  .cseq = rx->msg->cseq,
 						  .status = 200,
@@ -139,7 +141,7 @@ void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx)
 /* --- incoming --------------------------------------------------------------------------------- */
 
 /* What makes an INVITE one that no user agent may take. */
-static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
+static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx, bool is_between)
 {
 	const struct sip_msg *msg = rx->msg;
 	struct str sdp;
@@ -158,18 +160,19 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 			   STR("Accept-Encoding: identity\r\n"));
 		return false;
 	}
-	if (msg->body.n && !dlg_sdp(msg, &sdp)) {
+	/* what stands beside the SDP is for the other party to judge, if there is one */
+	if (!sip_body_is_known(msg) && !(is_between && dlg_sdp(msg, &sdp))) {
 		dlg_refuse(m, st, DLG_REFUSE_BODY, 415, STR_NONE,
 			   STR("Accept: application/sdp\r\n"));
 		return false;
 	}
-	return dlg_check_require(m, st, rx);
+	return dlg_check_require(m, st, rx) && dlg_check_replaces(m, st, rx);
 }
 
 enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,
 		      const struct ses_user *user, void *ctx, struct ses **out)
 {
-	if (!is_takeable(m, st, rx) || !ses_clock_is_fine_for(m, st, rx))
+	if (!is_takeable(m, st, rx, acc->is_between) || !ses_clock_is_fine_for(m, st, rx))
 		return ERR_STATE;
 	char tag[24];
 	struct ses *s = ses_alloc(m, user, ctx);
@@ -195,6 +198,7 @@ enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const stru
 	s->clock.wish = acc->session_s;
 	s->w->rseq = (uint32_t)(env_random_u64(m->loop->env) & 0xffff) + 1;
 	s->d->usage = &s->usage;
+	sid_begin_called(&s->d->sid, m->loop->env, rx->msg, acc->is_between);
 	s->d->takes_refer = user->on_request != NULL;
 	s->w->st = st;
 	s->w->rx = tp_rx_ref(rx);
@@ -218,6 +222,7 @@ void ses_refuse_invite(struct ses *s, enum dlg_refusal why, unsigned status, str
 		       struct str headers)
 {
 	ev_timer_stop(s->m->loop, &s->w->pause);
+	s->d->awaits_prack = ses_rel_is_waiting(s);
 	ses_stop_2xx(s);
 	struct dlg_answer ans = {
 		.status = status, .why = why, .reason = reason, .headers = headers};
@@ -349,7 +354,6 @@ enum err ses_answer_with(struct ses *s, struct str headers)
 		end_for_media(s, status);
 		return ERR_UNSUPPORTED;
 	}
-	s->w->owed_cseq = ses_rel_is_waiting(s) ? s->w->ok->cseq : 0;
 	bool is_our_offer = !s->w->is_agreed && !dlg_sdp(s->w->rx->msg, &offer);
 	struct str sdp = s->w->is_agreed ? STR_NONE : buf_view(&s->w->local);
 	enum err e = ses_send_2xx(s, s->w->st, s->w->rx, sdp, true, is_our_offer, headers);

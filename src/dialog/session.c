@@ -79,7 +79,7 @@ static void rest(struct ses *s)
 {
 	const struct ses_work *w = s->w;
 	if (!w || s->state != SES_CONFIRMED || w->invite || w->half || w->rx || w->ok ||
-	    w->modify || w->bye || w->later.what || w->n_queued || w->owed_cseq ||
+	    w->modify || w->bye || w->later.what || w->n_queued || w->rseq_left ||
 	    tmr_is_running(&w->pause))
 		return;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
@@ -328,6 +328,7 @@ static void cancel(struct ses *s)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
+	buf_str(b, STR("Supported: timer\r\n"));
 	put_reason(s, b);
 	if (s->w->invite)
 		uac_cancel(s->w->invite, buf_view(b));
@@ -341,9 +342,9 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 	if (act & SES_A_ACK)
 		dlg_send_ack(s->d, s->w->half->local_cseq, s->w->ack_auth, ack_body);
 	if (act & SES_A_487)
-		ses_refuse_invite(s, DLG_REFUSE_NONE, 487, STR_NONE, STR_NONE);
+		ses_refuse_invite(s, DLG_REFUSE_CANCELLED, 487, STR_NONE, STR_NONE);
 	if (act & SES_A_603)
-		ses_refuse_invite(s, DLG_REFUSE_NONE, 603, STR_NONE, STR_NONE);
+		ses_refuse_invite(s, DLG_REFUSE_DECLINED, 603, STR_NONE, STR_NONE);
 	if (act & SES_A_CANCEL)
 		cancel(s);
 	if (act & SES_A_CROSSED)
@@ -448,6 +449,32 @@ bool ses_is_confirmed(const struct ses *s)
 void *ses_ctx_of(const struct ses *s, const struct ses_user *user)
 {
 	return s->user == user ? s->ctx : NULL;
+}
+
+void ses_set_uuid(struct ses *s, struct str uuid)
+{
+	if (s->d) {
+		sid_set_local(&s->d->sid, uuid);
+		return;
+	}
+	sid_set_local(&s->w->half->sid, uuid);
+	for (unsigned i = 0; i < s->w->n_forks; i++)
+		sid_set_local(&s->w->forks[i].d->sid, uuid);
+}
+
+void ses_draw_uuid(struct ses *s)
+{
+	char uuid[SIP_UUID];
+	ses_set_uuid(s, sid_draw(s->m->loop->env, uuid));
+}
+
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)
+{
+	const struct dlg *d = s->d ? s->d : s->w->half;
+	for (unsigned i = 0; !s->d && m && i < s->w->n_forks; i++)
+		if (str_eq(dlg_remote_tag(s->w->forks[i].d), m->is_request ? m->from_tag : m->to_tag))
+			d = s->w->forks[i].d;
+	return sid_peer(&d->sid, m);
 }
 
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp)

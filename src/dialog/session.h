@@ -74,9 +74,9 @@ struct ses_user {
 	 * goes on as before. */
 	bool (*on_answer)(void *ctx, struct ses *s, struct str answer, bool is_early);
 	void (*on_event)(void *ctx, struct ses *s, const struct ses_event *ev);
-	/* May be NULL. INFO, MESSAGE, REFER: 0 to let the session deal with it (INFO and MESSAGE
-	 * are answered 200, REFER 405), SES_LATER, or the status of the answer; REFER: 202. */
-	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx);
+	/* May be NULL. INFO, MESSAGE, REFER: 0 lets the session deal with it (INFO and MESSAGE get
+	 * 200, REFER 405), SES_LATER, or the answer's status (REFER: 202) with header lines. */
+	unsigned (*on_request)(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines);
 };
 
 /* --- caller ------------------------------------------------------------------------------------
@@ -88,12 +88,14 @@ struct ses_call {
 	struct str headers;       /* whole lines for the INVITE only */
 	const struct tp_dst *dst; /* not NULL: send there */
 	bool is_late_offer;       /* INVITE without SDP: the answer goes into the ACK */
+	struct str enclosed;      /* then: a body all the same, of dlg_begin_body */
 	bool tells_way;           /* History-Info, and asks for it [RFC7044 6.1] */
 	uint8_t max_forwards;     /* 0: 70 */
 	uint8_t max_redirects;    /* 3xx to follow; 0: none (the 3xx ends the call) */
 	bool is_reliable;         /* Supported: 100rel [RFC3262] */
 	bool is_reliable_needed;  /* Require: 100rel */
 	uint32_t session_s; /* session timer to ask for [RFC4028]; 0: only if the peer wants */
+	struct str uuid;    /* the other party's, for who stands between; empty: drawn [RFC7989] */
 };
 /* As uac_send: an error return means that nothing will happen. */
 enum err ses_call(struct dlg_mgr *m, const struct ses_call *call, const struct ses_user *user,
@@ -107,6 +109,7 @@ struct ses_accept {
 	struct uac_account account; /* credentials and headers for our requests in the dialog;
 				     * `from`, `contact_user`, `proxy` are not used */
 	uint32_t session_s;         /* as in struct ses_call */
+	bool is_between;            /* the owner stands between two parties, ses_set_uuid follows */
 };
 /* Takes a new INVITE (that dlg_on_request did not want). Refuses by itself, and returns ERR_STATE
  * with no session made, what no user agent may take: Require with an extension that we lack (420),

@@ -84,6 +84,12 @@ struct tp_dst uac_dst(const struct uac *u)
 
 /* --- composing -------------------------------------------------------------------------------- */
 
+static struct sid *sid_of(const struct uac *u)
+{
+	struct dlg *d = pool_find(&u->m->dialogs, u->s.dialog);
+	return d ? &d->sid : NULL;
+}
+
 /* Whether the Contact must be sips. [RFC3261 8.1.1.8] [RFC5630 5.1.1] */
 static bool is_secure(const struct uac_spec *s)
 {
@@ -104,6 +110,9 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 	sip_out_hdr(&o, SIP_HDR_TO, s->to);
 	sip_out_hdr(&o, SIP_HDR_CALL_ID, s->call_id);
 	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, u->sent_cseq, STR_ARG(s->method));
+	struct sid *sid = sid_of(u);
+	if (sid)
+		sid_put(sid, out);
 	if (s->has_contact) {
 		buf_str(out, STR("Contact: "));
 		enum err e = dlg_put_contact(u->m, dst, is_secure(s), s->contact_user,
@@ -112,13 +121,14 @@ static enum err compose(void *ctx, struct str via, const struct tp_dst *dst, str
 			return e;
 		buf_str(out, STR("\r\n"));
 	}
+	buf_str(out, STR("Supported: timer\r\n")); /* [RFC4028 7.1] */
 	buf_str(out, buf_view(&u->auth_lines));
 	buf_str(out, s->headers);
 	if (s->acc)
 		buf_str(out, s->acc->headers);
 	if (u->m->product_s.n)
 		sip_out_hdr(&o, SIP_HDR_USER_AGENT, u->m->product_s);
-	return sip_out_end(&o, s->body.n ? s->content_type : STR_NONE, s->body);
+	return dlg_out_end(u->m, &o, s->content_type, s->body);
 }
 
 /* --- attempts --------------------------------------------------------------------------------- */
@@ -238,6 +248,9 @@ static void on_response(void *ctx, tsx_id ct, struct tp_rx *rx)
 {
 	struct uac *u = ctx;
 	unsigned status = rx->msg->status;
+	struct sid *sid = sid_of(u);
+	if (sid)
+		sid_hear_response(sid, u->m->loop->env, rx->msg);
 	if (status < 200) {
 		if (u->user->on_provisional)
 			u->user->on_provisional(u->ctx, u, rx);

@@ -546,8 +546,7 @@ void ph_accept(struct ph *ph, const struct ph_plan *plan)
 
 void ph_refuse_busy(struct ph *ph, tsx_id st)
 {
-	enum err e = tsx_reply(ph->stack.tsx, st, 486, STR_NONE, STR_NONE);
-	(void)e; /* ERR_STATE: the caller has given up already */
+	dlg_turn_away(ph->stack.dlg, st, 486);
 }
 
 void ph_on_invite(struct ph *ph, tsx_id st, struct tp_rx *rx)

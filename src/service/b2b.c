@@ -100,7 +100,8 @@ static void call_free(struct b2b_call *c)
 	struct b2b *b = c->b;
 	while (c->legs)
 		b2b_leg_free(c->legs);
-	b2b_farewell_end(c);
+	b2b_own_end(c);
+	tp_rx_unref(b->tp, c->refer);
 	ev_timer_stop(b->loop, &c->timer);
 	free(c->steps);
 	b2b_forget_way(c);
@@ -202,6 +203,20 @@ void b2b_gather(struct b2b *b, struct str aor)
 	}
 }
 
+void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m)
+{
+	if (to && to->ses && from && from->ses)
+		ses_set_uuid(to->ses, ses_peer_uuid(from->ses, m));
+}
+
+void b2b_introduce(struct b2b_call *c)
+{
+	if (c->own) /* then it is the exchange whom he talks with */
+		return;
+	b2b_name(c->side[0], c->side[1], NULL);
+	b2b_name(c->side[1], c->side[0], NULL);
+}
+
 void b2b_hangup(struct b2b_leg *l, struct str reason)
 {
 	if (l->state == LEG_OVER)
@@ -240,12 +255,12 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return true; /* the other side judges it */
 }
 
-static unsigned on_request(void *ctx, struct ses *s, struct tp_rx *rx)
+static unsigned on_request(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines)
 {
 	struct b2b_leg *l = ctx;
 	if (rx->msg->method == SIP_REFER)
-		return b2b_ask_refer(l, rx);
-	return l->state == LEG_OVER ? 480 : SES_LATER;
+		return b2b_ask_refer(l, rx, lines);
+	return l->state == LEG_OVER ? b2b_put_busy(l->call->b, lines) : SES_LATER;
 }
 
 /* --- what sessions tell ----------------------------------------------------------------------- */
@@ -263,6 +278,14 @@ static void on_confirmed(struct b2b_leg *l, const struct ses_event *ev)
 		ses_keep_sdp(l->ses, buf_view(&l->sdp));
 	buf_fini(&l->sdp);
 	b2b_on_answer(l, ev);
+}
+
+/* The one who was to be transferred is gone: who else there is goes, too. */
+static void abandon(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
+{
+	b2b_close(c, but, reason);
+	if (c->transferor && c->transferor != but)
+		b2b_hangup(c->transferor, reason);
 }
 
 /* The other party's reason goes on with the end that it causes. */
@@ -286,11 +309,11 @@ static void on_left(struct b2b_leg *l, const struct ses_event *ev)
 	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
 	l->state = LEG_OVER;
 	if (c->is_transferring) /* the one who was to be transferred */
-		b2b_close(c, o, reason);
+		abandon(c, o, reason);
 	if (!o || o->state == LEG_OVER)
 		return;
 	if (c->is_farewell && was_up && !l->is_caller && o->state == LEG_UP &&
-	    b2b_farewell_start(c, o))
+	    b2b_own_start(c, o, B2B_OWN_FAREWELL))
 		return;
 	b2b_hangup(o, reason);
 }
@@ -319,8 +342,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 	bool is_transferor = c->transferor == l;
 	if (is_transferor)
 		c->transferor = NULL;
-	if (c->side[0] == l) /* if it was hearing one */
-		b2b_farewell_end(c);
+	b2b_own_left(l);
 	if (was == LEG_TRYING && !l->is_caller) {
 		if (!l->is_heard &&
 		    (end->cause == SES_CAUSE_NO_RESPONSE || end->cause == SES_CAUSE_UNREACHABLE))
@@ -336,6 +358,8 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 		struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[0];
 		if (was == LEG_TRYING)
 			b2b_close(c, NULL, STR_NONE);
+		else if (was == LEG_UP && c->is_transferring && !is_transferor)
+			abandon(c, o, STR_NONE);
 		if (was != LEG_OVER && o && !is_transferor)
 			b2b_hangup(o, STR_NONE);
 		c->side[c->side[1] == l] = NULL;
@@ -385,6 +409,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 {
 	struct b2b_leg *l = ctx;
 	struct b2b_call *c = l->call;
+	b2b_introduce(c);
 	if (ev->kind == SES_EV_ENDED)
 		on_ended(l, &ev->end);
 	else if (l->state != LEG_OVER || ev->kind == SES_EV_REFUSED)

@@ -38,6 +38,9 @@ struct b2b_config {
 	 * refused. */
 	enum code (*route)(void *ctx, const struct sip_uri *uri, struct buf *aor,
 			   struct prx_target *t, size_t *n);
+	/* Is it the number of the echo test? A transfer to it the exchange takes itself; may be
+	 * NULL. */
+	bool (*is_echo)(void *ctx, const struct sip_uri *uri);
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]. */
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	/* A call takes a seat of a trunk, or is refused it by a code; `out` may be NULL, its texts

@@ -17,9 +17,9 @@
 #include "service/b2b_priv.h"
 
 /* Says it to `to`, and keeps it where refreshes of the session need it. */
-static struct str say(struct b2b_leg *to, struct str sdp)
+static struct str say(struct b2b_leg *to, const struct sip_msg *m)
 {
-	struct str s = sdp.n ? b2b_sdp_for(to, sdp) : STR_NONE;
+	struct str s = b2b_body_for(to, m);
 	if (s.n && ses_needs_sdp(to->ses))
 		ses_keep_sdp(to->ses, s);
 	return s;
@@ -30,7 +30,8 @@ static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_
 			struct str sdp)
 {
 	enum ses_change kind = SES_REINVITE;
-	struct str s = say(to, sdp);
+	b2b_name(to, l, m);
+	struct str s = say(to, m);
 	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
 	if (m->method == SIP_INVITE)
 		kind = sdp.n ? SES_REINVITE : SES_REINVITE_LATE;
@@ -73,6 +74,8 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	bool has_sdp = ses_sdp(ev->rx, &sdp);
 	if (ev->rx->msg->is_request) {
+		if (b2b_own_offered(l, sdp))
+			return;
 		if (to)
 			relay_offer(l, to, ev->rx->msg, sdp);
 		else
@@ -82,28 +85,43 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
 	 */
 	if (l->state == LEG_UP && to && has_sdp)
-		(void)!ses_settle(to->ses, 200, say(to, sdp));
+		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
 }
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = asker(l);
 	struct str sdp;
-	if (l->call->farewell) {
-		b2b_farewell_take(l->call, ev->rx);
+	if (b2b_own_answered(l, ev->kind == SES_EV_MODIFY_FAILED ? NULL : ev->rx))
 		return;
-	}
 	if (!to || !to->ses)
 		return;
 	if (ev->kind == SES_EV_MODIFY_FAILED)
 		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
 	else if (ses_sdp(ev->rx, &sdp))
-		(void)!ses_settle(to->ses, 200, say(to, sdp));
+		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
+	b2b_name(l, to, NULL);
 	if (to->is_joining)
 		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);
 }
 
 /* --- INFO, MESSAGE ---------------------------------------------------------------------------- */
+
+unsigned b2b_put_busy(struct b2b *b, struct buf *lines)
+{
+	code_warning_put(lines, CODE_B2B_BUSY);
+	buf_fmt(lines, "Retry-After: %u\r\n", (unsigned)(env_random_u64(b->loop->env) % 11));
+	return code_info(CODE_B2B_BUSY)->status;
+}
+
+/* More than the session can keep apart at a time, or nobody there: the peer tries again. */
+static void postpone(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct buf *b = &l->call->b->lines;
+	buf_clear(b);
+	unsigned status = b2b_put_busy(l->call->b, b);
+	ses_respond(l->ses, ev->tag, status, buf_view(b));
+}
 
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 {
@@ -112,18 +130,25 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 	const struct sip_msg *m = ev->rx->msg;
 	buf_clear(b);
 	b2b_put_inside(b, m);
+	b2b_name(to, l, m);
 	struct ses_request req = {.method = m->method_name,
 				  .headers = buf_view(b),
 				  .content_type = sip_value(m, SIP_HDR_CONTENT_TYPE),
 				  .body = m->body,
 				  .tag = ev->tag};
 	if (!to || b->err != OK || ses_request(to->ses, &req) != OK)
-		ses_respond_later(l->ses, ev->tag);
+		postpone(l, ev);
 }
 
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_leg *to = asker(l);
+	struct buf *b = &l->call->b->lines;
+	buf_clear(b);
+	if (!ev->rx) /* what we say of it, not what he did */
+		code_warning_put(b,
+				 ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED);
 	if (to && to->ses)
-		ses_respond(to->ses, ev->tag, ev->status, STR_NONE);
+		ses_respond(to->ses, ev->tag, ev->status, buf_view(b));
+	b2b_name(l, to, NULL);
 }

@@ -6,7 +6,7 @@
  * identity that somebody asserts is believed from trusted senders only, and told on to trusted
  * receivers, or to all who may know it [RFC3325 5]; `Privacy: user` hides who calls [RFC3323 5.3].
  *
- * [RFC3323] [RFC3325] [RFC3326] [RFC5806] [RFC7044] [RFC7989] */
+ * [RFC3323] [RFC3325] [RFC3326] [RFC5806] [RFC7044] */
 #include "service/b2b_priv.h"
 
 #include "sip/auth.h"
@@ -19,7 +19,6 @@ static const uint8_t in_requests[] = {
 	SIP_HDR_DIVERSION,
 	SIP_HDR_HISTORY_INFO,
 	SIP_HDR_PRIVACY,
-	SIP_HDR_SESSION_ID,
 	SIP_HDR_REASON,
 	SIP_HDR_USER_TO_USER,
 	SIP_HDR_REFERRED_BY,
@@ -31,23 +30,13 @@ static const uint8_t in_requests[] = {
 	SIP_HDR_P_ASSERTED_IDENTITY,
 };
 static const uint8_t in_responses[] = {
-	SIP_HDR_ALERT_INFO,
-	SIP_HDR_CALL_INFO,
-	SIP_HDR_SESSION_ID,
-	SIP_HDR_REASON,
-	SIP_HDR_HISTORY_INFO,
-	SIP_HDR_USER_TO_USER,
-	SIP_HDR_PRIVACY,
-	SIP_HDR_ORGANIZATION,
-	SIP_HDR_WARNING,
-	SIP_HDR_RETRY_AFTER,
-	SIP_HDR_ERROR_INFO,
-	SIP_HDR_WWW_AUTHENTICATE,
-	SIP_HDR_PROXY_AUTHENTICATE,
+	SIP_HDR_ALERT_INFO,          SIP_HDR_CALL_INFO,        SIP_HDR_REASON,
+	SIP_HDR_HISTORY_INFO,        SIP_HDR_USER_TO_USER,     SIP_HDR_PRIVACY,
+	SIP_HDR_ORGANIZATION,        SIP_HDR_WARNING,          SIP_HDR_RETRY_AFTER,
+	SIP_HDR_ERROR_INFO,          SIP_HDR_WWW_AUTHENTICATE, SIP_HDR_PROXY_AUTHENTICATE,
 	SIP_HDR_P_ASSERTED_IDENTITY,
 };
-static const uint8_t inside[] = {SIP_HDR_INFO_PACKAGE, SIP_HDR_CONTENT_DISPOSITION,
-				 SIP_HDR_SESSION_ID};
+static const uint8_t inside[] = {SIP_HDR_INFO_PACKAGE, SIP_HDR_CONTENT_DISPOSITION};
 
 /* What its writer would rather not have told when he hides who he is. [RFC3323 5.3] */
 static const uint8_t personal[] = {SIP_HDR_SUBJECT, SIP_HDR_CALL_INFO, SIP_HDR_ORGANIZATION,
@@ -137,6 +126,7 @@ static void put_all(struct buf *b, const struct sip_msg *m, const struct b2b_way
 			passes = true;
 		if (h && is_named(h->remove, sip_row_name(m, r)))
 			passes = false;
+		passes &= r->id != SIP_HDR_SESSION_ID; /* the dialog has its own */
 		if (passes)
 			put_row(b, m, r);
 	}

@@ -129,7 +129,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
 	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
 	bool is_hidden = hist_wants_privacy(m, STR("user")) && !way.is_next_trusted;
-	if (has_sdp && b2b_set_sdp(l, sdp) != OK)
+	if (has_sdp && b2b_set_body(l, m) != OK)
 		return ERR_NOMEM;
 	if (sip_addr_parse(sip_value(m, SIP_HDR_FROM), &from) != OK)
 		return ERR_SYNTAX;
@@ -161,6 +161,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.is_reliable = may_be_reliable(c),
 		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
 		.session_s = b->cfg.session_s,
+		.uuid = ses_peer_uuid(a->ses, NULL),
 	};
 	if (b->lines.err != OK)
 		return b->lines.err;

@@ -93,7 +93,8 @@ struct b2b_call {
 	bool has_history;     /* that of responses is ours to tell */
 	struct tp_rx *invite; /* of the caller, which that borrows; referenced */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
-	struct b2b_farewell *farewell;
+	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
+	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
 };
 
 /* --- b2b.c */
@@ -102,7 +103,11 @@ void b2b_leg_free(struct b2b_leg *l);
 void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
 struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
 void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
-void b2b_leave(struct b2b_leg *l);                     /* its seat in a trunk, if it has one */
+/* Session-ID: `to` is told who is at the other end as `from`'s message m tells it (NULL: as it is
+ * known); each of the two that talk, of the other. [RFC7989 7] */
+void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m);
+void b2b_introduce(struct b2b_call *c);
+void b2b_leave(struct b2b_leg *l); /* its seat in a trunk, if it has one */
 /* Tells of the leg's dialog; `m`: the response that it goes by, NULL: none. */
 void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status);
 extern const struct ses_user b2b_user;
@@ -138,12 +143,18 @@ void b2b_tell_started(struct b2b_leg *l, struct str from, struct str to, struct 
 /* --- b2b_change.c */
 void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev);
+/* Not now: the status, and when. */
+unsigned b2b_put_busy(struct b2b *b, struct buf *lines);
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
 
 /* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
-enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp); /* the same, kept in l->sdp */
+/* The same of a message's body, with all that stands beside its SDP; empty also without SDP. */
+struct str b2b_body_for(struct b2b_leg *l, const struct sip_msg *m);
+enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m); /* that, kept in l->sdp */
+/* A body as it is but for its SDP, which may be none. */
+struct str b2b_whole_body(struct b2b_leg *l, const struct sip_msg *m, struct str sdp);
 
 /* --- b2b_headers.c: whole lines into b->lines */
 struct b2b_way {                           /* of header fields */
@@ -163,7 +174,7 @@ bool b2b_lacks_privacy(const struct sip_msg *m, bool knows_history);
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m); /* Reason value of BYE, CANCEL */
 
 /* --- b2b_transfer.c */
-unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx);
+unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines);
 void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_transfer_progress(struct b2b_call *c, unsigned status);
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev);
@@ -171,11 +182,18 @@ void b2b_transfer_joined(struct b2b_call *c, bool is_good); /* the transferee ha
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines);
 void b2b_transfer_failed(struct b2b_call *c, unsigned status);
+/* The transferee has answered the echo test, or will not have it. */
+void b2b_transfer_echoed(struct b2b_call *c, struct b2b_leg *e, bool is_good);
 
-/* --- b2b_farewell.c */
-bool b2b_farewell_start(struct b2b_call *c, struct b2b_leg *l);
-void b2b_farewell_take(struct b2b_call *c, struct tp_rx *rx);
-void b2b_farewell_end(struct b2b_call *c);
+/* --- b2b_own.c */
+enum b2b_own_kind { B2B_OWN_FAREWELL, B2B_OWN_ECHO };
+/* Offers the exchange's media to l; false: it cannot be. */
+bool b2b_own_start(struct b2b_call *c, struct b2b_leg *l, enum b2b_own_kind kind);
+/* l's answer (rx; NULL: a refusal), its offer: true when it is for the exchange's media. */
+bool b2b_own_answered(struct b2b_leg *l, struct tp_rx *rx);
+void b2b_own_left(struct b2b_leg *l);
+bool b2b_own_offered(struct b2b_leg *l, struct str sdp);
+void b2b_own_end(struct b2b_call *c); /* harmless when there is none */
 
 /* --- b2b_replaces.c */
 void b2b_replaces_init(struct b2b *b);

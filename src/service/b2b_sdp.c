@@ -1,4 +1,4 @@
-/* The o= line of what one side is told.
+/* The bodies that one side is told: the other side's, whole, but for the o= line of its SDP.
  *
  * A side must see one session: the same user name, session id and address for as long as its dialog
  * lasts, and a version that grows by one whenever the description changes and by nothing when it
@@ -7,7 +7,7 @@
  * a side is told is kept, and every later one is written in its image; all other lines pass
  * untouched. Where the other side stays the same the result is what it wrote itself.
  *
- * [RFC8866 5.2] [RFC3264 5, 8] */
+ * [RFC8866 5.2] [RFC3264 5, 8] [RFC5621] */
 #include "service/b2b_priv.h"
 
 #include "base/hash.h"
@@ -65,35 +65,81 @@ static bool is_same(const struct b2b_origin *k, const struct origin_line *o)
 	       str_eq(o->tail, str_of(k->line + k->n_head, k->n_tail));
 }
 
-struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp)
+/* The description as `l` may see it, appended; false: memory was refused. */
+static bool put_sdp(struct b2b_leg *l, struct str sdp, struct buf *b)
 {
-	struct buf *b = &l->call->b->sdp;
 	struct b2b_origin *k = &l->origin;
 	struct origin_line o;
-	if (!cut(sdp, &o)) /* not ours to judge: its reader will refuse it */
-		return sdp;
+	if (!cut(sdp, &o)) { /* not ours to judge: its reader will refuse it */
+		buf_str(b, sdp);
+		return true;
+	}
 	uint32_t hash = hash_quick32(o.after);
 	uint64_t version = 0;
 	if (!k->line && !keep(k, &o))
-		return STR_NONE;
+		return false;
 	if (is_same(k, &o) && str_u64(o.version, &version) && version >= k->version)
 		k->version = version;
 	else if (hash != k->hash)
 		k->version++;
 	k->hash = hash;
-	buf_clear(b);
 	buf_str(b, o.before);
 	buf_str(b, str_of(k->line, k->n_head));
 	buf_u64(b, k->version);
 	buf_chr(b, ' ');
 	buf_str(b, str_of(k->line + k->n_head, k->n_tail));
 	buf_str(b, o.after);
+	return true;
+}
+
+struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp)
+{
+	struct buf *b = &l->call->b->sdp;
+	buf_clear(b);
+	return put_sdp(l, sdp, b) && b->err == OK ? buf_view(b) : STR_NONE;
+}
+
+/* What tells of the parts of a body, as whole lines. */
+static void put_content_lines(struct buf *b, const struct sip_msg *m)
+{
+	static const uint8_t ids[] = {SIP_HDR_CONTENT_TYPE, SIP_HDR_CONTENT_DISPOSITION,
+				      SIP_HDR_CONTENT_LANGUAGE, SIP_HDR_CONTENT_ID,
+				      SIP_HDR_MIME_VERSION};
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		if (sip_has(m, ids[i]))
+			buf_fmt(b, STR_FMT ": " STR_FMT "\r\n", STR_ARG(sip_hdr_name(ids[i])),
+				STR_ARG(sip_value(m, ids[i])));
+}
+
+struct str b2b_whole_body(struct b2b_leg *l, const struct sip_msg *m, struct str sdp)
+{
+	struct b2b *bb = l->call->b;
+	struct buf *b = &bb->sdp;
+	buf_clear(&bb->text);
+	put_content_lines(&bb->text, m);
+	buf_clear(b);
+	if (bb->text.err != OK)
+		return STR_NONE;
+	dlg_begin_body(bb->dlg, b, buf_view(&bb->text));
+	size_t at = sdp.n ? (size_t)(sdp.p - m->body.p) : m->body.n;
+	buf_str(b, str_sub(m->body, 0, at));
+	if (sdp.n && !put_sdp(l, sdp, b))
+		return STR_NONE;
+	buf_str(b, str_skip(m->body, at + sdp.n));
 	return b->err == OK ? buf_view(b) : STR_NONE;
 }
 
-enum err b2b_set_sdp(struct b2b_leg *l, struct str sdp)
+struct str b2b_body_for(struct b2b_leg *l, const struct sip_msg *m)
 {
-	struct str s = b2b_sdp_for(l, sdp);
+	struct str sdp;
+	if (!sip_msg_sdp(m, &sdp))
+		return STR_NONE;
+	return sdp.n == m->body.n ? b2b_sdp_for(l, sdp) : b2b_whole_body(l, m, sdp);
+}
+
+enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m)
+{
+	struct str s = b2b_body_for(l, m);
 	buf_clear(&l->sdp);
 	buf_str(&l->sdp, s);
 	return s.n ? l->sdp.err : ERR_NOMEM;

@@ -176,6 +176,16 @@ static enum code code_of(const struct b2b_call *c, const struct b2b_leg *l)
 	return l->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED;
 }
 
+/* Of one alone that has answered; several answers in one are nobody's [RFC7989 7]. */
+static void name_refuser(const struct b2b_call *c)
+{
+	unsigned n = 0;
+	for (const struct b2b_leg *k = c->legs; k; k = k->next)
+		n += k->final != NULL;
+	if (n > 1)
+		ses_set_uuid(c->side[0]->ses, STR_NONE);
+}
+
 /* To the caller, from l; NULL: from us. */
 static struct b2b_way way_back(const struct b2b_call *c, const struct b2b_leg *l)
 {
@@ -208,6 +218,7 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	c->is_closed = true;
 	if (lines->err != OK)
 		buf_clear(lines);
+	name_refuser(c);
 	if (ses_reject(a->ses, status, reason, buf_view(lines)) != OK)
 		ses_hangup(a->ses, STR_NONE);
 }
@@ -311,6 +322,7 @@ void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev)
 	if (l->final)
 		return;
 	l->final = tp_rx_ref(ev->rx);
+	b2b_name(l->call->side[0], l, ev->rx->msg);
 	hist_hear(l->call->hist, l->row, ev->rx->msg,
 		  l->is_given_up && ev->status == 487 ? 408 : ev->status);
 	l->is_followed = follow(l, ev->rx->msg);
@@ -342,9 +354,10 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 		ev_timer(c->b->loop, &c->timer, TIMER_C_US, on_timer);
 	bool has_sdp = ses_sdp(ev->rx, &sdp) && n_ringing(c) == 1;
 	bool is_reliable = sip_has_token(ev->rx->msg, SIP_HDR_REQUIRE, STR("100rel"));
+	b2b_name(a, l, ev->rx->msg);
 	if (has_sdp) {
 		ses_forget_sdp(a->ses);
-		has_sdp = b2b_set_sdp(a, sdp) == OK;
+		has_sdp = b2b_set_body(a, ev->rx->msg) == OK;
 	}
 	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;
@@ -380,13 +393,14 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 		return;
 	}
 	c->side[1] = l;
+	b2b_introduce(c);
 	c->b->stats.n_calls++;
 	ev_timer_stop(c->b->loop, &c->timer);
 	b2b_close(c, l, elsewhere);
 	enum err e = OK;
 	if (ses_sdp(ev->rx, &sdp)) {
 		ses_forget_sdp(a->ses);
-		e = b2b_set_sdp(a, sdp);
+		e = b2b_set_body(a, ev->rx->msg);
 	}
 	struct str lines = response_lines(l, ev->rx->msg);
 	a->is_saying = true;
@@ -460,7 +474,8 @@ static bool take_caller(struct b2b_call *c, tsx_id st, struct tp_rx *rx,
 		return false;
 	}
 	struct ses_accept acc = {.headers = STR("Supported: timer, 100rel, replaces\r\n"),
-				 .session_s = b->cfg.session_s};
+				 .session_s = b->cfg.session_s,
+				 .is_between = true};
 	if (sip_uri_parse(rx->msg->ruri, &uri) == OK)
 		acc.contact_user = uri.user;
 	c->is_sips = rt_is_sips(rx->msg->ruri);

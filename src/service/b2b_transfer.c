@@ -48,9 +48,15 @@ static bool is_side(const struct b2b_call *c, const struct b2b_leg *l)
 	return c->side[0] == l || c->side[1] == l;
 }
 
-unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx)
+static bool is_echo(const struct b2b *b, const struct sip_uri *uri)
 {
-	struct b2b_call *c = l->call;
+	return b->cfg.is_echo && b->cfg.is_echo(b->cfg.ctx, uri);
+}
+
+/* Why a REFER of l cannot be done; CODE_NONE: it can. */
+static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
+{
+	const struct b2b_call *c = l->call;
 	const struct b2b_config *cfg = &c->b->cfg;
 	struct prx_target t[PRX_MAX_TARGETS];
 	size_t n = ARRAY_LEN(t);
@@ -60,19 +66,40 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
-	if (!cfg->route)
-		return 0;
-	if (c->transferor || c->is_transferring || c->farewell || !is_side(c, l) || !b2b_other(l))
-		return 491;
+	if (c->transferor || c->is_transferring || c->own || !is_side(c, l) || !b2b_other(l))
+		return CODE_B2B_BUSY;
 	if (!read_target(rx->msg, &text, &uri, &replaces))
-		return 400;
-	if (replaces.n)
+		return CODE_B2B_REFER;
+	if (replaces.n || is_echo(c->b, &uri))
+		return CODE_NONE;
+	return cfg->route(cfg->ctx, &uri, &aor, t, &n);
+}
+
+unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines)
+{
+	struct b2b *b = l->call->b;
+	if (!b->cfg.route)
+		return 0;
+	enum code code = judge(l, rx);
+	if (code == CODE_NONE)
 		return 202;
-	enum code code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
-	return code ? code_info(code)->status : 202;
+	if (code == CODE_B2B_BUSY)
+		return b2b_put_busy(b, lines);
+	code_warning_put(lines, code);
+	return code_info(code)->status;
 }
 
 /* --- calling the target ----------------------------------------------------------------------- */
+
+/* Referred-By names a part of the REFER's body, signed by who sent it. [RFC3892 4] */
+static bool has_token(const struct tp_rx *refer)
+{
+	struct sip_addr a;
+	struct str cid;
+	return refer && refer->msg->body.n &&
+	       sip_addr_parse(sip_value(refer->msg, SIP_HDR_REFERRED_BY), &a) == OK &&
+	       sip_param(a.params, STR("cid"), &cid);
+}
 
 static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee, struct str to)
 {
@@ -80,13 +107,17 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 	const struct b2b_place *p = l->place;
 	const struct dlg *d = ses_dialog(transferee->ses);
 	struct sip_addr from;
+	struct str token = STR_NONE;
 	char mem[600];
 	struct buf name;
 	buf_init_fixed(&name, mem, sizeof(mem));
 	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
 	if (!d || name.err != OK || sip_addr_parse(dlg_remote(d), &from) != OK)
 		return ERR_STATE;
+	if (has_token(l->call->refer))
+		token = b2b_whole_body(l, l->call->refer->msg, STR_NONE);
 	struct ses_call call = {
+		.enclosed = token,
 		.account = {.from = dlg_remote(d), .contact_user = from.uri.user},
 		.target = p->ruri.n ? p->ruri : to,
 		.to = buf_view(&name),
@@ -94,6 +125,7 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
+		.uuid = ses_peer_uuid(transferee->ses, NULL),
 	};
 	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	if (e == OK)
@@ -124,16 +156,17 @@ static struct b2b_leg *transferee_of(const struct b2b_call *c)
 	return NULL;
 }
 
-/* Who asked for it goes with each INVITE. [RFC3892] */
+/* Who asked for it goes with each INVITE, in his words where he has some. [RFC3892 2.2] */
 static struct str own_lines(struct b2b_call *c, struct str lines)
 {
 	struct buf *b = &c->b->lines;
 	const struct dlg *d = c->transferor ? ses_dialog(c->transferor->ses) : NULL;
+	struct str who = c->refer ? sip_value(c->refer->msg, SIP_HDR_REFERRED_BY) : STR_NONE;
+	if (!who.n && d)
+		who = dlg_remote(d);
 	buf_clear(b);
-	if (d) {
-		struct str who = dlg_remote(d);
+	if (who.n)
 		buf_fmt(b, "Referred-By: " STR_FMT "\r\n", STR_ARG(who));
-	}
 	buf_str(b, STR("Supported: replaces\r\n"));
 	buf_str(b, lines);
 	return buf_view(b);
@@ -161,6 +194,20 @@ void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_targ
 	b2b_transfer_failed(c, 480); /* unless something rings */
 }
 
+static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
+{
+	c->side[c->side[0] == keep] = l;
+	b2b_introduce(c);
+}
+
+static void to_echo(struct b2b_call *c)
+{
+	struct b2b_leg *e = transferee_of(c);
+	set_side(c, e, NULL);
+	if (!b2b_own_start(c, e, B2B_OWN_ECHO))
+		b2b_transfer_echoed(c, e, false);
+}
+
 void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
@@ -176,9 +223,15 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 	c->transferor = l;
 	c->is_transferring = true;
 	c->b->stats.n_transfers++;
+	tp_rx_unref(c->b->tp, c->refer);
+	c->refer = tp_rx_ref(ev->rx);
 	ses_notify(l->ses, 100);
 	if (!read_target(ev->rx->msg, &text, &uri, &replaces)) {
 		b2b_transfer_failed(c, 400);
+		return;
+	}
+	if (is_echo(c->b, &uri)) {
+		to_echo(c);
 		return;
 	}
 	if (replaces.n && b2b_replaces_ask_refer(c, buf_view(&replaces), text))
@@ -198,6 +251,14 @@ void b2b_transfer_progress(struct b2b_call *c, unsigned status)
 		ses_notify(c->transferor->ses, status);
 }
 
+/* It is over, whatever came of it. */
+static void conclude(struct b2b_call *c)
+{
+	c->is_transferring = false;
+	tp_rx_unref(c->b->tp, c->refer);
+	c->refer = NULL;
+}
+
 void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 {
 	if (!c->is_transferring || c->is_busy)
@@ -205,7 +266,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
 		if (l->is_transfer && (l->state == LEG_TRYING || l->is_joining))
 			return;
-	c->is_transferring = false;
+	conclude(c);
 	ev_timer_stop(c->b->loop, &c->timer);
 	struct b2b_leg *t = c->transferor, *e = transferee_of(c);
 	if (t) {
@@ -214,11 +275,6 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 	} else if (e) {
 		b2b_hangup(e, STR("SIP;cause=480;text=\"Transfer failed\""));
 	}
-}
-
-static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
-{
-	c->side[c->side[0] == keep] = l;
 }
 
 /* The target has answered, with an offer for the transferee. */
@@ -236,7 +292,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	ev_timer_stop(c->b->loop, &c->timer);
 	l->is_joining = true;
 	set_side(c, e, l);
-	s = b2b_sdp_for(e, sdp);
+	s = b2b_body_for(e, ev->rx->msg);
 	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
 		b2b_transfer_joined(c, false);
 }
@@ -246,6 +302,28 @@ static void on_leave_timer(struct tmr *t)
 	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
 	if (c->transferor)
 		b2b_hangup(c->transferor, STR("SIP;cause=200;text=\"Transferred\""));
+}
+
+/* The transferee is in good hands: the transferor may go. */
+static void let_go(struct b2b_call *c)
+{
+	conclude(c);
+	if (!c->transferor)
+		return;
+	ses_notify(c->transferor->ses, 200);
+	ev_timer(c->b->loop, &c->timer, LEAVE_US, on_leave_timer);
+}
+
+void b2b_transfer_echoed(struct b2b_call *c, struct b2b_leg *e, bool is_good)
+{
+	if (is_good) {
+		let_go(c);
+		return;
+	}
+	b2b_own_end(c);
+	if (c->transferor)
+		set_side(c, e, c->transferor);
+	b2b_transfer_failed(c, 488);
 }
 
 void b2b_transfer_joined(struct b2b_call *c, bool is_good)
@@ -264,9 +342,5 @@ void b2b_transfer_joined(struct b2b_call *c, bool is_good)
 		return;
 	}
 	l->is_transfer = false;
-	c->is_transferring = false;
-	if (!t)
-		return;
-	ses_notify(t->ses, 200);
-	ev_timer(c->b->loop, &c->timer, LEAVE_US, on_leave_timer);
+	let_go(c);
 }

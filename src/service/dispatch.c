@@ -207,6 +207,12 @@ static enum code find_account(struct exc_shard *s, const struct sip_uri *uri, st
 	return CODE_NONE;
 }
 
+bool dispatch_is_echo(void *ctx, const struct sip_uri *uri)
+{
+	struct exc_shard *s = ctx;
+	return dispatch_is_us(s, uri) && is_echo(s->x, uri->user);
+}
+
 enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct buf *aor,
 			 struct prx_target *t, size_t *n)
 {

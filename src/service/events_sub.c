@@ -425,6 +425,14 @@ bool evt_is_list(const struct evt_shard *s, struct str user)
 	return str_eq(user, STR("colleagues")) && !acc_has(s->e->env.acc, user);
 }
 
+/* [RFC3515 2.4.4] */
+static bool is_refer(const struct sip_msg *m)
+{
+	struct sip_event ev;
+	return sip_event_parse(sip_value(m, SIP_HDR_EVENT), &ev) == OK &&
+	       str_ieq(ev.package, STR("refer"));
+}
+
 void evt_on_subscribe(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct str user,
 		      struct str aor)
 {
@@ -433,6 +441,10 @@ void evt_on_subscribe(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct s
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
+	if (!find_package(rx->msg, &pkg) && is_refer(rx->msg)) {
+		code_refuse(tsx, st, CODE_SUB_REFER, STR_NONE);
+		return;
+	}
 	if (!find_package(rx->msg, &pkg)) {
 		evt_allow_put(&b);
 		code_refuse(tsx, st, CODE_EVENT, buf_view(&b));

@@ -28,13 +28,17 @@ struct keys {
 static void on_dlg_refusal(void *ctx, enum dlg_refusal why, unsigned status, struct buf *lines)
 {
 	static const enum code codes[] = {
-		[DLG_REFUSE_ORDER] = CODE_DLG_ORDER,     [DLG_REFUSE_MERGED] = CODE_MERGED,
-		[DLG_REFUSE_EXTENSION] = CODE_REQUIRE,   [DLG_REFUSE_BODY] = CODE_DLG_BODY,
-		[DLG_REFUSE_CONTACT] = CODE_DLG_CONTACT, [DLG_REFUSE_NO_DIALOG] = CODE_NO_DIALOG,
-		[DLG_REFUSE_METHOD] = CODE_METHOD,       [DLG_REFUSE_FULL] = CODE_OVERLOAD,
-		[DLG_REFUSE_GLARE] = CODE_DLG_GLARE,     [DLG_REFUSE_EARLY] = CODE_DLG_EARLY,
-		[DLG_REFUSE_MEDIA] = CODE_DLG_MEDIA,     [DLG_REFUSE_EVENT] = CODE_EVENT,
-		[DLG_REFUSE_TIMER] = CODE_DLG_TIMER,     [DLG_REFUSE_PRACK] = CODE_DLG_PRACK,
+		[DLG_REFUSE_ORDER] = CODE_DLG_ORDER,       [DLG_REFUSE_MERGED] = CODE_MERGED,
+		[DLG_REFUSE_EXTENSION] = CODE_REQUIRE,     [DLG_REFUSE_BODY] = CODE_DLG_BODY,
+		[DLG_REFUSE_CONTACT] = CODE_DLG_CONTACT,   [DLG_REFUSE_NO_DIALOG] = CODE_NO_DIALOG,
+		[DLG_REFUSE_METHOD] = CODE_METHOD,         [DLG_REFUSE_FULL] = CODE_OVERLOAD,
+		[DLG_REFUSE_GLARE] = CODE_DLG_GLARE,       [DLG_REFUSE_EARLY] = CODE_DLG_EARLY,
+		[DLG_REFUSE_MEDIA] = CODE_DLG_MEDIA,       [DLG_REFUSE_EVENT] = CODE_EVENT,
+		[DLG_REFUSE_TIMER] = CODE_DLG_TIMER,       [DLG_REFUSE_PRACK] = CODE_DLG_PRACK,
+		[DLG_REFUSE_ACCEPT] = CODE_SUB_ACCEPT,     [DLG_REFUSE_INTERVAL] = CODE_SUB_BRIEF,
+		[DLG_REFUSE_STATE] = CODE_SUB_STATE,       [DLG_REFUSE_CANCELLED] = CODE_CANCELLED,
+		[DLG_REFUSE_REPLACES] = CODE_B2B_REPLACES, [DLG_REFUSE_REFER] = CODE_SUB_REFER,
+		[DLG_REFUSE_DECLINED] = CODE_DLG_DECLINED,
 	};
 	if ((size_t)why < ARRAY_LEN(codes) && codes[why])
 		code_warning_put(lines, codes[why]);
@@ -205,6 +209,7 @@ static enum err make_b2b(struct exc_shard *s)
 	struct b2b_config b2b_cfg = {.session_s = x->session_s,
 				     .realm = buf_view(&x->realm),
 				     .route = dispatch_route,
+				     .is_echo = dispatch_is_echo,
 				     .is_trusted = is_trusted,
 				     .take = steer_take,
 				     .leave = steer_leave,

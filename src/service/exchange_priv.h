@@ -83,6 +83,7 @@ extern const struct tsx_user dispatch_user;
 /* Where a transfer may go: the accounts of this exchange. For struct b2b_config. */
 enum code dispatch_route(void *ctx, const struct sip_uri *uri, struct buf *aor,
 			 struct prx_target *t, size_t *n);
+bool dispatch_is_echo(void *ctx, const struct sip_uri *uri);
 /* Does the URI name this exchange? For struct rt_self; ctx is a struct exc_shard. */
 bool dispatch_is_us(void *ctx, const struct sip_uri *u);
 /* Gives an INVITE to the back-to-back user agent; whether the caller is trusted, and farewells, are

@@ -38,6 +38,11 @@ bool sip_media_type_is(struct str value, struct str type, struct str subtype);
 /* Body part of a multipart body with that media type (also the whole body when it is that). Walks
  * nested multiparts. [RFC2046 5.1] */
 bool sip_body_find(const struct sip_msg *m, struct str type, struct str subtype, struct str *part);
+/* The SDP that describes the session: not one whose Content-Disposition says otherwise. */
+bool sip_msg_sdp(const struct sip_msg *m, struct str *sdp);
+bool sip_body_sdp(struct str content_type, struct str body, struct str *sdp);
+/* False: it has a part that is neither that SDP nor handling=optional. [RFC3261 20.11] [RFC5621] */
+bool sip_body_is_known(const struct sip_msg *m);
 
 /* True when the comma-separated tokens of all lines of `id` contain the token (any case):
  * Supported, Require, Allow, Accept ... */
@@ -87,6 +92,14 @@ struct sip_replaces { /* Replaces [RFC3891 6.1], Join [RFC3911 7.1], Target-Dial
 /* Target-Dialog's local-tag and remote-tag are from_tag and to_tag. Both tags must be there. A
  * value out of the headers of a Refer-To URI has to be unescaped first. */
 enum err sip_replaces_parse(struct str value, struct sip_replaces *out);
+
+#define SIP_UUID 32               /* its digits, without hyphens */
+struct sip_session_id {           /* Session-ID [RFC7989 5] */
+	struct str local, remote; /* of its sender; of who is meant to read it */
+	bool has_remote;          /* false: by the older book [RFC7329] */
+};
+/* ERR_SYNTAX also for a UUID of another length, or two remotes: such a value is to be ignored. */
+enum err sip_session_id_parse(struct str value, struct sip_session_id *out);
 
 struct sip_retry_after {            /* Retry-After [RFC3261 20.33] */
 	uint32_t seconds, duration; /* duration: UINT32_MAX when absent */

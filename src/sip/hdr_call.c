@@ -48,6 +48,31 @@ enum err sip_session_expires_parse(struct str value, struct sip_session_expires 
 	return OK;
 }
 
+static bool is_uuid(struct str s)
+{
+	if (s.n != SIP_UUID)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!cc_is(s.p[i], CC_DIGIT) && (s.p[i] < 'a' || s.p[i] > 'f'))
+			return false;
+	return true;
+}
+
+enum err sip_session_id_parse(struct str value, struct sip_session_id *out)
+{
+	struct str name, v, rest;
+	*out = (struct sip_session_id){.local = str_trim(str_cut(value, ';', &rest))};
+	while (sip_param_next(&rest, &name, &v)) {
+		if (!str_ieq(name, STR("remote")))
+			continue;
+		if (out->has_remote || !is_uuid(v))
+			return ERR_SYNTAX;
+		out->has_remote = true;
+		out->remote = v;
+	}
+	return is_uuid(out->local) ? OK : ERR_SYNTAX;
+}
+
 enum err sip_replaces_parse(struct str value, struct sip_replaces *out)
 {
 	struct str name, v, rest;

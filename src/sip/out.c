@@ -231,28 +231,49 @@ void sip_out_response(struct sip_out *o, struct buf *b, const struct sip_msg *re
 
 /* ---- CANCEL and ACK ---- */
 
-static enum err put_like(struct buf *b, const struct sip_msg *sent, struct str method,
-			 struct str to)
+static void put_like(struct sip_out *o, const struct sip_msg *sent, struct str method,
+		     struct str to)
 {
-	struct sip_out o;
-	sip_out_request(&o, b, method, sent->ruri);
-	sip_out_hdr(&o, SIP_HDR_VIA, sent->via);
-	sip_out_copy(&o, sent, SIP_HDR_ROUTE);
-	sip_out_hdr(&o, SIP_HDR_MAX_FORWARDS, STR("70"));
-	sip_out_hdr(&o, SIP_HDR_FROM, sip_value(sent, SIP_HDR_FROM));
-	sip_out_hdr(&o, SIP_HDR_TO, to);
-	sip_out_hdr(&o, SIP_HDR_CALL_ID, sip_value(sent, SIP_HDR_CALL_ID));
-	sip_out_fmt(&o, SIP_HDR_CSEQ, "%u " STR_FMT, sent->cseq, STR_ARG(method));
-	return sip_out_end(&o, STR_NONE, STR_NONE);
+	sip_out_request(o, o->b, method, sent->ruri);
+	sip_out_hdr(o, SIP_HDR_VIA, sent->via);
+	sip_out_copy(o, sent, SIP_HDR_ROUTE);
+	sip_out_hdr(o, SIP_HDR_MAX_FORWARDS, STR("70"));
+	sip_out_hdr(o, SIP_HDR_FROM, sip_value(sent, SIP_HDR_FROM));
+	sip_out_hdr(o, SIP_HDR_TO, to);
+	sip_out_hdr(o, SIP_HDR_CALL_ID, sip_value(sent, SIP_HDR_CALL_ID));
+	sip_out_fmt(o, SIP_HDR_CSEQ, "%u " STR_FMT, sent->cseq, STR_ARG(method));
+}
+
+/* Its writer's UUID, and that of who has answered where he is known by now. [RFC7989 6] */
+static void put_session_id(struct sip_out *o, const struct sip_msg *sent,
+			   const struct sip_msg *response)
+{
+	struct sip_session_id ours, theirs;
+	struct str v = sip_value(sent, SIP_HDR_SESSION_ID);
+	bool is_known =
+		sip_session_id_parse(v, &ours) == OK && ours.has_remote &&
+		sip_session_id_parse(sip_value(response, SIP_HDR_SESSION_ID), &theirs) == OK &&
+		theirs.has_remote && str_eq(theirs.remote, ours.local);
+	if (is_known)
+		sip_out_fmt(o, SIP_HDR_SESSION_ID, STR_FMT ";remote=" STR_FMT, STR_ARG(ours.local),
+			    STR_ARG(theirs.local));
+	else
+		put_first(o, sent, SIP_HDR_SESSION_ID);
 }
 
 enum err sip_out_cancel(struct buf *b, const struct sip_msg *invite_sent)
 {
-	return put_like(b, invite_sent, STR("CANCEL"), sip_value(invite_sent, SIP_HDR_TO));
+	struct sip_out o = {.b = b};
+	put_like(&o, invite_sent, STR("CANCEL"), sip_value(invite_sent, SIP_HDR_TO));
+	put_first(&o, invite_sent, SIP_HDR_SESSION_ID); /* the same [RFC7989 6] */
+	return sip_out_end(&o, STR_NONE, STR_NONE);
 }
 
 enum err sip_out_ack_non2xx(struct buf *b, const struct sip_msg *invite_sent,
 			    const struct sip_msg *response)
 {
-	return put_like(b, invite_sent, STR("ACK"), sip_value(response, SIP_HDR_TO));
+	struct sip_out o = {.b = b};
+	put_like(&o, invite_sent, STR("ACK"), sip_value(response, SIP_HDR_TO));
+	put_session_id(&o, invite_sent, response);
+	return sip_out_end(&o, STR_NONE, STR_NONE);
 }

@@ -351,6 +351,21 @@ struct str tsx_refusal_lines(struct tsx_mgr *m, enum tsx_refusal why, const stru
 	return m->lines.err == OK ? buf_view(&m->lines) : lines;
 }
 
+void tsx_set_courtesy(struct tsx_mgr *m,
+		      void (*put)(void *ctx, const struct tp_rx *rx, struct buf *lines), void *ctx)
+{
+	m->put_courtesy = put;
+	m->courtesy_ctx = ctx;
+}
+
+struct str tsx_courtesy_lines(struct tsx_mgr *m, const struct tp_rx *rx)
+{
+	buf_clear(&m->lines);
+	if (m->put_courtesy)
+		m->put_courtesy(m->courtesy_ctx, rx, &m->lines);
+	return m->lines.err == OK ? buf_view(&m->lines) : STR_NONE;
+}
+
 /* The reason phrase of a refusal names what is wrong: who reads it need not guess. */
 static void refuse(struct tsx_mgr *m, struct tp_rx *rx, int status, const struct sip_diag *why)
 {

@@ -213,7 +213,9 @@ struct tsx_mgr {
 	struct buf scratch; /* messages being written */
 	struct buf via;     /* the Via line of the request being composed */
 	struct buf keys;    /* what is about to be hashed */
-	struct buf lines;   /* of a refusal */
+	struct buf lines;   /* of a refusal or courtesy */
+	void (*put_courtesy)(void *ctx, const struct tp_rx *rx, struct buf *lines);
+	void *courtesy_ctx;
 	struct {
 		unsigned status; /* 0 when no tsx_reply is under way */
 		struct str lines;
@@ -226,6 +228,7 @@ struct tsx_mgr {
 };
 
 /* --- mgr.c ------------------------------------------------------------------------------------ */
+struct str tsx_courtesy_lines(struct tsx_mgr *m, const struct tp_rx *rx);
 const struct fsm_row *tsx_step(struct tsx *t, uint8_t event);
 /* Stops and starts the timers of a row; how long the deadlines are depends on the transport. */
 void tsx_timers(struct tsx *t, uint32_t actions, uint64_t started_us);

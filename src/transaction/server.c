@@ -92,7 +92,7 @@ static bool send_bytes(struct tsx_server *s, struct str bytes)
 static void send_100(struct tsx_server *s)
 {
 	struct tsx_mgr *m = s->t.m;
-	if (tsx_write_reply(m, s->rx, 100, STR_NONE, STR_NONE) != OK)
+	if (tsx_write_reply(m, s->rx, 100, STR_NONE, tsx_courtesy_lines(m, s->rx)) != OK)
 		return;
 	struct str bytes = buf_view(&m->scratch);
 	if (!s->t.is_reliable && tsx_keep(&s->t, bytes) != OK)
@@ -191,8 +191,8 @@ static void on_cancel(struct tsx_mgr *m, struct tp_rx *rx, uint64_t hash)
 	uint64_t invite_hash = tsx_key_hash(m, rx->msg, SIP_INVITE);
 	tsx_find_server(m, rx->msg, SIP_INVITE, invite_hash, &invite, &rec);
 	unsigned status = invite ? 200 : 481;
-	struct str lines =
-		invite ? STR_NONE : tsx_refusal_lines(m, TSX_REFUSE_NO_INVITE, NULL, STR_NONE);
+	struct str lines = invite ? tsx_courtesy_lines(m, rx)
+				  : tsx_refusal_lines(m, TSX_REFUSE_NO_INVITE, NULL, STR_NONE);
 	/* a CANCEL frees more than it takes: it works without a transaction of its own, too */
 	struct tsx_server *s = new_server(m, rx, hash);
 	if (!s || tsx_reply(m, pool_id(&m->servers, s), status, STR_NONE, lines) != OK)

@@ -50,6 +50,10 @@ struct tsx_user {
 enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *blocks,
 		     const struct tsx_user *user, struct tsx_mgr **out);
 void tsx_mgr_free(struct tsx_mgr *m); /* ends what lives, without telling */
+/* Header lines for the two answers that this layer gives to requests of a user agent's call by
+ * itself: 100 to INVITE, 200 to CANCEL. */
+void tsx_set_courtesy(struct tsx_mgr *m,
+		      void (*put)(void *ctx, const struct tp_rx *rx, struct buf *lines), void *ctx);
 /* Bounds smaller than those of limits.h. */
 void tsx_set_limits(struct tsx_mgr *m, uint32_t max_client, uint32_t max_server,
 		    uint32_t max_records);

@@ -80,6 +80,7 @@ static void parse_value(const struct sip_msg *m, struct str v)
 		struct sip_session_expires session;
 		struct sip_replaces replaces;
 		struct sip_retry_after retry;
+		struct sip_session_id id;
 	} u;
 	struct str name, value;
 	uint16_t q;
@@ -122,6 +123,10 @@ static void parse_value(const struct sip_msg *m, struct str v)
 		check_inside(m, u.replaces.to_tag);
 	if (sip_retry_after_parse(v, &u.retry) == OK)
 		check_inside(m, u.retry.comment);
+	if (sip_session_id_parse(v, &u.id) == OK) {
+		check_inside(m, u.id.local);
+		ASSERT(u.id.local.n == SIP_UUID && (!u.id.has_remote || u.id.remote.n == SIP_UUID));
+	}
 	(void)(sip_session_expires_parse(v, &u.session) == OK);
 	ASSERT(!sip_q_parse(v, &q) || q <= 1000);
 	(void)(sip_seconds_parse(v, &s) == OK);
@@ -140,6 +145,9 @@ static void parse_values(const struct sip_msg *m)
 	struct str part;
 	if (sip_body_find(m, STR("application"), STR("sdp"), &part))
 		check_inside(m, part);
+	if (sip_msg_sdp(m, &part))
+		check_inside(m, part);
+	(void)sip_body_is_known(m);
 }
 
 static void check_splice(const struct sip_msg *m)

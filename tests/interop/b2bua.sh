@@ -15,6 +15,18 @@ transfer() {
 	talk && b transfer "sip:1003@$SERVER" && baresip_wait c 8 CALL_INCOMING && c accept && baresip_wait c 8 CALL_ESTABLISHED &&
 		baresip_wait b 8 CALL_CLOSED && sleep 1 && a hangup && baresip_wait c 8 CALL_CLOSED && sleep 0.2
 }
+echo_test() {
+	talk && b transfer "sip:echo@$SERVER" && baresip_wait b 8 CALL_CLOSED && sleep 2 && a hangup && baresip_wait a 8 CALL_CLOSED && sleep 0.2
+}
+# To where his packets come from, which on a loopback is not his address.
+echoes() {
+	[ "$(tshark -n -r "$PCAP" -Y "udp.length == 180 && ip.src == $SERVER" 2>/dev/null | wc -l)" -ge 50 ]
+}
+# The two UUIDs of a call stand in all messages of both its sides, each peer's own first.
+one_name() {
+	tshark -r "$PCAP" -Y "ip.addr == $CALLER && sip.CSeq.method == INVITE && sip.Status-Code == 200" -T fields -e sip.Session-ID \
+		2>/dev/null | sort -u | tee "$work/name.log" | grep -Eq '^[0-9a-f]{32};remote=[0-9a-f]{32}$'
+}
 farewell() { talk && b hangup && baresip_wait a 8 CALL_CLOSED && sleep 0.2; }
 sees() { # address, regular expression over its messages in order
 	tshark -r "$PCAP" -Y "ip.addr == $1 && sip && !(sip.Method == REGISTER || sip.CSeq.method == REGISTER)" -T fields -e sip.Method \
@@ -34,6 +46,15 @@ capture_stop
 check "the transferor is told how it goes" sees "$CALLEE" "REFER 202 (NOTIFY 200 )+"
 check "the transferee is re-INVITEd and keeps his dialog" sees "$CALLER" "INVITE (100 )?200 ACK BYE 200"
 check "the target gets an INVITE without offer, the answer in its ACK" sees "$THIRD" "INVITE (100 )?180 200 ACK BYE 200"
+PCAP=$work/echo.pcap
+capture_start
+check "blind transfer to the echo test" echo_test
+capture_stop
+check "the transferor is told that it is there" sees "$CALLEE" "REFER 202 (NOTIFY 200 )+"
+check "the transferee is re-INVITEd by the exchange" sees "$CALLER" "INVITE (100 )?200 ACK BYE 200"
+check "who hears himself" echoes
+LOGS+=(name)
+check "the call has a Session-ID though the phones know none" one_name
 PCAP=$work/farewell.pcap
 capture_start
 check "the callee hangs up" farewell

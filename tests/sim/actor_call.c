@@ -53,7 +53,7 @@ static bool on_answer(void *ctx, struct ses *s, struct str answer, bool is_early
 	return true;
 }
 
-static unsigned on_in_dialog(void *ctx, struct ses *s, struct tp_rx *rx)
+static unsigned on_in_dialog(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines)
 {
 	return rx->msg->method == SIP_REFER ? 202 : 0;
 }

@@ -361,6 +361,43 @@ TEST_NO_OOM(session_interval_too_small)
 	rig_free(g);
 }
 
+/* As many at once as a session keeps apart; the next one is told to come again, and the call goes
+ * on [RFC3261 14.2] */
+TEST_NO_OOM(too_many_requests_at_once)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	for (int i = 0; i < 5; i++)
+		rig_ask(&a, "INFO", "Content-Type: text/plain\n", "x\n");
+	struct raw_msg *m = raw_get(g->a, "SIP/2.0 500", 2);
+	CHECK(raw_has(m, "\"1019 not now\""));
+	uint32_t s = 99;
+	CHECK(str_u32(raw_header(m, "Retry-After", 0), &s) && s <= 10);
+	for (int i = 0; i < 4; i++) {
+		rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+		raw_get(g->a, "SIP/2.0 200", 2);
+	}
+	rig_ask(&a, "INFO", "Content-Type: text/plain\n", "x\n");
+	rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+	raw_get(g->a, "SIP/2.0 200", 2);
+	rig_bye(g, &a, &b);
+	rig_free(g);
+}
+
+/* A request that reaches nobody: what the exchange says of it has a code */
+TEST_NO_OOM(request_reaches_nobody)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	raw_close(g->b, 0);
+	rig_ask(&a, "INFO", "Content-Type: text/plain\n", "x\n");
+	CHECK(raw_has(raw_get(g->a, "SIP/2.0 503", 40), "\"4008 "));
+	rig_reply(g->a, raw_get(g->a, "BYE ", 40), "200 OK");
+	rig_free(g);
+}
+
 /* --- the farewell ----------------------------------------------------------------------------- */
 
 /* Flow 5 of the walkthrough, its last part: the callee hangs up, the exchange re-INVITEs the caller

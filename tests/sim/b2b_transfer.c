@@ -293,9 +293,9 @@ TEST_NO_OOM(refer_to_nobody)
 	rig_ask(&b, "REFER", "Refer-To: <sip:4711@" STAGE_SERVER ">\n", NULL);
 	raw_get(g->b, "SIP/2.0 404", 2);
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@elsewhere.example>\n", NULL);
-	raw_get(g->b, "SIP/2.0 404", 2);
+	CHECK(raw_has(raw_get(g->b, "SIP/2.0 404", 2), "\"4001 "));
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ";method=BYE>\n", NULL);
-	raw_get(g->b, "SIP/2.0 400", 2);
+	CHECK(raw_has(raw_get(g->b, "SIP/2.0 400", 2), "\"1020 "));
 	rig_ask(&b, "REFER", NULL, NULL);
 	raw_get(g->b, "SIP/2.0 400", 2);
 	rig_ask(&b, "REFER",
@@ -304,6 +304,118 @@ TEST_NO_OOM(refer_to_nobody)
 	raw_get(g->b, "SIP/2.0 400", 2);
 	raw_none(g->b, "NOTIFY ", 1);
 	rig_bye(g, &b, &a);
+	rig_free(g);
+}
+
+/* Who asked for it, in his own words, once; else as the exchange knows him, between brackets
+ * [RFC3892 2.1, 2.2, 3] */
+TEST_NO_OOM(referred_by)
+{
+	static const struct {
+		const char *said, *told;
+	} rows[] = {
+		{"Referred-By: \"B; 2\" <sip:b@x;y=1>;cid=\"20398823.2UWQFN309shb3@x\";z=1\n",
+		 "\"B; 2\" <sip:b@x;y=1>;cid=\"20398823.2UWQFN309shb3@x\";z=1"                                              },
+		{"Referred-By: <sip:b@x>\nReferred-By: <sip:c@x>\n",                           "<sip:b@x>"                  },
+		{"",									   "<sip:1002@" STAGE_SERVER ">"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b, d;
+		char lines[400];
+		rig_talk(g, g->a, "1002", g->b, &a, &b);
+		snprintf(lines, sizeof(lines), "Refer-To: <sip:1003@" STAGE_SERVER ">\n%s",
+			 rows[i].said);
+		rig_ask(&b, "REFER", lines, NULL);
+		notify(g->b, "SIP/2.0 100");
+		rig_ring(g, g->d, &d);
+		CHECK_EQ(raw_count(d.invite, "Referred-By"), 1);
+		CHECK_STR_EQ(raw_header(d.invite, "Referred-By", 0), str_c(rows[i].told));
+		raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
+		notify(g->b, "SIP/2.0 486");
+		rig_bye(g, &a, &b);
+		rig_free(g);
+	}
+}
+
+/* To the echo test, by either side: the exchange answers for it itself, also when the one who is
+ * there now holds the line; then he hangs up */
+TEST_NO_OOM(to_the_echo_test)
+{
+	for (int by_caller = 0; by_caller < 2; by_caller++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b;
+		rig_talk(g, g->a, "1002", g->b, &a, &b);
+		struct rig_end *t = by_caller ? &a : &b, *e = by_caller ? &b : &a;
+		rig_ask(t, "REFER", "Refer-To: <sip:echo@" STAGE_SERVER ">\n", NULL);
+		raw_get(t->r, "SIP/2.0 202", 2);
+		notify(t->r, "SIP/2.0 100");
+		struct raw_msg *m = raw_get(e->r, "INVITE ", 2);
+		CHECK(raw_has(m, "c=IN IP4 10.0.0.1\r\n"));
+		raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+		raw_get(e->r, "ACK ", 2);
+		notify(t->r, "SIP/2.0 200");
+		rig_reply(t->r, raw_get(t->r, "BYE ", 3), "200 OK");
+		struct raw_req q = rig_ask(e, "INVITE", RIG_SDP, rig_sdp(g, e->r, "sendonly"));
+		m = raw_get(e->r, "SIP/2.0 200", 2);
+		CHECK(raw_has(m, "a=recvonly"));
+		CHECK(raw_has(m, by_caller ? "o=a 77 3 IN IP4 10.0.0.21\r\n"
+					   : "o=b 77 3 IN IP4 10.0.0.22\r\n"));
+		rig_ack(e, &q, NULL, NULL);
+		q = rig_ask(e, "INVITE", NULL, NULL); /* and asks for an offer */
+		m = raw_get(e->r, "SIP/2.0 200", 2);
+		CHECK(raw_has(m, "c=IN IP4 10.0.0.1\r\n"));
+		rig_ack(e, &q, RIG_SDP, rig_sdp(g, e->r, NULL));
+		q = rig_ask(e, "INVITE", RIG_SDP, rig_sdp(g, e->r, "inactive"));
+		CHECK(raw_has(raw_get(e->r, "SIP/2.0 200", 2), "a=inactive"));
+		rig_ack(e, &q, NULL, NULL);
+		rig_ask(e, "BYE", NULL, NULL);
+		raw_get(e->r, "SIP/2.0 200", 2);
+		rig_free(g);
+	}
+}
+
+/* Who will not have it stays where he was; who has gone meanwhile takes the other one along */
+TEST_NO_OOM(not_to_the_echo_test)
+{
+	for (int leaves = 0; leaves < 2; leaves++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b;
+		rig_talk(g, g->a, "1002", g->b, &a, &b);
+		rig_ask(&a, "REFER", "Refer-To: <sip:echo@" STAGE_SERVER ">\n", NULL);
+		notify(g->a, "SIP/2.0 100");
+		struct raw_msg *m = raw_get(g->b, "INVITE ", 2);
+		if (leaves) {
+			rig_ask(&b, "BYE", NULL, NULL);
+			raw_get(g->b, "SIP/2.0 200", 2);
+			rig_reply(g->b, m, "487 Request Terminated");
+			rig_reply(g->a, raw_get(g->a, "BYE ", 2), "200 OK");
+		} else {
+			rig_reply(g->b, m, "488 Not Acceptable Here");
+			notify(g->a, "SIP/2.0 488");
+			rig_ask(&a, "INFO", "Content-Type: text/plain\n", "still there\n");
+			rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
+			rig_bye(g, &b, &a);
+		}
+		rig_free(g);
+	}
+}
+
+/* The echo test comes to an end by itself */
+TEST_NO_OOM(echo_test_is_over)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	rig_ask(&b, "REFER", "Refer-To: <sip:*43@" STAGE_SERVER ">\n", NULL);
+	notify(g->b, "SIP/2.0 100");
+	struct raw_msg *m = raw_get(g->a, "INVITE ", 2);
+	raw_reply(g->a, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, g->a, NULL));
+	notify(g->b, "SIP/2.0 200");
+	rig_ask(&b, "BYE", NULL, NULL);
+	m = raw_get(g->a, "BYE ", 601);
+	CHECK(raw_has(m, "Echo test over"));
+	rig_reply(g->a, m, "200 OK");
 	rig_free(g);
 }
 

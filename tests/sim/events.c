@@ -55,6 +55,7 @@ TEST_NO_OOM(events_of_the_owner_only)
 		{"SUBSCRIBE", "Event: message-summary\n", "SIP/2.0 403", "5002"},
 		{"PUBLISH",   "Event: presence\n",        "SIP/2.0 403", "5004"},
 		{"SUBSCRIBE", "Event: nothing\n",         "SIP/2.0 489", "5001"},
+		{"SUBSCRIBE", "Event: refer\n",           "SIP/2.0 403", "5016"}, /* [RFC3515 2.4.4] */
 	};
 	struct scene *t = scene_new();
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {

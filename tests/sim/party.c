@@ -268,7 +268,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 	}
 }
 
-static unsigned on_owner_request(void *ctx, struct ses *s, struct tp_rx *rx)
+static unsigned on_owner_request(void *ctx, struct ses *s, struct tp_rx *rx, struct buf *lines)
 {
 	return ((struct party *)ctx)->request_status;
 }

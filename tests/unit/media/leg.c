@@ -134,3 +134,42 @@ TEST(another_address_is_shown)
 	md_leg_close(&x);
 	rig_close();
 }
+
+static unsigned n_wanted, n_unwanted;
+
+/* Port 4444 is that of a stream that was refused, with its RTCP. */
+static void count(void *arg, const struct sim_packet *p)
+{
+	bool is_unwanted = p->to.port == 4444 || p->to.port == 4445;
+	n_unwanted += is_unwanted;
+	n_wanted += !is_unwanted;
+}
+
+/* Neither RTP nor RTCP goes to a stream that an answer has refused, whether it was never taken or
+ * is taken away [RFC3264 6] */
+TEST(refused_stream_is_silent)
+{
+	begin(NULL, NULL);
+	CHECK_EQ(md_leg_offer(&x, SDP_SENDRECV, &first), OK);
+	buf_str(&first, STR("m=audio 4444 RTP/AVP 0\r\nm=video 4444 RTP/AVP 96\r\n"
+			    "a=rtpmap:96 H264/90000\r\n"));
+	CHECK_EQ(md_leg_answer(&y, buf_view(&first), SDP_SENDRECV, &second, &why), 0);
+	CHECK(str_find(buf_view(&second), STR("m=audio 0 ")) != SIZE_MAX);
+	CHECK(str_find(buf_view(&second), STR("m=video 0 ")) != SIZE_MAX);
+	md_session_play_tone(y.session, 500, -10, 0);
+	n_wanted = n_unwanted = 0;
+	sim_tap(rig_sim, count, NULL);
+	rig_run(12'000);
+	CHECK(n_wanted > 500);
+	CHECK_EQ(n_unwanted, 0);
+	static const char gone[] = "v=0\r\no=- 7 9 IN IP4 192.0.2.1\r\ns=-\r\n"
+				   "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
+				   "m=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n";
+	buf_clear(&second);
+	CHECK_EQ(md_leg_answer(&y, str_c(gone), SDP_SENDRECV, &second, &why), 0);
+	rig_run(100);
+	n_wanted = 0;
+	rig_run(12'000);
+	CHECK_EQ(n_wanted, 0);
+	end();
+}

@@ -315,6 +315,78 @@ TEST(multipart)
 	sip_msg_free(m);
 }
 
+#define PART(head, body) "--b\r\n" head "\r\n" body "\r\n"
+#define SDP_PART         PART("Content-Type: application/sdp\r\n", "v=0")
+#define MIXED(parts)     BODY("multipart/mixed;boundary=b", parts "--b--\r\n")
+
+/* What a user agent that knows SDP alone may take, and where it finds that. [RFC3261 20.11]
+ * [RFC5621 4.2] */
+TEST(bodies_that_are_known)
+{
+	static const struct {
+		const char *text;
+		bool is_known, has_sdp;
+	} rows[] = {
+		{REQ_START REQ_REST "\r\n",                  true,              false                  },
+		{								 BODY("application/sdp",                                    "v=0"),              true,                    true},
+		{								 BODY("text/plain",				      "x"),             false,                   false},
+		{								 BODY("text/plain\r\nContent-Disposition: render;handling=optional",                                      "x"),              true,
+		 false},
+		{																		  BODY("text/plain\r\nContent-Disposition: render;handling=required",                                      "x"),             false,
+		 false},
+		{																		  BODY("application/sdp\r\nContent-Disposition: session;handling=required",                                    "v=0"),
+		 true,									     true},
+		{								 BODY("application/sdp\r\nContent-Disposition: early-session",                                    "v=0"),             false,
+		 false},
+		{																		  BODY("application/sdp\r\nContent-Disposition: early-session;handling=optional",
+                 "v=0"),
+		 true,									    false},
+		{								 MIXED(SDP_PART),				      true,              true                       },
+		{						     MIXED(PART("",				     "plain") SDP_PART),                                                  false,                        true},
+		{        MIXED(PART("Content-Type: application/isup\r\nContent-Disposition: "
+			    "signal;handling=required\r\n",				      "x") SDP_PART),
+		 false,									  true},
+		{        MIXED(PART("Content-Type: application/isup\r\nContent-Disposition: "
+			    "signal;Handling=Optional\r\n",				       "x") SDP_PART),
+		 true,									   true},
+		{ MIXED(PART("Content-Type: application/sdp\r\nContent-Disposition: "
+			    "early-session;handling=optional\r\n",				       "v=9") SDP_PART),
+		 true,									   true},
+		{             MIXED(PART("Content-Type: application/isup\r\nContent-Disposition: "
+			    "x;handling=optional\r\n",				       "x")),
+		 true,									  false},
+		{			   BODY("multipart/alternative;boundary=b",
+                 PART("Content-Type: application/newer\r\n",                                                          "x") SDP_PART "--b--\r\n"),
+		 true, true},
+		{																	     BODY("multipart/alternative;boundary=b",
+                 PART("Content-Type: application/newer\r\n", "x") "--b--\r\n"),
+		 false, false},
+		{																	     BODY("multipart/related;boundary=b",
+                 SDP_PART PART("Content-Type: image/x\r\n",                     "x") "--b--\r\n"),
+		 true, true},
+		{																		     BODY("multipart/related;boundary=b",
+                 PART("Content-Type: image/x\r\n",                         "x") SDP_PART "--b--\r\n"),
+		 false, true},
+		{								     MIXED(PART("Content-Type: multipart/alternative;boundary=c\r\n",
+                 "--c\r\nc: application/sdp\r\n\r\nv=0\r\n--c--")),
+		 true,                true},
+		{													BODY("multipart/mixed;boundary=b",                                      "no delimiter"),                                                       false,                               false},
+		{BODY("multipart/mixed;boundary=b\r\nContent-Disposition: x;handling=optional",
+                 "no delimiter"),
+		 true,false},
+		{																	  BODY("nonsense",				     "x"),						      false,											     false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str sdp;
+		struct sip_msg *m = msg(str_c(rows[i].text));
+		CHECK_EQ(sip_body_is_known(m), rows[i].is_known);
+		CHECK_EQ(sip_msg_sdp(m, &sdp), rows[i].has_sdp);
+		if (rows[i].has_sdp)
+			CHECK_STR(sdp, "v=0");
+		sip_msg_free(m);
+	}
+}
+
 /* A message that nests forever ends the walk, not the stack. */
 TEST(multipart_depth)
 {
@@ -327,6 +399,7 @@ TEST(multipart_depth)
 	CHECK_EQ(b.err, OK);
 	struct sip_msg *m = msg(buf_view(&b));
 	CHECK(!sip_body_find(m, STR("text"), STR("x"), &part));
+	CHECK(!sip_body_is_known(m));
 	sip_msg_free(m);
 	buf_fini(&b);
 }
