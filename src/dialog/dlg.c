@@ -140,7 +140,7 @@ struct making { /* texts of a new dialog, some of them made here */
 	_Alignas(16) char mem[512];
 };
 
-static struct arena *making_init(struct making *k, const struct uac_account *acc)
+static struct arena *making_init(struct making *k, struct dlg *d, const struct uac_account *acc)
 {
 	const struct str none = STR_NONE;
 	for (unsigned i = 0; i < DLG_TEXT__N; i++)
@@ -152,6 +152,7 @@ static struct arena *making_init(struct making *k, const struct uac_account *acc
 	k->t[DLG_PROXY] = acc->proxy;
 	k->t[DLG_SERVICE_ROUTE] = acc->service_route;
 	k->t[DLG_HEADERS] = acc->headers;
+	d->realm = acc->realm;
 	arena_init_in(&k->arena, k->mem, sizeof(k->mem));
 	return &k->arena;
 }
@@ -178,7 +179,7 @@ enum err dlg_new_uac(struct dlg_mgr *m, const struct uac_account *acc, struct st
 		return ERR_LIMIT;
 	char tag[DLG_TAG_MAX];
 	struct making k;
-	struct arena *a = making_init(&k, acc);
+	struct arena *a = making_init(&k, d, acc);
 	d->is_uac = d->is_early = true;
 	d->is_secure = str_istarts(target, STR("sips:"));
 	enum err e = request_uri(m, target, &k.t[DLG_TARGET]);
@@ -209,7 +210,7 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	if (!d)
 		return ERR_LIMIT;
 	struct making k;
-	struct arena *a = making_init(&k, acc);
+	struct arena *a = making_init(&k, d, acc);
 	d->is_early = true;
 	d->back = tp_dst_back(rx);
 	d->remote_cseq = msg->cseq;
@@ -245,7 +246,7 @@ enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *kept, struct str 
 	if (!d)
 		return ERR_LIMIT;
 	struct making k;
-	(void)making_init(&k, acc);
+	(void)making_init(&k, d, acc);
 	d->local_cseq = kept->local_cseq;
 	d->remote_cseq = kept->remote_cseq;
 	d->has_remote_cseq = true;
@@ -313,6 +314,7 @@ enum err dlg_fork(const struct dlg *half, struct tp_rx *resp, const struct tp_ds
 	d->local_cseq = half->local_cseq;
 	d->back = *sent_to;
 	dlg_texts(half, t);
+	d->realm = half->realm;
 	d->sid = half->sid;
 	sid_forget(&d->sid);
 	sid_hear_response(&d->sid, half->m->loop->env, resp->msg);

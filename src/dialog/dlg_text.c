@@ -78,6 +78,7 @@ struct uac_account dlg_account(const struct dlg *d)
 		.contact_params = dlg_text(d, DLG_CONTACT_PARAMS),
 		.auth_user = auth_user.n ? auth_user : user,
 		.password = dlg_text(d, DLG_PASSWORD),
+		.realm = d->realm,
 		.proxy = dlg_text(d, DLG_PROXY),
 		.service_route = dlg_text(d, DLG_SERVICE_ROUTE),
 		.headers = dlg_text(d, DLG_HEADERS),

@@ -160,6 +160,7 @@ struct dlg { /* [RFC3261 12] */
 	struct dlg_texts *texts; /* heap */
 	struct dlg_usage *usage; /* NULL: nobody */
 	struct dlg_ack *ack;     /* heap; made before an INVITE of ours can be answered */
+	struct uac_realm *realm; /* of the account, borrowed; may be NULL */
 	struct auth auth;
 	struct sid sid;
 	struct dlg_usage own_usage; /* dlg_kill */
@@ -170,10 +171,10 @@ struct dlg { /* [RFC3261 12] */
 	uint8_t n_routes;
 	bool has_back : 1; /* only `back` leads to him */
 	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;
-	bool takes_refer : 1; /* and says so in Allow */
+	bool takes_refer : 1;  /* and says so in Allow */
 	bool awaits_prack : 1; /* a refusal overtook it */
-	bool has_agreed : 1;  /* offer and answer went by reliable provisional responses */
-	bool is_hidden : 1;   /* its target is where `back` leads, whatever the URI says */
+	bool has_agreed : 1;   /* offer and answer went by reliable provisional responses */
+	bool is_hidden : 1;    /* its target is where `back` leads, whatever the URI says */
 	bool is_dying : 1, is_in_table : 1;
 };
 

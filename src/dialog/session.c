@@ -472,7 +472,8 @@ struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)
 {
 	const struct dlg *d = s->d ? s->d : s->w->half;
 	for (unsigned i = 0; !s->d && m && i < s->w->n_forks; i++)
-		if (str_eq(dlg_remote_tag(s->w->forks[i].d), m->is_request ? m->from_tag : m->to_tag))
+		if (str_eq(dlg_remote_tag(s->w->forks[i].d),
+			   m->is_request ? m->from_tag : m->to_tag))
 			d = s->w->forks[i].d;
 	return sid_peer(&d->sid, m);
 }

@@ -302,6 +302,7 @@ static enum err copy_account(struct uac *u, const struct uac_account *acc)
 {
 	struct uac_account *own = &u->own_acc;
 	u->s.acc = own;
+	own->realm = acc->realm;
 	enum err e = dlg_dup(&u->arena, acc->auth_user, &own->auth_user);
 	if (e == OK)
 		e = dlg_dup(&u->arena, acc->password, &own->password);
