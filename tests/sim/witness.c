@@ -215,7 +215,8 @@ static void on_message(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto pr
 	}
 	if (status_of(m) >= 200)
 		check_final(w, m);
-	if (count_of(m, "Via") == 1 && !status_of(m)) /* CANCEL, ACK of a refusal: hop by hop */
+	/* CANCEL, ACK of a refusal, 100 Trying: hop by hop */
+	if ((count_of(m, "Via") == 1 && !status_of(m)) || status_of(m) == 100)
 		return;
 	for (size_t i = w->at; i > 0 && i + KEPT > w->at; i--) {
 		const struct kept *k = &w->kept[(i - 1) % KEPT];
