@@ -280,7 +280,7 @@ static void part(struct adm_legs *l, const struct trk *t, struct str root)
 		if (k->is_told)
 			continue;
 		del(l, k);
-		if (goes_on(x) && x != first)
+		if (first && goes_on(x) && x != first)
 			adm_legs_add(l, t, first->call_id, x->call_id);
 	}
 }

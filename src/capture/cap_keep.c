@@ -42,18 +42,18 @@ static bool is_in(const uint8_t *p, const uint8_t *from, size_t n)
 	return p && from && p >= from && p < from + n;
 }
 
-/* Every header of a packet. */
+/* Every header of a packet; beyond their counts the arrays hold nothing. */
 static unsigned headers_of(struct cap_pkt *k, struct cap_hdr *out[])
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < CAP_MAX_VLANS; i++)
+	for (unsigned i = 0; i < k->n_vlans; i++)
 		out[n++] = &k->tags[i];
-	for (unsigned i = 0; i < CAP_MAX_ETHS; i++)
+	for (unsigned i = 0; i < k->n_eths; i++)
 		out[n++] = &k->eths[i];
-	for (unsigned i = 0; i < CAP_MAX_IPS; i++) {
+	for (unsigned i = 0; i < k->n_ips; i++)
 		out[n++] = &k->ips[i].hdr;
+	for (unsigned i = 0; i < k->n_ports; i++)
 		out[n++] = &k->ports[i].hdr;
-	}
 	out[n++] = &k->icmp;
 	out[n++] = &k->arp;
 	return n;

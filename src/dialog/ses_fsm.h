@@ -1,5 +1,6 @@
 #pragma once
-/* The machine of an INVITE session: its states, what moves it, what it does. [RFC3261 13, 14, 15] */
+/* The machine of an INVITE session: its states, what moves it, what it does. [RFC3261 13, 14, 15]
+ */
 
 #include "transaction/fsm.h"
 

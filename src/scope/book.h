@@ -39,10 +39,11 @@ enum err book_filter(struct book *b, struct flt *f, uint32_t **ids, size_t *n);
  * to stop. needs: of enum flt_needs, what fn wants to know. Not live. */
 enum err book_frames(struct book *b, unsigned needs,
 		     bool (*fn)(void *arg, const struct cap_frame *fr), void *arg);
-/* Sets is_fitting of each call with a message that fits: of those that are kept, and, live, from now
- * on. Of what is kept filters know addresses and SIP, no other layer. f (NULL: none, and nothing
- * fits) is borrowed until the next call of this. Live with trk_cfg.is_listed, or of a file with
- * filters that ask about calls (ERR_UNSUPPORTED: book_filter is for the others). ERR_IO, ERR_NOMEM.
+/* Sets is_fitting of each call with a message that fits: of those that are kept, and, live, from
+ * now on. Of what is kept filters know addresses and SIP, no other layer. f (NULL: none, and
+ * nothing fits) is borrowed until the next call of this. Live with trk_cfg.is_listed, or of a file
+ * with filters that ask about calls (ERR_UNSUPPORTED: book_filter is for the others). ERR_IO,
+ * ERR_NOMEM.
  */
 enum err book_watch(struct book *b, struct flt *f);
 /* Live: what the filter asks about calls is asked again of those that changed. *has_changed: some

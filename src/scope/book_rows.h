@@ -47,7 +47,7 @@ struct finding {
 	const struct trk_ev *e;
 	const struct trk_call *c;
 	const struct addr *ends; /* of e: from, to; NULL: its call tells */
-	int64_t late_ns; /* 0, or 999: times have no nanoseconds in a row */
+	int64_t late_ns;         /* 0, or 999: times have no nanoseconds in a row */
 	const struct cap_frame *fr;
 	bool has_missed; /* a field was asked for that is not known here */
 };

@@ -39,8 +39,9 @@ static void on_save(struct tui *u, struct str path, bool is_taken)
 static void ask_save(struct tui *u, struct list *l)
 {
 	(void)l;
-	prompt_open(u, "Save the marked calls (or this one) as .pcapng .html .svg .mmd .json .txt: ", "",
-		    NULL, on_save);
+	prompt_open(u,
+		    "Save the marked calls (or this one) as .pcapng .html .svg .mmd .json .txt: ",
+		    "", NULL, on_save);
 }
 
 static void show_verdict(struct tui *u, struct list *l)

@@ -224,9 +224,15 @@ static bool begin(struct web *w, struct web_req *r)
 	return has_body;
 }
 
+static void forget(struct session *s)
+{
+	req_free(s->req);
+	s->req = NULL;
+}
+
 static int on_http(struct web *w, struct session *s, struct lws *wsi)
 {
-	req_free(s->req); /* of the connection's last request */
+	forget(s);
 	s->req = req_new(w, wsi);
 	if (!s->req)
 		return lws_return_http_status(wsi, 503, NULL) ? -1 : 0;
@@ -285,9 +291,12 @@ static bool send_head(struct web_req *r)
 	return true;
 }
 
-static int finish(struct web_req *r)
+/* A connection that is kept may end without a word to us: nothing is left for then. */
+static int finish(struct session *s)
 {
-	return lws_http_transaction_completed(r->wsi) ? -1 : 0;
+	struct lws *wsi = s->req->wsi;
+	forget(s);
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
 static int on_writable(struct session *s)
@@ -300,7 +309,7 @@ static int on_writable(struct session *s)
 		if (!send_head(r))
 			return -1;
 		if (!r->out.n)
-			return finish(r);
+			return finish(s);
 		lws_callback_on_writable(r->wsi);
 		return 0;
 	}
@@ -317,7 +326,7 @@ static int on_writable(struct session *s)
 		return -1;
 	r->n_sent += n;
 	if (is_last)
-		return finish(r);
+		return finish(s);
 	lws_callback_on_writable(r->wsi);
 	return 0;
 }
@@ -338,10 +347,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writable(s);
 	case LWS_CALLBACK_CLOSED_HTTP:
-		if (s) {
-			req_free(s->req);
-			s->req = NULL;
-		}
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+		if (s)
+			forget(s);
 		return 0;
 	default:
 		return 0;

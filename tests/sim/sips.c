@@ -240,7 +240,7 @@ TEST_NO_OOM(sips_gruus)
 		call(t, a, other, NULL);
 		end(t, a, rings(t, b, "sip:1002@10.0.0.22:5061"));
 	}
-	bind(t->b, b, "sip:" STAGE_SERVER, B_SIPS PHONE_B ";expires=0", NULL);
+	(void)bind(t->b, b, "sip:" STAGE_SERVER, B_SIPS PHONE_B ";expires=0", NULL);
 	gruus_of(bind(t->b, b, "sip:" STAGE_SERVER, B_TLS PHONE_B, "Supported: gruu\n"), gruu[0],
 		 gruu[1]);
 	for (int i = 0; i < 2; i++) {
