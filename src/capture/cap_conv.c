@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define MAX_BYTES (64u << 20)
+#define UDP_HEAD  8u
 #define TCP_HEAD  20u
 
 struct conv {
@@ -270,7 +271,7 @@ static void on_header(struct cap_convs *c, const struct place *at, struct cap_se
 	out->is_there = true;
 	out->stream = v->stream;
 	out->setup_frame = is_tcp ? 0 : setup_frame(c, ends);
-	out->has_times = is_tcp || !at->is_quoted;
+	out->has_times = is_tcp || (!at->is_quoted && p->n != UDP_HEAD);
 	if (!out->has_times)
 		return;
 	out->since_ns = now_ns - v->first_ns;

@@ -7,7 +7,7 @@
 
 struct cap_seen {         /* what is known of one UDP or TCP header */
 	bool is_there;    /* it belongs to a conversation */
-	bool has_times;   /* not UDP that an ICMP error quotes */
+	bool has_times;   /* not UDP that an ICMP error quotes, or that is empty */
 	uint32_t stream;  /* number of the conversation, UDP and TCP apart */
 	int64_t since_ns; /* the first packet of the conversation */
 	int64_t delta_ns; /* the one before */

@@ -178,9 +178,8 @@ static void name_ends(struct cap_walk *w, const struct sdp *s, uint32_t frame_no
 	}
 }
 
-/* An answer counts from its request, as far as Wireshark links them: over UDP, when it is final,
- * once.
- */
+/* An answer counts from the request that holds the offer, as far as Wireshark links them: over UDP,
+ * when it is final, once. */
 static void look_for_ends(struct cap_walk *w, size_t i)
 {
 	const struct cap_frame *f = &w->frame;
@@ -194,7 +193,7 @@ static void look_for_ends(struct cap_walk *w, size_t i)
 		return;
 	if (e && e->status >= 200 && !is_copy && f->msgs[i].pkt.transport == TRK_UDP)
 		r = trk_request_of(w->trk, e);
-	name_ends(w, &sdp, r ? r->frame_no : f->rec.no);
+	name_ends(w, &sdp, r && r->flags & TRK_EV_SDP ? r->frame_no : f->rec.no);
 }
 
 static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,

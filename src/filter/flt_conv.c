@@ -160,7 +160,7 @@ unsigned flt_get_analysis(const struct flt_field *f, const struct cap_frame *fr,
 
 /* --- options and flags ------------------------------------------------------------------------ */
 
-enum { OPT_END, OPT_NOP, OPT_MSS, OPT_SCALE, OPT_SACK_OK, OPT_SACK, OPT_TIMES = 8 };
+enum { OPT_NOP = 1, OPT_MSS, OPT_SCALE, OPT_SACK_OK, OPT_SACK, OPT_TIMES = 8 };
 
 static void option_value(unsigned what, const uint8_t *p, unsigned n, struct outlet *o)
 {
@@ -181,6 +181,7 @@ static void option_value(unsigned what, const uint8_t *p, unsigned n, struct out
 		put_u(o, be32(p + (what == TO_TSVAL ? 2 : 6)));
 }
 
+/* Behind the end of the list, too, as Wireshark. */
 static void options(unsigned what, const uint8_t *p, size_t n, struct outlet *o)
 {
 	if (what == TO_ALL) {
@@ -193,8 +194,6 @@ static void options(unsigned what, const uint8_t *p, size_t n, struct outlet *o)
 		if (!len || len > n || (len < 2 && *p > OPT_NOP))
 			break;
 		option_value(what, p, len, o);
-		if (*p == OPT_END)
-			break;
 		p += len;
 		n -= len;
 	}

@@ -184,8 +184,11 @@ static void attribute(const struct walk *w, struct str s)
 		put_some(w->o, name);
 	else if (known < ARRAY_LEN(attributes))
 		attributes[known].read(w, value);
-	else if (part == (w->is_media ? SD_ATTR_VALUE : SD_SESSION_ATTR_VALUE))
+	else if (part == (w->is_media ? SD_ATTR_VALUE : SD_SESSION_ATTR_VALUE)) {
+		while (w->is_media && value.n && *value.p == ' ')
+			value = str_skip(value, 1);
 		put_some(w->o, value);
+	}
 }
 
 /* --- the walk --------------------------------------------------------------------------------- */

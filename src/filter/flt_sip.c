@@ -242,18 +242,17 @@ static void uri_part(unsigned part, const struct sip_uri *u, struct outlet *o)
 }
 
 /* What stands before <...>: a quoted string with its quotes, or tokens with the space behind them,
- * which the grammar counts among them. [RFC3261 25.1] */
+ * which the grammar counts among them; a quote amid tokens, which it forbids, is one more
+ * character. [RFC3261 25.1] */
 static struct str display(struct str value)
 {
-	bool is_quoted = false;
-	for (size_t i = 0; i < value.n; i++) {
+	bool is_quoted = value.n && *value.p == '"';
+	for (size_t i = is_quoted; i < value.n; i++) {
 		char c = value.p[i];
 		if (c == '\\' && is_quoted)
 			i++;
 		else if (c == '"' && is_quoted)
 			return str_sub(value, 0, i + 1);
-		else if (c == '"')
-			is_quoted = true;
 		else if (c == '<' && !is_quoted)
 			return str_sub(value, 0, i);
 	}

@@ -202,6 +202,78 @@ TEST_NO_OOM(what_a_response_answers)
 	}
 }
 
+/* Not part of the conversation's times, as in Wireshark. */
+TEST_NO_OOM(empty_datagrams)
+{
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_udp(&c, 1'000'000, A, B, STR("one"));
+	rec_udp(&c, 1'500'000, A, B, STR_NONE);
+	rec_udp(&c, 3'000'000, B, A, STR("three"));
+	SAYS(c, "udp.stream", "0 0 0");
+	SAYS(c, "udp.time_relative", "0.000000000 - 2.000000000");
+	SAYS(c, "udp.time_delta", "0.000000000 - 2.000000000");
+	buf_fini(&c);
+}
+
+/* The list ends, and what fills the header up is an end again. */
+TEST_NO_OOM(options_behind_the_end)
+{
+	static const uint8_t head[] = {0x0f, 0xa0, 0x13, 0xc4, 0, 0, 0, 1, 0, 0,   0, 0, 0x70, 2,
+				       0,    0,    0,    0,    0, 0, 2, 4, 5, 180, 4, 2, 0,    0};
+	struct buf c, ip, frame;
+	buf_init(&c);
+	buf_init(&ip);
+	buf_init(&frame);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	pcap_rec(&c, 1'000'000,
+		 eth(&frame, 0x0800,
+		     ipv4(&ip, "192.0.2.1", "192.0.2.2", CAP_TCP, 0, 0,
+			  str_of((const char *)head, sizeof(head)))));
+	SAYS(c, "tcp.option_kind", "2,4,0,0");
+	buf_fini(&frame);
+	buf_fini(&ip);
+	buf_fini(&c);
+}
+
+/* What a request of a call, a response, ... with a body of SDP that names A's port 4000 tells of
+ * the RTP that comes to it. */
+static void put_sdp(struct buf *c, uint64_t at_us, const struct said *m, bool has_sdp)
+{
+	static const char sdp[] = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n"
+				  "t=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+	struct buf b;
+	buf_init(&b);
+	buf_fmt(&b,
+		"%s\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+		"To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: %s\r\n%sContent-Length: %zu\r\n\r\n%s",
+		m->line, m->cseq, has_sdp ? "Content-Type: application/sdp\r\n" : "",
+		has_sdp ? sizeof(sdp) - 1 : 0, has_sdp ? sdp : "");
+	rec_udp(c, at_us, m->from, m->to, buf_view(&b));
+	if (b.err)
+		c->err = ERR_NOMEM;
+	buf_fini(&b);
+}
+
+/* An answer counts from its offer, a late offer from itself. [RFC3264 5] */
+TEST_NO_OOM(what_set_a_stream_up)
+{
+	static const struct said invite = {B, A, "INVITE sip:a@h SIP/2.0", "1 INVITE"};
+	static const struct said ok = {A, B, "SIP/2.0 200 OK", "1 INVITE"};
+	static const char rtp[] = "\x80\0\0\1\0\0\0\1\0\0\0\1voice";
+	for (int is_early = 0; is_early < 2; is_early++) {
+		struct buf c;
+		buf_init(&c);
+		pcap_begin(&c, CAP_LINK_ETHERNET);
+		put_sdp(&c, 1'000'000, &invite, is_early);
+		put_sdp(&c, 1'100'000, &ok, true);
+		rec_udp(&c, 1'200'000, "192.0.2.2:4002", A, str_of(rtp, sizeof(rtp) - 1));
+		SAYS(c, "rtp.setup-frame", is_early ? "- - 1" : "- - 2");
+		buf_fini(&c);
+	}
+}
+
 /* Of a request in two segments the second is the one that is answered; two answers are in one; and
  * one in two whose first part came last. [RFC3261 18.3] */
 TEST_NO_OOM(what_a_response_in_segments_answers)
@@ -238,6 +310,24 @@ TEST_NO_OOM(what_a_response_in_segments_answers)
 	SAYS(c, "sip.response-time", "- - 100,100 - - 200");
 	SAYS(c, "sip.release-time", "- - - - - 200");
 	buf_fini(&b);
+	buf_fini(&c);
+}
+
+/* What the grammar does not know is shown as it stands. [RFC3261 25.1] [RFC8866 9] */
+TEST_NO_OOM(parts_as_they_are_spelt)
+{
+	static const char text[] =
+		"INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+		"From: \\\"arik\\\" <sip:a@h>;tag=1\r\nTo: \"a <b\" <sip:b@h>\r\nCall-ID: x\r\n"
+		"CSeq: 1 INVITE\r\nContent-Type: application/sdp\r\nContent-Length: 42\r\n\r\n"
+		"v=0\r\nm=audio 4000 RTP/AVP 0\r\na=bsoft:  1 t\r\n";
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_udp(&c, 1'000'000, A, B, str_of(text, sizeof(text) - 1));
+	SAYS(c, "sip.from.display.info", "\\\"arik\\\" ");
+	SAYS(c, "sip.to.display.info", "\"a <b\"");
+	SAYS(c, "sdp.media_attribute.value", "1 t");
 	buf_fini(&c);
 }
 
