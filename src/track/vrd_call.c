@@ -170,16 +170,18 @@ static bool answered(struct judge *j)
 		say_ender(j);
 	}
 	vrd_evidence(f, vrd_origin(j, c->status));
+	bool has_reason = false; /* once, though the BYE passes on each hop */
 	for (unsigned i = 0; i < j->n_tsx; i++) {
 		struct tsx *x = &j->tsx[i];
 		if (x->method != SIP_BYE || x->req->branch != c->end_branch)
 			continue;
 		const struct trk_fact *r = trk_fact(x->req, TRK_F_REASON);
-		if (r) {
+		if (r && !has_reason) {
 			vrd_say(j, " (");
 			vrd_say_reason(j, trk_fact_text(r));
 			vrd_say(j, ")");
 		}
+		has_reason |= r != NULL;
 		vrd_evidence(f, x->req);
 	}
 	return true;

@@ -100,6 +100,22 @@ TEST_NO_OOM(ended_from_between)
 	play_end(&p);
 }
 
+/* A BYE passes twice with one branch, as through a relay that only changes addresses. */
+TEST_NO_OOM(a_reason_is_told_once)
+{
+	struct play p;
+	setup(&p);
+	answer(&p);
+	ack(&p);
+	msg(&p, 5, "A>P", "BYE 2 e", "To-tag: t\r\nReason: Q.850;cause=16\r\n");
+	msg(&p, 5.01, "P>B", "BYE 2 e", "To-tag: t\r\nReason: Q.850;cause=16\r\n");
+	msg(&p, 5.1, "B>P", "200 OK 2 BYE e", "To-tag: t\r\n");
+	VERDICT_IS(CALL_ANSWERED, "the caller hung up (Reason: ");
+	CHECK(str_ends(p.v.f[0].text,
+		       STR("the caller hung up (Reason: Q.850;cause=16 (normal hang-up))")));
+	play_end(&p);
+}
+
 /* A phone that has moved to another network, or whose connection was made anew: its tag tells. */
 TEST_NO_OOM(ended_from_a_new_address)
 {
