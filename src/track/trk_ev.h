@@ -22,7 +22,7 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_OFFER,    /* live: the caller's SDP body, instead of its codecs */
 		     TRK_F_EVENT,    /* Event package */
 		     TRK_F_STATE,    /* Subscription-State, whole */
-		     TRK_F_BODY,     /* first line of a sipfrag or message summary */
+		     TRK_F_BODY,     /* first line of a sipfrag or message summary, state in a document */
 		     TRK_F_REFER_TO, /* URI */
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
 		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */

@@ -105,9 +105,34 @@ static void keep_expires(const struct trk_intake *i)
 		f->num = s;
 }
 
+/* What is inside the first element of that name, before any other. */
+static struct str element(struct str xml, struct str name)
+{
+	size_t at;
+	while ((at = str_find(xml, name)) != SIZE_MAX) {
+		xml = str_skip(xml, at + name.n);
+		if (!xml.n || !strchr("> \t\r\n", *xml.p))
+			continue;
+		struct str inside = str_skip(xml, str_chr(xml, '>'));
+		inside = str_skip(inside, 1);
+		return str_trim(str_sub(inside, 0, str_chr(inside, '<')));
+	}
+	return STR_NONE;
+}
+
+/* Of a document the state that it tells: of a person, of a dialog. [RFC3863 4.1.4] [RFC4235 4.1.1]
+ */
+static struct str document_says(struct str xml)
+{
+	struct str state = element(xml, STR("<basic"));
+	return state.n ? state : element(xml, STR("<state"));
+}
+
 static void keep_body_line(const struct trk_intake *i)
 {
 	struct str rest, line = str_trim(str_cut(i->m->body, '\n', &rest));
+	if (str_starts(line, STR("<")))
+		line = document_says(i->m->body);
 	if (line.n)
 		keep(i, TRK_F_BODY, line);
 }

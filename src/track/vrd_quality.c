@@ -17,6 +17,8 @@
 #define REORDERED    0.01
 #define DRIFT_PPM    300 /* a usual crystal is within 100 */
 #define DRIFT_S      30
+#define OTHER_CLOCK  0.05
+#define STEADY       3 /* times the mean: no pause, in which timestamps may stand still */
 #define SILENT       0.98
 #define AUDIBLE      0.90
 #define POOR_MOS     3.6 /* below: many users dissatisfied [ITU-T G.109] */
@@ -94,6 +96,29 @@ static bool drift(struct judge *j)
 			vrd_side_name(s->side), ppm / 1e4, k.drift_ppm > 0 ? "fast" : "slow",
 			k.drift_ppm > 0 ? "throw away" : "make up",
 			(k.packet_ms > 0 ? k.packet_ms : 20) / 1e3 / ppm * 1e6);
+		return true;
+	}
+	return false;
+}
+
+static bool other_clock(struct judge *j)
+{
+	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+		struct trk_figures k;
+		if (!is_audio(s, LONG) || s->stats.restarts || s->n_paths > 1)
+			continue;
+		trk_figures(j->t, s, &k);
+		double ratio = k.seconds > 0 ? 1 + k.skew_ms / 1e3 / k.seconds : 1;
+		if (!k.has_jitter || k.max_delta_ms > STEADY * k.mean_delta_ms ||
+		    (ratio > 1 - OTHER_CLOCK && ratio < 1 + OTHER_CLOCK))
+			continue;
+		struct vrd_finding *f = vrd_find(j, VRD_CLOCK_WRONG);
+		if (!f)
+			return false;
+		vrd_say(j,
+			"the timestamps of the RTP to the %s count about %.0f a second, where %s "
+			"has %u",
+			vrd_side_name(s->side), ratio * s->stats.clock, s->codec, s->stats.clock);
 		return true;
 	}
 	return false;
@@ -297,6 +322,6 @@ static bool poor(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_quality_notes[] = {
-	dtls_unfinished, unknown_type, clipped,     muted, jitter,
-	reordered,       drift,        other_ptime, poor,  NULL,
+	dtls_unfinished, unknown_type, clipped,     muted, jitter, reordered,
+	drift,           other_clock,  other_ptime, poor,  NULL,
 };

@@ -1,6 +1,7 @@
 /* The verdict: each rule with a call that asks for it, and one like it that must not. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- answered --------------------------------------------------------------------------------- */
@@ -632,6 +633,33 @@ TEST_NO_OOM(subscriptions)
 	VERDICT_IS(SUB_OK, "subscribed to message-summary for 600 s, 1 notification, the last says "
 			   "\"Messages-Waiting: no\"");
 	play_end(&p);
+
+	static const struct {
+		const char *body, *text;
+	} documents[] = {
+		{"<?xml version=\"1.0\"?>\n<dialog-info state=\"full\"><dialog id=\"a\">\n"
+		 "<state reason=\"x\"> confirmed </state></dialog></dialog-info>", "1 notification, the last says \"confirmed\""},
+		{"<presence><tuple "
+		 "id=\"a\"><status><basic>open</basic></status></tuple></presence>",										  "1 notification, the last says \"open\""							      },
+		{"<dialog-info state=\"full\"/>",										 "1 notification"                                 },
+		{"<state",										 "1 notification"										     },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
+		char more[400];
+		snprintf(more, sizeof more, "To-tag: f\r\nEvent: dialog\r\n\r\n%s",
+			 documents[i].body);
+		play_begin(&p, NULL);
+		msg(&p, 0, "A>P", "SUBSCRIBE 1 a", "Event: dialog\r\nExpires: 600\r\n");
+		msg(&p, 0.1, "P>A", "200 OK 1 SUBSCRIBE a", "To-tag: t\r\nExpires: 600\r\n");
+		tag = p.from_tag;
+		p.from_tag = "t";
+		msg(&p, 0.2, "P>A", "NOTIFY 1 n", more);
+		msg(&p, 0.3, "A>P", "200 OK 1 NOTIFY n", "To-tag: f\r\n");
+		p.from_tag = tag;
+		VERDICT_IS(SUB_OK, documents[i].text);
+		CHECK(str_ends(p.v.f[0].text, str_c(documents[i].text)));
+		play_end(&p);
+	}
 
 	play_begin(&p, NULL);
 	msg(&p, 0, "A>P", "SUBSCRIBE 1 a", "Event: presence\r\n");

@@ -114,6 +114,26 @@ TEST_NO_OOM(a_clock_that_drifts)
 	}
 }
 
+/* Sent at another rate than its payload type says; a pause is none, nor is a slow clock. */
+TEST_NO_OOM(a_clock_of_another_codec)
+{
+	for (int i = 0; i < 3; i++) {
+		struct play p;
+		up(&p);
+		SOUND(A, B, .n = 400, .drift = i == 0 ? 0.25 : i == 1 ? 0.01 : 0);
+		if (i == 2) /* what it held back comes with the next timestamps */
+			SOUND(A, B, .first = 400, .n = 400, .at_s = 6.1);
+		SOUND(B, A, .n = 400);
+		bye_from_callee(&p, 23);
+		judge(&p);
+		CHECK_EQ(has_rule(&p.v, VRD_CLOCK_WRONG), i == 0);
+		if (!i)
+			SAYS(CLOCK_WRONG, "the timestamps of the RTP to the callee count about "
+					  "6400 a second, where PCMU has 8000");
+		play_end(&p);
+	}
+}
+
 /* --- silence ---------------------------------------------------------------------------------- */
 
 TEST_NO_OOM(a_muted_microphone)
