@@ -129,6 +129,8 @@ static void check_via(struct lint_at *a, struct str v)
 		lint_hit(a, LINT_VIA_BAD, v);
 		return;
 	}
+	if (str_ends(v, STR(";")))
+		lint_hit(a, LINT_VIA_SEMICOLON, v);
 	if (v.p != a->m->via.p)
 		return;
 	if (!str_istarts(via.proto, STR("SIP")) || !str_ends(via.proto, STR("2.0")))

@@ -158,6 +158,13 @@ static const char *via_one_param(const char *p, const char *end, struct sip_via 
 	return via_param(out, name, value) ? p : NULL;
 }
 
+/* A semicolon behind the last parameter, which the grammar forbids and phones send: an ACK that is
+ * refused for it is a call that drops. */
+static bool is_stray(const char *p, const char *end)
+{
+	return p < end && *p == ';' && cc_skip_ws(p + 1, end) == end;
+}
+
 enum err sip_via_scan(const char *p, const char *end, struct sip_via *out, const char **stop)
 {
 	out->proto = out->transport = out->host = STR_NONE;
@@ -169,12 +176,12 @@ enum err sip_via_scan(const char *p, const char *end, struct sip_via *out, const
 	if (!p || !(p = via_sent_by(p, end, out)))
 		return ERR_SYNTAX;
 	const char *params = p;
-	while (p < end && *p == ';')
+	while (p < end && *p == ';' && !is_stray(p, end))
 		if (!(p = via_one_param(p + 1, end, out)))
 			return ERR_SYNTAX;
 	if (p > params)
 		out->params = str_of(params + 1, (size_t)(cc_trim_end(params, p) - params - 1));
-	if (p < end && *p != ',')
+	if (p < end && *p != ',' && !is_stray(p, end))
 		return ERR_SYNTAX;
 	*stop = p;
 	return OK;
@@ -184,7 +191,7 @@ enum err sip_via_parse(struct str value, struct sip_via *out)
 {
 	const char *stop = NULL, *end = cc_end(value);
 	enum err e = sip_via_scan(value.p, end, out, &stop);
-	return e == OK && stop != end ? ERR_SYNTAX : e;
+	return e == OK && stop != end && !is_stray(stop, end) ? ERR_SYNTAX : e;
 }
 
 /* ---- numbers ---- */

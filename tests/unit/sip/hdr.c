@@ -38,6 +38,8 @@ TEST(via)
 	CHECK_EQ(sip_via_parse(STR("SIP/2.0/UNKNOWN t4.example.com;BRANCH=z9hG4bKasd0f3en"), &v),
 		 OK);
 	CHECK_STR(v.branch, "z9hG4bKasd0f3en");
+	CHECK_EQ(sip_via_parse(STR("SIP/2.0/UDP a;branch=z9hG4bKx; "), &v), OK);
+	CHECK_STR(v.params, "branch=z9hG4bKx");
 	static const char *const bad[] = {
 		"",
 		"SIP/2.0/UDP",
@@ -47,7 +49,7 @@ TEST(via)
 		"/2.0/UDP a",
 		"SIP/2.0/UDPa",
 		"SIP/2.0/UDP 192.0.2.15;;",
-		"SIP/2.0/UDP a;",
+		"SIP/2.0/UDP a;,",
 		"SIP/2.0/UDP a;branch=",
 		"SIP/2.0/UDP a;=x",
 		"SIP/2.0/UDP a:",

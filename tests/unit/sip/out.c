@@ -61,6 +61,10 @@ TEST(response_via)
 			  "192.0.2.7:8", 486, &b),
 		  "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP "
 		  "10.0.0.1;rport=8;received=192.0.2.7\r\n" REST);
+	/* a stray semicolon stays at the end */
+	CHECK_STR(respond("Via: SIP/2.0/UDP 10.0.0.1;rport;branch=z9;\r\n", "192.0.2.7:8", 486, &b),
+		  "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP "
+		  "10.0.0.1;rport=8;branch=z9;received=192.0.2.7;\r\n" REST);
 	/* nor where it wrote it twice */
 	CHECK_STR(respond("Via: SIP/2.0/UDP 10.0.0.1;rport=1;branch=z9;rport\r\n", "192.0.2.7:8",
 			  486, &b),
