@@ -283,6 +283,12 @@ void ses_forget_sdp(struct ses *s)
 		buf_clear(&s->w->local);
 }
 
+bool ses_has_bound_sdp(const struct ses *s)
+{
+	return s->state == SES_INCOMING &&
+	       (s->w->is_agreed || (ses_rel_is_waiting(s) && s->w->ok->has_sdp));
+}
+
 bool ses_can_reliable(const struct ses *s)
 {
 	return s->w && s->w->rx &&
