@@ -167,7 +167,9 @@ struct dlg { /* [RFC3261 12] */
 	struct uac *bye;            /* dlg_kill */
 	struct tp_dst back;         /* where the request that made it went, or the peer came from */
 	uint32_t local_cseq, remote_cseq;
-	uint32_t rseq; /* of the last reliable provisional response [RFC3262 4] */
+	/* Caller: of the last reliable provisional response [RFC3262 4]; callee: of the one whose
+	 * PRACK our 2xx has overtaken, 0: none. */
+	uint32_t rseq;
 	uint8_t n_routes;
 	bool has_back : 1; /* only `back` leads to him */
 	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;

@@ -111,8 +111,8 @@ struct ses_work {
 	struct ses_ring said, next; /* the last provisional response; one that waits for PRACK */
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
-	uint32_t rseq, rseq_left;   /* rseq_left: a 2xx overtook its PRACK; 0: none */
-	struct ses_2xx *ok;         /* NULL: nothing waits */
+	uint32_t rseq;
+	struct ses_2xx *ok; /* NULL: nothing waits */
 
 	/* changes */
 	struct uac *modify;

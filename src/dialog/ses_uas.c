@@ -103,7 +103,7 @@ enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str bod
 	if (e != OK)
 		return e;
 	if (ses_rel_is_waiting(s))
-		s->w->rseq_left = s->w->rseq;
+		s->d->rseq = s->w->rseq;
 	return ses_repeat(s, &(struct ses_repeat){.st = st,
 						  .cseq = rx->msg->cseq,
 						  .status = 200,

@@ -79,8 +79,7 @@ static void rest(struct ses *s)
 {
 	const struct ses_work *w = s->w;
 	if (!w || s->state != SES_CONFIRMED || w->invite || w->half || w->rx || w->ok ||
-	    w->modify || w->bye || w->later.what || w->n_queued || w->rseq_left ||
-	    tmr_is_running(&w->pause))
+	    w->modify || w->bye || w->later.what || w->n_queued || tmr_is_running(&w->pause))
 		return;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
 		if (w->asked[i].uac)
