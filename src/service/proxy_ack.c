@@ -201,7 +201,8 @@ static bool way_back(struct prx *p, const struct sip_msg *m, struct tp_dst *dst)
 	struct str v;
 	struct sip_via via;
 	*dst = (struct tp_dst){.is_fixed = true};
-	bool has_second = sip_each(m, SIP_HDR_VIA, &it, &v) && sip_each(m, SIP_HDR_VIA, &it, &v);
+	bool has_second = sip_each(m, SIP_HDR_VIA, &it, &v);
+	has_second = has_second && sip_each(m, SIP_HDR_VIA, &it, &v);
 	if (!has_second || sip_via_parse(v, &via) != OK)
 		return false;
 	if (!sip_each(m, SIP_HDR_VIA, &it, &v) && way_of_token(p, m, dst))
