@@ -27,6 +27,7 @@ struct final { /* of a server transaction */
 struct witness {
 	struct stage *s;
 	struct wit_legs *legs;
+	struct wit_records *records;
 	size_t at;
 	unsigned n_passed;
 	struct final finals[FINALS];
@@ -206,6 +207,7 @@ static void on_message(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto pr
 	struct witness *w = ctx;
 	uint64_t key = key_of(m);
 	wit_legs_message(w->legs, at_us, is_sent, proto != TP_UDP, m);
+	wit_records_message(w->records, at_us, from, to, m);
 	if (!is_sent) {
 		struct kept *k = &w->kept[w->at++ % KEPT];
 		CHECK(m.n <= BYTES);
@@ -233,6 +235,7 @@ static void on_leg(void *ctx, struct str of, struct str call_id)
 {
 	struct witness *w = ctx;
 	wit_legs_note(w->legs, of, call_id);
+	wit_records_note(w->records, of, call_id);
 }
 
 void witness_again(struct witness *w)
@@ -250,6 +253,7 @@ struct witness *witness_new(struct stage *s)
 	CHECK(w);
 	w->s = s;
 	w->legs = wit_legs_new();
+	w->records = wit_records_new(w->legs);
 	s->on_leg = on_leg;
 	s->leg_ctx = w;
 	witness_again(w);
@@ -268,11 +272,13 @@ unsigned witness_compared(const struct witness *w)
 
 void witness_check_calls(const struct witness *w)
 {
+	wit_records_end(w->records);
 	wit_legs_check(w->legs);
 }
 
 void witness_free(struct witness *w)
 {
+	wit_records_free(w->records);
 	wit_legs_free(w->legs);
 	free(w);
 }

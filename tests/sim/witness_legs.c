@@ -1,8 +1,9 @@
 /* The two dialogs of a call, compared. Who belongs together is what the exchange has told; the rest
  * is read from the messages, with no idea of how it is done:
  *
- *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came: whoever
- *     keeps records makes one of both;
+ *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came; whoever
+ *     keeps records has one of both, at the caller's Call-ID (of a leg that a transfer left alone,
+ *     too);
  *   - a description that a party hears is one that another party of the same call has said, but for
  *     its o= line (what has no a=x-call is the exchange's own: the echo test);
  *   - the caller's INVITE has a final response in the end;
@@ -28,7 +29,7 @@ struct leg {
 	uint64_t heard; /* a description that went out before it was told of; 0: none */
 	uint64_t up_us, end_us;
 	uint32_t root; /* the leg that the call began with */
-	unsigned n_told;
+	unsigned n_told, n_records;
 	bool is_ours;              /* the exchange's INVITE */
 	uint32_t called, answered; /* CSeq of the caller's INVITE, of its final response */
 	bool has_left;             /* its party's BYE is its end */
@@ -215,6 +216,13 @@ void wit_legs_note(struct wit_legs *w, struct str of, struct str call_id)
 	l->heard = 0;
 }
 
+void wit_legs_recorded(struct wit_legs *w, struct str call_id)
+{
+	struct leg *l = get(w, call_id);
+	if (l->n_records++)
+		object(l, "two records");
+}
+
 void wit_legs_forget(struct wit_legs *w)
 {
 	w->n = w->n_sayings = 0;
@@ -243,6 +251,10 @@ void wit_legs_check(const struct wit_legs *w)
 			continue; /* nothing was made for it */
 		if (!l->is_ours && l->answered < l->called && !l->is_stream)
 			object(l, "an INVITE without a final response");
+		if (!l->is_ours && l->called && l->n_records != 1)
+			object(l, "a call without a record");
+		if (l->is_ours && l->n_records && !root->is_moved)
+			object(l, "a leg with a record of its own");
 		if (l->has_left && l->is_winner && l->up_us && !root->is_moved)
 			check_left(w, l);
 	}
