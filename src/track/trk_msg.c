@@ -564,17 +564,6 @@ const struct sip_msg *trk_index(struct trk *t, struct str bytes)
 	return sip_msg_index(m, bytes.n, false, &used) ? NULL : m;
 }
 
-enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call)
-{
-	if (call)
-		*call = NULL;
-	if (t->cfg.is_live)
-		trk_tick(t, p->at_us);
-	else if (p->at_us > t->now_us)
-		t->now_us = p->at_us;
-	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
-}
-
 bool trk_need_index(struct trk_intake *i)
 {
 	if (!i->m)
