@@ -96,16 +96,6 @@ static void put_facts(struct st_cdr *row, struct trk *t, const struct trk_call *
 	}
 }
 
-bool adm_is_remnant(struct trk *t, const struct trk_call *c)
-{
-	uint32_t n_ev;
-	const struct trk_ev *const *ev = c->is_mid ? trk_history(t, c, &n_ev) : NULL;
-	for (uint32_t i = 0; ev && i < n_ev; i++)
-		if (ev[i]->status / 100 == 2) /* somebody knows the dialog */
-			return false;
-	return ev != NULL;
-}
-
 void adm_record(struct st_cdr *row, struct buf *texts, struct trk *t, const struct trk_call *c,
 		const struct vrd *v)
 {

@@ -4,9 +4,6 @@
 #include "admin/ask.h"
 #include "track/vrd.h"
 
-/* What is sent in a dialog when its call has its record already (a BYE of the other side, which
- * comes late and finds nobody), or by a stranger: no call. */
-bool adm_is_remnant(struct trk *t, const struct trk_call *c);
 /* Fills row; its texts are the call's, or written into `texts`, and hold as long as both do. */
 void adm_record(struct st_cdr *row, struct buf *texts, struct trk *t, const struct trk_call *c,
 		const struct vrd *v);

@@ -20,7 +20,7 @@ static bool on_call(void *arg, const struct trk_call *c, const struct vrd *v)
 	struct trk *own = live_tracker(s->live);
 	struct st_cdr row;
 	struct buf texts, more;
-	if (adm_legs_judged(s->legs, own, c, v) || adm_is_remnant(own, c))
+	if (adm_legs_judged(s->legs, own, c, v))
 		return false;
 	buf_init(&texts);
 	buf_init(&more);

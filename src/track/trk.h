@@ -46,8 +46,8 @@ struct trk_cfg {
 	 * them, so that no facts are kept. */
 	uint8_t skips;
 	bool has_agents; /* live: TRK_F_AGENT is kept, for call records */
-	/* Live: every request passes here. A response, ACK, CANCEL or BYE of a call that is not
-	 * known was sent again after its end, and makes no call. */
+	/* Live: every request passes here. A response, ACK, CANCEL or request in the dialog of a
+	 * call that is not known was sent (again) after its end, and makes no call. */
 	bool sees_all;
 	bool is_quick;      /* live: registrations that go well are counted, not tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */

@@ -468,8 +468,9 @@ static bool is_awaiting_ack(const struct trk_call *c, const struct trk_ev *e)
 
 static bool is_afterwards(const struct sip_skim *m)
 {
+	bool is_of_call = m->method != SIP_SUBSCRIBE && m->method != SIP_NOTIFY;
 	return !m->is_request || m->method == SIP_ACK || m->method == SIP_CANCEL ||
-	       m->method == SIP_BYE;
+	       (m->to_tag.n && is_of_call);
 }
 
 static enum err take(struct trk_intake *i)

@@ -46,7 +46,7 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	struct desk *d = arg;
 	struct st_cdr row;
 	struct buf texts;
-	if (c->kind != TRK_CALL || adm_is_remnant(d->trk, c))
+	if (c->kind != TRK_CALL)
 		return;
 	buf_init(&texts);
 	adm_record(&row, &texts, d->trk, c, v);
@@ -77,6 +77,7 @@ static struct desk *desk_new(size_t n_shards)
 			      .is_quick = true,
 			      .is_listed = true,
 			      .has_agents = true,
+			      .sees_all = true,
 			      .on_verdict = on_verdict,
 			      .arg = d};
 	d->trk = trk_new(&cfg);

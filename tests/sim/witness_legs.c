@@ -31,6 +31,7 @@ struct leg {
 	uint32_t root; /* the leg that the call began with */
 	unsigned n_told, n_records;
 	bool is_ours;              /* the exchange's INVITE */
+	bool is_recorded;          /* as one that stood */
 	uint32_t called, answered; /* CSeq of the caller's INVITE, of its final response */
 	bool has_left;             /* its party's BYE is its end */
 	bool is_stream, is_winner, is_moved; /* of a root: a transfer, and who answered first */
@@ -216,11 +217,15 @@ void wit_legs_note(struct wit_legs *w, struct str of, struct str call_id)
 	l->heard = 0;
 }
 
-void wit_legs_recorded(struct wit_legs *w, struct str call_id)
+/* Who repeats an INVITE since its refusal was lost, or answers its challenge, may do so later than
+ * the tracker waits: then there is another record. */
+void wit_legs_recorded(struct wit_legs *w, struct str call_id, unsigned status)
 {
 	struct leg *l = get(w, call_id);
-	if (l->n_records++)
+	if (l->is_recorded)
 		object(l, "two records");
+	l->n_records++;
+	l->is_recorded = status < 300;
 }
 
 void wit_legs_forget(struct wit_legs *w)
@@ -251,7 +256,7 @@ void wit_legs_check(const struct wit_legs *w)
 			continue; /* nothing was made for it */
 		if (!l->is_ours && l->answered < l->called && !l->is_stream)
 			object(l, "an INVITE without a final response");
-		if (!l->is_ours && l->called && l->n_records != 1)
+		if (!l->is_ours && l->called && !l->n_records)
 			object(l, "a call without a record");
 		if (l->is_ours && l->n_records && !root->is_moved)
 			object(l, "a leg with a record of its own");

@@ -9,7 +9,7 @@ struct wit_legs *wit_legs_new(void);
 void wit_legs_note(struct wit_legs *l, struct str of, struct str call_id);
 void wit_legs_message(struct wit_legs *l, uint64_t at_us, bool is_sent, bool is_stream,
 		      struct str m);
-void wit_legs_recorded(struct wit_legs *l, struct str call_id);
+void wit_legs_recorded(struct wit_legs *l, struct str call_id, unsigned status);
 void wit_legs_forget(struct wit_legs *l); /* the exchange has crashed */
 /* All calls are over. */
 void wit_legs_check(const struct wit_legs *l);

@@ -4,7 +4,6 @@
 #include "witness_legs.h"
 
 #include "admin/legs.h"
-#include "admin/record.h"
 
 #include <stdlib.h>
 
@@ -24,13 +23,12 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	struct wit_records *r = arg;
 	struct st_cdr row = {0};
 	struct buf texts;
-	if (c->kind != TRK_CALL || adm_legs_judged(r->legs, r->trk, c, v) ||
-	    adm_is_remnant(r->trk, c) || c->status == 407) /* it may come back, later */
+	if (c->kind != TRK_CALL || adm_legs_judged(r->legs, r->trk, c, v))
 		return;
 	buf_init(&texts);
 	adm_legs_record(r->legs, r->trk, c, v, &row, &texts);
 	buf_fini(&texts);
-	wit_legs_recorded(r->calls, c->call_id);
+	wit_legs_recorded(r->calls, c->call_id, c->status);
 }
 
 void wit_records_message(struct wit_records *r, uint64_t at_us, const struct addr *from,
