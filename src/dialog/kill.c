@@ -1,6 +1,7 @@
 /* Dialogs that nobody wants: a second fork that answered, a call that was given up as its 2xx came,
  * a 2xx long after the call. Each is acknowledged and ended with BYE, as RFC 3261 asks, and until
- * the BYE is answered it still acknowledges repetitions of its 2xx.
+ * the BYE is answered it still acknowledges repetitions of its 2xx. A call whose peer says nothing
+ * is over for its owner, too; the peer may yet hear the BYE (RFC 3261 12.2.1.2, RFC 5057 5.2).
  *
  * A 2xx is ours and not one that the exchange forwards when ours is its only Via. A dialog that was
  * ended in good order may see its 2xx once more, when the last ACK was lost or overtaken: that gets
@@ -111,21 +112,39 @@ static void on_bye_done(void *ctx, struct uac *u, const struct uac_result *r)
 
 static const struct uac_user bye_user = {.on_done = on_bye_done};
 
-void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines)
+/* False: there are too many, it is freed; its peer ends it at last. */
+static bool take_over(struct dlg *d)
 {
-	if (d->m->n_dying >=
-	    LIMIT_DYING_DIALOGS) { /* its peer repeats the 2xx, and ends it at last */
+	if (d->m->n_dying >= LIMIT_DYING_DIALOGS) {
 		dlg_free(d);
-		return;
+		return false;
 	}
 	d->is_dying = true;
 	d->m->n_dying++;
 	d->own_usage.ops = &dying_ops;
 	d->usage = &d->own_usage;
-	dlg_send_ack(d, cseq, auth_lines, STR_NONE);
-	if (dlg_send(d, &(struct dlg_request){.method = STR("BYE")}, &bye_user, NULL, d, &d->bye) !=
-	    OK)
+	return true;
+}
+
+static void say_bye(struct dlg *d, struct str headers)
+{
+	struct dlg_request bye = {.method = STR("BYE"), .headers = headers};
+	if (dlg_send(d, &bye, &bye_user, NULL, d, &d->bye) != OK)
 		dlg_free(d);
+}
+
+void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines)
+{
+	if (!take_over(d))
+		return;
+	dlg_send_ack(d, cseq, auth_lines, STR_NONE);
+	say_bye(d, STR_NONE);
+}
+
+void dlg_leave(struct dlg *d)
+{
+	if (take_over(d))
+		say_bye(d, STR("Reason: SIP;cause=408;text=\"no response\"\r\n"));
 }
 
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)

@@ -167,7 +167,9 @@ struct dlg { /* [RFC3261 12] */
 	struct uac *bye;            /* dlg_kill */
 	struct tp_dst back;         /* where the request that made it went, or the peer came from */
 	uint32_t local_cseq, remote_cseq;
-	uint32_t rseq; /* of the last reliable provisional response [RFC3262 4] */
+	/* Caller: of the last reliable provisional response [RFC3262 4]; callee: of the one whose
+	 * PRACK our 2xx has overtaken, 0: none. */
+	uint32_t rseq;
 	uint8_t n_routes;
 	bool has_back : 1; /* only `back` leads to him */
 	bool has_remote_cseq : 1, is_uac : 1, is_early : 1, is_secure : 1;
@@ -243,6 +245,8 @@ void dlg_ack_again(struct dlg *d);
 /* Takes over a dialog that nobody wants: ACK for its 2xx, BYE, and it is freed. [RFC3261 13.2.2.4]
  */
 void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
+/* Takes over one whose peer does not answer: BYE, and it is freed. [RFC5057 5.2] */
+void dlg_leave(struct dlg *d);
 /* A 2xx that belongs to nothing we know: ACK, and BYE unless its dialog is one that was ended.
  * False: it is not ours. */
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);

@@ -32,6 +32,7 @@ enum err ses_settle(struct ses *s, unsigned status, struct str sdp);
 bool ses_can_update(const struct ses *s); /* the peer's Allow names UPDATE */
 /* Callee: what was said in earlier responses does not count; the owner is asked again. */
 void ses_forget_sdp(struct ses *s);
+bool ses_has_bound_sdp(const struct ses *s); /* it can not: it was said reliably [RFC3262 5] */
 /* Refreshes of the session timer are to be re-INVITEs of ours: make_offer will be asked, unless SDP
  * was kept. */
 bool ses_needs_sdp(const struct ses *s);

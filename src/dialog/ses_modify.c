@@ -148,8 +148,7 @@ static void on_modify_done(void *ctx, struct uac *u, const struct uac_result *r)
 		return;
 	}
 	if (dlg_is_fatal(r) && !is_early) {
-		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_GONE, r->status, STR_NONE);
-		ses_step(s, SES_E_GONE, STR_NONE);
+		ses_lose(s, r);
 	} else if (!s->clock.is_refreshing) {
 		ses_tell(s, SES_EV_MODIFY_FAILED, r->status, SES_BY_LOCAL, r->rx);
 	}

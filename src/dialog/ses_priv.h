@@ -111,8 +111,8 @@ struct ses_work {
 	struct ses_ring said, next; /* the last provisional response; one that waits for PRACK */
 	bool is_answer_waiting;     /* for PRACK, too */
 	bool is_agreed;             /* offer and answer went by reliable provisional responses */
-	uint32_t rseq, rseq_left;   /* rseq_left: a 2xx overtook its PRACK; 0: none */
-	struct ses_2xx *ok;         /* NULL: nothing waits */
+	uint32_t rseq;
+	struct ses_2xx *ok; /* NULL: nothing waits */
 
 	/* changes */
 	struct uac *modify;
@@ -155,6 +155,7 @@ struct ses {
 	bool is_caller : 1, is_telling : 1;
 	bool has_update : 1;     /* the peer's Allow names UPDATE */
 	bool has_refer_sent : 1; /* NOTIFYs of one of ours may come */
+	bool is_lost : 1;        /* the peer does not answer: the dialog says BYE by itself */
 };
 
 /* --- session.c ----------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ void ses_set_reason(struct ses *s, struct str reason);
 /* Says how it ended; the first word counts. text empty: ses_cause_text. */
 void ses_set_end(struct ses *s, enum ses_by by, enum ses_cause cause, unsigned status,
 		 struct str text);
+/* An answer to a request of ours, or none, shows that the call is over. */
+void ses_lose(struct ses *s, const struct uac_result *r);
 /* Queues an event for the owner. */
 void ses_tell(struct ses *s, enum ses_event_kind kind, unsigned status, enum ses_by by,
 	      struct tp_rx *rx);

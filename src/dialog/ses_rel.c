@@ -120,12 +120,12 @@ static bool is_for_ours(const struct ses *s, const struct sip_msg *msg)
 	       str_eq(rack.method, STR("INVITE"));
 }
 
-/* It was on its way when our 2xx went out. */
+/* It was on its way when our 2xx went out; it may be lost, and nothing waits for it. */
 static bool is_late(const struct ses *s, const struct sip_msg *msg)
 {
 	struct sip_rack rack;
-	return s->w->rseq_left && sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK &&
-	       rack.rseq == s->w->rseq_left;
+	return !s->is_caller && s->d->rseq &&
+	       sip_rack_parse(sip_value(msg, SIP_HDR_RACK), &rack) == OK && rack.rseq == s->d->rseq;
 }
 
 /* The PRACK has an offer of its own: only after the first was answered [RFC3262 5]. */
@@ -154,8 +154,8 @@ void ses_on_prack(struct ses *s, tsx_id st, struct tp_rx *rx)
 	struct str sdp;
 	bool has_sdp = dlg_sdp(rx->msg, &sdp);
 	if (is_late(s, rx->msg)) {
-		s->w->rseq_left = 0;
-		if (has_sdp && s->w->is_agreed)
+		s->d->rseq = 0;
+		if (has_sdp && (s->w->is_agreed || s->state == SES_CONFIRMED))
 			take_offer(s, st, rx, sdp);
 		else
 			ses_reply(s, st, rx, 200, STR_NONE);

@@ -159,10 +159,8 @@ static void on_asked(void *ctx, struct uac *u, const struct uac_result *r)
 		ses_notify(s, s->w->notify_next);
 	if (tag && !is_mild)
 		ses_tell_tag(s, SES_EV_RESPONSE, r->status, r->rx, tag);
-	if (!is_mild && dlg_is_fatal(r) && s->state == SES_CONFIRMED) {
-		ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_GONE, r->status, STR_NONE);
-		ses_step(s, SES_E_GONE, STR_NONE);
-	}
+	if (!is_mild && dlg_is_fatal(r) && s->state == SES_CONFIRMED)
+		ses_lose(s, r);
 	ses_flush(s);
 }
 

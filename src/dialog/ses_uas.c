@@ -103,7 +103,7 @@ enum err ses_send_2xx(struct ses *s, tsx_id st, struct tp_rx *rx, struct str bod
 	if (e != OK)
 		return e;
 	if (ses_rel_is_waiting(s))
-		s->w->rseq_left = s->w->rseq;
+		s->d->rseq = s->w->rseq;
 	return ses_repeat(s, &(struct ses_repeat){.st = st,
 						  .cseq = rx->msg->cseq,
 						  .status = 200,
@@ -281,6 +281,12 @@ void ses_forget_sdp(struct ses *s)
 {
 	if (s->state == SES_INCOMING && !s->w->is_agreed && !ses_rel_is_waiting(s))
 		buf_clear(&s->w->local);
+}
+
+bool ses_has_bound_sdp(const struct ses *s)
+{
+	return s->state == SES_INCOMING &&
+	       (s->w->is_agreed || (ses_rel_is_waiting(s) && s->w->ok->has_sdp));
 }
 
 bool ses_can_reliable(const struct ses *s)

@@ -79,8 +79,7 @@ static void rest(struct ses *s)
 {
 	const struct ses_work *w = s->w;
 	if (!w || s->state != SES_CONFIRMED || w->invite || w->half || w->rx || w->ok ||
-	    w->modify || w->bye || w->later.what || w->n_queued || w->rseq_left ||
-	    tmr_is_running(&w->pause))
+	    w->modify || w->bye || w->later.what || w->n_queued || tmr_is_running(&w->pause))
 		return;
 	for (unsigned i = 0; i < SES_REQUESTS; i++)
 		if (w->asked[i].uac)
@@ -143,9 +142,12 @@ void ses_free(struct ses *s)
 	ev_defer_cancel(m->loop, &s->task);
 	if (s->w)
 		drop_work(s);
-	if (s->d)
+	if (s->is_lost) {
+		dlg_leave(s->d);
+	} else if (s->d) {
 		dlg_bury(s->d);
-	dlg_free(s->d);
+		dlg_free(s->d);
+	}
 	ses_drop_text(s->kept);
 	ses_drop_text(s->reply);
 	pool_put(&m->sessions, s);
@@ -357,6 +359,13 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 		ses_later_end(s, 487);
 	if ((act & SES_A_BYE) && !send_bye(s))
 		ses_step(s, SES_E_BYE_DONE, STR_NONE);
+}
+
+void ses_lose(struct ses *s, const struct uac_result *r)
+{
+	s->is_lost = r->how != UAC_FINAL || r->status == 408;
+	ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_GONE, r->status, STR_NONE);
+	ses_step(s, SES_E_GONE, STR_NONE);
 }
 
 /* --- calls of the owner ----------------------------------------------------------------------- */

@@ -108,6 +108,11 @@ static bool may_be_reliable(const struct b2b_call *c)
 	return n == 1 && (!c->steps || c->steps->n == 1) && ses_can_reliable(c->side[0]->ses);
 }
 
+bool b2b_is_bound(const struct b2b_call *c)
+{
+	return c->side[0] && c->side[0]->ses && ses_has_bound_sdp(c->side[0]->ses);
+}
+
 /* The INVITE of a leg in the caller's words. */
 static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 {
@@ -253,7 +258,7 @@ bool b2b_start_spare(struct b2b_leg *l)
 	struct b2b_call *c = l->call;
 	const struct b2b_leg *primary = l->primary ? l->primary : l;
 	bool is_dead = l->status == 430 || l->status == 408 || (l->status == 503 && !l->final);
-	if (c->is_closed || l->is_given_up || !is_dead)
+	if (c->is_closed || l->is_given_up || !is_dead || b2b_is_bound(c))
 		return false;
 	for (struct b2b_leg *s = c->legs; s; s = s->next)
 		if (s->state == LEG_SPARE && s->primary == primary) {

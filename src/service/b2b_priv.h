@@ -129,6 +129,8 @@ void b2b_forget_way(struct b2b_call *c);
 /* A sips call stays one; a sip call goes to a sips Contact over a connection that stands.
  * CODE_NONE, or why the leg may not be called. [RFC5630 5.1.1.3, 5.3] */
 enum code b2b_check_sips(const struct b2b_leg *l);
+/* The caller has been told, reliably, what one callee says: no other can take that one's place. */
+bool b2b_is_bound(const struct b2b_call *c);
 bool b2b_start_spare(struct b2b_leg *l); /* of a leg that could not be reached [RFC5626 7] */
 /* What the policy's step writes into its requests; NULL: nothing. */
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l);

@@ -307,7 +307,7 @@ static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 				   .step = l->step,
 				   .is_sips = c->is_sips};
 	if (!c->follows || c->is_closed || l->is_transfer || l->trunk || !c->side[0] ||
-	    c->side[0]->state != LEG_TRYING)
+	    c->side[0]->state != LEG_TRYING || b2b_is_bound(c))
 		return false;
 	for (const struct b2b_leg *k = c->legs; k; k = k->next)
 		f.n += !k->is_caller;

@@ -7,7 +7,10 @@
  * where its address lives; but only when somebody watches it. Who begins to watch later is told by
  * calls_gather.
  *
- * A call whose BYE never comes through us (a phone that died) would be known for ever: after
+ * Phones that have lost each other send no BYE: a request in the dialog that is answered 481, or
+ * by nobody, ends it as well (RFC 3261 12.2.1.2).
+ *
+ * A call whose end never comes through us (a phone that died) would be known for ever: after
  * DEAD_US without a sign of it, it is forgotten; when there is no room, the new call is not told
  * of.
  *
@@ -527,23 +530,21 @@ void calls_on_sign(struct calls *c, const struct sign *s)
 	forget(c, k);
 }
 
-void calls_on_bye(struct calls *c, const struct sip_msg *bye)
+void calls_on_end(struct calls *c, const struct sip_msg *m)
 {
-	struct call *k = find(c, bye->call_id, bye->from_tag);
-	struct str theirs = bye->to_tag;
-	if (!k) {
-		k = find(c, bye->call_id, bye->to_tag);
-		theirs = bye->from_tag;
-	}
-	if (!k)
-		return;
+	struct call *k = find(c, m->call_id, m->from_tag);
+	struct str theirs = k ? m->to_tag : m->from_tag;
+	enum evt_dialog_state least = m->method == SIP_BYE ? EVT_TRYING : EVT_CONFIRMED;
 	bool is_live = false;
-	for (unsigned i = 0; i < k->n_forks; i++) {
-		if (str_eq(cut(theirs), tag_at(k, i)) && *state_of(k, i) != EVT_TERMINATED)
+	if (!k)
+		k = find(c, m->call_id, m->to_tag);
+	for (unsigned i = 0; k && i < k->n_forks; i++) {
+		uint8_t state = *state_of(k, i);
+		if (str_eq(cut(theirs), tag_at(k, i)) && state >= least && state < EVT_TERMINATED)
 			set_state(c, k, i, EVT_TERMINATED, 0);
 		is_live |= *state_of(k, i) != EVT_TERMINATED;
 	}
-	if (!is_live)
+	if (k && !is_live)
 		forget(c, k);
 }
 

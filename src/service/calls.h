@@ -21,8 +21,9 @@ void calls_on_answer(struct calls *c, const struct sip_msg *invite, const struct
 /* One of these people will not take it, the call goes on; `resp` NULL: he said nothing. */
 void calls_on_miss(struct calls *c, const struct sip_msg *invite, const struct sip_msg *resp,
 		   struct str callee);
-/* A BYE of either side goes through. */
-void calls_on_bye(struct calls *c, const struct sip_msg *bye);
+/* A BYE of either side goes through; or another request in a dialog that talks, and was answered by
+ * nobody who knows that one. */
+void calls_on_end(struct calls *c, const struct sip_msg *request);
 /* A call that somebody else carries, as the back-to-back user agent. */
 void calls_on_sign(struct calls *c, const struct sign *s);
 /* Who carries calls tells by signs (TALKS) which of those that he remembers are of an address. */

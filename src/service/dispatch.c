@@ -490,7 +490,7 @@ static void on_request(void *ctx, tsx_id st, struct tp_rx *rx)
 	if (plan.has_token && m->to_tag.n) {
 		struct prx_target t = side_target(s, rx, &plan);
 		if (m->method == SIP_BYE)
-			calls_on_bye(s->calls, m);
+			calls_on_end(s->calls, m);
 		if (t.has_dst && is_gone(s, &t.dst)) /* [RFC5626 5.3.1] */
 			reply(s, st, CODE_FLOW_FAILED, STR_NONE);
 		else

@@ -170,6 +170,12 @@ static void on_miss(void *ctx, const struct sip_msg *invite, const struct sip_ms
 	calls_on_miss(s->calls, invite, resp, aor);
 }
 
+static void on_gone(void *ctx, const struct sip_msg *request)
+{
+	struct exc_shard *s = ctx;
+	calls_on_end(s->calls, request);
+}
+
 static void on_sign(void *ctx, const struct sign *sign)
 {
 	struct exc_shard *s = ctx;
@@ -258,6 +264,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 	struct prx_config prx_cfg = {.realm = buf_view(&x->realm),
 				     .on_answer = on_answer,
 				     .on_miss = on_miss,
+				     .on_gone = on_gone,
 				     .on_deaf = steer_deaf,
 				     .is_trusted = is_trusted,
 				     .expand = steer_expand,

@@ -23,6 +23,8 @@ struct prx_config {
 	/* A branch for that address ends, the INVITE goes on; `resp` NULL: it said nothing. */
 	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
 			struct str aor);
+	/* Nobody knows the call that this request is in: 481, 408, silence. May be NULL. */
+	void (*on_gone)(void *ctx, const struct sip_msg *request);
 	/* Nobody answered at a host of a trunk, or with this 503; may be NULL. */
 	prx_deaf_fn *on_deaf;
 	/* Who may hear an identity that its owner wants kept private [RFC3325 5]; NULL: nobody. */

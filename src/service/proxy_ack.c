@@ -13,7 +13,8 @@
  * is. [RFC3261 13.3.1.4] [RFC5626 5.3]
  *
  * A response's top Via must be one that we wrote (the branch is keyed); the Via below says where it
- * goes, with received and rport as edit_source (forward.c) has put them there.
+ * goes, with received and rport as edit_source (forward.c) has put them there, or the token of our
+ * Record-Route, if the caller has opened a connection.
  * [RFC3261 16.11, 16.7]
  */
 #include "service/proxy_priv.h"
@@ -176,29 +177,55 @@ void prx_forward_ack(struct prx *p, struct tp_rx *rx, const struct rt_plan *rout
 		on_ack_resolved(w, e, &now);
 }
 
-void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
+/* The connection that the caller has opened, which no Via names: the token in our Record-Route
+ * does, where nobody else stands between him and us. [RFC3261 18.2.2] [RFC5626 5.3] */
+static bool way_of_token(struct prx *p, const struct sip_msg *m, struct tp_dst *dst)
 {
-	const struct sip_msg *m = rx->msg;
+	struct sip_iter it = {0};
+	struct str v;
+	struct sip_addr a;
+	struct rt_token t;
+	while (sip_each(m, SIP_HDR_RECORD_ROUTE, &it, &v))
+		if (sip_addr_parse(v, &a) == OK && !a.uri_err && a.uri.has_user &&
+		    rt_token_read(p->self, m->call_id, a.uri.user, &t) && t.caller.is_set &&
+		    t.caller.dst.flow && tp_flow_is_up(p->tp, t.caller.dst.flow)) {
+			*dst = t.caller.dst;
+			return true;
+		}
+	return false;
+}
+
+static bool way_back(struct prx *p, const struct sip_msg *m, struct tp_dst *dst)
+{
 	struct sip_iter it = {0};
 	struct str v;
 	struct sip_via via;
-	obj_id id;
-	/* the top Via must be one that we wrote; the second tells where to */
-	if (m->status < 200 || m->status > 299 || m->method != SIP_INVITE ||
-	    !tp_branch_read(p->tp, m->via_branch, &id))
-		return;
+	*dst = (struct tp_dst){.is_fixed = true};
 	bool has_second = sip_each(m, SIP_HDR_VIA, &it, &v);
 	has_second = has_second && sip_each(m, SIP_HDR_VIA, &it, &v);
 	if (!has_second || sip_via_parse(v, &via) != OK)
+		return false;
+	if (!sip_each(m, SIP_HDR_VIA, &it, &v) && way_of_token(p, m, dst))
+		return true;
+	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;
+	if (!tp_proto_find(via.transport, &dst->proto) ||
+	    !addr_parse(via.received.n ? via.received : via.host, port, &dst->to))
+		return false;
+	dst->to.port = port;
+	return true;
+}
+
+void prx_on_stray_response(struct prx *p, struct tp_rx *rx)
+{
+	const struct sip_msg *m = rx->msg;
+	struct tp_dst dst;
+	obj_id id;
+	size_t room;
+	/* the top Via must be one that we wrote; the second tells where to */
+	if (m->status < 200 || m->status > 299 || m->method != SIP_INVITE ||
+	    !tp_branch_read(p->tp, m->via_branch, &id) || !way_back(p, m, &dst))
 		return;
 	prx_note_repeat(p, rx);
-	struct tp_dst dst = {.is_fixed = true};
-	uint16_t port = via.rport ? via.rport : via.port ? via.port : 5060;
-	if (!tp_proto_find(via.transport, &dst.proto) ||
-	    !addr_parse(via.received.n ? via.received : via.host, port, &dst.to))
-		return;
-	dst.to.port = port;
-	size_t room;
 	char *mem = block_get(p->blocks, m->n_bytes, &room);
 	if (!mem)
 		return;

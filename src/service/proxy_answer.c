@@ -4,11 +4,22 @@
  * branches that gave one go with it [step 7]. */
 #include "service/proxy_priv.h"
 
+/* Of the call itself, not of a subscription in its dialog or of a transaction. [RFC5057 5.3] */
+static bool is_of_call(const struct sip_msg *req)
+{
+	return req->method == SIP_INVITE || req->method == SIP_UPDATE || req->method == SIP_INFO;
+}
+
+/* `status` 0: none. [RFC3261 12.2.1.2] */
 static void tell_answer(struct ctx *c, const struct sip_msg *resp, unsigned status, struct str aor)
 {
 	const struct sip_msg *req = c->rx->msg;
-	if (c->is_invite && !req->to_tag.n && c->prx->on_answer)
-		c->prx->on_answer(c->prx->ctx, req, resp, status, aor);
+	const struct prx *p = c->prx;
+	if (c->is_invite && !req->to_tag.n && p->on_answer)
+		p->on_answer(p->ctx, req, resp, status, aor);
+	else if (req->to_tag.n && is_of_call(req) && p->on_gone &&
+		 (status == 481 || status == 408 || !status))
+		p->on_gone(p->ctx, req);
 }
 
 void prx_tell_miss(const struct branch *b)
@@ -139,6 +150,7 @@ void prx_answer_best(struct ctx *c)
 			prx_refuse(c, CODE_NO_MEMORY);
 	} else if (r.is_timeout) { /* [RFC4320 4.2] */
 		c->is_final_sent = true;
+		tell_answer(c, NULL, 0, STR_NONE);
 		tsx_drop(c->prx->tsx, c->st);
 	} else {
 		prx_refuse(c, c->is_overloaded ? CODE_OVERLOAD

@@ -128,20 +128,22 @@ static void finish(struct branch *b)
 	prx_settle(c);
 }
 
-/* The transaction stays attached for an INVITE: 2xx of other forks may follow. */
+/* The transaction stays attached for an INVITE: 2xx of other forks may follow. Whatever the caller
+ * was told before, it goes back at once. [RFC3261 16.7 step 5] */
 static void on_2xx(struct branch *b, struct tp_rx *rx)
 {
 	struct ctx *c = b->ctx;
+	bool is_late = c->is_server_gone || (c->is_final_sent && !c->is_2xx_sent);
 	if (!b->final)
 		b->final = tp_rx_ref(rx);
 	hist_hear(c->hist, b->row, rx->msg, rx->msg->status);
-	if (c->is_server_gone)
+	if (is_late)
 		prx_on_stray_response(c->prx, rx);
-	else if (!c->is_final_sent || c->is_2xx_sent)
+	else
 		prx_send_back(c, b, rx, NULL, 0);
-	if (c->is_2xx_sent && c->is_invite && !c->is_server_gone)
+	if (c->is_2xx_sent && c->is_invite && !is_late)
 		prx_note_repeat(c->prx, rx);
-	c->is_2xx_sent = true;
+	c->is_2xx_sent |= !is_late;
 	prx_cancel_pending(c, STR("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"));
 	if (!c->is_invite)
 		finish(b);
@@ -187,16 +189,11 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 		prx_send_back(c, b, rx, NULL, 0);
 }
 
-/* A branch that nobody waits for says something after all: a 2xx counts, unless the caller was told
- * another end already; then it goes back by its Via. */
+/* A branch that nobody waits for says something after all: a 2xx counts. */
 static void on_late_response(struct branch *b, struct tp_rx *rx)
 {
 	if (rx->msg->status / 100 != 2 || sip_count(rx->msg, SIP_HDR_VIA) < 2)
 		return;
-	if (b->ctx->is_final_sent && !b->ctx->is_2xx_sent) {
-		prx_on_stray_response(b->ctx->prx, rx);
-		return;
-	}
 	b->state = CALLING;
 	on_2xx(b, rx);
 }

@@ -27,6 +27,7 @@ struct prx {
 			  unsigned status, struct str aor);
 	void (*on_miss)(void *ctx, const struct sip_msg *invite, const struct sip_msg *resp,
 			struct str aor);
+	void (*on_gone)(void *ctx, const struct sip_msg *request);
 	prx_deaf_fn *on_deaf;
 	bool (*is_trusted)(void *ctx, const struct addr *to);
 	size_t (*expand)(void *ctx, const struct sip_uri *contact, struct prx_target *t,

@@ -327,6 +327,17 @@ void trk_tick(struct trk *t, uint64_t now_us)
 	}
 }
 
+enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call)
+{
+	if (call)
+		*call = NULL;
+	if (t->cfg.is_live)
+		trk_tick(t, p->at_us);
+	else if (p->at_us > t->now_us)
+		t->now_us = p->at_us;
+	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
+}
+
 void trk_flush(struct trk *t)
 {
 	if (t->quick)

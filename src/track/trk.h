@@ -46,8 +46,8 @@ struct trk_cfg {
 	 * them, so that no facts are kept. */
 	uint8_t skips;
 	bool has_agents; /* live: TRK_F_AGENT is kept, for call records */
-	/* Live: every request passes here. A response, ACK or CANCEL of a call that is not known
-	 * was sent again after its end, and makes no call. */
+	/* Live: every request passes here. A response, ACK, CANCEL or request in the dialog of a
+	 * call that is not known was sent (again) after its end, and makes no call. */
 	bool sees_all;
 	bool is_quick;      /* live: registrations that go well are counted, not tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */
@@ -197,7 +197,8 @@ struct trk_call {
 	bool is_alarmed : 1;   /* on_alarm was called */
 	bool is_packed : 1;    /* live: its rows and facts are, see trk_rest */
 	uint8_t told : 5;      /* the tracker's user may set it: how far he knows this call */
-	uint16_t tags[6];      /* hashes of To tags */
+	uint8_t forks_up, forks_over; /* bits 1 << trk_ev.tag: who has answered; hung up */
+	uint16_t tags[6];             /* hashes of To tags */
 	uint32_t first_ev, last_ev, n_ev;
 	uint32_t cseq, branch; /* of the caller's pending request */
 	uint32_t from_tag;     /* hash */

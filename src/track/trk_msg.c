@@ -242,6 +242,7 @@ static void begin_request(struct trk_call *c, const struct trk_ev *e)
 	c->end_us = 0;
 	c->callee = TRK_NO_PEER;
 	c->is_taken = false;
+	c->forks_up = c->forks_over = 0;
 	c->is_judged = c->is_explained = false;
 }
 
@@ -267,6 +268,8 @@ static void on_invite_response(struct trk_call *c, const struct trk_ev *e)
 	if (!(e->flags & TRK_EV_CALLER) || e->cseq != c->cseq)
 		return;
 	bool is_2xx = e->status >= 200 && e->status < 300;
+	if (is_2xx)
+		c->forks_up |= (uint8_t)(1u << e->tag);
 	if ((e->status >= 200 && c->callee == TRK_NO_PEER) || (is_2xx && !c->is_taken)) {
 		c->callee = e->from;
 		c->is_taken = is_2xx;
@@ -290,8 +293,23 @@ static void on_invite_response(struct trk_call *c, const struct trk_ev *e)
 	}
 }
 
-static void on_call(struct trk_call *c, const struct trk_ev *e)
+/* Of several phones that have answered one hangs up, and another talks on. */
+static bool ends_call(const struct trk_intake *i)
 {
+	struct trk_call *c = i->c;
+	unsigned tag = i->e->tag;
+	for (unsigned k = 0; !(i->e->flags & TRK_EV_CALLER) && k < c->n_tags; k++)
+		if (c->tags[k] == (uint16_t)i->from_tag)
+			tag = k + 1;
+	uint8_t is_his = (uint8_t)(1u << tag);
+	c->forks_over |= is_his;
+	return !(c->forks_up & is_his) || !(c->forks_up & ~c->forks_over);
+}
+
+static void on_call(const struct trk_intake *i)
+{
+	struct trk_call *c = i->c;
+	const struct trk_ev *e = i->e;
 	bool is_request = e->flags & TRK_EV_REQUEST;
 	if (e->method == SIP_INVITE && is_request) {
 		if (!(e->flags & TRK_EV_TO_TAG) && (e->cseq != c->cseq || !c->branch))
@@ -299,7 +317,7 @@ static void on_call(struct trk_call *c, const struct trk_ev *e)
 	} else if (e->method == SIP_INVITE) {
 		on_invite_response(c, e);
 	} else if (e->method == SIP_BYE && is_request) {
-		if (c->ender == TRK_NO_PEER) {
+		if (ends_call(i) && c->ender == TRK_NO_PEER) {
 			c->ender = e->from;
 			c->end_branch = e->branch;
 			c->end_us = e->at_us;
@@ -450,7 +468,9 @@ static bool is_awaiting_ack(const struct trk_call *c, const struct trk_ev *e)
 
 static bool is_afterwards(const struct sip_skim *m)
 {
-	return !m->is_request || m->method == SIP_ACK || m->method == SIP_CANCEL;
+	bool is_of_call = m->method != SIP_SUBSCRIBE && m->method != SIP_NOTIFY;
+	return !m->is_request || m->method == SIP_ACK || m->method == SIP_CANCEL ||
+	       (m->to_tag.n && is_of_call);
 }
 
 static enum err take(struct trk_intake *i)
@@ -490,7 +510,7 @@ static enum err take(struct trk_intake *i)
 		c->caller = e->flags & TRK_EV_REQUEST ? e->from : e->to;
 	if (!(e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE))) {
 		if (c->kind == TRK_CALL)
-			on_call(c, e);
+			on_call(i);
 		else
 			on_other(c, e);
 		if (c->phase == TRK_ANSWERED)
@@ -543,17 +563,6 @@ const struct sip_msg *trk_index(struct trk *t, struct str bytes)
 	memcpy(m->bytes, bytes.p, bytes.n);
 	size_t used;
 	return sip_msg_index(m, bytes.n, false, &used) ? NULL : m;
-}
-
-enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call)
-{
-	if (call)
-		*call = NULL;
-	if (t->cfg.is_live)
-		trk_tick(t, p->at_us);
-	else if (p->at_us > t->now_us)
-		t->now_us = p->at_us;
-	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
 }
 
 bool trk_need_index(struct trk_intake *i)

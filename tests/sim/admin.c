@@ -1,6 +1,6 @@
 /* An operator's questions through the whole exchange in virtual time: lists in pieces over several
  * shards, ends of registrations and calls, counters, and the record of a call that ended. */
-#include "stage.h"
+#include "raw.h"
 
 #include "admin/ledger.h"
 #include "admin/measure.h"
@@ -77,6 +77,7 @@ static struct desk *desk_new(size_t n_shards)
 			      .is_quick = true,
 			      .is_listed = true,
 			      .has_agents = true,
+			      .sees_all = true,
 			      .on_verdict = on_verdict,
 			      .arg = d};
 	d->trk = trk_new(&cfg);
@@ -396,6 +397,25 @@ TEST_NO_OOM(proxied_call_is_not_ours_to_end)
 	stage_run(d->s, 2);
 	check_records(d, "1001@10.0.0.1|1002@10.0.0.1|200|caller|call-answered|0\n"
 			 "1001@10.0.0.1|4711@10.0.0.1|404||call-unknown-user|4001\n");
+	desk_free(d);
+}
+
+/* Requests in a dialog that nobody knows, or no more: they make no records. */
+TEST_NO_OOM(what_finds_no_dialog_is_no_call)
+{
+	static const char *const methods[] = {"BYE", "INVITE", "UPDATE"};
+	struct desk *d = desk_new(2);
+	struct raw *x = raw_new(d->s, "10.0.0.99", 5060, "nobody");
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct raw_req q = {.method = methods[i],
+				    .uri = "sip:1001@" STAGE_SERVER,
+				    .to = "<sip:1001@" STAGE_SERVER ">;tag=gone"};
+		raw_request(x, 0, &q);
+		raw_get(x, "SIP/2.0 4", 1);
+	}
+	stage_run(d->s, 60);
+	check_records(d, "");
+	raw_free(x);
 	desk_free(d);
 }
 

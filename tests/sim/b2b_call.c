@@ -522,3 +522,49 @@ TEST_NO_OOM(redirection_is_the_callers)
 	raw_ack(g->a, 0, &a.q, end);
 	rig_free(g);
 }
+
+/* Whoever stands at the Contact answers in his own words. But a description that the caller was
+ * told reliably, and an answer to it, cannot be taken back in this dialog: then the 3xx is the
+ * caller's. [RFC3262 5] [RFC3261 16.7 step 4] */
+static void redirect(bool is_reliable)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b, d;
+	scene_policy(g->t, "{mode: b2bua, recurse: yes}");
+	rig_call(g, g->a, "1002", "Supported: 100rel\n", &a);
+	rig_ring(g, g->b, &b);
+	raw_reply(g->b, b.invite, "183 Session Progress", b.q.tag,
+		  is_reliable ? RIG_SDP "Require: 100rel\nRSeq: 7\n" : RIG_SDP,
+		  rig_sdp(g, g->b, NULL));
+	rig_set_caller(&a, raw_get(g->a, "SIP/2.0 183", 2));
+	CHECK(raw_has(a.answer, "o=b 77 1 "));
+	if (is_reliable) {
+		rig_reply(g->b, raw_get(g->b, "PRACK ", 2), "200 OK");
+		char rack[64];
+		struct str rseq = raw_header(a.answer, "RSeq", 0);
+		snprintf(rack, sizeof(rack), "RAck: " STR_FMT " %u INVITE\n", STR_ARG(rseq),
+			 a.q.cseq);
+		rig_ask(&a, "PRACK", rack, NULL);
+		raw_get(g->a, "SIP/2.0 200", 2);
+	}
+	raw_reply(g->b, b.invite, "302 Moved Temporarily", b.q.tag,
+		  "Contact: <sip:1003@" STAGE_SERVER ">\n", NULL);
+	if (is_reliable) {
+		raw_none(g->d, "INVITE ", 1);
+		struct raw_msg *end = raw_get(g->a, "SIP/2.0 302", 1);
+		CHECK(raw_has(end, "Contact: <sip:1003@" STAGE_SERVER ">"));
+	} else {
+		rig_ring(g, g->d, &d);
+		rig_answer(g, &d, &a);
+		CHECK(raw_has(a.answer, "c=IN IP4 10.0.0.24"));
+		rig_bye(g, &a, &d);
+	}
+	CHECK_EQ(exc_set_policy(g->t->s->exc, NULL), OK);
+	rig_free(g);
+}
+
+TEST_NO_OOM(redirected_while_it_rings)
+{
+	redirect(false);
+	redirect(true);
+}

@@ -340,6 +340,39 @@ TEST_NO_OOM(late_answers)
 	scene_free(t);
 }
 
+/* [RFC3261 16.7 steps 5, 9]: a 2xx goes back whatever went before it; over the caller's connection,
+ * too. The first is of a fork behind b, the second of a phone that was given up. */
+static void late_2xx(bool is_stream)
+{
+	static const double silence[] = {0, 34};
+	for (size_t i = 0; i < ARRAY_LEN(silence); i++) {
+		struct scene *t = scene_new();
+		scene_register(t->b, B_CONTACT);
+		int sock = is_stream ? raw_connect(t->a) : 0;
+		raw_ask(t->a, sock, &t->call);
+		struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
+		if (silence[i])
+			raw_none(t->a, "SIP/2.0 2", silence[i]);
+		else
+			raw_reply(t->b, at_b, "486 Busy Here", "b", NULL, NULL);
+		raw_ack(t->a, sock, &t->call, raw_get(t->a, "SIP/2.0 4", 1));
+		raw_flush(t->a);
+		raw_reply(t->b, at_b, "200 OK", "fork", "X-Late: yes\n", NULL);
+		struct raw_msg *m = raw_get(t->a, "SIP/2.0 200", 1);
+		CHECK_EQ(m->sock, sock);
+		CHECK_EQ(raw_count(m, "Via"), 1);
+		CHECK_EQ(raw_count(m, "X-Late"), 1);
+		raw_none(t->a, "SIP/2.0", 5);
+		scene_free(t);
+	}
+}
+
+TEST_NO_OOM(a_2xx_behind_a_refusal)
+{
+	late_2xx(false);
+	late_2xx(true);
+}
+
 /* A response whose Via was not written by us is nobody's [RFC3261 16.7 step 1, 18.1.2] */
 TEST_NO_OOM(responses_that_nobody_asked_for)
 {

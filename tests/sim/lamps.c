@@ -125,6 +125,41 @@ TEST_NO_OOM(lamps_of_a_transfer_by_the_proxy)
 	close_desk(&d);
 }
 
+/* Phones that have lost each other send no BYE: who asks in the dialog hears 481, or nothing, and
+ * gives it up, too. [RFC3261 12.2.1.2] */
+static void lose(bool is_known, const char *method)
+{
+	struct desk d;
+	struct scene_dialog ab;
+	open_desk(&d, "mode: proxy");
+	call(&d, TO_B);
+	scene_answer(d.t, d.t->b, &ab);
+	sees(&d.a, ">confirmed</state>");
+	sees(&d.b, ">confirmed</state>");
+	struct raw_req q = scene_in_dialog(&ab, true, method);
+	raw_request(d.t->a, ab.a_sock, &q);
+	struct raw_msg *m = raw_get(d.t->b, method, 1);
+	CHECK(lookout_is_quiet(&d.a, 5) && lookout_is_quiet(&d.b, 1));
+	if (is_known)
+		raw_reply(d.t->b, m, "481 Call/Transaction Does Not Exist", NULL, NULL, NULL);
+	else
+		stage_run(d.t->s, 30);
+	sees(&d.a, ">terminated</state>");
+	sees(&d.b, ">terminated</state>");
+	close_desk(&d);
+}
+
+TEST_NO_OOM(lamps_of_a_call_that_one_has_lost)
+{
+	lose(true, "INVITE");
+}
+
+TEST_NO_OOM(lamps_of_a_call_whose_phone_is_gone)
+{
+	lose(false, "INVITE");
+	lose(false, "UPDATE");
+}
+
 static const char sdp[] = "v=0\no=a 1 1 IN IP4 10.0.0.21\ns=-\nc=IN IP4 10.0.0.21\nt=0 0\n"
 			  "m=audio 4000 RTP/AVP 0\n";
 #define SDP_LINE "Content-Type: application/sdp\n"

@@ -35,6 +35,8 @@ static void on_packet(void *arg, const struct sim_packet *p)
 static void on_note(void *ctx, const struct exc_note *n)
 {
 	struct stage *s = ctx;
+	if (n->kind == EXC_NOTE_LEG && s->on_leg)
+		s->on_leg(s->leg_ctx, n->text, n->call_id);
 	size_t room = sizeof(s->notes) - s->n_notes;
 	int len = snprintf(s->notes + s->n_notes, room, STR_FMT ": " STR_FMT "\n", STR_ARG(n->user),
 			   STR_ARG(n->text));

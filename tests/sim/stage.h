@@ -59,6 +59,8 @@ struct stage {
 	size_t n_phones;
 	char notes[16384];
 	size_t n_notes;
+	void (*on_leg)(void *ctx, struct str of, struct str call_id); /* EXC_NOTE_LEG; or NULL */
+	void *leg_ctx;
 };
 
 /* Fails the test when something cannot be had. */

@@ -15,7 +15,8 @@
  *      subscription; then no timer and no deferred call (stage_check_loop), no allocation, so no
  *      buffer either;
  *   6. no message grows without an edit, and a transaction ends once: what the exchange passes on
- *      and answers is compared with what came (witness.h);
+ *      and answers is compared with what came, and of a call in two dialogs the one with the
+ *      other (witness.h);
  *   7. two runs of a seed give identical bytes.
  *
  * Seeds: 12, or RUNG_SEEDS; RUNG_SEED for one alone, which also tells of each lost call. */
@@ -43,6 +44,7 @@ struct crowd {
 
 static struct totals {
 	unsigned n_calls, n_confirmed, n_lost, n_crashes, n_texts, n_twice, n_notified, n_passed;
+	unsigned n_compared;
 } totals;
 
 static struct crowd *present; /* for texts that come */
@@ -428,6 +430,8 @@ static uint64_t storm(uint64_t seed)
 		actor_free(w->a[i]);
 	uint64_t hash = w->s->wire_hash;
 	totals.n_passed += witness_passed(w->witness);
+	totals.n_compared += witness_compared(w->witness);
+	witness_check_calls(w->witness);
 	stage_free(w->s);
 	witness_free(w->witness);
 	CHECK_EQ(test_live(), live);
@@ -442,10 +446,11 @@ TEST_NO_OOM(storm_of_all_roles)
 	for (uint64_t i = 0; i < n; i++)
 		storm(first + i);
 	printf("# %llu seeds, %u ends of calls, %u confirmed, %u lost (%.3f %%); %u crashes; %u "
-	       "messages accepted, %u twice after a crash; %u passed on\n",
+	       "messages accepted, %u twice after a crash; %u passed on, %u descriptions in two "
+	       "dialogs\n",
 	       (unsigned long long)n, totals.n_calls, totals.n_confirmed, totals.n_lost,
 	       100.0 * totals.n_lost / totals.n_confirmed, totals.n_crashes, totals.n_texts,
-	       totals.n_twice, totals.n_passed);
+	       totals.n_twice, totals.n_passed, totals.n_compared);
 	CHECK_EQ(totals.n_lost, 0);
 }
 

@@ -1,7 +1,7 @@
 /* See witness.h. It reads messages by lines, with nothing of our parser. A message that came is
  * kept until KEPT others have come; one that goes and has the same start (method or status),
  * Call-ID, CSeq and tags was passed on; any other is the exchange's own. */
-#include "witness.h"
+#include "witness_legs.h"
 
 #include "base/hash.h"
 
@@ -26,6 +26,8 @@ struct final { /* of a server transaction */
 
 struct witness {
 	struct stage *s;
+	struct wit_legs *legs;
+	struct wit_records *records;
 	size_t at;
 	unsigned n_passed;
 	struct final finals[FINALS];
@@ -34,7 +36,7 @@ struct witness {
 
 /* --- messages by lines ------------------------------------------------------------------------ */
 
-static bool next_line(struct str *rest, struct str *line)
+bool wit_next_line(struct str *rest, struct str *line)
 {
 	*line = str_cut(*rest, '\n', rest);
 	if (line->n && line->p[line->n - 1] == '\r')
@@ -48,21 +50,20 @@ static bool is_named(struct str line, const char *name)
 	return line.n > n && line.p[n] == ':' && str_ieq(str_sub(line, 0, n), str_c(name));
 }
 
-/* The value of the first line of that name. */
-static struct str value_of(struct str m, const char *name)
+struct str wit_value(struct str m, const char *name)
 {
 	struct str line;
-	while (next_line(&m, &line))
+	while (wit_next_line(&m, &line))
 		if (is_named(line, name))
 			return str_trim(str_skip(line, strlen(name) + 1));
 	return STR_NONE;
 }
 
-static unsigned count_of(struct str m, const char *name)
+unsigned wit_count(struct str m, const char *name)
 {
 	struct str line;
 	unsigned n = 0;
-	while (next_line(&m, &line))
+	while (wit_next_line(&m, &line))
 		n += is_named(line, name);
 	return n;
 }
@@ -74,13 +75,13 @@ static struct str param_of(struct str value, const char *name)
 	return at == SIZE_MAX ? STR_NONE : str_cut(str_skip(value, at + strlen(name)), ';', &rest);
 }
 
-static struct str body_of(struct str m)
+struct str wit_body(struct str m)
 {
 	size_t at = str_find(m, STR("\r\n\r\n"));
 	return at == SIZE_MAX ? STR_NONE : str_skip(m, at + 4);
 }
 
-static unsigned status_of(struct str m) /* 0: a request */
+unsigned wit_status(struct str m)
 {
 	uint32_t v;
 	if (!str_starts(m, STR("SIP/2.0 ")))
@@ -89,7 +90,7 @@ static unsigned status_of(struct str m) /* 0: a request */
 	return v;
 }
 
-static uint64_t hash_of(const struct str *v, size_t n, uint64_t more)
+uint64_t wit_hash(const struct str *v, size_t n, uint64_t more)
 {
 	static const uint8_t key[16] = {7};
 	uint64_t h = more;
@@ -102,10 +103,10 @@ static uint64_t hash_of(const struct str *v, size_t n, uint64_t more)
 
 static uint64_t key_of(struct str m)
 {
-	struct str v[] = {value_of(m, "Call-ID"), value_of(m, "CSeq"),
-			  param_of(value_of(m, "From"), ";tag="),
-			  param_of(value_of(m, "To"), ";tag=")};
-	return hash_of(v, ARRAY_LEN(v), status_of(m));
+	struct str v[] = {wit_value(m, "Call-ID"), wit_value(m, "CSeq"),
+			  param_of(wit_value(m, "From"), ";tag="),
+			  param_of(wit_value(m, "To"), ";tag=")};
+	return wit_hash(v, ARRAY_LEN(v), wit_status(m));
 }
 
 static void object(struct str in, struct str out, const char *why)
@@ -131,7 +132,7 @@ static bool is_of_the_way(struct str line)
 /* The next line that is not of the way; false at the end of the head. */
 static bool next_kept(struct str *rest, struct str *line)
 {
-	while (next_line(rest, line))
+	while (wit_next_line(rest, line))
 		if (!is_of_the_way(*line))
 			return true;
 	return false;
@@ -140,19 +141,19 @@ static bool next_kept(struct str *rest, struct str *line)
 static void check_way(struct str in, struct str out)
 {
 	uint32_t before = 0, after = 0;
-	bool is_request = !status_of(in);
-	if (count_of(out, "Via") != count_of(in, "Via") + (is_request ? 1 : -1u))
+	bool is_request = !wit_status(in);
+	if (wit_count(out, "Via") != wit_count(in, "Via") + (is_request ? 1 : -1u))
 		object(in, out, "Via");
-	if (count_of(out, "Record-Route") > count_of(in, "Record-Route") + (is_request ? 2 : 0))
+	if (wit_count(out, "Record-Route") > wit_count(in, "Record-Route") + (is_request ? 2 : 0))
 		object(in, out, "Record-Route");
-	if (count_of(out, "Route") > count_of(in, "Route"))
+	if (wit_count(out, "Route") > wit_count(in, "Route"))
 		object(in, out, "Route");
-	if (count_of(out, "Proxy-Authorization") > count_of(in, "Proxy-Authorization"))
+	if (wit_count(out, "Proxy-Authorization") > wit_count(in, "Proxy-Authorization"))
 		object(in, out, "credentials");
-	if (count_of(out, "Diversion") > 1 || count_of(out, "History-Info") > 1)
+	if (wit_count(out, "Diversion") > 1 || wit_count(out, "History-Info") > 1)
 		object(in, out, "where it was diverted");
-	if (is_request && !(str_u32(value_of(in, "Max-Forwards"), &before) &&
-			    str_u32(value_of(out, "Max-Forwards"), &after) && after + 1 == before))
+	if (is_request && !(str_u32(wit_value(in, "Max-Forwards"), &before) &&
+			    str_u32(wit_value(out, "Max-Forwards"), &after) && after + 1 == before))
 		object(in, out, "Max-Forwards");
 }
 
@@ -170,7 +171,7 @@ static void check_passed(struct str in, struct str out)
 		if (has_x != has_y || (has_x && !str_eq(x, y)))
 			object(in, out, "a line differs");
 	} while (has_x);
-	if (!str_eq(body_of(in), body_of(out)))
+	if (!str_eq(wit_body(in), wit_body(out)))
 		object(in, out, "the body differs");
 	check_way(in, out);
 }
@@ -179,10 +180,10 @@ static void check_passed(struct str in, struct str out)
 
 static void check_final(struct witness *w, struct str m)
 {
-	struct str cseq = value_of(m, "CSeq"), via = value_of(m, "Via"), method;
-	struct str v[] = {via, cseq, value_of(m, "Call-ID")};
-	uint16_t status = (uint16_t)status_of(m);
-	uint64_t key = hash_of(v, ARRAY_LEN(v), 1);
+	struct str cseq = wit_value(m, "CSeq"), via = wit_value(m, "Via"), method;
+	struct str v[] = {via, cseq, wit_value(m, "Call-ID")};
+	uint16_t status = (uint16_t)wit_status(m);
+	uint64_t key = wit_hash(v, ARRAY_LEN(v), 1);
 	str_cut(cseq, ' ', &method);
 	struct final *f = &w->finals[key % FINALS];
 	unsigned n = 0;
@@ -205,6 +206,8 @@ static void on_message(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto pr
 {
 	struct witness *w = ctx;
 	uint64_t key = key_of(m);
+	wit_legs_message(w->legs, at_us, is_sent, proto != TP_UDP, m);
+	wit_records_message(w->records, at_us, from, to, m);
 	if (!is_sent) {
 		struct kept *k = &w->kept[w->at++ % KEPT];
 		CHECK(m.n <= BYTES);
@@ -213,10 +216,10 @@ static void on_message(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto pr
 		memcpy(k->bytes, m.p, m.n);
 		return;
 	}
-	if (status_of(m) >= 200)
+	if (wit_status(m) >= 200)
 		check_final(w, m);
 	/* CANCEL, ACK of a refusal, 100 Trying: hop by hop */
-	if ((count_of(m, "Via") == 1 && !status_of(m)) || status_of(m) == 100)
+	if ((wit_count(m, "Via") == 1 && !wit_status(m)) || wit_status(m) == 100)
 		return;
 	for (size_t i = w->at; i > 0 && i + KEPT > w->at; i--) {
 		const struct kept *k = &w->kept[(i - 1) % KEPT];
@@ -228,8 +231,16 @@ static void on_message(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto pr
 	}
 }
 
+static void on_leg(void *ctx, struct str of, struct str call_id)
+{
+	struct witness *w = ctx;
+	wit_legs_note(w->legs, of, call_id);
+	wit_records_note(w->records, of, call_id);
+}
+
 void witness_again(struct witness *w)
 {
+	wit_legs_forget(w->legs);
 	memset(w->finals, 0, sizeof(w->finals));
 	w->at = 0;
 	for (size_t i = 0; i < w->s->n_shards; i++)
@@ -241,6 +252,10 @@ struct witness *witness_new(struct stage *s)
 	struct witness *w = calloc(1, sizeof(*w));
 	CHECK(w);
 	w->s = s;
+	w->legs = wit_legs_new();
+	w->records = wit_records_new(w->legs);
+	s->on_leg = on_leg;
+	s->leg_ctx = w;
 	witness_again(w);
 	return w;
 }
@@ -250,7 +265,20 @@ unsigned witness_passed(const struct witness *w)
 	return w->n_passed;
 }
 
+unsigned witness_compared(const struct witness *w)
+{
+	return wit_legs_compared(w->legs);
+}
+
+void witness_check_calls(const struct witness *w)
+{
+	wit_records_end(w->records);
+	wit_legs_check(w->legs);
+}
+
 void witness_free(struct witness *w)
 {
+	wit_records_free(w->records);
+	wit_legs_free(w->legs);
 	free(w);
 }

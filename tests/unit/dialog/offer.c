@@ -301,7 +301,8 @@ TEST(change_without_an_offer)
 
 TEST(change_finds_no_dialog)
 {
-	/* [RFC5057]: 481 ends it; so does silence */
+	/* 481 ends it; so does silence, which may be one way only: then the peer hears a BYE
+	 * [RFC3261 12.2.1.2] [RFC5057 5.2] */
 	struct pair p = pair_talking();
 	party_close(p.b);
 	party_open(p.b);
@@ -314,7 +315,10 @@ TEST(change_finds_no_dialog)
 	modify(p.a);
 	world_run(p.w, 40000);
 	CHECK_EVENTS(p.a, "ended by network, dialog gone, 408 dialog gone\n");
-	hangup(p.b);
+	CHECK(!p.a->ses && p.b->ses);
+	lose(p.w, p.a, p.b, 0);
+	world_run(p.w, 10000);
+	CHECK_EVENTS(p.b, "ended by remote, hung up, 0 no response\n");
 	pair_free(&p);
 }
 

@@ -57,6 +57,28 @@ TEST(a_call_lives)
 	play_end(&p);
 }
 
+/* Two phones have answered: the call goes on while one of them talks. */
+TEST_NO_OOM(of_two_who_answered_one_leaves)
+{
+	struct play p;
+	play_begin(&p, NULL);
+	msg(&p, 0, "A>P", "INVITE 1 a", "");
+	struct trk_call *c = the_call(&p);
+	msg(&p, 1, "P>A", "200 OK 1 INVITE a", "To-tag: b\r\n");
+	msg(&p, 1.1, "P>A", "200 OK 1 INVITE a", "To-tag: c\r\n");
+	p.from_tag = "b";
+	msg(&p, 2, "P>A", "BYE 7 x", "To-tag: f\r\n");
+	msg(&p, 2.1, "A>P", "200 OK 7 BYE x", "To-tag: f\r\n");
+	p.from_tag = "f";
+	CHECK_EQ(c->phase, TRK_ANSWERED);
+	CHECK_EQ(c->end_us, 0);
+	msg(&p, 60, "A>P", "BYE 2 y", "To-tag: c\r\n");
+	CHECK_EQ(c->phase, TRK_ENDING);
+	CHECK_EQ(c->end_us - c->answer_us, 59'000'000);
+	CHECK(c->is_ended_by_caller);
+	play_end(&p);
+}
+
 TEST_NO_OOM(only_the_callers_hop_moves_the_call)
 {
 	struct play p;
