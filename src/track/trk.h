@@ -49,7 +49,8 @@ struct trk_cfg {
 	/* Live: every request passes here. A response, ACK or CANCEL of a call that is not known
 	 * was sent again after its end, and makes no call. */
 	bool sees_all;
-	bool is_quick;      /* live: registrations that go well are counted, not tracked */
+	bool is_quick;      /* live: registrations and subscriptions that go well are counted, not
+			       tracked */
 	bool has_join;      /* legs of one call are joined, see trk_join.h */
 	bool has_flows;     /* whoever runs it reaches peers by the way that they came */
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
