@@ -7,10 +7,9 @@
  * WAIT_US, what was put aside is handed to the tracker in its order, and that request is tracked
  * like everything else, with its times and its evidence.
  *
- *	REGISTER, PUBLISH, SUBSCRIBE ─► ASKED ── 401, 407 ──► CHALLENGED ── again ──► ASKED_AGAIN
- *	  ASKED, ASKED_AGAIN ── 200 ──► DONE, of a SUBSCRIBE GRANTED
- *	  GRANTED ── NOTIFY ──► TOLD ── 200 ──► DONE
- *	NOTIFY of an older subscription ──► TOLD
+ *	REGISTER, PUBLISH, OPTIONS, SUBSCRIBE ─► ASKED ── 401, 407 ──► CHALLENGED ── again ──►
+ *ASKED_AGAIN ASKED, ASKED_AGAIN ── 200 ──► DONE, of a SUBSCRIBE GRANTED GRANTED ── NOTIFY ──► TOLD
+ *── 200 ──► DONE NOTIFY of an older subscription ──► TOLD
  *
  * Invariants:
  * 1. A Call-ID is known here or to the tracker, not to both.
@@ -46,6 +45,7 @@ static const struct opening openings[] = {
 	{STR_INIT("SUBSCRIBE "), SIP_SUBSCRIBE, TRK_SUB, ASKED, GRANTED},
 	{STR_INIT("NOTIFY "),    SIP_NOTIFY,    TRK_SUB, TOLD,  DONE   },
 	{STR_INIT("PUBLISH "),   SIP_PUBLISH,   TRK_PUB, ASKED, DONE   },
+	{STR_INIT("OPTIONS "),   SIP_OPTIONS,   TRK_OPT, ASKED, DONE   },
 };
 
 struct aside {               /* a message */

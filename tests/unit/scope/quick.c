@@ -224,3 +224,22 @@ TEST_NO_OOM(quick_refused_notifies_are_tracked)
 	CHECK_EQ(trk_n_live(p.t), 2);
 	play_end(&p);
 }
+
+TEST_NO_OOM(quick_probes_are_counted)
+{
+	struct play p;
+	struct heard h;
+	begin(&p, &h);
+	msg(&p, 0, "P>A", "OPTIONS 1 a", "");
+	msg(&p, 0.1, "A>P", "200 OK 1 OPTIONS a", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 0);
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_OPT], 1);
+	msg(&p, 0.2, "A>P", "INVITE 2 b", ""); /* what it was for */
+	CHECK_EQ(trk_n_live(p.t), 1);
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_CALL], 1);
+	p.call_id = "refused";
+	msg(&p, 1, "P>A", "OPTIONS 1 c", "");
+	msg(&p, 1.1, "A>P", "404 No 1 OPTIONS c", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 2);
+	play_end(&p);
+}
