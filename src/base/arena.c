@@ -164,7 +164,17 @@ char *arena_cstr(struct arena *a, struct str s)
 
 struct str arena_fmt(struct arena *a, const char *fmt, ...)
 {
+	char mem[512]; /* nearly always enough */
+	struct buf b;
 	va_list ap;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	if (b.err == OK) {
+		char *p = b.n ? arena_cstr(a, buf_view(&b)) : NULL;
+		return p ? str_of(p, b.n) : STR_NONE;
+	}
 	va_start(ap, fmt);
 	int n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);

@@ -115,11 +115,48 @@ void buf_hex(struct buf *b, const void *p, size_t n)
 	b->n += 2 * n;
 }
 
+/* The conversions that messages are made of, for which vsnprintf is the long way round. False: the
+ * format has another one, and what was appended does not count. */
+static bool put_plain_fmt(struct buf *b, const char *fmt, va_list ap)
+{
+	for (const char *p; *(p = strchrnul(fmt, '%')); fmt = p + 2) {
+		buf_put(b, fmt, (size_t)(p - fmt));
+		if (p[1] == 's') {
+			const char *text = va_arg(ap, const char *);
+			if (!text)
+				return false;
+			buf_put(b, text, strlen(text));
+		} else if (p[1] == '.' && p[2] == '*' && p[3] == 's') {
+			int n = va_arg(ap, int);
+			const char *text = va_arg(ap, const char *);
+			if (n < 0)
+				return false;
+			buf_put(b, text, strnlen(text, (size_t)n));
+			p += 2;
+		} else if (p[1] == 'u') {
+			buf_u64(b, va_arg(ap, unsigned));
+		} else {
+			return false;
+		}
+	}
+	buf_put(b, fmt, strlen(fmt));
+	return true;
+}
+
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
 {
 	if (b->err)
 		return;
+	size_t before = b->n;
 	va_list again;
+	va_copy(again, ap);
+	bool is_plain = put_plain_fmt(b, fmt, again);
+	va_end(again);
+	if (is_plain && buf_reserve(b, 1) == OK) /* as if there were a NUL */
+		return;
+	b->n = before;
+	if (b->err)
+		return;
 	va_copy(again, ap);
 	size_t room = b->cap - b->n;
 	int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);

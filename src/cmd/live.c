@@ -43,8 +43,7 @@
 #define LET_GO_BYTES    (RING_BYTES / 8)
 #define PACE_LEAST_US   5'000
 #define PACE_WATCHED_US 20'000
-#define PACE_BUSY_US    50'000
-#define PACE_IDLE_US    100'000
+#define PACE_MOST_US    100'000
 
 /* ---- watchers -------------------------------------------------------------------------------- */
 
@@ -305,10 +304,10 @@ static void take(struct live *l, const struct rec *r, uint64_t wall_us)
 /* Shorter at once, longer step by step. filled: bytes of the fullest ring. */
 static void set_pace(struct live *l, size_t filled)
 {
-	uint64_t most = l->n_watchers ? PACE_WATCHED_US : PACE_BUSY_US;
+	uint64_t most = l->n_watchers ? PACE_WATCHED_US : PACE_MOST_US;
 	uint64_t us = filled > FILL_BYTES ? l->pace_us * FILL_BYTES / filled : 2 * l->pace_us;
 	us = us < PACE_LEAST_US ? PACE_LEAST_US : us < most ? us : most;
-	l->pace_us = filled ? us : PACE_IDLE_US;
+	l->pace_us = filled ? us : PACE_MOST_US;
 }
 
 /* The ring whose next record is the oldest of those up to until_us; n_rings: none. */

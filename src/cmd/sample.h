@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define SAMPLE_MOST_PER_S 400u /* messages; what that takes is some thousandths of a core */
+#define SAMPLE_MOST_PER_S 200u /* messages; what that takes is some thousandths of a core */
 
 struct sample { /* zeroed: nothing seen yet */
 	uint64_t second;

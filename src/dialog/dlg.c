@@ -76,27 +76,30 @@ static void enter(struct dlg *d)
 }
 
 /* As a Request-URI may be; in m->names. */
-static enum err request_uri(struct dlg_mgr *m, struct str text, struct str *out)
+static enum err put_request_uri(struct dlg_mgr *m, const struct sip_uri *uri, struct str *out)
 {
-	struct sip_uri uri;
 	struct buf *b = &m->names;
-	if (sip_uri_parse(text, &uri) == ERR_SYNTAX)
-		return ERR_SYNTAX;
 	buf_clear(b);
-	sip_uri_put_request(b, &uri);
+	sip_uri_put_request(b, uri);
 	*out = buf_view(b);
 	return b->err;
 }
 
-/* The URI of the first Contact; empty when there is none to be read. */
-static struct str contact_of(const struct sip_msg *msg)
+static enum err request_uri(struct dlg_mgr *m, struct str text, struct str *out)
+{
+	struct sip_uri uri;
+	if (sip_uri_parse(text, &uri) == ERR_SYNTAX)
+		return ERR_SYNTAX;
+	return put_request_uri(m, &uri, out);
+}
+
+/* The first Contact; false: there is none to be read. */
+static bool contact_of(const struct sip_msg *msg, struct sip_addr *a)
 {
 	struct sip_iter it = {0};
 	struct str v;
-	struct sip_addr a;
-	if (!sip_each(msg, SIP_HDR_CONTACT, &it, &v) || sip_addr_parse(v, &a) != OK || a.is_star)
-		return STR_NONE;
-	return a.uri_err == OK ? a.uri_text : STR_NONE;
+	return sip_each(msg, SIP_HDR_CONTACT, &it, &v) && sip_addr_parse(v, a) == OK &&
+	       !a->is_star && a->uri_err == OK && a->uri_text.n;
 }
 
 /* The route set: as it stands for a UAS, reversed for a UAC; in m->routes.
@@ -121,11 +124,13 @@ static enum err routes_of(struct dlg *d, const struct sip_msg *msg, struct str *
 
 void dlg_refresh(struct dlg *d, struct tp_rx *rx)
 {
-	struct str target = contact_of(rx->msg), uri;
-	if (!target.n)
+	struct sip_addr target;
+	struct str uri;
+	if (!contact_of(rx->msg, &target))
 		return;
-	if (!str_eq(target, dlg_text(d, DLG_TARGET)) &&
-	    (request_uri(d->m, target, &uri) != OK || dlg_set_text(d, DLG_TARGET, uri) != OK))
+	if (!str_eq(target.uri_text, dlg_text(d, DLG_TARGET)) &&
+	    (put_request_uri(d->m, &target.uri, &uri) != OK ||
+	     dlg_set_text(d, DLG_TARGET, uri) != OK))
 		return;
 	if (d->ack)
 		d->ack->has_dst = false;
@@ -221,10 +226,11 @@ enum err dlg_new_uas(struct dlg_mgr *m, struct tp_rx *rx, struct str local_tag,
 	k.t[DLG_LOCAL_TAG] = local_tag;
 	k.t[DLG_REMOTE_TAG] = msg->from_tag;
 	k.t[DLG_CONTACT_USER] = contact_user;
-	struct str target = contact_of(msg);
+	struct sip_addr target;
 	/* what we send to a sips caller must be sips too [RFC5630 5.1.2] */
-	bool is_mixed = str_istarts(msg->ruri, STR("sips:")) && !str_istarts(target, STR("sips:"));
-	enum err e = target.n && !is_mixed ? request_uri(m, target, &k.t[DLG_TARGET]) : ERR_SYNTAX;
+	bool is_good = contact_of(msg, &target) && (!str_istarts(msg->ruri, STR("sips:")) ||
+						    str_istarts(target.uri_text, STR("sips:")));
+	enum err e = is_good ? put_request_uri(m, &target.uri, &k.t[DLG_TARGET]) : ERR_SYNTAX;
 	if (e == OK)
 		e = dlg_name_addr(a, sip_value(msg, SIP_HDR_TO), &k.t[DLG_LOCAL]);
 	if (e == OK)
@@ -277,11 +283,11 @@ enum err dlg_restore(struct dlg_mgr *m, const struct dlg_kept *kept, struct str 
 static enum err take_remote(struct dlg *d, struct str t[DLG_TEXT__N], const struct tp_rx *rx)
 {
 	const struct sip_msg *msg = rx->msg;
-	struct str target = contact_of(msg);
+	struct sip_addr target;
 	t[DLG_REMOTE_TAG] = msg->is_request ? msg->from_tag : msg->to_tag;
 	enum err e = routes_of(d, msg, &t[DLG_ROUTES]);
-	if (e == OK && target.n)
-		e = request_uri(d->m, target, &t[DLG_TARGET]);
+	if (e == OK && contact_of(msg, &target))
+		e = put_request_uri(d->m, &target.uri, &t[DLG_TARGET]);
 	if (e == OK)
 		e = dlg_set_texts(d, t);
 	if (e == OK && msg->is_request) {

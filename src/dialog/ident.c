@@ -82,7 +82,7 @@ enum err dlg_copy_account(struct arena *a, const struct uac_account *in, struct 
 enum err dlg_name_addr(struct arena *a, struct str value, struct str *out)
 {
 	struct sip_addr sa;
-	if (sip_addr_parse(value, &sa) != OK || sa.is_star)
+	if (sip_addr_shape(value, &sa) != OK || sa.is_star)
 		return ERR_SYNTAX;
 	if (sa.display.n)
 		*out = arena_fmt(a, "\"" STR_FMT "\" <" STR_FMT ">", STR_ARG(sa.display),
@@ -126,14 +126,14 @@ bool dlg_asks_for_sips(const struct sip_msg *msg)
 	bool is_there = sip_each(msg, SIP_HDR_RECORD_ROUTE, &it, &v) ||
 			sip_each(msg, SIP_HDR_CONTACT, &(struct sip_iter){0}, &v);
 	return str_istarts(msg->ruri, STR("sips:")) ||
-	       (is_there && sip_addr_parse(v, &a) == OK && str_istarts(a.uri_text, STR("sips:")));
+	       (is_there && sip_addr_shape(v, &a) == OK && str_istarts(a.uri_text, STR("sips:")));
 }
 
 static struct str first_route(struct str routes)
 {
 	struct sip_addr a;
 	struct str one = str_sub(routes, 0, str_chr(routes, '>') + 1);
-	return one.n && sip_addr_parse(one, &a) == OK ? a.uri_text : STR_NONE;
+	return one.n && sip_addr_shape(one, &a) == OK ? a.uri_text : STR_NONE;
 }
 
 static bool is_same_host(struct str a, struct str b)

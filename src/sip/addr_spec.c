@@ -93,11 +93,16 @@ enum err sip_addr_split(struct str value, struct sip_addr *out, unsigned *oddity
 	return OK;
 }
 
-enum err sip_addr_parse(struct str value, struct sip_addr *out)
+enum err sip_addr_shape(struct str value, struct sip_addr *out)
 {
 	unsigned oddity;
 	cc_fill(out, 0, sizeof(*out));
-	enum err e = sip_addr_split(value, out, &oddity);
+	return sip_addr_split(value, out, &oddity);
+}
+
+enum err sip_addr_parse(struct str value, struct sip_addr *out)
+{
+	enum err e = sip_addr_shape(value, out);
 	if (e == OK && !out->is_star)
 		out->uri_err = sip_uri_parse(out->uri_text, &out->uri);
 	return e;

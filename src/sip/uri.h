@@ -52,3 +52,5 @@ struct sip_addr { /* name-addr or addr-spec with header parameters: From, To, Co
 };
 /* One value (as sip_each gives it). ERR_SYNTAX when its shape is broken. */
 enum err sip_addr_parse(struct str value, struct sip_addr *out);
+/* The same for those who do not look into the URI: uri is empty, uri_err OK. */
+enum err sip_addr_shape(struct str value, struct sip_addr *out);

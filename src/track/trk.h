@@ -49,9 +49,9 @@ struct trk_cfg {
 	/* Live: every request passes here. A response, ACK, CANCEL or request in the dialog of a
 	 * call that is not known was sent (again) after its end, and makes no call. */
 	bool sees_all;
-	bool is_quick;      /* live: registrations that go well are counted, not tracked */
-	bool has_join;      /* legs of one call are joined, see trk_join.h */
-	bool has_flows;     /* whoever runs it reaches peers by the way that they came */
+	bool is_quick;  /* live: what goes well and is no call or MESSAGE is counted, not tracked */
+	bool has_join;  /* legs of one call are joined, see trk_join.h */
+	bool has_flows; /* whoever runs it reaches peers by the way that they came */
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls; /* live: the one silent longest goes first; 0: 1,000,000 */
 	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */

@@ -430,7 +430,9 @@ void trk_facts(struct trk_intake *i)
 		keep_tool(i);
 	if (i->t->cfg.has_agents)
 		keep_agent(i);
-	if (!trk_skips(i) && has_more(i) && trk_need_index(i)) {
+	if (!trk_skips(i) && has_more(i)) {
+		if (!trk_need_index(i)) /* no memory */
+			return;
 		if (i->m->is_request)
 			request_facts(i);
 		else

@@ -576,6 +576,8 @@ enum err trk_take(struct trk *t, const struct trk_packet *p, struct trk_call **c
 {
 	struct trk_intake i = {.t = t, .p = p, .m = p->msg, .k = p->skim};
 	struct sip_skim skim;
+	if (!i.k && !i.m && sip_skim(p->bytes, &skim))
+		i.k = &skim;
 	if (!i.k && !trk_need_index(&i)) {
 		t->stats.n_not_sip++;
 		return ERR_SYNTAX;

@@ -86,7 +86,7 @@ struct trk {
 	const struct trk_ev **history;
 	size_t history_cap;
 	uint32_t ahead_no;       /* file: of calls up to it, what a history holds is in the cache */
-	struct trk_quick *quick; /* registrations put aside; NULL: none are */
+	struct trk_quick *quick; /* requests that go well, put aside; NULL: none are */
 	struct trk_joins *joins; /* NULL: legs are not joined */
 	struct vrd verdict;
 	struct sdp sdp;  /* the body that is being read */
@@ -226,7 +226,7 @@ const struct sip_msg *trk_index(struct trk *t, struct str bytes);
 /* trk_quick.c */
 struct trk_quick *trk_quick_new(void); /* NULL without memory */
 void trk_quick_free(struct trk_quick *q);
-/* True: the message is one of a registration that goes well so far; the tracker sees it later or
+/* True: the message is one of an exchange that goes well so far; the tracker sees it later or
  * never. */
 bool trk_quick_take(struct trk *t, const struct trk_packet *p);
 /* Hands what is put aside under a Call-ID, or is overdue, or all, to the tracker. */

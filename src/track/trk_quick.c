@@ -1,21 +1,23 @@
-/* Registrations that go well, in a live tracker that is not asked to tell of them.
+/* Exchanges of requests that go well, in a live tracker that is not asked to tell of them.
  *
- * An exchange sees thousands of them a second, and nobody hears of any. So a REGISTER is put aside
- * as it is, not indexed: its Call-ID is found, its bytes are kept. When the answers are those of a
- * registration that goes well (200; or 401, REGISTER, 200), each once and soon, the bytes are
- * forgotten and only the counters know. Whatever else happens under that Call-ID, or if nothing
- * does for WAIT_US, what was put aside is handed to the tracker in its order, and that registration
- * is tracked like everything else, with its times and its evidence.
+ * An exchange sees thousands of registrations and subscriptions a second, and nobody hears of any.
+ * So such a request is put aside as it is, not indexed: its Call-ID is found, its bytes are kept.
+ * When what follows is what follows when all goes well, each once and soon, the bytes are forgotten
+ * and only the counters know. Whatever else happens under that Call-ID, or if nothing does for
+ * WAIT_US, what was put aside is handed to the tracker in its order, and that request is tracked
+ * like everything else, with its times and its evidence.
  *
- *	SENT ── 401 ──► CHALLENGED ── REGISTER ──► SENT_AGAIN
- *	  └── 200 ──► DONE ◄── 200 ──────────────────┘		a late copy finds DONE and is
- *counted
+ *	REGISTER, PUBLISH, OPTIONS, SUBSCRIBE ─► ASKED ── 401, 407 ──► CHALLENGED ── again ──►
+ *ASKED_AGAIN ASKED, ASKED_AGAIN ── 200 ──► DONE, of a SUBSCRIBE GRANTED GRANTED ── NOTIFY ──► TOLD
+ *── 200 ──► DONE NOTIFY of an older subscription ──► TOLD
  *
  * Invariants:
  * 1. A Call-ID is known here or to the tracker, not to both.
  * 2. An entry that is not DONE has its text; its messages were not counted yet.
- * 3. Entries are in one list per deadline, oldest first. At most MAX_ENTRIES; beyond it a REGISTER
+ * 3. Entries are in one list per deadline, oldest first. At most MAX_ENTRIES; beyond it a request
  *    goes the long way.
+ *
+ * [RFC3261 10, 22] [RFC6665 4.1.2]
  */
 #include "base/block.h"
 #include "track/trk_priv.h"
@@ -25,14 +27,35 @@
 
 #define WAIT_US     4'000'000u /* 8*T1: by then something is wrong */
 #define LINGER_US   5'000'000u
-#define MAX_ENTRIES 65'536u
-#define TEXT_BYTES  4'096u /* a block: three messages of a usual phone */
-#define MESSAGES    3u
+#define MAX_ENTRIES 32'768u
+#define TEXT_BYTES  8'192u /* a block: five messages of a usual phone are below 4 kB */
+#define MESSAGES    5u     /* the sixth, which ends it, is not put aside */
 
-enum state { SENT, CHALLENGED, SENT_AGAIN, DONE };
+enum state { ASKED, CHALLENGED, ASKED_AGAIN, GRANTED, TOLD, DONE };
+enum event { REQUEST, CHALLENGE, OK_200, NOTIFY, NOTHING_GOOD };
+
+struct opening {
+	struct str line;
+	enum sip_method method;
+	enum trk_kind kind;
+	enum state first, granted; /* granted: after its 200 */
+};
+static const struct opening openings[] = {
+	{STR_INIT("REGISTER "),  SIP_REGISTER,  TRK_REG, ASKED, DONE   },
+	{STR_INIT("SUBSCRIBE "), SIP_SUBSCRIBE, TRK_SUB, ASKED, GRANTED},
+	{STR_INIT("NOTIFY "),    SIP_NOTIFY,    TRK_SUB, TOLD,  DONE   },
+	{STR_INIT("PUBLISH "),   SIP_PUBLISH,   TRK_PUB, ASKED, DONE   },
+	{STR_INIT("OPTIONS "),   SIP_OPTIONS,   TRK_OPT, ASKED, DONE   },
+};
+
+struct aside {               /* a message */
+	struct trk_packet p; /* its bytes are in text */
+	uint16_t status;     /* 0: a request */
+	uint8_t method;
+};
 
 struct text {
-	struct trk_packet packet[MESSAGES]; /* their bytes point to what follows */
+	struct aside message[MESSAGES];
 	uint32_t n;
 	char bytes[];
 };
@@ -42,8 +65,11 @@ struct entry {
 	struct hnode node;
 	struct link age;
 	uint64_t due_us;
+	uint64_t asked; /* DONE: hash of the request that was granted, to know it when it comes
+			   again */
 	struct text *text;
-	uint8_t state, n_messages;
+	const struct opening *opening;
+	uint8_t state, n_messages, request; /* request: which message asked last */
 };
 
 struct trk_quick {
@@ -104,7 +130,7 @@ static void hand_over(struct trk *t, struct entry *e)
 	e->text = NULL;
 	entry_free(q, e);
 	for (unsigned i = 0; x && i < n; i++) {
-		enum err err = trk_take(t, &x->packet[i], NULL);
+		enum err err = trk_take(t, &x->message[i].p, NULL);
 		(void)err; /* counted by the tracker */
 	}
 	block_put(&q->texts, x);
@@ -112,14 +138,26 @@ static void hand_over(struct trk *t, struct entry *e)
 		t->stats.last_us = last_us;
 }
 
-static bool put_aside(struct entry *e, const struct trk_packet *p)
+/* What a message is, as far as it matters here. */
+struct look {
+	const struct opening *opening; /* NULL: a response, or another request */
+	unsigned status;               /* 0: a request */
+	uint64_t hash;
+};
+
+static bool put_aside(struct entry *e, const struct trk_packet *p, const struct look *l)
 {
 	struct text *x = e->text;
 	if (e->n_messages == MESSAGES || p->bytes.n > TEXT_MAX - x->n)
 		return false;
 	memcpy(x->bytes + x->n, p->bytes.p, p->bytes.n);
-	x->packet[e->n_messages] = *p;
-	x->packet[e->n_messages++].bytes.p = x->bytes + x->n;
+	if (l->opening)
+		e->request = e->n_messages;
+	struct aside *a = &x->message[e->n_messages++];
+	*a = (struct aside){.p = *p,
+			    .status = (uint16_t)l->status,
+			    .method = l->opening ? (uint8_t)l->opening->method : 0};
+	a->p.bytes.p = x->bytes + x->n;
 	x->n += (uint32_t)p->bytes.n;
 	return true;
 }
@@ -131,36 +169,51 @@ static void keep_until(struct trk *t, struct entry *e, struct link *list, uint64
 	list_push(list, &e->age);
 }
 
+static void count(struct trk_stats *s, const struct aside *a)
+{
+	s->n_messages++;
+	s->n_bytes += a->p.bytes.n;
+	if (a->status)
+		s->n_statuses[a->status]++;
+	else
+		s->n_requests[a->method]++;
+}
+
+/* The last message, which ended it, is a 200. */
 static void went_well(struct trk *t, struct entry *e, const struct trk_packet *last)
 {
 	struct trk_stats *s = &t->stats;
 	const struct text *x = e->text;
 	if (!s->n_messages)
-		s->first_us = x->packet[0].at_us;
+		s->first_us = x->message[0].p.at_us;
 	s->last_us = last->at_us;
-	s->n_messages += e->n_messages + 1u;
-	s->n_bytes += x->n + last->bytes.n;
-	s->n_requests[SIP_REGISTER] += e->state == SENT ? 1 : 2;
-	s->n_statuses[401] += e->state == SENT ? 0 : 1;
-	s->n_statuses[200]++;
-	s->n_calls[TRK_REG]++;
+	for (unsigned i = 0; i < e->n_messages; i++) {
+		const struct aside *a = &x->message[i];
+		count(s, a);
+		if (!a->status && a->method == e->opening->method)
+			e->asked = hash_quick(t->hash_key, a->p.bytes);
+	}
+	count(s, &(struct aside){.p = *last, .status = 200});
+	s->n_calls[e->opening->kind]++;
 	e->state = DONE;
 	drop_text(t->quick, e);
 	keep_until(t, e, &t->quick->done, LINGER_US);
 }
 
-static bool begin(struct trk *t, const struct trk_packet *p, uint64_t hash)
+static bool begin(struct trk *t, const struct trk_packet *p, const struct look *l)
 {
 	struct trk_quick *q = t->quick;
 	struct entry *e = pool_get(&q->entries_of);
 	if (!e)
 		return false;
 	list_init(&e->age);
-	htab_add(&q->entries, &e->node, hash);
+	htab_add(&q->entries, &e->node, l->hash);
+	e->opening = l->opening;
+	e->state = (uint8_t)l->opening->first;
 	e->text = block_get(&q->texts, TEXT_BYTES, NULL);
 	if (e->text)
 		e->text->n = 0;
-	if (!e->text || !put_aside(e, p)) {
+	if (!e->text || !put_aside(e, p, l)) {
 		entry_free(q, e);
 		return false;
 	}
@@ -177,49 +230,101 @@ static unsigned status_of(struct str s)
 	return str_u32(str_sub(s, 8, 3), &n) ? n : 0;
 }
 
-/* One message of a known entry: true when it is settled here. */
-static bool go_on(struct trk *t, struct entry *e, const struct trk_packet *p, bool is_register,
-		  unsigned status)
+static const struct opening *opening_of(struct str s)
 {
-	if (e->state == DONE && status == 200) {
+	for (unsigned i = 0; i < ARRAY_LEN(openings); i++)
+		if (str_starts(s, openings[i].line))
+			return &openings[i];
+	return NULL;
+}
+
+/* Responses go where the last request came from, requests where the first one did or against it. */
+static enum event event_of(const struct entry *e, const struct trk_packet *p, const struct look *l)
+{
+	const struct aside *first = &e->text->message[0], *asked = &e->text->message[e->request];
+	if (l->opening == e->opening && addr_eq(&p->from, &first->p.from))
+		return REQUEST;
+	if (l->opening)
+		return l->opening->method == SIP_NOTIFY && addr_eq(&p->from, &first->p.to)
+			       ? NOTIFY
+			       : NOTHING_GOOD;
+	if (!addr_eq(&p->to, &asked->p.from))
+		return NOTHING_GOOD;
+	return l->status == 200                       ? OK_200
+	       : l->status == 401 || l->status == 407 ? CHALLENGE
+						      : NOTHING_GOOD;
+}
+
+/* The state after an event; the same one: it is none that goes well. */
+static enum state step(const struct entry *e, enum event v)
+{
+	switch ((enum state)e->state) {
+	case ASKED:
+		return v == CHALLENGE ? CHALLENGED : v == OK_200 ? e->opening->granted : ASKED;
+	case CHALLENGED:
+		return v == REQUEST ? ASKED_AGAIN : CHALLENGED;
+	case ASKED_AGAIN:
+		return v == OK_200 ? e->opening->granted : ASKED_AGAIN;
+	case GRANTED:
+		return v == NOTIFY ? TOLD : GRANTED;
+	case TOLD:
+		return v == OK_200 ? DONE : TOLD;
+	case DONE:
+		break;
+	}
+	return DONE;
+}
+
+/* After it has ended well: the answer again, or the request. */
+static bool is_copy(const struct trk *t, const struct entry *e, const struct trk_packet *p,
+		    const struct look *l)
+{
+	return l->status == 200 ||
+	       (l->opening == e->opening && hash_quick(t->hash_key, p->bytes) == e->asked);
+}
+
+/* One message of a known entry: true when it is settled here. */
+static bool go_on(struct trk *t, struct entry *e, const struct trk_packet *p, const struct look *l)
+{
+	if (e->state == DONE && is_copy(t, e, p, l)) {
 		t->stats.n_messages++;
 		t->stats.n_retrans++;
 		return true;
 	}
-	if ((e->state == SENT || e->state == SENT_AGAIN) && status == 200) {
+	enum state next = e->state == DONE ? DONE : step(e, event_of(e, p, l));
+	if (next == e->state)
+		return false;
+	if (next == DONE) {
 		went_well(t, e, p);
 		return true;
 	}
-	bool is_next =
-		(e->state == SENT && status == 401) || (e->state == CHALLENGED && is_register);
-	if (is_next && put_aside(e, p)) {
-		e->state++;
-		return true;
-	}
-	return false;
+	if (!put_aside(e, p, l))
+		return false;
+	e->state = (uint8_t)next;
+	return true;
 }
 
 bool trk_quick_take(struct trk *t, const struct trk_packet *p)
 {
 	struct trk_quick *q = t->quick;
 	struct str call_id;
-	bool is_register = str_starts(p->bytes, STR("REGISTER "));
-	if (!is_register && q->entries.n == 0)
+	struct look l = {.opening = opening_of(p->bytes)};
+	if (!l.opening && q->entries.n == 0)
 		return false;
-	unsigned status = is_register ? 0 : status_of(p->bytes);
+	l.status = l.opening ? 0 : status_of(p->bytes);
 	if (!sip_peek_call_id(p->bytes, &call_id))
 		return false;
 	/* With a keyed hash of 64 bits two Call-IDs do not meet; if they did, both went the long
 	 * way. */
-	uint64_t hash = trk_call_hash(t, call_id);
-	struct hnode *n = htab_first(&q->entries, hash);
+	l.hash = trk_call_hash(t, call_id);
+	struct hnode *n = htab_first(&q->entries, l.hash);
 	if (n) {
 		struct entry *e = CONTAINER_OF(n, struct entry, node);
-		if (go_on(t, e, p, is_register, status))
+		if (go_on(t, e, p, &l))
 			return true;
 		hand_over(t, e);
 	}
-	return is_register && !trk_call_find(t, call_id, hash) && begin(t, p, hash);
+	return l.opening && !trk_call_find(t, call_id, l.hash) && begin(t, p, &l);
 }
 
 void trk_quick_release(struct trk *t, struct str call_id)

@@ -86,10 +86,10 @@ TEST(arena_strings)
 	arena_init(&a);
 	struct str s = arena_str(&a, STR("abc"));
 	char *c = arena_cstr(&a, STR("de")), *e = arena_cstr(&a, STR_NONE);
-	struct str f = arena_fmt(&a, "%d-%s", 42, "x");
+	struct str f = arena_fmt(&a, "%d-%s", 42, "x"), l = arena_fmt(&a, "%s%600d", "y", 1);
 	bool is_ok = str_eq(s, STR("abc")) && c && str_eq(str_c(c), STR("de")) && e && !*e &&
-		     str_eq(f, STR("42-x")) && arena_fmt(&a, "%s", "").n == 0 &&
-		     arena_str(&a, STR_NONE).n == 0;
+		     str_eq(f, STR("42-x")) && l.n == 601 && l.p[600] == '1' &&
+		     arena_fmt(&a, "%s", "").n == 0 && arena_str(&a, STR_NONE).n == 0;
 	bool is_refused = !arena_bytes(&a, SIZE_MAX) && !arena_alloc(&a, SIZE_MAX - 8) &&
 			  !arena_alloc(&a, SIZE_MAX / 2 - 8);
 	arena_fini(&a);

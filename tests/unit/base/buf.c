@@ -76,6 +76,26 @@ TEST(buf_fixed_is_sticky)
 	CHECK_EQ(test_allocs(), 0);
 }
 
+TEST(buf_formats_like_printf)
+{
+	struct buf b;
+	char mem[16];
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_fmt(&b, "<%.*s>%u %s", 2, "abc", 4294967295u, "");
+	CHECK_STR(buf_view(&b), "<ab>4294967295 ");
+	buf_clear(&b);
+	buf_fmt(&b, STR_FMT "%.*s%.*s;", STR_ARG(STR_NONE), 5, "a\0b", -1, "whole"); /* not plain */
+	CHECK_STR(buf_view(&b), "awhole;");
+	buf_clear(&b);
+	buf_fmt(&b, "%s,%u%%,%5d,%c", "a", 7u, -3, 'x'); /* begins plain */
+	CHECK_STR(buf_view(&b), "a,7%,   -3,x");
+	buf_fmt(&b, "%s", "345");
+	CHECK_EQ(b.err, OK);
+	buf_fmt(&b, "%u", 1u); /* room for it, but for no NUL; what is there stays */
+	CHECK_EQ(b.err, ERR_LIMIT);
+	CHECK_STR(buf_view(&b), "a,7%,   -3,x345");
+}
+
 static void json(struct str in, struct str want, int line)
 {
 	char mem[256];

@@ -1,5 +1,5 @@
-/* Registrations that go well are counted; all others are tracked as if nothing had been put aside.
- */
+/* Registrations and subscriptions that go well are counted; all others are tracked as if nothing
+ * had been put aside. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -133,5 +133,113 @@ TEST_NO_OOM(quick_copies_and_strangers_are_tracked)
 	tick(&p, 4);
 	CHECK_EQ(h.n, 1);
 	CHECK_EQ(h.rule[0], VRD_REG_UNKNOWN_USER);
+	play_end(&p);
+}
+
+static void subscribe(struct play *p, double at_s)
+{
+	msg(p, at_s, "A>P", "SUBSCRIBE 1 a", "Event: presence\r\n");
+	msg(p, at_s + 0.01, "P>A", "407 Auth 1 SUBSCRIBE a",
+	    "To-tag: t\r\nProxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n");
+	msg(p, at_s + 0.02, "A>P", "SUBSCRIBE 2 b",
+	    "Event: presence\r\nContact: <sip:1001@192.0.2.21>\r\nProxy-Authorization: Digest "
+	    "username=\"1001\", realm=\"r\", nonce=\"n\", uri=\"u\", response=\"x\"\r\n");
+	msg(p, at_s + 0.03, "P>A", "200 OK 2 SUBSCRIBE b", "To-tag: t\r\nExpires: 60\r\n");
+}
+
+static void notify(struct play *p, double at_s, const char *how)
+{
+	char start[40];
+	snprintf(start, sizeof start, "NOTIFY %s", how);
+	msg(p, at_s, "P>A", start, "To-tag: t\r\nSubscription-State: active\r\n");
+}
+
+TEST_NO_OOM(quick_subscriptions_are_counted)
+{
+	struct play p;
+	struct heard h;
+	char id[8];
+	begin(&p, &h);
+	p.call_id = id;
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof id, "s%d", i);
+		subscribe(&p, i);
+		notify(&p, i + 0.04, "1 c");
+		CHECK_EQ(trk_n_live(p.t), 0);
+		msg(&p, i + 0.05, "A>P", "200 OK 1 NOTIFY c", "To-tag: t\r\n");
+		msg(&p, i + 0.5, "A>P", "SUBSCRIBE 2 b", /* its 200 was lost */
+		    "Event: presence\r\nContact: <sip:1001@192.0.2.21>\r\nProxy-Authorization: "
+		    "Digest username=\"1001\", realm=\"r\", nonce=\"n\", uri=\"u\", "
+		    "response=\"x\"\r\n");
+		msg(&p, i + 0.51, "P>A", "200 OK 2 SUBSCRIBE b", "To-tag: t\r\nExpires: 60\r\n");
+		notify(&p, i + 0.6, "2 d"); /* a change, later */
+		msg(&p, i + 0.61, "A>P", "200 OK 2 NOTIFY d", "To-tag: t\r\n");
+	}
+	const struct trk_stats *s = trk_stats(p.t);
+	CHECK_EQ(s->n_messages, 500);
+	CHECK_EQ(s->n_requests[SIP_SUBSCRIBE], 100);
+	CHECK_EQ(s->n_requests[SIP_NOTIFY], 100);
+	CHECK_EQ(s->n_statuses[407], 50);
+	CHECK_EQ(s->n_statuses[200], 150);
+	CHECK_EQ(s->n_calls[TRK_SUB], 100);
+	CHECK_EQ(s->n_retrans, 100);
+	trk_flush(p.t);
+	CHECK_EQ(h.n, 0);
+	CHECK_EQ(trk_n_live(p.t), 0);
+	play_end(&p);
+}
+
+TEST_NO_OOM(quick_subscriptions_without_notify_are_tracked)
+{
+	struct play p;
+	struct heard h;
+	begin(&p, &h);
+	subscribe(&p, 0);
+	CHECK_EQ(trk_n_live(p.t), 0);
+	tick(&p, 5);
+	CHECK_EQ(trk_n_live(p.t), 1);
+	p.call_id = "other"; /* the world goes on */
+	notify(&p, 40, "7 e");
+	msg(&p, 40.1, "A>P", "200 OK 7 NOTIFY e", "To-tag: t\r\n");
+	tick(&p, 60);
+	CHECK_EQ(h.n, 1);
+	CHECK_EQ(h.rule[0], VRD_SUB_NO_NOTIFY);
+	CHECK_EQ(h.n_messages, 4);
+	play_end(&p);
+}
+
+TEST_NO_OOM(quick_refused_notifies_are_tracked)
+{
+	struct play p;
+	struct heard h;
+	begin(&p, &h);
+	subscribe(&p, 0);
+	notify(&p, 0.04, "1 c");
+	msg(&p, 0.05, "A>P", "481 Gone 1 NOTIFY c", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 1);
+	CHECK_EQ(trk_stats(p.t)->n_messages, 6);
+	p.call_id = "later"; /* the 200 of one hop does not answer the other's request */
+	notify(&p, 1, "7 e");
+	msg(&p, 1.1, "P>A", "200 OK 7 NOTIFY e", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 2);
+	play_end(&p);
+}
+
+TEST_NO_OOM(quick_probes_are_counted)
+{
+	struct play p;
+	struct heard h;
+	begin(&p, &h);
+	msg(&p, 0, "P>A", "OPTIONS 1 a", "");
+	msg(&p, 0.1, "A>P", "200 OK 1 OPTIONS a", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 0);
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_OPT], 1);
+	msg(&p, 0.2, "A>P", "INVITE 2 b", ""); /* what it was for */
+	CHECK_EQ(trk_n_live(p.t), 1);
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_CALL], 1);
+	p.call_id = "refused";
+	msg(&p, 1, "P>A", "OPTIONS 1 c", "");
+	msg(&p, 1.1, "A>P", "404 No 1 OPTIONS c", "To-tag: t\r\n");
+	CHECK_EQ(trk_n_live(p.t), 2);
 	play_end(&p);
 }

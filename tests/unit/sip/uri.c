@@ -352,6 +352,11 @@ TEST(name_addr)
 		CHECK_EQ(a.has_brackets, w->has_brackets);
 		CHECK_EQ(a.uri_err, w->uri_err);
 		CHECK(!a.is_star);
+		CHECK_EQ(sip_addr_shape(str_c(w->text), &a), OK);
+		CHECK_STR_EQ(a.display, str_c(w->display));
+		CHECK_STR_EQ(a.uri_text, str_c(w->uri));
+		CHECK_EQ(a.uri_err, OK);
+		CHECK(!a.uri.host.n && !a.uri.user.n);
 	}
 	struct sip_addr a;
 	CHECK_EQ(sip_addr_parse(STR(" * "), &a), OK);
