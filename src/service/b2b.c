@@ -78,6 +78,8 @@ void b2b_leg_free(struct b2b_leg *l)
 			c->side[i] = NULL;
 	if (c->transferor == l)
 		c->transferor = NULL;
+	if (c->first == l)
+		(void)b2b_meet_stop(c, 200);
 	b2b_leave(l);
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
@@ -408,12 +410,17 @@ static void take(struct b2b_leg *l, const struct ses_event *ev)
 static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 {
 	struct b2b_leg *l = ctx;
-	struct b2b_call *c = l->call;
+	struct b2b_call *c = l->call, *home;
 	b2b_introduce(c);
+	if (ev->kind == SES_EV_ENDED || ev->kind == SES_EV_LEFT)
+		b2b_splice_left(l);
+	home = l->call; /* it may have been lent, and is not any more */
 	if (ev->kind == SES_EV_ENDED)
 		on_ended(l, &ev->end);
 	else if (l->state != LEG_OVER || ev->kind == SES_EV_REFUSED)
 		take(l, ev);
+	if (home != c)
+		b2b_call_reap(home);
 	b2b_call_reap(c);
 }
 

@@ -16,8 +16,7 @@
  * [RFC3264] [RFC3311] [RFC6337] [RFC6086] [RFC3428] */
 #include "service/b2b_priv.h"
 
-/* Says it to `to`, and keeps it where refreshes of the session need it. */
-static struct str say(struct b2b_leg *to, const struct sip_msg *m)
+struct str b2b_say(struct b2b_leg *to, const struct sip_msg *m)
 {
 	struct str s = b2b_body_for(to, m);
 	if (s.n && ses_needs_sdp(to->ses))
@@ -31,7 +30,7 @@ static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_
 {
 	enum ses_change kind = SES_REINVITE;
 	b2b_name(to, l, m);
-	struct str s = say(to, m);
+	struct str s = b2b_say(to, m);
 	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
 	if (m->method == SIP_INVITE)
 		kind = sdp.n ? SES_REINVITE : SES_REINVITE_LATE;
@@ -82,10 +81,12 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 			(void)!ses_settle(l->ses, 491, STR_NONE);
 		return;
 	}
+	if (b2b_meet_offered(l, ev->rx))
+		return;
 	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
 	 */
 	if (l->state == LEG_UP && to && has_sdp)
-		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
+		(void)!ses_settle(to->ses, 200, b2b_say(to, ev->rx->msg));
 }
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
@@ -94,15 +95,15 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	if (b2b_own_answered(l, ev->kind == SES_EV_MODIFY_FAILED ? NULL : ev->rx))
 		return;
-	if (!to || !to->ses)
+	if (!to || !to->ses || b2b_meet_answered(l, ev))
 		return;
 	if (ev->kind == SES_EV_MODIFY_FAILED)
 		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
 	else if (ses_sdp(ev->rx, &sdp))
-		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
+		(void)!ses_settle(to->ses, 200, b2b_say(to, ev->rx->msg));
 	b2b_name(l, to, NULL);
-	if (to->is_joining)
-		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);
+	if (to->is_joining && !to->home)
+		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED ? 200 : 488, false);
 }
 
 /* --- INFO, MESSAGE ---------------------------------------------------------------------------- */

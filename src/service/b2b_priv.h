@@ -76,7 +76,10 @@ struct b2b_leg {
 	struct b2b_origin origin;
 	struct sign_talk talk; /* its dialog, while it talks */
 	struct buf sdp;        /* what is said to it next, while the call is set up or changed */
+	obj_id home; /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
 };
+
+enum b2b_meet { MEET_NOT, MEET_WAITING, MEET_ASKING, MEET_OFFERING }; /* b2b_meet.c */
 
 struct b2b_call {
 	struct b2b *b;
@@ -95,6 +98,9 @@ struct b2b_call {
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
 	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
+	struct b2b_leg *first;      /* whom we ask for an offer to the other; NULL: nobody */
+	uint8_t meet, n_tries;      /* enum b2b_meet; of its step */
+	bool is_offered;            /* he has made it */
 };
 
 /* --- b2b.c */
@@ -148,6 +154,26 @@ unsigned b2b_put_busy(struct b2b *b, struct buf *lines);
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
 
+/* The message's body for `to`, kept where refreshes of the session need it. */
+struct str b2b_say(struct b2b_leg *to, const struct sip_msg *m);
+
+/* --- b2b_meet.c */
+void b2b_meet(struct b2b_call *c, struct b2b_leg *first);
+/* Ends it, with what the first one's offer is refused by (200: it is not); true: he has made one.
+ */
+bool b2b_meet_stop(struct b2b_call *c, unsigned status);
+/* A session of l tells something; true: it was for this. */
+bool b2b_meet_offered(struct b2b_leg *l, struct tp_rx *rx);
+bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_splice.c */
+/* `far` of another call is to be the transferee's party: 200 when that is under way, else why it
+ * cannot be. */
+unsigned b2b_splice(struct b2b_call *c, struct b2b_leg *far);
+void b2b_splice_done(struct b2b_leg *l); /* it stays; harmless for a leg that nobody lends */
+void b2b_splice_return(struct b2b_leg *l, bool is_touched);
+void b2b_splice_left(struct b2b_leg *l); /* l, in whatever call, is leaving it */
+
 /* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
 /* The same of a message's body, with all that stands beside its SDP; empty also without SDP. */
@@ -178,7 +204,12 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines);
 void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_transfer_progress(struct b2b_call *c, unsigned status);
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev);
-void b2b_transfer_joined(struct b2b_call *c, bool is_good); /* the transferee has answered */
+/* The transferee has answered: 200, or why not. is_touched: he who was to join him has been told
+ * something. Harmless when nobody was to. */
+void b2b_transfer_joined(struct b2b_call *c, unsigned status, bool is_touched);
+/* Who stays while the transferor goes; NULL: nobody. */
+struct b2b_leg *b2b_transferee(const struct b2b_call *c);
+void b2b_set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l);
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines);
 void b2b_transfer_failed(struct b2b_call *c, unsigned status);

@@ -49,21 +49,22 @@ static bool put(char *at, uint16_t *n, struct str s)
 
 /* --- the shard that knows --------------------------------------------------------------------- */
 
-static void look_up(struct b2b *b, struct ask *q)
+/* The leg on its far side, if that one is up. */
+static struct b2b_leg *look_up(struct b2b *b, struct ask *q)
 {
 	struct sip_replaces r;
 	struct buf line;
 	if (sip_replaces_parse(str_of(q->value, q->n_value), &r) != OK)
-		return;
+		return NULL;
 	struct ses *s = ses_replaced(b->dlg, &r);
 	struct b2b_leg *l = s ? ses_ctx_of(s, &b2b_user) : NULL;
 	if (!l)
-		return;
+		return NULL;
 	struct b2b_leg *far = b2b_other(l);
 	const struct dlg *d = far ? ses_dialog(far->ses) : NULL;
 	q->found = FOUND_EARLY;
 	if (!d || !put(q->ruri, &q->n_ruri, dlg_remote_target(d)))
-		return;
+		return far;
 	struct str id = dlg_call_id(d), to = dlg_remote_tag(d), from = dlg_local_tag(d);
 	buf_init_fixed(&line, q->line, sizeof(q->line));
 	buf_fmt(&line, "Replaces: " STR_FMT ";to-tag=" STR_FMT ";from-tag=" STR_FMT "\r\n",
@@ -72,6 +73,7 @@ static void look_up(struct b2b *b, struct ask *q)
 	q->dst = ses_way(far->ses);
 	if (line.err == OK)
 		q->found = FOUND_PARTY;
+	return far;
 }
 
 /* --- who asks --------------------------------------------------------------------------------- */
@@ -130,6 +132,13 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 		b2b_transfer_start(c, to, t, n, buf_view(&line));
 }
 
+static void splice(struct b2b_call *c, struct b2b_leg *far)
+{
+	unsigned status = b2b_splice(c, far);
+	if (status != 200)
+		b2b_transfer_failed(c, status);
+}
+
 static void resume(struct b2b *b, const struct ask *q)
 {
 	struct b2b_call *c = pool_find(&b->calls, q->call);
@@ -148,7 +157,7 @@ static void resume(struct b2b *b, const struct ask *q)
 static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
 	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
-	look_up(ctx, q);
+	(void)look_up(ctx, q);
 	q->inbox.kind = INBOX_B2B_ANSWER;
 	ev_post(loop, q->shard, &q->inbox);
 }
@@ -189,11 +198,13 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 		ev_post(b->loop, shard, &q->inbox);
 		return true;
 	}
-	look_up(b, q);
-	if (is_refer)
-		resume_refer(c, q);
-	else
+	struct b2b_leg *far = look_up(b, q);
+	if (!is_refer)
 		resume_invite(c, q);
+	else if (far)
+		splice(c, far);
+	else
+		resume_refer(c, q);
 	free(q);
 	return is_refer;
 }

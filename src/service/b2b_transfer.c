@@ -66,7 +66,8 @@ static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
-	if (c->transferor || c->is_transferring || c->own || !is_side(c, l) || !b2b_other(l))
+	if (c->transferor || c->is_transferring || c->own || c->meet || !is_side(c, l) ||
+	    !b2b_other(l))
 		return CODE_B2B_BUSY;
 	if (!read_target(rx->msg, &text, &uri, &replaces))
 		return CODE_B2B_REFER;
@@ -148,7 +149,7 @@ static void on_ring_timer(struct tmr *t)
 			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
 }
 
-static struct b2b_leg *transferee_of(const struct b2b_call *c)
+struct b2b_leg *b2b_transferee(const struct b2b_call *c)
 {
 	for (int i = 0; i < 2; i++)
 		if (c->side[i] && c->side[i] != c->transferor && !c->side[i]->is_joining)
@@ -175,7 +176,7 @@ static struct str own_lines(struct b2b_call *c, struct str lines)
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines)
 {
-	struct b2b_leg *e = transferee_of(c), *l;
+	struct b2b_leg *e = b2b_transferee(c), *l;
 	c->is_busy = true;
 	for (size_t i = 0; e && i < n; i++) {
 		if (b2b_add_leg(c, &t[i], own_lines(c, lines), &l) != OK)
@@ -194,7 +195,7 @@ void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_targ
 	b2b_transfer_failed(c, 480); /* unless something rings */
 }
 
-static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
+void b2b_set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
 {
 	c->side[c->side[0] == keep] = l;
 	b2b_introduce(c);
@@ -202,8 +203,8 @@ static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_
 
 static void to_echo(struct b2b_call *c)
 {
-	struct b2b_leg *e = transferee_of(c);
-	set_side(c, e, NULL);
+	struct b2b_leg *e = b2b_transferee(c);
+	b2b_set_side(c, e, NULL);
 	if (!b2b_own_start(c, e, B2B_OWN_ECHO))
 		b2b_transfer_echoed(c, e, false);
 }
@@ -268,7 +269,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 			return;
 	conclude(c);
 	ev_timer_stop(c->b->loop, &c->timer);
-	struct b2b_leg *t = c->transferor, *e = transferee_of(c);
+	struct b2b_leg *t = c->transferor, *e = b2b_transferee(c);
 	if (t) {
 		ses_notify(t->ses, status);
 		c->transferor = NULL;
@@ -281,7 +282,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
-	struct b2b_leg *e = transferee_of(c);
+	struct b2b_leg *e = b2b_transferee(c);
 	struct str sdp, s;
 	if (!c->is_transferring || !e || !ses_sdp(ev->rx, &sdp)) {
 		b2b_hangup(l, STR_NONE);
@@ -291,10 +292,10 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	cancel_legs(c, l, STR("SIP;cause=200;text=\"Call completed elsewhere\""));
 	ev_timer_stop(c->b->loop, &c->timer);
 	l->is_joining = true;
-	set_side(c, e, l);
+	b2b_set_side(c, e, l);
 	s = b2b_body_for(e, ev->rx->msg);
 	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
-		b2b_transfer_joined(c, false);
+		b2b_transfer_joined(c, 488, false);
 }
 
 static void on_leave_timer(struct tmr *t)
@@ -322,25 +323,29 @@ void b2b_transfer_echoed(struct b2b_call *c, struct b2b_leg *e, bool is_good)
 	}
 	b2b_own_end(c);
 	if (c->transferor)
-		set_side(c, e, c->transferor);
+		b2b_set_side(c, e, c->transferor);
 	b2b_transfer_failed(c, 488);
 }
 
-void b2b_transfer_joined(struct b2b_call *c, bool is_good)
+void b2b_transfer_joined(struct b2b_call *c, unsigned status, bool is_touched)
 {
-	struct b2b_leg *t = c->transferor, *e = transferee_of(c), *l = NULL;
+	struct b2b_leg *t = c->transferor, *e = b2b_transferee(c), *l = NULL;
 	for (int i = 0; i < 2; i++)
 		if (c->side[i] && c->side[i]->is_joining)
 			l = c->side[i];
 	if (!l)
 		return;
 	l->is_joining = false;
-	if (!is_good) {
-		set_side(c, e, t);
-		b2b_hangup(l, STR("SIP;cause=488;text=\"Transfer failed\""));
-		b2b_transfer_failed(c, 488);
+	if (status != 200) {
+		b2b_set_side(c, e, t);
+		if (l->home)
+			b2b_splice_return(l, is_touched);
+		else
+			b2b_hangup(l, STR("SIP;cause=488;text=\"Transfer failed\""));
+		b2b_transfer_failed(c, status);
 		return;
 	}
 	l->is_transfer = false;
 	let_go(c);
+	b2b_splice_done(l);
 }

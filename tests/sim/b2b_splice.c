@@ -1,0 +1,356 @@
+/* Attended transfers between phones that know nothing of Replaces: b talks with a and with d, and
+ * the exchange joins the two itself. On one shard or on two. [RFC3515] [RFC5589 7] [RFC3891] */
+#include "b2b_rig.h"
+#include "lookout.h"
+
+#include "service/b2b.h"
+
+struct two {
+	struct rig *g;
+	struct rig_end a, b, b2, d; /* a with b, b2 with d */
+};
+
+static bool are_apart(struct rig *g)
+{
+	struct b2b_stats st;
+	b2b_stats(exc_b2b(g->t->s->exc, 0), &st);
+	return st.n_calls == 1;
+}
+
+/* Two calls of b, the first held where `hold` says so; on two shards or on one. */
+static void two_calls(struct two *t, bool apart)
+{
+	for (int i = 0; i < 64; i++) {
+		t->g = rig_new();
+		rig_talk(t->g, t->g->a, "1002", t->g->b, &t->a, &t->b);
+		rig_talk(t->g, t->g->b, "1003", t->g->d, &t->b2, &t->d);
+		if (are_apart(t->g) == apart)
+			return;
+		rig_bye(t->g, &t->a, &t->b);
+		rig_bye(t->g, &t->b2, &t->d);
+		rig_free(t->g);
+	}
+	test_fail(__FILE__, __LINE__, "no such Call-IDs");
+}
+
+static void notified(struct two *t, const char *status)
+{
+	struct raw_msg *m = raw_get(t->g->b, "NOTIFY ", 5);
+	CHECK(raw_has(m, status));
+	CHECK(raw_has(m, "Event: refer"));
+	rig_reply(t->g->b, m, "200 OK");
+	stage_run(t->g->t->s, 0.01);
+}
+
+static struct raw_req refer(struct two *t)
+{
+	char line[800], theirs[64];
+	struct str to = str_c(t->b2.to), tag = str_skip(to, str_find(to, STR("tag=")) + 4);
+	snprintf(line, sizeof(line),
+		 "Refer-To: <sip:1003@" STAGE_SERVER
+		 "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\n",
+		 t->b2.q.call_id, raw_cstr(tag, theirs, sizeof(theirs)), t->b2.q.tag);
+	struct raw_req q = rig_ask(&t->b, "REFER", line, NULL);
+	raw_get(t->g->b, "SIP/2.0 202", 2);
+	notified(t, "SIP/2.0 100");
+	return q;
+}
+
+/* r is asked for an offer, and makes one. */
+static struct raw_msg *offers(struct rig *g, struct rig_end *e)
+{
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 5);
+	CHECK_EQ(raw_body(m).n, 0);
+	CHECK_EQ(raw_count(m, "Replaces"), 0);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(e->q.call_id));
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	return m;
+}
+
+static struct raw_msg *gets_offer(struct rig_end *e, const struct rig_end *of)
+{
+	char line[64];
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 5);
+	snprintf(line, sizeof(line), "c=IN IP4 %s\r\n", of->r->ip);
+	CHECK(raw_has(m, line));
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(e->q.call_id));
+	return m;
+}
+
+static void gets_answer(struct rig_end *e, const struct rig_end *of)
+{
+	char line[64];
+	struct raw_msg *m = raw_get(e->r, "ACK ", 5);
+	snprintf(line, sizeof(line), "c=IN IP4 %s\r\n", of->r->ip);
+	CHECK(raw_has(m, line));
+}
+
+static void answers(struct rig *g, struct rig_end *e, const struct raw_msg *m)
+{
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	raw_get(e->r, "ACK ", 2);
+}
+
+static void meet(struct rig *g, struct rig_end *first, struct rig_end *other)
+{
+	offers(g, first);
+	answers(g, other, gets_offer(other, first));
+	gets_answer(first, other);
+}
+
+/* Both of b's dialogs end: the second at once, the first when he has had time. */
+static void is_out(struct two *t)
+{
+	struct raw_msg *m = raw_get(t->g->b, "BYE ", 1);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(t->b2.q.call_id));
+	CHECK(raw_has(m, "Transferred"));
+	rig_reply(t->g->b, m, "200 OK");
+	m = raw_get(t->g->b, "BYE ", 3);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(t->b.q.call_id));
+	rig_reply(t->g->b, m, "200 OK");
+}
+
+static void still_talk(struct rig *g, struct rig_end *from, struct rig_end *to)
+{
+	rig_ask(from, "INFO", "Content-Type: text/plain\n", "still there\n");
+	struct raw_msg *m = raw_get(to->r, "INFO ", 2);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(to->q.call_id));
+	rig_reply(to->r, m, "200 OK");
+	raw_get(from->r, "SIP/2.0 200", 2);
+	stage_run(g->t->s, 0.1);
+}
+
+/* Both calls end as any. */
+static void bye_both(struct two *t)
+{
+	still_talk(t->g, &t->a, &t->b);
+	still_talk(t->g, &t->d, &t->b2);
+	rig_bye(t->g, &t->a, &t->b);
+	rig_bye(t->g, &t->b2, &t->d);
+	rig_free(t->g);
+}
+
+static void refuses(struct rig_end *e, const struct raw_msg *m, const char *status)
+{
+	rig_reply(e->r, m, status);
+	CHECK_EQ(raw_body(raw_get(e->r, "ACK ", 1)).n, 0);
+}
+
+TEST_NO_OOM(joined)
+{
+	struct two t;
+	two_calls(&t, false);
+	rig_clear(t.g);
+	refer(&t);
+	meet(t.g, &t.d, &t.a);
+	notified(&t, "SIP/2.0 200");
+	is_out(&t);
+	CHECK_RIG(t.g, "    1 b->x REFER\n"
+		       "    1 x->b 202 (REFER)\n"
+		       "    1 x->b NOTIFY\n"
+		       "    1 x->d INVITE\n"
+		       "    3 b->x 200 (NOTIFY)\n"
+		       "   13 d->x 200 (INVITE) d2\n"
+		       "   13 x->a INVITE b2\n"
+		       "   15 a->x 200 (INVITE) a2\n"
+		       "   15 x->a ACK\n"
+		       "   15 x->d ACK b3\n"
+		       "   15 x->b NOTIFY\n"
+		       "   15 x->b BYE\n"
+		       "   17 b->x 200 (NOTIFY)\n"
+		       "   27 b->x 200 (BYE)\n"
+		       " 2015 x->b BYE\n");
+	still_talk(t.g, &t.a, &t.d);
+	still_talk(t.g, &t.d, &t.a);
+	struct raw_req q = rig_ask(&t.d, "INVITE", RIG_SDP, rig_sdp(t.g, t.g->d, "sendonly"));
+	struct raw_msg *m = gets_offer(&t.a, &t.d);
+	CHECK(raw_has(m, "a=sendonly"));
+	answers(t.g, &t.a, m);
+	raw_get(t.g->d, "SIP/2.0 200", 2);
+	rig_ack(&t.d, &q, NULL, NULL);
+	rig_bye(t.g, &t.d, &t.a);
+	rig_free(t.g);
+}
+
+/* The target, or the transferee, will not: both calls are as they were. */
+TEST_NO_OOM(refused)
+{
+	for (int by_a = 0; by_a < 2; by_a++) {
+		struct two t;
+		two_calls(&t, false);
+		refer(&t);
+		if (by_a) {
+			offers(t.g, &t.d);
+			refuses(&t.a, gets_offer(&t.a, &t.d), "488 Not Acceptable Here");
+			raw_get(t.g->d, "ACK ", 1);
+		} else {
+			refuses(&t.d, raw_get(t.g->d, "INVITE ", 1), "488 Not Acceptable Here");
+		}
+		notified(&t, "SIP/2.0 488");
+		if (by_a) /* d was told something, and is told again whom he talks with */
+			meet(t.g, &t.b2, &t.d);
+		raw_none(t.g->b, "BYE ", 5);
+		raw_none(t.g->d, "INVITE ", 1);
+		raw_none(t.g->a, "INVITE ", 1);
+		bye_both(&t);
+	}
+}
+
+static void sees(struct watch *w, const char *text)
+{
+	for (int i = 0; i < 5; i++) {
+		lookout_next_within(w, 3);
+		if (lookout_says(w, text))
+			return;
+	}
+	test_fail(__FILE__, __LINE__, "never said: %s; the last was %s", text, w->notify->bytes);
+}
+
+/* a's and d's lamps burn through it all, one of b's goes out and then the other. [RFC4235] */
+TEST_NO_OOM(lamps_of_a_joining)
+{
+	struct two t;
+	struct watch of_a, of_b, of_d;
+	two_calls(&t, false);
+	stage_account(t.g->t->s, "1004");
+	struct raw *r = raw_new(t.g->t->s, "10.0.0.31", 5060, "1004");
+	lookout_start(&of_a, r, "sip:1001@" STAGE_SERVER, "dialog");
+	lookout_start(&of_b, r, "sip:1002@" STAGE_SERVER, "dialog");
+	lookout_start(&of_d, r, "sip:1003@" STAGE_SERVER, "dialog");
+	stage_run(t.g->t->s, 5);
+	sees(&of_a, ">confirmed</state>");
+	sees(&of_b, ">confirmed</state>");
+	sees(&of_d, ">confirmed</state>");
+	refer(&t);
+	meet(t.g, &t.d, &t.a);
+	notified(&t, "SIP/2.0 200");
+	is_out(&t);
+	sees(&of_b, ">terminated</state>");
+	CHECK(lookout_is_quiet(&of_a, 3) && lookout_is_quiet(&of_d, 0.1));
+	rig_bye(t.g, &t.a, &t.d);
+	sees(&of_d, ">terminated</state>");
+	sees(&of_a, ">terminated</state>");
+	raw_free(r);
+	rig_free(t.g);
+}
+
+/* The transferee's own change meets ours: its 491 is waited out, while the target's 200 waits for
+ * its ACK; so is that of the target himself. [RFC3261 14.1] */
+TEST_NO_OOM(glare)
+{
+	for (int by_a = 0; by_a < 2; by_a++) {
+		struct two t;
+		two_calls(&t, false);
+		refer(&t);
+		if (by_a) {
+			offers(t.g, &t.d);
+			refuses(&t.a, gets_offer(&t.a, &t.d), "491 Request Pending");
+			raw_none(t.g->d, "ACK ", 0);
+			answers(t.g, &t.a, gets_offer(&t.a, &t.d));
+			gets_answer(&t.d, &t.a);
+		} else {
+			refuses(&t.d, raw_get(t.g->d, "INVITE ", 1), "491 Request Pending");
+			meet(t.g, &t.d, &t.a);
+		}
+		notified(&t, "SIP/2.0 200");
+		is_out(&t);
+		still_talk(t.g, &t.a, &t.d);
+		rig_bye(t.g, &t.a, &t.d);
+		rig_free(t.g);
+	}
+}
+
+/* Who says 491 for ever is left where he is. */
+TEST_NO_OOM(glare_without_end)
+{
+	struct two t;
+	two_calls(&t, false);
+	refer(&t);
+	for (int i = 0; i < 6; i++)
+		refuses(&t.d, raw_get(t.g->d, "INVITE ", 5), "491 Request Pending");
+	notified(&t, "SIP/2.0 491");
+	bye_both(&t);
+}
+
+/* Who leaves while the two meet leaves the call that he was in. */
+TEST_NO_OOM(target_leaves)
+{
+	for (int later = 0; later < 2; later++) {
+		struct two t;
+		struct raw_msg *m;
+		two_calls(&t, false);
+		refer(&t);
+		if (later) {
+			offers(t.g, &t.d);
+			m = gets_offer(&t.a, &t.d);
+		} else {
+			m = raw_get(t.g->d, "INVITE ", 1);
+		}
+		rig_ask(&t.d, "BYE", NULL, NULL);
+		raw_get(t.g->d, "SIP/2.0 200", 1);
+		rig_reply(t.g->b, raw_get(t.g->b, "BYE ", 1), "200 OK");
+		notified(&t, "SIP/2.0 480");
+		if (later) { /* a was offered another party */
+			answers(t.g, &t.a, m);
+			offers(t.g, &t.b);
+			answers(t.g, &t.a, gets_offer(&t.a, &t.b));
+			gets_answer(&t.b, &t.a);
+		} else {
+			refuses(&t.d, m, "487 Request Terminated");
+		}
+		still_talk(t.g, &t.a, &t.b);
+		rig_bye(t.g, &t.a, &t.b);
+		rig_free(t.g);
+	}
+}
+
+TEST_NO_OOM(transferee_leaves_while_they_meet)
+{
+	struct two t;
+	two_calls(&t, false);
+	refer(&t);
+	offers(t.g, &t.d);
+	struct raw_msg *m = gets_offer(&t.a, &t.d);
+	rig_ask(&t.a, "BYE", NULL, NULL);
+	raw_get(t.g->a, "SIP/2.0 200", 1);
+	refuses(&t.a, m, "487 Request Terminated");
+	raw_get(t.g->d, "ACK ", 1);
+	notified(&t, "SIP/2.0 487");
+	m = raw_get(t.g->b, "BYE ", 1);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(t.b.q.call_id));
+	rig_reply(t.g->b, m, "200 OK");
+	meet(t.g, &t.b2, &t.d);
+	still_talk(t.g, &t.d, &t.b2);
+	rig_bye(t.g, &t.b2, &t.d);
+	rig_free(t.g);
+}
+
+/* The transferor leaves both calls at once, as some phones do: it goes on without him; and should
+ * it fail nobody is left alone. */
+TEST_NO_OOM(transferor_leaves_both)
+{
+	for (int fails = 0; fails < 2; fails++) {
+		struct two t;
+		two_calls(&t, false);
+		refer(&t);
+		offers(t.g, &t.d);
+		struct raw_msg *m = gets_offer(&t.a, &t.d);
+		rig_ask(&t.b, "BYE", NULL, NULL);
+		rig_ask(&t.b2, "BYE", NULL, NULL);
+		raw_get(t.g->b, "SIP/2.0 200", 1);
+		raw_get(t.g->b, "SIP/2.0 200", 1);
+		raw_none(t.g->d, "BYE ", 0.1);
+		if (fails) {
+			refuses(&t.a, m, "488 Not Acceptable Here");
+			rig_reply(t.g->a, raw_get(t.g->a, "BYE ", 1), "200 OK");
+			raw_get(t.g->d, "ACK ", 1);
+			rig_reply(t.g->d, raw_get(t.g->d, "BYE ", 1), "200 OK");
+		} else {
+			answers(t.g, &t.a, m);
+			gets_answer(&t.d, &t.a);
+			still_talk(t.g, &t.a, &t.d);
+			rig_bye(t.g, &t.a, &t.d);
+		}
+		rig_free(t.g);
+	}
+}
