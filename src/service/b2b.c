@@ -46,6 +46,7 @@ enum err b2b_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx, struc
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i]);
 	b2b_replaces_init(b);
+	b2b_far_init(b);
 	*out = b;
 	return OK;
 }
@@ -81,6 +82,7 @@ void b2b_leg_free(struct b2b_leg *l)
 	if (c->first == l)
 		(void)b2b_meet_stop(c, 200);
 	b2b_leave(l);
+	b2b_far_free(l);
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
 	free(l->origin.line);
@@ -116,9 +118,10 @@ void b2b_call_reap(struct b2b_call *c)
 	struct b2b_leg *next;
 	for (struct b2b_leg *l = c->legs; l; l = next) {
 		next = l->next;
-		is_alive |= l->ses != NULL;
+		is_alive |= b2b_leg_has_session(l);
 		/* refusals are kept until the best of them is known */
-		if (!l->ses && l->state == LEG_OVER && (c->is_closed || l->is_transfer))
+		if (!b2b_leg_has_session(l) && l->state == LEG_OVER &&
+		    (c->is_closed || l->is_transfer))
 			b2b_leg_free(l);
 	}
 	if (!is_alive)
@@ -207,8 +210,8 @@ void b2b_gather(struct b2b *b, struct str aor)
 
 void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m)
 {
-	if (to && to->ses && from && from->ses)
-		ses_set_uuid(to->ses, ses_peer_uuid(from->ses, m));
+	if (to && b2b_leg_has_session(to) && from && b2b_leg_has_session(from))
+		b2b_leg_set_uuid(to, b2b_leg_uuid(from, m));
 }
 
 void b2b_introduce(struct b2b_call *c)
@@ -224,8 +227,7 @@ void b2b_hangup(struct b2b_leg *l, struct str reason)
 	if (l->state == LEG_OVER)
 		return;
 	l->state = LEG_OVER;
-	if (l->ses)
-		ses_hangup(l->ses, reason);
+	b2b_leg_hangup(l, reason);
 }
 
 /* --- questions of sessions -------------------------------------------------------------------- */
@@ -407,11 +409,12 @@ static void take(struct b2b_leg *l, const struct ses_event *ev)
 	}
 }
 
-static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
+void b2b_leg_event(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *l = ctx;
 	struct b2b_call *c = l->call, *home;
 	b2b_introduce(c);
+	if (b2b_far_tell(l, ev))
+		return;
 	if (ev->kind == SES_EV_ENDED || ev->kind == SES_EV_LEFT)
 		b2b_splice_left(l);
 	home = l->call; /* it may have been lent, and is not any more */
@@ -422,6 +425,11 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 	if (home != c)
 		b2b_call_reap(home);
 	b2b_call_reap(c);
+}
+
+static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
+{
+	b2b_leg_event(ctx, ev);
 }
 
 const struct ses_user b2b_user = {.make_offer = make_offer,

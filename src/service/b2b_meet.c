@@ -35,7 +35,7 @@ bool b2b_meet_stop(struct b2b_call *c, unsigned status)
 		return false;
 	end(c);
 	if (status != 200 && is_touched && first->state == LEG_UP)
-		(void)!ses_settle(first->ses, status, STR_NONE);
+		b2b_leg_settle(first, status, STR_NONE);
 	return is_touched;
 }
 
@@ -74,8 +74,8 @@ static void go(struct b2b_call *c)
 	}
 	struct b2b_leg *l = c->is_offered ? other : first;
 	c->meet = c->is_offered ? MEET_OFFERING : MEET_ASKING;
-	enum err e = ses_change(l->ses, c->is_offered ? SES_REINVITE : SES_REINVITE_LATE,
-				c->is_offered ? buf_view(&other->sdp) : STR_NONE);
+	enum err e = b2b_leg_change(l, c->is_offered ? SES_REINVITE : SES_REINVITE_LATE,
+				    c->is_offered ? buf_view(&other->sdp) : STR_NONE);
 	if (e == ERR_STATE)
 		again(c, l);
 	else if (e != OK)
@@ -117,9 +117,8 @@ bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev)
 	if (ev->by == SES_BY_LOCAL && ev->status == 491) {
 		again(c, l);
 	} else if (is_good) {
-		if (ses_needs_sdp(l->ses))
-			ses_keep_sdp(l->ses, buf_view(&l->sdp));
-		(void)!ses_settle(c->first->ses, 200, b2b_say(c->first, ev->rx->msg));
+		b2b_leg_keep(l, buf_view(&l->sdp));
+		b2b_leg_settle(c->first, 200, b2b_say(c->first, ev->rx->msg));
 		over(c, 200);
 	} else {
 		over(c, ev->status >= 300 ? ev->status : 488);

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "media/leg.h"
 #include "service/b2b.h"
+#include "service/b2b_far.h"
 #include "service/steps.h"
 #include "sip/hdr.h"
 
@@ -76,7 +77,9 @@ struct b2b_leg {
 	struct b2b_origin origin;
 	struct sign_talk talk; /* its dialog, while it talks */
 	struct buf sdp;        /* what is said to it next, while the call is set up or changed */
-	obj_id home; /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
+	obj_id home;         /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
+	struct b2b_far *far; /* its session is on another shard; NULL: no */
+	struct b2b_owner *owner; /* its call is on another shard; NULL: no */
 };
 
 enum b2b_meet { MEET_NOT, MEET_WAITING, MEET_ASKING, MEET_OFFERING }; /* b2b_meet.c */
@@ -116,6 +119,7 @@ void b2b_introduce(struct b2b_call *c);
 void b2b_leave(struct b2b_leg *l); /* its seat in a trunk, if it has one */
 /* Tells of the leg's dialog; `m`: the response that it goes by, NULL: none. */
 void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status);
+void b2b_leg_event(struct b2b_leg *l, const struct ses_event *ev); /* of its session */
 extern const struct ses_user b2b_user;
 
 /* --- b2b_setup.c */
@@ -166,12 +170,16 @@ bool b2b_meet_stop(struct b2b_call *c, unsigned status);
 bool b2b_meet_offered(struct b2b_leg *l, struct tp_rx *rx);
 bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev);
 
-/* --- b2b_splice.c */
-/* `far` of another call is to be the transferee's party: 200 when that is under way, else why it
- * cannot be. */
+/* --- b2b_splice.c: statuses are 200, or why it cannot be */
+/* `far` of another call is to be the transferee's party: 200 when that is under way. */
 unsigned b2b_splice(struct b2b_call *c, struct b2b_leg *far);
-void b2b_splice_done(struct b2b_leg *l); /* it stays; harmless for a leg that nobody lends */
+unsigned b2b_splice_far(struct b2b_leg *l);         /* l has come from another shard for that */
+unsigned b2b_splice_judge(const struct b2b_leg *l); /* may it be lent? */
+void b2b_splice_lend(struct b2b_leg *l);            /* to another shard */
+void b2b_splice_done(struct b2b_leg *l); /* it stays; harmless for one that is not lent */
+/* l is not to stay: back where it came from, or it ends. */
 void b2b_splice_return(struct b2b_leg *l, bool is_touched);
+void b2b_splice_home(struct b2b_leg *l, struct b2b_call *home, bool is_touched);
 void b2b_splice_left(struct b2b_leg *l); /* l, in whatever call, is leaving it */
 
 /* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */

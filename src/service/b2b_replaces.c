@@ -21,6 +21,7 @@ enum found {
 	FOUND_NONE,  /* not ours: pass it as it is */
 	FOUND_EARLY, /* ours, but nobody has answered on its far side: a plain call will do */
 	FOUND_PARTY,
+	FOUND_ELSEWHERE, /* ours, and its call is on another shard: ask there */
 };
 
 struct ask {
@@ -29,6 +30,8 @@ struct ask {
 	uint16_t shard; /* who asks */
 	bool is_refer;
 	uint8_t found; /* enum found */
+	obj_id at;     /* the leg that is meant, where that is known; 0: as `value` says */
+	obj_id far;    /* PARTY: the leg of whoever is on the far side */
 	struct tp_dst dst;
 	uint16_t n_value, n_to, n_ruri, n_line;
 	char value[TEXT_MAX]; /* of Replaces as asked */
@@ -49,31 +52,43 @@ static bool put(char *at, uint16_t *n, struct str s)
 
 /* --- the shard that knows --------------------------------------------------------------------- */
 
-/* The leg on its far side, if that one is up. */
-static struct b2b_leg *look_up(struct b2b *b, struct ask *q)
+static struct b2b_leg *named(struct b2b *b, const struct ask *q)
 {
 	struct sip_replaces r;
-	struct buf line;
+	if (q->at)
+		return pool_find(&b->legs, q->at);
 	if (sip_replaces_parse(str_of(q->value, q->n_value), &r) != OK)
 		return NULL;
 	struct ses *s = ses_replaced(b->dlg, &r);
-	struct b2b_leg *l = s ? ses_ctx_of(s, &b2b_user) : NULL;
-	if (!l)
-		return NULL;
-	struct b2b_leg *far = b2b_other(l);
-	const struct dlg *d = far ? ses_dialog(far->ses) : NULL;
-	q->found = FOUND_EARLY;
-	if (!d || !put(q->ruri, &q->n_ruri, dlg_remote_target(d)))
-		return far;
-	struct str id = dlg_call_id(d), to = dlg_remote_tag(d), from = dlg_local_tag(d);
+	return s ? ses_ctx_of(s, &b2b_user) : NULL;
+}
+
+/* How a call to the far party names its dialog. */
+static bool put_names(struct ask *q, const struct b2b_leg *far)
+{
+	struct b2b_names d;
+	struct buf line;
+	if (!b2b_leg_names(far, &d) || !put(q->ruri, &q->n_ruri, d.target))
+		return false;
 	buf_init_fixed(&line, q->line, sizeof(q->line));
 	buf_fmt(&line, "Replaces: " STR_FMT ";to-tag=" STR_FMT ";from-tag=" STR_FMT "\r\n",
-		STR_ARG(id), STR_ARG(to), STR_ARG(from));
+		STR_ARG(d.call_id), STR_ARG(d.remote_tag), STR_ARG(d.local_tag));
 	q->n_line = (uint16_t)line.n;
-	q->dst = ses_way(far->ses);
-	if (line.err == OK)
+	q->dst = b2b_leg_way(far);
+	return line.err == OK;
+}
+
+static void look_up(struct b2b *b, struct ask *q)
+{
+	struct b2b_leg *l = named(b, q), *far = l ? b2b_other(l) : NULL;
+	q->found = l || q->at ? FOUND_EARLY : FOUND_NONE;
+	if (l && l->owner) {
+		q->at = l->owner->leg;
+		q->found = FOUND_ELSEWHERE;
+	} else if (far && put_names(q, far)) {
+		q->far = pool_id(&b->legs, far);
 		q->found = FOUND_PARTY;
-	return far;
+	}
 }
 
 /* --- who asks --------------------------------------------------------------------------------- */
@@ -101,6 +116,20 @@ static void resume_invite(struct b2b_call *c, const struct ask *q)
 	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);
 }
 
+static void splice(struct b2b_call *c, obj_id leg)
+{
+	struct b2b_leg *far = pool_find(&c->b->legs, leg);
+	unsigned status = 200;
+	if (far)
+		status = b2b_splice(c, far);
+	else if (obj_id_shard(leg) == c->b->loop->shard)
+		status = 480;
+	else if (b2b_far_take(c, leg) != OK)
+		status = 500;
+	if (status != 200)
+		b2b_transfer_failed(c, status);
+}
+
 static void resume_refer(struct b2b_call *c, const struct ask *q)
 {
 	const struct b2b_config *cfg = &c->b->cfg;
@@ -111,18 +140,13 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 	char mem[TEXT_MAX + 16], aor_mem[LIMIT_AOR_BYTES + 1];
 	struct buf line, aor;
 	enum code code = CODE_B2B_FAILED;
+	if (q->found == FOUND_PARTY) {
+		splice(c, q->far);
+		return;
+	}
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
 	if (sip_uri_parse(to, &uri) == OK)
 		code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
-	if (q->found == FOUND_PARTY) { /* his phone is known; `to` says whose it is */
-		t[0] = (struct prx_target){.ruri = str_of(q->ruri, q->n_ruri),
-					   .q = 1000,
-					   .has_dst = true,
-					   .dst = q->dst,
-					   .aor = code ? STR_NONE : buf_view(&aor)};
-		b2b_transfer_start(c, to, t, 1, str_of(q->line, q->n_line));
-		return;
-	}
 	buf_init_fixed(&line, mem, sizeof(mem));
 	if (q->found == FOUND_NONE)
 		buf_fmt(&line, "Replaces: %.*s\r\n", (int)q->n_value, q->value);
@@ -130,13 +154,6 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 		b2b_transfer_failed(c, code_info(code)->status);
 	else
 		b2b_transfer_start(c, to, t, n, buf_view(&line));
-}
-
-static void splice(struct b2b_call *c, struct b2b_leg *far)
-{
-	unsigned status = b2b_splice(c, far);
-	if (status != 200)
-		b2b_transfer_failed(c, status);
 }
 
 static void resume(struct b2b *b, const struct ask *q)
@@ -154,10 +171,22 @@ static void resume(struct b2b *b, const struct ask *q)
 	b2b_call_reap(c);
 }
 
+/* True: it is on its way to the shard that knows. */
+static bool send(struct ev_loop *loop, struct ask *q, size_t shard)
+{
+	if (shard == loop->shard || !loop->shards)
+		return false;
+	q->inbox.kind = INBOX_B2B_ASK;
+	ev_post(loop, shard, &q->inbox);
+	return true;
+}
+
 static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
 	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
-	(void)look_up(ctx, q);
+	look_up(ctx, q);
+	if (q->found == FOUND_ELSEWHERE && send(loop, q, obj_id_shard(q->at)))
+		return;
 	q->inbox.kind = INBOX_B2B_ANSWER;
 	ev_post(loop, q->shard, &q->inbox);
 }
@@ -193,18 +222,15 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 		return false;
 	}
 	size_t shard = tp_owner_of(b->tp, r.call_id, STR_NONE);
-	if (shard != b->loop->shard && b->loop->shards) {
-		q->inbox.kind = INBOX_B2B_ASK;
-		ev_post(b->loop, shard, &q->inbox);
+	if (send(b->loop, q, shard))
 		return true;
-	}
-	struct b2b_leg *far = look_up(b, q);
-	if (!is_refer)
-		resume_invite(c, q);
-	else if (far)
-		splice(c, far);
-	else
+	look_up(b, q);
+	if (q->found == FOUND_ELSEWHERE && send(b->loop, q, obj_id_shard(q->at)))
+		return true;
+	if (is_refer)
 		resume_refer(c, q);
+	else
+		resume_invite(c, q);
 	free(q);
 	return is_refer;
 }

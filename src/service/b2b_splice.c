@@ -37,54 +37,101 @@ static void move(struct b2b_leg *l, struct b2b_call *to)
 	l->call = to;
 }
 
-unsigned b2b_splice(struct b2b_call *c, struct b2b_leg *far)
+unsigned b2b_splice_judge(const struct b2b_leg *l)
 {
-	struct b2b_call *home = far->call;
-	struct b2b_leg *e = b2b_transferee(c);
-	if (home == c)
-		return 400;
-	if (!e || e->state != LEG_UP)
+	const struct b2b_call *c = l->call;
+	if (!b2b_other(l) || l->state != LEG_UP)
 		return 480;
-	if (home->is_transferring || home->transferor || home->own || home->meet)
-		return 491;
-	far->home = pool_id(&c->b->calls, home);
-	far->is_joining = far->is_transfer = true;
-	move(far, c);
-	b2b_set_side(c, e, far);
-	b2b_tell_leg(far, e);
-	b2b_meet(c, far);
+	return c->is_transferring || c->transferor || c->own || c->meet ? 491 : 200;
+}
+
+static unsigned join(struct b2b_call *c, struct b2b_leg *l)
+{
+	struct b2b_leg *e = b2b_transferee(c);
+	if (!c->is_transferring || !e || e->state != LEG_UP)
+		return 480;
+	l->state = LEG_UP;
+	l->is_joining = l->is_transfer = true;
+	if (l->call != c) {
+		l->home = pool_id(&c->b->calls, l->call);
+		move(l, c);
+	}
+	b2b_set_side(c, e, l);
+	b2b_tell_leg(l, e);
+	b2b_meet(c, l);
 	return 200;
 }
 
-/* The party that the lent leg came from; NULL: he is gone. */
-static struct b2b_leg *left_behind(const struct b2b_leg *l)
+unsigned b2b_splice(struct b2b_call *c, struct b2b_leg *far)
 {
-	struct b2b_call *home = pool_find(&l->call->b->calls, l->home);
+	unsigned status = far->call == c ? 400 : b2b_splice_judge(far);
+	return status == 200 ? join(c, far) : status;
+}
+
+unsigned b2b_splice_far(struct b2b_leg *l)
+{
+	return join(l->call, l);
+}
+
+void b2b_splice_lend(struct b2b_leg *l)
+{
+	struct b2b_call *c = l->call;
+	c->side[c->side[1] == l] = NULL;
+}
+
+/* --- how it ends ------------------------------------------------------------------------------ */
+
+/* The party that a lent leg came from; NULL: he is gone. */
+static struct b2b_leg *left_behind(const struct b2b_call *home)
+{
 	struct b2b_leg *o = !home ? NULL : home->side[0] ? home->side[0] : home->side[1];
 	return o && o->state == LEG_UP ? o : NULL;
 }
 
+static struct b2b_call *home_of(const struct b2b_leg *l)
+{
+	return l->owner ? l->call : pool_find(&l->call->b->calls, l->home);
+}
+
+static bool is_lent(const struct b2b_leg *l)
+{
+	return l->home || (l->far && l->far->is_lent);
+}
+
 void b2b_splice_done(struct b2b_leg *l)
 {
-	struct b2b_leg *o = left_behind(l);
+	struct b2b_leg *o = left_behind(home_of(l));
+	if (l->far && l->far->is_lent)
+		b2b_far_done(l);
 	l->home = 0;
 	if (o)
 		b2b_hangup(o, done);
 }
 
-void b2b_splice_return(struct b2b_leg *l, bool is_touched)
+void b2b_splice_home(struct b2b_leg *l, struct b2b_call *home, bool is_touched)
 {
-	struct b2b_leg *o = left_behind(l);
+	struct b2b_leg *o = left_behind(home);
 	l->home = 0;
+	l->is_transfer = false;
 	if (!o) {
 		b2b_hangup(l, failed);
 		return;
 	}
-	l->is_transfer = false;
-	move(l, o->call);
-	b2b_set_side(o->call, o, l);
+	if (l->call != home)
+		move(l, home);
+	b2b_set_side(home, o, l);
 	if (is_touched)
-		b2b_meet(o->call, o);
+		b2b_meet(home, o);
+}
+
+void b2b_splice_return(struct b2b_leg *l, bool is_touched)
+{
+	if (l->home)
+		b2b_splice_home(l, home_of(l), is_touched);
+	else if (l->far && l->far->is_lent)
+		b2b_far_return(l, is_touched);
+	else
+		b2b_hangup(l, failed);
 }
 
 /* Nothing comes of it when one of the two leaves: he leaves the call that he was in before. */
@@ -93,7 +140,7 @@ void b2b_splice_left(struct b2b_leg *l)
 	struct b2b_call *c = l->call;
 	struct b2b_leg *t = c->transferor, *lent = NULL;
 	for (int i = 0; i < 2; i++)
-		if (c->side[i] && c->side[i]->home)
+		if (c->side[i] && is_lent(c->side[i]))
 			lent = c->side[i];
 	if (!lent || (c->side[0] != l && c->side[1] != l))
 		return;

@@ -53,6 +53,14 @@ static bool is_echo(const struct b2b *b, const struct sip_uri *uri)
 	return b->cfg.is_echo && b->cfg.is_echo(b->cfg.ctx, uri);
 }
 
+/* Not now: a change of who talks is under way, or he is alone. */
+static bool is_busy(const struct b2b_leg *l)
+{
+	const struct b2b_call *c = l->call;
+	return c->transferor || c->is_transferring || c->own || c->meet || !is_side(c, l) ||
+	       !b2b_other(l);
+}
+
 /* Why a REFER of l cannot be done; CODE_NONE: it can. */
 static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
 {
@@ -106,27 +114,28 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 {
 	struct b2b *b = l->call->b;
 	const struct b2b_place *p = l->place;
-	const struct dlg *d = ses_dialog(transferee->ses);
+	struct b2b_names names;
 	struct sip_addr from;
 	struct str token = STR_NONE;
 	char mem[600];
 	struct buf name;
 	buf_init_fixed(&name, mem, sizeof(mem));
 	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
-	if (!d || name.err != OK || sip_addr_parse(dlg_remote(d), &from) != OK)
+	if (name.err != OK || !b2b_leg_names(transferee, &names) ||
+	    sip_addr_parse(names.remote, &from) != OK)
 		return ERR_STATE;
 	if (has_token(l->call->refer))
 		token = b2b_whole_body(l, l->call->refer->msg, STR_NONE);
 	struct ses_call call = {
 		.enclosed = token,
-		.account = {.from = dlg_remote(d), .contact_user = from.uri.user},
+		.account = {.from = names.remote, .contact_user = from.uri.user},
 		.target = p->ruri.n ? p->ruri : to,
 		.to = buf_view(&name),
 		.headers = p->lines,
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
-		.uuid = ses_peer_uuid(transferee->ses, NULL),
+		.uuid = b2b_leg_uuid(transferee, NULL),
 	};
 	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	if (e == OK)
@@ -146,7 +155,7 @@ static void on_ring_timer(struct tmr *t)
 	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
 		if (l->is_transfer && l->state == LEG_TRYING)
-			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
+			b2b_leg_hangup(l, STR("SIP;cause=408;text=\"No answer\""));
 }
 
 struct b2b_leg *b2b_transferee(const struct b2b_call *c)
@@ -161,10 +170,10 @@ struct b2b_leg *b2b_transferee(const struct b2b_call *c)
 static struct str own_lines(struct b2b_call *c, struct str lines)
 {
 	struct buf *b = &c->b->lines;
-	const struct dlg *d = c->transferor ? ses_dialog(c->transferor->ses) : NULL;
+	struct b2b_names names;
 	struct str who = c->refer ? sip_value(c->refer->msg, SIP_HDR_REFERRED_BY) : STR_NONE;
-	if (!who.n && d)
-		who = dlg_remote(d);
+	if (!who.n && c->transferor && b2b_leg_names(c->transferor, &names))
+		who = names.remote;
 	buf_clear(b);
 	if (who.n)
 		buf_fmt(b, "Referred-By: " STR_FMT "\r\n", STR_ARG(who));
@@ -221,12 +230,16 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
+	if (is_busy(l)) { /* asked of another shard */
+		b2b_leg_notify(l, 491);
+		return;
+	}
 	c->transferor = l;
 	c->is_transferring = true;
 	c->b->stats.n_transfers++;
 	tp_rx_unref(c->b->tp, c->refer);
 	c->refer = tp_rx_ref(ev->rx);
-	ses_notify(l->ses, 100);
+	b2b_leg_notify(l, 100);
 	if (!read_target(ev->rx->msg, &text, &uri, &replaces)) {
 		b2b_transfer_failed(c, 400);
 		return;
@@ -249,7 +262,7 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 void b2b_transfer_progress(struct b2b_call *c, unsigned status)
 {
 	if (c->transferor && c->is_transferring)
-		ses_notify(c->transferor->ses, status);
+		b2b_leg_notify(c->transferor, status);
 }
 
 /* It is over, whatever came of it. */
@@ -271,7 +284,7 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 	ev_timer_stop(c->b->loop, &c->timer);
 	struct b2b_leg *t = c->transferor, *e = b2b_transferee(c);
 	if (t) {
-		ses_notify(t->ses, status);
+		b2b_leg_notify(t, status);
 		c->transferor = NULL;
 	} else if (e) {
 		b2b_hangup(e, STR("SIP;cause=480;text=\"Transfer failed\""));
@@ -294,7 +307,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	l->is_joining = true;
 	b2b_set_side(c, e, l);
 	s = b2b_body_for(e, ev->rx->msg);
-	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
+	if (!s.n || b2b_leg_change(e, SES_REINVITE, s) != OK)
 		b2b_transfer_joined(c, 488, false);
 }
 
@@ -311,7 +324,7 @@ static void let_go(struct b2b_call *c)
 	conclude(c);
 	if (!c->transferor)
 		return;
-	ses_notify(c->transferor->ses, 200);
+	b2b_leg_notify(c->transferor, 200);
 	ev_timer(c->b->loop, &c->timer, LEAVE_US, on_leave_timer);
 }
 
@@ -338,10 +351,7 @@ void b2b_transfer_joined(struct b2b_call *c, unsigned status, bool is_touched)
 	l->is_joining = false;
 	if (status != 200) {
 		b2b_set_side(c, e, t);
-		if (l->home)
-			b2b_splice_return(l, is_touched);
-		else
-			b2b_hangup(l, STR("SIP;cause=488;text=\"Transfer failed\""));
+		b2b_splice_return(l, is_touched);
 		b2b_transfer_failed(c, status);
 		return;
 	}

@@ -5,6 +5,18 @@
 
 #include "service/b2b.h"
 
+#define BOTH(name)                                                                                 \
+	static void name(bool apart);                                                              \
+	TEST_NO_OOM(name##_on_one_shard)                                                           \
+	{                                                                                          \
+		name(false);                                                                       \
+	}                                                                                          \
+	TEST_NO_OOM(name##_on_two_shards)                                                          \
+	{                                                                                          \
+		name(true);                                                                        \
+	}                                                                                          \
+	static void name(bool apart)
+
 struct two {
 	struct rig *g;
 	struct rig_end a, b, b2, d; /* a with b, b2 with d */
@@ -136,30 +148,32 @@ static void refuses(struct rig_end *e, const struct raw_msg *m, const char *stat
 	CHECK_EQ(raw_body(raw_get(e->r, "ACK ", 1)).n, 0);
 }
 
-TEST_NO_OOM(joined)
+#define LADDER(one, other)                                                                         \
+	"    1 b->x REFER\n"                                                                       \
+	"    1 x->b 202 (REFER)\n"                                                                 \
+	"    1 x->b NOTIFY\n"                                                                      \
+	"    1 x->d INVITE\n"                                                                      \
+	"    3 b->x 200 (NOTIFY)\n"                                                                \
+	"   13 d->x 200 (INVITE) d2\n"                                                             \
+	"   13 x->a INVITE b2\n"                                                                   \
+	"   15 a->x 200 (INVITE) a2\n"                                                             \
+	"   15 x->a ACK\n" one other "   15 x->b BYE\n"                                            \
+	"   17 b->x 200 (NOTIFY)\n"                                                                \
+	"   27 b->x 200 (BYE)\n"                                                                   \
+	" 2015 x->b BYE\n"
+
+BOTH(joins)
 {
 	struct two t;
-	two_calls(&t, false);
+	two_calls(&t, apart);
 	rig_clear(t.g);
 	refer(&t);
 	meet(t.g, &t.d, &t.a);
 	notified(&t, "SIP/2.0 200");
 	is_out(&t);
-	CHECK_RIG(t.g, "    1 b->x REFER\n"
-		       "    1 x->b 202 (REFER)\n"
-		       "    1 x->b NOTIFY\n"
-		       "    1 x->d INVITE\n"
-		       "    3 b->x 200 (NOTIFY)\n"
-		       "   13 d->x 200 (INVITE) d2\n"
-		       "   13 x->a INVITE b2\n"
-		       "   15 a->x 200 (INVITE) a2\n"
-		       "   15 x->a ACK\n"
-		       "   15 x->d ACK b3\n"
-		       "   15 x->b NOTIFY\n"
-		       "   15 x->b BYE\n"
-		       "   17 b->x 200 (NOTIFY)\n"
-		       "   27 b->x 200 (BYE)\n"
-		       " 2015 x->b BYE\n");
+	CHECK_STR_EQ(buf_view(&t.g->ladder),
+		     str_c(apart ? LADDER("   15 x->b NOTIFY\n", "   15 x->d ACK b3\n")
+				 : LADDER("   15 x->d ACK b3\n", "   15 x->b NOTIFY\n")));
 	still_talk(t.g, &t.a, &t.d);
 	still_talk(t.g, &t.d, &t.a);
 	struct raw_req q = rig_ask(&t.d, "INVITE", RIG_SDP, rig_sdp(t.g, t.g->d, "sendonly"));
@@ -173,11 +187,11 @@ TEST_NO_OOM(joined)
 }
 
 /* The target, or the transferee, will not: both calls are as they were. */
-TEST_NO_OOM(refused)
+BOTH(one_refuses)
 {
 	for (int by_a = 0; by_a < 2; by_a++) {
 		struct two t;
-		two_calls(&t, false);
+		two_calls(&t, apart);
 		refer(&t);
 		if (by_a) {
 			offers(t.g, &t.d);
@@ -207,11 +221,11 @@ static void sees(struct watch *w, const char *text)
 }
 
 /* a's and d's lamps burn through it all, one of b's goes out and then the other. [RFC4235] */
-TEST_NO_OOM(lamps_of_a_joining)
+BOTH(lamps_of_a_joining)
 {
 	struct two t;
 	struct watch of_a, of_b, of_d;
-	two_calls(&t, false);
+	two_calls(&t, apart);
 	stage_account(t.g->t->s, "1004");
 	struct raw *r = raw_new(t.g->t->s, "10.0.0.31", 5060, "1004");
 	lookout_start(&of_a, r, "sip:1001@" STAGE_SERVER, "dialog");
@@ -236,11 +250,11 @@ TEST_NO_OOM(lamps_of_a_joining)
 
 /* The transferee's own change meets ours: its 491 is waited out, while the target's 200 waits for
  * its ACK; so is that of the target himself. [RFC3261 14.1] */
-TEST_NO_OOM(glare)
+BOTH(glare)
 {
 	for (int by_a = 0; by_a < 2; by_a++) {
 		struct two t;
-		two_calls(&t, false);
+		two_calls(&t, apart);
 		refer(&t);
 		if (by_a) {
 			offers(t.g, &t.d);
@@ -261,10 +275,10 @@ TEST_NO_OOM(glare)
 }
 
 /* Who says 491 for ever is left where he is. */
-TEST_NO_OOM(glare_without_end)
+BOTH(glare_without_end)
 {
 	struct two t;
-	two_calls(&t, false);
+	two_calls(&t, apart);
 	refer(&t);
 	for (int i = 0; i < 6; i++)
 		refuses(&t.d, raw_get(t.g->d, "INVITE ", 5), "491 Request Pending");
@@ -273,12 +287,12 @@ TEST_NO_OOM(glare_without_end)
 }
 
 /* Who leaves while the two meet leaves the call that he was in. */
-TEST_NO_OOM(target_leaves)
+BOTH(target_leaves)
 {
 	for (int later = 0; later < 2; later++) {
 		struct two t;
 		struct raw_msg *m;
-		two_calls(&t, false);
+		two_calls(&t, apart);
 		refer(&t);
 		if (later) {
 			offers(t.g, &t.d);
@@ -304,10 +318,10 @@ TEST_NO_OOM(target_leaves)
 	}
 }
 
-TEST_NO_OOM(transferee_leaves_while_they_meet)
+BOTH(transferee_leaves_while_they_meet)
 {
 	struct two t;
-	two_calls(&t, false);
+	two_calls(&t, apart);
 	refer(&t);
 	offers(t.g, &t.d);
 	struct raw_msg *m = gets_offer(&t.a, &t.d);
@@ -327,11 +341,11 @@ TEST_NO_OOM(transferee_leaves_while_they_meet)
 
 /* The transferor leaves both calls at once, as some phones do: it goes on without him; and should
  * it fail nobody is left alone. */
-TEST_NO_OOM(transferor_leaves_both)
+BOTH(transferor_leaves_both)
 {
 	for (int fails = 0; fails < 2; fails++) {
 		struct two t;
-		two_calls(&t, false);
+		two_calls(&t, apart);
 		refer(&t);
 		offers(t.g, &t.d);
 		struct raw_msg *m = gets_offer(&t.a, &t.d);

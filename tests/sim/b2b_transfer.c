@@ -419,54 +419,6 @@ TEST_NO_OOM(echo_test_is_over)
 	rig_free(g);
 }
 
-static char *escaped(const struct rig_end *e, char out[512])
-{
-	char theirs[64];
-	struct str tag = str_skip(str_c(e->to), str_find(str_c(e->to), STR("tag=")) + 4);
-	snprintf(out, 512, "Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s", e->q.call_id,
-		 raw_cstr(tag, theirs, sizeof(theirs)), e->q.tag);
-	return out;
-}
-
-/* b talks with a and with d, and brings the two together; the two calls are on two shards. */
-TEST_NO_OOM(attended)
-{
-	for (unsigned n = 0, n_far = 0; n < 30 && !n_far; n++) {
-		struct rig *g = rig_new();
-		struct rig_end a, b, b2, d, d2;
-		char replaces[512], line[800];
-		rig_talk(g, g->a, "1002", g->b, &a, &b);
-		rig_talk(g, g->b, "1003", g->d, &b2, &d);
-		struct b2b_stats st;
-		b2b_stats(exc_b2b(g->t->s->exc, 0), &st);
-		if (st.n_calls != 1) {
-			rig_bye(g, &a, &b);
-			rig_bye(g, &b2, &d);
-			rig_free(g);
-			continue;
-		}
-		n_far++;
-		snprintf(line, sizeof(line), "Refer-To: <sip:1003@" STAGE_SERVER "?%s>\n",
-			 escaped(&b2, replaces));
-		rig_ask(&b, "REFER", line, NULL);
-		raw_get(g->b, "SIP/2.0 202", 2);
-		notify(g->b, "SIP/2.0 100");
-		rig_ring(g, g->d, &d2);
-		char want[256];
-		snprintf(want, sizeof(want), "Replaces: %s;to-tag=%s;from-tag=", d.q.call_id,
-			 d.q.tag);
-		CHECK(raw_has(d2.invite, want));
-		/* d takes the new call and ends the old one */
-		join(g, &d2, &a);
-		notify(g->b, "SIP/2.0 200");
-		rig_ask(&d, "BYE", NULL, NULL);
-		rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
-		rig_reply(g->b, raw_get(g->b, "BYE ", 3), "200 OK");
-		rig_bye(g, &a, &d2);
-		rig_free(g);
-	}
-}
-
 /* A Replaces that names no dialog of ours may be known to the phone: it passes. */
 TEST_NO_OOM(replaces_of_others_passes)
 {
