@@ -108,6 +108,7 @@ static void call_free(struct b2b_call *c)
 	tp_rx_unref(b->tp, c->refer);
 	ev_timer_stop(b->loop, &c->timer);
 	free(c->steps);
+	free(c->promise);
 	b2b_forget_way(c);
 	pool_put(&b->calls, c);
 }
@@ -282,6 +283,9 @@ static void on_confirmed(struct b2b_leg *l, const struct ses_event *ev)
 		ses_keep_sdp(l->ses, buf_view(&l->sdp));
 	buf_fini(&l->sdp);
 	b2b_on_answer(l, ev);
+	if (l->call->is_meeting_due)
+		b2b_meet(l->call, l);
+	l->call->is_meeting_due = false;
 }
 
 /* The one who was to be transferred is gone: who else there is goes, too. */
@@ -307,7 +311,9 @@ static void on_left(struct b2b_leg *l, const struct ses_event *ev)
 	}
 	if (l->is_caller && !was_up) {
 		l->state = LEG_OVER;
-		b2b_close(c, NULL, reason);
+		c->is_closed = true;
+		if (!c->is_promised) /* else what rings rings on */
+			b2b_close(c, NULL, reason);
 		return;
 	}
 	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;

@@ -101,8 +101,6 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 	else if (ses_sdp(ev->rx, &sdp))
 		b2b_leg_settle(to, 200, b2b_say(to, ev->rx->msg));
 	b2b_name(l, to, NULL);
-	if (to->is_joining && !l->call->meet)
-		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED ? 200 : 488, false);
 }
 
 /* --- INFO, MESSAGE ---------------------------------------------------------------------------- */

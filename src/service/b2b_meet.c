@@ -90,6 +90,13 @@ void b2b_meet(struct b2b_call *c, struct b2b_leg *first)
 	go(c);
 }
 
+void b2b_meet_with(struct b2b_call *c, struct b2b_leg *first, struct tp_rx *rx)
+{
+	c->first = first;
+	c->meet = MEET_ASKING;
+	(void)b2b_meet_offered(first, rx);
+}
+
 bool b2b_meet_offered(struct b2b_leg *l, struct tp_rx *rx)
 {
 	struct b2b_call *c = l->call;

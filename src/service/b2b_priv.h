@@ -104,6 +104,9 @@ struct b2b_call {
 	struct b2b_leg *first;      /* whom we ask for an offer to the other; NULL: nobody */
 	uint8_t meet, n_tries;      /* enum b2b_meet; of its step */
 	bool is_offered;            /* he has made it */
+	bool is_promised;           /* who answers is to talk with a transferee, not the caller */
+	bool is_meeting_due;        /* as soon as the caller has acknowledged */
+	void *promise;              /* to whom; NULL: he knows by now. Heap */
 };
 
 /* --- b2b.c */
@@ -129,6 +132,8 @@ void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
 void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
+/* A callee who was kept for somebody else is the caller's after all. */
+void b2b_answer_caller(struct b2b_leg *a);
 
 /* --- b2b_out.c */
 enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
@@ -163,6 +168,8 @@ struct str b2b_say(struct b2b_leg *to, const struct sip_msg *m);
 
 /* --- b2b_meet.c */
 void b2b_meet(struct b2b_call *c, struct b2b_leg *first);
+/* He has made his offer already, in rx. */
+void b2b_meet_with(struct b2b_call *c, struct b2b_leg *first, struct tp_rx *rx);
 /* Ends it, with what the first one's offer is refused by (200: it is not); true: he has made one.
  */
 bool b2b_meet_stop(struct b2b_call *c, unsigned status);
@@ -240,3 +247,6 @@ void b2b_replaces_init(struct b2b *b);
  * none, or what it names is known now; else the call starts when another shard has told. */
 bool b2b_replaces_ask_invite(struct b2b_call *c, const struct sip_msg *m);
 bool b2b_replaces_ask_refer(struct b2b_call *c, struct str value, struct str to);
+/* l has answered a call whose caller transfers somebody to it; or nobody has, or will. */
+void b2b_promise_keep(struct b2b_leg *l);
+void b2b_promise_break(struct b2b_call *c, unsigned status);

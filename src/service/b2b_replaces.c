@@ -22,6 +22,8 @@ enum found {
 	FOUND_EARLY, /* ours, but nobody has answered on its far side: a plain call will do */
 	FOUND_PARTY,
 	FOUND_ELSEWHERE, /* ours, and its call is on another shard: ask there */
+	FOUND_RINGING,   /* ours, and its far side rings: the answer comes later */
+	FOUND_NOBODY,    /* ... and did not answer, or is busy otherwise: `status` */
 };
 
 struct ask {
@@ -30,8 +32,11 @@ struct ask {
 	uint16_t shard; /* who asks */
 	bool is_refer;
 	uint8_t found; /* enum found */
-	obj_id at;     /* the leg that is meant, where that is known; 0: as `value` says */
-	obj_id far;    /* PARTY: the leg of whoever is on the far side */
+	uint16_t status;
+	bool is_promised; /* `far` is kept for who asks */
+	bool is_declined; /* who does not take it */
+	obj_id at;        /* the leg that is meant, where that is known; 0: as `value` says */
+	obj_id far;       /* PARTY: the leg of whoever is on the far side */
 	struct tp_dst dst;
 	uint16_t n_value, n_to, n_ruri, n_line;
 	char value[TEXT_MAX]; /* of Replaces as asked */
@@ -78,6 +83,13 @@ static bool put_names(struct ask *q, const struct b2b_leg *far)
 	return line.err == OK;
 }
 
+/* It is the caller of a call that is being set up. */
+static bool may_ring(const struct b2b_leg *l)
+{
+	const struct b2b_call *c = l->call;
+	return l->is_caller && l->state == LEG_TRYING && c->side[0] == l && !c->is_closed;
+}
+
 static void look_up(struct b2b *b, struct ask *q)
 {
 	struct b2b_leg *l = named(b, q), *far = l ? b2b_other(l) : NULL;
@@ -88,6 +100,13 @@ static void look_up(struct b2b *b, struct ask *q)
 	} else if (far && put_names(q, far)) {
 		q->far = pool_id(&b->legs, far);
 		q->found = FOUND_PARTY;
+	} else if (l && q->is_refer && may_ring(l)) {
+		q->found = l->call->is_promised ? FOUND_NOBODY : FOUND_RINGING;
+		q->status = 491;
+	}
+	if (q->found == FOUND_RINGING) {
+		l->call->promise = q;
+		l->call->is_promised = true;
 	}
 }
 
@@ -116,21 +135,17 @@ static void resume_invite(struct b2b_call *c, const struct ask *q)
 	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);
 }
 
-static void splice(struct b2b_call *c, obj_id leg)
+static unsigned splice(struct b2b_call *c, obj_id leg)
 {
 	struct b2b_leg *far = pool_find(&c->b->legs, leg);
-	unsigned status = 200;
 	if (far)
-		status = b2b_splice(c, far);
-	else if (obj_id_shard(leg) == c->b->loop->shard)
-		status = 480;
-	else if (b2b_far_take(c, leg) != OK)
-		status = 500;
-	if (status != 200)
-		b2b_transfer_failed(c, status);
+		return b2b_splice(c, far);
+	if (obj_id_shard(leg) == c->b->loop->shard)
+		return 480;
+	return b2b_far_take(c, leg) == OK ? 200 : 500;
 }
 
-static void resume_refer(struct b2b_call *c, const struct ask *q)
+static void call_anew(struct b2b_call *c, const struct ask *q)
 {
 	const struct b2b_config *cfg = &c->b->cfg;
 	struct prx_target t[PRX_MAX_TARGETS];
@@ -140,10 +155,6 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 	char mem[TEXT_MAX + 16], aor_mem[LIMIT_AOR_BYTES + 1];
 	struct buf line, aor;
 	enum code code = CODE_B2B_FAILED;
-	if (q->found == FOUND_PARTY) {
-		splice(c, q->far);
-		return;
-	}
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
 	if (sip_uri_parse(to, &uri) == OK)
 		code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
@@ -156,19 +167,17 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 		b2b_transfer_start(c, to, t, n, buf_view(&line));
 }
 
-static void resume(struct b2b *b, const struct ask *q)
+/* Whether the far party was taken over. */
+static bool resume_refer(struct b2b_call *c, const struct ask *q)
 {
-	struct b2b_call *c = pool_find(&b->calls, q->call);
-	if (!c)
-		return;
-	if (q->is_refer) {
-		if (c->is_transferring)
-			resume_refer(c, q);
-	} else if (c->side[0] && c->side[0]->state == LEG_TRYING) {
-		resume_invite(c, q);
-		b2b_start_group(c);
-	}
-	b2b_call_reap(c);
+	unsigned status = q->found == FOUND_PARTY    ? splice(c, q->far)
+			  : q->found == FOUND_NOBODY ? q->status
+						     : 0;
+	if (!status)
+		call_anew(c, q);
+	else if (status != 200)
+		b2b_transfer_failed(c, status);
+	return status == 200;
 }
 
 /* True: it is on its way to the shard that knows. */
@@ -181,21 +190,89 @@ static bool send(struct ev_loop *loop, struct ask *q, size_t shard)
 	return true;
 }
 
+/* A far party that answered for nobody goes to who has called him. Takes over q. */
+static void decline(struct b2b *b, struct ask *q)
+{
+	q->is_declined = true;
+	if (send(b->loop, q, obj_id_shard(q->far)))
+		return;
+	struct b2b_leg *l = pool_find(&b->legs, q->far);
+	struct b2b_call *c = l ? l->call : NULL;
+	free(q);
+	if (!c || !c->is_promised)
+		return;
+	b2b_splice_home(l, c, false);
+	b2b_call_reap(c);
+}
+
+/* Takes over q. */
+static void resume(struct b2b *b, struct ask *q)
+{
+	struct b2b_call *c = pool_find(&b->calls, q->call);
+	bool is_taken = false;
+	if (c && q->is_refer) {
+		is_taken = c->is_transferring && resume_refer(c, q);
+	} else if (c && c->side[0] && c->side[0]->state == LEG_TRYING) {
+		resume_invite(c, q);
+		b2b_start_group(c);
+	}
+	if (q->is_promised && !is_taken)
+		decline(b, q);
+	else
+		free(q);
+	if (c)
+		b2b_call_reap(c);
+}
+
+static void answer(struct b2b *b, struct ask *q)
+{
+	q->inbox.kind = INBOX_B2B_ANSWER;
+	if (q->shard == b->loop->shard)
+		resume(b, q);
+	else
+		ev_post(b->loop, q->shard, &q->inbox);
+}
+
+void b2b_promise_keep(struct b2b_leg *l)
+{
+	struct b2b_call *c = l->call;
+	struct ask *q = c->promise;
+	c->promise = NULL;
+	q->is_promised = true;
+	q->far = pool_id(&c->b->legs, l);
+	q->found = FOUND_PARTY;
+	answer(c->b, q);
+}
+
+void b2b_promise_break(struct b2b_call *c, unsigned status)
+{
+	struct ask *q = c->promise;
+	c->promise = NULL;
+	c->is_promised = false;
+	if (!q)
+		return;
+	q->found = FOUND_NOBODY;
+	q->status = (uint16_t)status;
+	answer(c->b, q);
+}
+
 static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
 	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
+	if (q->is_declined) {
+		decline(ctx, q);
+		return;
+	}
 	look_up(ctx, q);
 	if (q->found == FOUND_ELSEWHERE && send(loop, q, obj_id_shard(q->at)))
 		return;
-	q->inbox.kind = INBOX_B2B_ANSWER;
-	ev_post(loop, q->shard, &q->inbox);
+	if (q->found != FOUND_RINGING)
+		answer(ctx, q);
 }
 
 static void on_answer(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
-	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
-	resume(ctx, q);
-	free(q);
+	resume(ctx, CONTAINER_OF(m, struct ask, inbox));
 }
 
 static void discard(struct inbox_msg *m)
@@ -226,6 +303,8 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 		return true;
 	look_up(b, q);
 	if (q->found == FOUND_ELSEWHERE && send(b->loop, q, obj_id_shard(q->at)))
+		return true;
+	if (q->found == FOUND_RINGING)
 		return true;
 	if (is_refer)
 		resume_refer(c, q);

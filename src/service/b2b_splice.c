@@ -40,7 +40,7 @@ static void move(struct b2b_leg *l, struct b2b_call *to)
 unsigned b2b_splice_judge(const struct b2b_leg *l)
 {
 	const struct b2b_call *c = l->call;
-	if (!b2b_other(l) || l->state != LEG_UP)
+	if ((!b2b_other(l) && !c->is_promised) || l->state != LEG_UP)
 		return 480;
 	return c->is_transferring || c->transferor || c->own || c->meet ? 491 : 200;
 }
@@ -53,6 +53,7 @@ static unsigned join(struct b2b_call *c, struct b2b_leg *l)
 	l->state = LEG_UP;
 	l->is_joining = l->is_transfer = true;
 	if (l->call != c) {
+		l->call->is_promised = false;
 		l->home = pool_id(&c->b->calls, l->call);
 		move(l, c);
 	}
@@ -76,6 +77,7 @@ unsigned b2b_splice_far(struct b2b_leg *l)
 void b2b_splice_lend(struct b2b_leg *l)
 {
 	struct b2b_call *c = l->call;
+	c->is_promised = false;
 	c->side[c->side[1] == l] = NULL;
 }
 
@@ -85,7 +87,7 @@ void b2b_splice_lend(struct b2b_leg *l)
 static struct b2b_leg *left_behind(const struct b2b_call *home)
 {
 	struct b2b_leg *o = !home ? NULL : home->side[0] ? home->side[0] : home->side[1];
-	return o && o->state == LEG_UP ? o : NULL;
+	return o && (o->state == LEG_UP || o->state == LEG_TRYING) ? o : NULL;
 }
 
 static struct b2b_call *home_of(const struct b2b_leg *l)
@@ -104,8 +106,14 @@ void b2b_splice_done(struct b2b_leg *l)
 	if (l->far && l->far->is_lent)
 		b2b_far_done(l);
 	l->home = 0;
-	if (o)
-		b2b_hangup(o, done);
+	if (!o)
+		return;
+	if (o->state == LEG_TRYING) { /* he was not answered yet */
+		o->state = LEG_OVER;
+		(void)!ses_reject(o->ses, 487, STR_NONE, STR_NONE);
+		return;
+	}
+	b2b_hangup(o, done);
 }
 
 void b2b_splice_home(struct b2b_leg *l, struct b2b_call *home, bool is_touched)
@@ -119,8 +127,12 @@ void b2b_splice_home(struct b2b_leg *l, struct b2b_call *home, bool is_touched)
 	}
 	if (l->call != home)
 		move(l, home);
+	home->is_promised = false;
 	b2b_set_side(home, o, l);
-	if (is_touched)
+	home->is_meeting_due = is_touched && o->state == LEG_TRYING;
+	if (o->state == LEG_TRYING)
+		b2b_answer_caller(o);
+	else if (is_touched)
 		b2b_meet(home, o);
 }
 
@@ -134,19 +146,21 @@ void b2b_splice_return(struct b2b_leg *l, bool is_touched)
 		b2b_hangup(l, failed);
 }
 
-/* Nothing comes of it when one of the two leaves: he leaves the call that he was in before. */
+/* Nothing comes of it when one of the two leaves: a lent leg leaves the call that it was in. */
 void b2b_splice_left(struct b2b_leg *l)
 {
 	struct b2b_call *c = l->call;
-	struct b2b_leg *t = c->transferor, *lent = NULL;
+	struct b2b_leg *t = c->transferor, *joining = NULL;
 	for (int i = 0; i < 2; i++)
-		if (c->side[i] && is_lent(c->side[i]))
-			lent = c->side[i];
-	if (!lent || (c->side[0] != l && c->side[1] != l))
+		if (c->side[i] && c->side[i]->is_joining)
+			joining = c->side[i];
+	if (!joining || (c->side[0] != l && c->side[1] != l))
 		return;
 	bool is_offering = c->meet == MEET_OFFERING,
-	     is_touched = b2b_meet_stop(c, 487) && l != lent;
-	b2b_transfer_joined(c, l == lent ? 480 : 487, is_touched);
-	if (is_offering && l == lent && t)
+	     is_touched = b2b_meet_stop(c, 487) && l != joining;
+	if (l == joining && !is_lent(l))
+		l->state = LEG_OVER;
+	b2b_transfer_joined(c, l == joining ? 480 : 487, is_touched);
+	if (is_offering && l == joining && t)
 		b2b_meet(c, t);
 }

@@ -296,7 +296,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
 	struct b2b_leg *e = b2b_transferee(c);
-	struct str sdp, s;
+	struct str sdp;
 	if (!c->is_transferring || !e || !ses_sdp(ev->rx, &sdp)) {
 		b2b_hangup(l, STR_NONE);
 		b2b_transfer_failed(c, 488);
@@ -306,9 +306,7 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	ev_timer_stop(c->b->loop, &c->timer);
 	l->is_joining = true;
 	b2b_set_side(c, e, l);
-	s = b2b_body_for(e, ev->rx->msg);
-	if (!s.n || b2b_leg_change(e, SES_REINVITE, s) != OK)
-		b2b_transfer_joined(c, 488, false);
+	b2b_meet_with(c, l, ev->rx);
 }
 
 static void on_leave_timer(struct tmr *t)

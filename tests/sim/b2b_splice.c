@@ -26,23 +26,34 @@ static bool are_apart(struct rig *g)
 {
 	struct b2b_stats st;
 	b2b_stats(exc_b2b(g->t->s->exc, 0), &st);
-	return st.n_calls == 1;
+	return st.live == 1;
 }
 
-/* Two calls of b, the first held where `hold` says so; on two shards or on one. */
-static void two_calls(struct two *t, bool apart)
+/* A call of a with b, and one of b with d, who rings; on two shards or on one. */
+static void one_and_a_half(struct two *t, bool apart)
 {
 	for (int i = 0; i < 64; i++) {
 		t->g = rig_new();
 		rig_talk(t->g, t->g->a, "1002", t->g->b, &t->a, &t->b);
-		rig_talk(t->g, t->g->b, "1003", t->g->d, &t->b2, &t->d);
+		rig_call(t->g, t->g->b, "1003", NULL, &t->b2);
+		rig_ring(t->g, t->g->d, &t->d);
+		raw_reply(t->g->d, t->d.invite, "180 Ringing", t->d.q.tag, NULL, NULL);
+		rig_set_caller(&t->b2, raw_get(t->g->b, "SIP/2.0 180", 2));
 		if (are_apart(t->g) == apart)
 			return;
+		rig_answer(t->g, &t->d, &t->b2);
 		rig_bye(t->g, &t->a, &t->b);
 		rig_bye(t->g, &t->b2, &t->d);
 		rig_free(t->g);
 	}
 	test_fail(__FILE__, __LINE__, "no such Call-IDs");
+}
+
+static void two_calls(struct two *t, bool apart)
+{
+	one_and_a_half(t, apart);
+	rig_answer(t->g, &t->d, &t->b2);
+	stage_run(t->g->t->s, 0.1);
 }
 
 static void notified(struct two *t, const char *status)
@@ -367,4 +378,112 @@ BOTH(transferor_leaves_both)
 		}
 		rig_free(t.g);
 	}
+}
+
+/* --- while the target rings ------------------------------------------------------------------- */
+
+static void picks_up(struct two *t)
+{
+	raw_reply(t->g->d, t->d.invite, "200 OK", t->d.q.tag, RIG_SDP,
+		  rig_sdp(t->g, t->g->d, NULL));
+	CHECK(raw_has(raw_get(t->g->d, "ACK ", 1), t->d.q.call_id));
+}
+
+/* b's unanswered call to d ends with that status. */
+static void is_refused(struct two *t, const char *start)
+{
+	struct raw_msg *m = raw_get(t->g->b, start, 5);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(t->b2.q.call_id));
+	raw_ack(t->g->b, 0, &t->b2.q, m);
+}
+
+static void is_answered(struct two *t)
+{
+	struct raw_msg *m = raw_get(t->g->b, "SIP/2.0 200", 2);
+	CHECK(raw_has(m, "c=IN IP4 10.0.0.24"));
+	rig_set_caller(&t->b2, m);
+	rig_ack(&t->b2, &t->b2.q, NULL, NULL);
+	stage_run(t->g->t->s, 0.1);
+}
+
+/* When d answers he is for a, not for b. */
+BOTH(rings_and_joins)
+{
+	for (int cancels = 0; cancels < 2; cancels++) {
+		struct two t;
+		one_and_a_half(&t, apart);
+		refer(&t);
+		if (cancels) {
+			raw_cancel(t.g->b, 0, &t.b2.q, NULL);
+			raw_get(t.g->b, "SIP/2.0 200", 1);
+			is_refused(&t, "SIP/2.0 487");
+			raw_none(t.g->d, "CANCEL ", 1);
+		}
+		picks_up(&t);
+		meet(t.g, &t.d, &t.a);
+		notified(&t, "SIP/2.0 200");
+		if (!cancels)
+			is_refused(&t, "SIP/2.0 487");
+		rig_ask(&t.b, "BYE", NULL, NULL);
+		raw_get(t.g->b, "SIP/2.0 200", 1);
+		still_talk(t.g, &t.a, &t.d);
+		rig_bye(t.g, &t.d, &t.a);
+		rig_free(t.g);
+	}
+}
+
+BOTH(rings_and_refuses)
+{
+	for (int cancels = 0; cancels < 2; cancels++) {
+		struct two t;
+		one_and_a_half(&t, apart);
+		refer(&t);
+		if (cancels) {
+			raw_cancel(t.g->b, 0, &t.b2.q, NULL);
+			is_refused(&t, "SIP/2.0 487");
+		}
+		raw_reply(t.g->d, t.d.invite, "486 Busy Here", t.d.q.tag, NULL, NULL);
+		notified(&t, "SIP/2.0 486");
+		if (!cancels)
+			is_refused(&t, "SIP/2.0 486");
+		still_talk(t.g, &t.a, &t.b);
+		rig_bye(t.g, &t.a, &t.b);
+		rig_free(t.g);
+	}
+}
+
+/* Whom the join has failed with is the caller's. */
+BOTH(rings_and_stays)
+{
+	for (int is_touched = 0; is_touched < 2; is_touched++) {
+		struct two t;
+		one_and_a_half(&t, apart);
+		refer(&t);
+		picks_up(&t);
+		if (is_touched) {
+			offers(t.g, &t.d);
+			refuses(&t.a, gets_offer(&t.a, &t.d), "488 Not Acceptable Here");
+			raw_get(t.g->d, "ACK ", 1);
+		} else {
+			refuses(&t.d, raw_get(t.g->d, "INVITE ", 1), "488 Not Acceptable Here");
+		}
+		notified(&t, "SIP/2.0 488");
+		is_answered(&t);
+		if (is_touched)
+			meet(t.g, &t.b2, &t.d);
+		bye_both(&t);
+	}
+}
+
+/* The transferee has not waited: d talks with b. */
+BOTH(rings_for_nobody)
+{
+	struct two t;
+	one_and_a_half(&t, apart);
+	refer(&t);
+	rig_bye(t.g, &t.a, &t.b);
+	picks_up(&t);
+	is_answered(&t);
+	rig_bye(t.g, &t.b2, &t.d);
+	rig_free(t.g);
 }
