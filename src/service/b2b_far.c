@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXTS 8
+#define TEXTS 9
 
 struct far_msg {
 	struct inbox_msg inbox;
@@ -194,6 +194,14 @@ enum err b2b_far_take(struct b2b_call *c, obj_id leg)
 	return OK;
 }
 
+static void hear_uuid(struct b2b_far *f, struct str uuid)
+{
+	if (!uuid.n || uuid.n > sizeof(f->uuid))
+		return;
+	memcpy(f->uuid, uuid.p, uuid.n);
+	f->n_uuid = (uint8_t)uuid.n;
+}
+
 /* False: no memory. */
 static bool take_names(struct b2b_leg *l, const struct far_msg *m)
 {
@@ -208,6 +216,7 @@ static bool take_names(struct b2b_leg *l, const struct far_msg *m)
 	for (size_t i = 0; i < 6; at += m->n[i++])
 		names[i] = str_of(f->text + at, m->n[i]);
 	f->names = (struct b2b_names){names[0], names[1], names[2], names[3], names[4], names[5]};
+	hear_uuid(f, text_of(m, 8));
 	f->way = m->way;
 	f->can_update = m->can_update;
 	if (head.n) {
@@ -242,17 +251,14 @@ static void on_event(struct b2b_leg *l, const struct far_msg *m)
 {
 	static const struct addr nowhere;
 	struct b2b *b = l->call->b;
-	struct str bytes = text_of(m, 0), uuid = text_of(m, 1);
+	struct str bytes = text_of(m, 0);
 	struct tp_rx *rx = bytes.n ? tp_rx_make(b->tp, bytes, &nowhere, &nowhere, 0) : NULL;
 	struct ses_event ev = {.kind = (enum ses_event_kind)m->say.kind,
 			       .status = m->say.status,
 			       .by = (enum ses_by)m->by,
 			       .rx = rx,
 			       .tag = m->say.tag};
-	if (uuid.n <= sizeof(l->far->uuid) && uuid.n) {
-		memcpy(l->far->uuid, uuid.p, uuid.n);
-		l->far->n_uuid = (uint8_t)uuid.n;
-	}
+	hear_uuid(l->far, text_of(m, 1));
 	if (bytes.n && !rx) {
 		send_surely(l, &(struct far_say){.op = FAR_HANGUP}, STR_NONE);
 		return;
@@ -347,7 +353,8 @@ static struct far_msg *make_taken(struct b2b_leg *l)
 				   n.remote,
 				   n.target,
 				   str_of(o->line, o->n_head),
-				   o->line ? str_of(o->line + o->n_head, o->n_tail) : STR_NONE};
+				   o->line ? str_of(o->line + o->n_head, o->n_tail) : STR_NONE,
+				   b2b_leg_uuid(l, NULL)};
 	struct far_msg *m = make(&(struct far_say){.op = FAR_TAKEN}, texts, TEXTS);
 	if (!m)
 		return NULL;

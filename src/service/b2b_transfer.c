@@ -74,8 +74,7 @@ static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
-	if (c->transferor || c->is_transferring || c->own || c->meet || !is_side(c, l) ||
-	    !b2b_other(l))
+	if (l->owner ? l->owner->is_lent : is_busy(l))
 		return CODE_B2B_BUSY;
 	if (!read_target(rx->msg, &text, &uri, &replaces))
 		return CODE_B2B_REFER;

@@ -487,3 +487,148 @@ BOTH(rings_for_nobody)
 	rig_bye(t.g, &t.b2, &t.d);
 	rig_free(t.g);
 }
+
+/* --- afterwards ------------------------------------------------------------------------------- */
+
+static void joined(struct two *t, bool apart)
+{
+	two_calls(t, apart);
+	refer(t);
+	meet(t->g, &t->d, &t->a);
+	notified(t, "SIP/2.0 200");
+	is_out(t);
+	stage_run(t->g->t->s, 0.1);
+}
+
+/* A change by either, refused or not, without offer, by UPDATE; a refused request; and the reason
+ * of the end. */
+BOTH(joined_is_a_call_like_any)
+{
+	for (int by_a = 0; by_a < 2; by_a++) {
+		struct two t;
+		joined(&t, apart);
+		struct rig_end *e = by_a ? &t.a : &t.d, *o = by_a ? &t.d : &t.a;
+		struct raw_req q = rig_ask(e, "INVITE", NULL, NULL);
+		struct raw_msg *m = offers(t.g, o);
+		CHECK(raw_has(raw_get(e->r, "SIP/2.0 200", 1), "m=audio"));
+		rig_ack(e, &q, RIG_SDP, rig_sdp(t.g, e->r, NULL));
+		gets_answer(o, e);
+		q = rig_ask(e, "INVITE", RIG_SDP, rig_sdp(t.g, e->r, "inactive"));
+		refuses(o, gets_offer(o, e), "415 Unsupported");
+		raw_ack(e->r, 0, &q, raw_get(e->r, "SIP/2.0 415", 1));
+		q = rig_ask(e, "UPDATE", RIG_SDP, rig_sdp(t.g, e->r, "sendonly"));
+		answers(t.g, o, gets_offer(o, e));
+		raw_get(e->r, "SIP/2.0 200", 1);
+		rig_ask(e, "INFO", "Content-Type: text/plain\n", "x\n");
+		rig_reply(o->r, raw_get(o->r, "INFO ", 1), "486 Not now");
+		raw_get(e->r, "SIP/2.0 486", 1);
+		rig_ask(e, "BYE", "Reason: Q.850;cause=31;text=\"Enough\"\n", NULL);
+		raw_get(e->r, "SIP/2.0 200", 1);
+		m = raw_get(o->r, "BYE ", 1);
+		CHECK(raw_has(m, "Enough"));
+		rig_reply(o->r, m, "200 OK");
+		rig_free(t.g);
+	}
+}
+
+static void says(struct rig_end *e, const char *status)
+{
+	struct raw_msg *m = raw_get(e->r, "NOTIFY ", 5);
+	CHECK(raw_has(m, status));
+	rig_reply(e->r, m, "200 OK");
+	stage_run(e->r->stage, 0.01);
+}
+
+static void bye_from(struct rig_end *e)
+{
+	rig_ask(e, "BYE", NULL, NULL);
+	raw_get(e->r, "SIP/2.0 200", 1);
+	stage_run(e->r->stage, 0.1);
+}
+
+/* Either refers the other to b; who will not be called by him, and then is. */
+BOTH(joined_and_transferred)
+{
+	for (int by_a = 0; by_a < 2; by_a++) {
+		struct two t;
+		struct rig_end b;
+		joined(&t, apart);
+		struct rig_end *e = by_a ? &t.a : &t.d, *o = by_a ? &t.d : &t.a;
+		for (int i = 0; i < 2; i++) {
+			rig_ask(e, "REFER", "Refer-To: <sip:1002@" STAGE_SERVER ">\n", NULL);
+			raw_get(e->r, "SIP/2.0 202", 1);
+			says(e, "SIP/2.0 100");
+			rig_ring(t.g, t.g->b, &b);
+			CHECK(raw_has(b.invite, by_a ? "Referred-By: <sip:1001@"
+						     : "Referred-By: <sip:1003@"));
+			if (i)
+				break;
+			raw_reply(t.g->b, b.invite, "486 Busy", b.q.tag, NULL, NULL);
+			raw_get(t.g->b, "ACK ", 1);
+			says(e, "SIP/2.0 486");
+		}
+		raw_reply(t.g->b, b.invite, "200 OK", b.q.tag, RIG_SDP, rig_sdp(t.g, t.g->b, NULL));
+		answers(t.g, o, gets_offer(o, &b));
+		gets_answer(&b, o);
+		says(e, "SIP/2.0 200");
+		bye_from(e);
+		still_talk(t.g, o, &b);
+		rig_bye(t.g, &b, o);
+		rig_free(t.g);
+	}
+}
+
+BOTH(joined_and_to_the_echo_test)
+{
+	for (int by_a = 0; by_a < 2; by_a++) {
+		struct two t;
+		joined(&t, apart);
+		struct rig_end *e = by_a ? &t.a : &t.d, *o = by_a ? &t.d : &t.a;
+		rig_ask(e, "REFER", "Refer-To: <sip:echo@" STAGE_SERVER ">\n", NULL);
+		says(e, "SIP/2.0 100");
+		struct raw_msg *m = raw_get(o->r, "INVITE ", 1);
+		CHECK(raw_has(m, "c=IN IP4 10.0.0.1\r\n"));
+		answers(t.g, o, m);
+		says(e, "SIP/2.0 200");
+		bye_from(e);
+		bye_from(o);
+		rig_free(t.g);
+	}
+}
+
+/* d, who talks with a now, calls b and joins those two; on whichever shards all that is. */
+BOTH(joined_and_joined_again)
+{
+	for (int i = 0; i < 8; i++) {
+		struct two t, u;
+		joined(&t, apart);
+		u = (struct two){.g = t.g, .a = t.a, .b = t.d};
+		rig_talk(t.g, t.g->d, "1002", t.g->b, &u.b2, &u.d);
+		if (i % 2) { /* REFER in the new call, Replaces names the old one */
+			u.a = u.d;
+			u.d = t.a;
+			u.b = u.b2;
+			u.b2 = t.d;
+		}
+		char line[800], ours[64], theirs[64];
+		struct str to = str_c(u.b2.to), tag = str_skip(to, str_find(to, STR("tag=")) + 4);
+		snprintf(line, sizeof(line),
+			 "Refer-To: <sip:x@" STAGE_SERVER
+			 "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\n",
+			 u.b2.q.call_id, raw_cstr(tag, theirs, sizeof(theirs)),
+			 raw_cstr(str_c(u.b2.q.tag), ours, sizeof(ours)));
+		rig_ask(&u.b, "REFER", line, NULL);
+		raw_get(t.g->d, "SIP/2.0 202", 1);
+		says(&u.b, "SIP/2.0 100");
+		meet(t.g, &u.d, &u.a);
+		says(&u.b, "SIP/2.0 200");
+		struct raw_msg *m = raw_get(t.g->d, "BYE ", 1);
+		CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(u.b2.q.call_id));
+		rig_reply(t.g->d, m, "200 OK");
+		bye_from(&u.b);
+		still_talk(t.g, &u.a, &u.d);
+		still_talk(t.g, &u.d, &u.a);
+		rig_bye(t.g, &u.d, &u.a);
+		rig_free(t.g);
+	}
+}
