@@ -632,3 +632,80 @@ BOTH(joined_and_joined_again)
 		rig_free(t.g);
 	}
 }
+
+/* --- want of memory --------------------------------------------------------------------------- */
+
+static struct raw_msg *poll_reply(struct raw *r, const char *start, const char *status,
+				  const char *body)
+{
+	struct raw_msg *m = raw_poll(r, start);
+	if (m)
+		raw_reply(r, m, status, NULL, body ? RIG_SDP : NULL, body);
+	return m;
+}
+
+/* All the messages of a join, whatever of it comes about; a refuses or not. */
+static void live(struct two *t, bool is_refused)
+{
+	struct rig *g = t->g;
+	for (int i = 0; i < 40; i++) {
+		stage_run(g->t->s, 0.05);
+		poll_reply(g->b, "NOTIFY ", "200 OK", NULL);
+		poll_reply(g->b, "BYE ", "200 OK", NULL);
+		poll_reply(g->d, "INVITE ", "200 OK", rig_sdp(g, g->d, NULL));
+		poll_reply(g->b, "INVITE ", "200 OK", rig_sdp(g, g->b, NULL));
+		if (is_refused)
+			poll_reply(g->a, "INVITE ", "488 No", NULL);
+		else
+			poll_reply(g->a, "INVITE ", "200 OK", rig_sdp(g, g->a, NULL));
+		if (i == 10)
+			rig_ask(&t->d, "INFO", "Content-Type: text/plain\n", "x\n");
+		if (i == 15)
+			rig_ask(&t->a, "INFO", "Content-Type: text/plain\n", "x\n");
+		poll_reply(g->a, "INFO ", "200 OK", NULL);
+		poll_reply(g->b, "INFO ", "200 OK", NULL);
+		poll_reply(g->d, "INFO ", "200 OK", NULL);
+	}
+}
+
+static void all_leave(struct two *t)
+{
+	struct rig *g = t->g;
+	struct rig_end *all[] = {&t->a, &t->b, &t->b2, &t->d};
+	struct b2b_stats st;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		rig_ask(all[i], "BYE", NULL, NULL);
+	stage_run(g->t->s, 200);
+	for (size_t i = 0; i < g->t->s->n_shards; i++) {
+		b2b_stats(exc_b2b(g->t->s->exc, i), &st);
+		CHECK_EQ(st.live, 0);
+	}
+}
+
+BOTH(each_allocation_of_a_join_fails_once)
+{
+	for (int is_refused = 0; is_refused < 2; is_refused++) {
+		size_t k = 1, before;
+		do {
+			struct two t;
+			char line[800], theirs[64];
+			two_calls(&t, apart);
+			struct str to = str_c(t.b2.to);
+			struct str tag = str_skip(to, str_find(to, STR("tag=")) + 4);
+			snprintf(line, sizeof(line),
+				 "Refer-To: <sip:1003@" STAGE_SERVER
+				 "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\n",
+				 t.b2.q.call_id, raw_cstr(tag, theirs, sizeof(theirs)), t.b2.q.tag);
+			rig_ask(&t.b, "REFER", line, NULL);
+			before = test_allocs();
+			test_fail_alloc(k);
+			live(&t, is_refused);
+			before = test_allocs() - before;
+			test_fail_alloc(0);
+			all_leave(&t);
+			rig_free(t.g);
+		} while (k++ <= before);
+		printf("# %zu allocations\n", k);
+		CHECK(k > 10);
+	}
+}
