@@ -197,6 +197,38 @@ BOTH(joins)
 	rig_free(t.g);
 }
 
+/* b holds both, which the two are not to hear of once he is out: who is asked for an offer makes
+ * one of his own, and no direction is left of what b has said. [RFC6337 5.3] */
+BOTH(held_by_the_transferor)
+{
+	struct two t;
+	two_calls(&t, apart);
+	struct rig_end *of[2][2] = {{&t.b, &t.a}, {&t.b2, &t.d}};
+	for (int i = 0; i < 2; i++) {
+		struct raw_req q = rig_ask(of[i][0], "INVITE", RIG_SDP,
+					   rig_sdp(t.g, t.g->b, "sendonly"));
+		struct raw_msg *m = raw_get(of[i][1]->r, "INVITE ", 1);
+		CHECK(raw_has(m, "a=sendonly"));
+		raw_reply(of[i][1]->r, m, "200 OK", NULL, RIG_SDP,
+			  rig_sdp(t.g, of[i][1]->r, "recvonly"));
+		raw_get(of[i][1]->r, "ACK ", 1);
+		raw_get(t.g->b, "SIP/2.0 200", 1);
+		rig_ack(of[i][0], &q, NULL, NULL);
+		stage_run(t.g->t->s, 0.1);
+	}
+	refer(&t);
+	offers(t.g, &t.d);
+	struct raw_msg *m = gets_offer(&t.a, &t.d);
+	CHECK(!raw_has(m, "a=recvonly") && !raw_has(m, "a=sendonly"));
+	answers(t.g, &t.a, m);
+	m = raw_get(t.g->d, "ACK ", 1);
+	CHECK(!raw_has(m, "a=recvonly") && !raw_has(m, "a=sendonly"));
+	notified(&t, "SIP/2.0 200");
+	is_out(&t);
+	rig_bye(t.g, &t.a, &t.d);
+	rig_free(t.g);
+}
+
 /* The target, or the transferee, will not: both calls are as they were. */
 BOTH(one_refuses)
 {
