@@ -295,7 +295,7 @@ TEST_NO_OOM(uuids_after_a_joining)
 	for (int i = 0; i < 12; i++) {
 		struct rig *g = rig_new();
 		struct rig_end a, b, b2, d;
-		char line[800], tag[64];
+		char line[800];
 		talk(g, &a, &b);
 		rig_call(g, g->b, "1003", ID(B2, N), &b2);
 		rig_ring(g, g->d, &d);
@@ -304,12 +304,9 @@ TEST_NO_OOM(uuids_after_a_joining)
 		rig_set_caller(&b2, raw_get(g->b, "SIP/2.0 200", 2));
 		rig_ack(&b2, &b2.q, ID(B2, D), NULL);
 		raw_get(g->d, "ACK ", 2);
-		struct str to = str_c(b2.to), rest = str_skip(to, str_find(to, STR("tag=")) + 4);
-		snprintf(line, sizeof(line),
-			 ID(B, A) "Refer-To: <sip:1003@" STAGE_SERVER
-				  "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\n",
-			 b2.q.call_id, raw_cstr(rest, tag, sizeof(tag)), b2.q.tag);
-		rig_ask(&b, "REFER", line, NULL);
+		char refer[1000];
+		snprintf(refer, sizeof(refer), ID(B, A) "%s", rig_refer_to(&b2, line));
+		rig_ask(&b, "REFER", refer, NULL);
 		rig_reply(g->b, raw_get(g->b, "NOTIFY ", 2), "200 OK");
 		struct raw_msg *m = raw_get(g->d, "INVITE ", 2);
 		CHECK_ID(m, A, D);
