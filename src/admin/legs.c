@@ -101,15 +101,26 @@ static void sweep_one(void *arg, struct hnode *n)
 		del(s->l, k);
 }
 
+static void go_on_with(struct link_of *k, struct str of)
+{
+	if (!k)
+		return;
+	buf_clear(&k->then);
+	buf_str(&k->then, of);
+}
+
 void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct str call_id)
 {
 	struct str root = adm_legs_root(l, of);
 	struct link_of *k = find(l, call_id);
-	if (!call_id.n || !root.n || str_eq(root, call_id) || next_of(l, call_id, NULL))
+	if (!call_id.n || !root.n || str_eq(root, call_id))
 		return;
+	if (next_of(l, call_id, NULL)) { /* no leg, since it has some: the other way round */
+		go_on_with(find(l, of), call_id);
+		return;
+	}
 	if (k) {
-		buf_clear(&k->then);
-		buf_str(&k->then, of);
+		go_on_with(k, of);
 		return;
 	}
 	if (l->by_leg.n >= l->sweep_at) {

@@ -28,7 +28,7 @@ struct far_msg {
 	obj_id to, from; /* legs */
 	struct far_say say;
 	uint8_t by, cause; /* of an event */
-	bool can_update;
+	bool can_update, is_caller;
 	uint32_t hash;
 	uint64_t version; /* of the o= line */
 	struct tp_dst way;
@@ -219,6 +219,7 @@ static bool take_names(struct b2b_leg *l, const struct far_msg *m)
 	hear_uuid(f, text_of(m, 8));
 	f->way = m->way;
 	f->can_update = m->can_update;
+	l->is_caller = m->is_caller;
 	if (head.n) {
 		memcpy(l->origin.line, head.p, head.n);
 		memcpy(l->origin.line + head.n, tail.p, tail.n);
@@ -360,6 +361,7 @@ static struct far_msg *make_taken(struct b2b_leg *l)
 		return NULL;
 	m->way = b2b_leg_way(l);
 	m->can_update = b2b_leg_can_update(l);
+	m->is_caller = l->is_caller;
 	m->version = o->version;
 	m->hash = o->hash;
 	return m;
@@ -447,7 +449,6 @@ static void perform(struct b2b_leg *l, const struct far_msg *m)
 		b2b_leg_set_uuid(l, text_of(m, 0));
 		break;
 	case FAR_HANGUP:
-		l->owner->is_lent = false;
 		b2b_leg_hangup(l, text_of(m, 0));
 		break;
 	case FAR_DONE:

@@ -116,12 +116,11 @@ bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
 	bool is_first = c->first == l, is_good = ev->kind == SES_EV_RENEGOTIATED;
-	if (!c->meet || (c->meet == MEET_ASKING && !is_first) ||
-	    (c->meet == MEET_WAITING && !c->is_offered))
+	if (!c->meet || (!c->is_offered && (!is_first || is_good || c->meet != MEET_ASKING)))
 		return false;
-	if (c->meet == MEET_WAITING || (c->meet == MEET_OFFERING && is_first))
+	if (c->is_offered && (is_first || c->meet != MEET_OFFERING))
 		return true; /* to what was asked before */
-	if (ev->by == SES_BY_LOCAL && ev->status == 491) {
+	if (!is_good && ev->status == 491) {
 		again(c, l);
 	} else if (is_good) {
 		b2b_leg_keep(l, buf_view(&l->sdp));

@@ -49,6 +49,7 @@ struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	char text[];
 };
 
+struct b2b_ask;
 struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
@@ -106,7 +107,7 @@ struct b2b_call {
 	bool is_offered;            /* he has made it */
 	bool is_promised;           /* who answers is to talk with a transferee, not the caller */
 	bool is_meeting_due;        /* as soon as the caller has acknowledged */
-	void *promise;              /* to whom; NULL: he knows by now. Heap */
+	struct b2b_ask *promise;    /* to whom; NULL: he knows by now. Heap */
 };
 
 /* --- b2b.c */

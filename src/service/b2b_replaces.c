@@ -26,7 +26,7 @@ enum found {
 	FOUND_NOBODY,    /* ... and did not answer, or is busy otherwise: `status` */
 };
 
-struct ask {
+struct b2b_ask {
 	struct inbox_msg inbox;
 	obj_id call;
 	uint16_t shard; /* who asks */
@@ -57,7 +57,7 @@ static bool put(char *at, uint16_t *n, struct str s)
 
 /* --- the shard that knows --------------------------------------------------------------------- */
 
-static struct b2b_leg *named(struct b2b *b, const struct ask *q)
+static struct b2b_leg *named(struct b2b *b, const struct b2b_ask *q)
 {
 	struct sip_replaces r;
 	if (q->at)
@@ -69,7 +69,7 @@ static struct b2b_leg *named(struct b2b *b, const struct ask *q)
 }
 
 /* How a call to the far party names its dialog. */
-static bool put_names(struct ask *q, const struct b2b_leg *far)
+static bool put_names(struct b2b_ask *q, const struct b2b_leg *far)
 {
 	struct b2b_names d;
 	struct buf line;
@@ -90,7 +90,7 @@ static bool may_ring(const struct b2b_leg *l)
 	return l->is_caller && l->state == LEG_TRYING && c->side[0] == l && !c->is_closed;
 }
 
-static void look_up(struct b2b *b, struct ask *q)
+static void look_up(struct b2b *b, struct b2b_ask *q)
 {
 	struct b2b_leg *l = named(b, q), *far = l ? b2b_other(l) : NULL;
 	q->found = l || q->at ? FOUND_EARLY : FOUND_NONE;
@@ -113,7 +113,7 @@ static void look_up(struct b2b *b, struct ask *q)
 /* --- who asks --------------------------------------------------------------------------------- */
 
 /* The legs that wait give way to the one party that is meant, whose phones they are. */
-static void resume_invite(struct b2b_call *c, const struct ask *q)
+static void resume_invite(struct b2b_call *c, const struct b2b_ask *q)
 {
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf aor;
@@ -145,7 +145,7 @@ static unsigned splice(struct b2b_call *c, obj_id leg)
 	return b2b_far_take(c, leg) == OK ? 200 : 500;
 }
 
-static void call_anew(struct b2b_call *c, const struct ask *q)
+static void call_anew(struct b2b_call *c, const struct b2b_ask *q)
 {
 	const struct b2b_config *cfg = &c->b->cfg;
 	struct prx_target t[PRX_MAX_TARGETS];
@@ -168,7 +168,7 @@ static void call_anew(struct b2b_call *c, const struct ask *q)
 }
 
 /* Whether the far party was taken over. */
-static bool resume_refer(struct b2b_call *c, const struct ask *q)
+static bool resume_refer(struct b2b_call *c, const struct b2b_ask *q)
 {
 	unsigned status = q->found == FOUND_PARTY    ? splice(c, q->far)
 			  : q->found == FOUND_NOBODY ? q->status
@@ -181,7 +181,7 @@ static bool resume_refer(struct b2b_call *c, const struct ask *q)
 }
 
 /* True: it is on its way to the shard that knows. */
-static bool send(struct ev_loop *loop, struct ask *q, size_t shard)
+static bool send(struct ev_loop *loop, struct b2b_ask *q, size_t shard)
 {
 	if (shard == loop->shard || !loop->shards)
 		return false;
@@ -191,7 +191,7 @@ static bool send(struct ev_loop *loop, struct ask *q, size_t shard)
 }
 
 /* A far party that answered for nobody goes to who has called him. Takes over q. */
-static void decline(struct b2b *b, struct ask *q)
+static void decline(struct b2b *b, struct b2b_ask *q)
 {
 	q->is_declined = true;
 	if (send(b->loop, q, obj_id_shard(q->far)))
@@ -206,7 +206,7 @@ static void decline(struct b2b *b, struct ask *q)
 }
 
 /* Takes over q. */
-static void resume(struct b2b *b, struct ask *q)
+static void resume(struct b2b *b, struct b2b_ask *q)
 {
 	struct b2b_call *c = pool_find(&b->calls, q->call);
 	bool is_taken = false;
@@ -224,7 +224,7 @@ static void resume(struct b2b *b, struct ask *q)
 		b2b_call_reap(c);
 }
 
-static void answer(struct b2b *b, struct ask *q)
+static void answer(struct b2b *b, struct b2b_ask *q)
 {
 	q->inbox.kind = INBOX_B2B_ANSWER;
 	if (q->shard == b->loop->shard)
@@ -236,7 +236,7 @@ static void answer(struct b2b *b, struct ask *q)
 void b2b_promise_keep(struct b2b_leg *l)
 {
 	struct b2b_call *c = l->call;
-	struct ask *q = c->promise;
+	struct b2b_ask *q = c->promise;
 	c->promise = NULL;
 	q->is_promised = true;
 	q->far = pool_id(&c->b->legs, l);
@@ -246,7 +246,7 @@ void b2b_promise_keep(struct b2b_leg *l)
 
 void b2b_promise_break(struct b2b_call *c, unsigned status)
 {
-	struct ask *q = c->promise;
+	struct b2b_ask *q = c->promise;
 	c->promise = NULL;
 	c->is_promised = false;
 	if (!q)
@@ -258,7 +258,7 @@ void b2b_promise_break(struct b2b_call *c, unsigned status)
 
 static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
-	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
+	struct b2b_ask *q = CONTAINER_OF(m, struct b2b_ask, inbox);
 	if (q->is_declined) {
 		decline(ctx, q);
 		return;
@@ -272,12 +272,12 @@ static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 
 static void on_answer(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
-	resume(ctx, CONTAINER_OF(m, struct ask, inbox));
+	resume(ctx, CONTAINER_OF(m, struct b2b_ask, inbox));
 }
 
 static void discard(struct inbox_msg *m)
 {
-	free(CONTAINER_OF(m, struct ask, inbox));
+	free(CONTAINER_OF(m, struct b2b_ask, inbox));
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -288,7 +288,7 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 	struct sip_replaces r;
 	if (sip_replaces_parse(value, &r) != OK)
 		return false;
-	struct ask *q = calloc(1, sizeof(*q));
+	struct b2b_ask *q = calloc(1, sizeof(*q));
 	if (!q)
 		return false;
 	q->call = pool_id(&b->calls, c);
