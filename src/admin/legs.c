@@ -39,6 +39,7 @@ struct link_of {
 	bool is_told;   /* the root has its record; this waits for the leg's end */
 	struct came_to what;
 	struct buf texts;
+	struct buf then; /* a call that it goes on with when `root` has ended; empty: none */
 	struct str leg, root;
 	char ids[];
 };
@@ -83,6 +84,7 @@ static void del(struct adm_legs *l, struct link_of *k)
 	htab_del(&l->by_leg, &k->by_leg);
 	htab_del(&l->by_root, &k->by_root);
 	buf_fini(&k->texts);
+	buf_fini(&k->then);
 	free(k);
 }
 
@@ -99,17 +101,34 @@ static void sweep_one(void *arg, struct hnode *n)
 		del(s->l, k);
 }
 
+static void go_on_with(struct link_of *k, struct str of)
+{
+	if (!k)
+		return;
+	buf_clear(&k->then);
+	buf_str(&k->then, of);
+}
+
 void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct str call_id)
 {
 	struct str root = adm_legs_root(l, of);
-	if (!call_id.n || !root.n || str_eq(root, call_id) || find(l, call_id))
+	struct link_of *k = find(l, call_id);
+	if (!call_id.n || !root.n || str_eq(root, call_id))
 		return;
+	if (next_of(l, call_id, NULL)) { /* no leg, since it has some: the other way round */
+		go_on_with(find(l, of), call_id);
+		return;
+	}
+	if (k) {
+		go_on_with(k, of);
+		return;
+	}
 	if (l->by_leg.n >= l->sweep_at) {
 		struct sweep s = {l, t};
 		htab_each(&l->by_leg, sweep_one, &s);
 		l->sweep_at = FIRST_SWEEP + 2 * l->by_leg.n;
 	}
-	struct link_of *k = calloc(1, sizeof(*k) + call_id.n + root.n);
+	k = calloc(1, sizeof(*k) + call_id.n + root.n);
 	if (!k)
 		return;
 	memcpy(k->ids, call_id.p, call_id.n);
@@ -117,6 +136,7 @@ void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct
 	k->leg = str_of(k->ids, call_id.n);
 	k->root = str_of(k->ids + call_id.n, root.n);
 	buf_init(&k->texts);
+	buf_init(&k->then);
 	htab_add(&l->by_leg, &k->by_leg, hash(l, k->leg));
 	htab_add(&l->by_root, &k->by_root, hash(l, k->root));
 }
@@ -264,11 +284,28 @@ static void fill(struct st_cdr *row, struct buf *texts, const struct came_to *w,
 	set(row, ST_CDR_severity, str_c(vrd_severity_name(w->worst)));
 }
 
+/* A leg that was joined with another call is that one's from now on. */
+static void move(struct adm_legs *l, const struct trk *t, struct link_of *k)
+{
+	struct buf of = k->then;
+	const struct trk_call *x = trk_find(t, k->leg);
+	buf_init(&k->then);
+	if (of.n && of.err == OK && goes_on(x)) {
+		del(l, k);
+		adm_legs_add(l, t, buf_view(&of), x->call_id);
+	}
+	buf_fini(&of);
+}
+
 /* Its legs that talk on: the first of them has the others. */
 static void part(struct adm_legs *l, const struct trk *t, struct str root)
 {
 	const struct trk_call *first = NULL;
 	struct link_of *k, *next;
+	for (k = next_of(l, root, NULL); k; k = next) {
+		next = next_of(l, root, k);
+		move(l, t, k);
+	}
 	for (k = next_of(l, root, NULL); k; k = next_of(l, root, k)) {
 		const struct trk_call *x = trk_find(t, k->leg);
 		if (goes_on(x) && (!first || x->no < first->no))

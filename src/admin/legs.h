@@ -12,8 +12,9 @@
 struct adm_legs;
 enum err adm_legs_new(struct adm_legs **out);
 void adm_legs_free(struct adm_legs *l); /* NULL is harmless */
-/* The call `call_id` is a leg of the one that `of` began, or of what that is a leg of. Without
- * memory it is a call like any other. t: whose calls count. */
+/* The call `call_id` is a leg of the one that `of` began, or of what that is a leg of; if it is
+ * another one's leg, it will be when that one has ended. Without memory it is a call like any
+ * other. t: whose calls count. */
 void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct str call_id);
 /* The Call-ID of the caller's side: call_id itself where it is no leg; empty: that side has its
  * record, and this leg is ending. */

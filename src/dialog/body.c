@@ -25,8 +25,7 @@ void dlg_begin_body(struct dlg_mgr *m, struct buf *b, struct str lines)
 	buf_str(b, STR("\r\n"));
 }
 
-/* Header lines and body of what an owner wrote; false: it is SDP and nothing else. */
-static bool cut_entity(const struct dlg_mgr *m, struct str *body, struct str *lines)
+bool dlg_cut_body(const struct dlg_mgr *m, struct str *body, struct str *lines)
 {
 	if (body->n < sizeof(m->mark) || memcmp(body->p, m->mark, sizeof(m->mark)) != 0)
 		return false;
@@ -43,7 +42,7 @@ enum err dlg_out_end(const struct dlg_mgr *m, struct sip_out *o, struct str cont
 		     struct str body)
 {
 	struct str lines;
-	if (!cut_entity(m, &body, &lines))
+	if (!dlg_cut_body(m, &body, &lines))
 		return sip_out_end(o, body.n ? content_type : STR_NONE, body);
 	buf_str(o->b, lines);
 	return sip_out_end(o, STR_NONE, body);
@@ -52,7 +51,7 @@ enum err dlg_out_end(const struct dlg_mgr *m, struct sip_out *o, struct str cont
 struct str dlg_plain_sdp(const struct dlg_mgr *m, struct str body)
 {
 	struct str lines, rest, name, sdp;
-	if (!cut_entity(m, &body, &lines))
+	if (!dlg_cut_body(m, &body, &lines))
 		return body;
 	while (lines.n) {
 		struct str value = str_cut(lines, '\n', &lines);

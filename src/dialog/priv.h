@@ -267,6 +267,8 @@ enum err dlg_write_answer(struct dlg *d, const struct tp_rx *rx, const struct dl
 enum err dlg_answer(struct dlg *d, tsx_id st, struct tp_rx *rx, const struct dlg_answer *ans);
 /* True when a failed request inside the dialog means that it is gone. [RFC5057 5.1] */
 bool dlg_is_fatal(const struct uac_result *r);
+/* A refusal of NOTIFY that ends the subscription, whatever else it says. [RFC6665 4.2.2] */
+bool sub_ends_by(unsigned status);
 
 /* --- mgr.c: refusals outside of any dialog; what every user agent refuses
  * ----------------------------------------------------

@@ -61,6 +61,8 @@ struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
 /* Wherever SDP is asked for, a body with parts beside it may be given: begun by this with whole
  * Content- lines, then the body. [RFC5621] */
 void dlg_begin_body(struct dlg_mgr *m, struct buf *b, struct str lines);
+/* Header lines and body of what was begun so; false: it is SDP and nothing else. */
+bool dlg_cut_body(const struct dlg_mgr *m, struct str *body, struct str *lines);
 /* The SDP of a message; false: none. */
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp);
 /* What the owner of that kind gave as ctx; NULL: another owner's, or dropped. */

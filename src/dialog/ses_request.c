@@ -41,17 +41,28 @@ static void on_info(struct ses *s, tsx_id st, struct tp_rx *rx)
 		ses_tell(s, SES_EV_INFO, 0, SES_BY_REMOTE, rx);
 }
 
+/* He does not want to be told how it goes. [RFC4488 4] */
+static bool wants_no_word(const struct sip_msg *m)
+{
+	struct str rest;
+	return str_ieq(str_trim(str_cut(sip_value(m, SIP_HDR_REFER_SUB), ';', &rest)),
+		       STR("false"));
+}
+
 void ses_on_refer(struct ses *s, tsx_id st, struct tp_rx *rx)
 {
+	bool is_silent = wants_no_word(rx->msg);
 	unsigned status = s->state == SES_CONFIRMED ? ask_owner(s, rx) : 0;
 	if (!status) {
 		ses_refuse(s, st, rx, DLG_REFUSE_METHOD, 405, STR_NONE);
 		return;
 	}
+	if (is_silent && status / 100 == 2)
+		buf_str(&s->m->lines, STR("Refer-Sub: false\r\n"));
 	ses_reply(s, st, rx, status, buf_view(&s->m->lines));
 	if (status / 100 != 2)
 		return;
-	s->refer_cseq = rx->msg->cseq;
+	s->refer_cseq = is_silent ? 0 : rx->msg->cseq;
 	s->n_refers += s->n_refers < 2;
 	ses_tell(s, SES_EV_REFER, status, SES_BY_REMOTE, rx);
 }
@@ -155,6 +166,8 @@ static void on_asked(void *ctx, struct uac *u, const struct uac_result *r)
 			s->w->asked[i] = (struct ses_asked){0};
 		}
 	bool is_mild = tag == SES_TAG_MILD || tag == SES_TAG_NOTIFY;
+	if (tag == SES_TAG_NOTIFY && r->how == UAC_FINAL && sub_ends_by(r->status))
+		s->refer_cseq = s->w->notify_next = 0; /* he asks no more */
 	if (tag == SES_TAG_NOTIFY && s->w->notify_next)
 		ses_notify(s, s->w->notify_next);
 	if (tag && !is_mild)

@@ -51,8 +51,7 @@ static bool is_too_soon(struct sub *s)
 	return true;
 }
 
-/* A refusal that ends the subscription, whatever else it says. [RFC6665 4.2.2] */
-static bool is_end(unsigned status)
+bool sub_ends_by(unsigned status)
 {
 	static const uint16_t ends[] = {404, 405, 410, 416, 489, 501, 604};
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
@@ -67,7 +66,7 @@ static void on_notify_done(void *ctx, struct uac *u, const struct uac_result *r)
 	s->uac = NULL;
 	bool is_ok = r->how == UAC_FINAL &&
 		     (r->status / 100 == 2 ||
-		      (!is_end(r->status) && sip_has(r->rx->msg, SIP_HDR_RETRY_AFTER)));
+		      (!sub_ends_by(r->status) && sip_has(r->rx->msg, SIP_HDR_RETRY_AFTER)));
 	if (s->is_terminating && !s->is_dirty)
 		sub_finish(s, s->why, 0, s->reason);
 	else if (is_ok && r->status / 100 != 2) /* what it said is lost to him */

@@ -46,6 +46,7 @@ enum err b2b_new(struct ev_loop *loop, struct tp *tp, struct tsx_mgr *tsx, struc
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i]);
 	b2b_replaces_init(b);
+	b2b_far_init(b);
 	*out = b;
 	return OK;
 }
@@ -78,7 +79,10 @@ void b2b_leg_free(struct b2b_leg *l)
 			c->side[i] = NULL;
 	if (c->transferor == l)
 		c->transferor = NULL;
+	if (c->first == l)
+		(void)b2b_meet_stop(c, 200);
 	b2b_leave(l);
+	b2b_far_free(l);
 	tp_rx_unref(b->tp, l->final);
 	free(l->place);
 	free(l->origin.line);
@@ -104,6 +108,7 @@ static void call_free(struct b2b_call *c)
 	tp_rx_unref(b->tp, c->refer);
 	ev_timer_stop(b->loop, &c->timer);
 	free(c->steps);
+	free(c->promise);
 	b2b_forget_way(c);
 	pool_put(&b->calls, c);
 }
@@ -114,9 +119,10 @@ void b2b_call_reap(struct b2b_call *c)
 	struct b2b_leg *next;
 	for (struct b2b_leg *l = c->legs; l; l = next) {
 		next = l->next;
-		is_alive |= l->ses != NULL;
+		is_alive |= b2b_leg_has_session(l);
 		/* refusals are kept until the best of them is known */
-		if (!l->ses && l->state == LEG_OVER && (c->is_closed || l->is_transfer))
+		if (!b2b_leg_has_session(l) && l->state == LEG_OVER &&
+		    (c->is_closed || l->is_transfer))
 			b2b_leg_free(l);
 	}
 	if (!is_alive)
@@ -205,8 +211,8 @@ void b2b_gather(struct b2b *b, struct str aor)
 
 void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m)
 {
-	if (to && to->ses && from && from->ses)
-		ses_set_uuid(to->ses, ses_peer_uuid(from->ses, m));
+	if (to && b2b_leg_has_session(to) && from && b2b_leg_has_session(from))
+		b2b_leg_set_uuid(to, b2b_leg_uuid(from, m));
 }
 
 void b2b_introduce(struct b2b_call *c)
@@ -222,8 +228,7 @@ void b2b_hangup(struct b2b_leg *l, struct str reason)
 	if (l->state == LEG_OVER)
 		return;
 	l->state = LEG_OVER;
-	if (l->ses)
-		ses_hangup(l->ses, reason);
+	b2b_leg_hangup(l, reason);
 }
 
 /* --- questions of sessions -------------------------------------------------------------------- */
@@ -278,6 +283,9 @@ static void on_confirmed(struct b2b_leg *l, const struct ses_event *ev)
 		ses_keep_sdp(l->ses, buf_view(&l->sdp));
 	buf_fini(&l->sdp);
 	b2b_on_answer(l, ev);
+	if (l->call->is_meeting_due)
+		b2b_meet(l->call, l);
+	l->call->is_meeting_due = false;
 }
 
 /* The one who was to be transferred is gone: who else there is goes, too. */
@@ -303,7 +311,9 @@ static void on_left(struct b2b_leg *l, const struct ses_event *ev)
 	}
 	if (l->is_caller && !was_up) {
 		l->state = LEG_OVER;
-		b2b_close(c, NULL, reason);
+		c->is_closed = true;
+		if (!c->is_promised) /* else what rings rings on */
+			b2b_close(c, NULL, reason);
 		return;
 	}
 	struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[1] == l ? c->side[0] : NULL;
@@ -405,16 +415,27 @@ static void take(struct b2b_leg *l, const struct ses_event *ev)
 	}
 }
 
-static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
+void b2b_leg_event(struct b2b_leg *l, const struct ses_event *ev)
 {
-	struct b2b_leg *l = ctx;
-	struct b2b_call *c = l->call;
+	struct b2b_call *c = l->call, *home;
 	b2b_introduce(c);
+	if (b2b_far_tell(l, ev))
+		return;
+	if (ev->kind == SES_EV_ENDED || ev->kind == SES_EV_LEFT)
+		b2b_splice_left(l);
+	home = l->call; /* it may have been lent, and is not any more */
 	if (ev->kind == SES_EV_ENDED)
 		on_ended(l, &ev->end);
 	else if (l->state != LEG_OVER || ev->kind == SES_EV_REFUSED)
 		take(l, ev);
+	if (home != c)
+		b2b_call_reap(home);
 	b2b_call_reap(c);
+}
+
+static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
+{
+	b2b_leg_event(ctx, ev);
 }
 
 const struct ses_user b2b_user = {.make_offer = make_offer,

@@ -16,12 +16,10 @@
  * [RFC3264] [RFC3311] [RFC6337] [RFC6086] [RFC3428] */
 #include "service/b2b_priv.h"
 
-/* Says it to `to`, and keeps it where refreshes of the session need it. */
-static struct str say(struct b2b_leg *to, const struct sip_msg *m)
+struct str b2b_say(struct b2b_leg *to, const struct sip_msg *m)
 {
 	struct str s = b2b_body_for(to, m);
-	if (s.n && ses_needs_sdp(to->ses))
-		ses_keep_sdp(to->ses, s);
+	b2b_leg_keep(to, s);
 	return s;
 }
 
@@ -31,16 +29,16 @@ static void relay_offer(struct b2b_leg *l, struct b2b_leg *to, const struct sip_
 {
 	enum ses_change kind = SES_REINVITE;
 	b2b_name(to, l, m);
-	struct str s = say(to, m);
+	struct str s = b2b_say(to, m);
 	enum err e = sdp.n && !s.n ? ERR_NOMEM : OK;
 	if (m->method == SIP_INVITE)
 		kind = sdp.n ? SES_REINVITE : SES_REINVITE_LATE;
-	else if (ses_can_update(to->ses) || to->state != LEG_UP)
+	else if (b2b_leg_can_update(to) || to->state != LEG_UP)
 		kind = SES_UPDATE;
 	if (e == OK)
-		e = ses_change(to->ses, kind, s);
+		e = b2b_leg_change(to, kind, s);
 	if (e != OK)
-		(void)!ses_settle(l->ses, e == ERR_STATE ? 491 : 500, STR_NONE);
+		b2b_leg_settle(l, e == ERR_STATE ? 491 : 500, STR_NONE);
 }
 
 /* A leg that has just one other side to be asked, also before the answer. */
@@ -79,13 +77,15 @@ void b2b_on_offer(struct b2b_leg *l, const struct ses_event *ev)
 		if (to)
 			relay_offer(l, to, ev->rx->msg, sdp);
 		else
-			(void)!ses_settle(l->ses, 491, STR_NONE);
+			b2b_leg_settle(l, 491, STR_NONE);
 		return;
 	}
+	if (b2b_meet_offered(l, ev->rx))
+		return;
 	/* the 2xx to a re-INVITE without offer; of an INVITE b2b_setup.c makes what is to be made
 	 */
 	if (l->state == LEG_UP && to && has_sdp)
-		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
+		b2b_leg_settle(to, 200, b2b_say(to, ev->rx->msg));
 }
 
 void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
@@ -94,15 +94,13 @@ void b2b_on_answer(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	if (b2b_own_answered(l, ev->kind == SES_EV_MODIFY_FAILED ? NULL : ev->rx))
 		return;
-	if (!to || !to->ses)
+	if (!to || !b2b_leg_has_session(to) || b2b_meet_answered(l, ev))
 		return;
 	if (ev->kind == SES_EV_MODIFY_FAILED)
-		(void)!ses_settle(to->ses, ev->status >= 300 ? ev->status : 488, STR_NONE);
+		b2b_leg_settle(to, ev->status >= 300 ? ev->status : 488, STR_NONE);
 	else if (ses_sdp(ev->rx, &sdp))
-		(void)!ses_settle(to->ses, 200, say(to, ev->rx->msg));
+		b2b_leg_settle(to, 200, b2b_say(to, ev->rx->msg));
 	b2b_name(l, to, NULL);
-	if (to->is_joining)
-		b2b_transfer_joined(l->call, ev->kind == SES_EV_RENEGOTIATED);
 }
 
 /* --- INFO, MESSAGE ---------------------------------------------------------------------------- */
@@ -120,7 +118,7 @@ static void postpone(struct b2b_leg *l, const struct ses_event *ev)
 	struct buf *b = &l->call->b->lines;
 	buf_clear(b);
 	unsigned status = b2b_put_busy(l->call->b, b);
-	ses_respond(l->ses, ev->tag, status, buf_view(b));
+	b2b_leg_respond(l, ev->tag, status, buf_view(b));
 }
 
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
@@ -136,7 +134,7 @@ void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev)
 				  .content_type = sip_value(m, SIP_HDR_CONTENT_TYPE),
 				  .body = m->body,
 				  .tag = ev->tag};
-	if (!to || b->err != OK || ses_request(to->ses, &req) != OK)
+	if (!to || b->err != OK || b2b_leg_request(to, &req) != OK)
 		postpone(l, ev);
 }
 
@@ -148,7 +146,7 @@ void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev)
 	if (!ev->rx) /* what we say of it, not what he did */
 		code_warning_put(b,
 				 ev->status == 503 ? CODE_NEXT_HOP_UNREACHABLE : CODE_B2B_FAILED);
-	if (to && to->ses)
-		ses_respond(to->ses, ev->tag, ev->status, buf_view(b));
+	if (to && b2b_leg_has_session(to))
+		b2b_leg_respond(to, ev->tag, ev->status, buf_view(b));
 	b2b_name(l, to, NULL);
 }

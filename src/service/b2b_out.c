@@ -178,11 +178,16 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	return e;
 }
 
+static struct str call_id_of(const struct b2b_leg *l)
+{
+	return l->far ? l->far->names.call_id : ses_call_id(l->ses);
+}
+
 void b2b_tell_leg(const struct b2b_leg *l, const struct b2b_leg *of)
 {
 	const struct b2b_config *cfg = &l->call->b->cfg;
 	if (cfg->on_leg)
-		cfg->on_leg(cfg->ctx, ses_call_id(of->ses), ses_call_id(l->ses));
+		cfg->on_leg(cfg->ctx, call_id_of(of), call_id_of(l));
 }
 
 /* The dialog with a phone of ours is a matter of lamps. */

@@ -44,7 +44,7 @@ static void on_timer(struct tmr *t)
 
 static bool open_media(struct b2b_own *o, struct b2b *b)
 {
-	struct tp_dst way = ses_way(o->leg->ses);
+	struct tp_dst way = b2b_leg_way(o->leg);
 	struct addr local = b->cfg.media;
 	const char *why;
 	if (local.family == ADDR_NONE && tp_local_for(b->tp, &way, &local) != OK)
@@ -72,8 +72,8 @@ bool b2b_own_start(struct b2b_call *c, struct b2b_leg *l, enum b2b_own_kind kind
 	buf_clear(&b->text);
 	if (open_media(o, b) && md_leg_offer(&o->media, SDP_SENDRECV, &b->text) == OK) {
 		struct str s = b2b_sdp_for(l, buf_view(&b->text));
-		ses_draw_uuid(l->ses);
-		if (s.n && ses_change(l->ses, SES_REINVITE, s) == OK) {
+		b2b_leg_draw_uuid(l);
+		if (s.n && b2b_leg_change(l, SES_REINVITE, s) == OK) {
 			if (kind == B2B_OWN_FAREWELL)
 				ev_timer(b->loop, &o->timer, TAKE_US, on_timer);
 			return true;
@@ -130,7 +130,7 @@ bool b2b_own_offered(struct b2b_leg *l, struct str sdp)
 	else if (md_leg_offer(&o->media, SDP_SENDRECV, b) != OK)
 		status = 500;
 	struct str s = status ? STR_NONE : b2b_sdp_for(l, buf_view(b));
-	(void)!ses_settle(l->ses, status ? status : s.n ? 200 : 500, s);
+	b2b_leg_settle(l, status ? status : s.n ? 200 : 500, s);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "media/leg.h"
 #include "service/b2b.h"
+#include "service/b2b_far.h"
 #include "service/steps.h"
 #include "sip/hdr.h"
 
@@ -48,6 +49,7 @@ struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	char text[];
 };
 
+struct b2b_ask;
 struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
@@ -76,7 +78,12 @@ struct b2b_leg {
 	struct b2b_origin origin;
 	struct sign_talk talk; /* its dialog, while it talks */
 	struct buf sdp;        /* what is said to it next, while the call is set up or changed */
+	obj_id home;         /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
+	struct b2b_far *far; /* its session is on another shard; NULL: no */
+	struct b2b_owner *owner; /* its call is on another shard; NULL: no */
 };
+
+enum b2b_meet { MEET_NOT, MEET_WAITING, MEET_ASKING, MEET_OFFERING }; /* b2b_meet.c */
 
 struct b2b_call {
 	struct b2b *b;
@@ -95,6 +102,12 @@ struct b2b_call {
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
 	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
+	struct b2b_leg *first;      /* whom we ask for an offer to the other; NULL: nobody */
+	uint8_t meet, n_tries;      /* enum b2b_meet; of its step */
+	bool is_offered;            /* he has made it */
+	bool is_promised;           /* who answers is to talk with a transferee, not the caller */
+	bool is_meeting_due;        /* as soon as the caller has acknowledged */
+	struct b2b_ask *promise;    /* to whom; NULL: he knows by now. Heap */
 };
 
 /* --- b2b.c */
@@ -110,6 +123,7 @@ void b2b_introduce(struct b2b_call *c);
 void b2b_leave(struct b2b_leg *l); /* its seat in a trunk, if it has one */
 /* Tells of the leg's dialog; `m`: the response that it goes by, NULL: none. */
 void b2b_sign(struct b2b_leg *l, enum sign_kind kind, const struct sip_msg *m, unsigned status);
+void b2b_leg_event(struct b2b_leg *l, const struct ses_event *ev); /* of its session */
 extern const struct ses_user b2b_user;
 
 /* --- b2b_setup.c */
@@ -119,6 +133,8 @@ void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
 void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);
+/* A callee who was kept for somebody else is the caller's after all. */
+void b2b_answer_caller(struct b2b_leg *a);
 
 /* --- b2b_out.c */
 enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
@@ -150,6 +166,32 @@ unsigned b2b_put_busy(struct b2b *b, struct buf *lines);
 void b2b_on_request(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_response(struct b2b_leg *l, const struct ses_event *ev);
 
+/* The message's body for `to`, kept where refreshes of the session need it. */
+struct str b2b_say(struct b2b_leg *to, const struct sip_msg *m);
+
+/* --- b2b_meet.c */
+void b2b_meet(struct b2b_call *c, struct b2b_leg *first);
+/* He has made his offer already, in rx. */
+void b2b_meet_with(struct b2b_call *c, struct b2b_leg *first, struct tp_rx *rx);
+/* Ends it, with what the first one's offer is refused by (200: it is not); true: he has made one.
+ */
+bool b2b_meet_stop(struct b2b_call *c, unsigned status);
+/* A session of l tells something; true: it was for this. */
+bool b2b_meet_offered(struct b2b_leg *l, struct tp_rx *rx);
+bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev);
+
+/* --- b2b_splice.c: statuses are 200, or why it cannot be */
+/* `far` of another call is to be the transferee's party: 200 when that is under way. */
+unsigned b2b_splice(struct b2b_call *c, struct b2b_leg *far);
+unsigned b2b_splice_far(struct b2b_leg *l);         /* l has come from another shard for that */
+unsigned b2b_splice_judge(const struct b2b_leg *l); /* may it be lent? */
+void b2b_splice_lend(struct b2b_leg *l);            /* to another shard */
+void b2b_splice_done(struct b2b_leg *l); /* it stays; harmless for one that is not lent */
+/* l is not to stay: back where it came from, or it ends. */
+void b2b_splice_return(struct b2b_leg *l, bool is_touched);
+void b2b_splice_home(struct b2b_leg *l, struct b2b_call *home, bool is_touched);
+void b2b_splice_left(struct b2b_leg *l); /* l, in whatever call, is leaving it */
+
 /* --- b2b_sdp.c: the description as `l` may see it; empty when memory is refused. In b->sdp. */
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
 /* The same of a message's body, with all that stands beside its SDP; empty also without SDP. */
@@ -180,7 +222,12 @@ unsigned b2b_ask_refer(struct b2b_leg *l, struct tp_rx *rx, struct buf *lines);
 void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_transfer_progress(struct b2b_call *c, unsigned status);
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev);
-void b2b_transfer_joined(struct b2b_call *c, bool is_good); /* the transferee has answered */
+/* The transferee has answered: 200, or why not. is_touched: he who was to join him has been told
+ * something. Harmless when nobody was to. */
+void b2b_transfer_joined(struct b2b_call *c, unsigned status, bool is_touched);
+/* Who stays while the transferor goes; NULL: nobody. */
+struct b2b_leg *b2b_transferee(const struct b2b_call *c);
+void b2b_set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l);
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines);
 void b2b_transfer_failed(struct b2b_call *c, unsigned status);
@@ -203,3 +250,6 @@ void b2b_replaces_init(struct b2b *b);
  * none, or what it names is known now; else the call starts when another shard has told. */
 bool b2b_replaces_ask_invite(struct b2b_call *c, const struct sip_msg *m);
 bool b2b_replaces_ask_refer(struct b2b_call *c, struct str value, struct str to);
+/* l has answered a call whose caller transfers somebody to it; or nobody has, or will. */
+void b2b_promise_keep(struct b2b_leg *l);
+void b2b_promise_break(struct b2b_call *c, unsigned status);

@@ -21,14 +21,22 @@ enum found {
 	FOUND_NONE,  /* not ours: pass it as it is */
 	FOUND_EARLY, /* ours, but nobody has answered on its far side: a plain call will do */
 	FOUND_PARTY,
+	FOUND_ELSEWHERE, /* ours, and its call is on another shard: ask there */
+	FOUND_RINGING,   /* ours, and its far side rings: the answer comes later */
+	FOUND_NOBODY,    /* ... and did not answer, or is busy otherwise: `status` */
 };
 
-struct ask {
+struct b2b_ask {
 	struct inbox_msg inbox;
 	obj_id call;
 	uint16_t shard; /* who asks */
 	bool is_refer;
 	uint8_t found; /* enum found */
+	uint16_t status;
+	bool is_promised; /* `far` is kept for who asks */
+	bool is_declined; /* who does not take it */
+	obj_id at;        /* the leg that is meant, where that is known; 0: as `value` says */
+	obj_id far;       /* PARTY: the leg of whoever is on the far side */
 	struct tp_dst dst;
 	uint16_t n_value, n_to, n_ruri, n_line;
 	char value[TEXT_MAX]; /* of Replaces as asked */
@@ -49,35 +57,63 @@ static bool put(char *at, uint16_t *n, struct str s)
 
 /* --- the shard that knows --------------------------------------------------------------------- */
 
-static void look_up(struct b2b *b, struct ask *q)
+static struct b2b_leg *named(struct b2b *b, const struct b2b_ask *q)
 {
 	struct sip_replaces r;
-	struct buf line;
+	if (q->at)
+		return pool_find(&b->legs, q->at);
 	if (sip_replaces_parse(str_of(q->value, q->n_value), &r) != OK)
-		return;
+		return NULL;
 	struct ses *s = ses_replaced(b->dlg, &r);
-	struct b2b_leg *l = s ? ses_ctx_of(s, &b2b_user) : NULL;
-	if (!l)
-		return;
-	struct b2b_leg *far = b2b_other(l);
-	const struct dlg *d = far ? ses_dialog(far->ses) : NULL;
-	q->found = FOUND_EARLY;
-	if (!d || !put(q->ruri, &q->n_ruri, dlg_remote_target(d)))
-		return;
-	struct str id = dlg_call_id(d), to = dlg_remote_tag(d), from = dlg_local_tag(d);
+	return s ? ses_ctx_of(s, &b2b_user) : NULL;
+}
+
+/* How a call to the far party names its dialog. */
+static bool put_names(struct b2b_ask *q, const struct b2b_leg *far)
+{
+	struct b2b_names d;
+	struct buf line;
+	if (!b2b_leg_names(far, &d) || !put(q->ruri, &q->n_ruri, d.target))
+		return false;
 	buf_init_fixed(&line, q->line, sizeof(q->line));
 	buf_fmt(&line, "Replaces: " STR_FMT ";to-tag=" STR_FMT ";from-tag=" STR_FMT "\r\n",
-		STR_ARG(id), STR_ARG(to), STR_ARG(from));
+		STR_ARG(d.call_id), STR_ARG(d.remote_tag), STR_ARG(d.local_tag));
 	q->n_line = (uint16_t)line.n;
-	q->dst = ses_way(far->ses);
-	if (line.err == OK)
+	q->dst = b2b_leg_way(far);
+	return line.err == OK;
+}
+
+/* It is the caller of a call that is being set up. */
+static bool may_ring(const struct b2b_leg *l)
+{
+	const struct b2b_call *c = l->call;
+	return l->is_caller && l->state == LEG_TRYING && c->side[0] == l && !c->is_closed;
+}
+
+static void look_up(struct b2b *b, struct b2b_ask *q)
+{
+	struct b2b_leg *l = named(b, q), *far = l ? b2b_other(l) : NULL;
+	q->found = l || q->at ? FOUND_EARLY : FOUND_NONE;
+	if (l && l->owner) {
+		q->at = l->owner->leg;
+		q->found = FOUND_ELSEWHERE;
+	} else if (far && put_names(q, far)) {
+		q->far = pool_id(&b->legs, far);
 		q->found = FOUND_PARTY;
+	} else if (l && q->is_refer && may_ring(l)) {
+		q->found = l->call->is_promised ? FOUND_NOBODY : FOUND_RINGING;
+		q->status = 491;
+	}
+	if (q->found == FOUND_RINGING) {
+		l->call->promise = q;
+		l->call->is_promised = true;
+	}
 }
 
 /* --- who asks --------------------------------------------------------------------------------- */
 
 /* The legs that wait give way to the one party that is meant, whose phones they are. */
-static void resume_invite(struct b2b_call *c, const struct ask *q)
+static void resume_invite(struct b2b_call *c, const struct b2b_ask *q)
 {
 	char mem[LIMIT_AOR_BYTES + 1];
 	struct buf aor;
@@ -99,7 +135,17 @@ static void resume_invite(struct b2b_call *c, const struct ask *q)
 	(void)!b2b_add_leg(c, &t, str_of(q->line, q->n_line), &l);
 }
 
-static void resume_refer(struct b2b_call *c, const struct ask *q)
+static unsigned splice(struct b2b_call *c, obj_id leg)
+{
+	struct b2b_leg *far = pool_find(&c->b->legs, leg);
+	if (far)
+		return b2b_splice(c, far);
+	if (obj_id_shard(leg) == c->b->loop->shard)
+		return 480;
+	return b2b_far_take(c, leg) == OK ? 200 : 500;
+}
+
+static void call_anew(struct b2b_call *c, const struct b2b_ask *q)
 {
 	const struct b2b_config *cfg = &c->b->cfg;
 	struct prx_target t[PRX_MAX_TARGETS];
@@ -112,15 +158,6 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
 	if (sip_uri_parse(to, &uri) == OK)
 		code = cfg->route(cfg->ctx, &uri, &aor, t, &n);
-	if (q->found == FOUND_PARTY) { /* his phone is known; `to` says whose it is */
-		t[0] = (struct prx_target){.ruri = str_of(q->ruri, q->n_ruri),
-					   .q = 1000,
-					   .has_dst = true,
-					   .dst = q->dst,
-					   .aor = code ? STR_NONE : buf_view(&aor)};
-		b2b_transfer_start(c, to, t, 1, str_of(q->line, q->n_line));
-		return;
-	}
 	buf_init_fixed(&line, mem, sizeof(mem));
 	if (q->found == FOUND_NONE)
 		buf_fmt(&line, "Replaces: %.*s\r\n", (int)q->n_value, q->value);
@@ -130,39 +167,117 @@ static void resume_refer(struct b2b_call *c, const struct ask *q)
 		b2b_transfer_start(c, to, t, n, buf_view(&line));
 }
 
-static void resume(struct b2b *b, const struct ask *q)
+/* Whether the far party was taken over. */
+static bool resume_refer(struct b2b_call *c, const struct b2b_ask *q)
+{
+	unsigned status = q->found == FOUND_PARTY    ? splice(c, q->far)
+			  : q->found == FOUND_NOBODY ? q->status
+						     : 0;
+	if (!status)
+		call_anew(c, q);
+	else if (status != 200)
+		b2b_transfer_failed(c, status);
+	return status == 200;
+}
+
+/* True: it is on its way to the shard that knows. */
+static bool send(struct ev_loop *loop, struct b2b_ask *q, size_t shard)
+{
+	if (shard == loop->shard || !loop->shards)
+		return false;
+	q->inbox.kind = INBOX_B2B_ASK;
+	ev_post(loop, shard, &q->inbox);
+	return true;
+}
+
+/* A far party that answered for nobody goes to who has called him. Takes over q. */
+static void decline(struct b2b *b, struct b2b_ask *q)
+{
+	q->is_declined = true;
+	if (send(b->loop, q, obj_id_shard(q->far)))
+		return;
+	struct b2b_leg *l = pool_find(&b->legs, q->far);
+	struct b2b_call *c = l ? l->call : NULL;
+	free(q);
+	if (!c || !c->is_promised)
+		return;
+	b2b_splice_home(l, c, false);
+	b2b_call_reap(c);
+}
+
+/* Takes over q. */
+static void resume(struct b2b *b, struct b2b_ask *q)
 {
 	struct b2b_call *c = pool_find(&b->calls, q->call);
-	if (!c)
-		return;
-	if (q->is_refer) {
-		if (c->is_transferring)
-			resume_refer(c, q);
-	} else if (c->side[0] && c->side[0]->state == LEG_TRYING) {
+	bool is_taken = false;
+	if (c && q->is_refer) {
+		is_taken = c->is_transferring && resume_refer(c, q);
+	} else if (c && c->side[0] && c->side[0]->state == LEG_TRYING) {
 		resume_invite(c, q);
 		b2b_start_group(c);
 	}
-	b2b_call_reap(c);
+	if (q->is_promised && !is_taken)
+		decline(b, q);
+	else
+		free(q);
+	if (c)
+		b2b_call_reap(c);
+}
+
+static void answer(struct b2b *b, struct b2b_ask *q)
+{
+	q->inbox.kind = INBOX_B2B_ANSWER;
+	if (q->shard == b->loop->shard)
+		resume(b, q);
+	else
+		ev_post(b->loop, q->shard, &q->inbox);
+}
+
+void b2b_promise_keep(struct b2b_leg *l)
+{
+	struct b2b_call *c = l->call;
+	struct b2b_ask *q = c->promise;
+	c->promise = NULL;
+	q->is_promised = true;
+	q->far = pool_id(&c->b->legs, l);
+	q->found = FOUND_PARTY;
+	answer(c->b, q);
+}
+
+void b2b_promise_break(struct b2b_call *c, unsigned status)
+{
+	struct b2b_ask *q = c->promise;
+	c->promise = NULL;
+	c->is_promised = false;
+	if (!q)
+		return;
+	q->found = FOUND_NOBODY;
+	q->status = (uint16_t)status;
+	answer(c->b, q);
 }
 
 static void on_ask(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
-	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
+	struct b2b_ask *q = CONTAINER_OF(m, struct b2b_ask, inbox);
+	if (q->is_declined) {
+		decline(ctx, q);
+		return;
+	}
 	look_up(ctx, q);
-	q->inbox.kind = INBOX_B2B_ANSWER;
-	ev_post(loop, q->shard, &q->inbox);
+	if (q->found == FOUND_ELSEWHERE && send(loop, q, obj_id_shard(q->at)))
+		return;
+	if (q->found != FOUND_RINGING)
+		answer(ctx, q);
 }
 
 static void on_answer(void *ctx, struct ev_loop *loop, struct inbox_msg *m)
 {
-	struct ask *q = CONTAINER_OF(m, struct ask, inbox);
-	resume(ctx, q);
-	free(q);
+	resume(ctx, CONTAINER_OF(m, struct b2b_ask, inbox));
 }
 
 static void discard(struct inbox_msg *m)
 {
-	free(CONTAINER_OF(m, struct ask, inbox));
+	free(CONTAINER_OF(m, struct b2b_ask, inbox));
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -173,7 +288,7 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 	struct sip_replaces r;
 	if (sip_replaces_parse(value, &r) != OK)
 		return false;
-	struct ask *q = calloc(1, sizeof(*q));
+	struct b2b_ask *q = calloc(1, sizeof(*q));
 	if (!q)
 		return false;
 	q->call = pool_id(&b->calls, c);
@@ -184,12 +299,13 @@ static bool ask(struct b2b_call *c, struct str value, struct str to, bool is_ref
 		return false;
 	}
 	size_t shard = tp_owner_of(b->tp, r.call_id, STR_NONE);
-	if (shard != b->loop->shard && b->loop->shards) {
-		q->inbox.kind = INBOX_B2B_ASK;
-		ev_post(b->loop, shard, &q->inbox);
+	if (send(b->loop, q, shard))
 		return true;
-	}
 	look_up(b, q);
+	if (q->found == FOUND_ELSEWHERE && send(b->loop, q, obj_id_shard(q->at)))
+		return true;
+	if (q->found == FOUND_RINGING)
+		return true;
 	if (is_refer)
 		resume_refer(c, q);
 	else

@@ -221,6 +221,7 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	name_refuser(c);
 	if (ses_reject(a->ses, status, reason, buf_view(lines)) != OK)
 		ses_hangup(a->ses, STR_NONE);
+	b2b_promise_break(c, status);
 }
 
 static bool next_step(struct b2b_call *c)
@@ -249,9 +250,11 @@ static void end_step(struct b2b_call *c)
 void b2b_settle(struct b2b_call *c)
 {
 	struct b2b_leg *a = c->side[0];
+	const struct b2b_leg *best = best_of(c);
+	if (c->promise && c->is_closed && !n_ringing(c)) /* the caller has left */
+		b2b_promise_break(c, best ? best->status : 480);
 	if (c->is_busy || !a || a->state != LEG_TRYING || c->is_closed)
 		return;
-	const struct b2b_leg *best = best_of(c);
 	if (best && best->status >= 600 && best->step == steps_now(c->steps))
 		end_step(c);
 	if (n_ringing(c))
@@ -371,6 +374,46 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	(void)e; /* an answer waits for its PRACK already, or the session ends by itself */
 }
 
+/* The caller hears of it only if he is needed after all. */
+static void keep_promise(struct b2b_leg *l, const struct ses_event *ev)
+{
+	struct b2b_call *c = l->call;
+	struct b2b_leg *a = c->side[0];
+	c->side[1] = l;
+	b2b_introduce(c);
+	ev_timer_stop(c->b->loop, &c->timer);
+	b2b_close(c, l, elsewhere);
+	if (a && a->state == LEG_TRYING) {
+		ses_forget_sdp(a->ses);
+		(void)!b2b_set_body(a, ev->rx->msg);
+	}
+	b2b_promise_keep(l);
+}
+
+/* With what is in his `sdp`; e: whether that could be made. */
+static void answer_caller(struct b2b_leg *a, enum err e, struct str lines)
+{
+	struct b2b_call *c = a->call;
+	c->b->stats.n_calls++;
+	a->is_saying = true;
+	if (e == OK)
+		e = ses_answer_with(a->ses, lines);
+	a->is_saying = false;
+	b2b_sign(a, SIGN_CONFIRMED, NULL, 200);
+	free(c->steps);
+	c->steps = NULL;
+	b2b_forget_way(c);
+	if (e != OK) {
+		b2b_hangup(c->side[1], STR_NONE);
+		b2b_hangup(a, STR_NONE);
+	}
+}
+
+void b2b_answer_caller(struct b2b_leg *a)
+{
+	answer_caller(a, OK, STR_NONE);
+}
+
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
@@ -388,13 +431,16 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 		b2b_transfer_answered(l, ev);
 		return;
 	}
+	if (c->promise) {
+		keep_promise(l, ev);
+		return;
+	}
 	if (!a || a->state != LEG_TRYING || c->side[1]) {
 		b2b_hangup(l, elsewhere);
 		return;
 	}
 	c->side[1] = l;
 	b2b_introduce(c);
-	c->b->stats.n_calls++;
 	ev_timer_stop(c->b->loop, &c->timer);
 	b2b_close(c, l, elsewhere);
 	enum err e = OK;
@@ -402,19 +448,7 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 		ses_forget_sdp(a->ses);
 		e = b2b_set_body(a, ev->rx->msg);
 	}
-	struct str lines = response_lines(l, ev->rx->msg);
-	a->is_saying = true;
-	if (e == OK)
-		e = ses_answer_with(a->ses, lines);
-	a->is_saying = false;
-	b2b_sign(a, SIGN_CONFIRMED, NULL, 200);
-	free(c->steps);
-	c->steps = NULL;
-	b2b_forget_way(c);
-	if (e != OK) {
-		b2b_hangup(l, STR_NONE);
-		b2b_hangup(a, STR_NONE);
-	}
+	answer_caller(a, e, response_lines(l, ev->rx->msg));
 }
 
 /* --- the caller's INVITE ---------------------------------------------------------------------- */

@@ -53,6 +53,14 @@ static bool is_echo(const struct b2b *b, const struct sip_uri *uri)
 	return b->cfg.is_echo && b->cfg.is_echo(b->cfg.ctx, uri);
 }
 
+/* Not now: a change of who talks is under way, or he is alone. */
+static bool is_busy(const struct b2b_leg *l)
+{
+	const struct b2b_call *c = l->call;
+	return c->transferor || c->is_transferring || c->own || c->meet || !is_side(c, l) ||
+	       !b2b_other(l);
+}
+
 /* Why a REFER of l cannot be done; CODE_NONE: it can. */
 static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
 {
@@ -66,7 +74,7 @@ static enum code judge(const struct b2b_leg *l, struct tp_rx *rx)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
-	if (c->transferor || c->is_transferring || c->own || !is_side(c, l) || !b2b_other(l))
+	if (l->owner ? l->owner->is_lent : is_busy(l))
 		return CODE_B2B_BUSY;
 	if (!read_target(rx->msg, &text, &uri, &replaces))
 		return CODE_B2B_REFER;
@@ -105,27 +113,28 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 {
 	struct b2b *b = l->call->b;
 	const struct b2b_place *p = l->place;
-	const struct dlg *d = ses_dialog(transferee->ses);
+	struct b2b_names names;
 	struct sip_addr from;
 	struct str token = STR_NONE;
 	char mem[600];
 	struct buf name;
 	buf_init_fixed(&name, mem, sizeof(mem));
 	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
-	if (!d || name.err != OK || sip_addr_parse(dlg_remote(d), &from) != OK)
+	if (name.err != OK || !b2b_leg_names(transferee, &names) ||
+	    sip_addr_parse(names.remote, &from) != OK)
 		return ERR_STATE;
 	if (has_token(l->call->refer))
 		token = b2b_whole_body(l, l->call->refer->msg, STR_NONE);
 	struct ses_call call = {
 		.enclosed = token,
-		.account = {.from = dlg_remote(d), .contact_user = from.uri.user},
+		.account = {.from = names.remote, .contact_user = from.uri.user},
 		.target = p->ruri.n ? p->ruri : to,
 		.to = buf_view(&name),
 		.headers = p->lines,
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
-		.uuid = ses_peer_uuid(transferee->ses, NULL),
+		.uuid = b2b_leg_uuid(transferee, NULL),
 	};
 	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	if (e == OK)
@@ -145,10 +154,10 @@ static void on_ring_timer(struct tmr *t)
 	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
 		if (l->is_transfer && l->state == LEG_TRYING)
-			ses_hangup(l->ses, STR("SIP;cause=408;text=\"No answer\""));
+			b2b_leg_hangup(l, STR("SIP;cause=408;text=\"No answer\""));
 }
 
-static struct b2b_leg *transferee_of(const struct b2b_call *c)
+struct b2b_leg *b2b_transferee(const struct b2b_call *c)
 {
 	for (int i = 0; i < 2; i++)
 		if (c->side[i] && c->side[i] != c->transferor && !c->side[i]->is_joining)
@@ -160,10 +169,10 @@ static struct b2b_leg *transferee_of(const struct b2b_call *c)
 static struct str own_lines(struct b2b_call *c, struct str lines)
 {
 	struct buf *b = &c->b->lines;
-	const struct dlg *d = c->transferor ? ses_dialog(c->transferor->ses) : NULL;
+	struct b2b_names names;
 	struct str who = c->refer ? sip_value(c->refer->msg, SIP_HDR_REFERRED_BY) : STR_NONE;
-	if (!who.n && d)
-		who = dlg_remote(d);
+	if (!who.n && c->transferor && b2b_leg_names(c->transferor, &names))
+		who = names.remote;
 	buf_clear(b);
 	if (who.n)
 		buf_fmt(b, "Referred-By: " STR_FMT "\r\n", STR_ARG(who));
@@ -175,7 +184,7 @@ static struct str own_lines(struct b2b_call *c, struct str lines)
 void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_target *t, size_t n,
 			struct str lines)
 {
-	struct b2b_leg *e = transferee_of(c), *l;
+	struct b2b_leg *e = b2b_transferee(c), *l;
 	c->is_busy = true;
 	for (size_t i = 0; e && i < n; i++) {
 		if (b2b_add_leg(c, &t[i], own_lines(c, lines), &l) != OK)
@@ -194,7 +203,7 @@ void b2b_transfer_start(struct b2b_call *c, struct str to, const struct prx_targ
 	b2b_transfer_failed(c, 480); /* unless something rings */
 }
 
-static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
+void b2b_set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_leg *l)
 {
 	c->side[c->side[0] == keep] = l;
 	b2b_introduce(c);
@@ -202,8 +211,8 @@ static void set_side(struct b2b_call *c, const struct b2b_leg *keep, struct b2b_
 
 static void to_echo(struct b2b_call *c)
 {
-	struct b2b_leg *e = transferee_of(c);
-	set_side(c, e, NULL);
+	struct b2b_leg *e = b2b_transferee(c);
+	b2b_set_side(c, e, NULL);
 	if (!b2b_own_start(c, e, B2B_OWN_ECHO))
 		b2b_transfer_echoed(c, e, false);
 }
@@ -220,12 +229,16 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 	struct buf replaces, aor;
 	buf_init_fixed(&replaces, mem, sizeof(mem));
 	buf_init_fixed(&aor, aor_mem, sizeof(aor_mem));
+	if (is_busy(l)) { /* asked of another shard */
+		b2b_leg_notify(l, 491);
+		return;
+	}
 	c->transferor = l;
 	c->is_transferring = true;
 	c->b->stats.n_transfers++;
 	tp_rx_unref(c->b->tp, c->refer);
 	c->refer = tp_rx_ref(ev->rx);
-	ses_notify(l->ses, 100);
+	b2b_leg_notify(l, 100);
 	if (!read_target(ev->rx->msg, &text, &uri, &replaces)) {
 		b2b_transfer_failed(c, 400);
 		return;
@@ -248,7 +261,7 @@ void b2b_on_refer(struct b2b_leg *l, const struct ses_event *ev)
 void b2b_transfer_progress(struct b2b_call *c, unsigned status)
 {
 	if (c->transferor && c->is_transferring)
-		ses_notify(c->transferor->ses, status);
+		b2b_leg_notify(c->transferor, status);
 }
 
 /* It is over, whatever came of it. */
@@ -268,9 +281,9 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 			return;
 	conclude(c);
 	ev_timer_stop(c->b->loop, &c->timer);
-	struct b2b_leg *t = c->transferor, *e = transferee_of(c);
+	struct b2b_leg *t = c->transferor, *e = b2b_transferee(c);
 	if (t) {
-		ses_notify(t->ses, status);
+		b2b_leg_notify(t, status);
 		c->transferor = NULL;
 	} else if (e) {
 		b2b_hangup(e, STR("SIP;cause=480;text=\"Transfer failed\""));
@@ -281,8 +294,8 @@ void b2b_transfer_failed(struct b2b_call *c, unsigned status)
 void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 {
 	struct b2b_call *c = l->call;
-	struct b2b_leg *e = transferee_of(c);
-	struct str sdp, s;
+	struct b2b_leg *e = b2b_transferee(c);
+	struct str sdp;
 	if (!c->is_transferring || !e || !ses_sdp(ev->rx, &sdp)) {
 		b2b_hangup(l, STR_NONE);
 		b2b_transfer_failed(c, 488);
@@ -291,10 +304,8 @@ void b2b_transfer_answered(struct b2b_leg *l, const struct ses_event *ev)
 	cancel_legs(c, l, STR("SIP;cause=200;text=\"Call completed elsewhere\""));
 	ev_timer_stop(c->b->loop, &c->timer);
 	l->is_joining = true;
-	set_side(c, e, l);
-	s = b2b_body_for(e, ev->rx->msg);
-	if (!s.n || ses_change(e->ses, SES_REINVITE, s) != OK)
-		b2b_transfer_joined(c, false);
+	b2b_set_side(c, e, l);
+	b2b_meet_with(c, l, ev->rx);
 }
 
 static void on_leave_timer(struct tmr *t)
@@ -310,7 +321,7 @@ static void let_go(struct b2b_call *c)
 	conclude(c);
 	if (!c->transferor)
 		return;
-	ses_notify(c->transferor->ses, 200);
+	b2b_leg_notify(c->transferor, 200);
 	ev_timer(c->b->loop, &c->timer, LEAVE_US, on_leave_timer);
 }
 
@@ -322,25 +333,26 @@ void b2b_transfer_echoed(struct b2b_call *c, struct b2b_leg *e, bool is_good)
 	}
 	b2b_own_end(c);
 	if (c->transferor)
-		set_side(c, e, c->transferor);
+		b2b_set_side(c, e, c->transferor);
 	b2b_transfer_failed(c, 488);
 }
 
-void b2b_transfer_joined(struct b2b_call *c, bool is_good)
+void b2b_transfer_joined(struct b2b_call *c, unsigned status, bool is_touched)
 {
-	struct b2b_leg *t = c->transferor, *e = transferee_of(c), *l = NULL;
+	struct b2b_leg *t = c->transferor, *e = b2b_transferee(c), *l = NULL;
 	for (int i = 0; i < 2; i++)
 		if (c->side[i] && c->side[i]->is_joining)
 			l = c->side[i];
 	if (!l)
 		return;
 	l->is_joining = false;
-	if (!is_good) {
-		set_side(c, e, t);
-		b2b_hangup(l, STR("SIP;cause=488;text=\"Transfer failed\""));
-		b2b_transfer_failed(c, 488);
+	if (status != 200) {
+		b2b_set_side(c, e, t);
+		b2b_splice_return(l, is_touched);
+		b2b_transfer_failed(c, status);
 		return;
 	}
 	l->is_transfer = false;
 	let_go(c);
+	b2b_splice_done(l);
 }

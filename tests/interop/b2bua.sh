@@ -1,6 +1,7 @@
 #!/bin/bash
 # Calls through the back-to-back user agent (serve --b2bua --farewell) with programs of others: baresip transfers a call blind, and
-# both sides hear each other afterwards; the callee hangs up, and the caller is re-INVITEd to the exchange before his BYE.
+# joins two of his calls, and both sides hear each other afterwards; the callee hangs up, and the caller is re-INVITEd to the exchange
+# before his BYE.
 . "$(dirname "$0")/lib.sh"
 need baresip tshark tcpdump
 
@@ -17,6 +18,25 @@ transfer() {
 }
 echo_test() {
 	talk && b transfer "sip:echo@$SERVER" && baresip_wait b 8 CALL_CLOSED && sleep 2 && a hangup && baresip_wait a 8 CALL_CLOSED && sleep 0.2
+}
+# The dialog of b's first call as it is escaped in Refer-To: baresip itself knows nothing of Replaces.
+first_dialog() {
+	tshark -r "$PCAP" -Y "ip.src == $CALLEE && sip.CSeq.method == INVITE && sip.Status-Code == 200" -T fields -e sip.Call-ID \
+		-e sip.from.tag -e sip.to.tag 2>/dev/null | head -n 1 | tr '\t' ' '
+}
+# b holds a, asks c, and brings the two together.
+attended() {
+	local id from to
+	talk && b hold && sleep 0.5 && b dial "sip:1003@$SERVER" && baresip_wait c 8 CALL_INCOMING && c accept &&
+		baresip_wait c 8 CALL_ESTABLISHED && sleep 1 && read -r id from to < <(first_dialog) &&
+		b transfer "<sip:1001@$SERVER?Replaces=${id//@/%40}%3Bto-tag%3D$from%3Bfrom-tag%3D$to>" && baresip_wait b 8 CALL_CLOSED &&
+		baresip_wait b 8 CALL_CLOSED && sleep 2 && a hangup && baresip_wait c 8 CALL_CLOSED && sleep 0.2
+}
+# From one's port to the other, more than a second of it; on a loopback the source is not his address.
+audio() {
+	local port
+	port=$(tshark -r "$PCAP" -Y "ip.src == $1 && sdp" -T fields -e sdp.media.port 2>/dev/null | tail -n 1)
+	[ "$(tshark -n -r "$PCAP" -Y "udp.length == 180 && udp.srcport == $port && ip.dst == $2" 2>/dev/null | wc -l)" -ge 50 ]
 }
 # To where his packets come from, which on a loopback is not his address.
 echoes() {
@@ -46,6 +66,15 @@ capture_stop
 check "the transferor is told how it goes" sees "$CALLEE" "REFER 202 (NOTIFY 200 )+"
 check "the transferee is re-INVITEd and keeps his dialog" sees "$CALLER" "INVITE (100 )?200 ACK BYE 200"
 check "the target gets an INVITE without offer, the answer in its ACK" sees "$THIRD" "INVITE (100 )?180 200 ACK BYE 200"
+PCAP=$work/attended.pcap
+capture_start
+check "attended transfer between phones without Replaces" attended
+capture_stop
+check "the transferor is told that they are joined" sees "$CALLEE" "REFER 202 NOTIFY .*NOTIFY "
+check "the one on hold is asked for an offer" sees "$CALLER" "INVITE (100 )?200 ACK INVITE (100 )?200 ACK BYE 200"
+check "the target is not called again" sees "$THIRD" "^INVITE (100 )?180 200 ACK INVITE (100 )?200 ACK BYE 200 $"
+check "they hear each other" audio "$CALLER" "$THIRD"
+check "and the other way" audio "$THIRD" "$CALLER"
 PCAP=$work/echo.pcap
 capture_start
 check "blind transfer to the echo test" echo_test

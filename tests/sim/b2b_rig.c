@@ -234,3 +234,100 @@ void rig_bye(struct rig *g, struct rig_end *from, struct rig_end *to)
 	rig_reply(to->r, bye, "200 OK");
 	stage_run(g->t->s, 0.1);
 }
+
+const char *rig_refer_to(const struct rig_end *e, char line[800])
+{
+	char theirs[64];
+	struct str to = str_c(e->to), tag = str_skip(to, str_find(to, STR("tag=")) + 4);
+	snprintf(line, 800,
+		 "Refer-To: <sip:1003@" STAGE_SERVER
+		 "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\n",
+		 e->q.call_id, raw_cstr(tag, theirs, sizeof(theirs)), e->q.tag);
+	return line;
+}
+
+/* r is asked for an offer, and makes one. */
+struct raw_msg *rig_offers(struct rig *g, struct rig_end *e)
+{
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 5);
+	CHECK_EQ(raw_body(m).n, 0);
+	CHECK_EQ(raw_count(m, "Replaces"), 0);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(e->q.call_id));
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	return m;
+}
+
+struct raw_msg *rig_gets_offer(struct rig_end *e, const struct rig_end *of)
+{
+	char line[64];
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 5);
+	snprintf(line, sizeof(line), "c=IN IP4 %s\r\n", of->r->ip);
+	CHECK(raw_has(m, line));
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(e->q.call_id));
+	return m;
+}
+
+void rig_gets_answer(struct rig_end *e, const struct rig_end *of)
+{
+	char line[64];
+	struct raw_msg *m = raw_get(e->r, "ACK ", 5);
+	snprintf(line, sizeof(line), "c=IN IP4 %s\r\n", of->r->ip);
+	CHECK(raw_has(m, line));
+}
+
+void rig_answers(struct rig *g, struct rig_end *e, const struct raw_msg *m)
+{
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	raw_get(e->r, "ACK ", 2);
+}
+
+void rig_meet(struct rig *g, struct rig_end *first, struct rig_end *other)
+{
+	rig_offers(g, first);
+	rig_answers(g, other, rig_gets_offer(other, first));
+	rig_gets_answer(first, other);
+}
+
+void rig_still_talk(struct rig *g, struct rig_end *from, struct rig_end *to)
+{
+	rig_ask(from, "INFO", "Content-Type: text/plain\n", "still there\n");
+	struct raw_msg *m = raw_get(to->r, "INFO ", 2);
+	CHECK_STR_EQ(raw_header(m, "Call-ID", 0), str_c(to->q.call_id));
+	rig_reply(to->r, m, "200 OK");
+	raw_get(from->r, "SIP/2.0 200", 2);
+	stage_run(g->t->s, 0.1);
+}
+
+void rig_refuses(struct rig_end *e, const struct raw_msg *m, const char *status)
+{
+	rig_reply(e->r, m, status);
+	CHECK_EQ(raw_body(raw_get(e->r, "ACK ", 1)).n, 0);
+}
+
+void rig_bye_from(struct rig_end *e)
+{
+	rig_ask(e, "BYE", NULL, NULL);
+	raw_get(e->r, "SIP/2.0 200", 1);
+	stage_run(e->r->stage, 0.1);
+}
+
+struct raw_msg *rig_notify(struct raw *r, const char *status)
+{
+	struct raw_msg *m = raw_get(r, "NOTIFY ", 5);
+	CHECK(raw_has(m, status));
+	CHECK(raw_has(m, "Event: refer"));
+	CHECK(raw_has(m, "Content-Type: message/sipfrag"));
+	rig_reply(r, m, "200 OK");
+	stage_run(r->stage, 0.01); /* before anything else happens */
+	return m;
+}
+
+void rig_join(struct rig *g, struct rig_end *d, struct rig_end *e)
+{
+	raw_reply(g->d, d->invite, "200 OK", d->q.tag, RIG_SDP, rig_sdp(g, g->d, NULL));
+	struct raw_msg *m = raw_get(e->r, "INVITE ", 2);
+	CHECK(raw_has(m, "c=IN IP4 10.0.0.24"));
+	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
+	raw_get(e->r, "ACK ", 2);
+	CHECK(raw_body(raw_get(g->d, "ACK ", 2)).n > 0);
+}

@@ -48,3 +48,21 @@ struct raw_req rig_ask(struct rig_end *e, const char *method, const char *extra,
 void rig_ack(struct rig_end *e, const struct raw_req *invite, const char *extra, const char *body);
 void rig_reply(struct raw *r, const struct raw_msg *m, const char *status); /* inside */
 void rig_bye(struct rig *g, struct rig_end *from, struct rig_end *to);      /* both answered */
+
+/* --- transfers */
+/* Its line where the dialog of e is to be replaced. */
+const char *rig_refer_to(const struct rig_end *e, char line[800]);
+struct raw_msg *rig_notify(struct raw *r, const char *status); /* takes and answers what says so */
+/* d has rung and answers; e gets d's offer, his answer goes to d. */
+void rig_join(struct rig *g, struct rig_end *d, struct rig_end *e);
+/* e is asked for an offer and makes one; takes that of another; has the answer to his own. */
+struct raw_msg *rig_offers(struct rig *g, struct rig_end *e);
+struct raw_msg *rig_gets_offer(struct rig_end *e, const struct rig_end *of);
+void rig_gets_answer(struct rig_end *e, const struct rig_end *of);
+void rig_answers(struct rig *g, struct rig_end *e, const struct raw_msg *m);
+void rig_refuses(struct rig_end *e, const struct raw_msg *m, const char *status);
+/* All that. */
+void rig_meet(struct rig *g, struct rig_end *first, struct rig_end *other);
+/* A request of `from` reaches `to`. */
+void rig_still_talk(struct rig *g, struct rig_end *from, struct rig_end *to);
+void rig_bye_from(struct rig_end *e); /* the other side's is left to be taken */

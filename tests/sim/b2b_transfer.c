@@ -5,28 +5,6 @@
 
 #include "service/b2b.h"
 
-static struct raw_msg *notify(struct raw *r, const char *status)
-{
-	struct raw_msg *m = raw_get(r, "NOTIFY ", 5);
-	CHECK(raw_has(m, status));
-	CHECK(raw_has(m, "Event: refer"));
-	CHECK(raw_has(m, "Content-Type: message/sipfrag"));
-	rig_reply(r, m, "200 OK");
-	stage_run(r->stage, 0.01); /* before anything else happens */
-	return m;
-}
-
-/* d has rung and answers; e gets d's offer, his answer goes to d. */
-static void join(struct rig *g, struct rig_end *d, struct rig_end *e)
-{
-	raw_reply(g->d, d->invite, "200 OK", d->q.tag, RIG_SDP, rig_sdp(g, g->d, NULL));
-	struct raw_msg *m = raw_get(e->r, "INVITE ", 2);
-	CHECK(raw_has(m, "c=IN IP4 10.0.0.24"));
-	raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
-	raw_get(e->r, "ACK ", 2);
-	CHECK(raw_body(raw_get(g->d, "ACK ", 2)).n > 0);
-}
-
 TEST_NO_OOM(blind)
 {
 	struct rig *g = rig_new();
@@ -34,14 +12,14 @@ TEST_NO_OOM(blind)
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
 	raw_get(g->b, "SIP/2.0 202", 2);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
 	CHECK(str_starts(raw_header(d.invite, "From", 0), STR("<sip:1001@")));
 	CHECK(raw_header(d.invite, "Referred-By", 0).n > 0);
 	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
-	notify(g->b, "SIP/2.0 180");
-	join(g, &d, &a);
-	CHECK(raw_has(notify(g->b, "SIP/2.0 200"), "terminated;reason=noresource"));
+	rig_notify(g->b, "SIP/2.0 180");
+	rig_join(g, &d, &a);
+	CHECK(raw_has(rig_notify(g->b, "SIP/2.0 200"), "terminated;reason=noresource"));
 	rig_ask(&b, "BYE", NULL, NULL);
 	raw_get(g->b, "SIP/2.0 200", 2);
 	raw_none(g->a, "BYE ", 1);
@@ -66,17 +44,6 @@ TEST_NO_OOM(blind)
 	rig_free(g);
 }
 
-/* The NOTIFY that says so; what is told in between is passed over. */
-static void sees(struct watch *w, const char *text)
-{
-	for (int i = 0; i < 5; i++) {
-		lookout_next_within(w, 3);
-		if (lookout_says(w, text))
-			return;
-	}
-	test_fail(__FILE__, __LINE__, "never said: %s; the last was %s", text, w->notify->bytes);
-}
-
 /* Lamps of all three while b transfers a to d: d's is lit by his own phone and names a, b's goes
  * out when he leaves, a's burns on; a target that refuses leaves the others as they were. [RFC4235]
  */
@@ -92,34 +59,34 @@ TEST_NO_OOM(lamps_of_a_transfer)
 	lookout_start(&of_d, r, "sip:1003@" STAGE_SERVER, "dialog");
 	stage_run(g->t->s, 5);
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
-	sees(&of_a, ">confirmed</state>");
-	sees(&of_b, ">confirmed</state>");
+	lookout_sees(&of_a, ">confirmed</state>");
+	lookout_sees(&of_b, ">confirmed</state>");
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
 	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
-	notify(g->b, "SIP/2.0 180");
-	sees(&of_d, ">early</state>");
+	rig_notify(g->b, "SIP/2.0 180");
+	lookout_sees(&of_d, ">early</state>");
 	CHECK(lookout_says(&of_d, "direction=\"recipient\""));
 	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
 	raw_get(g->d, "ACK ", 1);
-	notify(g->b, "SIP/2.0 486");
-	sees(&of_d, ">terminated</state>");
+	rig_notify(g->b, "SIP/2.0 486");
+	lookout_sees(&of_d, ">terminated</state>");
 	CHECK(lookout_is_quiet(&of_a, 3) && lookout_is_quiet(&of_b, 0.1));
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
-	join(g, &d, &a);
-	notify(g->b, "SIP/2.0 200");
-	sees(&of_d, ">confirmed</state>");
+	rig_join(g, &d, &a);
+	rig_notify(g->b, "SIP/2.0 200");
+	lookout_sees(&of_d, ">confirmed</state>");
 	CHECK(lookout_says(&of_d, "sip:1001@"));
 	rig_ask(&b, "BYE", NULL, NULL);
 	raw_get(g->b, "SIP/2.0 200", 2);
-	sees(&of_b, ">terminated</state>");
+	lookout_sees(&of_b, ">terminated</state>");
 	CHECK(lookout_is_quiet(&of_a, 3)); /* still in its call */
 	rig_bye(g, &d, &a);
-	sees(&of_d, ">terminated</state>");
-	sees(&of_a, ">terminated</state>");
+	lookout_sees(&of_d, ">terminated</state>");
+	lookout_sees(&of_a, ">terminated</state>");
 	raw_free(r);
 	rig_free(g);
 }
@@ -134,10 +101,10 @@ TEST_NO_OOM(blind_by_the_caller)
 	rig_ask(&a, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\nReferred-By: <sip:x@y>\n",
 		NULL);
 	raw_get(g->a, "SIP/2.0 202", 2);
-	notify(g->a, "SIP/2.0 100");
+	rig_notify(g->a, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
-	join(g, &d, &b);
-	notify(g->a, "SIP/2.0 200");
+	rig_join(g, &d, &b);
+	rig_notify(g->a, "SIP/2.0 200");
 	rig_reply(g->a, raw_get(g->a, "BYE ", 3), "200 OK");
 	CHECK_RIG(g, "    1 a->x REFER\n"
 		     "    1 x->a 202 (REFER)\n"
@@ -171,10 +138,10 @@ TEST_NO_OOM(target_refuses)
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
 	raw_get(g->b, "SIP/2.0 202", 2);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
 	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
-	notify(g->b, "SIP/2.0 486");
+	rig_notify(g->b, "SIP/2.0 486");
 	CHECK_RIG(g, "    1 b->x REFER\n"
 		     "    1 x->b 202 (REFER)\n"
 		     "    1 x->b NOTIFY\n"
@@ -191,10 +158,10 @@ TEST_NO_OOM(target_refuses)
 		rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
 	char event[40];
 	snprintf(event, sizeof(event), "Event: refer;id=%u\r\n", again.cseq);
-	CHECK(raw_has(notify(g->b, "SIP/2.0 100"), event));
+	CHECK(raw_has(rig_notify(g->b, "SIP/2.0 100"), event));
 	rig_ring(g, g->d, &d);
 	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
-	CHECK(raw_has(notify(g->b, "SIP/2.0 486"), event));
+	CHECK(raw_has(rig_notify(g->b, "SIP/2.0 486"), event));
 	rig_bye(g, &a, &b);
 	rig_free(g);
 }
@@ -228,16 +195,16 @@ TEST_NO_OOM(sips_is_not_transferred_to_sip)
 	rig_answer(g, &b, &a);
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
 	raw_get(g->b, "SIP/2.0 202", 2);
-	notify(g->b, "SIP/2.0 100");
-	notify(g->b, "SIP/2.0 480");
+	rig_notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 480");
 	raw_none(g->d, "INVITE ", 1);
 	register_sips(g->d, "<sips:1003@10.0.0.24:5061>");
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
 	CHECK_STR(raw_uri(d.invite), "sips:1003@10.0.0.24:5061");
 	raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
-	notify(g->b, "SIP/2.0 486");
+	rig_notify(g->b, "SIP/2.0 486");
 	rig_bye(g, &a, &b);
 	rig_free(g);
 }
@@ -251,7 +218,7 @@ TEST_NO_OOM(transferor_leaves)
 		struct rig_end a, b, d;
 		rig_talk(g, g->a, "1002", g->b, &a, &b);
 		rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
-		notify(g->b, "SIP/2.0 100");
+		rig_notify(g->b, "SIP/2.0 100");
 		rig_ring(g, g->d, &d);
 		rig_ask(&b, "BYE", NULL, NULL);
 		raw_none(g->a, "BYE ", 1);
@@ -259,7 +226,7 @@ TEST_NO_OOM(transferor_leaves)
 			raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
 			rig_reply(g->a, raw_get(g->a, "BYE ", 2), "200 OK");
 		} else {
-			join(g, &d, &a);
+			rig_join(g, &d, &a);
 			rig_bye(g, &a, &d);
 		}
 		rig_free(g);
@@ -273,10 +240,10 @@ TEST_NO_OOM(transferee_leaves)
 	struct rig_end a, b, d;
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
 	rig_ask(&b, "REFER", "Refer-To: <sip:1003@" STAGE_SERVER ">\n", NULL);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	rig_ring(g, g->d, &d);
 	raw_reply(g->d, d.invite, "180 Ringing", d.q.tag, NULL, NULL);
-	notify(g->b, "SIP/2.0 180");
+	rig_notify(g->b, "SIP/2.0 180");
 	rig_ask(&a, "BYE", NULL, NULL);
 	rig_reply(g->d, raw_get(g->d, "CANCEL ", 2), "200 OK");
 	raw_reply(g->d, d.invite, "487 Request Terminated", d.q.tag, NULL, NULL);
@@ -327,12 +294,12 @@ TEST_NO_OOM(referred_by)
 		snprintf(lines, sizeof(lines), "Refer-To: <sip:1003@" STAGE_SERVER ">\n%s",
 			 rows[i].said);
 		rig_ask(&b, "REFER", lines, NULL);
-		notify(g->b, "SIP/2.0 100");
+		rig_notify(g->b, "SIP/2.0 100");
 		rig_ring(g, g->d, &d);
 		CHECK_EQ(raw_count(d.invite, "Referred-By"), 1);
 		CHECK_STR_EQ(raw_header(d.invite, "Referred-By", 0), str_c(rows[i].told));
 		raw_reply(g->d, d.invite, "486 Busy Here", d.q.tag, NULL, NULL);
-		notify(g->b, "SIP/2.0 486");
+		rig_notify(g->b, "SIP/2.0 486");
 		rig_bye(g, &a, &b);
 		rig_free(g);
 	}
@@ -349,12 +316,12 @@ TEST_NO_OOM(to_the_echo_test)
 		struct rig_end *t = by_caller ? &a : &b, *e = by_caller ? &b : &a;
 		rig_ask(t, "REFER", "Refer-To: <sip:echo@" STAGE_SERVER ">\n", NULL);
 		raw_get(t->r, "SIP/2.0 202", 2);
-		notify(t->r, "SIP/2.0 100");
+		rig_notify(t->r, "SIP/2.0 100");
 		struct raw_msg *m = raw_get(e->r, "INVITE ", 2);
 		CHECK(raw_has(m, "c=IN IP4 10.0.0.1\r\n"));
 		raw_reply(e->r, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, e->r, NULL));
 		raw_get(e->r, "ACK ", 2);
-		notify(t->r, "SIP/2.0 200");
+		rig_notify(t->r, "SIP/2.0 200");
 		rig_reply(t->r, raw_get(t->r, "BYE ", 3), "200 OK");
 		struct raw_req q = rig_ask(e, "INVITE", RIG_SDP, rig_sdp(g, e->r, "sendonly"));
 		m = raw_get(e->r, "SIP/2.0 200", 2);
@@ -383,7 +350,7 @@ TEST_NO_OOM(not_to_the_echo_test)
 		struct rig_end a, b;
 		rig_talk(g, g->a, "1002", g->b, &a, &b);
 		rig_ask(&a, "REFER", "Refer-To: <sip:echo@" STAGE_SERVER ">\n", NULL);
-		notify(g->a, "SIP/2.0 100");
+		rig_notify(g->a, "SIP/2.0 100");
 		struct raw_msg *m = raw_get(g->b, "INVITE ", 2);
 		if (leaves) {
 			rig_ask(&b, "BYE", NULL, NULL);
@@ -392,7 +359,7 @@ TEST_NO_OOM(not_to_the_echo_test)
 			rig_reply(g->a, raw_get(g->a, "BYE ", 2), "200 OK");
 		} else {
 			rig_reply(g->b, m, "488 Not Acceptable Here");
-			notify(g->a, "SIP/2.0 488");
+			rig_notify(g->a, "SIP/2.0 488");
 			rig_ask(&a, "INFO", "Content-Type: text/plain\n", "still there\n");
 			rig_reply(g->b, raw_get(g->b, "INFO ", 2), "200 OK");
 			rig_bye(g, &b, &a);
@@ -408,96 +375,15 @@ TEST_NO_OOM(echo_test_is_over)
 	struct rig_end a, b;
 	rig_talk(g, g->a, "1002", g->b, &a, &b);
 	rig_ask(&b, "REFER", "Refer-To: <sip:*43@" STAGE_SERVER ">\n", NULL);
-	notify(g->b, "SIP/2.0 100");
+	rig_notify(g->b, "SIP/2.0 100");
 	struct raw_msg *m = raw_get(g->a, "INVITE ", 2);
 	raw_reply(g->a, m, "200 OK", NULL, RIG_SDP, rig_sdp(g, g->a, NULL));
-	notify(g->b, "SIP/2.0 200");
+	rig_notify(g->b, "SIP/2.0 200");
 	rig_ask(&b, "BYE", NULL, NULL);
 	m = raw_get(g->a, "BYE ", 601);
 	CHECK(raw_has(m, "Echo test over"));
 	rig_reply(g->a, m, "200 OK");
 	rig_free(g);
-}
-
-static char *escaped(const struct rig_end *e, char out[512])
-{
-	char theirs[64];
-	struct str tag = str_skip(str_c(e->to), str_find(str_c(e->to), STR("tag=")) + 4);
-	snprintf(out, 512, "Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s", e->q.call_id,
-		 raw_cstr(tag, theirs, sizeof(theirs)), e->q.tag);
-	return out;
-}
-
-/* d's old call with b ends, the new one with a keeps his lamp lit, and names a. */
-TEST_NO_OOM(lamps_of_an_attended_transfer)
-{
-	struct rig *g = rig_new();
-	struct rig_end a, b, b2, d, d2;
-	struct watch of_d;
-	char replaces[512], line[800];
-	stage_account(g->t->s, "1004");
-	struct raw *r = raw_new(g->t->s, "10.0.0.31", 5060, "1004");
-	lookout_start(&of_d, r, "sip:1003@" STAGE_SERVER, "dialog");
-	stage_run(g->t->s, 5);
-	rig_talk(g, g->a, "1002", g->b, &a, &b);
-	rig_talk(g, g->b, "1003", g->d, &b2, &d);
-	sees(&of_d, ">confirmed</state>");
-	CHECK(lookout_says(&of_d, "sip:1002@"));
-	snprintf(line, sizeof(line), "Refer-To: <sip:1003@" STAGE_SERVER "?%s>\n",
-		 escaped(&b2, replaces));
-	rig_ask(&b, "REFER", line, NULL);
-	notify(g->b, "SIP/2.0 100");
-	rig_ring(g, g->d, &d2);
-	join(g, &d2, &a);
-	notify(g->b, "SIP/2.0 200");
-	sees(&of_d, "sip:1001@");
-	if (!lookout_says(&of_d, ">confirmed</state>"))
-		sees(&of_d, ">confirmed</state>");
-	rig_ask(&d, "BYE", NULL, NULL);
-	rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
-	rig_reply(g->b, raw_get(g->b, "BYE ", 3), "200 OK");
-	sees(&of_d, ">terminated</state>");
-	CHECK(lookout_is_quiet(&of_d, 2));
-	rig_bye(g, &a, &d2);
-	sees(&of_d, ">terminated</state>");
-	raw_free(r);
-	rig_free(g);
-}
-
-/* b talks with a and with d, and brings the two together; whichever shards the two calls are on. */
-TEST_NO_OOM(attended)
-{
-	unsigned n_far = 0, n = 0;
-	for (; n < 30 && (n_far == 0 || n_far == n); n++) {
-		struct rig *g = rig_new();
-		struct rig_end a, b, b2, d, d2;
-		char replaces[512], line[800];
-		rig_talk(g, g->a, "1002", g->b, &a, &b);
-		rig_talk(g, g->b, "1003", g->d, &b2, &d);
-		snprintf(line, sizeof(line), "Refer-To: <sip:1003@" STAGE_SERVER "?%s>\n",
-			 escaped(&b2, replaces));
-		rig_ask(&b, "REFER", line, NULL);
-		raw_get(g->b, "SIP/2.0 202", 2);
-		notify(g->b, "SIP/2.0 100");
-		rig_ring(g, g->d, &d2);
-		char want[256];
-		snprintf(want, sizeof(want), "Replaces: %s;to-tag=%s;from-tag=", d.q.call_id,
-			 d.q.tag);
-		CHECK(raw_has(d2.invite, want));
-		/* d takes the new call and ends the old one */
-		join(g, &d2, &a);
-		notify(g->b, "SIP/2.0 200");
-		rig_ask(&d, "BYE", NULL, NULL);
-		rig_reply(g->b, raw_get(g->b, "BYE ", 2), "200 OK");
-		rig_reply(g->b, raw_get(g->b, "BYE ", 3), "200 OK");
-		struct b2b_stats st[2];
-		for (size_t k = 0; k < 2; k++)
-			b2b_stats(exc_b2b(g->t->s->exc, k), &st[k]);
-		n_far += st[0].n_calls == 1;
-		rig_bye(g, &a, &d2);
-		rig_free(g);
-	}
-	CHECK(n_far > 0 && n_far < n);
 }
 
 /* A Replaces that names no dialog of ours may be known to the phone: it passes. */

@@ -288,6 +288,61 @@ TEST_NO_OOM(uuids_after_a_transfer)
 	}
 }
 
+/* b, who talks with d, too, joins the two: each is told the other's with the first message about
+ * it, and both go back to his when it fails; on one shard or two [RFC7989 7] */
+TEST_NO_OOM(uuids_after_a_joining)
+{
+	for (int i = 0; i < 12; i++) {
+		struct rig *g = rig_new();
+		struct rig_end a, b, b2, d;
+		char line[800];
+		talk(g, &a, &b);
+		rig_call(g, g->b, "1003", ID(B2, N), &b2);
+		rig_ring(g, g->d, &d);
+		raw_reply(g->d, d.invite, "200 OK", d.q.tag, ID(D, B2) RIG_SDP,
+			  rig_sdp(g, g->d, NULL));
+		rig_set_caller(&b2, raw_get(g->b, "SIP/2.0 200", 2));
+		rig_ack(&b2, &b2.q, ID(B2, D), NULL);
+		raw_get(g->d, "ACK ", 2);
+		char refer[1000];
+		snprintf(refer, sizeof(refer), ID(B, A) "%s", rig_refer_to(&b2, line));
+		rig_ask(&b, "REFER", refer, NULL);
+		rig_reply(g->b, raw_get(g->b, "NOTIFY ", 2), "200 OK");
+		struct raw_msg *m = raw_get(g->d, "INVITE ", 2);
+		CHECK_ID(m, A, D);
+		raw_reply(g->d, m, "200 OK", NULL, ID(D, A) RIG_SDP, rig_sdp(g, g->d, NULL));
+		m = raw_get(g->a, "INVITE ", 2);
+		CHECK_ID(m, D, A);
+		if (i % 2) {
+			raw_reply(g->a, m, "488 Not Acceptable Here", NULL, ID(A, D), NULL);
+			raw_get(g->d, "ACK ", 2);
+			rig_reply(g->b, raw_get(g->b, "NOTIFY ", 2), "200 OK");
+			m = raw_get(g->b, "INVITE ", 2);
+			CHECK_ID(m, D, B2);
+			raw_reply(g->b, m, "200 OK", NULL, ID(B2, D) RIG_SDP,
+				  rig_sdp(g, g->b, NULL));
+			m = raw_get(g->d, "INVITE ", 2);
+			CHECK_ID(m, B2, D);
+			raw_reply(g->d, m, "200 OK", NULL, ID(D, B2) RIG_SDP,
+				  rig_sdp(g, g->d, NULL));
+			CHECK_ID(raw_get(g->b, "ACK ", 2), D, B2);
+			rig_ask(&b, "INFO", ID(B, A) "Content-Type: text/plain\n", "x\n");
+			CHECK_ID(raw_get(g->a, "INFO ", 2), B, A);
+		} else {
+			raw_reply(g->a, m, "200 OK", NULL, ID(A, D) RIG_SDP,
+				  rig_sdp(g, g->a, NULL));
+			CHECK_ID(raw_get(g->a, "ACK ", 2), D, A);
+			CHECK_ID(raw_get(g->d, "ACK ", 2), A, D);
+			rig_ask(&a, "INFO", ID(A, D) "Content-Type: text/plain\n", "x\n");
+			CHECK_ID(raw_get(g->d, "INFO ", 2), A, D);
+		}
+		struct rig_end *all[] = {&a, &b, &b2, &d};
+		for (size_t k = 0; k < ARRAY_LEN(all); k++)
+			rig_ask(all[k], "BYE", NULL, NULL);
+		rig_free(g);
+	}
+}
+
 /* Requests that nobody caused, and the 100 of a callee who takes his time [RFC7989 7] */
 TEST_NO_OOM(uuids_of_what_nobody_caused)
 {

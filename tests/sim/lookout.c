@@ -78,3 +78,13 @@ bool lookout_is_quiet(struct watch *w, double seconds)
 {
 	return !stage_run_until(w->r->stage, seconds, lookout_has_next, w);
 }
+
+void lookout_sees(struct watch *w, const char *text)
+{
+	for (int i = 0; i < 5; i++) {
+		lookout_next_within(w, 3);
+		if (lookout_says(w, text))
+			return;
+	}
+	test_fail(__FILE__, __LINE__, "never said: %s; the last was %s", text, w->notify->bytes);
+}

@@ -22,3 +22,5 @@ bool lookout_says(const struct watch *w, const char *text); /* the last one */
 bool lookout_has_next(void *arg);
 bool lookout_is_quiet(struct watch *w, double seconds);
 unsigned lookout_cseq(const struct raw_msg *m);
+/* The NOTIFY that says so comes; what is told in between is passed over. */
+void lookout_sees(struct watch *w, const char *text);

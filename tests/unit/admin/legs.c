@@ -232,6 +232,39 @@ TEST_NO_OOM(legs_that_go_on_are_a_call)
 	rig_fini(&r);
 }
 
+/* A and B2 talk, C (a call of B2's) and D do: B2 joins A and D, and leaves both of his calls;
+ * whichever of the two is told to be the other's. */
+static void join_legs(struct str of, struct str leg)
+{
+	struct rig r;
+	CHECK(rig_init(&r));
+	set_up(&r);
+	invite(&r, "C", PHONE + 2, US);
+	adm_legs_add(r.legs, r.t, STR("C"), STR("D"));
+	invite(&r, "D", US, PHONE + 3);
+	answer(&r, "D", PHONE + 3, US, "200 OK");
+	answer(&r, "C", US, PHONE + 2, "200 OK");
+	adm_legs_add(r.legs, r.t, of, leg);
+	CHECK_STR(adm_legs_root(r.legs, STR("D")), "C");
+	bye(&r, "C", US, PHONE + 2);
+	bye(&r, "B2", US, PHONE + 2);
+	wait(&r, 5 * SECOND);
+	CHECK_STR(adm_legs_root(r.legs, STR("D")), "A");
+	bye(&r, "D", PHONE + 3, US);
+	bye(&r, "A", US, CALLER);
+	wait(&r, SECOND);
+	struct str told = buf_view(&r.told);
+	CHECK(str_starts(told, STR("C() 10.0.0.13:5060 ok answered ")));
+	CHECK(str_find(told, STR("\nA(B1 B2 D) 10.0.0.12:5060 ok answered ")) != SIZE_MAX);
+	rig_fini(&r);
+}
+
+TEST_NO_OOM(legs_that_are_joined)
+{
+	join_legs(STR("A"), STR("D"));
+	join_legs(STR("D"), STR("A"));
+}
+
 /* Links of calls that nobody knows any more go by themselves. */
 TEST_NO_OOM(legs_are_bounded)
 {
