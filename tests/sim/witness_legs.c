@@ -30,8 +30,9 @@ struct leg {
 	uint64_t up_us, end_us;
 	uint32_t root; /* the leg that the call began with */
 	unsigned n_told, n_records;
-	bool is_ours;              /* the exchange's INVITE */
-	bool is_recorded;          /* as one that stood */
+	bool is_ours;     /* the exchange's INVITE */
+	bool is_gone;     /* a request found no dialog: its record comes when all has been still */
+	bool is_recorded; /* as one that stood */
 	uint32_t called, answered; /* CSeq of the caller's INVITE, of its final response */
 	bool has_left;             /* its party's BYE is its end */
 	bool is_stream, is_winner, is_moved; /* of a root: a transfer, and who answered first */
@@ -161,7 +162,9 @@ static void on_response(struct wit_legs *w, struct leg *l, uint64_t at_us, bool 
 	struct leg *root = root_of(w, l);
 	unsigned status = wit_status(m);
 	bool is_invite = str_eq(method, STR("INVITE"));
-	if (!is_sent && (status == 481 || status == 408))
+	bool is_gone = status == 481 || status == 408;
+	l->is_gone |= is_gone;
+	if (is_gone && !is_sent)
 		on_end(l, at_us, false);
 	if (!is_invite || status < 200)
 		return;
@@ -256,7 +259,7 @@ void wit_legs_check(const struct wit_legs *w)
 			continue; /* nothing was made for it */
 		if (!l->is_ours && l->answered < l->called && !l->is_stream)
 			object(l, "an INVITE without a final response");
-		if (!l->is_ours && l->called && !l->n_records)
+		if (!l->is_ours && l->called && !l->n_records && !l->is_gone)
 			object(l, "a call without a record");
 		if (l->is_ours && l->n_records && !root->is_moved)
 			object(l, "a leg with a record of its own");
