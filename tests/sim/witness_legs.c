@@ -1,9 +1,9 @@
 /* The two dialogs of a call, compared. Who belongs together is what the exchange has told; the rest
  * is read from the messages, with no idea of how it is done:
  *
- *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came; whoever
- *     keeps records has one of both, at the caller's Call-ID (of a leg that a transfer left alone,
- *     too);
+ *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came, and again
+ *     only when a transfer joins its call and another; whoever keeps records has one of both, at the
+ *     caller's Call-ID (of a leg that a transfer left alone, too);
  *   - a description that a party hears is one that another party of the same call has said, but for
  *     its o= line (what has no a=x-call is the exchange's own: the echo test);
  *   - the caller's INVITE has a final response in the end;
@@ -205,13 +205,27 @@ void wit_legs_message(struct wit_legs *w, uint64_t at_us, bool is_sent, bool is_
 		on_description(w, l, is_sent, what);
 }
 
+/* A leg that is there already is told of again when a transfer joins its call and another. */
+static void on_join(struct wit_legs *w, const struct leg *l, const struct leg *root)
+{
+	uint32_t was = l->root, is = index_of(w, root);
+	if (!root->is_moved)
+		object(l, "a leg was told of twice");
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->leg[i].root == was)
+			w->leg[i].root = is;
+}
+
 void wit_legs_note(struct wit_legs *w, struct str of, struct str call_id)
 {
 	struct leg *l = get(w, call_id), *root = root_of(w, get(w, of));
-	if (l->n_told++)
-		object(l, "a leg was told of twice");
 	if (l == root)
 		object(l, "a leg of itself");
+	if (l->n_told || l->called) {
+		on_join(w, l, root);
+		return;
+	}
+	l->n_told = 1;
 	root->n_told += root->called > 0;
 	l->is_ours = true;
 	l->root = index_of(w, root);
@@ -253,7 +267,7 @@ void wit_legs_check(const struct wit_legs *w)
 {
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct leg *l = &w->leg[i], *root = &w->leg[l->root];
-		if (l->is_ours && l->n_told != 1)
+		if (l->is_ours && !l->n_told)
 			object(l, "a leg that nobody was told of");
 		if (!root->n_told)
 			continue; /* nothing was made for it */
