@@ -1,35 +1,39 @@
 /* Trust in the certificates that the system trusts, which nobody has named. Debian's are a file of
- * 140, and reading them was half of what a start of the exchange cost; so they are read when one is
- * first asked for, or before by who has the time (tls_ctx.c's worker).
+ * 140, and reading them was two thirds of what a start of the exchange cost; so they are read when
+ * one is first asked for, or before by who has the time (tls_ctx.c's worker).
  *
  * A context's store has three ways to a certificate: those in it; the system's folder, which has a
  * file for each name, where it is hashed; and ours, which reads the system's file into the store.
  * All three are there from the start, since nobody may add one while another shard looks.
  *
- * Invariant: is_read and what leads to it are guarded by `lock`; a shard that asks meanwhile waits.
+ * is_read is guarded by the store's own lock. It is not held while the file is read, which takes it
+ * for each certificate; so two who ask at once both read, which is harmless: a store keeps one of
+ * equal certificates.
  */
 #include "net/tls_priv.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 struct trust {
-	pthread_mutex_t lock;
 	X509_LOOKUP *file;
 	bool is_read;
 };
 
 void tls_trust_read(X509_LOOKUP *l)
 {
+	X509_STORE *store = X509_LOOKUP_get_store(l);
 	struct trust *t = X509_LOOKUP_get_method_data(l);
-	pthread_mutex_lock(&t->lock);
-	if (!t->is_read) {
-		ERR_set_mark(); /* a system that has no such file trusts its folder */
-		X509_LOOKUP_load_file(t->file, NULL, X509_FILETYPE_DEFAULT);
-		ERR_pop_to_mark();
-		t->is_read = true;
-	}
-	pthread_mutex_unlock(&t->lock);
+	X509_STORE_lock(store);
+	bool is_read = t->is_read;
+	X509_STORE_unlock(store);
+	if (is_read)
+		return;
+	ERR_set_mark(); /* a system that has no such file trusts its folder */
+	X509_LOOKUP_load_file(t->file, NULL, X509_FILETYPE_DEFAULT);
+	ERR_pop_to_mark();
+	X509_STORE_lock(store);
+	t->is_read = true;
+	X509_STORE_unlock(store);
 }
 
 /* Asked when neither the store nor the folder has it. The store's lock is not held. */
@@ -54,18 +58,12 @@ static int by_subject(X509_LOOKUP *l, X509_LOOKUP_TYPE type, const X509_NAME *na
 static int on_new(X509_LOOKUP *l)
 {
 	struct trust *t = calloc(1, sizeof(*t));
-	if (!t)
-		return 0;
-	pthread_mutex_init(&t->lock, NULL);
-	return X509_LOOKUP_set_method_data(l, t);
+	return t && X509_LOOKUP_set_method_data(l, t);
 }
 
 static void on_free(X509_LOOKUP *l)
 {
-	struct trust *t = X509_LOOKUP_get_method_data(l);
-	if (t)
-		pthread_mutex_destroy(&t->lock);
-	free(t);
+	free(X509_LOOKUP_get_method_data(l));
 }
 
 X509_LOOKUP_METHOD *tls_trust_new(void)
