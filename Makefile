@@ -54,7 +54,7 @@ install: ## program, manual pages, systemd unit, completion: make install [PREFI
 	@meson install -C $(BUILD)/release --no-rebuild
 
 deb: ## a package for this Debian: build/deb/rung_VERSION_ARCH.deb
-	@tools/deps run
+	@tools/deps run deb
 	@tools/deb $(BUILD)
 
 clean:

@@ -4,6 +4,7 @@
 #include "admin/record.h"
 
 #include "track/trk_info.h"
+#include "track/vrd.h"
 
 const uint32_t adm_setup_bounds_ms[ADM_SETUP_BUCKETS] = {100,  250,   500,   1000,  2000,  4000,
 							 8000, 16000, 32000, 64000, 128000};
@@ -29,15 +30,6 @@ static void made_end(struct made *m, enum st_cdr_column c, size_t from, const st
 	*m = (struct made){.column = c, .from = from, .n = b->n - from};
 }
 
-static void put_name(struct buf *b, const struct trk_name *x)
-{
-	struct str user = trk_user(x), host = trk_host(x);
-	buf_str(b, user);
-	if (user.n && host.n)
-		buf_chr(b, '@');
-	buf_str(b, host);
-}
-
 static void put_peer(struct buf *b, const struct trk_call *c, uint8_t peer)
 {
 	if (peer < c->n_peers)
@@ -47,10 +39,10 @@ static void put_peer(struct buf *b, const struct trk_call *c, uint8_t peer)
 static size_t make_texts(struct buf *b, const struct trk_call *c, struct made *m)
 {
 	size_t n = 0, from = b->n;
-	put_name(b, c->from);
+	vrd_put_name(b, c->from);
 	made_end(&m[n++], ST_CDR_caller, from, b);
 	from = b->n;
-	put_name(b, c->to);
+	vrd_put_name(b, c->to);
 	made_end(&m[n++], ST_CDR_callee, from, b);
 	from = b->n;
 	put_peer(b, c, c->caller);

@@ -19,15 +19,6 @@ static bool is_under_way(const struct adm *a, const struct trk_call *c)
 	return is_call && (!a->legs || str_eq(adm_legs_root(a->legs, c->call_id), c->call_id));
 }
 
-static void put_name(struct buf *b, const struct trk_name *x)
-{
-	struct str user = trk_user(x), host = trk_host(x);
-	buf_str(b, user);
-	if (user.n && host.n)
-		buf_chr(b, '@');
-	buf_str(b, host);
-}
-
 static void set_address(struct adm_row *r, enum adm_field_id f, const struct trk_call *c,
 			uint8_t peer, char mem[ADDR_TEXT_MAX])
 {
@@ -65,8 +56,8 @@ static bool emit_call(struct adm_ask *q, struct trk *t, const struct trk_call *c
 	struct buf from, to;
 	buf_init_fixed(&from, caller, sizeof(caller));
 	buf_init_fixed(&to, callee, sizeof(callee));
-	put_name(&from, c->from);
-	put_name(&to, c->to);
+	vrd_put_name(&from, c->from);
+	vrd_put_name(&to, c->to);
 	adm_row_init(&r, ADM_call);
 	set_state(&r, t, c);
 	adm_text(&r, ADM_F_call_caller, buf_view(&from));

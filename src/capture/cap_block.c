@@ -5,25 +5,9 @@
  */
 #include "capture/cap_block.h"
 
-#include <string.h>
+#include "capture/pcapng.h"
 
-enum {
-	BLOCK_SHB = 0x0a0d0d0a,
-	BLOCK_IDB = 1,
-	BLOCK_ISB = 5,
-	BLOCK_EPB = 6,
-	BLOCK_DSB = 10,
-};
-enum {
-	OPT_END = 0,
-	OPT_COMMENT = 1,
-	OPT_USERAPPL = 4, /* of a section */
-	OPT_IF_NAME = 2,
-	OPT_IF_TSRESOL = 9,
-	OPT_ISB_RECV = 4,
-	OPT_ISB_IFDROP = 5,
-	OPT_ISB_OSDROP = 7,
-};
+#include <string.h>
 
 static void put_u16(struct buf *b, uint16_t v)
 {

@@ -12,30 +12,13 @@
 #include "capture/cap_priv.h"
 
 #include "base/grow.h"
+#include "capture/pcapng.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_SECRETS (64u << 20) /* bytes that nobody has asked for yet */
 #define MAX_IFACES  4'096       /* dumpcap makes a handful; thousands are a damaged file */
-
-enum {
-	BLOCK_SHB = 0x0a0d0d0a,
-	BLOCK_IDB = 1,
-	BLOCK_PB = 2,
-	BLOCK_SPB = 3,
-	BLOCK_ISB = 5,
-	BLOCK_EPB = 6,
-	BLOCK_DSB = 10,
-};
-enum {
-	OPT_END = 0,
-	OPT_COMMENT = 1,
-	OPT_IF_NAME = 2,
-	OPT_ISB_IFDROP = 5,
-	OPT_IF_TSRESOL = 9,
-	OPT_IF_TSOFFSET = 14,
-};
 
 #define SECRETS_TLS 0x544c534b /* "TLSK": a key log as text */
 

@@ -38,12 +38,32 @@ void agent_finish(struct agent *a, int code)
 	ev_stop(&a->loop);
 }
 
-bool agent_is_digits(const char *text)
+/* NULL, or keys of a telephone and commas. */
+static bool is_digits(const char *text)
 {
 	for (; text && *text; text++)
 		if (*text != ',' && rtp_event_of_digit(*text) < 0)
 			return false;
 	return true;
+}
+
+/* 0 (none), or within what G.711 carries. */
+static bool is_tone(uint32_t hz)
+{
+	return hz == 0 || (hz >= 20 && hz <= 3900);
+}
+
+int agent_plan_sound(const struct opt_spec *spec, struct ph_plan *p, uint32_t tone_hz,
+		     uint32_t expect_hz)
+{
+	if (!is_tone(tone_hz) || !is_tone(expect_hz))
+		return opt_usage(spec, "a tone has 20 to 3900 Hz");
+	if (!is_digits(p->dtmf))
+		return opt_usage(spec, "--dtmf wants digits, *, #, A to D and commas, not `%s`",
+				 p->dtmf);
+	p->tone_hz = tone_hz;
+	p->expect_tone_hz = expect_hz;
+	return -1;
 }
 
 bool agent_is_token(struct str s)

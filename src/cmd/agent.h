@@ -67,13 +67,10 @@ struct agent {
  * `spec` is for messages about wrong flags. */
 int agent_run(struct agent *a, const struct opt_spec *spec, const char *uri);
 void agent_finish(struct agent *a, int code);
-/* 0 (none), or within what G.711 carries. */
-static inline bool agent_is_tone(uint32_t hz)
-{
-	return hz == 0 || (hz >= 20 && hz <= 3900);
-}
-/* NULL, or keys of a telephone and commas. */
-bool agent_is_digits(const char *text);
+/* The tones to send and to expect (Hz; 0: none) into the plan, and whether its keys are some.
+ * Returns -1, or an exit code after telling what is wrong. */
+int agent_plan_sound(const struct opt_spec *spec, struct ph_plan *p, uint32_t tone_hz,
+		     uint32_t expect_hz);
 /* A token of SIP [RFC3261 25.1]: the name of a method, of an event package. */
 bool agent_is_token(struct str s);
 int agent_exit_code(enum ph_outcome outcome);

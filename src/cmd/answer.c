@@ -105,13 +105,9 @@ int cmd_answer(int argc, char **argv)
 		return opt_usage(&spec, "--from is needed: whose calls are to be answered?");
 	if (reject && (reject < 300 || reject > 699))
 		return opt_usage(&spec, "--reject wants a status from 300 to 699");
-	if (!agent_is_tone(tone_hz) || !agent_is_tone(expect_hz))
-		return opt_usage(&spec, "a tone has 20 to 3900 Hz");
-	if (!agent_is_digits(p->dtmf))
-		return opt_usage(&spec, "--dtmf wants digits, *, #, A to D and commas, not `%s`",
-				 p->dtmf);
-	p->tone_hz = tone_hz;
-	p->expect_tone_hz = expect_hz;
+	code = agent_plan_sound(&spec, p, tone_hz, expect_hz);
+	if (code >= 0)
+		return code;
 	p->reject = reject;
 	if (has_no_answer)
 		p->ring_s = -1;

@@ -70,13 +70,9 @@ int cmd_call(int argc, char **argv)
 	int code = opt_parse(&spec, argc, argv, words, NULL);
 	if (code >= 0)
 		return code;
-	if (!agent_is_tone(tone_hz) || !agent_is_tone(expect_hz))
-		return opt_usage(&spec, "a tone has 20 to 3900 Hz");
-	p->tone_hz = tone_hz;
-	p->expect_tone_hz = expect_hz;
-	if (!agent_is_digits(p->dtmf))
-		return opt_usage(&spec, "--dtmf wants digits, *, #, A to D and commas, not `%s`",
-				 p->dtmf);
+	code = agent_plan_sound(&spec, p, tone_hz, expect_hz);
+	if (code >= 0)
+		return code;
 	code = agent_target(&c.agent, &spec, words[0], c.uri);
 	if (code >= 0)
 		return code;

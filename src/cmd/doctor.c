@@ -86,7 +86,7 @@ static enum grade check_accounts(struct doctor *d)
 
 /* ---- the running exchange -------------------------------------------------------------------- */
 
-/* False: no exchange runs there. */
+/* The answer without the ends of its last line. False: no exchange runs there. */
 static bool ask(const struct doctor *d, const char *question, char *answer, size_t max)
 {
 	const char *why = "";
@@ -95,6 +95,8 @@ static bool ask(const struct doctor *d, const char *question, char *answer, size
 	ssize_t got;
 	while (fd >= 0 && n < max - 1 && (got = read(fd, answer + n, max - 1 - n)) > 0)
 		n += (size_t)got;
+	while (n && answer[n - 1] == '\n')
+		n--;
 	answer[n] = 0;
 	if (fd >= 0)
 		close(fd);
@@ -124,7 +126,7 @@ static bool is_elsewhere(struct doctor *d, bool is_tcp)
 	}
 	if (has_this || !has_other)
 		return false;
-	buf_fmt(&d->text, "not configured: the exchange listens by %s not at that port",
+	buf_fmt(&d->text, "not configured: the exchange does not listen by %s at that port",
 		is_tcp ? "TCP" : "UDP");
 	return true;
 }

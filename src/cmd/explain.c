@@ -5,6 +5,7 @@
 #include "service/codes.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void print_all(void)
 {
@@ -36,7 +37,11 @@ int cmd_explain(int argc, char **argv)
 	}
 	enum code c = code_find(str_c(words[0]));
 	if (c == CODE_NONE)
-		return opt_usage(&spec, "there is no code `%s`; `rung explain` lists them all",
+		return opt_usage(&spec,
+				 strlen(words[0]) == 3
+					 ? "`%s` is a status of SIP; `rung explain` lists our "
+					   "codes, each with the status that it goes with"
+					 : "there is no code `%s`; `rung explain` lists them all",
 				 words[0]);
 	struct buf b;
 	buf_init(&b);

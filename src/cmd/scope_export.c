@@ -86,16 +86,24 @@ static int export_side(struct scope *s, const struct trk_call *c, enum trk_side 
 	return code;
 }
 
-int scope_export_sipp(struct scope *s)
+/* Reads the book and finds the call that the flags name. -1, or an exit code. */
+static int read_the_call(struct scope *s, const struct trk_call **out)
 {
 	int code = scope_open_book(s);
 	if (code < 0)
 		code = scope_read_book(s);
 	if (code >= 0)
 		return code;
-	const struct trk_call *c = scope_the_call(s, s->trk);
-	if (!c)
-		return EXIT_FAILED;
+	*out = scope_the_call(s, s->trk);
+	return *out ? -1 : EXIT_FAILED;
+}
+
+int scope_export_sipp(struct scope *s)
+{
+	const struct trk_call *c;
+	int code = read_the_call(s, &c);
+	if (code >= 0)
+		return code;
 	code = export_side(s, c, TRK_SIDE_CALLER);
 	return code ? code : export_side(s, c, TRK_SIDE_CALLEE);
 }
@@ -345,14 +353,10 @@ static int put_audio(struct scope *s, struct wav *w, const struct trk_call *c)
 
 int scope_export_audio(struct scope *s)
 {
-	int code = scope_open_book(s);
-	if (code < 0)
-		code = scope_read_book(s);
+	const struct trk_call *c;
+	int code = read_the_call(s, &c);
 	if (code >= 0)
 		return code;
-	const struct trk_call *c = scope_the_call(s, s->trk);
-	if (!c)
-		return EXIT_FAILED;
 	struct wav *w = wav_new(c->no);
 	struct collecting k = {w, OK};
 	enum err e = w ? book_frames(s->book, FLT_NEEDS_MEDIA, collect, &k) : ERR_NOMEM;

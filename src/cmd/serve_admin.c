@@ -139,8 +139,9 @@ static int open_web(struct serve *s)
 	buf_init(&why);
 	enum err e = web_new(&cfg, &s->web, &why);
 	if (e)
-		fprintf(stderr, "rung serve: no API at %s: " STR_FMT "\n", at,
-			STR_ARG(buf_view(&why)));
+		fprintf(stderr,
+			"rung serve: no API at %s: " STR_FMT " (--api ADDR:PORT names another)\n",
+			at, STR_ARG(buf_view(&why)));
 	buf_fini(&why);
 	return e && s->api ? EXIT_FAILED : -1;
 }

@@ -344,13 +344,9 @@ static struct uac *uac_alloc(struct dlg_mgr *m, const struct uac_user *user, voi
 	return u;
 }
 
-enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct uac_user *user,
-		   const struct uac_invite_user *invite, void *ctx, struct uac **out)
+/* The first attempt of a fresh u, which is freed when there is none. */
+static enum err launch(struct uac *u, const struct uac_spec *spec, struct uac **out)
 {
-	struct uac *u = uac_alloc(m, user, ctx);
-	if (!u)
-		return ERR_LIMIT;
-	u->invite = invite;
 	enum err e = copy_spec(u, spec);
 	if (e == OK) {
 		++*u->s.cseq;
@@ -362,6 +358,16 @@ enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct 
 	}
 	*out = u;
 	return OK;
+}
+
+enum err uac_start(struct dlg_mgr *m, const struct uac_spec *spec, const struct uac_user *user,
+		   const struct uac_invite_user *invite, void *ctx, struct uac **out)
+{
+	struct uac *u = uac_alloc(m, user, ctx);
+	if (!u)
+		return ERR_LIMIT;
+	u->invite = invite;
+	return launch(u, spec, out);
 }
 
 /* --- requests outside of dialogs -------------------------------------------------------------- */
@@ -416,15 +422,7 @@ enum err uac_send(struct dlg_mgr *m, const struct uac_account *acc, const struct
 	if (e == OK)
 		e = make_spec(u, req, &s);
 	if (e == OK)
-		e = copy_spec(u, &s);
-	if (e == OK) {
-		++*u->s.cseq;
-		e = begin(u);
-	}
-	if (e != OK) {
-		uac_free(u);
-		return e;
-	}
-	*out = u;
-	return OK;
+		return launch(u, &s, out);
+	uac_free(u);
+	return e;
 }

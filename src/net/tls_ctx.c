@@ -12,8 +12,12 @@
  * sizes have changed; the worker reads them, the shard publishes. Files that cannot be used leave
  * the old set in force and are told once.
  *
+ * Where no file names whom to trust it is the system (tls_trust.c), whose certificates the worker
+ * reads, soon after the start, so that no shard has to.
+ *
  * Invariants: 1. `stamp`, `loaded`, `err`, `why` belong to the worker while is_busy, else to the
- * watching loop. 2. cfg does not change after net_tls_new.
+ * watching loop. 2. cfg does not change after net_tls_new. 3. The set changes when the worker has
+ * done, so the worker may read it.
  */
 #include "net/tls_priv.h"
 
@@ -125,15 +129,19 @@ static bool use_files(SSL_CTX *c, const char *cert, const char *key, struct buf 
 	return false;
 }
 
-static bool trust(struct net_tls *t, SSL_CTX *c, struct buf *why)
+/* Whom the other side's certificate must come from: the file's issuers. */
+static bool trust_file(struct net_tls *t, SSL_CTX *c, struct buf *why)
 {
-	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c), X509_V_FLAG_PARTIAL_CHAIN);
-	if (!t->cfg.ca)
-		return SSL_CTX_set_default_verify_paths(c);
 	if (SSL_CTX_load_verify_file(c, t->cfg.ca))
 		return true;
 	refuse(why, t->cfg.ca, "no certificates in PEM");
 	return false;
+}
+
+static void verify(SSL_CTX *c, int mode)
+{
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c), X509_V_FLAG_PARTIAL_CHAIN);
+	SSL_CTX_set_verify(c, mode, NULL);
 }
 
 static enum err make_server(struct net_tls *t, SSL_CTX **out, struct buf *why)
@@ -158,22 +166,24 @@ static enum err make_server(struct net_tls *t, SSL_CTX **out, struct buf *why)
 	SSL_CTX_set_tlsext_servername_callback(c, on_server_name);
 	if (!t->cfg.needs_client)
 		return OK;
-	SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	return trust(t, c, why) ? OK : ERR_SYNTAX;
+	verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+	return trust_file(t, c, why) ? OK : ERR_SYNTAX;
 }
 
-static enum err make_client(struct net_tls *t, SSL_CTX **out, struct buf *why)
+static enum err make_client(struct net_tls *t, struct tls_set *s, struct buf *why)
 {
-	SSL_CTX *c = new_ctx(t, TLS_client_method());
+	SSL_CTX *c = s->client = new_ctx(t, TLS_client_method());
 	if (!c)
 		return ERR_NOMEM;
-	*out = c;
 	if (t->cfg.n_certs && !use_files(c, t->cfg.cert[0], t->cfg.key[0], why))
 		return ERR_SYNTAX;
 	if (t->cfg.is_lax)
 		return OK;
-	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
-	return trust(t, c, why) ? OK : ERR_SYNTAX;
+	verify(c, SSL_VERIFY_PEER);
+	if (t->cfg.ca)
+		return trust_file(t, c, why) ? OK : ERR_SYNTAX;
+	s->system = tls_trust_system(t->trust, c);
+	return s->system ? OK : ERR_NOMEM;
 }
 
 static void free_set(struct tls_set *s)
@@ -193,7 +203,7 @@ static enum err load(struct net_tls *t, struct tls_set **out, struct buf *why)
 	ERR_clear_error();
 	enum err e = t->cfg.n_certs ? make_server(t, &s->server, why) : OK;
 	if (e == OK)
-		e = make_client(t, &s->client, why);
+		e = make_client(t, s, why);
 	if (e != OK) {
 		free_set(s);
 		return e;
@@ -230,10 +240,13 @@ static void work(struct ev_job *j)
 	t->loaded = NULL;
 	t->err = OK;
 	buf_clear(&t->why);
-	if (stamp == t->stamp && !t->is_forced)
-		return;
-	t->stamp = stamp;
-	t->err = load(t, &t->loaded, &t->why);
+	if (stamp != t->stamp || t->is_forced) {
+		t->stamp = stamp;
+		t->err = load(t, &t->loaded, &t->why);
+	}
+	const struct tls_set *s = t->loaded ? t->loaded : ev_snap_get(&t->set);
+	if (s->system)
+		tls_trust_read(s->system);
 }
 
 static void retire(struct ev_retired *node)
@@ -336,7 +349,8 @@ static enum err set_up(struct net_tls *t, struct buf *why)
 {
 	struct tls_set *s;
 	t->bio = tls_bio_new();
-	if (!t->bio)
+	t->trust = tls_trust_new();
+	if (!t->bio || !t->trust)
 		return ERR_NOMEM;
 	enum err e = open_key_log(t, why);
 	if (e == OK)
@@ -383,6 +397,7 @@ void net_tls_free(struct net_tls *t)
 	free_set(ev_snap_get(&t->set));
 	free_set(t->loaded);
 	BIO_meth_free(t->bio);
+	X509_LOOKUP_meth_free(t->trust);
 	if (t->key_log)
 		fclose(t->key_log);
 	for (size_t i = 0; i < NET_TLS_CERTS; i++) {

@@ -16,12 +16,14 @@
 struct tls_set { /* what the files said; immutable */
 	struct ev_retired node;
 	SSL_CTX *server, *client; /* server NULL: no certificate */
+	X509_LOOKUP *system;      /* the client's; NULL: it does not trust the system's */
 };
 
 struct net_tls {
 	struct net_tls_cfg cfg; /* its strings are ours */
 	bool is_null;
 	BIO_METHOD *bio;
+	X509_LOOKUP_METHOD *trust;
 	FILE *key_log;
 	ev_snap set;
 	/* on the loop that watches */
@@ -40,6 +42,11 @@ struct net_tls {
 };
 
 BIO_METHOD *tls_bio_new(void);
+/* A context trusts what the system trusts, which is read when first needed; NULL: no memory. The
+ * method lives as long as the contexts. tls_trust_read blocks (40 ms) unless it has been read. */
+X509_LOOKUP_METHOD *tls_trust_new(void);
+X509_LOOKUP *tls_trust_system(X509_LOOKUP_METHOD *m, SSL_CTX *c);
+void tls_trust_read(X509_LOOKUP *l);
 /* Appends what OpenSSL complained of last, or `otherwise`. */
 void tls_put_error(struct buf *b, const char *otherwise);
 /* The identities of a certificate against a host. [RFC5922 7.1] */

@@ -7,6 +7,7 @@
 #include "scope/view.h"
 
 #include "track/trk_info.h"
+#include "track/vrd.h"
 
 #include <time.h>
 
@@ -44,14 +45,11 @@ void view_put_time(struct buf *b, uint64_t us)
 		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(us % 1'000'000));
 }
 
-static void put_party(struct buf *b, struct str user, struct str host)
+static void put_party(struct buf *b, const struct trk_name *x)
 {
 	struct buf text;
 	buf_init(&text);
-	buf_str(&text, user);
-	if (user.n && host.n)
-		buf_chr(&text, '@');
-	buf_str(&text, host);
+	vrd_put_name(&text, x);
 	buf_chr(b, ',');
 	view_csv_text(b, buf_view(&text));
 	if (text.err)
@@ -69,8 +67,8 @@ void view_csv_call(struct buf *b, const struct trk_call *c, const struct vrd *v)
 {
 	buf_fmt(b, "%u," STR_FMT ",", c->no, STR_ARG(trk_kind_name((enum trk_kind)c->kind)));
 	view_put_time(b, c->first_us);
-	put_party(b, trk_user(c->from), trk_host(c->from));
-	put_party(b, trk_user(c->to), trk_host(c->to));
+	put_party(b, c->from);
+	put_party(b, c->to);
 	buf_fmt(b, "," STR_FMT ",", STR_ARG(trk_state_name(c)));
 	if (c->status)
 		buf_fmt(b, "%u", c->status);

@@ -53,6 +53,8 @@ struct vrd_about {          /* a rule */
 const struct vrd_about *vrd_about(enum vrd_rule r);
 const char *vrd_severity_name(enum vrd_severity s);
 
+/* user@host, or what there is of it. x may be NULL. */
+void vrd_put_name(struct buf *b, const struct trk_name *x);
 /* "1001 → 1002" of a call, "1001@host" of a registration. */
 void vrd_put_parties(struct buf *b, const struct trk_call *c, bool is_ascii);
 /* One line without its end: "1001 → 1002: answered after 0.8 s, talked 3.0 s, the caller hung up".

@@ -2,6 +2,15 @@
  * wrote: it is made harmless on the way. */
 #include "track/vrd_priv.h"
 
+void vrd_put_name(struct buf *b, const struct trk_name *x)
+{
+	struct str user = trk_user(x), host = trk_host(x);
+	buf_str(b, user);
+	if (user.n && host.n)
+		buf_chr(b, '@');
+	buf_str(b, host);
+}
+
 static struct str party(struct str user, struct str host)
 {
 	return user.n ? user : host.n ? host : STR("?");

@@ -25,6 +25,7 @@ check "a listener that is none" says 2 "--listen wants" "$R" serve --listen foo 
 check "an address of another machine" says 1 "not one of this machine" "$R" serve --listen udp:192.0.2.1:5060 --data "$D"
 check "a network that is none" says 2 "--trust wants" "$R" serve --trust 10.0.0.0/99 --data "$D"
 check "a code that is none" says 2 "lists them all" "$R" explain 12345
+check "a status is no code of ours" says 2 "is a status of SIP" "$R" explain 486
 check "a code that is one" says 0 "Remedy" "$R" explain 4002
 
 printf 'users:\n  "100": {aor: x, forwrd: y}\nroutes: [{to: 1, trunk: provider}]\n' >"$work/bad.yaml"
@@ -91,7 +92,8 @@ check "port and transport in an address are the way" says 0 "registered" "$R" re
 	--password secret --bind "$CALLER"
 check "nobody there is not a 503 of somebody" says 7 "was not reached" "$R" register "sip:101@$SERVER:5073" --password secret \
 	--bind "$CALLER"
-check "the doctor: TCP is elsewhere, and that is no fault" says 0 "not at that port" "$R" doctor "$SERVER" --data "$D"
+check "the doctor: TCP is elsewhere, and that is no fault" says 0 "does not listen by TCP at that port" "$R" doctor "$SERVER" --data "$D"
+check "... nor that UDP is" says 0 "does not listen by UDP at that port" "$R" doctor "$SERVER:5072" --data "$D"
 check "the doctor finds the address himself" says 0 "SIP over UDP to $SERVER:5060" "$R" doctor --data "$D"
 check "the server ends cleanly" server_stop
 

@@ -15,6 +15,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/rung-sweep.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 [ -x "$RUNG" ] || { echo "1..0 # SKIP no program at $RUNG"; exit 0; }
+. "$here/many.sh"
 captures=("$@")
 [ $# -gt 0 ] || captures=("$top"/tests/data/captures/*.pcap*)
 [ $# -gt 0 ] || [ ! -d "$field" ] || captures+=("$field"/*.pcap*)
@@ -25,7 +26,7 @@ mapfile -t fields < <(grep -v -e '^#' -e '^$' "$here/scope-fields.txt")
 # Runs rung over the capture; what a user would get is thrown away, what must not be is shown.
 run() { # arguments
 	local code
-	"$RUNG" scope -r "$file" "${keys[@]}" "$@" >"$work/out" 2>"$work/err"
+	many "$work/out" "$work/err" scope -r "$file" "${keys[@]}" "$@"
 	code=$?
 	[ $code -le 1 ] && ! grep -qE 'Sanitizer|runtime error' "$work/err" && return
 	echo "# rung scope $*: status $code"

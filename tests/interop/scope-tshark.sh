@@ -28,6 +28,7 @@ result() { # status name
 
 command -v tshark >/dev/null || { echo "1..0 # SKIP tshark is not installed"; exit 0; }
 [ -x "$RUNG" ] || { echo "1..0 # SKIP no program at $RUNG"; exit 0; }
+. "$here/many.sh"
 
 mapfile -t differences < <(grep -v -e '^#' -e '^$' "$here/scope-differences.tsv")
 declare -A used=()
@@ -77,14 +78,20 @@ secrets_of() { # capture
 	[ -e "${1%.pcap*}.keys" ] && their_keys=(-o "tls.keylog_file:${1%.pcap*}.keys") our_keys=(--keys "${1%.pcap*}.keys")
 }
 
-frames_of() { # capture filter: numbers, a line each
-	"$RUNG" scope -r "$1" "${our_keys[@]}" -Y "$2" -T fields -e frame.number 2>"$work/said" || cat "$work/said"
+frames_of() { # variable capture filter: puts the numbers there, a line each, or what was said when there are none
+	local -n numbers=$1
+	if many "$work/frames" "$work/said" scope -r "$2" "${our_keys[@]}" -Y "$3" -T fields -e frame.number; then
+		IFS= read -rd '' numbers <"$work/frames"
+	else
+		IFS= read -rd '' numbers < <(cat "$work/frames" "$work/said")
+	fi
+	numbers=${numbers%$'\n'}
 }
 
 # One filter: whether tshark's frames ($3, with commas) are ours.
 compare_filter() { # capture name frames filter
 	local theirs=${3//,/$'\n'} ours lines
-	ours=$(frames_of "$1" "$4")
+	frames_of ours "$1" "$4"
 	# messages that were found behind a gap come last
 	[ "$ours" = "$theirs" ] || ours=$(sort -nu <<<"$ours")
 	if [ "$ours" = "$theirs" ]; then
@@ -100,8 +107,9 @@ compare_filter() { # capture name frames filter
 }
 
 compare_filters() { # capture name
-	local file=$1 name=$2 bad=0 i=0 all theirs none=() either=
-	all=$(frames_of "$file" frame | wc -l)
+	local file=$1 name=$2 bad=0 i=0 all theirs none=() either= any
+	frames_of any "$file" frame
+	all=$(wc -l <"$work/frames")
 	while IFS=$'\t' read -r _ theirs; do
 		if [ "$theirs" ]; then
 			compare_filter "$file" "$name" "$theirs" "${filters[i]}" || bad=1
@@ -113,7 +121,8 @@ compare_filters() { # capture name
 	done < <(cat "$work/plain.frames" "$work/rtp.frames")
 	[ "$i" = "${#filters[@]}" ] || { echo "# tshark answered $i filters of ${#filters[@]}"; bad=1; }
 	# those that fit nothing are asked at once, and one by one only when something fits
-	if [ "$either" ] && [ -n "$(frames_of "$file" "$either")" ]; then
+	[ -z "$either" ] || frames_of any "$file" "$either"
+	if [ "$either" ] && [ "$any" ]; then
 		for theirs in "${none[@]}"; do
 			compare_filter "$file" "$name" "" "$theirs" || bad=1
 		done

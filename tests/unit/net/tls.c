@@ -315,6 +315,61 @@ TEST(tls_refuses_an_unknown_issuer)
 	end();
 }
 
+/* A client that nobody told whom to trust, where the system trusts what that file says. */
+static void trust_of_system(const char *file)
+{
+	setenv("SSL_CERT_FILE", file, 1);
+	setenv("SSL_CERT_DIR", dir, 1);
+	new_tls(0, &(struct net_tls_cfg){0});
+}
+
+static void end_of_system(void)
+{
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
+	end();
+}
+
+/* What the system trusts is read when a certificate asks for it, and once. */
+TEST(tls_trusts_the_system)
+{
+	char file[64];
+	begin();
+	snprintf(file, sizeof(file), "%s/example.com/tls-cert.pem", dir);
+	trust_of_system(file);
+	struct net_tls_self s = make_cert("example.com");
+	new_tls(1, &(struct net_tls_cfg){.cert = {s.cert}, .key = {s.key}, .n_certs = 1});
+	link_up(0, "example.com");
+	CHECK_EQ(remove(s.cert), 0);
+	link_up(1, "example.com");
+	end_of_system();
+}
+
+TEST(tls_refuses_whom_the_system_does_not_trust)
+{
+	begin();
+	struct net_tls_self s = make_cert("example.com"), other = make_cert("example.org");
+	new_tls(1, &(struct net_tls_cfg){.cert = {s.cert}, .key = {s.key}, .n_certs = 1});
+	trust_of_system(other.cert);
+	expect_refusal("example.com", ERR_AUTH,
+		       "the certificate of example.com is refused: self-signed certificate");
+	end_of_system();
+}
+
+/* Who watches reads it before a connection asks. */
+TEST(tls_reads_the_system_soon)
+{
+	begin();
+	struct net_tls_self s = make_cert("example.com");
+	new_tls(1, &(struct net_tls_cfg){.cert = {s.cert}, .key = {s.key}, .n_certs = 1});
+	trust_of_system(s.cert);
+	net_tls_watch(ctx[0], ev_shard(shards[0], 0), NULL, NULL);
+	pass(5'000'000);
+	CHECK_EQ(remove(s.cert), 0);
+	link_up(0, "example.com");
+	end_of_system();
+}
+
 TEST(tls_lax_accepts_all)
 {
 	begin();
