@@ -183,7 +183,8 @@ int scope_walk(struct scope *s)
 	progress_begin(s, &p);
 	scope_at_start(s);
 	for (;;) {
-		wait_for_more(s, &u);
+		if (u.may_wait || has_enough(s) || was_signalled)
+			wait_for_more(s, &u);
 		const struct cap_frame *fr = cap_walk_next(s->walk);
 		if (!fr || s->is_broken)
 			break;
