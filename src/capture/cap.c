@@ -333,20 +333,20 @@ static bool is_plain_file(const struct cap *c)
 	return c->is_file && !c->pack && c->n_read == c->off + (c->end - c->at);
 }
 
+bool cap_is_kept(const struct cap *c)
+{
+	return c->is_spooled || is_plain_file(c);
+}
+
 enum err cap_keep(struct cap *c)
 {
 	uint64_t off;
 	if (c->source)
 		return ERR_UNSUPPORTED;
-	if (is_plain_file(c))
+	if (cap_is_kept(c))
 		return OK;
 	c->is_spooled = true;
 	return spool_put(&c->spool, c->block, c->end, &off);
-}
-
-bool cap_is_kept(const struct cap *c)
-{
-	return c->is_spooled || is_plain_file(c);
 }
 
 enum err cap_reread(const struct cap *c, uint64_t off, void *p, size_t n)

@@ -242,6 +242,7 @@ static void scope_fini(struct scope *s)
 	hold_free(s->hold);
 	flt_calls_free(s->calls);
 	trk_free(s->whole_trk);
+	cap_close(s->first_cap);
 	scope_write_free(s);
 	if (s->book) {
 		book_free(s->book);

@@ -289,7 +289,7 @@ int scope_out_close(struct scope *s, int code)
 {
 	if (s->sink == stdout)
 		return code;
-	bool is_whole = !s->is_broken && (code == EXIT_DONE || cap_problem(s->cap));
+	bool is_whole = !s->is_broken && (code == EXIT_DONE || scope_problem(s));
 	bool ok = fclose(s->sink) == 0;
 	s->sink = stdout;
 	if (!ok || !is_whole || rename(s->temp_path, s->out_path)) {

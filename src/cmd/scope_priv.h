@@ -72,11 +72,13 @@ struct scope {
 	struct trk *trk;         /* where the view or the filter needs one */
 	struct trk *whole_trk;   /* of the first walk, where there are two */
 	struct flt_calls *calls; /* ... and its calls */
+	struct cap *first_cap;   /* ... and its capture */
 	struct cap *cap;
 	struct cap_walk *walk;
 	struct hold *hold;       /* live, with facts of calls: frames wait in it */
 	struct book *book;       /* for exports, and then it owns the three above */
 	bool is_live;            /* an exchange, an interface, agents: until stopped */
+	bool is_interrupted;     /* the first of two walks was */
 	uint64_t n_frames;       /* read so far */
 	struct scope_rate *rate; /* live screens */
 
@@ -116,6 +118,7 @@ bool scope_is_of_whole_calls(const struct scope *s);
 /* Says on stderr what the reader of the output should know about the input; the exit code, when it
  * was `code` before. */
 int scope_report(struct scope *s, int code);
+const char *scope_problem(const struct scope *s); /* what cut the reading short, or NULL */
 
 /* scope_walk.c */
 void scope_catch_signals(void); /* Ctrl-C, SIGTERM: once */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* What live screens keep: calls that go on, and those that ended in the last ten minutes; beyond so
  * many the one silent longest gives way, ended ones first. */
@@ -106,23 +105,21 @@ static unsigned needs_of(const struct scope *s)
 	return needs;
 }
 
-static bool is_regular(const char *path)
+bool scope_is_of_whole_calls(const struct scope *s)
 {
-	struct stat st;
-	return strcmp(path, "-") != 0 && !stat(path, &st) && S_ISREG(st.st_mode);
+	return needs_of(s) & FLT_NEEDS_CALLS;
 }
 
-/* A filter about whole calls needs to know how they end: a capture is read twice, live frames
- * wait. */
-static int check_twice(const struct scope *s)
+/* A filter about whole calls needs to know how they end: a capture is read twice, for which a pipe
+ * is put aside; live frames wait. */
+static int keep_for_twice(struct scope *s)
 {
-	if (!(needs_of(s) & FLT_NEEDS_CALLS) || s->is_live || is_regular(s->file))
+	if (s->is_live || !scope_is_of_whole_calls(s))
 		return -1;
-	fprintf(stderr,
-		"rung scope: call.* says how a call ended, for which the capture is read twice: "
-		"that needs a file. Save the pipe first (`cat > FILE`), then "
-		"use -r FILE\n");
-	return EXIT_USAGE;
+	enum err e = cap_keep(s->cap);
+	if (e)
+		fprintf(stderr, "rung scope: there is no room to put the capture aside (TMPDIR)\n");
+	return e ? EXIT_FAILED : -1;
 }
 
 /* Kinds of calls that nobody will ask about. */
@@ -185,9 +182,9 @@ int scope_make_walk(struct scope *s)
 int scope_open(struct scope *s)
 {
 	s->is_live = s->live || s->in.cfg.iface;
-	int code = check_twice(s);
+	int code = scope_open_capture(s);
 	if (code < 0)
-		code = scope_open_capture(s);
+		code = keep_for_twice(s);
 	if (code < 0)
 		code = scope_write_open(s);
 	return code < 0 ? scope_make_walk(s) : code;
@@ -227,6 +224,12 @@ static void report_counts(const struct scope *s)
 			(unsigned long long)c.n_dropped_iface);
 }
 
+/* What is put aside of a damaged capture may be whole. */
+const char *scope_problem(const struct scope *s)
+{
+	return cap_problem(s->first_cap ? s->first_cap : s->cap);
+}
+
 int scope_report(struct scope *s, int code)
 {
 	uint16_t link;
@@ -243,7 +246,7 @@ int scope_report(struct scope *s, int code)
 			"rung scope: %u frames were decided before their calls had ended: more "
 			"than %u MB waited\n",
 			hold_n_forced(s->hold), LIVE_MAX_HELD >> 20);
-	const char *problem = cap_problem(s->cap);
+	const char *problem = scope_problem(s);
 	if (problem && !s->live) {
 		fprintf(stderr, "rung scope: %s; what was read so far is shown\n", problem);
 		code = code > 0 ? code : EXIT_FAILED;
@@ -255,11 +258,6 @@ int scope_report(struct scope *s, int code)
 		code = EXIT_FAILED;
 	}
 	return code;
-}
-
-bool scope_is_of_whole_calls(const struct scope *s)
-{
-	return needs_of(s) & FLT_NEEDS_CALLS;
 }
 
 static void mark_calls(void *arg, const struct cap_frame *fr)

@@ -132,41 +132,59 @@ static void wait_for_more(struct scope *s, struct until *u)
 		cap_stop(s->cap);
 }
 
-/* The first of two walks: its tracker is kept for what it knows of the calls. */
-static int walk_ahead(struct scope *s)
+/* The capture once more, from its beginning; what a pipe gave was put aside. */
+static int open_again(struct scope *s)
 {
-	while (!was_signalled && cap_walk_next(s->walk))
-		continue;
+	struct cap *again = NULL;
+	struct buf why;
+	buf_init(&why);
+	enum err e = cap_again(s->cap, &again, &why);
+	buf_fini(&why);
+	s->first_cap = s->cap;
+	s->cap = again;
+	if (e)
+		fprintf(stderr, "rung scope: the capture cannot be read a second time\n");
+	return e ? EXIT_FAILED : scope_make_walk(s);
+}
+
+/* The first of two walks: its tracker is kept for what it knows of the calls. Of a pipe that was
+ * interrupted the second shows what came. */
+static int walk_ahead(struct scope *s, struct until *u)
+{
+	do
+		wait_for_more(s, u);
+	while (cap_walk_next(s->walk));
+	s->is_interrupted = was_signalled;
+	if (u->may_wait)
+		was_signalled = 0;
+	u->may_wait = false;
 	s->whole_trk = s->trk;
 	s->trk = NULL;
 	trk_join_settle(s->whole_trk);
 	s->calls = flt_calls_new(s->whole_trk);
 	cap_walk_free(s->walk);
 	s->walk = NULL;
-	cap_close(s->cap);
-	s->cap = NULL;
-	if (!s->calls) {
-		fprintf(stderr, "rung scope: %s\n", err_text(ERR_NOMEM));
-		return EXIT_FAILED;
-	}
-	int code = scope_open_capture(s);
-	return code < 0 ? scope_make_walk(s) : code;
+	if (s->calls)
+		return open_again(s);
+	fprintf(stderr, "rung scope: %s\n", err_text(ERR_NOMEM));
+	return EXIT_FAILED;
 }
 
 int scope_walk(struct scope *s)
 {
-	scope_catch_signals();
-	int code = scope_is_of_whole_calls(s) && !s->is_live ? walk_ahead(s) : -1;
-	if (code >= 0)
-		return code;
 	struct progress p;
 	struct until u = {.may_wait = s->is_live || !cap_size(s->cap)};
+	scope_catch_signals();
+	int code = scope_is_of_whole_calls(s) && !s->is_live ? walk_ahead(s, &u) : -1;
+	if (code >= 0)
+		return code;
 	if (s->in.duration_s > 0)
 		u.end_us = wall_us() + (uint64_t)(s->in.duration_s * 1e6);
 	progress_begin(s, &p);
 	scope_at_start(s);
 	for (;;) {
-		wait_for_more(s, &u);
+		if (u.may_wait || has_enough(s) || was_signalled)
+			wait_for_more(s, &u);
 		const struct cap_frame *fr = cap_walk_next(s->walk);
 		if (!fr || s->is_broken)
 			break;
@@ -185,7 +203,7 @@ int scope_walk(struct scope *s)
 	int written = scope_write_end(s);
 	scope_flush(s);
 	code = scope_report(s, written < 0 ? code : written);
-	if (was_signalled && !s->is_live) {
+	if ((was_signalled || s->is_interrupted) && !s->is_live) {
 		fprintf(stderr, "rung scope: interrupted; what was read so far is shown\n");
 		code = EXIT_INTERRUPTED;
 	}

@@ -12,13 +12,22 @@
  */
 #include "scope/book_pass.h"
 
+#include "base/hash.h"
 #include "scope/book_scan.h"
 #include "sip/chars.h"
 #include "sip/tables.h"
 
 #include <string.h>
 
-#define MAX_NAME 40u
+#define MAX_NAME  40u
+#define N_ANSWERS 32u
+#define MAX_VALUE 64u /* of one whose answer is remembered */
+
+struct answer {
+	uint32_t n; /* 0: none yet */
+	bool fits;
+	char value[MAX_VALUE];
+};
 
 struct pass {
 	const struct flt_node *n;
@@ -28,6 +37,9 @@ struct pass {
 	/* of the record */
 	struct str frame, message;
 	const char *at; /* where `first` stands */
+	struct flt_val values[FLT_MAX_VALUES];
+	unsigned n_values;
+	struct answer answers[N_ANSWERS];
 };
 
 static bool has_short_name(enum sip_hdr_id id)
@@ -81,27 +93,40 @@ static struct str value_at(const char *p, const char *end)
 }
 
 /* The lines of the header that the test is about. */
-static unsigned header_values(const struct pass *p, struct flt_val *out)
+static void read_values(struct pass *p)
 {
 	const char *at = p->at, *end = p->message.p + p->message.n;
-	unsigned n = 0;
-	for (; at && n < FLT_MAX_VALUES; at = book_line_find(at, end, p->first)) {
+	p->n_values = 0;
+	for (; at && p->n_values < FLT_MAX_VALUES; at = book_line_find(at, end, p->first)) {
 		at += p->first.n;
 		struct str v = value_at(at, end);
 		if (v.p)
-			out[n++] = (struct flt_val){.s = v, .layer = 1};
+			p->values[p->n_values++] = (struct flt_val){.s = v, .layer = 1};
 	}
-	return n;
 }
 
 static unsigned get(void *arg, const struct flt_field *f, struct flt_val *out)
 {
 	const struct pass *p = arg;
 	(void)f;
-	if (!p->is_of_frame)
-		return header_values(p, out);
-	out[0] = (struct flt_val){.s = p->frame, .u = p->frame.n, .layer = 1};
-	return 1;
+	memcpy(out, p->values, p->n_values * sizeof *out);
+	return p->n_values;
+}
+
+/* Of most headers a capture holds few values, again and again. */
+static bool header_fits(struct finding *x, struct pass *p)
+{
+	read_values(p);
+	struct str v = p->n_values == 1 ? p->values[0].s : STR_NONE;
+	if (!v.n || v.n > MAX_VALUE)
+		return flt_node_match_from(x->f, p->n, get, p);
+	struct answer *a = &p->answers[hash_quick32(v) % N_ANSWERS];
+	if (!str_eq(str_of(a->value, a->n), v)) {
+		a->n = (uint32_t)v.n;
+		memcpy(a->value, v.p, v.n);
+		a->fits = flt_node_match_from(x->f, p->n, get, p);
+	}
+	return a->fits;
 }
 
 static bool fits(struct finding *x, struct pass *p)
@@ -114,6 +139,10 @@ static bool fits(struct finding *x, struct pass *p)
 		if (!p->at)
 			return false;
 	}
+	if (!p->is_of_frame)
+		return header_fits(x, p);
+	p->values[0] = (struct flt_val){.s = p->frame, .u = p->frame.n, .layer = 1};
+	p->n_values = 1;
 	return flt_node_match_from(x->f, p->n, get, p);
 }
 

@@ -146,6 +146,15 @@ static void put_contact(struct buf *b, const struct sipp_side *s, struct str val
 	put_mapped(b, s, rest);
 }
 
+/* SIPp's own words end at a space or a bracket, and XML has no control characters. */
+static bool is_one_word(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || s.p[i] == ']')
+			return false;
+	return true;
+}
+
 static void put_credentials(struct buf *b, struct str value)
 {
 	struct str params, user;
@@ -160,7 +169,7 @@ static void put_credentials(struct buf *b, struct str value)
 		if (!str_ieq(name, STR("username")) || user.n < 3 || user.p[0] != '"')
 			continue;
 		user = str_sub(user, 1, user.n - 2);
-		if (str_chr(user, ' ') == SIZE_MAX && str_chr(user, ']') == SIZE_MAX) {
+		if (is_one_word(user)) {
 			buf_str(b, STR(" username="));
 			buf_str(b, user);
 		}

@@ -15,7 +15,8 @@
  * Invariants:
  * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
  *    and are cut loose before it is freed. A port without one is freed.
- * 2. At most MAX_FLOWS flows; one that was silent for long goes. Streams belong to their call.
+ * 2. At most MAX_FLOWS flows; one that was silent for long goes, and a new one takes its memory, so
+ *    that `then` always leads to a flow. Streams belong to their call.
  *
  * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [ITU-T T.38]
  */
@@ -31,6 +32,7 @@
 #define MAX_CODECS  12
 #define MAX_PORTS   64 /* of one call: media times candidates times hops */
 #define MAX_CAND    8  /* candidates read of one medium */
+#define LINE        64 /* of the processor's cache */
 
 enum err trk_media_init(struct trk *t)
 {
@@ -43,21 +45,23 @@ enum err trk_media_init(struct trk *t)
 	return e ? e : htab_init(&t->flows, 64);
 }
 
-static void flow_free(struct trk *t, struct flow *f)
+static void flow_unlink(struct trk *t, struct flow *f)
 {
 	htab_del(&t->flows, &f->node);
 	list_del(&f->age);
 	list_del(&f->of);
 	trk_probe_drop(f);
-	free(f);
 }
 
 void trk_media_fini(struct trk *t)
 {
 	if (!t->cfg.has_media || !t->flow_ages.next)
 		return;
-	while (!list_is_empty(&t->flow_ages))
-		flow_free(t, LIST_ENTRY(t->flow_ages.next, struct flow, age));
+	while (!list_is_empty(&t->flow_ages)) {
+		struct flow *f = LIST_ENTRY(t->flow_ages.next, struct flow, age);
+		flow_unlink(t, f);
+		free(f);
+	}
 	htab_fini(&t->ports);
 	htab_fini(&t->flows);
 	trk_streams_fini(t);
@@ -331,29 +335,45 @@ static void look_up(struct trk *t, struct flow *f)
 	memset(f->last, 0, sizeof f->last);
 }
 
-static struct flow *flow_of(struct trk *t, const struct addr *from, const struct addr *to)
+static inline bool is_between(const struct flow *f, const struct addr *from, const struct addr *to)
+{
+	return addr_eq(&f->from, from) && addr_eq(&f->to, to);
+}
+
+static struct flow *find(const struct trk *t, uint64_t hash, const struct addr *from,
+			 const struct addr *to)
+{
+	for (struct hnode *n = htab_first(&t->flows, hash); n; n = htab_next(n)) {
+		struct flow *f = CONTAINER_OF(n, struct flow, node);
+		if (is_between(f, from, to))
+			return f;
+	}
+	return NULL;
+}
+
+struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	return find(t, hash_pair(t, from, to), from, to);
+}
+
+/* The memory of the one silent longest is taken when there are MAX_FLOWS. */
+static struct flow *flow_new(struct trk *t)
+{
+	if (t->flows.n < MAX_FLOWS)
+		return calloc(1, sizeof(struct flow));
+	struct flow *f = LIST_ENTRY(t->flow_ages.next, struct flow, age);
+	flow_unlink(t, f);
+	*f = (struct flow){0};
+	return f;
+}
+
+[[gnu::noinline]] static struct flow *flow_get(struct trk *t, const struct addr *from,
+					       const struct addr *to)
 {
 	uint64_t h = hash_pair(t, from, to);
-	for (struct hnode *n = htab_first(&t->flows, h); n; n = htab_next(n)) {
-		struct flow *f = CONTAINER_OF(n, struct flow, node);
-		if (!addr_eq(&f->from, from) || !addr_eq(&f->to, to))
-			continue;
-		if (f->gen != t->media_gen)
-			look_up(t, f);
-		/* moving costs the neighbours' cache lines: a place in the list is renewed now
-		 * and then */
-		if (t->n_datagrams - f->renewed > RENEW_AFTER) {
-			f->renewed = t->n_datagrams;
-			list_del(&f->age);
-			list_push(&t->flow_ages, &f->age);
-		}
+	struct flow *f = find(t, h, from, to);
+	if (f || !(f = flow_new(t)))
 		return f;
-	}
-	if (t->flows.n >= MAX_FLOWS)
-		flow_free(t, LIST_ENTRY(t->flow_ages.next, struct flow, age));
-	struct flow *f = calloc(1, sizeof *f);
-	if (!f)
-		return NULL;
 	f->from = *from;
 	f->to = *to;
 	list_init(&f->of);
@@ -364,14 +384,46 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 	return f;
 }
 
-struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to)
+/* SDP that came since may name one of its ends. */
+static inline void refresh(struct trk *t, struct flow *f)
 {
-	for (struct hnode *n = htab_first(&t->flows, hash_pair(t, from, to)); n; n = htab_next(n)) {
-		struct flow *f = CONTAINER_OF(n, struct flow, node);
-		if (addr_eq(&f->from, from) && addr_eq(&f->to, to))
-			return f;
+	if (f->gen != t->media_gen)
+		look_up(t, f);
+}
+
+static void fetch(const void *p, size_t n)
+{
+	for (size_t i = 0; p && i < n; i += LINE)
+		__builtin_prefetch((const char *)p + i);
+}
+
+/* Streams send at a steady rate, so the order in which they come repeats. Whose datagram came after
+ * this flow's last one is therefore asked first, and what the next ones will need is fetched: with
+ * thousands of flows each would wait for memory several times. */
+static struct flow *flow_of(struct trk *t, const struct addr *from, const struct addr *to)
+{
+	struct flow *before = t->last_flow, *f = before ? before->then : NULL;
+	if (!f || !is_between(f, from, to)) {
+		f = flow_get(t, from, to);
+		if (!f)
+			return NULL;
+		if (before)
+			before->then = f;
 	}
-	return NULL;
+	t->last_flow = f;
+	const struct flow *next = f->then;
+	if (next) {
+		fetch(next->last[0], offsetof(struct trk_stream, node));
+		fetch(next->then, offsetof(struct flow, age));
+	}
+	refresh(t, f);
+	/* moving costs the neighbours' cache lines: a place in the list is renewed now and then */
+	if (t->n_datagrams - f->renewed > RENEW_AFTER) {
+		f->renewed = t->n_datagrams;
+		list_del(&f->age);
+		list_push(&t->flow_ages, &f->age);
+	}
+	return f;
 }
 
 static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
@@ -498,8 +550,11 @@ bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to
 
 struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const struct addr *to)
 {
-	const struct flow *f = t->cfg.has_media ? flow_of(t, from, to) : NULL;
-	return f && f->media ? f->media->call : NULL;
+	struct flow *f = t->cfg.has_media ? flow_get(t, from, to) : NULL;
+	if (!f)
+		return NULL;
+	refresh(t, f);
+	return f->media ? f->media->call : NULL;
 }
 
 const struct trk_av *trk_av(const struct trk_call *c)

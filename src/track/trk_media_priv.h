@@ -46,15 +46,16 @@ struct trk_probe; /* of trk_find.c */
 struct flow {
 	struct hnode node;
 	struct addr from, to;
-	struct link age, of;     /* of: its media's list */
-	uint32_t renewed;        /* when its place in the ages was, in datagrams */
-	struct trk_media *media; /* NULL: no SDP named either end */
-	bool is_to_media;        /* media->addr is the destination */
-	bool is_content;         /* RTP, by its looks */
-	uint8_t n_refused;       /* probes that failed */
 	uint32_t gen;
+	uint32_t renewed;                      /* when its place in the ages was, in datagrams */
+	struct trk_media *media;               /* NULL: no SDP named either end */
+	bool is_to_media;                      /* media->addr is the destination */
+	bool is_content;                       /* RTP, by its looks */
+	uint8_t n_refused;                     /* probes that failed */
 	struct trk_stream *last[FLOW_STREAMS]; /* most recent first */
+	struct flow *then;                     /* the datagram after its last was of this one */
 	struct trk_probe *probe;               /* NULL: none under way */
+	struct link age, of;                   /* of: its media's list */
 };
 
 /* trk_media.c */

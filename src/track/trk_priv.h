@@ -101,6 +101,7 @@ struct trk {
 	struct htab ports;                      /* struct trk_media by address */
 	struct htab flows;                      /* struct flow by address pair */
 	struct link flow_ages;
+	struct flow *last_flow;
 	uint32_t n_datagrams;
 	uint64_t n_capture_lost;
 	uint32_t media_gen;  /* moves when a port becomes known: flows are looked at again */

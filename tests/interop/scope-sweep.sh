@@ -34,6 +34,44 @@ run() { # arguments
 	bad=1
 }
 
+# What asks how calls end reads twice: a pipe, packed or not, tells and writes the same as the file.
+same_of_pipe() { # arguments
+	local how
+	run -w "$work/file.pcapng" -Y 'call.state == "ended" || call.code >= 400' "$@"
+	mv "$work/out" "$work/of-file"
+	for how in cat 'gzip -c'; do
+		$how "$file" | "$RUNG" scope -r - "${keys[@]}" -w "$work/pipe.pcapng" -Y 'call.state == "ended" || call.code >= 400' "$@" \
+			>"$work/out" 2>"$work/err"
+		cmp "$work/out" "$work/of-file" && cmp "$work/pipe.pcapng" "$work/file.pcapng" && ! grep -qE 'Sanitizer|runtime error' "$work/err" && continue
+		echo "# from a pipe ($how): other calls"
+		sed 's/^/#   /' "$work/err" | head -n 20
+		bad=1
+	done
+}
+
+# A pipe that stays open until Ctrl-C: what came is shown as of the file. It came when it has been put aside.
+interrupted() {
+	local file=$top/tests/data/captures/call-answered.pcap pid aside code
+	mkfifo "$work/fifo"
+	"$RUNG" scope -r - --calls -Y 'call.state == "ended"' <"$work/fifo" >"$work/out" 2>"$work/err" &
+	pid=$!
+	exec 9>"$work/fifo"
+	cat "$file" >&9
+	for ((i = 0; i < 500; i++)); do
+		aside=$(find /proc/$pid/fd -lname '*rung-spool*' 2>/dev/null)
+		[ -n "$aside" ] && [ "$(stat -L -c %s "$aside")" = "$(stat -c %s "$file")" ] && break
+		sleep 0.02
+	done
+	kill -INT $pid
+	wait $pid
+	code=$?
+	exec 9>&-
+	"$RUNG" scope -r "$file" --calls -Y 'call.state == "ended"' | cmp - "$work/out" && [ $code = 130 ] && return
+	echo "# status $code"
+	sed 's/^/#   /' "$work/err"
+	return 1
+}
+
 n=0 failed=0
 for file in "${captures[@]}"; do
 	bad=0 keys=()
@@ -53,6 +91,7 @@ for line in sys.stdin: json.loads(line)' <"$work/json" 2>"$work/err"; then
 	run -o "$work/o.html"
 	run -w "$work/a.pcapng" --anonymize
 	run -Y "$all"
+	same_of_pipe --messages
 	for ((i = 0; i < ${#fields[@]}; i += 60)); do
 		chosen=()
 		for f in "${fields[@]:i:60}"; do chosen+=(-e "$f"); done
@@ -63,5 +102,7 @@ for line in sys.stdin: json.loads(line)' <"$work/json" 2>"$work/err"; then
 	[ $bad = 0 ] || { said="not ok"; failed=1; }
 	echo "$said $n - $(basename "$file")"
 done
+n=$((n + 1))
+if interrupted; then echo "ok $n - a pipe, interrupted"; else echo "not ok $n - a pipe, interrupted"; failed=1; fi
 echo "1..$n"
 exit $failed

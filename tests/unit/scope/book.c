@@ -157,7 +157,23 @@ TEST(a_filter_names_messages)
 	buf_fini(&why);
 }
 
-/* Header lines as they may be written, and what is none. */
+#define N_ALIKE 60
+
+static void put_message(struct buf *cap, unsigned i, const char *head)
+{
+	struct buf m;
+	buf_init(&m);
+	buf_fmt(&m,
+		"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\n"
+		"From: <sip:c@d>;tag=t\r\nTo: <sip:a@b>\r\nCall-ID: id%u\r\n"
+		"CSeq: 1 OPTIONS\r\n%sContent-Length: 27\r\n\r\n"
+		"line\r\nReason: of the body\r\n",
+		i, i, head);
+	rec_udp(cap, 1'000'000u * (i + 1), "192.0.2.1:5060", "192.0.2.2:5060", buf_view(&m));
+	buf_fini(&m);
+}
+
+/* Header lines as they may be written, and what is none; then many values that look alike. */
 static void put_messages(struct buf *cap)
 {
 	static const char *const heads[] = {
@@ -170,18 +186,12 @@ static void put_messages(struct buf *cap)
 		"Reason: folded\r\n more\r\n",
 	};
 	pcap_begin(cap, 1);
-	for (unsigned i = 0; i < ARRAY_LEN(heads); i++) {
-		struct buf m;
-		buf_init(&m);
-		buf_fmt(&m,
-			"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%u\r\n"
-			"From: <sip:c@d>;tag=t\r\nTo: <sip:a@b>\r\nCall-ID: id%u\r\n"
-			"CSeq: 1 OPTIONS\r\n%sContent-Length: 27\r\n\r\n"
-			"line\r\nReason: of the body\r\n",
-			i, i, heads[i]);
-		rec_udp(cap, 1'000'000u * (i + 1), "192.0.2.1:5060", "192.0.2.2:5060",
-			buf_view(&m));
-		buf_fini(&m);
+	for (unsigned i = 0; i < ARRAY_LEN(heads); i++)
+		put_message(cap, i, heads[i]);
+	for (unsigned i = 0; i < N_ALIKE; i++) {
+		char head[40];
+		snprintf(head, sizeof head, "Server: model-%02u\r\n", i);
+		put_message(cap, (unsigned)ARRAY_LEN(heads) + i, head);
 	}
 }
 
@@ -217,6 +227,7 @@ TEST(a_filter_over_records_says_what_it_says_of_frames)
 		"all sip.Reason matches \"cause\"",
 		"sip.User-Agent matches \"phone|z\"",
 		"sip.User-Agent || sip.Server matches \"phone\"",
+		"sip.Server matches \"[02468]$\"",
 		"frame contains \"z9hG4bK3\"",
 		"frame contains c0:00:02:01",
 		"frame matches \"ID[2-4]\"",
@@ -241,7 +252,7 @@ TEST(a_filter_over_records_says_what_it_says_of_frames)
 		CHECK_EQ(book_filter(b, a.f, &ids, &a.n), OK);
 		a.ids = ids;
 		CHECK_EQ(book_frames(b, 0, check_frame, &a), OK);
-		CHECK_EQ(a.id, 7);
+		CHECK_EQ(a.id, 7 + N_ALIKE);
 		CHECK_EQ(a.at, a.n);
 		free(ids);
 		flt_free(a.f);

@@ -195,6 +195,32 @@ TEST_NO_OOM(many_sources_are_bounded)
 	play_end(&p);
 }
 
+/* More pairs of addresses than are kept, in an order that repeats and then does not. */
+TEST_NO_OOM(many_flows_are_bounded)
+{
+	struct play p;
+	play_begin(&p, &finding);
+	answered(&p, SDP("192.0.2.21", "4000"), SDP("192.0.2.43", "5000"));
+	struct flow_of f = {&p, "192.0.2.43:5000", "192.0.2.21:4000", 9, 0, 0};
+	struct flow_of found = {&p, "198.51.100.1:4000", "198.51.100.2:4000", 9, 0, 0};
+	send_row(&found, 1, 1, 6); /* the first whose memory another one gets */
+	enum { MANY = 65'536 };
+	unsigned n = 0;
+	for (unsigned i = 0; i < 2 * MANY; i++) {
+		char from[40];
+		unsigned k = i < MANY ? i : (i * 7) % MANY;
+		snprintf(from, sizeof from, "10.%u.%u.1:4000", k / 256, k % 256);
+		struct flow_of other = {&p, from, "198.51.100.2:5000", 9, 0, 0};
+		CHECK_EQ(send_seq(&other, 1 + i * 1e-5, 1, 1), RTP_UNKNOWN);
+		if (i % 1'000 == 0)
+			CHECK_EQ(send_seq(&f, 1 + i * 1e-5, (uint16_t)++n, 1), RTP_RTP);
+	}
+	CHECK_EQ(p.t->flows.n, 65'536);
+	CHECK_EQ(trk_av(call_of(&p))->n_streams, 1);
+	CHECK_EQ(call_of(&p)->streams->stats.received, n);
+	play_end(&p);
+}
+
 TEST_NO_OOM(live_forgets_the_oldest_of_nobody)
 {
 	struct play p;

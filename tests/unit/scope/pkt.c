@@ -71,6 +71,76 @@ TEST_NO_OOM(link_layers)
 	layers_fini(&l);
 }
 
+static bool is_same_hdr(struct cap_hdr a, const uint8_t *pa, struct cap_hdr b, const uint8_t *pb)
+{
+	return a.n == b.n && a.p - pa == b.p - pb;
+}
+
+/* pa, pb: where the IP header of each would be. */
+static bool is_same_pkt(const struct cap_pkt *a, const uint8_t *pa, const struct cap_pkt *b,
+			const uint8_t *pb)
+{
+	bool ok = a->n_ips == b->n_ips && a->n_ports == b->n_ports && a->proto == b->proto &&
+		  a->is_cut == b->is_cut && a->is_fragment == b->is_fragment && a->n == b->n &&
+		  a->is_quoted == b->is_quoted && a->layers == b->layers &&
+		  (a->p ? a->p - pa : 0) == (b->p ? b->p - pb : 0) &&
+		  (a->l4 ? a->l4 - pa : 0) == (b->l4 ? b->l4 - pb : 0) &&
+		  addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
+	for (unsigned i = 0; ok && i < a->n_ips; i++) {
+		const struct cap_ip *x = &a->ips[i], *y = &b->ips[i];
+		ok = addr_eq(&x->src, &y->src) && addr_eq(&x->dst, &y->dst) && x->id == y->id &&
+		     x->n == y->n && x->proto == y->proto && x->ttl == y->ttl &&
+		     is_same_hdr(x->hdr, pa, y->hdr, pb);
+	}
+	for (unsigned i = 0; ok && i < a->n_ports; i++) {
+		const struct cap_ports *x = &a->ports[i], *y = &b->ports[i];
+		ok = x->src == y->src && x->dst == y->dst && x->n == y->n && x->proto == y->proto &&
+		     is_same_hdr(x->hdr, pa, y->hdr, pb);
+	}
+	return ok;
+}
+
+/* The short way of usual frames, over Ethernet, tells what the long one does, over a cooked link:
+ * also of frames that are nearly usual. */
+TEST_NO_OOM(usual_frames_as_any_other)
+{
+	enum { ETH = 14, SLL = 16, HEADERS = 28 };
+	struct layers l;
+	struct cap_pkt a = {0}, b = {0};
+	uint8_t e[ETH + 600] = {0}, c[SLL + 600] = {0};
+	uint32_t x = 1;
+	unsigned n_usual = 0;
+	layers_init(&l);
+	CHECK(l.v4.n <= 600);
+	for (unsigned i = 0; i < 40'000; i++) {
+		uint32_t n = (uint32_t)l.v4.n, cut = n;
+		memcpy(e + ETH, l.v4.p, n);
+		e[12] = 0x08;
+		for (unsigned k = 0; k < i % 3; k++) {
+			x = x * 1'664'525 + 1'013'904'223;
+			e[12 + (x >> 8) % (HEADERS + 2 + 4)] = (uint8_t)(x >> 24);
+		}
+		if (i % 7 == 0)
+			memcpy(e + ETH + 22, i % 2 ? "\x12\xb5" : "\x08\x68", 2); /* tunnels */
+		if (i % 5 == 0)
+			cut = (x >> 16) % n;
+		memcpy(c + SLL, e + ETH, n);
+		memcpy(c + SLL - 2, e + ETH - 2, 2);
+		struct cap_rec re = {.link = CAP_LINK_ETHERNET, .p = e, .n = ETH + cut},
+			       rc = {.link = CAP_LINK_SLL, .p = c, .n = SLL + cut};
+		re.n_wire = re.n + i % 2;
+		rc.n_wire = rc.n + i % 2;
+		CHECK_EQ(cap_pkt_decode(&re, &a), OK);
+		CHECK_EQ(cap_pkt_decode(&rc, &b), OK);
+		CHECK(a.n_eths == 1 && a.eths[0].p == e && a.eths[0].n == re.n && a.is_eth);
+		CHECK(is_same_pkt(&a, e + ETH, &b, c + SLL));
+		n_usual += a.proto == CAP_UDP && !a.is_cut;
+		memset(e, 0, sizeof e);
+	}
+	CHECK(n_usual > 10'000 && n_usual < 35'000);
+	layers_fini(&l);
+}
+
 TEST_NO_OOM(vlan_tags)
 {
 	struct layers l;

@@ -29,7 +29,9 @@ static void hostile_call(struct buf *cap)
 		STR("\"<&A sip:b@192.0.2.2:5070 SIP/2.0\r\n"
 		    "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKy\r\n"
 		    "From: <sip:a@192.0.2.1>;tag=one\r\nTo: <sip:b@192.0.2.2>;tag=two\r\n"
-		    "Call-ID: --x--\r\nCSeq: 8 \"<&A\r\nContent-Length: 0\r\n\r\n"));
+		    "Call-ID: --x--\r\nCSeq: 8 \"<&A\r\n"
+		    "Authorization: Digest username=\"a\1b\", realm=\"x\"\r\n"
+		    "Content-Length: 0\r\n\r\n"));
 }
 
 static void scenario(struct buf *out, enum trk_side side)
@@ -77,6 +79,7 @@ TEST_NO_OOM(a_callers_side)
 	CHECK(has(&b, "m=audio [media_port] RTP/AVP 0\nm=video [media_port+2] RTP/AVP 31\n"));
 	CHECK(has(&b, "<recv response=\"486\" timeout=\"32000\" />"));
 	CHECK(str_find(buf_view(&b), STR("--x")) == SIZE_MAX); /* no end of a comment in it */
+	CHECK(has(&b, "[authentication]\n"));                  /* the name has what XML has not */
 	buf_fini(&b);
 }
 
