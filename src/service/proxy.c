@@ -308,9 +308,11 @@ void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
 	char mem[512];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	struct str reason = sip_value(rx->msg, SIP_HDR_REASON); /* [RFC3326 2] */
-	if (reason.n)
-		buf_fmt(&b, "Reason: " STR_FMT "\r\n", STR_ARG(reason));
+	if (sip_has(rx->msg, SIP_HDR_REASON)) { /* [RFC3326 2] */
+		buf_str(&b, STR("Reason: "));
+		sip_reasons_put(rx->msg, &b);
+		buf_str(&b, STR("\r\n"));
+	}
 	prx_cancel_pending(c, b.err ? STR_NONE : buf_view(&b));
 	prx_settle(c);
 }
