@@ -391,7 +391,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 					 .st = x->st,
 					 .loc = x->loc,
 					 .acc = x->acc,
-					 .dom = x->dom},
+					 .dom = x->dom,
+					 .gruu = k->gruu},
 		       &x->evt);
 }
 
