@@ -98,7 +98,8 @@ static SSL_CTX *new_ctx(struct net_tls *t, const SSL_METHOD *method)
 	SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-				       SSL_OP_IGNORE_UNEXPECTED_EOF);
+				       SSL_OP_IGNORE_UNEXPECTED_EOF |
+				       SSL_OP_CIPHER_SERVER_PREFERENCE); /* [RFC9325 4.2] */
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(c, 0);
 	SSL_CTX_set_ex_data(c, tls_slot(), t);
