@@ -157,6 +157,19 @@ static int make_exchange(struct serve *s)
 }
 
 /* On shard 0. */
+/* Peers that verify us cannot come back by a Record-Route that no certificate names. [RFC5922 7.5]
+ */
+static void tell_misnamed(struct serve *s)
+{
+	struct str name;
+	if (!net_tls_is_misnamed(s->tls, &name))
+		return;
+	fprintf(stderr,
+		"rung serve: no certificate names this exchange's domain or machine: over TLS it "
+		"calls itself " STR_FMT "\n",
+		STR_ARG(name.n ? name : STR("by its address")));
+}
+
 static void on_certificates(void *ctx, enum err e, struct str why)
 {
 	if (e)
@@ -164,6 +177,8 @@ static void on_certificates(void *ctx, enum err e, struct str why)
 			STR_ARG(why));
 	else
 		fprintf(stderr, "rung serve: the certificates were read again\n");
+	if (!e)
+		tell_misnamed(ctx);
 }
 
 static int make_tls(struct serve *s)
@@ -176,6 +191,7 @@ static int make_tls(struct serve *s)
 	int r = certs_serve(&s->certs, &host, &s->tls);
 	if (r >= 0)
 		return r;
+	tell_misnamed(s);
 	exc_set_tls(s->exc, s->tls);
 	net_tls_watch(s->tls, ev_shard(s->shards, 0), on_certificates, s);
 	return -1;

@@ -186,6 +186,15 @@ static void free_set(struct tls_set *s)
 	free(s);
 }
 
+static void read_self(struct net_tls *t, struct tls_set *s)
+{
+	const struct certs *more = SSL_CTX_get_ex_data(s->server, certs_slot());
+	X509 *certs[NET_TLS_CERTS + 1] = {SSL_CTX_get0_certificate(s->server)};
+	for (size_t i = 0; i < more->n; i++)
+		certs[1 + i] = SSL_CTX_get0_certificate(more->ctx[i]);
+	tls_self_read(&s->self, &t->cfg, certs, 1 + more->n);
+}
+
 static enum err load(struct net_tls *t, struct tls_set **out, struct buf *why)
 {
 	struct tls_set *s = calloc(1, sizeof(*s));
@@ -193,6 +202,8 @@ static enum err load(struct net_tls *t, struct tls_set **out, struct buf *why)
 		return ERR_NOMEM;
 	ERR_clear_error();
 	enum err e = t->cfg.n_certs ? make_server(t, &s->server, why) : OK;
+	if (e == OK && s->server)
+		read_self(t, s);
 	if (e == OK)
 		e = make_client(t, &s->client, why);
 	if (e != OK) {
@@ -312,6 +323,11 @@ static bool copy_cfg(struct net_tls *t, const struct net_tls_cfg *cfg)
 	bool is_ok = copy(&t->cfg.ca);
 	is_ok &= copy(&t->cfg.key_log);
 	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
+		if (i >= cfg->n_names)
+			t->cfg.name[i] = NULL;
+		is_ok &= copy(&t->cfg.name[i]);
+	}
+	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
 		if (i >= cfg->n_certs)
 			t->cfg.cert[i] = t->cfg.key[i] = NULL;
 		is_ok &= copy(&t->cfg.cert[i]);
@@ -389,6 +405,7 @@ void net_tls_free(struct net_tls *t)
 	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
 		free((char *)t->cfg.cert[i]);
 		free((char *)t->cfg.key[i]);
+		free((char *)t->cfg.name[i]);
 	}
 	free((char *)t->cfg.ca);
 	free((char *)t->cfg.key_log);
