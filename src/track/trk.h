@@ -45,7 +45,7 @@ struct trk_cfg {
 	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
 	 * them, so that no facts are kept. */
 	uint8_t skips;
-	bool has_agents; /* live: TRK_F_AGENT is kept, for call records */
+	bool has_agents; /* live: TRK_F_AGENT and TRK_F_SESSION_ID are kept, for call records */
 	/* Live: every request passes here. A response, ACK, CANCEL or request in the dialog of a
 	 * call that is not known was sent (again) after its end, and makes no call. */
 	bool sees_all;
