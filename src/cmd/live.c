@@ -377,6 +377,8 @@ uint64_t live_pace_us(const struct live *l)
 
 void live_end(struct live *l)
 {
+	for (struct trk_call *c = trk_first(l->trk); c; c = c->next_no)
+		trk_stop(l->trk, c, TRK_STOP_LEFT, l->last_us);
 	trk_flush(l->trk);
 }
 

@@ -130,6 +130,7 @@ extern const struct ses_user b2b_user;
 void b2b_start_group(struct b2b_call *c);
 void b2b_settle(struct b2b_call *c);
 void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason);
+void b2b_give_up(struct b2b_call *c, struct str reason); /* the exchange stops: all of it */
 void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);

@@ -136,6 +136,24 @@ void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
 			b2b_hangup(l, reason);
 }
 
+/* A caller who still waits is told that he may come again. */
+void b2b_give_up(struct b2b_call *c, struct str reason)
+{
+	struct b2b_leg *a = c->side[0];
+	struct buf *lines = &c->b->lines;
+	c->is_closed = true;
+	if (a && a->is_caller && a->state == LEG_TRYING) {
+		buf_clear(lines);
+		code_warning_put(lines, CODE_DRAINING);
+		buf_str(lines, STR("Retry-After: 10\r\n"));
+		if (ses_reject(a->ses, code_info(CODE_DRAINING)->status, STR_NONE,
+			       lines->err ? STR_NONE : buf_view(lines)) == OK)
+			a->state = LEG_OVER;
+	}
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		b2b_hangup(l, reason);
+}
+
 /* --- refusals --------------------------------------------------------------------------------- */
 
 /* Lower is better. [RFC3261 16.7 step 6] */

@@ -606,6 +606,12 @@ void exc_drain(struct exc *x)
 	ev_snap_set(&x->draining, x);
 }
 
+void exc_hangup(struct exc *x, size_t shard, bool is_all)
+{
+	b2b_stop(x->s[shard].b2b, is_all);
+	echo_stop(x->s[shard].echo);
+}
+
 size_t exc_pending(struct exc *x, size_t shard)
 {
 	struct prx_stats p;
