@@ -1,6 +1,7 @@
 #pragma once
 /* Seen only by exchange.c (making, freeing) and dispatch.c (deciding). */
 
+#include "base/limits.h"
 #include "dialog/stack.h"
 #include "policy/config.h"
 #include "service/accounts.h"
@@ -42,6 +43,7 @@ struct exc_shard {
 	struct rt_self self;
 	struct gruu_self gruu;
 	struct pool waits;
+	char aor[LIMIT_AOR_BYTES + 1]; /* of the Contact that steer_expand was asked about last */
 };
 
 struct exc {
