@@ -221,6 +221,7 @@ static int make_shards(struct serve *s)
 static void wire(struct serve *s)
 {
 	live_set_printer(s->live, serve_line, s);
+	live_set_shards(s->live, s->shards);
 	exc_set_notes(s->exc, live_note, s->live);
 	for (size_t i = 0; i < s->n_shards; i++) {
 		struct tp_tap tap = live_tap(s->live, i);

@@ -94,6 +94,7 @@ static void on_tick(struct tmr *t)
 	if ((!s->is_announced || s->is_reloading) && ev_words_get(s->words, s->n_shards))
 		on_loaded(s);
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
+	adm_tally(s->adm)->n_unseen = live_n_dropped(s->live);
 	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
 	tidy_up(s, was_busy);
 	ev_timer(s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US, on_tick);
