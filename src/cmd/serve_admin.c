@@ -158,13 +158,13 @@ static bool on_reconfigure(void *ctx, struct adm_ask *q)
 }
 
 /* The process that is gone had these calls in its memory; those that it passed on are in that of
- * the phones. Only the exchange and one other were ever seen in an answered call of its own. */
+ * the phones. In an answered call of its own there were but two, and the other one took it. */
 static void cut_calls(struct serve *s)
 {
 	struct trk *t = live_tracker(s->live);
 	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
 		if (adm_legs_has(s->legs, c->call_id) ||
-		    (c->phase == TRK_ANSWERED && c->n_peers <= 2))
+		    (c->phase == TRK_ANSWERED && c->n_peers <= 2 && c->callee != c->caller))
 			trk_stop(t, c, TRK_STOP_CUT, env_wall_us(s->env));
 }
 
