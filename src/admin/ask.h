@@ -33,6 +33,7 @@ enum adm_metric {
 #define ADM_SETUP_BUCKETS 11
 struct adm_tally { /* of calls that ended; the scope's */
 	uint64_t n, n_answered, n_warned, n_failed, talk_us, n_cdrs_lost;
+	uint64_t n_unseen;                     /* messages that the scope did not see */
 	uint64_t setup[ADM_SETUP_BUCKETS + 1]; /* by adm_setup_bounds_ms, then all above */
 	uint64_t n_setup, setup_us;
 };

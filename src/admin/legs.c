@@ -149,6 +149,11 @@ struct str adm_legs_root(const struct adm_legs *l, struct str call_id)
 	return k ? k->root : call_id;
 }
 
+bool adm_legs_has(const struct adm_legs *l, struct str call_id)
+{
+	return find(l, call_id) || next_of(l, call_id, NULL);
+}
+
 size_t adm_legs_n(const struct adm_legs *l)
 {
 	return l->by_leg.n;

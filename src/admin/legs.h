@@ -30,4 +30,6 @@ void adm_legs_record(struct adm_legs *l, struct trk *t, const struct trk_call *c
 /* The leg that it talks by now, or NULL. */
 const struct trk_call *adm_legs_talking(const struct adm_legs *l, const struct trk *t,
 					const struct trk_call *c);
+/* Is that a call of the back-to-back user agent, or a leg of one? */
+bool adm_legs_has(const struct adm_legs *l, struct str call_id);
 size_t adm_legs_n(const struct adm_legs *l);

@@ -3,6 +3,7 @@
  * that their places are kept as offsets until the row is complete. */
 #include "admin/record.h"
 
+#include "sip/uri.h"
 #include "track/trk_info.h"
 #include "track/vrd.h"
 
@@ -36,7 +37,40 @@ static void put_peer(struct buf *b, const struct trk_call *c, uint8_t peer)
 		addr_put(b, &c->peers[peer].addr);
 }
 
-static size_t make_texts(struct buf *b, const struct trk_call *c, struct made *m)
+/* What stands for "none yet" is none. [RFC7989 5] */
+static struct str known_uuid(struct str s)
+{
+	size_t n = 0;
+	while (n < s.n && s.p[n] == '0')
+		n++;
+	return n < s.n ? s : STR_NONE;
+}
+
+/* The caller's UUID and that of who answered, as the header of the caller would have them. */
+static void put_session(struct buf *b, struct trk *t, const struct trk_call *c)
+{
+	struct str caller = STR_NONE, callee = STR_NONE, remote, params;
+	uint32_t n_ev;
+	const struct trk_ev *const *ev = trk_history(t, c, &n_ev);
+	for (uint32_t i = 0; ev && i < n_ev; i++) {
+		const struct trk_fact *f = trk_fact(ev[i], TRK_F_SESSION_ID);
+		if (!f)
+			continue;
+		struct str own = str_trim(str_cut(trk_fact_text(f), ';', &params));
+		if (!ev[i]->status) {
+			caller = known_uuid(own);
+			continue;
+		}
+		callee = known_uuid(own);
+		if (!caller.n && sip_param(params, STR("remote"), &remote))
+			caller = known_uuid(remote);
+	}
+	buf_str(b, caller);
+	if (callee.n)
+		buf_fmt(b, ";remote=" STR_FMT, STR_ARG(callee));
+}
+
+static size_t make_texts(struct buf *b, struct trk *t, const struct trk_call *c, struct made *m)
 {
 	size_t n = 0, from = b->n;
 	vrd_put_name(b, c->from);
@@ -51,6 +85,9 @@ static size_t make_texts(struct buf *b, const struct trk_call *c, struct made *m
 	if (c->answer_us)
 		put_peer(b, c, c->callee);
 	made_end(&m[n++], ST_CDR_answered_at, from, b);
+	from = b->n;
+	put_session(b, t, c);
+	made_end(&m[n++], ST_CDR_session_id, from, b);
 	return n;
 }
 
@@ -92,9 +129,9 @@ void adm_record(struct st_cdr *row, struct buf *texts, struct trk *t, const stru
 		const struct vrd *v)
 {
 	static const char *const enders[] = {"", "caller", "callee", "between"};
-	struct made made[4];
+	struct made made[5];
 	struct trk_info i;
-	size_t n = make_texts(texts, c, made);
+	size_t n = make_texts(texts, t, c, made);
 	trk_info(t, c, &i);
 	*row = (struct st_cdr){0};
 	put_times(row, c, &i);

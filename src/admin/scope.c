@@ -120,5 +120,6 @@ void adm_scope_measure(struct adm_ask *q)
 	m[ADM_M_calls_failed_total] = a->tally.n_failed;
 	m[ADM_M_talk_seconds_total] = a->tally.talk_us / 1'000'000;
 	m[ADM_M_cdrs_lost_total] = a->tally.n_cdrs_lost;
+	m[ADM_M_unseen_total] = a->tally.n_unseen;
 	m[ADM_M_uptime_seconds] = (ev_now_us(ev_shard(a->scope, 0)) - a->start_us) / 1'000'000;
 }

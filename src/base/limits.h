@@ -11,6 +11,10 @@
  * went wrong. */
 #define LIMIT_ARENA_PIECE (16u << 20)
 
+/* What a shard's tap keeps of calls while its ring is full, so that they have their records: some
+ * 15,000 messages, of which a shard in a storm makes as many a second. */
+#define LIMIT_TAP_WAITING_BYTES (16u << 20)
+
 /* --- network -------------------------------------------------------------------------------- */
 
 /* Payload of a UDP datagram over IPv4: 65,535 - 20 (IP) - 8 (UDP). IPv6 would allow 20 more; one

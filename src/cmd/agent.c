@@ -225,12 +225,16 @@ static int read_flags(struct agent *a, const struct opt_spec *spec, struct ph_co
 		.from = str_c(a->from),
 		.auth_user = str_c(a->auth_user),
 		.password = str_c(a->password),
-		.proxy = str_c(a->proxy),
+		.proxy = a->proxy.n ? str_c(a->proxy.v[0]) : STR_NONE,
 		.codecs = str_c(a->codecs),
 		.dns = a->dns,
 		.on_event = on_event,
 		.ctx = a,
 	};
+	if (a->proxy.n > PH_FLOWS)
+		return opt_usage(spec, "--proxy: at most %d", PH_FLOWS);
+	for (size_t i = 1; i < a->proxy.n; i++)
+		cfg->more[cfg->n_more++] = str_c(a->proxy.v[i]);
 	if (a->transport && !tp_proto_find(str_c(a->transport), &cfg->proto))
 		return opt_usage(spec, "--transport wants udp, tcp, tls, ws or wss, not `%s`",
 				 a->transport);

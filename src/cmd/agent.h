@@ -9,7 +9,8 @@
 
 struct agent {
 	/* flags */
-	const char *from, *password, *auth_user, *proxy, *transport, *bind, *codecs, *dns;
+	const char *from, *password, *auth_user, *transport, *bind, *codecs, *dns;
+	struct opt_list proxy;
 	struct certs certs;
 	bool is_json, is_quiet, has_trace;
 	double timeout_s;
@@ -39,8 +40,13 @@ struct agent {
 		{0,       "auth-user",                                                               \
 		 OPT_STR, &(a)->auth_user,                                                           \
 		 "NAME",  "user name for digest, when it is not that of --from"},                    \
-		{0,           "proxy", OPT_STR,                                                      \
-		 &(a)->proxy, "ADDR",  "send everything there: address, host[:port] or SIP URI"},    \
+		{0,                                                                                  \
+		 "proxy",                                                                            \
+		 OPT_LIST,                                                                           \
+		 &(a)->proxy,                                                                        \
+		 "ADDR",                                                                             \
+		 "send everything there: address, host[:port] or SIP URI; several: register by "     \
+		 "each"},                                                                            \
 		{0,       "transport",                                                               \
 		 OPT_STR, &(a)->transport,                                                           \
 		 "T",     "udp (default), tcp, tls, ws or wss"},                                     \

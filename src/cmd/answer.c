@@ -35,8 +35,8 @@ static void on_event(struct agent *a, const struct ph_event *ev)
 		return;
 	if (strcmp(ev->name, "unregistered") == 0)
 		agent_finish(a, a->code);
-	else if (strcmp(ev->name, "register-failed") == 0 && ev->outcome != PH_NO_ANSWER &&
-		 ev->outcome != PH_UNREACHABLE)
+	else if (strcmp(ev->name, "register-failed") == 0 && ev->outcome != PH_DONE &&
+		 ev->outcome != PH_NO_ANSWER && ev->outcome != PH_UNREACHABLE)
 		agent_finish(a, agent_exit_code(
 					ev->outcome)); /* a refusal does not go away by waiting */
 	else if (strcmp(ev->name, "ended") == 0) {

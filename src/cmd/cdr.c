@@ -94,22 +94,25 @@ static int list(const struct admin_flags *f, const struct st_cdr_filter *filter)
 int cmd_cdr(int argc, char **argv)
 {
 	struct admin_flags f = {0};
-	const char *words[1], *since = NULL, *until = NULL, *user = NULL, *call_id = NULL;
+	const char *words[1], *since = NULL, *until = NULL, *user = NULL, *call_id = NULL,
+			      *session_id = NULL;
 	size_t n_words = 0;
 	struct opt opts[] = {
-		{0, "data",    OPT_STR,  &f.data,    "DIR",
-		 "the exchange's data folder (~/.local/share/rung)"                                 },
-		{0, "since",   OPT_STR,  &since,     "TIME",
-		 "began later: 90m, 2h, 7d ago, or 2026-11-27[T08:30]"                              },
-		{0, "until",   OPT_STR,  &until,     "TIME", "began earlier"                        },
-		{0, "user",    OPT_STR,  &user,      "NAME",
-		 "that called or was called: a user name or a whole address"                        },
-		{0, "call-id", OPT_STR,  &call_id,   "ID",   "only that call"                       },
-		{0, "filter",  OPT_STR,  &f.filter,  "TEXT", "only those that have it in some field"},
-		{0, "limit",   OPT_U32,  &f.limit,   "N",
-		 "at most so many, newest first (50 without other conditions)"                      },
-		{0, "json",    OPT_FLAG, &f.is_json, NULL,   "one JSON object per line"             },
-		{0, "csv",     OPT_FLAG, &f.is_csv,  NULL,   "CSV with a heading"                   },
+		{0, "data",       OPT_STR,  &f.data,     "DIR",
+		 "the exchange's data folder (~/.local/share/rung)"                                     },
+		{0, "since",      OPT_STR,  &since,      "TIME",
+		 "began later: 90m, 2h, 7d ago, or 2026-11-27[T08:30]"                                  },
+		{0, "until",      OPT_STR,  &until,      "TIME", "began earlier"                        },
+		{0, "user",       OPT_STR,  &user,       "NAME",
+		 "that called or was called: a user name or a whole address"                            },
+		{0, "call-id",    OPT_STR,  &call_id,    "ID",   "only that call"                       },
+		{0, "session-id", OPT_STR,  &session_id, "ID",
+		 "only calls that have it, here or on another system: a Session-ID, whole or half"      },
+		{0, "filter",     OPT_STR,  &f.filter,   "TEXT", "only those that have it in some field"},
+		{0, "limit",      OPT_U32,  &f.limit,    "N",
+		 "at most so many, newest first (50 without other conditions)"                          },
+		{0, "json",       OPT_FLAG, &f.is_json,  NULL,   "one JSON object per line"             },
+		{0, "csv",        OPT_FLAG, &f.is_csv,   NULL,   "CSV with a heading"                   },
 	};
 	struct buf about;
 	buf_init(&about);
@@ -139,10 +142,11 @@ int cmd_cdr(int argc, char **argv)
 		code = opt_usage(&spec, "--until wants 90m, 2h, 7d or 2026-11-27[T08:30], not `%s`",
 				 until);
 	if (code < 0) {
-		bool is_open =
-			since || until || user || call_id || f.filter || f.is_csv || f.is_json;
+		bool is_open = since || until || user || call_id || session_id || f.filter ||
+			       f.is_csv || f.is_json;
 		filter.user = str_c(user);
 		filter.call_id = str_c(call_id);
+		filter.session_id = str_c(session_id);
 		filter.limit = f.limit || is_open ? f.limit : LIST_LINES;
 		code = list(&f, &filter);
 	}

@@ -69,11 +69,18 @@ static void add_addr(struct addr *list, size_t *n, struct addr a)
 		list[(*n)++] = a;
 }
 
+static const char *machine(void)
+{
+	static char host[256];
+	gethostname(host, sizeof(host) - 1);
+	return host;
+}
+
 static int make_own(const struct certs_host *h, struct net_tls_self *self)
 {
 	static struct str names[NAMES_MAX];
 	static struct addr addrs[ADDRS_MAX];
-	static char host[256];
+	const char *host = machine();
 	struct addr a;
 	struct buf why;
 	enum tp_proto proto;
@@ -81,7 +88,6 @@ static int make_own(const struct certs_host *h, struct net_tls_self *self)
 	*self = (struct net_tls_self){.dir = h->data, .names = names, .addrs = addrs};
 	for (size_t i = 0; i < h->domains->n; i++)
 		names[self->n_names++] = str_c(h->domains->v[i]);
-	gethostname(host, sizeof(host) - 1);
 	if (host[0])
 		names[self->n_names++] = str_c(host);
 	names[self->n_names++] = STR("localhost");
@@ -115,6 +121,11 @@ int certs_serve(const struct certs *c, const struct certs_host *h, struct net_tl
 		cfg.key[0] = self.key;
 		cfg.n_certs = 1;
 	}
+	for (size_t i = 0; i < h->domains->n && cfg.n_names + 1 < NET_TLS_CERTS; i++)
+		if (!strchr(h->domains->v[i], '*'))
+			cfg.name[cfg.n_names++] = h->domains->v[i];
+	if (machine()[0])
+		cfg.name[cfg.n_names++] = machine();
 	return r < 0 ? make(&cfg, "serve", out) : r;
 }
 

@@ -377,6 +377,11 @@ uint64_t live_pace_us(const struct live *l)
 
 void live_end(struct live *l)
 {
+	for (size_t i = 0; i < l->n_shards; i++)
+		while (live_push_waiting(&l->taps[i]))
+			drain(l, UINT64_MAX);
+	for (struct trk_call *c = trk_first(l->trk); c; c = c->next_no)
+		trk_stop(l->trk, c, TRK_STOP_LEFT, l->last_us);
 	trk_flush(l->trk);
 }
 
@@ -423,7 +428,7 @@ enum err live_new(const char *dir, size_t n_shards, struct live **out)
 	l->heads = calloc(RINGS_MAX, sizeof(*l->heads));
 	bool has_all = l->trk && l->lint && l->taps && l->heads;
 	for (size_t i = 0; i < n_shards && has_all; i++)
-		l->taps[i] = (struct tap_ctx){.live = l, .shard = i};
+		l->taps[i] = (struct tap_ctx){.live = l, .shard = i, .last = &l->taps[i].first};
 	if (dir && !str_copy(l->dir, sizeof(l->dir), str_c(dir)))
 		l->dir[0] = 0;
 	enum err e = has_all ? live_open_rings(l, n_shards) : ERR_NOMEM;
@@ -441,6 +446,8 @@ void live_free(struct live *l)
 		return;
 	for (size_t i = 0; i < l->n_watchers; i++)
 		close(l->watchers[i].fd);
+	if (l->taps)
+		live_close_taps(l);
 	live_close_rings(l);
 	if (l->trk)
 		trk_free(l->trk);

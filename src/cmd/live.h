@@ -2,7 +2,7 @@
 /* The live scope of a running exchange: each shard's tap copies messages into a ring of its own;
  * one thread (the one that calls live_drain) tracks calls, judges them when they end, and hands the
  * messages on to whoever looks (`rung scope --live`). A shard never waits for it: a full ring
- * drops, and the drops are counted and told. */
+ * drops, and the drops are counted and told; what calls are made of has a list to wait in. */
 
 #include "event/shard.h"
 #include "lint/lint.h"
@@ -14,6 +14,9 @@ struct live;
  * where the disk has no room for them: in memory. */
 enum err live_new(const char *dir, size_t n_shards, struct live **out);
 void live_free(struct live *l);
+/* Their loops look after what waits; before they start. They stop before live_end. */
+void live_set_shards(struct live *l, struct ev_shards *shards);
+uint64_t live_n_dropped(const struct live *l); /* messages and notes, for good */
 /* For exc_set_tap and exc_set_notes; fn's are called on the shard's thread. */
 struct tp_tap live_tap(struct live *l, size_t shard);
 void live_note(void *live, const struct exc_note *n);

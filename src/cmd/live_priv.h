@@ -1,5 +1,6 @@
 #pragma once
-/* Seen only by live.c (what becomes of the records) and live_rings.c (where they come from). */
+/* Seen only by live.c (what becomes of the records), live_rings.c (where they lie) and live_tap.c
+ * (where they come from). */
 
 #include "cmd/live.h"
 #include "cmd/sample.h"
@@ -34,6 +35,10 @@ struct rec {
 struct tap_ctx {
 	struct live *live;
 	size_t shard;
+	struct ev_loop *loop; /* NULL: what waits is looked after by the next message alone */
+	struct waiting *first, **last;
+	size_t n_bytes;
+	struct tmr again;
 };
 
 struct live {
@@ -68,12 +73,15 @@ struct live {
 	size_t n_watchers;
 };
 
+/* live_tap.c */
+void live_close_taps(struct live *l);
+/* What waits goes into the ring as far as there is room; false: nothing did. */
+bool live_push_waiting(struct tap_ctx *t);
 /* live_rings.c */
 enum err live_open_rings(struct live *l, size_t n_shards);
 void live_close_rings(struct live *l);
 /* Those of a process that had more shards: they are empty now. */
 void live_drop_spare_rings(struct live *l);
-uint64_t live_n_dropped(const struct live *l);
 /* What came out of a file may be anything. */
 bool live_is_sound(struct str record);
 static inline const struct rec *live_rec(struct str s)

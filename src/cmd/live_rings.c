@@ -1,4 +1,4 @@
-/* The rings that shards tell their messages by, and their files.
+/* The rings that shards tell their messages by (live_tap.c), and their files.
  *
  * Each lies in the data folder as tap.SHARD, all of its blocks taken at the start, so that a full
  * disk is met there and not in the middle of a call; where there is no room it lies in memory, and
@@ -11,61 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- on the shards --------------------------------------------------------------------------- */
-
-static struct rec *reserve(struct live *l, size_t shard, size_t n)
-{
-	return ev_ring_reserve(l->rings[shard], sizeof(struct rec) + n);
-}
-
-static void on_tap(void *ctx, uint64_t at_us, bool is_sent, enum tp_proto proto,
-		   const struct addr *from, const struct addr *to, struct str bytes)
-{
-	struct tap_ctx *t = ctx;
-	struct rec *r = reserve(t->live, t->shard, bytes.n);
-	if (!r)
-		return;
-	r->at_us = at_us;
-	r->from = *from;
-	r->to = *to;
-	r->kind = is_sent ? REC_SENT : REC_RECEIVED;
-	r->proto = (uint8_t)proto;
-	r->n_call_id = 0;
-	r->is_cut = false;
-	r->n = (uint32_t)bytes.n;
-	memcpy(r->bytes, bytes.p, bytes.n);
-	ev_ring_commit(t->live->rings[t->shard]);
-}
-
-void live_note(void *live, const struct exc_note *n)
-{
-	struct live *l = live;
-	struct rec *r = reserve(l, n->shard, n->call_id.n + n->text.n);
-	if (!r)
-		return;
-	*r = (struct rec){.at_us = n->at_us, .from = n->from, .code = (uint16_t)n->code};
-	static const uint8_t kinds[] = {
-		[EXC_NOTE_REGISTERED] = REC_REGISTERED, [EXC_NOTE_REFUSED] = REC_REFUSED,
-		[EXC_NOTE_STORM] = REC_STORM,           [EXC_NOTE_BANNED] = REC_BANNED,
-		[EXC_NOTE_TRUNK] = REC_REGISTERED,      [EXC_NOTE_LEG] = REC_LEG};
-	r->kind = kinds[n->kind];
-	r->n_call_id = (uint16_t)n->call_id.n;
-	r->n = (uint32_t)(n->call_id.n + n->text.n);
-	if (n->call_id.n)
-		memcpy(r->bytes, n->call_id.p, n->call_id.n);
-	if (n->text.n)
-		memcpy(r->bytes + n->call_id.n, n->text.p, n->text.n);
-	ev_ring_commit(l->rings[n->shard]);
-}
-
-struct tp_tap live_tap(struct live *l, size_t shard)
-{
-	return (struct tp_tap){.ctx = &l->taps[shard], .fn = on_tap};
-}
-
-/* ---- files and memory --------------------------------------------------------------------------
- */
 
 bool live_is_sound(struct str s)
 {

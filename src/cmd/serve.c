@@ -157,6 +157,19 @@ static int make_exchange(struct serve *s)
 }
 
 /* On shard 0. */
+/* Peers that verify us cannot come back by a Record-Route that no certificate names. [RFC5922 7.5]
+ */
+static void tell_misnamed(struct serve *s)
+{
+	struct str name;
+	if (!net_tls_is_misnamed(s->tls, &name))
+		return;
+	fprintf(stderr,
+		"rung serve: no certificate names this exchange's domain or machine: over TLS it "
+		"calls itself " STR_FMT "\n",
+		STR_ARG(name.n ? name : STR("by its address")));
+}
+
 static void on_certificates(void *ctx, enum err e, struct str why)
 {
 	if (e)
@@ -164,6 +177,8 @@ static void on_certificates(void *ctx, enum err e, struct str why)
 			STR_ARG(why));
 	else
 		fprintf(stderr, "rung serve: the certificates were read again\n");
+	if (!e)
+		tell_misnamed(ctx);
 }
 
 static int make_tls(struct serve *s)
@@ -176,6 +191,7 @@ static int make_tls(struct serve *s)
 	int r = certs_serve(&s->certs, &host, &s->tls);
 	if (r >= 0)
 		return r;
+	tell_misnamed(s);
 	exc_set_tls(s->exc, s->tls);
 	net_tls_watch(s->tls, ev_shard(s->shards, 0), on_certificates, s);
 	return -1;
@@ -205,6 +221,7 @@ static int make_shards(struct serve *s)
 static void wire(struct serve *s)
 {
 	live_set_printer(s->live, serve_line, s);
+	live_set_shards(s->live, s->shards);
 	exc_set_notes(s->exc, live_note, s->live);
 	for (size_t i = 0; i < s->n_shards; i++) {
 		struct tp_tap tap = live_tap(s->live, i);
@@ -335,10 +352,14 @@ int cmd_serve(int argc, char **argv)
 		.about = "Runs the exchange: phones register, call each other, and each call ends "
 			 "with a line that says what\n"
 			 "happened and why. At the first start two accounts are made and shown. "
-			 "SIGTERM ends it after the calls\n"
-			 "that are being set up; SIGHUP (or `rung reload`) reads accounts, "
-			 "certificates and\nconfiguration again (a change of the first two is "
-			 "noticed anyway).",
+			 "SIGTERM hangs up the calls that it is\n"
+			 "an end of (`--b2bua`, trunks, the echo test), gives others that are "
+			 "being set up "
+			 "three seconds, and ends it;\ncalls that it passes on go on. SIGHUP (or "
+			 "`rung "
+			 "reload`) reads accounts, certificates and configuration again\n(a change "
+			 "of the "
+			 "first two is noticed anyway).",
 		.examples =
 			"  rung serve\n  rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung\n",
 		.opts = opts,

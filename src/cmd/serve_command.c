@@ -54,6 +54,10 @@ static void run_command(struct adm_msg *m, struct ev_loop *l)
 	case CMD_COUNT:
 		ev_words_set(s->words, l->shard, (uint32_t)exc_pending(s->exc, l->shard) + 1);
 		break;
+	case CMD_HANGUP:
+	case CMD_HANGUP_ALL:
+		exc_hangup(s->exc, l->shard, c->kind == CMD_HANGUP_ALL);
+		break;
 	case CMD_POLICY:
 		set_policy(s, c->policy);
 		break;

@@ -66,12 +66,13 @@ struct serve {
 	uint64_t start_only;
 	struct tmr unconfirmed;
 	bool is_unconfirmed;
-	uint64_t end_by_us;   /* 0: not ending */
-	uint64_t quiet_at_us; /* when memory is tidied up; 0: it is tidy */
+	uint64_t end_by_us;        /* 0: not ending */
+	bool is_end_told, is_last; /* that something is waited for; it is hung up, whatever it is */
+	uint64_t quiet_at_us;      /* when memory is tidied up; 0: it is tidy */
 };
 
 /* serve_command.c */
-enum command_kind { CMD_ACCOUNTS, CMD_RELOAD, CMD_COUNT, CMD_POLICY };
+enum command_kind { CMD_ACCOUNTS, CMD_RELOAD, CMD_COUNT, CMD_POLICY, CMD_HANGUP, CMD_HANGUP_ALL };
 void serve_command(struct serve *s, size_t shard, enum command_kind kind);
 /* For struct control_user; ctx is a struct serve. */
 void serve_on_control(void *ctx, struct control_conn *c, struct str cmd);

@@ -1,8 +1,9 @@
 /* rung serve: the time between "ready" and the end, on the scope's thread.
  *
- * End (SIGTERM, SIGINT): new calls are refused, what is under way is given DRAIN_US, then the loop
- * stops and serve.c joins the threads. A second signal ends at once. SIGHUP reads accounts,
- * certificates and configuration again.
+ * End (SIGTERM, SIGINT): new calls are refused, calls that the exchange is an end of are hung up,
+ * and what is being set up is given DRAIN_US, of which the last LAST_US is for its own end; then
+ * the loop stops and serve.c joins the threads. Calls that are only passed on go on without us. A
+ * second signal ends at once. SIGHUP reads accounts, certificates and configuration again.
  *
  * systemd is told when it is ready, reloads, and ends; and, when its unit asks for it, that it is
  * well: every shard has answered since the last time that was said. */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define DRAIN_US      3000000ull
+#define LAST_US       1000000ull
 #define DRAIN_POLL_US 50000ull
 #define STARTING_US   20000ull /* until it is announced */
 /* Without a message for so long: time to tidy up. All transactions have ended (64*T1 is 32 s). */
@@ -92,20 +94,51 @@ static void on_tick(struct tmr *t)
 	if ((!s->is_announced || s->is_reloading) && ev_words_get(s->words, s->n_shards))
 		on_loaded(s);
 	bool was_busy = live_drain(s->live, env_now_us(s->env), env_wall_us(s->env));
+	adm_tally(s->adm)->n_unseen = live_n_dropped(s->live);
 	fflush(stdout); /* a verdict may come of time passing, with nothing to drain */
 	tidy_up(s, was_busy);
 	ev_timer(s->loop, &s->tick, s->is_announced ? live_pace_us(s->live) : STARTING_US, on_tick);
 }
 
+static void command_all(struct serve *s, enum command_kind kind)
+{
+	for (size_t i = 0; i < s->n_shards; i++)
+		serve_command(s, i, kind);
+}
+
+static void tell_end(struct serve *s, size_t n)
+{
+	char mem[160];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_fmt(&b,
+		"ending: %zu calls and requests of this exchange's own are ended first, in %u s at "
+		"most; another signal ends it at once",
+		n, (unsigned)(DRAIN_US / 1000000));
+	serve_line(s, env_wall_us(s->env), buf_view(&b));
+	fflush(stdout);
+	s->is_end_told = true;
+}
+
 static void on_drain_poll(struct tmr *t)
 {
 	struct serve *s = CONTAINER_OF(t, struct serve, drain);
-	bool is_idle = true;
+	uint64_t now = ev_now_us(s->loop);
+	bool is_known = true;
+	size_t n = 0;
 	for (size_t i = 0; i < s->n_shards; i++) {
-		is_idle &= ev_words_get(s->words, i) == 1; /* 0: not answered yet */
-		serve_command(s, i, CMD_COUNT);
+		uint32_t w = ev_words_get(s->words, i); /* 0: not answered yet */
+		is_known &= w > 0;
+		n += w ? w - 1 : 0;
 	}
-	if (is_idle || ev_now_us(s->loop) > s->end_by_us)
+	if (is_known && n && !s->is_end_told)
+		tell_end(s, n);
+	if (!s->is_last && now + LAST_US > s->end_by_us) {
+		s->is_last = true;
+		command_all(s, CMD_HANGUP_ALL);
+	}
+	command_all(s, CMD_COUNT);
+	if ((is_known && !n) || now > s->end_by_us)
 		ev_stop(s->loop);
 	else
 		ev_timer(s->loop, &s->drain, DRAIN_POLL_US, on_drain_poll);
@@ -122,6 +155,7 @@ static void end(struct serve *s)
 	for (size_t i = 0; i < s->n_shards; i++)
 		ev_words_set(s->words, i, 0);
 	exc_drain(s->exc);
+	command_all(s, CMD_HANGUP);
 	on_drain_poll(&s->drain);
 }
 

@@ -336,15 +336,16 @@ static void make_instance(struct rgc *r, const uint8_t *key, uint8_t u[MD_MAX])
 	u[8] = 0x80 | (u[8] & 0x3f);
 }
 
-static struct str make_flow_params(struct rgc *r, const uint8_t *key)
+static struct str make_flow_params(struct rgc *r, const uint8_t *key, uint32_t reg_id)
 {
 	uint8_t u[MD_MAX];
 	make_instance(r, key, u);
 	return arena_fmt(&r->arena,
 			 STR_FMT ";+sip.instance=\"<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-"
-				 "%02x%02x-%02x%02x%02x%02x%02x%02x>\";reg-id=1",
+				 "%02x%02x-%02x%02x%02x%02x%02x%02x>\";reg-id=%u",
 			 STR_ARG(r->acc.contact_params), u[0], u[1], u[2], u[3], u[4], u[5], u[6],
-			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15],
+			 reg_id ? reg_id : 1);
 }
 
 /* The account's address without its user [RFC3261 10.2]. Port and transport are no part of the
@@ -406,7 +407,7 @@ static enum err fill(struct rgc *r, const struct rgc_config *cfg)
 	r->from = arena_fmt(a, STR_FMT ";tag=" STR_FMT, STR_ARG(r->to),
 			    STR_ARG(dlg_make_tag(r->m, tag)));
 	r->call_id = dlg_make_call_id(r->m, a);
-	r->flow_params = make_flow_params(r, cfg->instance_key);
+	r->flow_params = make_flow_params(r, cfg->instance_key, cfg->reg_id);
 	return r->flow_params.n && r->from.n && r->registrar.n && r->call_id.n ? OK : ERR_NOMEM;
 }
 

@@ -32,6 +32,9 @@ struct rgc_config {
 	/* 16 bytes that outlive the process: the instance is the same again after a restart; NULL:
 	 * each is another one [RFC5626 4.1] */
 	const uint8_t *instance_key;
+	/* Of several registrations of one instance each is a flow with a number of its own; 0: 1.
+	 * Then instance_key is theirs in common [RFC5626 4.2.1] */
+	uint32_t reg_id;
 	const struct tp_dst *dst;
 };
 enum err rgc_new(struct dlg_mgr *m, const struct rgc_config *cfg, const struct rgc_user *user,

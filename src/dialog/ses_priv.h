@@ -195,6 +195,8 @@ struct str ses_text_of(const struct sip_msg *msg);
 
 /* --- ses_uac.c ------------------------------------------------------------------------------ */
 void ses_uac_drop_forks(struct ses *s, const struct dlg *but);
+/* To the present target; dst NULL: by its URI. */
+enum err ses_send_invite(struct ses *s, struct str offer, const struct tp_dst *dst);
 extern const struct dlg_usage_ops ses_usage_ops;
 void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx);
 /* Asks the owner; m->sdp has what he wrote. 200, SES_LATER, or a refusal. */
@@ -204,6 +206,11 @@ bool ses_give_answer(struct ses *s, struct str answer, bool is_early);
 /* An offer in a 2xx must be answered, also one that will not do: that answer, in m->sdp.
  * [RFC3261 13.2.2.4] */
 struct str ses_refuse_offer(struct ses *s, const struct sip_msg *msg);
+
+/* --- ses_redirect.c ------------------------------------------------------------------------- */
+/* The INVITE has ended so: takes what a 3xx names, and tries the next target; false: there is none.
+ */
+bool ses_redirect(struct ses *s, const struct uac_result *r);
 
 /* --- ses_uas.c ------------------------------------------------------------------------------ */
 void ses_on_ack(struct dlg_usage *u, struct tp_rx *rx);

@@ -1,4 +1,4 @@
-/* The calling side of a session: INVITE, forks, 2xx, redirection, CANCEL.
+/* The calling side of a session: INVITE, forks, 2xx, CANCEL.
  *
  * `half` is who we are in this call (Call-ID, From tag, CSeq, credentials); each To tag that
  * answers is a dialog of its own beside it: early ones in `forks`, the first that sends a 2xx
@@ -10,10 +10,7 @@
  * own fork, whichever other forks have answered since: where that came reliably, it must have none
  * [RFC3262 5].
  *
- * A 3xx is followed when the owner allows it: its Contacts, best q first, are tried one after the
- * other with the same Call-ID, until one accepts, a 6xx comes, or the list is empty.
- *
- * [RFC3261 13.2, 8.1.3.4, 9.1] [RFC3264] [RFC6337 2]
+ * [RFC3261 13.2, 9.1] [RFC3264] [RFC6337 2]
  */
 #include "dialog/ses_priv.h"
 #include "sdp/oa.h"
@@ -345,112 +342,7 @@ void ses_on_2xx_again(struct dlg_usage *u, struct tp_rx *rx)
 		dlg_send_ack(s->d, rx->msg->cseq, STR_NONE, STR_NONE);
 }
 
-/* --- redirection ------------------------------------------------------------------------------ */
-
-static unsigned q_of(const struct sip_addr *a)
-{
-	struct str v;
-	uint16_t q;
-	return sip_param(a->params, STR("q"), &v) && sip_q_parse(v, &q) ? q : 1000;
-}
-
-/* Where the INVITE went and may go, from the first 3xx on. */
-static struct ses_redirect *redirect_of(struct ses *s)
-{
-	struct ses_redirect *r = s->w->redirect;
-	if (r)
-		return r;
-	r = arena_alloc(&s->w->arena, sizeof(*r));
-	if (!r || dlg_dup(&s->w->arena, dlg_remote_target(s->w->half), &r->targets[0]) != OK)
-		return NULL;
-	r->rows[0] = s->w->row;
-	r->n = r->n_tried = 1;
-	s->w->redirect = r;
-	return r;
-}
-
-static bool is_known(const struct ses_redirect *r, const struct sip_uri *uri)
-{
-	struct sip_uri other;
-	for (unsigned i = 0; i < r->n; i++)
-		if (sip_uri_parse(r->targets[i], &other) == OK && sip_uri_eq(&other, uri))
-			return true;
-	return false;
-}
-
-/* The URI as a Request-URI, when it is one that has not been tried. */
-static struct str new_target(struct ses *s, const struct sip_addr *a)
-{
-	struct buf *b = &s->m->names;
-	struct sip_uri uri;
-	buf_clear(b);
-	sip_uri_put_request(b, &a->uri);
-	if (b->err != OK || sip_uri_parse(buf_view(b), &uri) != OK ||
-	    is_known(s->w->redirect, &uri))
-		return STR_NONE;
-	return arena_str(&s->w->arena, uri.all);
-}
-
-/* Takes the Contacts of a 3xx, best first, instead of those that wait. */
-static void take_contacts(struct ses *s, const struct sip_msg *msg)
-{
-	struct sip_iter it = {0};
-	struct str v;
-	struct sip_addr a;
-	unsigned q[SES_TARGETS] = {0};
-	struct ses_redirect *r = redirect_of(s);
-	if (!r)
-		return;
-	r->n = r->n_tried;
-	while (r->n < SES_TARGETS && sip_each(msg, SIP_HDR_CONTACT, &it, &v)) {
-		if (sip_addr_parse(v, &a) != OK || a.is_star || a.uri_err != OK ||
-		    a.uri.scheme == SIP_URI_TEL)
-			continue;
-		struct str uri = new_target(s, &a);
-		if (!uri.n)
-			continue;
-		struct hist_row *row = hist_redirected(s->w->way, s->w->row, uri, a.params, false);
-		unsigned at = r->n++;
-		for (; at > r->n_tried && q[at - 1] < q_of(&a); at--) {
-			q[at] = q[at - 1];
-			r->targets[at] = r->targets[at - 1];
-			r->rows[at] = r->rows[at - 1];
-		}
-		q[at] = q_of(&a);
-		r->targets[at] = uri;
-		r->rows[at] = row;
-	}
-}
-
-static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst *dst);
-
-static bool try_next_target(struct ses *s)
-{
-	struct ses_redirect *r = s->w->redirect;
-	while (r && r->n_tried < r->n) {
-		s->w->row = r->rows[r->n_tried];
-		struct str target = r->targets[r->n_tried++];
-		sid_forget(&s->w->half->sid); /* another peer, for all we know [RFC7989 6] */
-		if (dlg_set_text(s->w->half, DLG_TARGET, target) == OK &&
-		    send_invite(s, buf_view(&s->w->local), NULL) == OK)
-			return true;
-	}
-	return false;
-}
-
-static bool redirect(struct ses *s, const struct uac_result *r)
-{
-	if (s->state != SES_CALLING || r->status >= 600)
-		return false;
-	/* a 305 names a proxy, not another place of who was called [RFC3261 21.3.5] */
-	if (r->how == UAC_FINAL && r->status / 100 == 3 && r->status != 305 &&
-	    s->w->redirects_left) {
-		s->w->redirects_left--;
-		take_contacts(s, r->rx->msg);
-	}
-	ses_uac_drop_forks(s, NULL);
-	return try_next_target(s);
-}
+/* --- the end of the INVITE -------------------------------------------------------------------- */
 
 /* 422: again with the interval that it asks for. [RFC4028 7.4] */
 static bool try_longer(struct ses *s, const struct uac_result *r)
@@ -458,10 +350,8 @@ static bool try_longer(struct ses *s, const struct uac_result *r)
 	if (s->state != SES_CALLING || r->how != UAC_FINAL || r->status != 422 ||
 	    !ses_clock_raise(s, r->rx->msg))
 		return false;
-	return send_invite(s, buf_view(&s->w->local), &r->dst) == OK;
+	return ses_send_invite(s, buf_view(&s->w->local), &r->dst) == OK;
 }
-
-/* --- the end of the INVITE -------------------------------------------------------------------- */
 
 static void set_failed(struct ses *s, const struct uac_result *r)
 {
@@ -506,7 +396,7 @@ static void on_done(void *ctx, struct uac *u, const struct uac_result *r)
 	struct ses *s = ctx;
 	s->w->invite = NULL;
 	hear_end(s, r);
-	if (try_longer(s, r) || redirect(s, r))
+	if (try_longer(s, r) || ses_redirect(s, r))
 		return;
 	set_failed(s, r);
 	ses_step(s, SES_E_FAILED, STR_NONE);
@@ -518,7 +408,7 @@ static const struct uac_invite_user invite_hooks = {.on_2xx = on_2xx, .on_over =
 
 /* --- calling ---------------------------------------------------------------------------------- */
 
-static enum err send_invite(struct ses *s, struct str offer, const struct tp_dst *dst)
+enum err ses_send_invite(struct ses *s, struct str offer, const struct tp_dst *dst)
 {
 	struct buf *b = &s->m->lines;
 	buf_clear(b);
@@ -584,7 +474,7 @@ static enum err start_call(struct ses *s, const struct ses_call *call)
 	buf_str(&s->w->local, s->w->is_late_offer ? call->enclosed : buf_view(&s->m->sdp));
 	if (s->w->local.err != OK)
 		return s->w->local.err;
-	return send_invite(s, buf_view(&s->w->local), call->dst);
+	return ses_send_invite(s, buf_view(&s->w->local), call->dst);
 }
 
 void ses_put_way(const struct ses *s, struct buf *out)

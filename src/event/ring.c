@@ -192,17 +192,15 @@ static bool has_room(struct ev_ring *r, uint64_t head, uint64_t need)
 	return head + need - r->tail_seen <= r->size;
 }
 
-void *ev_ring_reserve(struct ev_ring *r, size_t n)
+void *ev_ring_try(struct ev_ring *r, size_t n)
 {
 	ASSERT(n > 0 && r->reserved == 0);
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	uint64_t need = HEAD + (((uint64_t)n + 7) & ~(uint64_t)7);
 	uint64_t to_end = r->size - (head & (r->size - 1));
 	uint64_t skip = need > to_end ? to_end : 0;
-	if (n > r->size / 4 || !has_room(r, head, skip + need)) {
-		atomic_fetch_add_explicit(&r->dropped, 1, memory_order_relaxed);
+	if (n > r->size / 4 || !has_room(r, head, skip + need))
 		return NULL;
-	}
 	if (skip) {
 		*len_at(r, head) = SKIP;
 		head += skip;
@@ -210,6 +208,19 @@ void *ev_ring_reserve(struct ev_ring *r, size_t n)
 	*len_at(r, head) = n;
 	r->reserved = head + need;
 	return len_at(r, head) + 1;
+}
+
+void ev_ring_drop(struct ev_ring *r)
+{
+	atomic_fetch_add_explicit(&r->dropped, 1, memory_order_relaxed);
+}
+
+void *ev_ring_reserve(struct ev_ring *r, size_t n)
+{
+	void *p = ev_ring_try(r, n);
+	if (!p)
+		ev_ring_drop(r);
+	return p;
 }
 
 void ev_ring_commit(struct ev_ring *r)

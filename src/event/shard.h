@@ -112,6 +112,9 @@ enum err ev_ring_open(const char *path, size_t size_bytes, uint32_t layout, bool
 void ev_ring_close(struct ev_ring *r); /* of ev_ring_open; NULL is harmless */
 /* Room for a record of n bytes, or NULL (counted as dropped); then ev_ring_commit publishes it. */
 void *ev_ring_reserve(struct ev_ring *r, size_t n); /* 1 <= n <= a quarter of the ring; 8-aligned */
+/* The same, but nobody is told that there was none; what is given up then is told so. */
+void *ev_ring_try(struct ev_ring *r, size_t n);
+void ev_ring_drop(struct ev_ring *r);
 void ev_ring_commit(struct ev_ring *r);
 /* Next record (borrowed until it is released), or an empty str. */
 struct str ev_ring_peek(struct ev_ring *r);

@@ -251,6 +251,8 @@ static void check_reason(struct lint_at *a, struct str v)
 	struct sip_reason r;
 	if (sip_reason_parse(v, &r) != OK)
 		lint_hit(a, LINT_REASON_BAD, v);
+	else if (sip_reason_is_again(a->m, v))
+		lint_hit(a, LINT_REASON_TWICE, v);
 }
 
 static void check_warning(struct lint_at *a, struct str v)

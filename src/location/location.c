@@ -24,39 +24,6 @@
 
 #define TICK_US         1000000u
 #define SLICES_PER_TICK 16u
-#define AGENT_MAX       64u /* bytes kept of a User-Agent */
-
-/* --- User-Agents: few different ones, kept once --------------------------------------------- */
-
-uint16_t loc_agent_id(struct loc_shard *s, struct str text)
-{
-	text = str_sub(text, 0, AGENT_MAX);
-	if (!text.n)
-		return 0;
-	uint64_t h = htab_hash(s->all->key, text.p, text.n);
-	for (struct hnode *k = htab_first(&s->agents, h); k; k = htab_next(k)) {
-		struct loc_agent *a = CONTAINER_OF(k, struct loc_agent, node);
-		if (str_eq(str_of(a->text, a->n), text))
-			return a->id;
-	}
-	if (s->n_agents + 1 >= LOC_AGENTS)
-		return 0;
-	struct loc_agent *a = malloc(sizeof(*a) + text.n);
-	if (!a)
-		return 0;
-	a->id = (uint16_t)++s->n_agents;
-	a->n = (uint16_t)text.n;
-	memcpy(a->text, text.p, text.n);
-	htab_add(&s->agents, &a->node, h);
-	ev_snap_set(&s->agent[a->id], a);
-	return a->id;
-}
-
-struct str loc_agent_text(struct loc_shard *s, uint16_t id)
-{
-	const struct loc_agent *a = id && id < LOC_AGENTS ? ev_snap_get(&s->agent[id]) : NULL;
-	return a ? str_of(a->text, a->n) : STR_NONE;
-}
 
 /* --- what is stored: the packed contacts, then a line per contact with its User-Agent ----------
  */
@@ -265,6 +232,7 @@ static void on_tick(struct tmr *t)
 		s->compact_left = LOC_SLICES;
 	for (unsigned i = 0; i < SLICES_PER_TICK; i++) {
 		tend_slice(s, &s->table.slice[s->next_slice]);
+		loc_agents_walk(s, &s->table.slice[s->next_slice], s->next_slice + 1 == LOC_SLICES);
 		s->next_slice = (s->next_slice + 1) % LOC_SLICES;
 	}
 	ev_timer(s->loop, &s->tick, TICK_US, on_tick);
@@ -310,7 +278,7 @@ static enum err shard_init(struct loc *l, size_t i)
 	s->base_wall_s = env_wall_us(s->loop->env) / 1000000;
 	enum err e = htab_init(&s->busy, 64);
 	if (e == OK)
-		e = htab_init(&s->agents, 64);
+		e = loc_agents_init(&s->agents);
 	if (e != OK)
 		return e;
 	ev_inbox_handle(l->shards, i, INBOX_BINDING_UPDATE, loc_on_update, s);
@@ -361,11 +329,6 @@ enum err loc_new(struct ev_shards *shards, struct st *st, const struct loc_cfg *
 	return OK;
 }
 
-static void free_agent(void *arg, struct hnode *node)
-{
-	free(CONTAINER_OF(node, struct loc_agent, node));
-}
-
 void loc_free(struct loc *l)
 {
 	if (!l)
@@ -380,9 +343,7 @@ void loc_free(struct loc *l)
 		if (s->busy.buckets)
 			htab_each(&s->busy, drop_busy, NULL);
 		loc_table_fini(&s->table);
-		if (s->agents.buckets)
-			htab_each(&s->agents, free_agent, NULL);
-		htab_fini(&s->agents);
+		loc_agents_fini(&s->agents);
 		htab_fini(&s->busy);
 		buf_fini(&s->scratch);
 		buf_fini(&s->value);

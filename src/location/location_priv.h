@@ -6,12 +6,13 @@
 
 /* --- a shard -------------------------------------------------------------------------------- */
 
-#define LOC_AGENTS 4096u
+#define LOC_AGENTS     65536u /* numbers of 16 bits */
+#define LOC_AGENT_PAGE 256u
 
-struct loc_agent {
-	struct hnode node;
-	uint16_t id, n;
-	char text[];
+struct loc_agents { /* agents.c */
+	struct htab by_text;
+	uint32_t n, last, walk;                    /* last: number that was given; walks so far */
+	ev_snap page[LOC_AGENTS / LOC_AGENT_PAGE]; /* made when the first number of it is given */
 };
 
 struct loc_shard {
@@ -29,9 +30,7 @@ struct loc_shard {
 	uint64_t base_wall_s, base_us;
 	int64_t drift_s; /* wall clock minus loc time */
 	struct buf scratch, value;
-	struct htab agents;
-	uint32_t n_agents;
-	ev_snap agent[LOC_AGENTS]; /* struct loc_agent, by id */
+	struct loc_agents agents;
 	struct loc_stats stats;
 };
 
@@ -55,6 +54,11 @@ static inline uint32_t loc_now_s(const struct loc_shard *s)
 {
 	return (uint32_t)(s->base_wall_s + (ev_now_us(s->loop) - s->base_us) / 1000000);
 }
+enum err loc_agents_init(struct loc_agents *g);
+void loc_agents_fini(struct loc_agents *g);
+/* The tick is at that slice; is_last: of the shard's. */
+void loc_agents_walk(struct loc_shard *s, struct loc_slice *sl, bool is_last);
+/* Its number, 0: none is free. By the writer. */
 uint16_t loc_agent_id(struct loc_shard *s, struct str text);
 struct str loc_agent_text(struct loc_shard *s, uint16_t id);
 /* What is stored for a record; borrowed until the next call. s->value.err tells a failure. */

@@ -15,6 +15,9 @@ struct net_tls_cfg { /* strings are copied */
 	 * for connections that we make. */
 	const char *cert[NET_TLS_CERTS], *key[NET_TLS_CERTS];
 	size_t n_certs;
+	/* Names that lead to us, the best first: see net_tls_name. */
+	const char *name[NET_TLS_CERTS];
+	size_t n_names;
 	const char *ca;      /* PEM file of who is trusted; NULL: the system's own */
 	bool is_lax;         /* whom we connect to is not verified */
 	bool needs_client;   /* who connects to us must show a certificate that `ca` vouches for */
@@ -32,6 +35,12 @@ struct net_tls *net_tls_new_null(void);
 /* When all its connections are freed and the loops stand. NULL is harmless. */
 void net_tls_free(struct net_tls *t);
 bool net_tls_can_serve(const struct net_tls *t); /* has a certificate */
+/* By which name a peer is to reach us who does not know us by the connection he has: one that a
+ * certificate of ours speaks for [RFC5922 7.5]. Empty: by that address, which the first certificate
+ * names, or there is nothing better. Borrowed until the end of the turn. */
+struct str net_tls_name(struct net_tls *t, const struct addr *local);
+/* No certificate speaks for any of cfg.name: *name is what net_tls_name says instead. */
+bool net_tls_is_misnamed(struct net_tls *t, struct str *name);
 
 /* --- another certificate while connections live; theirs stays as it was --- */
 /* Told on the loop that watches: OK, or why the new files are refused (the old ones stay). */

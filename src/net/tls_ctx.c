@@ -102,7 +102,8 @@ static SSL_CTX *new_ctx(struct net_tls *t, const SSL_METHOD *method)
 	SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-				       SSL_OP_IGNORE_UNEXPECTED_EOF);
+				       SSL_OP_IGNORE_UNEXPECTED_EOF |
+				       SSL_OP_CIPHER_SERVER_PREFERENCE); /* [RFC9325 4.2] */
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(c, 0);
 	SSL_CTX_set_ex_data(c, tls_slot(), t);
@@ -195,6 +196,15 @@ static void free_set(struct tls_set *s)
 	free(s);
 }
 
+static void read_self(struct net_tls *t, struct tls_set *s)
+{
+	const struct certs *more = SSL_CTX_get_ex_data(s->server, certs_slot());
+	X509 *certs[NET_TLS_CERTS + 1] = {SSL_CTX_get0_certificate(s->server)};
+	for (size_t i = 0; i < more->n; i++)
+		certs[1 + i] = SSL_CTX_get0_certificate(more->ctx[i]);
+	tls_self_read(&s->self, &t->cfg, certs, 1 + more->n);
+}
+
 static enum err load(struct net_tls *t, struct tls_set **out, struct buf *why)
 {
 	struct tls_set *s = calloc(1, sizeof(*s));
@@ -202,6 +212,8 @@ static enum err load(struct net_tls *t, struct tls_set **out, struct buf *why)
 		return ERR_NOMEM;
 	ERR_clear_error();
 	enum err e = t->cfg.n_certs ? make_server(t, &s->server, why) : OK;
+	if (e == OK && s->server)
+		read_self(t, s);
 	if (e == OK)
 		e = make_client(t, s, why);
 	if (e != OK) {
@@ -324,6 +336,11 @@ static bool copy_cfg(struct net_tls *t, const struct net_tls_cfg *cfg)
 	bool is_ok = copy(&t->cfg.ca);
 	is_ok &= copy(&t->cfg.key_log);
 	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
+		if (i >= cfg->n_names)
+			t->cfg.name[i] = NULL;
+		is_ok &= copy(&t->cfg.name[i]);
+	}
+	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
 		if (i >= cfg->n_certs)
 			t->cfg.cert[i] = t->cfg.key[i] = NULL;
 		is_ok &= copy(&t->cfg.cert[i]);
@@ -403,6 +420,7 @@ void net_tls_free(struct net_tls *t)
 	for (size_t i = 0; i < NET_TLS_CERTS; i++) {
 		free((char *)t->cfg.cert[i]);
 		free((char *)t->cfg.key[i]);
+		free((char *)t->cfg.name[i]);
 	}
 	free((char *)t->cfg.ca);
 	free((char *)t->cfg.key_log);

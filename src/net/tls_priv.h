@@ -13,8 +13,18 @@
 #include <openssl/x509v3.h>
 #undef ERR_STATE
 
+#define TLS_NAME_MAX 256
+#define TLS_IPS      16
+struct tls_self { /* whom the certificates speak for */
+	struct addr ips[TLS_IPS];
+	size_t n_ips;
+	char name[TLS_NAME_MAX]; /* empty: they have addresses alone */
+	bool is_chosen;          /* it is one of cfg.name, or there are none */
+};
+
 struct tls_set { /* what the files said; immutable */
 	struct ev_retired node;
+	struct tls_self self;
 	SSL_CTX *server, *client; /* server NULL: no certificate */
 	X509_LOOKUP *system;      /* the client's; NULL: it does not trust the system's */
 };
@@ -51,3 +61,7 @@ void tls_trust_read(X509_LOOKUP *l);
 void tls_put_error(struct buf *b, const char *otherwise);
 /* The identities of a certificate against a host. [RFC5922 7.1] */
 bool tls_is_named(X509 *cert, const char *host);
+/* The addresses of the first certificate, and a name of one of them: that of cfg which comes first,
+ * else the first certificate's first. */
+void tls_self_read(struct tls_self *self, const struct net_tls_cfg *cfg, X509 *const *certs,
+		   size_t n);

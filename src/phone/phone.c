@@ -145,6 +145,13 @@ static enum err read_config(struct ph *ph, const struct ph_config *cfg, const ch
 		if (!ph->proxy_uri.n)
 			return ERR_SYNTAX;
 	}
+	ph->n_flows = 1;
+	for (size_t i = 0; i < cfg->n_more && i < PH_FLOWS - 1; i++) {
+		struct ph_flow *f = &ph->flows[ph->n_flows++];
+		f->proxy = proxy_uri(ph, cfg->more[i]);
+		if (!f->proxy.n)
+			return ERR_SYNTAX;
+	}
 	ph->account = (struct uac_account){
 		.from = ph->cfg.from,
 		.contact_user = ph->user,
@@ -190,7 +197,8 @@ void ph_free(struct ph *ph)
 	if (ph->resolve)
 		tp_resolve_cancel(ph->resolve);
 	ph_calls_free(ph);
-	rgc_free(ph->rgc);
+	for (size_t i = 0; i < PH_FLOWS; i++)
+		rgc_free(ph->flows[i].rgc);
 	uac_drop(ph->request);
 	sub_drop(ph->sub);
 	dlg_stack_free(&ph->stack);
@@ -294,9 +302,57 @@ static void take_service_route(struct ph *ph, const struct rgc *rgc)
 		ph->account.service_route = arena_str(&ph->texts, route);
 }
 
+static struct ph_flow *flow_of(struct ph *ph, const struct rgc *rgc)
+{
+	size_t i = 0;
+	while (i + 1 < ph->n_flows && ph->flows[i].rgc != rgc)
+		i++;
+	return &ph->flows[i];
+}
+
+/* Requests of ours go by the first proxy that has taken the registration. */
+static void choose_flow(struct ph *ph)
+{
+	size_t i = 0;
+	while (i < ph->n_flows && !ph->flows[i].is_up)
+		i++;
+	if (i == ph->n_flows)
+		return;
+	if (ph->n_flows > 1)
+		ph->account.proxy = ph->flows[i].proxy;
+	take_service_route(ph, ph->flows[i].rgc);
+}
+
+/* Of several flows the last that is heard of decides: one is enough. */
+static void report_end(struct ph *ph, struct ph_report *r, enum ph_outcome outcome)
+{
+	bool is_up = false, is_whole = true;
+	for (size_t i = 0; i < ph->n_flows; i++) {
+		is_up |= ph->flows[i].is_up;
+		is_whole &= ph->flows[i].is_told;
+	}
+	if (is_whole)
+		ph_report_end(r, is_up ? PH_DONE : outcome);
+	else
+		ph_report_send(r);
+}
+
+static void on_unregistered(struct ph *ph, struct ph_flow *f, struct ph_report *r)
+{
+	bool is_any = false;
+	f->rgc = NULL;
+	for (size_t i = 0; i < ph->n_flows; i++)
+		is_any |= ph->flows[i].rgc != NULL;
+	if (is_any)
+		ph_report_send(r);
+	else
+		ph_report_end(r, PH_DONE);
+}
+
 static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *ev)
 {
 	struct ph *ph = ctx;
+	struct ph_flow *f = flow_of(ph, rgc);
 	struct ph_report r;
 	unsigned status = ev->result ? ev->result->status : 0;
 	struct str reason = ev->result ? ph_reason(ev->result->rx, status) : STR_NONE;
@@ -311,23 +367,30 @@ static void on_registration(void *ctx, struct rgc *rgc, const struct rgc_event *
 		ph_report_num(&r, "status", status);
 	if (reason.n)
 		ph_report_str(&r, "reason", reason);
+	if (ph->n_flows > 1) {
+		ph_report_text(&r, "by " STR_FMT " ", STR_ARG(f->proxy));
+		ph_report_str(&r, "proxy", f->proxy);
+	}
+	if (ev->kind != RGC_EV_UNREGISTERED) {
+		f->is_told = true;
+		f->is_up = ev->kind != RGC_EV_FAILED;
+		choose_flow(ph);
+	}
 	switch (ev->kind) {
 	case RGC_EV_REGISTERED:
 	case RGC_EV_REFRESHED:
-		take_service_route(ph, rgc);
 		ph_report_text(&r, "for %u s", ev->expires_s);
 		ph_report_num(&r, "expires", ev->expires_s);
-		ph_report_end(&r, PH_DONE);
+		report_end(ph, &r, PH_DONE);
 		return;
 	case RGC_EV_FAILED:
 		ph_report_result(&r, ev->result);
 		if (ev->retry_us)
 			ph_report_text(&r, ", next try in %.0f s", (double)ev->retry_us / 1e6);
-		ph_report_end(&r, ph_outcome_of(ev->result));
+		report_end(ph, &r, ph_outcome_of(ev->result));
 		return;
 	case RGC_EV_UNREGISTERED:
-		ph->rgc = NULL;
-		ph_report_end(&r, PH_DONE);
+		on_unregistered(ph, f, &r);
 		return;
 	}
 }
@@ -336,22 +399,37 @@ void ph_register(struct ph *ph, uint32_t expires_s, bool is_once)
 {
 	static const struct rgc_user user = {.on_event = on_registration};
 	ph->account.service_route = STR_NONE;
+	ph->flows[0].proxy = ph->proxy_uri;
 	struct rgc_config cfg = {
 		.account = ph->account, .expires_s = expires_s, .is_once = is_once};
-	if (rgc_new(ph->stack.dlg, &cfg, &user, ph, &ph->rgc)) {
+	if (ph->n_flows > 1) {
+		env_random(ph->loop->env, ph->instance, sizeof(ph->instance));
+		cfg.instance_key = ph->instance;
+	}
+	for (size_t i = 0; i < ph->n_flows; i++) {
+		struct ph_flow *f = &ph->flows[i];
 		struct ph_report r;
+		cfg.account.proxy = f->proxy;
+		cfg.reg_id = (uint32_t)i + 1;
+		if (rgc_new(ph->stack.dlg, &cfg, &user, ph, &f->rgc) == OK)
+			continue;
+		f->is_told = true;
 		ph_report_begin(&r, ph, "register-failed");
 		ph_report_text(&r, "the REGISTER cannot be made of this account");
-		ph_report_end(&r, PH_FAILED);
+		report_end(ph, &r, PH_FAILED);
 	}
 }
 
 bool ph_unregister(struct ph *ph)
 {
-	if (!ph->rgc)
-		return false;
-	rgc_stop(ph->rgc);
-	return true;
+	bool is_any = false;
+	for (size_t i = 0; i < ph->n_flows; i++) {
+		if (!ph->flows[i].rgc)
+			continue;
+		rgc_stop(ph->flows[i].rgc);
+		is_any = true;
+	}
+	return is_any;
 }
 
 /* ---- single requests ------------------------------------------------------------------------- */

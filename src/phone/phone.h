@@ -32,13 +32,17 @@ struct ph_event {
 	enum ph_outcome outcome;
 };
 
+#define PH_FLOWS 4 /* [RFC5626 4.2.1] */
 struct ph_config {
 	struct str from;      /* "sip:1001@example.com", or name-addr; empty: anonymous */
 	struct str auth_user; /* empty: the user part of from */
 	struct str password;
-	struct str proxy;  /* URI or address of the outbound proxy; empty: the host of the URI asked
-			      for */
-	struct str codecs; /* "PCMU,PCMA"; empty: both */
+	struct str proxy; /* URI or address of the outbound proxy; empty: the host of the URI asked
+			     for */
+	struct str
+		more[PH_FLOWS - 1]; /* further outbound proxies: it registers by each [RFC5626] */
+	size_t n_more;
+	struct str codecs;   /* "PCMU,PCMA"; empty: both */
 	enum tp_proto proto; /* towards the proxy or the host asked for, unless a URI says */
 	struct net_tls *tls; /* borrowed; NULL: no TLS */
 	struct addr bind;    /* SIP and RTP; ADDR_NONE: the address that the system uses towards the

@@ -16,7 +16,13 @@ struct ph {
 	struct uac_realm realm; /* that the account's password is for */
 	struct tp_resolve *resolve;
 	struct addr local; /* address that SIP and RTP are bound to */
-	struct rgc *rgc;
+	struct ph_flow {   /* a registration by one of the proxies */
+		struct str proxy;
+		struct rgc *rgc;
+		bool is_up, is_told; /* the last answer was good; there was one */
+	} flows[PH_FLOWS];
+	size_t n_flows;
+	uint8_t instance[16]; /* of all of them */
 	struct uac *request;
 	struct sub *sub;
 	uint64_t sub_us, request_us;

@@ -200,8 +200,8 @@ static enum err put_whole(struct sdp_oa *oa, const struct sdp_local *l, const st
 		version = oa->id;
 	else if (hash != oa->body_hash)
 		version++;
-	buf_fmt(out, "v=0\r\no=%s %llu %llu ", l->user && l->user[0] ? l->user : "-",
-		(unsigned long long)oa->id, (unsigned long long)version);
+	buf_fmt(out, "v=0\r\no=- %llu %llu ", (unsigned long long)oa->id,
+		(unsigned long long)version);
 	put_net(out, &l->rtp);
 	buf_put(out, tail->p, tail->n);
 	if (out->err)

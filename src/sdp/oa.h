@@ -25,7 +25,6 @@ struct sdp_local {          /* what we have and can */
 	uint16_t rtcp_port; /* 0 = rtp + 1 */
 	uint16_t ptime_ms;  /* 0: do not say */
 	bool has_rtcp_mux;  /* offer, or accept when offered */
-	const char *user;   /* of o=; NULL: "-" */
 	const char *tool;   /* of s= ; NULL: "-" */
 	size_t n_codecs;    /* in order of preference; telephone-event last */
 	struct sdp_codec codecs[SDP_MAX_CODECS];

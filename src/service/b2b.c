@@ -231,6 +231,24 @@ void b2b_hangup(struct b2b_leg *l, struct str reason)
 	b2b_leg_hangup(l, reason);
 }
 
+static bool is_talking(const struct b2b_call *c)
+{
+	return c->side[0] && c->side[1] && c->side[0]->state == LEG_UP &&
+	       c->side[1]->state == LEG_UP;
+}
+
+void b2b_stop(struct b2b *b, bool is_all)
+{
+	static const struct str reason = STR_INIT("SIP;cause=503;text=\"The exchange stops\"");
+	uint32_t at = 0;
+	for (struct b2b_call *c; (c = pool_next(&b->calls, &at));) {
+		if (!is_all && !is_talking(c))
+			continue;
+		b2b_give_up(c, reason);
+		b2b_call_reap(c);
+	}
+}
+
 /* --- questions of sessions -------------------------------------------------------------------- */
 
 static enum err say_sdp(const struct b2b_leg *l, struct buf *out)

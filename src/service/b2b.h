@@ -69,6 +69,10 @@ void b2b_on_invite(struct b2b *b, tsx_id st, struct tp_rx *rx, const struct b2b_
 /* Signs (TALKS) of all calls that talk, for those who ask about an address. */
 void b2b_gather(struct b2b *b, struct str aor);
 
+/* The exchange stops: calls that talk are hung up on both sides; is_all: those that are being set
+ * up end, too. */
+void b2b_stop(struct b2b *b, bool is_all);
+
 struct b2b_stats {
 	uint64_t n_calls, n_transfers;
 	uint32_t live;

@@ -115,6 +115,13 @@ static void put_row(struct buf *b, const struct sip_msg *m, const struct sip_row
 	buf_str(b, STR("\r\n"));
 }
 
+static void put_reasons(struct buf *b, const struct sip_msg *m)
+{
+	buf_str(b, STR("Reason: "));
+	sip_reasons_put(m, b);
+	buf_str(b, STR("\r\n"));
+}
+
 static void put_all(struct buf *b, const struct sip_msg *m, const struct b2b_way *w,
 		    const uint8_t *ids, size_t n)
 {
@@ -127,8 +134,12 @@ static void put_all(struct buf *b, const struct sip_msg *m, const struct b2b_way
 		if (h && is_named(h->remove, sip_row_name(m, r)))
 			passes = false;
 		passes &= r->id != SIP_HDR_SESSION_ID; /* the dialog has its own */
-		if (passes)
+		if (!passes)
+			continue;
+		if (r->id != SIP_HDR_REASON)
 			put_row(b, m, r);
+		else if (m->first[SIP_HDR_REASON] == i)
+			put_reasons(b, m);
 	}
 }
 
@@ -178,12 +189,8 @@ void b2b_put_inside(struct buf *b, const struct sip_msg *m)
 
 struct str b2b_reason(struct b2b *b, const struct sip_msg *m)
 {
-	struct sip_iter it = {0};
-	struct str v;
 	buf_clear(&b->text);
-	while (m && sip_each(m, SIP_HDR_REASON, &it, &v)) {
-		buf_str(&b->text, b->text.n ? STR(", ") : STR_NONE);
-		buf_str(&b->text, v);
-	}
+	if (m)
+		sip_reasons_put(m, &b->text);
 	return buf_view(&b->text);
 }

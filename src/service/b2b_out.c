@@ -24,7 +24,7 @@ static struct str put_text(char **at, struct str s)
 enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str lines,
 		     struct b2b_leg **out)
 {
-	size_t n = t->ruri.n + t->path.n + lines.n + t->aor.n;
+	size_t n = t->ruri.n + t->path.n + lines.n + t->aor.n + t->diversion.n;
 	struct b2b_place *p = malloc(sizeof(*p) + n);
 	struct b2b_leg *l = p ? b2b_leg_new(c) : NULL;
 	if (!l) {
@@ -39,6 +39,10 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	p->path = put_text(&at, t->path);
 	p->lines = put_text(&at, lines);
 	p->aor = put_text(&at, t->aor);
+	if (c->steps)
+		p->headers = c->steps->v[t->step].headers;
+	if (t->diversion.n)
+		p->headers.diversion = put_text(&at, t->diversion);
 	l->place = p;
 	l->q = t->q;
 	l->step = t->step;
@@ -71,6 +75,8 @@ static bool is_trusted(const struct b2b *b, const struct b2b_place *p)
 
 const struct fwd_headers *b2b_headers_of(const struct b2b_call *c, const struct b2b_leg *l)
 {
+	if (l->place)
+		return &l->place->headers;
 	return c->steps ? &c->steps->v[l->step].headers : NULL;
 }
 

@@ -44,8 +44,9 @@ struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	bool is_tls; /* its target is a sips URI, whatever the request's is */
 	struct tp_dst dst;
 	struct str ruri, path;
-	struct str lines; /* header lines of its own: Replaces */
-	struct str aor;   /* whose phone it is */
+	struct str lines;           /* header lines of its own: Replaces */
+	struct str aor;             /* whose phone it is */
+	struct fwd_headers headers; /* of its step, or the 3xx that it came by */
 	char text[];
 };
 
@@ -54,13 +55,14 @@ struct b2b_call;
 struct b2b_leg {
 	struct b2b_call *call;
 	struct b2b_leg *next;
-	struct ses *ses;    /* NULL: no INVITE sent */
-	uint8_t state;      /* enum b2b_leg_state */
-	bool is_caller;     /* it called us */
-	bool is_transfer;   /* it is to take the transferor's place */
-	bool is_joining;    /* that one has answered, the transferee not yet */
-	bool is_saying;     /* the session asks for what is in `sdp` */
-	bool is_heard;      /* it has answered something */
+	struct ses *ses;  /* NULL: no INVITE sent */
+	uint8_t state;    /* enum b2b_leg_state */
+	bool is_caller;   /* it called us */
+	bool is_transfer; /* it is to take the transferor's place */
+	bool is_joining;  /* that one has answered, the transferee not yet */
+	bool is_saying;   /* the session asks for what is in `sdp` */
+	bool is_heard;    /* it has answered something */
+	bool has_rung;
 	bool is_given_up;   /* by ourselves: it rang its time, or was silent */
 	bool is_followed;   /* its 3xx made further legs */
 	bool has_seat;      /* of its trunk */
@@ -130,6 +132,7 @@ extern const struct ses_user b2b_user;
 void b2b_start_group(struct b2b_call *c);
 void b2b_settle(struct b2b_call *c);
 void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason);
+void b2b_give_up(struct b2b_call *c, struct str reason); /* the exchange stops: all of it */
 void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev);
 void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev);

@@ -19,7 +19,20 @@ struct origin_line {
 	struct str before, head, version, tail, after; /* of the whole description */
 };
 
-/* Cuts the description around its o= line; false when that cannot be read. */
+/* The last word of *s, which is cut off. */
+static struct str take_last(struct str *s)
+{
+	struct str all = *s;
+	while (s->n && s->p[s->n - 1] != ' ')
+		s->n--;
+	struct str word = str_skip(all, s->n);
+	while (s->n && s->p[s->n - 1] == ' ')
+		s->n--;
+	return word;
+}
+
+/* Cuts the description around its o= line; false when that cannot be read. A user name has no
+ * spaces: of one that has the last word is taken. [RFC8866 5.2] */
 static bool cut(struct str sdp, struct origin_line *o)
 {
 	size_t at = str_starts(sdp, STR("o=")) ? 0 : str_find(sdp, STR("\no="));
@@ -31,15 +44,17 @@ static bool cut(struct str sdp, struct origin_line *o)
 	line.n = end == SIZE_MAX ? line.n : end;
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
-	struct str tail = line;
-	str_cut(tail, ' ', &tail);
-	str_cut(tail, ' ', &tail);
+	struct str left = str_skip(str_trim(line), 2), type = STR_NONE;
+	for (unsigned i = 0; i < 3; i++) /* address, its kind, network */
+		type = take_last(&left);
+	o->version = take_last(&left);
+	take_last(&left);
+	struct str user = take_last(&left);
 	o->before = str_sub(sdp, 0, at);
-	o->head = str_sub(line, 0, line.n - tail.n);
-	o->version = str_cut(tail, ' ', &tail);
-	o->tail = tail;
+	o->head = str_of(user.p, (size_t)(o->version.p - user.p));
+	o->tail = str_of(type.p, (size_t)(line.p + line.n - type.p));
 	o->after = str_skip(sdp, at + line.n);
-	return o->version.n && o->tail.n;
+	return user.n > 0;
 }
 
 static bool keep(struct b2b_origin *k, const struct origin_line *o)
@@ -84,6 +99,7 @@ static bool put_sdp(struct b2b_leg *l, struct str sdp, struct buf *b)
 		k->version++;
 	k->hash = hash;
 	buf_str(b, o.before);
+	buf_str(b, STR("o="));
 	buf_str(b, str_of(k->line, k->n_head));
 	buf_u64(b, k->version);
 	buf_chr(b, ' ');

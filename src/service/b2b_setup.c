@@ -136,6 +136,24 @@ void b2b_close(struct b2b_call *c, const struct b2b_leg *but, struct str reason)
 			b2b_hangup(l, reason);
 }
 
+/* A caller who still waits is told that he may come again. */
+void b2b_give_up(struct b2b_call *c, struct str reason)
+{
+	struct b2b_leg *a = c->side[0];
+	struct buf *lines = &c->b->lines;
+	c->is_closed = true;
+	if (a && a->is_caller && a->state == LEG_TRYING) {
+		buf_clear(lines);
+		code_warning_put(lines, CODE_DRAINING);
+		buf_str(lines, STR("Retry-After: 10\r\n"));
+		if (ses_reject(a->ses, code_info(CODE_DRAINING)->status, STR_NONE,
+			       lines->err ? STR_NONE : buf_view(lines)) == OK)
+			a->state = LEG_OVER;
+	}
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		b2b_hangup(l, reason);
+}
+
 /* --- refusals --------------------------------------------------------------------------------- */
 
 /* Lower is better. [RFC3261 16.7 step 6] */
@@ -300,6 +318,7 @@ static bool add(void *ctx, const struct prx_target *t)
 static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 {
 	struct b2b_call *c = l->call;
+	struct sip_uri asked = {0};
 	struct steps_follower f = {.expand = c->b->cfg.expand,
 				   .expand_ctx = c->b->cfg.ctx,
 				   .was_tried = was_tried,
@@ -307,11 +326,17 @@ static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 				   .ctx = c,
 				   .hist = c->hist,
 				   .from = l->row,
+				   .has_rung = l->has_rung,
+				   .asked = &asked,
 				   .step = l->step,
 				   .is_sips = c->is_sips};
 	if (!c->follows || c->is_closed || l->is_transfer || l->trunk || !c->side[0] ||
-	    c->side[0]->state != LEG_TRYING || b2b_is_bound(c))
+	    c->side[0]->state != LEG_TRYING || b2b_is_bound(c) || !l->place ||
+	    sip_uri_parse(ses_invite(c->side[0]->ses)->msg->ruri, &asked) != OK)
 		return false;
+	f.ruri = l->place->ruri;
+	f.aor = l->place->aor;
+	f.diversion = l->place->headers.diversion;
 	for (const struct b2b_leg *k = c->legs; k; k = k->next)
 		f.n += !k->is_caller;
 	return steps_follow(&f, m);
@@ -343,6 +368,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	struct b2b_leg *a = c->side[0];
 	struct str sdp;
 	l->is_heard = true;
+	l->has_rung |= ev->status == 180;
 	if (ev->status == 100 || l->state != LEG_TRYING)
 		return;
 	b2b_sign(l, SIGN_EARLY, ev->rx->msg, ev->status);

@@ -126,6 +126,13 @@ static void on_limit(struct tmr *t)
 	ses_hangup(c->ses, STR("SIP;cause=200;text=\"Echo test over\""));
 }
 
+void echo_stop(struct echo *e)
+{
+	LIST_EACH (&e->calls, l)
+		ses_hangup(LIST_ENTRY(l, struct call, link)->ses,
+			   STR("SIP;cause=503;text=\"The exchange stops\""));
+}
+
 void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx, struct str caller_aor)
 {
 	struct call *c = e->n_calls < e->cfg.max_calls ? calloc(1, sizeof(*c)) : NULL;

@@ -16,5 +16,6 @@ struct echo_config {
 enum err echo_new(struct ev_loop *loop, struct tsx_mgr *tsx, struct dlg_mgr *dlg,
 		  const struct echo_config *cfg, struct echo **out);
 void echo_free(struct echo *e);
+void echo_stop(struct echo *e); /* hangs all up */
 /* Answers the INVITE of st; `caller_aor` is whose phone it comes from, empty: none of ours. */
 void echo_on_invite(struct echo *e, tsx_id st, struct tp_rx *rx, struct str caller_aor);

@@ -10,6 +10,7 @@
 #include "location/location.h"
 #include "service/accounts.h"
 #include "service/domains.h"
+#include "service/gruu.h"
 
 struct evt;       /* of the process */
 struct evt_shard; /* of one shard */
@@ -27,6 +28,7 @@ struct evt_env {
 	struct loc *loc;
 	struct acc *acc;
 	struct dom *dom;
+	struct gruu_self gruu;
 };
 /* Before the shards start; borrows all. Takes location's listener. */
 enum err evt_new(const struct evt_env *env, struct evt **out);

@@ -7,7 +7,7 @@
  *
  * `version` is the number of NOTIFYs that the subscription has had: it begins at 0, grows by one
  * with each document, and goes on over a restart. [RFC3863] [RFC4235 4] [RFC3680 5] [RFC3858 4]
- * [RFC3842 3.5]
+ * [RFC3842 3.5] [RFC5628 5]
  */
 #include "service/events_priv.h"
 #include "service/pidf.h"
@@ -138,8 +138,47 @@ static void put_dialogs(struct evt_view *v, struct buf *b)
 
 /* ---- registrations --------------------------------------------------------------------------- */
 
+static void put_param(struct buf *b, const char *name, const char *mark, struct str value)
+{
+	if (!value.n)
+		return;
+	buf_fmt(b, "<unknown-param name=\"%s\">%s", name, mark);
+	xml_put(b, value);
+	buf_fmt(b, "%s</unknown-param>", mark);
+}
+
+/* The watcher is the user himself (packages.def), so he may know the temporary one, too; it is
+ * good, as each before it, as long as its Call-ID is the phone's, whatever the CSeq. [RFC5628 5, 8]
+ */
+static void put_gruus(struct evt_view *v, struct buf *b, const struct loc_binding *c)
+{
+	const struct evt_env *env = &v->s->e->env;
+	struct sip_uri aor;
+	char mem[1024];
+	struct buf uri;
+	if (!c->instance.n || sip_uri_parse(v->entity, &aor) != OK || !aor.has_user)
+		return;
+	struct gruu_of of = {.aor_uri = &aor,
+			     .user = dom_user_of_aor(env->dom, v->aor),
+			     .instance = c->instance,
+			     .call_id = c->call_id,
+			     .is_sips = str_istarts(c->uri, STR("sips:")),
+			     .nonce = env_random_u64(v->s->loop->env)};
+	buf_init_fixed(&uri, mem, sizeof(mem));
+	gruu_put_public(&uri, &of);
+	if (!uri.n || uri.err)
+		return;
+	buf_str(b, STR("<gr:pub-gruu"));
+	put_attr(b, STR("uri"), buf_view(&uri));
+	buf_clear(&uri);
+	gruu_put_temporary(&env->gruu, &uri, &of);
+	buf_str(b, STR("/><gr:temp-gruu"));
+	put_attr(b, STR("uri"), buf_view(&uri));
+	buf_str(b, STR(" first-cseq=\"0\"/>"));
+}
+
 /* Two flows of a phone may have one URI: their numbers tell them apart [RFC3680 5.1]. */
-static void put_contact(struct buf *b, const struct loc_binding *c)
+static void put_contact(struct evt_view *v, struct buf *b, const struct loc_binding *c)
 {
 	buf_fmt(b, "<contact id=\"c%08x\" state=\"active\" event=\"registered\"",
 		(unsigned)(hash_quick32(c->uri) ^ hash_quick32(c->instance) ^ c->reg_id));
@@ -150,11 +189,9 @@ static void put_contact(struct buf *b, const struct loc_binding *c)
 	buf_fmt(b, " cseq=\"%u\"><uri>", c->cseq);
 	xml_put(b, c->uri);
 	buf_str(b, STR("</uri>"));
-	if (c->user_agent.n) {
-		buf_str(b, STR("<unknown-param name=\"user-agent\">"));
-		xml_put(b, c->user_agent);
-		buf_str(b, STR("</unknown-param>"));
-	}
+	put_param(b, "user-agent", "", c->user_agent);
+	put_param(b, "+sip.instance", "\"", c->instance);
+	put_gruus(v, b, c);
 	buf_str(b, STR("</contact>\n"));
 }
 
@@ -168,13 +205,13 @@ static void put_registrations(struct evt_view *v, struct buf *b)
 	while (rec && loc_next(loc, v->s->n, rec, &at, &c, &scratch))
 		n++;
 	put_root(b, v, STR("reginfo"));
-	buf_str(b, STR(">\n<registration id=\"r1\""));
+	buf_str(b, STR(" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\">\n<registration id=\"r1\""));
 	put_attr(b, STR("aor"), v->entity);
 	put_attr(b, STR("state"), n ? STR("active") : STR("terminated"));
 	buf_str(b, STR(">\n"));
 	at = 0;
 	while (rec && loc_next(loc, v->s->n, rec, &at, &c, &scratch))
-		put_contact(b, &c);
+		put_contact(v, b, &c);
 	buf_str(b, STR("</registration>\n</reginfo>\n"));
 }
 

@@ -61,95 +61,6 @@ static enum err make_stack(struct exc_shard *s, const struct keys *k, const stru
 	return e;
 }
 
-void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r)
-{
-	struct exc *x = s->x;
-	const struct code_info *code = code_info(r->code);
-	char mem[400];
-	struct buf b;
-	if (!x->note || !code)
-		return;
-	buf_init_fixed(&b, mem, sizeof(mem));
-	buf_str(&b, auth_is_ok(r->auth) ? code->text : str_c(auth_verdict_text(r->auth)));
-	if (r->why.n)
-		buf_fmt(&b, ", " STR_FMT, STR_ARG(r->why));
-	struct exc_note n = {.kind = EXC_NOTE_REFUSED,
-			     .shard = s->n,
-			     .at_us = ev_now_us(s->loop),
-			     .code = code->number,
-			     .text = buf_view(&b),
-			     .user = r->user,
-			     .call_id = r->call_id,
-			     .from = r->from};
-	x->note(x->note_ctx, &n);
-}
-
-static void note_registered(struct exc_shard *s, const struct reg_outcome *o)
-{
-	struct exc *x = s->x;
-	char mem[600];
-	struct buf b;
-	if (!x->note || (!o->n_added && !o->n_removed)) /* a refresh is no news */
-		return;
-	buf_init_fixed(&b, mem, sizeof(mem));
-	buf_str(&b, o->user); /* not by printf: this is told of each of thousands a second */
-	buf_str(&b, o->n_added ? STR(" registered from ") : STR(" unregistered from "));
-	addr_put(&b, &o->from);
-	if (o->proto != TP_UDP) {
-		buf_str(&b, STR(" over "));
-		buf_str(&b, tp_proto_name(o->proto));
-	}
-	if (o->n_added) {
-		buf_str(&b, STR(" for "));
-		buf_u64(&b, o->expires_s);
-		buf_str(&b, STR(" s"));
-	}
-	if (o->user_agent.n) {
-		buf_str(&b, STR(" ("));
-		buf_str(&b, str_sub(o->user_agent, 0, 60));
-		buf_chr(&b, ')');
-	}
-	struct exc_note n = {.kind = EXC_NOTE_REGISTERED,
-			     .shard = s->n,
-			     .at_us = ev_now_us(s->loop),
-			     .text = buf_view(&b),
-			     .user = o->user,
-			     .call_id = o->call_id,
-			     .from = o->from};
-	x->note(x->note_ctx, &n);
-}
-
-static void on_registration(void *ctx, const struct reg_outcome *o)
-{
-	struct exc_shard *s = ctx;
-	struct ban_sight by = {.from = o->from,
-			       .is_stream = o->proto != TP_UDP,
-			       .user = o->user,
-			       .agent = o->user_agent,
-			       .request = STR("REGISTER")};
-	watch_credentials(s, o->auth, &by);
-	if (o->status == 200)
-		note_registered(s, o);
-	else if (!auth_is_asking(o->auth))
-		exc_note_refused(s, &(struct exc_refusal){.code = o->code,
-							  .auth = o->auth,
-							  .why = o->why,
-							  .user = o->user,
-							  .call_id = o->call_id,
-							  .from = o->from});
-}
-
-static void on_ban(void *ctx, const struct addr *who, struct str text)
-{
-	struct exc *x = ctx;
-	struct exc_note n = {.kind = EXC_NOTE_BANNED,
-			     .at_us = ev_now_us(x->s[0].loop),
-			     .text = text,
-			     .from = *who};
-	if (x->note)
-		x->note(x->note_ctx, &n);
-}
-
 static bool is_trusted(void *ctx, const struct addr *to)
 {
 	struct exc_shard *s = ctx;
@@ -182,31 +93,10 @@ static void on_sign(void *ctx, const struct sign *sign)
 	calls_on_sign(s->calls, sign);
 }
 
-static void on_leg(void *ctx, struct str of, struct str call_id)
-{
-	struct exc_shard *s = ctx;
-	struct exc *x = s->x;
-	if (x->note)
-		x->note(x->note_ctx, &(struct exc_note){.kind = EXC_NOTE_LEG,
-							.shard = s->n,
-							.at_us = ev_now_us(s->loop),
-							.call_id = call_id,
-							.text = of});
-}
-
 static void gather_talks(void *ctx, struct str aor)
 {
 	struct exc_shard *s = ctx;
 	b2b_gather(s->b2b, aor);
-}
-
-static void on_trunk_news(void *ctx, struct str text)
-{
-	struct exc *x = ctx;
-	if (x->note)
-		x->note(x->note_ctx, &(struct exc_note){.kind = EXC_NOTE_TRUNK,
-							.at_us = ev_now_us(x->s[0].loop),
-							.text = text});
 }
 
 static enum err make_b2b(struct exc_shard *s)
@@ -222,7 +112,7 @@ static enum err make_b2b(struct exc_shard *s)
 				     .on_deaf = steer_deaf,
 				     .expand = steer_expand,
 				     .on_sign = on_sign,
-				     .on_leg = on_leg,
+				     .on_leg = exc_on_leg,
 				     .ctx = s,
 				     .shards = x->shards,
 				     .blocks = &s->blocks};
@@ -252,7 +142,7 @@ static enum err make_services(struct exc_shard *s, const struct keys *k)
 		.acc = x->acc,
 		.dom = x->dom,
 		.gruu = k->gruu,
-		.on_outcome = on_registration,
+		.on_outcome = exc_on_registration,
 		.ctx = s,
 	};
 	e = reg_new(&reg_env, &(struct reg_cfg){0}, &s->reg);
@@ -334,7 +224,7 @@ static enum err make_bans(struct exc *x, const struct exc_cfg *cfg, const struct
 				  .n_trust = x->n_trust,
 				  .never = cfg->never_ban,
 				  .n_never = cfg->n_never_ban,
-				  .on_ban = on_ban,
+				  .on_ban = exc_on_ban,
 				  .ctx = x};
 	memcpy(ban_cfg.key, k->ban, sizeof(ban_cfg.key));
 	enum err e = ban_new(x->shards, x->st, x->acc, &ban_cfg, &x->ban);
@@ -391,7 +281,8 @@ static enum err make_shared(struct exc *x, struct env *env, const struct exc_cfg
 					 .st = x->st,
 					 .loc = x->loc,
 					 .acc = x->acc,
-					 .dom = x->dom},
+					 .dom = x->dom,
+					 .gruu = k->gruu},
 		       &x->evt);
 }
 
@@ -408,14 +299,14 @@ static bool on_trunk_answer(void *ctx, const struct uac_result *r)
 	buf_init_fixed(&b, mem, sizeof(mem));
 	if (tp_local_for(tp, &r->dst, &at) == OK)
 		buf_fmt(&b, "peers outside see this exchange at %s", addr_text(&at, text));
-	on_trunk_news(x, buf_view(&b));
+	exc_on_trunk_news(x, buf_view(&b));
 	return true;
 }
 
 static enum err make_trunks(struct exc *x, const struct keys *k)
 {
 	struct trunks_user user = {
-		.on_news = on_trunk_news, .on_answer = on_trunk_answer, .ctx = x};
+		.on_news = exc_on_trunk_news, .on_answer = on_trunk_answer, .ctx = x};
 	memcpy(user.instance_key, k->instance, sizeof(user.instance_key));
 	return trunks_new(x->shards, x->s[0].stack.dlg, &user, &x->trunks);
 }
@@ -498,12 +389,6 @@ void exc_free(struct exc *x)
 	ev_words_free(x->seen);
 	free(x->trust);
 	free(x);
-}
-
-void exc_set_notes(struct exc *x, void (*fn)(void *ctx, const struct exc_note *n), void *ctx)
-{
-	x->note = fn;
-	x->note_ctx = ctx;
 }
 
 void exc_set_tls(struct exc *x, struct net_tls *tls)
@@ -603,6 +488,12 @@ struct b2b *exc_b2b(struct exc *x, size_t shard)
 void exc_drain(struct exc *x)
 {
 	ev_snap_set(&x->draining, x);
+}
+
+void exc_hangup(struct exc *x, size_t shard, bool is_all)
+{
+	b2b_stop(x->s[shard].b2b, is_all);
+	echo_stop(x->s[shard].echo);
 }
 
 size_t exc_pending(struct exc *x, size_t shard)

@@ -1,6 +1,8 @@
 #pragma once
-/* Seen only by exchange.c (making, freeing) and dispatch.c (deciding). */
+/* Seen only by exchange.c (making, freeing), exchange_tell.c (what the operator is told) and
+ * dispatch.c (deciding). */
 
+#include "base/limits.h"
 #include "dialog/stack.h"
 #include "policy/config.h"
 #include "service/accounts.h"
@@ -42,6 +44,7 @@ struct exc_shard {
 	struct rt_self self;
 	struct gruu_self gruu;
 	struct pool waits;
+	char aor[LIMIT_AOR_BYTES + 1]; /* of the Contact that steer_expand was asked about last */
 };
 
 struct exc {
@@ -77,6 +80,12 @@ struct exc_refusal {
 	struct addr from;
 };
 void exc_note_refused(struct exc_shard *s, const struct exc_refusal *r);
+/* exchange_tell.c: for the services. ctx is a struct exc_shard ... */
+void exc_on_registration(void *ctx, const struct reg_outcome *o);
+void exc_on_leg(void *ctx, struct str of, struct str call_id);
+/* ... or a struct exc. */
+void exc_on_ban(void *ctx, const struct addr *who, struct str text);
+void exc_on_trunk_news(void *ctx, struct str text);
 
 /* dispatch.c: the transaction layer's user; ctx is a struct exc_shard. */
 extern const struct tsx_user dispatch_user;

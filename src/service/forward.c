@@ -159,7 +159,29 @@ struct hop { /* one side of us, as a URI names it */
 	bool is_sips;
 	struct addr local;
 	enum tp_proto proto;
+	struct str name; /* instead of the address */
 };
+
+/* Over TLS by what a certificate of ours names. */
+static void name_hop(struct tp *tp, struct hop *h)
+{
+	if (h->is_sips || tp_is_secure(h->proto))
+		h->name = tp_secure_name(tp, &h->local);
+}
+
+/* With the usual port a name is looked up as domains are: by SRV, too [RFC3263 4.2]. */
+static void put_host(struct buf *b, const struct hop *h)
+{
+	if (!h->name.n) {
+		addr_put(b, &h->local);
+		return;
+	}
+	buf_str(b, h->name);
+	if (h->local.port != 5061 || h->proto == TP_WSS) {
+		buf_chr(b, ':');
+		buf_u64(b, h->local.port);
+	}
+}
 
 /* `name` of the header, `end`: the parameters behind the transport, and what closes the line. sips
  * says TLS by itself, and ws then means wss [RFC5630 3.1.4] [RFC7118 5.2]. */
@@ -170,7 +192,7 @@ static void put_route(struct buf *b, struct str name, struct str token, const st
 	buf_str(b, h->is_sips ? STR(": <sips:") : STR(": <sip:"));
 	buf_str(b, token);
 	buf_chr(b, '@');
-	addr_put(b, &h->local);
+	put_host(b, h);
 	if (h->is_sips && h->proto == TP_WSS) {
 		buf_str(b, STR(";transport=ws"));
 	} else if (!h->is_sips && h->proto != TP_UDP) {
@@ -191,6 +213,7 @@ static enum err edit_path(struct sip_edits *ed, const struct fwd_plan *p, const 
 	enum err e = tp_local_for(p->self->tp, dst, &out.local);
 	if (e)
 		return e;
+	name_hop(p->self->tp, &out);
 	size_t at = b->n;
 	put_route(b, STR("Path"), rt_token_put(p->self, RT_PATH, &tok, text), &out,
 		  STR(";lr;ob>\r\n"));
@@ -220,6 +243,8 @@ static enum err edit_record_route(struct sip_edits *ed, const struct fwd_plan *p
 	/* not rx->to: on a connection of ours that is no port that anybody could call */
 	if (tp_local_for(p->self->tp, &back, &in.local))
 		in.local = p->rx->to;
+	name_hop(p->self->tp, &in);
+	name_hop(p->self->tp, &out);
 	struct rt_token tok = {.caller_hash = rt_tag_hash(p->self, m->from_tag),
 			       .caller = p->caller,
 			       .callee = t->callee};

@@ -96,23 +96,44 @@ static size_t seal(const struct gruu_self *self, uint8_t *raw, const struct gruu
 	return n + CHECK_BYTES;
 }
 
-void gruu_put(const struct gruu_self *self, struct buf *b, const struct gruu_of *of)
+static bool is_possible(const struct gruu_of *of)
 {
-	uint8_t raw[RAW_MAX];
-	char text[RAW_MAX * 2];
-	const char *scheme = of->is_sips ? "sips" : "sip";
-	if (!of->user.n || of->user.n > GRUU_USER_MAX)
+	return of->user.n && of->user.n <= GRUU_USER_MAX;
+}
+
+void gruu_put_public(struct buf *b, const struct gruu_of *of)
+{
+	if (!is_possible(of))
 		return;
-	buf_fmt(b, ";pub-gruu=\"%s:" STR_FMT "@", scheme, STR_ARG(of->aor_uri->user));
+	buf_fmt(b, "%s:" STR_FMT "@", of->is_sips ? "sips" : "sip", STR_ARG(of->aor_uri->user));
 	put_host(b, of->aor_uri);
 	buf_str(b, STR(";gr="));
 	put_escaped(b, bare(of->instance));
+}
+
+void gruu_put_temporary(const struct gruu_self *self, struct buf *b, const struct gruu_of *of)
+{
+	uint8_t raw[RAW_MAX];
+	char text[RAW_MAX * 2];
+	if (!is_possible(of))
+		return;
 	size_t n = url64_put(text, raw, seal(self, raw, of));
-	buf_fmt(b, "\";temp-gruu=\"%s:" PREFIX, scheme);
+	buf_str(b, of->is_sips ? STR("sips:" PREFIX) : STR("sip:" PREFIX));
 	buf_put(b, text, n);
 	buf_chr(b, '@');
 	put_host(b, of->aor_uri);
-	buf_str(b, STR(";gr\""));
+	buf_str(b, STR(";gr"));
+}
+
+void gruu_put(const struct gruu_self *self, struct buf *b, const struct gruu_of *of)
+{
+	if (!is_possible(of))
+		return;
+	buf_str(b, STR(";pub-gruu=\""));
+	gruu_put_public(b, of);
+	buf_str(b, STR("\";temp-gruu=\""));
+	gruu_put_temporary(self, b, of);
+	buf_chr(b, '"');
 }
 
 static void unseal(const struct gruu_self *self, struct str text, struct gruu *g)

@@ -10,15 +10,19 @@ struct gruu_self {
 	uint8_t key[16]; /* equal on all shards and after a restart */
 };
 
-/* Appends ";pub-gruu=\"...\";temp-gruu=\"...\"" for a Contact of a 200. `aor_uri`: the address of
- * record as the phone writes it; `user`: its account. `nonce` makes each temporary one another.
- * Both are sips URIs for a sips Contact, and both can be called either way [RFC5630 5.2.1]. */
+/* `aor_uri`: the address of record as the phone writes it; `user`: its account. `nonce` makes each
+ * temporary one another. Both are sips URIs for a sips Contact, and both can be called either way
+ * [RFC5630 5.2.1]. */
 struct gruu_of {
 	const struct sip_uri *aor_uri;
 	struct str user, instance, call_id;
 	bool is_sips;
 	uint64_t nonce;
 };
+/* Appends the URIs: they have no quotes. Nothing where the account's name is too long. */
+void gruu_put_public(struct buf *b, const struct gruu_of *of);
+void gruu_put_temporary(const struct gruu_self *self, struct buf *b, const struct gruu_of *of);
+/* Appends ";pub-gruu=\"...\";temp-gruu=\"...\"" for a Contact of a 200. */
 void gruu_put(const struct gruu_self *self, struct buf *b, const struct gruu_of *of);
 
 #define GRUU_USER_MAX 64

@@ -175,22 +175,29 @@ void prx_settle(struct ctx *c)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+static struct str put_text(char **at, struct str s)
+{
+	struct str r = str_of(*at, s.n);
+	if (s.n)
+		memcpy(*at, s.p, s.n);
+	*at += s.n;
+	return r;
+}
+
 static enum err keep_texts(struct prx *p, struct branch *b, const struct prx_target *t)
 {
-	size_t n = t->ruri.n + t->path.n + t->aor.n;
+	size_t n = t->ruri.n + t->path.n + t->aor.n + t->diversion.n;
 	if (n == 0)
 		return OK;
 	b->text = block_get(p->blocks, n, NULL);
 	if (!b->text)
 		return ERR_NOMEM;
+	char *at = b->text + t->ruri.n;
 	b->ruri = fwd_copy_ruri(t->ruri, b->ctx->is_sips, b->text);
 	b->is_tls = rt_is_sips(t->ruri);
-	if (t->path.n)
-		memcpy(b->text + t->ruri.n, t->path.p, t->path.n);
-	if (t->aor.n)
-		memcpy(b->text + t->ruri.n + t->path.n, t->aor.p, t->aor.n);
-	b->aor = str_of(b->text + t->ruri.n + t->path.n, t->aor.n);
-	b->path = str_of(b->text + t->ruri.n, t->path.n);
+	b->path = put_text(&at, t->path);
+	b->aor = put_text(&at, t->aor);
+	b->diversion = put_text(&at, t->diversion);
 	return OK;
 }
 
@@ -308,9 +315,11 @@ void prx_on_cancel(struct prx *p, void *owner, struct tp_rx *rx)
 	char mem[512];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	struct str reason = sip_value(rx->msg, SIP_HDR_REASON); /* [RFC3326 2] */
-	if (reason.n)
-		buf_fmt(&b, "Reason: " STR_FMT "\r\n", STR_ARG(reason));
+	if (sip_has(rx->msg, SIP_HDR_REASON)) { /* [RFC3326 2] */
+		buf_str(&b, STR("Reason: "));
+		sip_reasons_put(rx->msg, &b);
+		buf_str(&b, STR("\r\n"));
+	}
 	prx_cancel_pending(c, b.err ? STR_NONE : buf_view(&b));
 	prx_settle(c);
 }

@@ -56,6 +56,7 @@ struct prx_target {
 	uint8_t way, by;   /* how it was found: of the request's ways; enum hist_by */
 	bool is_outside;   /* it is of another domain */
 	struct hist_row *row; /* its entry, if it was found by a 3xx; else NULL */
+	struct str diversion; /* found by a 3xx: in place of its step's, of which it has all */
 	bool has_dst;         /* reach it by dst (the flow or address that the phone opened) ... */
 	struct tp_dst dst;    /* ... else by path, Route or request-URI */
 };

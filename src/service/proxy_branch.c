@@ -56,8 +56,7 @@ static enum err compose_with(const struct branch *b, struct str via, const struc
 		.breadth = b->breadth,
 	};
 	struct fwd_target t = {.ruri = b->ruri, .path = b->path, .history = history};
-	if (c->steps)
-		t.headers = prx_step_headers(c, b);
+	t.headers = prx_step_headers(c, b);
 	if (b->has_side)
 		t.callee = (struct rt_side){.is_set = true, .dst = *dst};
 	return fwd_compose(&plan, &t, via, dst, out);
@@ -182,6 +181,7 @@ static void on_provisional(struct branch *b, struct tp_rx *rx)
 	struct ctx *c = b->ctx;
 	if (rx->msg->status == 100 || b->is_given_up)
 		return;
+	b->has_rung |= rx->msg->status == 180;
 	if (c->is_invite) /* [RFC3261 16.7 step 2] */
 		ev_timer(c->prx->loop, &b->timer_c, c->prx->timer_c_us, on_timer_c);
 	hist_hear(c->hist, b->row, rx->msg, rx->msg->status);

@@ -55,6 +55,7 @@ struct branch {
 	bool is_timeout, has_side;
 	bool is_given_up; /* cancelled by ourselves (Timer C, the next q group): its 487 is ours */
 	bool is_heard;    /* it has answered something */
+	bool has_rung;
 	bool is_followed; /* its 3xx made further branches */
 	bool is_bad;      /* its final response cannot go on */
 	bool is_outside;
@@ -66,6 +67,7 @@ struct branch {
 	size_t next_dst;
 	struct tp_rx *final;
 	struct str ruri, path, aor;
+	struct str diversion; /* lines in place of its step's; empty: those */
 	struct hist_row *row; /* of the context's history; NULL: none */
 	char *text;           /* block that holds these, or NULL */
 	struct tmr timer_c;
@@ -117,7 +119,7 @@ static inline size_t prx_step_now(const struct ctx *c)
 {
 	return steps_now(c->steps);
 }
-/* Headers that the present step writes. */
+/* Headers that its step writes, or the 3xx that it came by. */
 struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b);
 /* How long the group that has just been started may ring, 0: as long as the caller waits. */
 uint64_t prx_group_us(const struct ctx *c, bool has_waiting);

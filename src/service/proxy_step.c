@@ -33,7 +33,12 @@ bool prx_next_step(struct ctx *c)
 
 struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b)
 {
-	return c->steps->v[b->step].headers;
+	struct fwd_headers h = {0};
+	if (c->steps)
+		h = c->steps->v[b->step].headers;
+	if (b->diversion.n)
+		h.diversion = b->diversion;
+	return h;
 }
 
 uint64_t prx_group_us(const struct ctx *c, bool has_waiting)
@@ -101,6 +106,11 @@ bool prx_follow(struct ctx *c, struct branch *b, const struct sip_msg *m)
 				   .ctx = c,
 				   .hist = c->hist,
 				   .from = b->row,
+				   .ruri = b->ruri,
+				   .aor = b->aor,
+				   .diversion = prx_step_headers(c, b).diversion,
+				   .has_rung = b->has_rung,
+				   .asked = &c->route.uri,
 				   .step = b->step,
 				   .is_sips = c->is_sips};
 	if (c->is_closed || c->is_final_sent || c->is_cancelled)

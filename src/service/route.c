@@ -122,9 +122,18 @@ bool rt_token_read(const struct rt_self *self, struct str call_id, struct str te
 	return got && get_side(raw + at, n - at, &out->callee);
 }
 
-static bool is_ours(const struct rt_self *self, const struct sip_uri *u)
+static bool is_sip(const struct sip_uri *u)
 {
-	return (u->scheme == SIP_URI_SIP || u->scheme == SIP_URI_SIPS) && self->is_us(self->ctx, u);
+	return u->scheme == SIP_URI_SIP || u->scheme == SIP_URI_SIPS;
+}
+
+/* By its host, or its token: a name may have been one of a certificate that is there no more. */
+static bool is_ours(const struct rt_self *self, const struct sip_msg *m, const struct sip_uri *u)
+{
+	struct rt_token t;
+	return is_sip(u) && (self->is_us(self->ctx, u) ||
+			     (u->has_user && (rt_token_read(self, m->call_id, u->user, &t) ||
+					      rt_token_read(self, RT_PATH, u->user, &t))));
 }
 
 /* A request-URI of ours, whose maddr, if it has one, does not lead elsewhere. [RFC3261 16.4, 16.5]
@@ -153,7 +162,7 @@ static void undo_strict_router(const struct rt_self *self, const struct sip_msg 
 			       struct rt_plan *p)
 {
 	struct sip_uri u;
-	if (!sip_has(m, SIP_HDR_ROUTE) || sip_uri_parse(m->ruri, &u) != OK || !is_ours(self, &u))
+	if (!sip_has(m, SIP_HDR_ROUTE) || sip_uri_parse(m->ruri, &u) != OK || !is_sip(&u))
 		return;
 	if (!take_token(self, m, &u, p))
 		return;
@@ -183,7 +192,7 @@ enum err rt_plan_make(const struct rt_self *self, const struct sip_msg *m, struc
 			break;
 		if (sip_addr_parse(v, &a) != OK || a.uri_err == ERR_SYNTAX)
 			return ERR_SYNTAX;
-		if (a.uri_err || !is_ours(self, &a.uri)) {
+		if (a.uri_err || !is_ours(self, m, &a.uri)) {
 			p->next = a.uri_text;
 			p->is_next_strict = !sip_param(a.uri.params, STR("lr"), NULL);
 			break;

@@ -536,7 +536,7 @@ size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target 
 	struct exc_shard *s = ctx;
 	struct loc_targets found;
 	char mem[300];
-	struct buf b;
+	struct buf b, aor;
 	if (!max)
 		return 0;
 	if (!dispatch_is_us(s, contact)) {
@@ -548,9 +548,14 @@ size_t steer_expand(void *ctx, const struct sip_uri *contact, struct prx_target 
 	if (!user.n || !find_bindings(s, user, &found))
 		return 0;
 	size_t n = 0;
-	for (size_t i = 0; i < found.n && n < max; i++)
-		if (!found.t[i].backup_of)
-			t[n++] = of_binding(&found.t[i]);
+	buf_init_fixed(&aor, s->aor, sizeof(s->aor));
+	dom_aor_of_user(s->x->dom, user, &aor);
+	for (size_t i = 0; i < found.n && n < max; i++) {
+		if (found.t[i].backup_of)
+			continue;
+		t[n] = of_binding(&found.t[i]);
+		t[n++].aor = aor.err ? STR_NONE : buf_view(&aor);
+	}
 	return n;
 }
 

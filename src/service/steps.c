@@ -7,7 +7,7 @@
  * Invariants: 1. Steps are gone through at most once each: `next` leads upwards only. 2. A 3xx
  * leads to no URI that was tried already, and to PRX_MAX_TARGETS targets in all, so that two
  * phones that point at each other end. 3. All texts lie in the block of struct steps.
- * [RFC3261 16.7] */
+ * [RFC3261 16.7] [RFC5806] */
 #include "service/steps.h"
 
 #include <string.h>
@@ -105,7 +105,44 @@ bool steps_watches_silence(const struct steps *s)
 
 /* ---- 3xx ------------------------------------------------------------------------------------- */
 
-static bool follow_one(struct steps_follower *f, struct str contact)
+/* Who sends the call on: the user at the domain that was asked for, else that URI. */
+static void put_diverter(const struct steps_follower *f, struct buf *b)
+{
+	struct str rest, user = str_cut(f->aor, '@', &rest);
+	bool is_ref = str_chr(f->asked->host, ':') != SIZE_MAX;
+	buf_chr(b, '<');
+	if (user.n && f->asked->host.n) {
+		buf_str(b, STR("sip:"));
+		sip_escape_user(b, user);
+		buf_fmt(b, "@%s" STR_FMT "%s", is_ref ? "[" : "", STR_ARG(f->asked->host),
+			is_ref ? "]" : "");
+	} else {
+		buf_str(b, f->ruri);
+	}
+	buf_chr(b, '>');
+}
+
+/* As the 3xx says it, else who answered so; above what he was told. [RFC5806 4, 5] */
+static struct str diversion_of(const struct steps_follower *f, const struct sip_msg *m,
+			       struct buf *b)
+{
+	struct sip_iter it = {0};
+	struct str v, by = STR("Diversion: ");
+	for (; sip_each(m, SIP_HDR_DIVERSION, &it, &v); by = STR(", ")) {
+		buf_str(b, by);
+		buf_str(b, v);
+	}
+	if (!b->n) {
+		buf_str(b, by);
+		put_diverter(f, b);
+		buf_fmt(b, ";reason=%s;counter=1", f->has_rung ? "deflection" : "unknown");
+	}
+	buf_str(b, STR("\r\n"));
+	buf_str(b, f->diversion);
+	return b->err ? f->diversion : buf_view(b); /* too long a way to be told */
+}
+
+static bool follow_one(struct steps_follower *f, struct str contact, struct str diversion)
 {
 	struct prx_target t[PRX_MAX_TARGETS];
 	struct sip_addr a;
@@ -126,6 +163,7 @@ static bool follow_one(struct steps_follower *f, struct str contact)
 			continue;
 		t[i].step = f->step;
 		t[i].q = weight;
+		t[i].diversion = diversion;
 		t[i].row =
 			str_eq(t[i].ruri, a.uri_text) ? row : hist_below(f->hist, row, t[i].ruri);
 		n_added += f->add(f->ctx, &t[i]);
@@ -152,11 +190,15 @@ bool steps_follow(struct steps_follower *f, const struct sip_msg *m)
 	struct sip_iter it = {0};
 	struct str v;
 	bool is_any = false;
+	char mem[2000];
+	struct buf b;
 	if (m->status < 300 || m->status > 302)
 		return false;
 	if (is_mixed(f, m))
 		return false;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	struct str diversion = diversion_of(f, m, &b);
 	while (sip_each(m, SIP_HDR_CONTACT, &it, &v))
-		is_any |= follow_one(f, v);
+		is_any |= follow_one(f, v, diversion);
 	return is_any;
 }

@@ -42,8 +42,12 @@ struct steps_follower {
 	bool (*add)(void *ctx, const struct prx_target *t);
 	void *ctx;
 	struct hist *hist;     /* of the request; NULL: none */
-	struct hist_row *from; /* what was answered so */
-	size_t n;              /* targets so far; PRX_MAX_TARGETS are enough */
+	struct hist_row *from; /* what was answered so: */
+	struct str ruri, aor;  /* its URI, and whose phone it is */
+	struct str diversion;  /* what it was told of the way, whole lines */
+	bool has_rung;
+	const struct sip_uri *asked; /* what the caller has asked for */
+	size_t n;                    /* targets so far; PRX_MAX_TARGETS are enough */
 	bool is_sips; /* the request's URI is: the Contacts must be, or must not be [RFC5630 5.3] */
 	uint8_t step;
 };

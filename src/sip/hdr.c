@@ -309,6 +309,32 @@ enum err sip_reason_parse(struct str value, struct sip_reason *out)
 	return OK;
 }
 
+bool sip_reason_is_again(const struct sip_msg *m, struct str value)
+{
+	struct sip_iter it = {0};
+	struct sip_reason one, other;
+	struct str v;
+	if (sip_reason_parse(value, &one) != OK || str_ieq(one.protocol, STR("STIR")))
+		return false;
+	while (sip_each(m, SIP_HDR_REASON, &it, &v) && v.p != value.p)
+		if (sip_reason_parse(v, &other) == OK && str_ieq(one.protocol, other.protocol))
+			return true;
+	return false;
+}
+
+void sip_reasons_put(const struct sip_msg *m, struct buf *out)
+{
+	struct sip_iter it = {0};
+	struct str v, by = STR_NONE;
+	while (sip_each(m, SIP_HDR_REASON, &it, &v)) {
+		if (sip_reason_is_again(m, v))
+			continue;
+		buf_str(out, by);
+		buf_str(out, v);
+		by = STR(", ");
+	}
+}
+
 /* warn-code SP warn-agent SP quoted warn-text. [RFC3261 20.43] */
 enum err sip_warning_parse(struct str value, struct sip_warning *out)
 {

@@ -66,6 +66,11 @@ struct sip_reason {          /* Reason [RFC3326 2]: one value */
 	bool has_cause;
 };
 enum err sip_reason_parse(struct str value, struct sip_reason *out);
+/* Has an earlier value of the message the same protocol, other than one that may stand several
+ * times (STIR)? `value` is one that sip_each gave of it. [RFC3326 2] [RFC9366 3] */
+bool sip_reason_is_again(const struct sip_msg *m, struct str value);
+/* Appends the message's values, by commas, but for those. */
+void sip_reasons_put(const struct sip_msg *m, struct buf *out);
 
 struct sip_warning { /* Warning [RFC3261 20.43]: one value */
 	uint16_t code;

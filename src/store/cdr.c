@@ -5,8 +5,8 @@
  * the disk is waited for only at a checkpoint. Rows are added in batches, one transaction each.
  *
  * Columns come from cdr.def, in its order, behind `id`. A file of an older rung gets the columns
- * that it lacks; one of a newer rung may have more, which nobody here asks for. So no version is
- * needed: columns are only ever added.
+ * that it lacks when it is written to; until then they are empty. One of a newer rung may have
+ * more, which nobody here asks for. So no version is needed: columns are only ever added.
  *
  * Reading is by start, newest first, through the index; a page of a listing skips rows by number,
  * which costs what it skips. */
@@ -35,7 +35,8 @@ static const struct {
 struct st_cdrs {
 	sqlite3 *db;
 	sqlite3_stmt *add;
-	const char *dir; /* own copy; for sentences */
+	bool has[ST_CDR__N]; /* columns that the table has */
+	const char *dir;     /* own copy; for sentences */
 	char *dir_mem;
 	struct buf why;
 };
@@ -74,6 +75,28 @@ static const char *sql_type(size_t i)
 	return columns[i].type == CT_TEXT ? "text" : "integer";
 }
 
+/* Which columns there are. */
+static enum err learn_columns(struct st_cdrs *c)
+{
+	struct buf b;
+	buf_init(&b);
+	enum err e = OK;
+	for (size_t i = 0; e == OK && i < ST_CDR__N; i++) {
+		sqlite3_stmt *q = NULL;
+		buf_clear(&b);
+		buf_fmt(&b, "select 1 from pragma_table_info('cdr') where name = '%s'",
+			columns[i].name);
+		e = prepare(c, &b, &q);
+		int rc = e ? SQLITE_ROW : sqlite3_step(q);
+		sqlite3_finalize(q);
+		c->has[i] = rc == SQLITE_ROW;
+		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+			e = say(c, rc);
+	}
+	buf_fini(&b);
+	return e;
+}
+
 /* "create table" with all columns, then those that a table of an older rung lacks. */
 static enum err make_schema(struct st_cdrs *c)
 {
@@ -85,20 +108,16 @@ static enum err make_schema(struct st_cdrs *c)
 	buf_str(&b, STR("); create index if not exists cdr_start on cdr (start)"));
 	const char *z = buf_cstr(&b);
 	enum err e = z ? run(c, z) : say(c, SQLITE_NOMEM);
+	if (e == OK)
+		e = learn_columns(c);
 	for (size_t i = 0; e == OK && i < ST_CDR__N; i++) {
-		sqlite3_stmt *q = NULL;
-		buf_clear(&b);
-		buf_fmt(&b, "select 1 from pragma_table_info('cdr') where name = '%s'",
-			columns[i].name);
-		e = prepare(c, &b, &q);
-		int rc = e ? SQLITE_ROW : sqlite3_step(q);
-		sqlite3_finalize(q);
-		if (rc == SQLITE_ROW)
+		if (c->has[i])
 			continue;
 		buf_clear(&b);
 		buf_fmt(&b, "alter table cdr add column \"%s\" %s", columns[i].name, sql_type(i));
 		z = buf_cstr(&b);
-		e = rc != SQLITE_DONE ? say(c, rc) : z ? run(c, z) : say(c, SQLITE_NOMEM);
+		e = z ? run(c, z) : say(c, SQLITE_NOMEM);
+		c->has[i] = e == OK;
 	}
 	buf_fini(&b);
 	return e;
@@ -152,7 +171,7 @@ static enum err open_db(struct st_cdrs *c, bool is_writer)
 		return say(c, rc);
 	sqlite3_busy_timeout(c->db, BUSY_MS);
 	if (!is_writer)
-		return OK;
+		return learn_columns(c);
 	enum err e = run(c, "pragma journal_mode = wal; pragma synchronous = normal");
 	if (e == OK)
 		e = make_schema(c);
@@ -258,12 +277,12 @@ enum err st_cdrs_prune(struct st_cdrs *c, uint64_t before_us, uint64_t max_rows)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static void put_query(struct buf *b, const struct st_cdr_filter *f)
+static void put_query(const struct st_cdrs *c, struct buf *b, const struct st_cdr_filter *f)
 {
 	const char *order = f->is_oldest_first ? "asc" : "desc";
 	buf_str(b, STR("select "));
 	for (size_t i = 0; i < ST_CDR__N; i++)
-		buf_fmt(b, "%s\"%s\"", i ? ", " : "", columns[i].name);
+		buf_fmt(b, c->has[i] ? "%s\"%s\"" : "%snull", i ? ", " : "", columns[i].name);
 	buf_fmt(b, " from cdr where start >= %llu", (unsigned long long)f->since_us);
 	if (f->until_us)
 		buf_fmt(b, " and start < %llu", (unsigned long long)f->until_us);
@@ -274,6 +293,9 @@ static void put_query(struct buf *b, const struct st_cdr_filter *f)
 	if (f->call_id.n)
 		buf_str(b,
 			STR(" and (call_id = ?2 or instr(' ' || legs || ' ', ' ' || ?2 || ' '))"));
+	if (f->session_id.n)
+		buf_str(b, c->has[ST_CDR_session_id] ? STR(" and instr(session_id, ?3)")
+						     : STR(" and ?3 is null"));
 	buf_fmt(b, " order by start %s, id %s limit %lld offset %llu", order, order,
 		f->limit ? (long long)f->limit : -1ll, (unsigned long long)f->skip);
 }
@@ -302,7 +324,7 @@ enum err st_cdrs_each(struct st_cdrs *c, const struct st_cdr_filter *f,
 	struct st_cdr row;
 	struct buf b;
 	buf_init(&b);
-	put_query(&b, f);
+	put_query(c, &b, f);
 	enum err e = prepare(c, &b, &q);
 	buf_fini(&b);
 	if (e)
@@ -311,6 +333,9 @@ enum err st_cdrs_each(struct st_cdrs *c, const struct st_cdr_filter *f,
 		sqlite3_bind_text64(q, 1, f->user.p, f->user.n, SQLITE_STATIC, SQLITE_UTF8);
 	if (f->call_id.n)
 		sqlite3_bind_text64(q, 2, f->call_id.p, f->call_id.n, SQLITE_STATIC, SQLITE_UTF8);
+	struct str rest, session = str_trim(str_cut(f->session_id, ';', &rest));
+	if (f->session_id.n)
+		sqlite3_bind_text64(q, 3, session.p, session.n, SQLITE_STATIC, SQLITE_UTF8);
 	int rc;
 	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
 		read_row(q, &row);

@@ -38,9 +38,10 @@ struct str st_cdrs_why(const struct st_cdrs *c);
 
 struct st_cdr_filter {
 	uint64_t since_us, until_us; /* by start; until 0: no end */
-	struct str user;      /* caller or callee is that address, or that name at any host */
-	struct str call_id;   /* of the caller's side, or of a leg */
-	uint64_t skip, limit; /* limit 0: all */
+	struct str user;       /* caller or callee is that address, or that name at any host */
+	struct str call_id;    /* of the caller's side, or of a leg */
+	struct str session_id; /* either of the two, or both as a header has them */
+	uint64_t skip, limit;  /* limit 0: all */
 	bool is_oldest_first;
 };
 /* Strings are borrowed during the call; fn returns false to stop. */

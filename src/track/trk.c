@@ -338,6 +338,20 @@ enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call 
 	return t->quick && trk_quick_take(t, p) ? OK : trk_take(t, p, call);
 }
 
+void trk_stop(struct trk *t, struct trk_call *c, enum trk_stop why, uint64_t now_us)
+{
+	if (c->kind != TRK_CALL || c->phase >= TRK_ENDING || c->is_judged)
+		return;
+	if (now_us > t->now_us)
+		t->now_us = now_us;
+	c->stop = (uint8_t)why & 3;
+	if (why != TRK_STOP_CUT)
+		return;
+	c->phase = TRK_ENDED;
+	c->end_us = t->now_us;
+	trk_age(t, c, AGE_SETTLE);
+}
+
 void trk_flush(struct trk *t)
 {
 	if (t->quick)

@@ -45,7 +45,7 @@ struct trk_cfg {
 	/* Bits 1 << enum trk_kind: calls of these kinds are counted, but nobody will judge or draw
 	 * them, so that no facts are kept. */
 	uint8_t skips;
-	bool has_agents; /* live: TRK_F_AGENT is kept, for call records */
+	bool has_agents; /* live: TRK_F_AGENT and TRK_F_SESSION_ID are kept, for call records */
 	/* Live: every request passes here. A response, ACK, CANCEL or request in the dialog of a
 	 * call that is not known was sent (again) after its end, and makes no call. */
 	bool sees_all;
@@ -110,6 +110,14 @@ typedef bool trk_read_fn(void *arg, const struct trk_ev *e, struct str *bytes);
 void trk_reader(struct trk *t, trk_read_fn *fn, void *arg);
 /* Live: judges and forgets what is due. Call it at least every second, also in silence. */
 void trk_tick(struct trk *t, uint64_t now_us);
+/* Live: what becomes of a call that is under way is not for us to see; of another nothing happens.
+ */
+enum trk_stop {
+	TRK_STOP_NONE,
+	TRK_STOP_LEFT, /* the exchange stops: the call may go on without it */
+	TRK_STOP_CUT,  /* the exchange was an end of it, and has forgotten it: it has ended now */
+};
+void trk_stop(struct trk *t, struct trk_call *c, enum trk_stop why, uint64_t now_us);
 /* Live: judges and reports everything that is still there (the end of the tap). */
 void trk_flush(struct trk *t);
 
@@ -197,6 +205,7 @@ struct trk_call {
 	bool is_alarmed : 1;   /* on_alarm was called */
 	bool is_packed : 1;    /* live: its rows and facts are, see trk_rest */
 	uint8_t told : 5;      /* the tracker's user may set it: how far he knows this call */
+	uint8_t stop : 2;      /* enum trk_stop */
 	uint8_t forks_up, forks_over; /* bits 1 << trk_ev.tag: who has answered; hung up */
 	uint16_t tags[6];             /* hashes of To tags */
 	uint32_t first_ev, last_ev, n_ev;

@@ -37,7 +37,8 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 				     order of travel; num how many Vias there are */
 		     TRK_F_AGENT, /* live, with has_agents: User-Agent of the first INVITE and of
 				     the 2xx to it */
-		     TRK_F_FLOOD, /* num calls that its sender began in this second so far */
+		     TRK_F_SESSION_ID, /* of these two, too: Session-ID, whole [RFC7989] */
+		     TRK_F_FLOOD,      /* num calls that its sender began in this second so far */
 };
 struct trk_fact {              /* 28 bytes: there are five per dialog */
 	struct trk_fact *next; /* of the same call, older */

@@ -200,12 +200,19 @@ static bool is_takers(const struct trk_intake *i)
 	return i->k->method == SIP_INVITE && i->k->status / 100 == 2 && i->c->callee == i->e->from;
 }
 
-/* Who calls, and who answered. */
-static void keep_agent(const struct trk_intake *i)
+/* Who calls, and who answered; how other systems call the call. */
+static void keep_for_record(struct trk_intake *i)
 {
 	bool is_first = i->k->is_request && trk_ev_id(i->e) == i->c->first_ev;
-	if (i->k->user_agent.n && i->k->method == SIP_INVITE && (is_first || is_takers(i)))
+	struct str session = i->k->session_id;
+	if (i->k->method != SIP_INVITE || (!is_first && !is_takers(i)))
+		return;
+	if (i->k->user_agent.n)
 		keep(i, TRK_F_AGENT, i->k->user_agent);
+	if (!session.p && i->k->has_more && trk_need_index(i))
+		session = sip_value(i->m, SIP_HDR_SESSION_ID);
+	if (session.n)
+		keep(i, TRK_F_SESSION_ID, session);
 }
 
 static void keep_number(const struct trk_intake *i, enum trk_fact_kind kind, uint32_t num)
@@ -429,7 +436,7 @@ void trk_facts(struct trk_intake *i)
 	if (!trk_skips(i) && i->k->is_request && trk_ev_id(i->e) == i->c->first_ev)
 		keep_tool(i);
 	if (i->t->cfg.has_agents)
-		keep_agent(i);
+		keep_for_record(i);
 	if (!trk_skips(i) && has_more(i)) {
 		if (!trk_need_index(i)) /* no memory */
 			return;

@@ -148,6 +148,29 @@ static void say_ender(struct judge *j)
 	vrd_say_peer(j, c->ender);
 }
 
+/* The exchange itself knows that it was in the way of the end. */
+static bool stopped(struct judge *j)
+{
+	const struct trk_call *c = j->c;
+	uint64_t at_us = c->end_us ? c->end_us : trk_now_us(j->t);
+	if (!c->stop || c->status >= 300)
+		return false;
+	struct vrd_finding *f = vrd_find(j, c->stop == TRK_STOP_CUT ? VRD_CALL_CUT : VRD_CALL_LEFT);
+	if (c->answer_us) {
+		vrd_say(j, "answered after ");
+		vrd_say_duration(j, vrd_since(c->first_us, c->answer_us));
+		vrd_say(j, ", up for ");
+		vrd_say_duration(j, vrd_since(c->answer_us, at_us));
+	} else {
+		vrd_say(j, c->ring_us ? "it rang for " : "without an answer for ");
+		vrd_say_duration(j, vrd_since(c->ring_us ? c->ring_us : c->first_us, at_us));
+	}
+	vrd_say(j, c->stop == TRK_STOP_CUT ? "; a restart of the exchange ended it"
+					   : "; then the exchange stopped");
+	vrd_evidence(f, j->head ? j->head->req : NULL);
+	return true;
+}
+
 static bool answered(struct judge *j)
 {
 	const struct trk_call *c = j->c;
@@ -496,6 +519,6 @@ static bool pending(struct judge *j)
 }
 
 vrd_rule_fn *const vrd_call_outcomes[] = {
-	partly_seen, lost_ack,        answered, challenged, cancelled, next_hop_dead,
-	no_answer,   no_common_codec, refused,  pending,    NULL,
+	partly_seen,   lost_ack,  stopped,         answered, challenged, cancelled,
+	next_hop_dead, no_answer, no_common_codec, refused,  pending,    NULL,
 };

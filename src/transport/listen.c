@@ -301,6 +301,11 @@ bool tp_is_outside(const struct addr *peer)
 	return !addr_is_private(peer) && !addr_is_loopback(peer);
 }
 
+struct str tp_secure_name(struct tp *tp, const struct addr *local)
+{
+	return net_tls_name(tp->tls, local);
+}
+
 enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out)
 {
 	enum err e = tp_own_for(tp, dst, out);

@@ -144,6 +144,10 @@ bool tp_is_local(struct tp *tp, const struct addr *addr);
  * if set), with the local address that the kernel would use when bound to a wildcard. Also used by
  * phones without a listener for TCP. */
 enum err tp_local_for(struct tp *tp, const struct tp_dst *dst, struct addr *out);
+/* The host that Record-Route and Path name towards a peer on TLS, where `local` is not among the
+ * addresses of our certificate, but some name is. Empty: `local`. Borrowed until the end of the
+ * turn. [RFC5922 7.5] */
+struct str tp_secure_name(struct tp *tp, const struct addr *local);
 /* We are behind a NAT, and outside we are reached at this address: tp_local_for names it towards
  * peers that are neither on a private network nor on this machine. Port 0: the listener's. One of
  * each family; before anything is sent. */

@@ -58,7 +58,9 @@ static bool on_cdr(void *arg, const struct st_cdr *cdr)
 
 static enum err list_cdrs(struct web_req *r, struct page *p)
 {
-	struct st_cdr_filter f = {.user = web_param(r, "user"), .call_id = p->key};
+	struct st_cdr_filter f = {.user = web_param(r, "user"),
+				  .call_id = p->key,
+				  .session_id = web_param(r, "session_id")};
 	struct str since = web_param(r, "since"), until = web_param(r, "until");
 	uint64_t since_s = 0, until_s = 0;
 	if ((since.n && !str_u64(since, &since_s)) || (until.n && !str_u64(until, &until_s)))

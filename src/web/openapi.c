@@ -65,7 +65,8 @@ static void put_list_path(struct buf *b, enum adm_kind k)
 		"one\"}}}}}}",
 		k == ADM_cdr ? ",{\"$ref\":\"#/components/parameters/since\"},{\"$ref\":"
 			       "\"#/components/parameters/until\"},{\"$ref\":"
-			       "\"#/components/parameters/user\"}"
+			       "\"#/components/parameters/user\"},{\"$ref\":"
+			       "\"#/components/parameters/session_id\"}"
 			     : "",
 		many);
 	buf_fmt(b, "\"/v1/%s\":{", many);
@@ -141,7 +142,10 @@ static const char parts[] =
 	"\"until\":{\"name\":\"until\",\"in\":\"query\",\"description\":\"seconds since 1970\","
 	"\"schema\":{\"type\":\"integer\"}},"
 	"\"user\":{\"name\":\"user\",\"in\":\"query\",\"description\":\"that called or was "
-	"called\",\"schema\":{\"type\":\"string\"}}},\"responses\":{\"notes\":{\"description\":"
+	"called\",\"schema\":{\"type\":\"string\"}},"
+	"\"session_id\":{\"name\":\"session_id\",\"in\":\"query\",\"description\":\"only calls "
+	"that have that Session-ID, whole or half\",\"schema\":{\"type\":\"string\"}}},"
+	"\"responses\":{\"notes\":{\"description\":"
 	"\"configuration, certificates and accounts were read again and are in "
 	"force\",\"content\":{"
 	"\"application/json\":{\"schema\":{\"type\":\"object\",\"properties\":{\"notes\":{"

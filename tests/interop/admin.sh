@@ -23,8 +23,11 @@ n_records() { [ "$(rung cdr --json | wc -l)" = "$1" ]; }
 
 start_server() { server_start --api "$API" --hep "$THIRD:9060" --config "$work/rung.yaml" --listen "tls:$SERVER:5061" --tls-cert "$work/tls.pem"; }
 config() { echo "groups: {hunt: {numbers: [\"$1\"], members: [\"1001\"]}}" >"$work/rung.yaml"; }
-certificate() { openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$SERVER" -keyout "$work/key.pem" -out "$work/crt.pem" 2>/dev/null &&
-	cat "$work/crt.pem" "$work/key.pem" >"$work/tls.pem"; }
+certificate() { # always the same inode, size and time: a file that has not changed, for who only looks at it from outside
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$SERVER" -keyout "$work/key.pem" -out "$work/crt.pem" 2>/dev/null &&
+		cat "$work/crt.pem" "$work/key.pem" >"$work/both.pem" && { cat "$work/both.pem"; head -c $((8192 - $(stat -c %s "$work/both.pem"))) /dev/zero |
+			tr '\0' '\n'; } >"$work/tls.pem" && touch -d 2026-01-01 "$work/tls.pem"
+}
 served_certificate() { openssl s_client -connect "$SERVER:5061" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
 config 300
 certificate
@@ -168,7 +171,7 @@ certificate_changes() {
 	local old
 	old=$(served_certificate) && certificate && status 200 POST /v1/reload || return 1
 	new_one() { [ "$(served_certificate)" != "$old" ]; }
-	wait_for 1 new_one # a file that has changed is noticed by itself too, but later
+	wait_for 5 new_one # by the reload: what looks after the files sees no change
 }
 check "a new certificate is in force then" certificate_changes
 LOGS=(server)
@@ -213,6 +216,58 @@ again() {
 check "it starts again" again
 check "and has them all" n_records $((n_before + 5))
 check "the exchange ends cleanly" server_stop
+
+# A call of two phones through the exchange, which passes it on or is an end of both its sides.
+talk() { # further flags of the exchange
+	start server_pid server "$RUNG" serve --listen "udp:$SERVER:5060" --domain "$SERVER" --data "$DATA" --api off "$@" &&
+		wait_for 15 grep -qs ^ready "$work/server.log" &&
+		start answer_pid answer "$RUNG" answer --from "sip:1002@$SERVER" --password secret1002 --bind "$CALLEE" &&
+		wait_for 5 grep -qs registered "$work/answer.log" || return 1
+	start call_pid call "$RUNG" call "sip:1002@$SERVER" --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" --hangup-after 60
+	wait_for 5 eval 'rung calls | grep -q " up "'
+}
+last_is() { says "\"verdict_code\":\"$1\"" "$(rung cdr --json --limit 1)" && [ "$(rung cdr --json | wc -l)" = "$2" ]; }
+n_now() { rung cdr --json | wc -l; }
+phones_stop() { stop_child "$call_pid"; stop_child "$answer_pid"; true; }
+LOGS=(server call answer)
+hung_up() { # both sides, within two seconds
+	talk --b2bua || return 1
+	kill -TERM "$server_pid"
+	wait_for 2 grep -q 'The exchange stops' "$work/call.log" && wait_for 2 grep -q 'The exchange stops' "$work/answer.log" &&
+		grep -q 'another signal ends it at once' "$work/server.log" && server_stop && last_is call-answered $((n + 1)) &&
+		says 'The exchange stops' "$(rung cdr --json --limit 1)"
+}
+n=$(n_now)
+check "SIGTERM hangs up what goes through the back-to-back user agent" hung_up
+phones_stop
+cut() {
+	talk --b2bua || return 1
+	kill -KILL "$server_pid"
+	stop_child "$server_pid"
+	again && [ -z "$(rung calls | grep ' up ')" ] && wait_for 3 last_is call-cut-by-restart $((n + 1))
+}
+n=$(n_now)
+check "after kill -9 such a call is known to be cut: recorded, and not listed" cut
+server_stop >/dev/null
+phones_stop
+passed_on() {
+	talk && kill -TERM "$server_pid" && server_stop && last_is call-exchange-stopped $((n + 1)) &&
+		! grep -q 'ended' "$work/call.log"
+}
+n=$(n_now)
+check "what it only passes on goes on, and its record says that the exchange stopped" passed_on
+phones_stop
+outlives() {
+	talk || return 1
+	kill -KILL "$server_pid"
+	stop_child "$server_pid"
+	again && rung calls | grep -q ' up ' && stop_child "$call_pid" INT
+	wait_for 5 last_is call-answered $((n + 1))
+}
+n=$(n_now)
+check "and outlives kill -9: one record, of the whole call" outlives
+phones_stop
+check "the exchange ends cleanly once more" server_stop
 gone() { rung calls; [ $? = 7 ]; }
 check "without an exchange: 7, unreachable" gone
 finish

@@ -98,6 +98,21 @@ interrupted() {
 	echo "exit code $rc, expected 130"
 	[ $rc = 130 ] && grep -q 'ended' "$work/call.log"
 }
+two_flows() { # by two proxies, here the same one by two transports: two bindings of one phone, which rings once [RFC5626 4.2.1]
+	local rows
+	start two_pid two "$RUNG" answer --from "sip:1003@$SERVER" --password secret1003 --proxy "$SERVER" --proxy "sip:$SERVER;transport=tcp" \
+		--bind "$THIRD" --calls 1 --timeout 30
+	wait_for 10 eval '[ "$(grep -c registered "$work/two.log")" = 2 ]' || return 1
+	rows=$("$RUNG" reg show 1003 --json --data "$work/data")
+	echo "$rows"
+	[ "$(grep -oE '"transport":"(UDP|TCP)"' <<<"$rows" | sort -u | wc -l)" = 2 ] &&
+		[ "$(grep -oE '"instance":"[^"]*"' <<<"$rows" | sort | uniq -c | awk '{ print $1 }')" = 2 ] || return 1
+	ends_with 0 "$RUNG" call 1003 --from "sip:1001@$SERVER" --password secret1001 --bind "$CALLER" --hangup-after 0.5 || return 1
+	wait_for 10 eval "! kill -0 $two_pid 2>/dev/null" && [ "$(grep -c incoming "$work/two.log")" = 1 ]
+	local rc=$?
+	unset "child[$two_pid]"
+	[ $rc = 0 ] && [ -z "$("$RUNG" reg --json --data "$work/data" | grep 1003)" ]
+}
 over_ipv6() {
 	local v6_pid
 	start v6_pid serve6 "$RUNG" serve --listen 'udp:[::1]:5097' --data "$work/data6" --no-qr
@@ -128,6 +143,8 @@ LOGS=(keep server)
 check "a message to a phone, which tells it" message
 LOGS=(call server)
 check "interrupted: hangs up, 130" interrupted
+LOGS=(two server)
+check "a phone keeps a flow by each of two proxies" two_flows
 LOGS=(serve6)
 check "a call over IPv6" over_ipv6
 LOGS=(server)

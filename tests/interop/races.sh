@@ -63,7 +63,7 @@ nothing_left() {
 	"$RUNG" calls --json --data "$work/$1"
 	return 1
 }
-records() { "$RUNG" cdr --json --limit 1000 --data "$work/$1" >"$work/cdrs" && python3 "$here/races.py" check "$1" "$work/cdrs"; }
+records() { "$RUNG" cdr --json --limit 1000 --data "$work/$1" >"$work/cdrs" && python3 "$here/races.py" check "$1" "$work/cdrs" "${races[@]}"; }
 stops() { # mode
 	local pid=pid_$1
 	stop_child "${!pid}" && ! grep -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' "$work/server-$1.log"

@@ -371,6 +371,40 @@ TEST_NO_OOM(echo_call_is_hung_up_and_recorded)
 	desk_free(d);
 }
 
+static bool keep_session(void *arg, const struct st_cdr *row)
+{
+	return !str_copy(arg, 80, row->v[ST_CDR_session_id].s);
+}
+
+/* What two phones and everybody between them call the call. [RFC7989] */
+TEST_NO_OOM(a_record_is_found_by_its_session)
+{
+	struct desk *d = desk_new(3);
+	struct stage_phone *a = stage_phone(d->s, "1001", TP_UDP),
+			   *b = stage_phone(d->s, "1002", TP_UDP);
+	struct ph_plan plan;
+	char id[80] = "", half[80] = "";
+	stage_register(d->s, a);
+	stage_register(d->s, b);
+	ph_plan_init(&plan);
+	plan.hangup_s = 1;
+	stage_call(a, "1002", &plan);
+	CHECK(stage_run_until(d->s, 20, has_ended, a));
+	stage_run(d->s, 2);
+	CHECK_EQ(st_cdrs_each(d->db, &(struct st_cdr_filter){0}, keep_session, id), OK);
+	CHECK_EQ(str_c(id).n, 32 + strlen(";remote=") + 32);
+	CHECK(str_starts(str_skip(str_c(id), 32), STR(";remote=")));
+	struct str uuids[] = {str_sub(str_c(id), 0, 32), str_skip(str_c(id), 40)};
+	CHECK(!str_eq(uuids[0], uuids[1]));
+	for (size_t i = 0; i < 2; i++) {
+		half[0] = '\0';
+		struct st_cdr_filter f = {.session_id = uuids[i]};
+		CHECK_EQ(st_cdrs_each(d->db, &f, keep_session, half), OK);
+		CHECK_STR_EQ(str_c(half), str_c(id));
+	}
+	desk_free(d);
+}
+
 /* A call that rung only passes on cannot be ended by it, and the answer says why; a call to nobody
  * is recorded with our own code. */
 TEST_NO_OOM(proxied_call_is_not_ours_to_end)

@@ -568,3 +568,61 @@ TEST_NO_OOM(redirected_while_it_rings)
 	redirect(false);
 	redirect(true);
 }
+
+static void stop(struct rig *g, bool is_all)
+{
+	struct stage *s = g->t->s;
+	exc_drain(s->exc);
+	for (size_t i = 0; i < s->n_shards; i++)
+		exc_hangup(s->exc, i, is_all);
+}
+
+static size_t n_pending(const struct rig *g)
+{
+	const struct stage *s = g->t->s;
+	size_t n = 0;
+	for (size_t i = 0; i < s->n_shards; i++)
+		n += exc_pending(s->exc, i);
+	return n;
+}
+
+/* The exchange stops: both sides of a call that talks are hung up, and told why. */
+TEST_NO_OOM(a_call_that_talks_ends_with_the_exchange)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	stop(g, false);
+	struct raw_msg *at_a = raw_get(g->a, "BYE ", 1), *at_b = raw_get(g->b, "BYE ", 1);
+	CHECK(raw_has(at_a, "Reason: SIP;cause=503;text=\"The exchange stops\""));
+	CHECK(raw_has(at_b, "Reason: SIP;cause=503;text=\"The exchange stops\""));
+	rig_reply(g->a, at_a, "200 OK");
+	rig_reply(g->b, at_b, "200 OK");
+	stage_run(g->t->s, 0.1);
+	CHECK_EQ(n_pending(g), 0);
+	rig_free(g);
+}
+
+/* One that rings goes on, until the end is near: then its caller may come again. */
+TEST_NO_OOM(a_call_that_rings_has_time_until_the_exchange_ends)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_call(g, g->a, "1002", NULL, &a);
+	rig_ring(g, g->b, &b);
+	raw_reply(g->b, b.invite, "180 Ringing", b.q.tag, NULL, NULL);
+	raw_get(g->a, "SIP/2.0 180", 2);
+	stop(g, false);
+	raw_none(g->b, "CANCEL ", 1);
+	CHECK(n_pending(g) > 0);
+	stop(g, true);
+	struct raw_msg *m = raw_get(g->a, "SIP/2.0 503", 1);
+	CHECK(raw_count(m, "Retry-After") == 1 && raw_has(m, "Warning: 399 rung \"9003 "));
+	raw_ack(g->a, 0, &a.q, m);
+	m = raw_get(g->b, "CANCEL ", 1);
+	CHECK(raw_has(m, "Reason: SIP;cause=503;text=\"The exchange stops\""));
+	rig_reply(g->b, m, "200 OK");
+	raw_reply(g->b, b.invite, "487 Request Terminated", b.q.tag, NULL, NULL);
+	raw_get(g->b, "ACK ", 1);
+	rig_free(g);
+}

@@ -220,13 +220,16 @@ TEST_NO_OOM(cancel_waits_for_provisional)
 	scene_register(t->b, B_CONTACT);
 	scene_invite(t);
 	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
-	raw_cancel(t->a, 0, &t->call, "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\n");
+	raw_cancel(t->a, 0, &t->call,
+		   "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\n"
+		   "Reason: Q.850;cause=26, SIP;cause=487\n");
 	struct raw_msg *ok = raw_get(t->a, "SIP/2.0 200", 1);
 	CHECK(raw_has(ok, "CSeq: 2 CANCEL"));
 	raw_none(t->b, "CANCEL ", 5);
 	raw_reply(t->b, at_b, "180 Ringing", "b", NULL, NULL);
 	struct raw_msg *cancel = raw_get(t->b, "CANCEL ", 1);
-	CHECK(raw_has(cancel, "Reason: SIP;cause=200;text=\"Call completed elsewhere\""));
+	CHECK(raw_has(cancel, "Reason: SIP;cause=200;text=\"Call completed elsewhere\", "
+			      "Q.850;cause=26\r\n")); /* one of each protocol [RFC3326 2] */
 	raw_reply(t->b, cancel, "200 OK", "b", NULL, NULL);
 	raw_reply(t->b, at_b, "487 Request Terminated", "b", NULL, NULL);
 	raw_get(t->b, "ACK ", 1);

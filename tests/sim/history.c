@@ -163,6 +163,52 @@ TEST_NO_OOM(history_of_a_3xx)
 	scene_free(t);
 }
 
+static struct raw_msg *diverted(struct scene *t, struct raw *r, const char *want)
+{
+	struct raw_msg *m = raw_get(r, "INVITE ", 1);
+	CHECK_EQ(raw_count(m, "Diversion"), 1);
+	CHECK_STR_EQ(raw_header(m, "Diversion", 0), str_c(want));
+	return m;
+}
+
+/* Who follows a 3xx says who sent the call on; so does the next one, above; what a phone says of
+ * itself stands. The caller's own is below. [RFC5806 4, 5] */
+static void diversion_of_a_3xx(bool is_b2bua)
+{
+	struct scene *t = scene(is_b2bua ? "mode: b2bua\nrecurse: yes" : "recurse: yes");
+	call(t, TO_B, NULL);
+	struct raw_msg *m = raw_get(t->b, "INVITE ", 1);
+	CHECK_EQ(raw_count(m, "Diversion"), 0);
+	raw_reply(t->b, m, "180 Ringing", "b", NULL, NULL);
+	refuse(t->b, m, "302 Moved", "Contact: <sip:1003@10.0.0.1>\n");
+	m = diverted(t, t->c, "<sip:1002@10.0.0.1>;reason=deflection;counter=1");
+	refuse(t->c, m, "302 Moved", "Contact: <sip:n@10.0.0.99:5060>\n");
+	m = raw_get(t->x, "INVITE ", 1);
+	CHECK(raw_has(m, "\r\nDiversion: <sip:1003@10.0.0.1>;reason=unknown;counter=1\r\n"
+			 "Diversion: <sip:1002@10.0.0.1>;reason=deflection;counter=1\r\n"));
+	refuse(t->x, m, "302 Moved",
+	       "Contact: <sip:m@10.0.0.99:5060>\n"
+	       "Diversion: <sip:own@x>;reason=time-of-day, <sip:before@x>;reason=away\n");
+	m = raw_get(t->x, "INVITE ",
+		    1); /* to the Contact that raw.c writes; that of the test follows */
+	CHECK(raw_has(m, "\r\nDiversion: <sip:own@x>;reason=time-of-day, <sip:before@x>;reason=away"
+			 "\r\nDiversion: <sip:1003@10.0.0.1>;"));
+	refuse(t->x, m, "486 Busy Here", NULL);
+	refuse(t->x, raw_get(t->x, "INVITE ", 1), "486 Busy Here", NULL);
+	raw_get(t->a, "SIP/2.0 486", 2);
+	scene_free(t);
+}
+
+TEST_NO_OOM(diversion_of_a_3xx_by_the_proxy)
+{
+	diversion_of_a_3xx(false);
+}
+
+TEST_NO_OOM(diversion_of_a_3xx_in_two_dialogs)
+{
+	diversion_of_a_3xx(true);
+}
+
 /* Who did not ask is not told; who is called after a forward is [9.4]. */
 TEST_NO_OOM(history_of_a_forward)
 {

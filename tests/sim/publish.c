@@ -107,7 +107,7 @@ TEST_NO_OOM(documents_are_well_formed)
 					     "dialog.winfo"};
 	struct scene *t = scene_new();
 	struct scene_dialog d;
-	raw_register(t->b, 0, B_CONTACT, "User-Agent: <&\">\n");
+	raw_register(t->b, 0, B_CONTACT ";+sip.instance=\"<urn:x:a&b>\"", "User-Agent: <&\">\n");
 	t->call = (struct raw_req){.method = "INVITE", .uri = TO_B};
 	snprintf(t->call.call_id, sizeof(t->call.call_id), "<a&b\"c>@'d");
 	scene_invite(t);
@@ -149,6 +149,46 @@ TEST_NO_OOM(contacts_have_ids_of_their_own)
 	rest = raw_body(m);
 	CHECK_STR_EQ(id_of(&rest, "<registration id=\""), reg);
 	CHECK(str_find(rest, one) != SIZE_MAX && str_find(rest, two) != SIZE_MAX);
+	scene_free(t);
+}
+
+/* What stands in that attribute, as a URI. */
+static void uri_of(struct raw_msg *m, const char *start, char *out, size_t cap)
+{
+	struct str rest = raw_body(m);
+	raw_cstr(id_of(&rest, start), out, cap);
+}
+
+/* [RFC5628 5]: a phone's GRUUs are told, and lead to it; one without an instance has none */
+TEST_NO_OOM(registrations_have_gruus)
+{
+	struct scene *t = scene_new();
+	char uri[2][300];
+	raw_register(t->b, 0,
+		     B_CONTACT ";+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>\"",
+		     NULL);
+	struct raw_msg *m = document(t, t->b, TO_B, "reg");
+	CHECK(raw_has(m, " xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\""));
+	CHECK(raw_has(m, "<unknown-param name=\"+sip.instance\">\"&lt;urn:uuid:f81d4fae-"));
+	CHECK(raw_has(m, "\" first-cseq=\"0\"/></contact>"));
+	uri_of(m, "<gr:pub-gruu uri=\"", uri[0], sizeof(uri[0]));
+	uri_of(m, "<gr:temp-gruu uri=\"", uri[1], sizeof(uri[1]));
+	CHECK_STR(str_c(uri[0]), TO_B ";gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+	for (size_t i = 0; i < 2; i++) {
+		t->call = (struct raw_req){.method = "INVITE", .uri = uri[i]};
+		scene_invite(t);
+		m = raw_get(t->b, "INVITE ", 1);
+		CHECK_STR(raw_uri(m), "sip:1002@10.0.0.22:5060");
+		raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
+		raw_get(t->b, "ACK ", 1);
+		raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 486", 1));
+		raw_flush(t->b);
+	}
+	raw_register(t->b, 0, "<sip:1002@10.0.0.22:5099>", NULL);
+	m = raw_get(t->b, "NOTIFY ", 2);
+	raw_reply(t->b, m, "200 OK", NULL, NULL, NULL);
+	size_t at = str_find(raw_body(m), STR(":5099</uri>"));
+	CHECK(str_starts(str_skip(raw_body(m), at), STR(":5099</uri></contact>")));
 	scene_free(t);
 }
 

@@ -1,5 +1,6 @@
 /* sips: who is reached by it, over what, and as what a request arrives; with peers of text, whose
  * TLS is plain text. [RFC5630] [RFC3261 16.6 step 4, 26.2.2] */
+#include "net/tls_priv.h"
 #include "scene.h"
 
 #define TLS_PORT 5061
@@ -354,5 +355,39 @@ TEST_NO_OOM(sips_as_an_edge_proxy)
 	m = rings(t, b, "sips:1002@10.0.0.22:5061");
 	raw_reply(t->b, m, "486 Busy Here", "b", NULL, NULL);
 	raw_ack(t->x, 0, &t->call, raw_get(t->x, "SIP/2.0 486", 1));
+	scene_free(t);
+}
+
+/* A certificate for a name alone: over TLS the route back is that name, and is known when it comes
+ * back. [RFC5922 7.5] */
+TEST_NO_OOM(a_route_that_the_certificate_names)
+{
+	struct scene *t = scene_new();
+	struct tls_set set = {.self = {.name = "pbx.example.com"}};
+	ev_snap_set(&t->s->tls->set, &set);
+	int b = bind_sips(t);
+	call(t, 0, TO_B, NULL); /* over UDP */
+	struct raw_msg *m = rings(t, b, "sip:1002@10.0.0.22:5061");
+	CHECK_EQ(raw_count(m, "Record-Route"), 2);
+	struct str top = raw_header(m, "Record-Route", 0);
+	CHECK(str_find(top, STR("@pbx.example.com;transport=tls;lr>")) != SIZE_MAX);
+	CHECK(str_find(raw_header(m, "Record-Route", 1), STR("@10.0.0.1:5060;lr>")) != SIZE_MAX);
+	raw_reply(t->b, m, "200 OK", "b", "Contact: " B_TLS "\n", NULL);
+	raw_ack(t->a, 0, &t->call, raw_get(t->a, "SIP/2.0 200", 2));
+	char from[200], routes[1200];
+	struct raw_req bye = {.method = "BYE",
+			      .uri = "sip:1001@10.0.0.21:5060",
+			      .from = "<" TO_B ">",
+			      .to = raw_cstr(raw_header(m, "From", 0), from, sizeof(from)),
+			      .tag = "b",
+			      .route = raw_routes(m, routes, sizeof(routes)),
+			      .cseq = 7};
+	raw_cstr(raw_header(m, "Call-ID", 0), bye.call_id, sizeof(bye.call_id));
+	raw_request(t->b, b, &bye);
+	m = raw_get(t->a, "BYE ", 2);
+	CHECK_EQ(raw_count(m, "Route"), 0);
+	raw_reply(t->a, m, "200 OK", NULL, NULL, NULL);
+	raw_get(t->b, "SIP/2.0 200", 2);
+	ev_snap_set(&t->s->tls->set, NULL);
 	scene_free(t);
 }

@@ -259,6 +259,65 @@ TEST_NO_OOM(an_ended_call_stays_ended)
 	buf_fini(&k.b);
 }
 
+/* The ring is full, and there is nothing in it of the call that comes now. */
+static void fill(struct live *l)
+{
+	uint64_t n = live_n_dropped(l);
+	while (live_n_dropped(l) == n)
+		offer(l, 0, 0, 1);
+}
+
+/* A call has its record, however far behind the scope is; what is not of it is dropped meanwhile.
+ */
+TEST(a_full_ring_loses_no_call)
+{
+	static const char want[] = "c: answered after 2.0 s, talked 5.0 s, the caller hung up\n";
+	for (unsigned at_end = 0; at_end < 2; at_end++) {
+		char mem[1000];
+		struct buf told;
+		struct kept k = {0};
+		buf_init(&k.b);
+		buf_init_fixed(&told, mem, sizeof(mem));
+		struct live *l = start_live(NULL, 1, &k, &told);
+		fill(l);
+		begin_call(l);
+		end_call(l);
+		CHECK_EQ(live_n_dropped(l), 1);
+		offer(l, 0, 8 * SECOND + 2, 1); /* behind what waits there is no room */
+		CHECK_EQ(live_n_dropped(l), 2);
+		live_drain(l, 9 * SECOND, 9 * SECOND);
+		CHECK_EQ(told.n, 0);
+		if (at_end) {
+			live_end(l);
+		} else {
+			offer(l, 0, 9 * SECOND, 1); /* takes them along */
+			CHECK_EQ(live_n_dropped(l), 2);
+			live_drain(l, 10 * SECOND, 10 * SECOND);
+			live_drain(l, 20 * SECOND, 20 * SECOND);
+		}
+		CHECK_STR(buf_view(&told), want);
+		live_free(l);
+		buf_fini(&k.b);
+	}
+}
+
+/* As much as may wait, and no more. */
+TEST_NO_OOM(what_waits_is_bounded)
+{
+	static char body[200'000];
+	struct addr a = {.family = ADDR_V4, .port = 5060};
+	struct live *l;
+	CHECK_EQ(live_new(NULL, 1, &l), OK);
+	fill(l);
+	struct tp_tap tap = live_tap(l, 0);
+	snprintf(body, sizeof(body), "INVITE sip:h SIP/2.0\r\n");
+	unsigned n = 0;
+	for (; live_n_dropped(l) < 2; n++)
+		tap.fn(tap.ctx, 1, false, TP_UDP, &a, &a, str_of(body, sizeof(body)));
+	CHECK(n > 60 && n <= 16u * 1024 * 1024 / sizeof(body) + 1);
+	live_free(l);
+}
+
 static void replay(struct live *l, struct str step)
 {
 	_Alignas(8) char mem[1000];

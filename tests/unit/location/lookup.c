@@ -2,6 +2,8 @@
 #include "rig.h"
 #include "test.h"
 
+#include <stdio.h>
+
 #define ALICE "100@rung"
 
 static void look(struct rig *r, struct loc_targets *t)
@@ -115,5 +117,39 @@ TEST(equal_q_prefers_the_latest)
 	CHECK_STR_EQ(rig_targets(&r, ALICE), STR("sip:2@h sip:1@h"));
 	CHECK_EQ(rig_register(&r, ALICE, "a", 2, "sip:1@h", 600), LOC_OK);
 	CHECK_STR_EQ(rig_targets(&r, ALICE), STR("sip:1@h sip:2@h"));
+	rig_stop(&r);
+}
+
+static void check_agent(struct rig *r, const char *aor, const char *want)
+{
+	struct loc_binding b;
+	struct loc_scratch scratch;
+	size_t at = 0;
+	const struct loc_rec *rec = loc_get(r->loc, str_c(aor));
+	CHECK(rec && loc_next(r->loc, 0, rec, &at, &b, &scratch));
+	CHECK_STR_EQ(b.user_agent, str_c(want));
+}
+
+/* A phone of whose program each has another name, one after the other: more than there are numbers.
+ * What nobody has any more makes room, and nobody loses his. */
+TEST_NO_OOM(user_agents_come_and_go)
+{
+	struct rig r;
+	struct rig_change k;
+	char name[40] = "";
+	CHECK(rig_start(&r, NULL, 1, 0, 0));
+	rig_change(&k, "200@rung", "old", 1, "sip:200@h", 3600);
+	k.c.user_agent = STR("Old/1");
+	CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
+	for (unsigned i = 1; i <= 80'000; i++) {
+		snprintf(name, sizeof(name), "Phone/1 00:15:65:%06x", i);
+		rig_change(&k, ALICE, "a", i, "sip:100@h", 3600);
+		k.c.user_agent = str_c(name);
+		CHECK_EQ(rig_do(&r, 0, &k), LOC_OK);
+		if (i == 60'000)
+			rig_run(&r, 70'000'000);
+	}
+	check_agent(&r, ALICE, name);
+	check_agent(&r, "200@rung", "Old/1");
 	rig_stop(&r);
 }

@@ -247,6 +247,24 @@ TEST_NO_OOM(hold_and_resume)
 	rig_close();
 }
 
+/* Reports go on where no media do: who only receives, and who is inactive from the start.
+ * [RFC8866 6.7.1, 6.7.4] */
+TEST_NO_OOM(reports_without_media)
+{
+	rig_open(1, NULL);
+	rig_session(&rig_a, NULL);
+	rig_session(&rig_b, NULL);
+	struct addr a = md_session_rtp(rig_a.s), b = md_session_rtp(rig_b.s);
+	rig_apply(&rig_a, SDP_RECVONLY, &b);
+	rig_apply(&rig_b, SDP_INACTIVE, &a);
+	rig_run(20'000);
+	struct md_stats at_a = rig_stats(&rig_a), at_b = rig_stats(&rig_b);
+	CHECK(at_a.sent_packets == 0 && at_b.sent_packets == 0);
+	CHECK(at_a.rtcp_sent >= 3 && at_b.rtcp_sent >= 3);
+	CHECK(at_a.rtcp_received == at_b.rtcp_sent && at_b.rtcp_received == at_a.rtcp_sent);
+	rig_close();
+}
+
 /* What was in the buffer when a hold began must not delay what comes after it. */
 TEST_NO_OOM(a_short_hold_adds_no_delay)
 {

@@ -6,9 +6,10 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 /* A certificate that is never shown to anybody: its names are all that is asked. */
-static bool is_named(const char *alt, const char *common, const char *host)
+static X509 *make(const char *alt, const char *common)
 {
 	X509 *cert = X509_new();
 	CHECK(cert);
@@ -22,6 +23,12 @@ static bool is_named(const char *alt, const char *common, const char *host)
 		CHECK(x && X509_add_ext(cert, x, -1));
 		X509_EXTENSION_free(x);
 	}
+	return cert;
+}
+
+static bool is_named(const char *alt, const char *common, const char *host)
+{
+	X509 *cert = make(alt, common);
 	bool is = tls_is_named(cert, host);
 	X509_free(cert);
 	return is;
@@ -61,6 +68,46 @@ TEST_NO_OOM(names_of_certificates)
 		if (is_named(rows[i].alt, rows[i].common, rows[i].host) != rows[i].is)
 			test_fail(__FILE__, __LINE__, "%s, %s: %s", rows[i].alt ? rows[i].alt : "-",
 				  rows[i].common ? rows[i].common : "-", rows[i].host);
+}
+
+/* What we are to call ourselves: an address that is there, else a name of ours, else any.
+ * [RFC5922 7.5] */
+TEST_NO_OOM(names_for_ourselves)
+{
+	static const struct {
+		const char *alt[2], *common, *own[2], *name;
+		bool is_chosen;
+	} rows[] = {
+		{{"IP:10.0.0.2,DNS:b.net"},                     NULL,       {"a.net", "b.net"}, "b.net", true },
+		{{"DNS:*.c.net,DNS:C.net,DNS:a.net,DNS:b.net"}, NULL,       {"b.net"},          "b.net", true },
+		{{"DNS:*.c.net,DNS:C.net,DNS:d.net"},           NULL,       {"b.net"},          "C.net", false},
+		{{"DNS:c.net,URI:sip:e.net:5061"},              NULL,       {"c.net"},          "e.net", false},
+		{{"DNS:c.net", "DNS:b.net"},                    NULL,       {"b.net"},          "b.net", true },
+		{{"DNS:c.net", "DNS:b.net"},                    NULL,       {NULL},             "c.net", true },
+		{{"IP:10.0.0.2"},                               NULL,       {"10.0.0.2"},       "",      true },
+		{{"IP:10.0.0.2"},                               NULL,       {"b.net"},          "",      false},
+		{{NULL},					"b.net",    {"b.net"},          "b.net", true },
+		{{NULL},					"10.0.0.2", {"b.net"},          "",      false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct net_tls_cfg cfg = {
+			.name = {rows[i].own[0], rows[i].own[1]},
+			.n_names = (rows[i].own[0] != NULL) + (rows[i].own[1] != NULL)
+                };
+		X509 *certs[2] = {make(rows[i].alt[0], rows[i].common)};
+		size_t n = 1;
+		if (rows[i].alt[1])
+			certs[n++] = make(rows[i].alt[1], NULL);
+		struct tls_self self;
+		tls_self_read(&self, &cfg, certs, n);
+		if (strcmp(self.name, rows[i].name) || self.is_chosen != rows[i].is_chosen)
+			test_fail(__FILE__, __LINE__, "row %zu: %s", i, self.name);
+		bool has_ip = (rows[i].alt[0] && strstr(rows[i].alt[0], "IP:")) ||
+			      (rows[i].common && rows[i].common[0] == '1');
+		CHECK_EQ(self.n_ips, has_ip);
+		for (size_t k = 0; k < n; k++)
+			X509_free(certs[k]);
+	}
 }
 
 void cert_restrict(const char *cert, const char *key_file, const char *usage)

@@ -34,6 +34,44 @@ TEST_NO_OOM(answered_and_not_hung_up)
 	play_end(&p);
 }
 
+static struct trk_call *find_call(const struct play *p)
+{
+	struct trk_call *c = trk_find(p->t, STR("call-1"));
+	CHECK(c);
+	return c;
+}
+
+/* The exchange that is told to end, or was killed, knows what it does not see. */
+TEST_NO_OOM(the_exchange_was_in_the_way)
+{
+	struct play p;
+	setup(&p);
+	answer(&p);
+	ack(&p);
+	trk_stop(p.t, find_call(&p), TRK_STOP_LEFT, p.base_us + 60'000'000);
+	VERDICT_IS(CALL_LEFT, "answered after 2.0 s, up for 58.0 s; then the exchange stopped");
+	CHECK_EQ(find_call(&p)->end_us, 0);
+	trk_stop(p.t, find_call(&p), TRK_STOP_CUT, p.base_us + 90'000'000);
+	VERDICT_IS(CALL_CUT, "up for 1 min 27 s; a restart of the exchange ended it");
+	CHECK_EQ(find_call(&p)->end_us, p.base_us + 90'000'000);
+	play_end(&p);
+
+	setup(&p);
+	ring(&p);
+	trk_stop(p.t, find_call(&p), TRK_STOP_LEFT, p.base_us + 9'000'000);
+	VERDICT_IS(CALL_LEFT, "it rang for 8.");
+	play_end(&p);
+
+	/* what had ended has its own end */
+	setup(&p);
+	answer(&p);
+	ack(&p);
+	bye_from_callee(&p, 7.01);
+	trk_stop(p.t, find_call(&p), TRK_STOP_CUT, p.base_us + 60'000'000);
+	VERDICT_IS(CALL_ANSWERED, "talked 5.0 s, the callee hung up");
+	play_end(&p);
+}
+
 TEST_NO_OOM(lost_ack)
 {
 	struct play p;

@@ -24,7 +24,7 @@ static void add(struct sdp_local *l, const char *name, uint8_t pt, uint32_t cloc
 
 static void begin(void)
 {
-	la = (struct sdp_local){.user = "alice", .ptime_ms = 20};
+	la = (struct sdp_local){.ptime_ms = 20};
 	lb = (struct sdp_local){.tool = "rung"};
 	CHECK(addr_parse(STR("192.0.2.1:4000"), 0, &la.rtp));
 	CHECK(addr_parse(STR("[2001:db8::2]:5000"), 0, &lb.rtp));
@@ -81,7 +81,7 @@ TEST(offer_text)
 	begin();
 	offer(&a, &la, SDP_SENDRECV);
 	CHECK_STR_EQ(buf_view(&body),
-		     str_c("v=0\r\no=alice 5 5 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n"
+		     str_c("v=0\r\no=- 5 5 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n"
 			   "t=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n"
 			   "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
 			   "a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"));

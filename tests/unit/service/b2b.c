@@ -43,6 +43,16 @@ TEST(headers_by_the_table)
 	check("Privacy: user\r\nSubject: s\r\n", &way, "Privacy: user\r\n");
 }
 
+/* [RFC3326 2] [RFC9366 3] */
+TEST(one_reason_of_each_protocol)
+{
+	struct b2b_way way = {.realm = STR("r")};
+	check("Reason: SIP;cause=302\r\nSubject: s\r\nReason: sip;cause=486, Q.850;cause=17\r\n",
+	      &way, "Reason: SIP;cause=302, Q.850;cause=17\r\nSubject: s\r\n");
+	check("Reason: STIR;cause=436\r\nReason: STIR;cause=437\r\n", &way,
+	      "Reason: STIR;cause=436, STIR;cause=437\r\n");
+}
+
 /* [RFC3325 5] */
 TEST(asserted_identity)
 {
@@ -107,6 +117,19 @@ TEST(one_origin_for_each_side)
 	/* bare line ends, and what is no description */
 	say(&s, "v=0\no=c 1 1 IN IP4 q\ns=z\n", "v=0\no=a 1 9 IN IP4 h\ns=z\n");
 	say(&s, "nonsense", "nonsense");
+	say(&s, "v=0\r\no= 1 1 IN IP4 q\r\n", "v=0\r\no= 1 1 IN IP4 q\r\n");
 	say(&s, "v=0\r\no=broken\r\ns=-\r\n", "v=0\r\no=broken\r\ns=-\r\n");
+	side_fini(&s);
+}
+
+/* Of a user name with spaces the last word is left. [RFC8866 5.2] */
+TEST(no_space_in_the_user_name)
+{
+	struct side s;
+	side_init(&s);
+	say(&s, "v=0\r\no=John  Doe 1 5 IN IP4 h\r\ns=-\r\n",
+	    "v=0\r\no=Doe 1 5 IN IP4 h\r\ns=-\r\n");
+	say(&s, "v=0\r\no=John  Doe 1 6 IN IP4 h\r\ns=x\r\n",
+	    "v=0\r\no=Doe 1 6 IN IP4 h\r\ns=x\r\n");
 	side_fini(&s);
 }

@@ -93,6 +93,33 @@ TEST(own_routes_are_counted_and_the_next_is_named)
 	sip_msg_free(m);
 }
 
+/* A name of ours that is forgotten: what we wrote there proves itself. */
+TEST(a_token_makes_a_route_ours)
+{
+	char text[RT_TOKEN_MAX], routes[400];
+	struct rt_token t = token();
+	static const struct {
+		const char *call_id;
+		bool is_ours;
+	} rows[] = {
+		{"call-1", true },
+                {"call-2", false},
+                {"path\n", true }
+        };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rt_plan p;
+		struct str s = rt_token_put(&self, str_c(rows[i].call_id), &t, text);
+		snprintf(routes, sizeof(routes),
+			 "Route: <sip:" STR_FMT "@old.example.com;lr>, <sip:192.0.2.55;lr>\r\n",
+			 STR_ARG(s));
+		struct sip_msg *m = request("sip:b@192.0.2.9", routes);
+		CHECK_EQ(rt_plan_make(&self, m, &p), OK);
+		CHECK_EQ(p.n_own, rows[i].is_ours);
+		CHECK_EQ(p.has_token || p.has_path, rows[i].is_ours);
+		sip_msg_free(m);
+	}
+}
+
 TEST(a_route_after_a_foreign_one_is_not_ours_to_remove)
 {
 	struct rt_plan p;

@@ -4,6 +4,7 @@
 
 #include "store/cdr.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ static struct st_cdrs *open_three(void)
 	struct st_cdrs *c = NULL;
 	struct st_cdr rows[] = {cdr(10, "a@x", "b@x"), cdr(20, "b@x", "c@x"),
 				cdr(30, "ab@x", "c@x")};
+	rows[2].v[ST_CDR_session_id] = (struct st_val){.s = STR("aa;remote=bb"), .is_set = true};
 	rows[1].v[ST_CDR_legs] = (struct st_val){.s = STR("ego leg"), .is_set = true};
 	buf_init(&why);
 	enum err e = st_cdrs_open(NULL, true, &c, &why);
@@ -67,6 +69,9 @@ TEST(cdrs_are_found)
 	check_found(c, &(struct st_cdr_filter){.call_id = STR("ego")}, "20:b@x ");
 	check_found(c, &(struct st_cdr_filter){.call_id = STR("go")}, "");
 	check_found(c, &(struct st_cdr_filter){.call_id = STR("id")}, "30:ab@x 20:b@x 10:a@x ");
+	check_found(c, &(struct st_cdr_filter){.session_id = STR("bb")}, "30:ab@x ");
+	check_found(c, &(struct st_cdr_filter){.session_id = STR("bb;remote=aa")}, "30:ab@x ");
+	check_found(c, &(struct st_cdr_filter){.session_id = STR("cc")}, "");
 	st_cdrs_close(c);
 }
 
@@ -81,6 +86,45 @@ TEST(cdrs_go_by_age_and_number)
 	CHECK_EQ(n, 1);
 	check_found(c, &(struct st_cdr_filter){0}, "30:ab@x ");
 	st_cdrs_close(c);
+}
+
+/* A file that lacks the newest columns can be read as it is, and has them when it is written to. */
+TEST_NO_OOM(cdrs_of_an_older_rung)
+{
+	char dir[] = "/tmp/rung-cdr-XXXXXX", path[64];
+	struct st_cdrs *c = NULL;
+	struct st_cdr row = cdr(20, "b@x", "c@x");
+	sqlite3 *old;
+	struct buf why;
+	buf_init(&why);
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/cdr.db", dir);
+	CHECK_EQ(sqlite3_open(path, &old), SQLITE_OK);
+	CHECK_EQ(
+		sqlite3_exec(old,
+			     "create table cdr (id integer primary key, start integer, caller text,"
+			     " legs text, call_id text);"
+			     "insert into cdr values (1, 10, 'a@x', '', 'id')",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(old);
+	CHECK_EQ(st_cdrs_open(dir, false, &c, &why), OK);
+	check_found(c, &(struct st_cdr_filter){0}, "10:a@x ");
+	check_found(c, &(struct st_cdr_filter){.session_id = STR("session_id")}, "");
+	st_cdrs_close(c);
+	CHECK_EQ(st_cdrs_open(dir, true, &c, &why), OK);
+	row.v[ST_CDR_session_id] = (struct st_val){.s = STR("aa"), .is_set = true};
+	CHECK_EQ(st_cdrs_add(c, &row, 1), OK);
+	check_found(c, &(struct st_cdr_filter){0}, "20:b@x 10:a@x ");
+	check_found(c, &(struct st_cdr_filter){.session_id = STR("aa")}, "20:b@x ");
+	st_cdrs_close(c);
+	buf_fini(&why);
+	static const char *const names[] = {"/cdr.db", "/cdr.db-wal", "/cdr.db-shm"};
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s%s", dir, names[i]);
+		remove(path);
+	}
+	CHECK_EQ(remove(dir), 0);
 }
 
 /* A reader beside the writer; and no database where no exchange has run. */
