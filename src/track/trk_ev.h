@@ -17,12 +17,13 @@ enum trk_fact_kind {               /* what is kept of a message besides its row,
 		     TRK_F_EXPIRES,     /* num seconds asked or granted */
 		     TRK_F_SDP, /* text connection address, num port of the first medium, TRK_SD_*
 				 */
-		     TRK_F_CODECS,   /* "PCMU/8000, opus/48000" of the first medium; num its ptime
-					in ms, flags its maxptime in 10 ms; 0 not given */
-		     TRK_F_OFFER,    /* live: the caller's SDP body, instead of its codecs */
-		     TRK_F_EVENT,    /* Event package */
-		     TRK_F_STATE,    /* Subscription-State, whole */
-		     TRK_F_BODY,     /* first line of a sipfrag or message summary, state in a document */
+		     TRK_F_CODECS, /* "PCMU/8000, opus/48000" of the first medium; num its ptime
+				      in ms, flags its maxptime in 10 ms; 0 not given */
+		     TRK_F_OFFER,  /* live: the caller's SDP body, instead of its codecs */
+		     TRK_F_EVENT,  /* Event package */
+		     TRK_F_STATE,  /* Subscription-State, whole */
+		     TRK_F_BODY, /* first line of a sipfrag or message summary, state in a document
+				  */
 		     TRK_F_REFER_TO, /* URI */
 		     TRK_F_HINT,     /* of trk_hint: "code: text" */
 		     TRK_F_SESSION,  /* num seconds of Session-Expires granted [RFC4028] */

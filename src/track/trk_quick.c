@@ -7,15 +7,18 @@
  * WAIT_US, what was put aside is handed to the tracker in its order, and that request is tracked
  * like everything else, with its times and its evidence.
  *
- *	REGISTER, PUBLISH, OPTIONS, SUBSCRIBE ─► ASKED ── 401, 407 ──► CHALLENGED ── again ──►
- *ASKED_AGAIN ASKED, ASKED_AGAIN ── 200 ──► DONE, of a SUBSCRIBE GRANTED GRANTED ── NOTIFY ──► TOLD
- *── 200 ──► DONE NOTIFY of an older subscription ──► TOLD
+ *     REGISTER, PUBLISH, OPTIONS, SUBSCRIBE ─► ASKED
+ *     ASKED ── 401, 407 ──► CHALLENGED ── again ──► ASKED_AGAIN
+ *     ASKED, ASKED_AGAIN ── 200 ──► DONE, of a SUBSCRIBE GRANTED
+ *     GRANTED ── NOTIFY ──► TOLD ── 200 ──► DONE
+ *     NOTIFY of an older subscription ──► TOLD
  *
  * Invariants:
  * 1. A Call-ID is known here or to the tracker, not to both.
  * 2. An entry that is not DONE has its text; its messages were not counted yet.
- * 3. Entries are in one list per deadline, oldest first. At most MAX_ENTRIES; beyond it a request
- *    goes the long way.
+ * 3. Entries are in one list per deadline, oldest first. At most MAX_ENTRIES, and MAX_TEXTS that
+ * are not DONE (16 MB: who storms and is not answered fills no more); beyond it a request goes the
+ *    long way.
  *
  * [RFC3261 10, 22] [RFC6665 4.1.2]
  */
@@ -28,6 +31,7 @@
 #define WAIT_US     4'000'000u /* 8*T1: by then something is wrong */
 #define LINGER_US   5'000'000u
 #define MAX_ENTRIES 32'768u
+#define MAX_TEXTS   2'048u
 #define TEXT_BYTES  8'192u /* a block: five messages of a usual phone are below 4 kB */
 #define MESSAGES    5u     /* the sixth, which ends it, is not put aside */
 
@@ -76,6 +80,7 @@ struct trk_quick {
 	struct htab entries;
 	struct pool entries_of;
 	struct block_cache texts;
+	unsigned n_texts; /* in entries */
 	struct link waiting, done;
 };
 
@@ -107,10 +112,17 @@ void trk_quick_free(struct trk_quick *q)
 	free(q);
 }
 
+static struct text *take_text(struct trk_quick *q, struct entry *e)
+{
+	struct text *x = e->text;
+	e->text = NULL;
+	q->n_texts -= x != NULL;
+	return x;
+}
+
 static void drop_text(struct trk_quick *q, struct entry *e)
 {
-	block_put(&q->texts, e->text);
-	e->text = NULL;
+	block_put(&q->texts, take_text(q, e));
 }
 
 static void entry_free(struct trk_quick *q, struct entry *e)
@@ -124,10 +136,9 @@ static void entry_free(struct trk_quick *q, struct entry *e)
 static void hand_over(struct trk *t, struct entry *e)
 {
 	struct trk_quick *q = t->quick;
-	struct text *x = e->text;
+	struct text *x = take_text(q, e);
 	unsigned n = e->n_messages;
 	uint64_t last_us = t->stats.last_us;
-	e->text = NULL;
 	entry_free(q, e);
 	for (unsigned i = 0; x && i < n; i++) {
 		enum err err = trk_take(t, &x->message[i].p, NULL);
@@ -203,7 +214,7 @@ static void went_well(struct trk *t, struct entry *e, const struct trk_packet *l
 static bool begin(struct trk *t, const struct trk_packet *p, const struct look *l)
 {
 	struct trk_quick *q = t->quick;
-	struct entry *e = pool_get(&q->entries_of);
+	struct entry *e = q->n_texts < MAX_TEXTS ? pool_get(&q->entries_of) : NULL;
 	if (!e)
 		return false;
 	list_init(&e->age);
@@ -211,6 +222,7 @@ static bool begin(struct trk *t, const struct trk_packet *p, const struct look *
 	e->opening = l->opening;
 	e->state = (uint8_t)l->opening->first;
 	e->text = block_get(&q->texts, TEXT_BYTES, NULL);
+	q->n_texts += e->text != NULL;
 	if (e->text)
 		e->text->n = 0;
 	if (!e->text || !put_aside(e, p, l)) {

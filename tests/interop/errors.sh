@@ -74,9 +74,6 @@ for view in "" --messages --flow --streams --stats --lint "-Y call.legs==1" "-w 
 	check "calls joined by hand where none are shown: ${view:-no view}" says 2 "views of calls" "$R" scope -r "$capture" $view --split 1,99
 done
 check "calls joined by hand where they are shown: looked for" says 1 'number `99`' "$R" scope -r "$capture" --calls --split 1,99
-for view in "" --calls --why "-T fields -e call.legs"; do
-	check "how calls end is not known of a pipe: -Y call.legs ${view:-and no view}" says 2 "call.* says how a call ended" bash -c "'$R' scope -r - -Y 'call.legs == 1' $view <'$capture'"
-done
 check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
 
 check "an account" says 0 "added 100" "$R" user add 100 --password secret --data "$D"

@@ -13,7 +13,7 @@ BOTH(joined_is_a_call_like_any)
 		two_joined(&t, apart);
 		struct rig_end *e = by_a ? &t.a : &t.d, *o = by_a ? &t.d : &t.a;
 		struct raw_req q = rig_ask(e, "INVITE", NULL, NULL);
-		struct raw_msg *m = rig_offers(t.g, o);
+		rig_offers(t.g, o);
 		CHECK(raw_has(raw_get(e->r, "SIP/2.0 200", 1), "m=audio"));
 		rig_ack(e, &q, RIG_SDP, rig_sdp(t.g, e->r, NULL));
 		rig_gets_answer(o, e);
@@ -28,7 +28,7 @@ BOTH(joined_is_a_call_like_any)
 		raw_get(e->r, "SIP/2.0 486", 1);
 		rig_ask(e, "BYE", "Reason: Q.850;cause=31;text=\"Enough\"\n", NULL);
 		raw_get(e->r, "SIP/2.0 200", 1);
-		m = raw_get(o->r, "BYE ", 1);
+		struct raw_msg *m = raw_get(o->r, "BYE ", 1);
 		CHECK(raw_has(m, "Enough"));
 		rig_reply(o->r, m, "200 OK");
 		rig_free(t.g);

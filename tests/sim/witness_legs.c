@@ -2,8 +2,8 @@
  * is read from the messages, with no idea of how it is done:
  *
  *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came, and again
- *     only when a transfer joins its call and another; whoever keeps records has one of both, at the
- *     caller's Call-ID (of a leg that a transfer left alone, too);
+ *     only when a transfer joins its call and another; whoever keeps records has one of both, at
+ * the caller's Call-ID (of a leg that a transfer left alone, too);
  *   - a description that a party hears is one that another party of the same call has said, but for
  *     its o= line (what has no a=x-call is the exchange's own: the echo test);
  *   - the caller's INVITE has a final response in the end;

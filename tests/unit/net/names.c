@@ -100,7 +100,7 @@ TEST_NO_OOM(names_for_ourselves)
 			certs[n++] = make(rows[i].alt[1], NULL);
 		struct tls_self self;
 		tls_self_read(&self, &cfg, certs, n);
-		if (strcmp(self.name, rows[i].name) || self.is_chosen != rows[i].is_chosen)
+		if (strcmp(self.name, rows[i].name) != 0 || self.is_chosen != rows[i].is_chosen)
 			test_fail(__FILE__, __LINE__, "row %zu: %s", i, self.name);
 		bool has_ip = (rows[i].alt[0] && strstr(rows[i].alt[0], "IP:")) ||
 			      (rows[i].common && rows[i].common[0] == '1');

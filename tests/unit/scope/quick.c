@@ -225,6 +225,29 @@ TEST_NO_OOM(quick_refused_notifies_are_tracked)
 	play_end(&p);
 }
 
+/* Who storms and gets no answer does not fill the memory: beyond a bound all is tracked. */
+TEST_NO_OOM(quick_keeps_little_aside)
+{
+	struct play p;
+	struct heard h;
+	char id[8];
+	unsigned n = 0;
+	begin(&p, &h);
+	p.call_id = id;
+	while (!trk_stats(p.t)->n_messages && n < 5'000) {
+		snprintf(id, sizeof id, "s%u", n++);
+		msg(&p, 1, "A>P", "SUBSCRIBE 1 a", "Event: dialog\r\n");
+	}
+	CHECK_EQ(n, 2'049);
+	tick(&p, 6); /* those are handed over, and there is room again */
+	snprintf(id, sizeof id, "s%u", n);
+	uint64_t n_messages = trk_stats(p.t)->n_messages;
+	CHECK_EQ(n_messages, 2'049);
+	msg(&p, 6, "A>P", "SUBSCRIBE 1 a", "Event: dialog\r\n");
+	CHECK_EQ(trk_stats(p.t)->n_messages, n_messages);
+	play_end(&p);
+}
+
 TEST_NO_OOM(quick_probes_are_counted)
 {
 	struct play p;

@@ -676,11 +676,11 @@ TEST_NO_OOM(subscriptions)
 		const char *body, *text;
 	} documents[] = {
 		{"<?xml version=\"1.0\"?>\n<dialog-info state=\"full\"><dialog id=\"a\">\n"
-		 "<state reason=\"x\"> confirmed </state></dialog></dialog-info>", "1 notification, the last says \"confirmed\""},
+		 "<state reason=\"x\"> confirmed </state></dialog></dialog-info>",   "1 notification, the last says \"confirmed\""},
 		{"<presence><tuple "
-		 "id=\"a\"><status><basic>open</basic></status></tuple></presence>",										  "1 notification, the last says \"open\""							      },
-		{"<dialog-info state=\"full\"/>",										 "1 notification"                                 },
-		{"<state",										 "1 notification"										     },
+		 "id=\"a\"><status><basic>open</basic></status></tuple></presence>", "1 notification, the last says \"open\""     },
+		{"<dialog-info state=\"full\"/>",						     "1 notification"                             },
+		{"<state",									    "1 notification"                             },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
 		char more[400];
