@@ -76,6 +76,19 @@ BOTH(held_by_the_transferor)
 	rig_free(t.g);
 }
 
+/* The target refuses the offer that he is asked for, or the transferee the one that he is made. */
+static void is_joined_in_vain(struct two *t, bool by_a)
+{
+	if (by_a) {
+		rig_offers(t->g, &t->d);
+		rig_refuses(&t->a, rig_gets_offer(&t->a, &t->d), "488 Not Acceptable Here");
+		raw_get(t->g->d, "ACK ", 1);
+	} else {
+		rig_refuses(&t->d, raw_get(t->g->d, "INVITE ", 1), "488 Not Acceptable Here");
+	}
+	two_notified(t, "SIP/2.0 488");
+}
+
 /* The target, or the transferee, will not: both calls are as they were. */
 BOTH(one_refuses)
 {
@@ -83,14 +96,7 @@ BOTH(one_refuses)
 		struct two t;
 		two_calls(&t, apart);
 		two_refer(&t);
-		if (by_a) {
-			rig_offers(t.g, &t.d);
-			rig_refuses(&t.a, rig_gets_offer(&t.a, &t.d), "488 Not Acceptable Here");
-			raw_get(t.g->d, "ACK ", 1);
-		} else {
-			rig_refuses(&t.d, raw_get(t.g->d, "INVITE ", 1), "488 Not Acceptable Here");
-		}
-		two_notified(&t, "SIP/2.0 488");
+		is_joined_in_vain(&t, by_a);
 		if (by_a) /* d was told something, and is told again whom he talks with */
 			rig_meet(t.g, &t.b2, &t.d);
 		raw_none(t.g->b, "BYE ", 5);
@@ -329,14 +335,7 @@ BOTH(rings_and_stays)
 		two_ringing(&t, apart);
 		two_refer(&t);
 		picks_up(&t);
-		if (is_touched) {
-			rig_offers(t.g, &t.d);
-			rig_refuses(&t.a, rig_gets_offer(&t.a, &t.d), "488 Not Acceptable Here");
-			raw_get(t.g->d, "ACK ", 1);
-		} else {
-			rig_refuses(&t.d, raw_get(t.g->d, "INVITE ", 1), "488 Not Acceptable Here");
-		}
-		two_notified(&t, "SIP/2.0 488");
+		is_joined_in_vain(&t, is_touched);
 		is_answered(&t);
 		if (is_touched)
 			rig_meet(t.g, &t.b2, &t.d);
