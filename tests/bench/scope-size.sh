@@ -93,13 +93,22 @@ if [ "$mode" = --open ]; then
 	exit $bad
 fi
 
+# Ours take a second or less, in which what else the machine does weighs more than in the half minute of the others: the median of three.
+ours() {
+	local i of=()
+	for i in 1 2 3; do
+		run "$RUNG" scope -r "$work/sip.pcap" "$@"
+		of+=("$cpu")
+	done
+	cpu=$(printf '%s\n' "${of[@]}" | sort -n | sed -n 2p)
+}
+
 row() { # name, what ours takes: cpu rss; of the other: cpu rss; name of the other
 	awk -v name="$1" -v c="$2" -v r="$3" -v oc="$4" -v or="$5" -v other="$6" -v per="$(per_message "$3")" 'BEGIN {
 		printf "%-34s %6.2f s %5d MB %6s B/msg  %-7s %7.2f s %5d MB  1/%.0f%s\n", name, c, r / 1024, per, other, oc, or / 1024, oc / c,
 			oc / c < 25 ? "  OVER" : "" ; exit oc / c < 25 }' || bad=1
 }
 
-ours() { run "$RUNG" scope -r "$work/sip.pcap" "$@"; }
 declare -A c r
 run tshark -r "$work/sip.pcap" -Y "$filter"; c[tf]=$cpu r[tf]=$rss
 run tshark -r "$work/sip.pcap" -q -z sip,stat; c[ts]=$cpu r[ts]=$rss
