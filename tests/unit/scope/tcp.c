@@ -311,6 +311,20 @@ TEST_NO_OOM(websocket_without_its_handshake)
 	buf_fini(&s);
 }
 
+/* Of the shortest frames those are known that say "SIP/". */
+TEST_NO_OOM(websocket_of_few_bytes)
+{
+	struct buf s, cap;
+	buf_init(&s);
+	buf_init(&cap);
+	ws_frame(&s, 0x81, false, STR("SIP/ 1\r\n\r\n"));
+	pcap_begin(&cap, CAP_LINK_ETHERNET);
+	rec_tcp(&cap, 2, A, B, 1'000, 0, CAP_TCP_ACK, buf_view(&s));
+	CHECK_CAPTURE(cap, "1 " A " > " B " 0 0\n");
+	buf_fini(&cap);
+	buf_fini(&s);
+}
+
 TEST(stream_without_memory)
 {
 	struct buf s, cap;
