@@ -209,6 +209,60 @@ TEST_NO_OOM(legs_of_a_refused_call)
 	rig_fini(&r);
 }
 
+/* A calls B by an exchange that is killed and begins again, before or after B's answer. */
+static void cut(struct rig *r, bool is_answered)
+{
+	CHECK(rig_init(r));
+	invite(r, "A", CALLER, US);
+	adm_legs_add(r->legs, r->t, STR("A"), STR("B"));
+	invite(r, "B", US, PHONE);
+	if (is_answered) {
+		answer(r, "B", PHONE, US, "200 OK");
+		answer(r, "A", US, CALLER, "200 OK");
+	}
+	wait(r, SECOND);
+	adm_legs_cut(r->legs, r->t, r->now);
+	wait(r, SECOND);
+}
+
+/* The caller, who has heard nothing, sends his INVITE again, and talks. */
+static void go_on(struct rig *r)
+{
+	invite(r, "A", CALLER, US);
+	adm_legs_add(r->legs, r->t, STR("A"), STR("B2"));
+	invite(r, "B2", US, PHONE);
+	answer(r, "B2", PHONE, US, "200 OK");
+	answer(r, "A", US, CALLER, "200 OK");
+	wait(r, 100 * SECOND);
+	bye(r, "A", CALLER, US);
+	bye(r, "B2", US, PHONE);
+	wait(r, SECOND);
+}
+
+TEST_NO_OOM(legs_of_a_call_that_was_cut)
+{
+	struct rig r;
+	cut(&r, false);
+	wait(&r, 38 * SECOND);
+	check_told(&r, "A(B)  warning without an answer for 1.0 s; a restart of the exchange ended "
+		       "it; towards the callee: without an answer for 1.0 s; a restart of the "
+		       "exchange ended it\n");
+	rig_fini(&r);
+	cut(&r, false);
+	go_on(&r);
+	check_told(&r, "A(B B2) 10.0.0.10:5060 ok answered after 0.003 s, talked 1 min 40 s, the "
+		       "caller hung up\n");
+	rig_fini(&r);
+	cut(&r, true);
+	go_on(&r);
+	check_told(&r,
+		   "A(B) 10.0.0.10:5060 warning answered after 0.003 s, up for 1.0 s; a restart of "
+		   "the exchange ended it\n"
+		   "A(B2) 10.0.0.10:5060 ok answered after 0.003 s, talked 1 min 40 s, the "
+		   "caller hung up\n");
+	rig_fini(&r);
+}
+
 /* A transfer by the caller: A leaves, B and C talk on, and are the second call. */
 TEST_NO_OOM(legs_that_go_on_are_a_call)
 {
