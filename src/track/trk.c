@@ -305,6 +305,32 @@ void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
 	list_push(&t->ages[to], &c->age);
 }
 
+static bool has_response(const struct trk *t, const struct trk_call *c, uint32_t branch)
+{
+	const struct trk_ev *e;
+	for (uint32_t id = c->last_ev; id; id = e->prev) {
+		e = trk_row(t, id);
+		if (e->status && e->method == SIP_INVITE && e->branch == branch)
+			return true;
+	}
+	return false;
+}
+
+/* Of a branch that nobody has answered the INVITE may come again, though the call is over: up to
+ * 32*T1 after the last time. [RFC3261 17.1.1.2] */
+static bool is_repeated(const struct trk *t, const struct trk_call *c)
+{
+	const struct trk_ev *e;
+	for (uint32_t id = c->is_packed ? 0 : c->last_ev; id; id = e->prev) {
+		e = trk_row(t, id);
+		if (e->at_us + 17ull * SECOND < t->now_us)
+			return false;
+		if (!e->status && e->method == SIP_INVITE && !has_response(t, c, e->branch))
+			return true;
+	}
+	return false;
+}
+
 void trk_tick(struct trk *t, uint64_t now_us)
 {
 	if (now_us > t->now_us)
@@ -317,7 +343,7 @@ void trk_tick(struct trk *t, uint64_t now_us)
 			struct trk_call *c = LIST_ENTRY(head->next, struct trk_call, age);
 			if (c->due_us > t->now_us)
 				break;
-			if (cls == AGE_LINGER && !c->n_held) {
+			if (cls == AGE_LINGER && !c->n_held && !is_repeated(t, c)) {
 				call_free(t, c);
 				continue;
 			}

@@ -263,6 +263,44 @@ TEST_NO_OOM(legs_of_a_call_that_was_cut)
 	rig_fini(&r);
 }
 
+/* A branch to a phone that is silent, of a call that another one has taken. */
+static void branch(struct rig *r)
+{
+	static const struct str invite =
+		STR_INIT("INVITE x SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bKout\r\n"
+			 "Via: SIP/2.0/UDP h;branch=z9hG4bKAINVITE\r\nFrom: <sip:a@h>;tag=f\r\n"
+			 "To: <sip:b@h>\r\nCall-ID: A\r\nCSeq: 1 INVITE\r\n"
+			 "Content-Length: 0\r\n\r\n");
+	struct trk_packet p = {
+		.at_us = r->now += 1000,
+		.from = {.family = ADDR_V4, .ip = {10, 0, 0, US},    .port = 5060},
+		.to = {.family = ADDR_V4, .ip = {10, 0, 0, PHONE}, .port = 5060},
+		.bytes = invite
+        };
+	enum err e = trk_message(r->t, &p, NULL);
+	(void)e;
+}
+
+TEST_NO_OOM(branch_that_is_repeated_after_the_end)
+{
+	struct rig r;
+	CHECK(rig_init(&r));
+	invite(&r, "A", CALLER, US);
+	branch(&r);
+	answer(&r, "A", US, CALLER, "200 OK");
+	bye(&r, "A", CALLER, US);
+	wait(&r, 4 * SECOND);
+	branch(&r);
+	wait(&r, 8 * SECOND);
+	branch(&r);
+	wait(&r, 300 * SECOND);
+	struct str told = buf_view(&r.told);
+	CHECK(str_starts(told, STR("A() ")));
+	CHECK_EQ(str_find(told, STR("\n")), told.n - 1);
+	CHECK(!trk_find(r.t, STR("A")));
+	rig_fini(&r);
+}
+
 /* A transfer by the caller: A leaves, B and C talk on, and are the second call. */
 TEST_NO_OOM(legs_that_go_on_are_a_call)
 {
