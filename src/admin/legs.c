@@ -154,6 +154,16 @@ bool adm_legs_has(const struct adm_legs *l, struct str call_id)
 	return find(l, call_id) || next_of(l, call_id, NULL);
 }
 
+/* Those that it passed on are in the memory of the phones. In an answered call of its own there
+ * were but two, and the other one took it. */
+void adm_legs_cut(const struct adm_legs *l, struct trk *t, uint64_t now_us)
+{
+	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
+		if (adm_legs_has(l, c->call_id) ||
+		    (c->phase == TRK_ANSWERED && c->n_peers <= 2 && c->callee != c->caller))
+			trk_stop(t, c, TRK_STOP_CUT, now_us);
+}
+
 size_t adm_legs_n(const struct adm_legs *l)
 {
 	return l->by_leg.n;

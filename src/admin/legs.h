@@ -32,4 +32,7 @@ const struct trk_call *adm_legs_talking(const struct adm_legs *l, const struct t
 					const struct trk_call *c);
 /* Is that a call of the back-to-back user agent, or a leg of one? */
 bool adm_legs_has(const struct adm_legs *l, struct str call_id);
+/* The exchange was killed and has begun again: the calls of t (is_listed) that were in its memory
+ * end now. */
+void adm_legs_cut(const struct adm_legs *l, struct trk *t, uint64_t now_us);
 size_t adm_legs_n(const struct adm_legs *l);

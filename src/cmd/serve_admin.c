@@ -158,17 +158,6 @@ static bool on_reconfigure(void *ctx, struct adm_ask *q)
 	return is_ok;
 }
 
-/* The process that is gone had these calls in its memory; those that it passed on are in that of
- * the phones. In an answered call of its own there were but two, and the other one took it. */
-static void cut_calls(struct serve *s)
-{
-	struct trk *t = live_tracker(s->live);
-	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
-		if (adm_legs_has(s->legs, c->call_id) ||
-		    (c->phase == TRK_ANSWERED && c->n_peers <= 2 && c->callee != c->caller))
-			trk_stop(t, c, TRK_STOP_CUT, env_wall_us(s->env));
-}
-
 int serve_admin_start(struct serve *s)
 {
 	int r = -1;
@@ -189,7 +178,7 @@ int serve_admin_start(struct serve *s)
 	live_set_calls(s->live, on_call, s);
 	adm_trail_replay(s->trail, live_replay, s->live);
 	live_recover(s->live, env_now_us(s->env), env_wall_us(s->env));
-	cut_calls(s);
+	adm_legs_cut(s->legs, live_tracker(s->live), env_wall_us(s->env));
 	return open_web(s);
 }
 

@@ -1,7 +1,8 @@
 /* Dialogs that nobody wants: a second fork that answered, a call that was given up as its 2xx came,
  * a 2xx long after the call. Each is acknowledged and ended with BYE, as RFC 3261 asks, and until
- * the BYE is answered it still acknowledges repetitions of its 2xx. A call whose peer says nothing
- * is over for its owner, too; the peer may yet hear the BYE (RFC 3261 12.2.1.2, RFC 5057 5.2).
+ * the BYE is answered it still acknowledges repetitions of its 2xx. A call whose peer says nothing,
+ * or does not know it any more, is over for its owner, too; the peer may yet hear the BYE, and so
+ * does who keeps record of the call on the way (RFC 3261 12.2.1.2, RFC 5057 5.2).
  *
  * A 2xx is ours and not one that the exchange forwards when ours is its only Via. A dialog that was
  * ended in good order may see its 2xx once more, when the last ACK was lost or overtaken: that gets
@@ -141,10 +142,15 @@ void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines)
 	say_bye(d, STR_NONE);
 }
 
-void dlg_leave(struct dlg *d)
+void dlg_leave(struct dlg *d, unsigned status)
 {
+	char mem[120];
+	struct buf why;
+	buf_init_fixed(&why, mem, sizeof(mem));
+	buf_fmt(&why, "Reason: SIP;cause=%u;text=\"" STR_FMT "\"\r\n", status,
+		STR_ARG(sip_status_reason(status)));
 	if (take_over(d))
-		say_bye(d, STR("Reason: SIP;cause=408;text=\"no response\"\r\n"));
+		say_bye(d, buf_view(&why));
 }
 
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx)

@@ -245,8 +245,9 @@ void dlg_ack_again(struct dlg *d);
 /* Takes over a dialog that nobody wants: ACK for its 2xx, BYE, and it is freed. [RFC3261 13.2.2.4]
  */
 void dlg_kill(struct dlg *d, uint32_t cseq, struct str auth_lines);
-/* Takes over one whose peer does not answer: BYE, and it is freed. [RFC5057 5.2] */
-void dlg_leave(struct dlg *d);
+/* Takes over one whose peer does not answer, or refuses as one that is over: BYE with that status
+ * as its Reason, and it is freed. [RFC3261 12.2.1.2] [RFC5057 5.2] */
+void dlg_leave(struct dlg *d, unsigned status);
 /* A 2xx that belongs to nothing we know: ACK, and BYE unless its dialog is one that was ended.
  * False: it is not ours. */
 bool dlg_kill_stray(struct dlg_mgr *m, struct tp_rx *rx);

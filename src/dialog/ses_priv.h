@@ -155,7 +155,7 @@ struct ses {
 	bool is_caller : 1, is_telling : 1;
 	bool has_update : 1;     /* the peer's Allow names UPDATE */
 	bool has_refer_sent : 1; /* NOTIFYs of one of ours may come */
-	bool is_lost : 1;        /* the peer does not answer: the dialog says BYE by itself */
+	bool is_lost : 1;        /* the peer knows it no more: the dialog says BYE by itself */
 };
 
 /* --- session.c ----------------------------------------------------------------------------------

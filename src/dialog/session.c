@@ -143,7 +143,7 @@ void ses_free(struct ses *s)
 	if (s->w)
 		drop_work(s);
 	if (s->is_lost) {
-		dlg_leave(s->d);
+		dlg_leave(s->d, s->end_status);
 	} else if (s->d) {
 		dlg_bury(s->d);
 		dlg_free(s->d);
@@ -363,7 +363,7 @@ void ses_step(struct ses *s, enum ses_fsm_event ev, struct str ack_body)
 
 void ses_lose(struct ses *s, const struct uac_result *r)
 {
-	s->is_lost = r->how != UAC_FINAL || r->status == 408;
+	s->is_lost = true;
 	ses_set_end(s, SES_BY_NETWORK, SES_CAUSE_GONE, r->status, STR_NONE);
 	ses_step(s, SES_E_GONE, STR_NONE);
 }

@@ -20,6 +20,8 @@
  * 4. Memory is bounded, live: beyond max_calls, or MAX_LIVE_BYTES of rows, texts and codecs, the
  *    call silent longest is judged and freed, unless its user holds it; one that goes on and on is
  *    judged, and begins anew as one that was met in its middle.
+ * 5. Live: a call that a restart has cut is over, but one without an answer waits for its INVITE,
+ *    which the caller may repeat: then it begins once more.
  */
 #include "base/assert.h"
 #include "event/env.h"
@@ -204,12 +206,15 @@ static bool make_room(struct trk *t)
 	return false;
 }
 
-struct trk_call *trk_call_part(struct trk *t, struct trk_call *c)
+struct trk_call *trk_call_part(struct trk *t, struct trk_call *c, const struct sip_skim *m)
 {
-	if (!t->cfg.is_live || c->n_held ||
-	    (c->n_ev < MAX_CALL_ROWS && c->n_bytes < MAX_CALL_BYTES))
+	bool is_long = c->n_ev >= MAX_CALL_ROWS || c->n_bytes >= MAX_CALL_BYTES;
+	bool is_opening = m->is_request && m->method == SIP_INVITE && !m->to_tag.n;
+	bool is_anew = is_opening && c->stop == TRK_STOP_CUT;
+	if (!t->cfg.is_live || c->n_held || !(is_long || is_anew))
 		return c;
-	judge(t, c);
+	if (!is_anew || c->status) /* else it is set up once more: one call, one record */
+		judge(t, c);
 	call_free(t, c);
 	return NULL;
 }
@@ -300,6 +305,32 @@ void trk_age(struct trk *t, struct trk_call *c, enum age_class to)
 	list_push(&t->ages[to], &c->age);
 }
 
+static bool has_response(const struct trk *t, const struct trk_call *c, uint32_t branch)
+{
+	const struct trk_ev *e;
+	for (uint32_t id = c->last_ev; id; id = e->prev) {
+		e = trk_row(t, id);
+		if (e->status && e->method == SIP_INVITE && e->branch == branch)
+			return true;
+	}
+	return false;
+}
+
+/* Of a branch that nobody has answered the INVITE may come again, though the call is over: up to
+ * 32*T1 after the last time. [RFC3261 17.1.1.2] */
+static bool is_repeated(const struct trk *t, const struct trk_call *c)
+{
+	const struct trk_ev *e;
+	for (uint32_t id = c->is_packed ? 0 : c->last_ev; id; id = e->prev) {
+		e = trk_row(t, id);
+		if (e->at_us + 17ull * SECOND < t->now_us)
+			return false;
+		if (!e->status && e->method == SIP_INVITE && !has_response(t, c, e->branch))
+			return true;
+	}
+	return false;
+}
+
 void trk_tick(struct trk *t, uint64_t now_us)
 {
 	if (now_us > t->now_us)
@@ -312,7 +343,7 @@ void trk_tick(struct trk *t, uint64_t now_us)
 			struct trk_call *c = LIST_ENTRY(head->next, struct trk_call, age);
 			if (c->due_us > t->now_us)
 				break;
-			if (cls == AGE_LINGER && !c->n_held) {
+			if (cls == AGE_LINGER && !c->n_held && !is_repeated(t, c)) {
 				call_free(t, c);
 				continue;
 			}
@@ -347,9 +378,9 @@ void trk_stop(struct trk *t, struct trk_call *c, enum trk_stop why, uint64_t now
 	c->stop = (uint8_t)why & 3;
 	if (why != TRK_STOP_CUT)
 		return;
+	trk_age(t, c, c->phase == TRK_ANSWERED ? AGE_SETTLE : AGE_REQUEST);
 	c->phase = TRK_ENDED;
 	c->end_us = t->now_us;
-	trk_age(t, c, AGE_SETTLE);
 }
 
 void trk_flush(struct trk *t)

@@ -115,7 +115,10 @@ void trk_tick(struct trk *t, uint64_t now_us);
 enum trk_stop {
 	TRK_STOP_NONE,
 	TRK_STOP_LEFT, /* the exchange stops: the call may go on without it */
-	TRK_STOP_CUT,  /* the exchange was an end of it, and has forgotten it: it has ended now */
+	/* The exchange was an end of it, and has forgotten it: it has ended now. One without an
+	 * answer is judged 38 s later, and not at all if its INVITE is sent again meanwhile, which
+	 * begins it anew; of one with an answer that is another call. */
+	TRK_STOP_CUT,
 };
 void trk_stop(struct trk *t, struct trk_call *c, enum trk_stop why, uint64_t now_us);
 /* Live: judges and reports everything that is still there (the end of the tap). */

@@ -490,7 +490,7 @@ static enum err take(struct trk_intake *i)
 	struct trk_call *c = trk_call_find(i->t, i->k->call_id, hash);
 	if (!c && i->t->cfg.sees_all && is_afterwards(i->k))
 		return OK;
-	i->c = c = c ? trk_call_part(i->t, c) : NULL;
+	i->c = c = c ? trk_call_part(i->t, c, i->k) : NULL;
 	bool is_new = !c;
 	if (!c) {
 		c = i->c = trk_call_new(i->t, i->k->call_id, hash);

@@ -174,8 +174,10 @@ uint64_t trk_call_hash(const struct trk *t, struct str call_id);
 struct trk_call *trk_call_find(const struct trk *t, struct str call_id, uint64_t hash);
 /* Live: adds to what the call and all calls hold: rows, texts, codecs. */
 void trk_weigh(struct trk *t, struct trk_call *c, size_t n);
-/* Live: a call that holds too much is judged and forgotten; then NULL, else c. */
-struct trk_call *trk_call_part(struct trk *t, struct trk_call *c);
+/* Live: a call that holds too much is judged and forgotten; one that a restart has cut is forgotten
+ * when its INVITE comes again, and judged if it had an answer. Then NULL, else c. m: what has come.
+ */
+struct trk_call *trk_call_part(struct trk *t, struct trk_call *c, const struct sip_skim *m);
 /* Calls on_alarm, once, if the verdict up to here is that the ACK is lost. */
 void trk_alarm(struct trk *t, struct trk_call *c);
 /* Puts the call into a class, at its end. */

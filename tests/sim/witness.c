@@ -241,6 +241,7 @@ static void on_leg(void *ctx, struct str of, struct str call_id)
 void witness_again(struct witness *w)
 {
 	wit_legs_forget(w->legs);
+	wit_records_cut(w->records, env_now_us(w->s->envs[0]));
 	memset(w->finals, 0, sizeof(w->finals));
 	w->at = 0;
 	for (size_t i = 0; i < w->s->n_shards; i++)

@@ -3,7 +3,8 @@
  *
  *   - each INVITE of the exchange's own is told of, once, as a leg of a call that came, and again
  *     only when a transfer joins its call and another; whoever keeps records has one of both, at
- * the caller's Call-ID (of a leg that a transfer left alone, too);
+ *     the caller's Call-ID (of a leg that a transfer left alone, too), and nothing of them is under
+ *     way when all are over;
  *   - a description that a party hears is one that another party of the same call has said, but for
  *     its o= line (what has no a=x-call is the exchange's own: the echo test);
  *   - the caller's INVITE has a final response in the end;
@@ -30,9 +31,8 @@ struct leg {
 	uint64_t up_us, end_us;
 	uint32_t root; /* the leg that the call began with */
 	unsigned n_told, n_records;
-	bool is_ours;     /* the exchange's INVITE */
-	bool is_gone;     /* a request found no dialog: its record comes when all has been still */
-	bool is_recorded; /* as one that stood */
+	bool is_ours;              /* the exchange's INVITE */
+	bool is_recorded;          /* as one that stood */
 	uint32_t called, answered; /* CSeq of the caller's INVITE, of its final response */
 	bool has_left;             /* its party's BYE is its end */
 	bool is_stream, is_winner, is_moved; /* of a root: a transfer, and who answered first */
@@ -162,9 +162,7 @@ static void on_response(struct wit_legs *w, struct leg *l, uint64_t at_us, bool 
 	struct leg *root = root_of(w, l);
 	unsigned status = wit_status(m);
 	bool is_invite = str_eq(method, STR("INVITE"));
-	bool is_gone = status == 481 || status == 408;
-	l->is_gone |= is_gone;
-	if (is_gone && !is_sent)
+	if ((status == 481 || status == 408) && !is_sent)
 		on_end(l, at_us, false);
 	if (!is_invite || status < 200)
 		return;
@@ -245,6 +243,11 @@ void wit_legs_recorded(struct wit_legs *w, struct str call_id, unsigned status)
 	l->is_recorded = status < 300;
 }
 
+void wit_legs_lasting(struct wit_legs *w, struct str call_id)
+{
+	object(get(w, call_id), "under way for ever");
+}
+
 void wit_legs_forget(struct wit_legs *w)
 {
 	w->n = w->n_sayings = 0;
@@ -273,7 +276,7 @@ void wit_legs_check(const struct wit_legs *w)
 			continue; /* nothing was made for it */
 		if (!l->is_ours && l->answered < l->called && !l->is_stream)
 			object(l, "an INVITE without a final response");
-		if (!l->is_ours && l->called && !l->n_records && !l->is_gone)
+		if (!l->is_ours && l->called && !l->n_records)
 			object(l, "a call without a record");
 		if (l->is_ours && l->n_records && !root->is_moved)
 			object(l, "a leg with a record of its own");

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define TICK_US 100000u
-#define LAST_US 7200000000ull /* longer than any call is waited for */
+#define LAST_US 7200000000ull /* longer than an end is waited for */
 
 struct wit_records {
 	struct wit_legs *calls;
@@ -28,7 +28,8 @@ static void on_verdict(void *arg, const struct trk *t, const struct trk_call *c,
 	buf_init(&texts);
 	adm_legs_record(r->legs, r->trk, c, v, &row, &texts);
 	buf_fini(&texts);
-	wit_legs_recorded(r->calls, c->call_id, c->status);
+	if (c->stop != TRK_STOP_CUT) /* else of the exchange that is gone */
+		wit_legs_recorded(r->calls, c->call_id, c->status);
 }
 
 void wit_records_message(struct wit_records *r, uint64_t at_us, const struct addr *from,
@@ -47,10 +48,19 @@ void wit_records_note(struct wit_records *r, struct str of, struct str call_id)
 	adm_legs_add(r->legs, r->trk, of, call_id);
 }
 
+void wit_records_cut(struct wit_records *r, uint64_t at_us)
+{
+	adm_legs_cut(r->legs, r->trk, at_us);
+}
+
+/* What was passed on may have ended where the exchange did not hear of it. */
 void wit_records_end(struct wit_records *r)
 {
 	for (uint64_t us = 0; us < LAST_US; us += 1000000)
 		trk_tick(r->trk, r->now_us + us);
+	for (const struct trk_call *c = trk_first(r->trk); c; c = c->next_no)
+		if (adm_legs_has(r->legs, c->call_id))
+			wit_legs_lasting(r->calls, c->call_id);
 }
 
 struct wit_records *wit_records_new(struct wit_legs *calls)
@@ -59,6 +69,7 @@ struct wit_records *wit_records_new(struct wit_legs *calls)
 	CHECK(r);
 	struct trk_cfg cfg = {.is_live = true,
 			      .is_quick = true,
+			      .is_listed = true,
 			      .has_flows = true,
 			      .sees_all = true,
 			      .on_verdict = on_verdict,

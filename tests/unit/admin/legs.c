@@ -209,6 +209,98 @@ TEST_NO_OOM(legs_of_a_refused_call)
 	rig_fini(&r);
 }
 
+/* A calls B by an exchange that is killed and begins again, before or after B's answer. */
+static void cut(struct rig *r, bool is_answered)
+{
+	CHECK(rig_init(r));
+	invite(r, "A", CALLER, US);
+	adm_legs_add(r->legs, r->t, STR("A"), STR("B"));
+	invite(r, "B", US, PHONE);
+	if (is_answered) {
+		answer(r, "B", PHONE, US, "200 OK");
+		answer(r, "A", US, CALLER, "200 OK");
+	}
+	wait(r, SECOND);
+	adm_legs_cut(r->legs, r->t, r->now);
+	wait(r, SECOND);
+}
+
+/* The caller, who has heard nothing, sends his INVITE again, and talks. */
+static void go_on(struct rig *r)
+{
+	invite(r, "A", CALLER, US);
+	adm_legs_add(r->legs, r->t, STR("A"), STR("B2"));
+	invite(r, "B2", US, PHONE);
+	answer(r, "B2", PHONE, US, "200 OK");
+	answer(r, "A", US, CALLER, "200 OK");
+	wait(r, 100 * SECOND);
+	bye(r, "A", CALLER, US);
+	bye(r, "B2", US, PHONE);
+	wait(r, SECOND);
+}
+
+TEST_NO_OOM(legs_of_a_call_that_was_cut)
+{
+	struct rig r;
+	cut(&r, false);
+	wait(&r, 38 * SECOND);
+	check_told(&r, "A(B)  warning without an answer for 1.0 s; a restart of the exchange ended "
+		       "it; towards the callee: without an answer for 1.0 s; a restart of the "
+		       "exchange ended it\n");
+	rig_fini(&r);
+	cut(&r, false);
+	go_on(&r);
+	check_told(&r, "A(B B2) 10.0.0.10:5060 ok answered after 0.003 s, talked 1 min 40 s, the "
+		       "caller hung up\n");
+	rig_fini(&r);
+	cut(&r, true);
+	go_on(&r);
+	check_told(&r,
+		   "A(B) 10.0.0.10:5060 warning answered after 0.003 s, up for 1.0 s; a restart of "
+		   "the exchange ended it\n"
+		   "A(B2) 10.0.0.10:5060 ok answered after 0.003 s, talked 1 min 40 s, the "
+		   "caller hung up\n");
+	rig_fini(&r);
+}
+
+/* A branch to a phone that is silent, of a call that another one has taken. */
+static void branch(struct rig *r)
+{
+	static const struct str invite =
+		STR_INIT("INVITE x SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bKout\r\n"
+			 "Via: SIP/2.0/UDP h;branch=z9hG4bKAINVITE\r\nFrom: <sip:a@h>;tag=f\r\n"
+			 "To: <sip:b@h>\r\nCall-ID: A\r\nCSeq: 1 INVITE\r\n"
+			 "Content-Length: 0\r\n\r\n");
+	struct trk_packet p = {
+		.at_us = r->now += 1000,
+		.from = {.family = ADDR_V4, .ip = {10, 0, 0, US},    .port = 5060},
+		.to = {.family = ADDR_V4, .ip = {10, 0, 0, PHONE}, .port = 5060},
+		.bytes = invite
+        };
+	enum err e = trk_message(r->t, &p, NULL);
+	(void)e;
+}
+
+TEST_NO_OOM(branch_that_is_repeated_after_the_end)
+{
+	struct rig r;
+	CHECK(rig_init(&r));
+	invite(&r, "A", CALLER, US);
+	branch(&r);
+	answer(&r, "A", US, CALLER, "200 OK");
+	bye(&r, "A", CALLER, US);
+	wait(&r, 4 * SECOND);
+	branch(&r);
+	wait(&r, 8 * SECOND);
+	branch(&r);
+	wait(&r, 300 * SECOND);
+	struct str told = buf_view(&r.told);
+	CHECK(str_starts(told, STR("A() ")));
+	CHECK_EQ(str_find(told, STR("\n")), told.n - 1);
+	CHECK(!trk_find(r.t, STR("A")));
+	rig_fini(&r);
+}
+
 /* A transfer by the caller: A leaves, B and C talk on, and are the second call. */
 TEST_NO_OOM(legs_that_go_on_are_a_call)
 {

@@ -301,14 +301,20 @@ TEST(change_without_an_offer)
 
 TEST(change_finds_no_dialog)
 {
-	/* 481 ends it; so does silence, which may be one way only: then the peer hears a BYE
-	 * [RFC3261 12.2.1.2] [RFC5057 5.2] */
+	/* 481 ends it; so does silence, which may be one way only: the peer hears a BYE [RFC3261
+	 * 12.2.1.2] [RFC5057 5.2] */
 	struct pair p = pair_talking();
 	party_close(p.b);
 	party_open(p.b);
+	ladder_clear(p.w);
 	modify(p.a);
 	world_run(p.w, 1000);
 	CHECK_EVENTS(p.a, "ended by network, dialog gone, 481 dialog gone\n");
+	CHECK_LADDER(p.w, "    0 a->b INVITE sdp 2\n"
+			  "   10 b->a 481 (INVITE)\n"
+			  "   20 a->b ACK\n"
+			  "   20 a->b BYE\n"
+			  "   30 b->a 481 (BYE)\n");
 	pair_free(&p);
 	p = pair_talking();
 	lose(p.w, p.a, p.b, 1);
@@ -318,7 +324,7 @@ TEST(change_finds_no_dialog)
 	CHECK(!p.a->ses && p.b->ses);
 	lose(p.w, p.a, p.b, 0);
 	world_run(p.w, 10000);
-	CHECK_EVENTS(p.b, "ended by remote, hung up, 0 no response\n");
+	CHECK_EVENTS(p.b, "ended by remote, hung up, 0 Request Timeout\n");
 	pair_free(&p);
 }
 
