@@ -139,7 +139,6 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 			      .has_history = c->has_history};
 	way.is_outside = l->is_outside && !way.is_next_trusted;
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
-	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
 	bool is_hidden = hist_wants_privacy(m, STR("user")) && !way.is_next_trusted;
 	if (has_sdp && b2b_set_body(l, m) != OK)
 		return ERR_NOMEM;
@@ -150,7 +149,8 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	buf_str(&b->lines, STR("Supported: replaces\r\n"));
 	b2b_put_request(&b->lines, m, &way);
 	if (c->passes_replaces)
-		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n", STR_ARG(replaces));
+		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n",
+			STR_ARG(sip_value(m, SIP_HDR_REPLACES)));
 	buf_str(&b->lines, p->lines);
 	struct str by = from_of(l, &from, acc);
 	struct ses_call call = {
@@ -175,12 +175,11 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.session_s = b->cfg.session_s,
 		.uuid = ses_peer_uuid(a->ses, NULL, uuid),
 	};
-	if (b->lines.err != OK)
-		return b->lines.err;
-	if (b->text.err != OK)
-		return b->text.err;
+	enum err e = b->lines.err ? b->lines.err : b->text.err;
+	if (e != OK)
+		return e;
 	l->is_saying = true;
-	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+	e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	l->is_saying = false;
 	return e;
 }

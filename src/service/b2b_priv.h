@@ -84,10 +84,9 @@ struct b2b_leg {
 	struct b2b_place *place; /* NULL: the caller's, or it is up */
 	struct b2b_origin origin;
 	struct sign_talk talk; /* its dialog, while it talks */
-	struct b2b_text
-		*body; /* heap: what is said to it next, while the call is set up or changed */
-	obj_id home;   /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
-	struct b2b_far *far;     /* its session is on another shard; NULL: no */
+	struct b2b_text *body; /* heap: what is said to it next, while that is due */
+	obj_id home;         /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
+	struct b2b_far *far; /* its session is on another shard; NULL: no */
 	struct b2b_owner *owner; /* its call is on another shard; NULL: no */
 };
 _Static_assert(sizeof(struct b2b_leg) <= 152, "each call that talks has two");
