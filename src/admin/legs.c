@@ -19,29 +19,35 @@
 #include "base/hash.h"
 #include "event/env.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIRST_SWEEP 1'024u
 #define MAX_TEXT    2'000u /* of all legs in one record */
 
-struct came_to { /* borrows `texts` of its link, or the tracker */
+struct came_to { /* its texts are borrowed, or in `mem` */
 	bool is_answered;
 	uint32_t no; /* of the tracker: who came first */
 	enum vrd_severity worst;
 	uint64_t targets;
 	struct str phone, agent, verdict; /* verdict: the worst of what was found */
+	char mem[];
 };
 
-struct link_of {
+struct call_id {
+	size_t n;
+	char p[];
+};
+
+struct link_of { /* small: each call that talks has one */
 	struct hnode by_leg, by_root;
-	bool is_judged; /* the leg: `what` says what it came to */
-	bool is_told;   /* the root has its record; this waits for the leg's end */
-	struct came_to what;
-	struct buf texts;
-	struct buf then; /* a call that it goes on with when `root` has ended; empty: none */
-	struct str leg, root;
-	char ids[];
+	struct came_to *what; /* heap; NULL: the leg was not judged yet */
+	struct call_id
+		*then; /* heap: a call that it goes on with when `root` has ended; NULL: none */
+	uint32_t n_leg, n_root;
+	bool is_told; /* the root has its record; this waits for the leg's end */
+	char ids[];   /* leg's, root's */
 };
 
 struct adm_legs {
@@ -56,11 +62,21 @@ static uint64_t hash(const struct adm_legs *l, struct str s)
 	return htab_hash(l->key, s.p, s.n);
 }
 
+static struct str leg_of(const struct link_of *k)
+{
+	return str_of(k->ids, k->n_leg);
+}
+
+static struct str root_of(const struct link_of *k)
+{
+	return str_of(k->ids + k->n_leg, k->n_root);
+}
+
 static struct link_of *find(const struct adm_legs *l, struct str leg)
 {
 	for (struct hnode *n = htab_first(&l->by_leg, hash(l, leg)); n; n = htab_next(n)) {
 		struct link_of *k = CONTAINER_OF(n, struct link_of, by_leg);
-		if (str_eq(k->leg, leg))
+		if (str_eq(leg_of(k), leg))
 			return k;
 	}
 	return NULL;
@@ -73,7 +89,7 @@ static struct link_of *next_of(const struct adm_legs *l, struct str root, struct
 		after ? htab_next(&after->by_root) : htab_first(&l->by_root, hash(l, root));
 	for (; n; n = htab_next(n)) {
 		struct link_of *k = CONTAINER_OF(n, struct link_of, by_root);
-		if (str_eq(k->root, root))
+		if (str_eq(root_of(k), root))
 			return k;
 	}
 	return NULL;
@@ -83,8 +99,8 @@ static void del(struct adm_legs *l, struct link_of *k)
 {
 	htab_del(&l->by_leg, &k->by_leg);
 	htab_del(&l->by_root, &k->by_root);
-	buf_fini(&k->texts);
-	buf_fini(&k->then);
+	free(k->what);
+	free(k->then);
 	free(k);
 }
 
@@ -97,7 +113,7 @@ static void sweep_one(void *arg, struct hnode *n)
 {
 	struct sweep *s = arg;
 	struct link_of *k = CONTAINER_OF(n, struct link_of, by_leg);
-	if (!s->t || (!trk_find(s->t, k->leg) && !trk_find(s->t, k->root)))
+	if (!s->t || (!trk_find(s->t, leg_of(k)) && !trk_find(s->t, root_of(k))))
 		del(s->l, k);
 }
 
@@ -105,8 +121,12 @@ static void go_on_with(struct link_of *k, struct str of)
 {
 	if (!k)
 		return;
-	buf_clear(&k->then);
-	buf_str(&k->then, of);
+	free(k->then);
+	k->then = malloc(sizeof(*k->then) + of.n);
+	if (!k->then)
+		return;
+	k->then->n = of.n;
+	memcpy(k->then->p, of.p, of.n);
 }
 
 void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct str call_id)
@@ -128,17 +148,15 @@ void adm_legs_add(struct adm_legs *l, const struct trk *t, struct str of, struct
 		htab_each(&l->by_leg, sweep_one, &s);
 		l->sweep_at = FIRST_SWEEP + 2 * l->by_leg.n;
 	}
-	k = calloc(1, sizeof(*k) + call_id.n + root.n);
+	k = calloc(1, offsetof(struct link_of, ids) + call_id.n + root.n);
 	if (!k)
 		return;
 	memcpy(k->ids, call_id.p, call_id.n);
 	memcpy(k->ids + call_id.n, root.p, root.n);
-	k->leg = str_of(k->ids, call_id.n);
-	k->root = str_of(k->ids + call_id.n, root.n);
-	buf_init(&k->texts);
-	buf_init(&k->then);
-	htab_add(&l->by_leg, &k->by_leg, hash(l, k->leg));
-	htab_add(&l->by_root, &k->by_root, hash(l, k->root));
+	k->n_leg = (uint32_t)call_id.n;
+	k->n_root = (uint32_t)root.n;
+	htab_add(&l->by_leg, &k->by_leg, hash(l, leg_of(k)));
+	htab_add(&l->by_root, &k->by_root, hash(l, root_of(k)));
 }
 
 struct str adm_legs_root(const struct adm_legs *l, struct str call_id)
@@ -146,7 +164,7 @@ struct str adm_legs_root(const struct adm_legs *l, struct str call_id)
 	const struct link_of *k = find(l, call_id);
 	if (k && k->is_told)
 		return STR_NONE;
-	return k ? k->root : call_id;
+	return k ? root_of(k) : call_id;
 }
 
 bool adm_legs_has(const struct adm_legs *l, struct str call_id)
@@ -193,24 +211,27 @@ static void look(struct came_to *out, struct trk *t, const struct trk_call *c, c
 static void keep(struct link_of *k, struct trk *t, const struct trk_call *c, const struct vrd *v)
 {
 	struct came_to w;
-	struct buf own;
-	buf_init(&own);
-	look(&w, t, c, v, &own);
+	struct buf texts;
+	buf_init(&texts);
+	look(&w, t, c, v, &texts);
 	struct str *parts[] = {&w.phone, &w.agent, &w.verdict};
-	size_t n = 0, at = 0;
+	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		n += parts[i]->n;
-	if (buf_reserve(&k->texts, n + 1) == OK) {
+	struct came_to *what = malloc(sizeof(*what) + n);
+	if (what) {
+		char *at = what->mem;
 		for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-			size_t len = parts[i]->n;
-			buf_str(&k->texts, *parts[i]);
-			*parts[i] = str_of(k->texts.p + at, len);
-			at += len;
+			if (parts[i]->n)
+				memcpy(at, parts[i]->p, parts[i]->n);
+			parts[i]->p = at;
+			at += parts[i]->n;
 		}
-		k->what = w;
-		k->is_judged = true;
+		*what = w;
+		free(k->what);
+		k->what = what;
 	}
-	buf_fini(&own);
+	buf_fini(&texts);
 }
 
 bool adm_legs_judged(struct adm_legs *l, struct trk *t, const struct trk_call *c,
@@ -219,7 +240,7 @@ bool adm_legs_judged(struct adm_legs *l, struct trk *t, const struct trk_call *c
 	struct link_of *k = find(l, c->call_id);
 	if (!k)
 		return false;
-	const struct trk_call *root = trk_find(t, k->root);
+	const struct trk_call *root = trk_find(t, root_of(k));
 	if (k->is_told || !root || root->is_judged) {
 		bool is_told = k->is_told;
 		del(l, k);
@@ -302,14 +323,14 @@ static void fill(struct st_cdr *row, struct buf *texts, const struct came_to *w,
 /* A leg that was joined with another call is that one's from now on. */
 static void move(struct adm_legs *l, const struct trk *t, struct link_of *k)
 {
-	struct buf of = k->then;
-	const struct trk_call *x = trk_find(t, k->leg);
-	buf_init(&k->then);
-	if (of.n && of.err == OK && goes_on(x)) {
+	struct call_id *of = k->then;
+	const struct trk_call *x = trk_find(t, leg_of(k));
+	k->then = NULL;
+	if (of && goes_on(x)) {
 		del(l, k);
-		adm_legs_add(l, t, buf_view(&of), x->call_id);
+		adm_legs_add(l, t, str_of(of->p, of->n), x->call_id);
 	}
-	buf_fini(&of);
+	free(of);
 }
 
 /* Its legs that talk on: the first of them has the others. */
@@ -322,12 +343,12 @@ static void part(struct adm_legs *l, const struct trk *t, struct str root)
 		move(l, t, k);
 	}
 	for (k = next_of(l, root, NULL); k; k = next_of(l, root, k)) {
-		const struct trk_call *x = trk_find(t, k->leg);
+		const struct trk_call *x = trk_find(t, leg_of(k));
 		if (goes_on(x) && (!first || x->no < first->no))
 			first = x;
 	}
 	for (k = next_of(l, root, NULL); k; k = next) {
-		const struct trk_call *x = trk_find(t, k->leg);
+		const struct trk_call *x = trk_find(t, leg_of(k));
 		next = next_of(l, root, k);
 		if (k->is_told)
 			continue;
@@ -347,17 +368,17 @@ void adm_legs_record(struct adm_legs *l, struct trk *t, const struct trk_call *c
 		return;
 	buf_init(&ids);
 	for (; k; k = next_of(l, c->call_id, k)) {
-		const struct trk_call *x = trk_find(t, k->leg);
+		const struct trk_call *x = trk_find(t, leg_of(k));
 		bool is_going_on = goes_on(x);
-		if (!k->is_judged && x && vrd_judge(&l->v, t, x) == OK)
+		if (!k->what && x && vrd_judge(&l->v, t, x) == OK)
 			keep(k, t, x, &l->v);
-		if (is_going_on) /* of its verdict nothing is known yet */
-			k->what.worst = VRD_OK;
+		if (k->what && is_going_on) /* of its verdict nothing is known yet */
+			k->what->worst = VRD_OK;
 		k->is_told = x && !x->is_judged && !is_going_on;
-		if (k->is_judged)
-			gather(&w, &k->what, c->answer_us > 0);
-		if (k->is_judged && !is_going_on && ids.n < MAX_TEXT)
-			buf_fmt(&ids, "%s" STR_FMT, ids.n ? " " : "", STR_ARG(k->leg));
+		if (k->what)
+			gather(&w, k->what, c->answer_us > 0);
+		if (k->what && !is_going_on && ids.n < MAX_TEXT)
+			buf_fmt(&ids, "%s" STR_FMT, ids.n ? " " : "", STR_ARG(leg_of(k)));
 	}
 	fill(row, texts, &w, ids.err ? STR_NONE : buf_view(&ids));
 	part(l, t, c->call_id);
@@ -368,7 +389,7 @@ const struct trk_call *adm_legs_talking(const struct adm_legs *l, const struct t
 					const struct trk_call *c)
 {
 	for (struct link_of *k = next_of(l, c->call_id, NULL); k; k = next_of(l, c->call_id, k)) {
-		const struct trk_call *x = trk_find(t, k->leg);
+		const struct trk_call *x = trk_find(t, leg_of(k));
 		if (goes_on(x))
 			return x;
 	}

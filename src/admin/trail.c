@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@
 struct node {
 	struct hnode hnode;
 	uint64_t first_no, start_us, bytes;
-	size_t dead; /* while loading: steps before that one are of a call that has its record */
+	uint32_t dead; /* while loading: steps before that one are of a call that has its record */
 	uint16_t n;
 	char id[];
 };
@@ -79,7 +80,7 @@ static struct node *find(const struct adm_trail *g, struct str call_id)
 
 static struct node *add_node(struct adm_trail *g, struct str call_id)
 {
-	struct node *x = calloc(1, sizeof(*x) + call_id.n);
+	struct node *x = calloc(1, offsetof(struct node, id) + call_id.n);
 	if (!x)
 		return NULL;
 	x->n = (uint16_t)call_id.n;
@@ -128,7 +129,7 @@ static void on_load(void *arg, struct str key, struct str value)
 	struct adm_trail *g = arg;
 	struct node *x = find(g, key);
 	if (!value.n && x)
-		x->dead = g->n_steps;
+		x->dead = (uint32_t)g->n_steps;
 	if (value.n < HEAD_BYTES)
 		return;
 	if (!x)

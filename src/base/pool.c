@@ -5,14 +5,16 @@
  * because free objects are poisoned.
  *
  *   chunks[]:  memory, live objects, free list, generation to begin with      one per 2^n slots
- *   memory:    | head | object | head | object | ...
- *   head:      generation (1 .. 2^24-1, never 0), slot, next free slot, liveness
+ *   memory:    | pad | head | object | head | object | ...
+ *   head:      generation (1 .. 2^24-1, never 0), slot, next free slot, liveness: 8 bytes, so that
+ *              an object of 16 n + 8 bytes wastes nothing; the pad puts objects on 16 bytes
  *
  * Chunks are of 64 kB and more, so that malloc gives each a mapping of its own as long as its
  * threshold is left alone (cmd sets it): freeing one gives its pages back at once. Slots are
- * touched only when they are used first, so a chunk costs what is used of it. Of the chunks that
- * have emptied one in eight is kept: load that goes up and down a little frees nothing. A chunk
- * that gets memory again begins with a generation above all that it had.
+ * touched only when they are used first, so a chunk costs what is used of it; the last one never
+ * is, since what malloc adds would begin another page. Of the chunks that have emptied one in eight
+ * is kept: load that goes up and down a little frees nothing. A chunk that gets memory again begins
+ * with a generation above all that it had.
  *
  * Invariants:
  * 1. n_used objects are live; free slots of a chunk that were used before are in its free list,
@@ -50,15 +52,16 @@
 #define CHUNK_BYTES (64u << 10)
 #define BITS_MIN    6
 #define BITS_MAX    12
-#define SPARE_PART  8 /* one chunk in so many may be empty */
+#define ALIGN       16u /* of objects */
+#define SPARE_PART  8   /* one chunk in so many may be empty */
 #define GEN_MASK    0xff'ffffu
 
 struct head {
-	_Alignas(16) uint32_t gen;
-	uint32_t slot;
-	uint32_t next_free; /* index in the chunk + 1, or 0 */
-	uint32_t is_live;
+	uint64_t gen : 24, slot : 24;
+	uint64_t next_free : 13; /* index in the chunk + 1, or 0 */
+	uint64_t is_live : 1;
 };
+_Static_assert(sizeof(struct head) == 8 && BITS_MAX < 13, "each object has one");
 
 struct pool_chunk {
 	char *mem; /* NULL: none now */
@@ -69,17 +72,29 @@ struct pool_chunk {
 
 static size_t stride(const struct pool *p)
 {
-	return sizeof(struct head) + ((p->size + 15) & ~(size_t)15);
+	return (sizeof(struct head) + p->size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
+/* Slots of a chunk by which objects are found. */
 static uint32_t per_chunk(const struct pool *p)
 {
 	return 1u << p->chunk_bits;
 }
 
+/* Those that are used. */
+static uint32_t room(const struct pool *p)
+{
+	return per_chunk(p) - 1;
+}
+
+static size_t chunk_bytes(const struct pool *p)
+{
+	return ALIGN + stride(p) * room(p);
+}
+
 static struct head *head_in(const struct pool *p, const struct pool_chunk *c, uint32_t i)
 {
-	return (struct head *)(void *)(c->mem + i * stride(p));
+	return (struct head *)(void *)(c->mem + ALIGN - sizeof(struct head) + i * stride(p));
 }
 
 static struct head *head_of(const void *obj)
@@ -97,13 +112,13 @@ void pool_init(struct pool *p, size_t size, uint32_t max, uint8_t kind, uint8_t 
 	ASSERT(size > 0);
 	*p = (struct pool){.size = size, .kind = kind, .shard = shard, .chunk_bits = BITS_MIN};
 	p->max = max < LIMIT_POOL_OBJECTS ? max : LIMIT_POOL_OBJECTS;
-	while (p->chunk_bits < BITS_MAX && (stride(p) << p->chunk_bits) < CHUNK_BYTES)
+	while (p->chunk_bits < BITS_MAX && chunk_bytes(p) < CHUNK_BYTES)
 		p->chunk_bits++;
 }
 
 static void chunk_free(const struct pool *p, struct pool_chunk *c)
 {
-	ASAN_UNPOISON_MEMORY_REGION(c->mem, stride(p) << p->chunk_bits);
+	ASAN_UNPOISON_MEMORY_REGION(c->mem, chunk_bytes(p));
 	free(c->mem);
 	c->mem = NULL;
 }
@@ -179,10 +194,10 @@ static bool fill_chunk(struct pool *p)
 	if (!p->bare && !add_chunk(p))
 		return false;
 	struct pool_chunk *c = &p->chunks[p->bare - 1];
-	c->mem = aligned_alloc(16, stride(p) << p->chunk_bits);
+	c->mem = aligned_alloc(ALIGN, chunk_bytes(p));
 	if (!c->mem)
 		return false;
-	ASAN_POISON_MEMORY_REGION(c->mem, stride(p) << p->chunk_bits);
+	ASAN_POISON_MEMORY_REGION(c->mem, chunk_bytes(p));
 	c->n_init = c->free_head = 0;
 	c->gen = next_gen(c->gen);
 	push(p, &p->spare, pop(p, &p->bare));
@@ -237,7 +252,7 @@ void *pool_get(struct pool *p)
 	}
 	h->is_live = 1;
 	p->n_used++;
-	if (++c->n_live == per_chunk(p))
+	if (++c->n_live == room(p))
 		open_remove(p, at);
 	ASAN_UNPOISON_MEMORY_REGION(h + 1, p->size);
 	return memset(h + 1, 0, p->size);
@@ -257,7 +272,7 @@ void pool_put(struct pool *p, void *obj)
 	c->free_head = i + 1;
 	p->n_used--;
 	ASAN_POISON_MEMORY_REGION(obj, p->size);
-	if (c->n_live-- == per_chunk(p))
+	if (c->n_live-- == room(p))
 		open_push(p, at);
 	if (c->n_live == 0)
 		chunk_emptied(p, at);

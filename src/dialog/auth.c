@@ -27,9 +27,17 @@
 
 #define AUTH_ROUNDS 5 /* challenges answered per request: a few proxies, each once stale */
 
+static unsigned count(const struct auth *a)
+{
+	unsigned n = 0;
+	while (a->e && n < AUTH_REALMS && a->e[n].mem)
+		n++;
+	return n;
+}
+
 void auth_fini(struct auth *a)
 {
-	for (unsigned i = 0; i < a->n; i++)
+	for (unsigned i = 0, n = count(a); i < n; i++)
 		free(a->e[i].mem);
 	free(a->e);
 	*a = (struct auth){0};
@@ -39,7 +47,7 @@ static bool has_room(struct auth *a)
 {
 	if (!a->e)
 		a->e = calloc(AUTH_REALMS, sizeof(*a->e));
-	return a->e && a->n < AUTH_REALMS;
+	return a->e && count(a) < AUTH_REALMS;
 }
 
 static bool can_answer(const struct sip_challenge *ch)
@@ -50,7 +58,7 @@ static bool can_answer(const struct sip_challenge *ch)
 
 static struct auth_entry *entry_of(struct auth *a, struct str realm, bool is_proxy)
 {
-	for (unsigned i = 0; i < a->n; i++)
+	for (unsigned i = 0, n = count(a); i < n; i++)
 		if (a->e[i].is_proxy == is_proxy && str_eq(a->e[i].ch.realm, realm))
 			return &a->e[i];
 	return NULL;
@@ -88,7 +96,7 @@ static bool set(struct auth_entry *e, const struct sip_challenge *ch)
 enum err auth_copy(struct auth *to, const struct auth *from)
 {
 	auth_fini(to);
-	for (unsigned i = 0; i < from->n; i++) {
+	for (unsigned i = 0, n = count(from); i < n; i++) {
 		if (!has_room(to))
 			return ERR_NOMEM;
 		struct auth_entry *e = &to->e[i];
@@ -96,7 +104,6 @@ enum err auth_copy(struct auth *to, const struct auth *from)
 		if (!set(e, &from->e[i].ch))
 			return ERR_NOMEM;
 		e->nc = from->e[i].nc;
-		to->n++;
 	}
 	return OK;
 }
@@ -121,20 +128,18 @@ static bool learn(struct auth *a, struct auth_try *t, const struct sip_challenge
 		  bool *is_new)
 {
 	struct auth_entry *e = entry_of(a, ch->realm, is_proxy);
-	unsigned bit = e ? 1u << (e - a->e) : 1u << a->n;
+	unsigned bit = e ? 1u << (e - a->e) : 1u << count(a);
 	if (e && (t->answered & bit) && !ch->stale)
 		return false;
 	if (!e && !has_room(a))
 		return false;
 	bool is_known = e && str_eq(e->ch.nonce, ch->nonce); /* from a request beside this one */
 	if (!e) {
-		e = &a->e[a->n];
+		e = &a->e[count(a)];
 		*e = (struct auth_entry){.is_proxy = is_proxy};
 	}
 	if (!is_known && !set(e, ch))
 		return false;
-	if (e == &a->e[a->n])
-		a->n++;
 	t->answered |= bit;
 	*is_new = true;
 	return true;
@@ -181,7 +186,7 @@ bool auth_learn(struct auth *a, struct auth_try *t, const struct uac_account *ac
 void auth_put(struct auth *a, struct env *env, struct buf *b, const struct uac_account *acc,
 	      struct str method, struct str uri)
 {
-	for (unsigned i = 0; i < a->n; i++) {
+	for (unsigned i = 0, n = count(a); i < n; i++) {
 		struct auth_entry *e = &a->e[i];
 		uint8_t r[8];
 		char text[17];

@@ -6,13 +6,12 @@
 
 #define AUTH_REALMS 4
 struct auth_entry {
-	char *mem; /* the strings of ch */
+	char *mem; /* the strings of ch; NULL: free, as those behind it */
 	struct sip_challenge ch;
 	bool is_proxy; /* 407: Proxy-Authorization */
 	uint32_t nc;
 };
 struct auth {
-	unsigned n;
 	struct auth_entry *e; /* AUTH_REALMS of them; NULL before the first challenge */
 };
 void auth_fini(struct auth *a);

@@ -1,18 +1,27 @@
 /* The texts of a dialog: names, target, route set, and the account that it belongs to.
  *
- * Most dialogs live long and change little, so all texts stand in one block of their size, each
- * with the place of its end; one that changes makes a new block. [RFC3261 12]
+ * Most dialogs live long and change little, so all texts stand in one block of their size, those
+ * that are not empty with the place of their end; one that changes makes a new block. [RFC3261 12]
  */
 #include "dialog/priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static unsigned n_of(unsigned bits)
+{
+	return (unsigned)__builtin_popcount(bits);
+}
+
 struct str dlg_text(const struct dlg *d, enum dlg_text which)
 {
 	const struct dlg_texts *x = d->texts;
-	size_t at = which ? x->end[which - 1] : 0;
-	return str_of(x->bytes + at, x->end[which] - at);
+	unsigned bit = 1u << which, k = n_of(x->has & (bit - 1));
+	const char *bytes = (const char *)(x->end + n_of(x->has));
+	if (!(x->has & bit))
+		return str_of(bytes, 0);
+	size_t at = k ? x->end[k - 1] : 0;
+	return str_of(bytes + at, x->end[k] - at);
 }
 
 void dlg_texts(const struct dlg *d, struct str out[DLG_TEXT__N])
@@ -24,19 +33,25 @@ void dlg_texts(const struct dlg *d, struct str out[DLG_TEXT__N])
 enum err dlg_set_texts(struct dlg *d, const struct str texts[DLG_TEXT__N])
 {
 	size_t n = 0;
-	for (unsigned i = 0; i < DLG_TEXT__N; i++)
+	unsigned has = 0, k = 0;
+	for (unsigned i = 0; i < DLG_TEXT__N; i++) {
 		n += texts[i].n;
+		has |= texts[i].n ? 1u << i : 0;
+	}
 	if (n > UINT16_MAX)
 		return ERR_LIMIT;
-	struct dlg_texts *x = malloc(sizeof(*x) + n);
+	struct dlg_texts *x = malloc(sizeof(*x) + n_of(has) * sizeof(*x->end) + n);
 	if (!x)
 		return ERR_NOMEM;
+	x->has = (uint16_t)has;
+	char *bytes = (char *)(x->end + n_of(has));
 	n = 0;
 	for (unsigned i = 0; i < DLG_TEXT__N; i++) {
-		if (texts[i].n)
-			memcpy(x->bytes + n, texts[i].p, texts[i].n);
+		if (!texts[i].n)
+			continue;
+		memcpy(bytes + n, texts[i].p, texts[i].n);
 		n += texts[i].n;
-		x->end[i] = (uint16_t)n;
+		x->end[k++] = (uint16_t)n;
 	}
 	free(d->texts);
 	d->texts = x;

@@ -20,10 +20,11 @@ enum dlg_text {
 	DLG_ROUTES, /* the route set: dlg_route_next */
 	DLG_TEXT__N
 };
-struct dlg_texts { /* one behind the other */
-	uint16_t end[DLG_TEXT__N];
-	char bytes[];
+struct dlg_texts {
+	uint16_t has;   /* bits: which of them are not empty */
+	uint16_t end[]; /* of each of these; then they, one behind the other */
 };
+_Static_assert(DLG_TEXT__N <= 16, "bits of dlg_texts.has");
 
 /* Borrowed until the next change of one of them. */
 struct str dlg_text(const struct dlg *d, enum dlg_text which);

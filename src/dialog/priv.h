@@ -179,6 +179,7 @@ struct dlg { /* [RFC3261 12] */
 	bool is_hidden : 1;    /* its target is where `back` leads, whatever the URI says */
 	bool is_dying : 1, is_in_table : 1;
 };
+_Static_assert(sizeof(struct dlg) <= 200, "each call that talks has two");
 
 /* A half dialog for a request about to be sent; in the table by Call-ID and local tag. acc is
  * copied. Call-ID and tag: empty for new ones. */

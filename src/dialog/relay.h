@@ -54,10 +54,11 @@ void ses_notify(struct ses *s, unsigned status);
 /* The session that a Replaces value of a peer means; NULL: none here. [RFC3891 3] */
 struct ses *ses_replaced(struct dlg_mgr *m, const struct sip_replaces *r);
 /* Session-ID: the other party's UUID, to be said from now on (empty: nil); the peer's as this
- * message of his tells it (NULL: as it is known), borrowed, drawn where he has none. [RFC7989 7] */
+ * message of his tells it (NULL: as it is known), in out or borrowed of m, drawn where he has none.
+ * [RFC7989 7] */
 void ses_set_uuid(struct ses *s, struct str uuid);
 void ses_draw_uuid(struct ses *s); /* the other party is the owner himself from now on */
-struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m);
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m, char out[SIP_UUID]);
 /* Wherever SDP is asked for, a body with parts beside it may be given: begun by this with whole
  * Content- lines, then the body. [RFC5621] */
 void dlg_begin_body(struct dlg_mgr *m, struct buf *b, struct str lines);

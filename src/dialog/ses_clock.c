@@ -61,9 +61,7 @@ static void on_timer(struct tmr *t)
 	s->w->is_relay = false;
 	if (s->has_update)
 		(void)!ses_send_change(s, SES_UPDATE, STR_NONE);
-	else if (s->kept)
-		(void)!ses_send_change(s, SES_REINVITE, ses_text(s->kept));
-	else if (ses_ask_offer(s) == 200)
+	else if (s->kept ? ses_kept_sdp(s) == OK : ses_ask_offer(s) == 200)
 		(void)!ses_send_change(s, SES_REINVITE, buf_view(&s->m->sdp));
 }
 

@@ -205,16 +205,6 @@ bool ses_can_update(const struct ses *s)
 	return s->has_update;
 }
 
-void ses_keep_sdp(struct ses *s, struct str sdp)
-{
-	sdp = dlg_plain_sdp(s->m, sdp); /* a refresh says nothing else */
-	struct ses_text *x = sdp.n ? ses_make_text(sdp) : NULL;
-	if (!x)
-		return;
-	ses_drop_text(s->kept);
-	s->kept = x;
-}
-
 bool ses_needs_sdp(const struct ses *s)
 {
 	return s->clock.agreed && s->clock.is_refresher && !s->has_update;

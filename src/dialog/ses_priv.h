@@ -82,6 +82,10 @@ struct ses_text {
 	uint32_t n, n_users;
 	char bytes[];
 };
+struct ses_kept { /* see ses_keep_sdp */
+	uint32_t n : 31, is_squeezed : 1;
+	char bytes[];
+};
 
 /* What a session has while it does more than talk: is set up, changed, asked, ended. */
 struct ses_work {
@@ -141,7 +145,7 @@ struct ses {
 	struct dlg_usage usage;
 	struct dlg *d;          /* the dialog; caller: after the 2xx */
 	struct ses_work *w;     /* NULL: it only talks; see session.c */
-	struct ses_text *kept;  /* SDP for refreshes of the session timer; NULL: none */
+	struct ses_kept *kept;  /* heap: SDP for refreshes of the session timer; NULL: none */
 	struct ses_text *reply; /* header lines of our responses, often shared; NULL: none */
 	struct ses_clock clock;
 	struct ev_task task;
@@ -157,14 +161,14 @@ struct ses {
 	bool has_refer_sent : 1; /* NOTIFYs of one of ours may come */
 	bool is_lost : 1;        /* the peer knows it no more: the dialog says BYE by itself */
 };
+_Static_assert(sizeof(struct ses) <= 152, "each call that talks has two");
 
 /* --- session.c ----------------------------------------------------------------------------------
  */
 struct ses *ses_alloc(struct dlg_mgr *m, const struct ses_user *user, void *ctx);
 /* Makes `w`; false: no memory. */
 [[nodiscard]] bool ses_wake(struct ses *s);
-struct ses_text *ses_make_text(struct str text); /* a copy with one user; NULL: no memory */
-void ses_drop_text(struct ses_text *x);          /* NULL is harmless */
+void ses_drop_text(struct ses_text *x); /* NULL is harmless */
 /* Sets `reply`: the manager's last one, if that is the same; false: no memory. */
 bool ses_share_reply(struct ses *s, struct str text);
 static inline struct str ses_text(const struct ses_text *x)
@@ -249,6 +253,9 @@ void ses_rel_expire(struct ses *s); /* no PRACK in 64*T1 */
 void ses_on_reinvite(struct ses *s, tsx_id st, struct tp_rx *rx);
 void ses_on_update(struct ses *s, struct dlg *d, tsx_id st, struct tp_rx *rx);
 enum err ses_send_change(struct ses *s, enum ses_change kind, struct str sdp);
+
+/* --- ses_kept.c ------------------------------------------------------------------------------ */
+enum err ses_kept_sdp(struct ses *s); /* what ses_keep_sdp has kept, into m->sdp */
 
 /* --- ses_later.c ----------------------------------------------------------------------------- */
 /* Keeps what waits, and tells the owner (SES_EV_OFFER). */

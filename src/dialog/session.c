@@ -99,7 +99,8 @@ static void drop_requests(struct ses *s)
 	}
 }
 
-struct ses_text *ses_make_text(struct str text)
+/* A copy with one user; NULL: no memory. */
+static struct ses_text *make_text(struct str text)
 {
 	struct ses_text *x = malloc(sizeof(*x) + text.n);
 	if (!x)
@@ -148,7 +149,7 @@ void ses_free(struct ses *s)
 		dlg_bury(s->d);
 		dlg_free(s->d);
 	}
-	ses_drop_text(s->kept);
+	free(s->kept);
 	ses_drop_text(s->reply);
 	pool_put(&m->sessions, s);
 }
@@ -157,7 +158,7 @@ bool ses_share_reply(struct ses *s, struct str text)
 {
 	struct ses_text *x = s->m->last_text;
 	if (!x || !str_eq(ses_text(x), text)) {
-		x = ses_make_text(text);
+		x = make_text(text);
 		if (!x)
 			return false;
 		ses_drop_text(s->m->last_text);
@@ -477,14 +478,14 @@ void ses_draw_uuid(struct ses *s)
 	ses_set_uuid(s, sid_draw(s->m->loop->env, uuid));
 }
 
-struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m)
+struct str ses_peer_uuid(const struct ses *s, const struct sip_msg *m, char out[SIP_UUID])
 {
 	const struct dlg *d = s->d ? s->d : s->w->half;
 	for (unsigned i = 0; !s->d && m && i < s->w->n_forks; i++)
 		if (str_eq(dlg_remote_tag(s->w->forks[i].d),
 			   m->is_request ? m->from_tag : m->to_tag))
 			d = s->w->forks[i].d;
-	return sid_peer(&d->sid, m);
+	return sid_peer(&d->sid, m, out);
 }
 
 bool ses_sdp(const struct tp_rx *rx, struct str *sdp)

@@ -16,13 +16,14 @@ enum sid_how {
 };
 
 struct sid { /* all zero: SID_NONE */
-	char local[SIP_UUID], remote[SIP_UUID];
+	uint8_t local[SIP_UUID / 2], remote[SIP_UUID / 2];
 	uint32_t cseq; /* of the peer's last request that told the remote one */
 	uint8_t how;   /* enum sid_how */
 	bool is_between;
 };
 
 struct str sid_draw(struct env *env, char out[SIP_UUID]);
+struct str sid_text(const uint8_t uuid[SIP_UUID / 2], char out[SIP_UUID]);
 /* local: the other party's, for who stands between; empty: one is drawn. */
 void sid_begin(struct sid *s, struct env *env, struct str local, bool is_between);
 /* Called by this INVITE; who stands between knows nobody for `local` yet: nil. */
@@ -42,5 +43,5 @@ void sid_put_answer(const struct sid *s, const struct sip_msg *req, struct buf *
 void sid_put_stranger(struct env *env, const struct sip_msg *req, struct buf *b);
 /* What is said as ours from now on; empty: nil. */
 void sid_set_local(struct sid *s, struct str uuid);
-/* The peer's, as this message of his tells it; m may be NULL. */
-struct str sid_peer(const struct sid *s, const struct sip_msg *m);
+/* The peer's, as this message of his tells it; m may be NULL. In out, or borrowed of m. */
+struct str sid_peer(const struct sid *s, const struct sip_msg *m, char out[SIP_UUID]);

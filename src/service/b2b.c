@@ -57,12 +57,24 @@ struct b2b_leg *b2b_leg_new(struct b2b_call *c)
 	if (!l)
 		return NULL;
 	l->call = c;
-	buf_init(&l->sdp);
 	struct b2b_leg **at = &c->legs;
 	while (*at)
 		at = &(*at)->next;
 	*at = l;
 	return l;
+}
+
+void b2b_forget_body(struct b2b_leg *l)
+{
+	free(l->body);
+	l->body = NULL;
+}
+
+void b2b_forget_place(struct b2b_leg *l)
+{
+	tp_rx_unref(l->call->b->tp, b2b_final(l));
+	free(l->place);
+	l->place = NULL;
 }
 
 void b2b_leg_free(struct b2b_leg *l)
@@ -83,11 +95,10 @@ void b2b_leg_free(struct b2b_leg *l)
 		(void)b2b_meet_stop(c, 200);
 	b2b_leave(l);
 	b2b_far_free(l);
-	tp_rx_unref(b->tp, l->final);
-	free(l->place);
+	b2b_forget_place(l);
+	b2b_forget_body(l);
 	free(l->origin.line);
 	free(l->talk.aor);
-	buf_fini(&l->sdp);
 	pool_put(&b->legs, l);
 }
 
@@ -211,8 +222,9 @@ void b2b_gather(struct b2b *b, struct str aor)
 
 void b2b_name(struct b2b_leg *to, const struct b2b_leg *from, const struct sip_msg *m)
 {
+	char uuid[SIP_UUID];
 	if (to && b2b_leg_has_session(to) && from && b2b_leg_has_session(from))
-		b2b_leg_set_uuid(to, b2b_leg_uuid(from, m));
+		b2b_leg_set_uuid(to, b2b_leg_uuid(from, m, uuid));
 }
 
 void b2b_introduce(struct b2b_call *c)
@@ -253,9 +265,9 @@ void b2b_stop(struct b2b *b, bool is_all)
 
 static enum err say_sdp(const struct b2b_leg *l, struct buf *out)
 {
-	if (!l->sdp.n)
+	if (!l->body)
 		return ERR_STATE;
-	buf_str(out, buf_view(&l->sdp));
+	buf_str(out, b2b_body(l));
 	return out->err;
 }
 
@@ -298,8 +310,8 @@ static void on_confirmed(struct b2b_leg *l, const struct ses_event *ev)
 	}
 	l->state = LEG_UP;
 	if (ses_needs_sdp(l->ses))
-		ses_keep_sdp(l->ses, buf_view(&l->sdp));
-	buf_fini(&l->sdp);
+		ses_keep_sdp(l->ses, b2b_body(l));
+	b2b_forget_body(l);
 	b2b_on_answer(l, ev);
 	if (l->call->is_meeting_due)
 		b2b_meet(l->call, l);
@@ -377,7 +389,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 			b2b_tell_deaf(l, NULL);
 		if (!l->status)
 			l->status = (uint16_t)status_of(end);
-		hist_hear(c->hist, l->row, NULL, l->is_given_up ? 408 : l->status);
+		hist_hear(c->hist, b2b_row(l), NULL, l->is_given_up ? 408 : l->status);
 		if (l->is_transfer)
 			b2b_transfer_failed(c, l->status);
 		else if (!b2b_start_spare(l))

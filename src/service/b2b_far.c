@@ -301,12 +301,13 @@ static void tell_end(struct b2b_leg *l, const struct ses_end *end)
 static void tell_event(struct b2b_leg *l, const struct ses_event *ev)
 {
 	const struct sip_msg *msg = ev->rx ? ev->rx->msg : NULL;
+	char uuid[SIP_UUID];
 	struct far_say say = {.op = FAR_EVENT,
 			      .kind = (uint8_t)ev->kind,
 			      .status = (uint16_t)ev->status,
 			      .tag = ev->tag};
 	struct str texts[] = {msg ? str_of(msg->bytes, msg->n_bytes) : STR_NONE,
-			      b2b_leg_uuid(l, msg)};
+			      b2b_leg_uuid(l, msg, uuid)};
 	struct far_msg *m = make(&say, texts, ARRAY_LEN(texts));
 	if (!m) { /* he would wait for ever */
 		b2b_leg_hangup(l, STR_NONE);
@@ -345,6 +346,7 @@ static struct far_msg *make_taken(struct b2b_leg *l)
 {
 	const struct b2b_origin *o = &l->origin;
 	struct b2b_names n;
+	char uuid[SIP_UUID];
 	if (!b2b_leg_names(l, &n))
 		return NULL;
 	struct str texts[TEXTS] = {n.call_id,
@@ -355,7 +357,7 @@ static struct far_msg *make_taken(struct b2b_leg *l)
 				   n.target,
 				   str_of(o->line, o->n_head),
 				   o->line ? str_of(o->line + o->n_head, o->n_tail) : STR_NONE,
-				   b2b_leg_uuid(l, NULL)};
+				   b2b_leg_uuid(l, NULL, uuid)};
 	struct far_msg *m = make(&(struct far_say){.op = FAR_TAKEN}, texts, TEXTS);
 	if (!m)
 		return NULL;

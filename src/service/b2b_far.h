@@ -44,7 +44,7 @@ bool b2b_leg_can_update(const struct b2b_leg *l);
 struct tp_dst b2b_leg_way(const struct b2b_leg *l);
 /* Keeps it, where refreshes of the session need it. */
 void b2b_leg_keep(struct b2b_leg *l, struct str sdp);
-struct str b2b_leg_uuid(const struct b2b_leg *l, const struct sip_msg *m);
+struct str b2b_leg_uuid(const struct b2b_leg *l, const struct sip_msg *m, char out[SIP_UUID]);
 void b2b_leg_set_uuid(struct b2b_leg *l, struct str uuid);
 void b2b_leg_draw_uuid(struct b2b_leg *l);
 bool b2b_leg_names(const struct b2b_leg *l, struct b2b_names *out); /* false: no dialog yet */

@@ -75,9 +75,9 @@ void b2b_leg_keep(struct b2b_leg *l, struct str sdp)
 		ses_keep_sdp(l->ses, sdp);
 }
 
-struct str b2b_leg_uuid(const struct b2b_leg *l, const struct sip_msg *m)
+struct str b2b_leg_uuid(const struct b2b_leg *l, const struct sip_msg *m, char out[SIP_UUID])
 {
-	return l->far ? str_of(l->far->uuid, l->far->n_uuid) : ses_peer_uuid(l->ses, m);
+	return l->far ? str_of(l->far->uuid, l->far->n_uuid) : ses_peer_uuid(l->ses, m, out);
 }
 
 void b2b_leg_set_uuid(struct b2b_leg *l, struct str uuid)

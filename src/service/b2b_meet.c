@@ -21,7 +21,7 @@ static void end(struct b2b_call *c)
 {
 	struct b2b_leg *other = b2b_other(c->first);
 	if (other)
-		buf_fini(&other->sdp);
+		b2b_forget_body(other);
 	ev_timer_stop(c->b->loop, &c->timer);
 	c->meet = MEET_NOT;
 	c->first = NULL;
@@ -75,7 +75,7 @@ static void go(struct b2b_call *c)
 	struct b2b_leg *l = c->is_offered ? other : first;
 	c->meet = c->is_offered ? MEET_OFFERING : MEET_ASKING;
 	enum err e = b2b_leg_change(l, c->is_offered ? SES_REINVITE : SES_REINVITE_LATE,
-				    c->is_offered ? buf_view(&other->sdp) : STR_NONE);
+				    c->is_offered ? b2b_body(other) : STR_NONE);
 	if (e == ERR_STATE)
 		again(c, l);
 	else if (e != OK)
@@ -123,7 +123,7 @@ bool b2b_meet_answered(struct b2b_leg *l, const struct ses_event *ev)
 	if (!is_good && ev->status == 491) {
 		again(c, l);
 	} else if (is_good) {
-		b2b_leg_keep(l, buf_view(&l->sdp));
+		b2b_leg_keep(l, b2b_body(l));
 		b2b_leg_settle(c->first, 200, b2b_say(c->first, ev->rx->msg));
 		over(c, 200);
 	} else {

@@ -48,7 +48,7 @@ enum err b2b_add_leg(struct b2b_call *c, const struct prx_target *t, struct str 
 	l->step = t->step;
 	l->trunk = t->trunk;
 	l->is_outside = t->is_outside;
-	l->row = t->row ? t->row
+	p->row = t->row ? t->row
 			: hist_target(c->hist, t->way, t->ruri, (enum hist_by)t->by, t->is_outside);
 	l->host = t->host;
 	*out = l;
@@ -129,16 +129,16 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	const struct sip_msg *m = ses_invite(a->ses)->msg;
 	struct sip_addr from;
 	struct str sdp;
+	char uuid[SIP_UUID];
 	struct b2b_way way = {.headers = b2b_headers_of(c, l),
 			      .realm = b->cfg.realm,
 			      .is_trusted = c->is_trusted,
 			      .is_next_trusted = is_trusted(b, p),
 			      .hist = l->is_transfer ? NULL : c->hist,
-			      .row = l->row,
+			      .row = p->row,
 			      .has_history = c->has_history};
 	way.is_outside = l->is_outside && !way.is_next_trusted;
 	bool has_sdp = ses_sdp(ses_invite(a->ses), &sdp);
-	struct str replaces = sip_value(m, SIP_HDR_REPLACES);
 	bool is_hidden = hist_wants_privacy(m, STR("user")) && !way.is_next_trusted;
 	if (has_sdp && b2b_set_body(l, m) != OK)
 		return ERR_NOMEM;
@@ -149,7 +149,8 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	buf_str(&b->lines, STR("Supported: replaces\r\n"));
 	b2b_put_request(&b->lines, m, &way);
 	if (c->passes_replaces)
-		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n", STR_ARG(replaces));
+		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n",
+			STR_ARG(sip_value(m, SIP_HDR_REPLACES)));
 	buf_str(&b->lines, p->lines);
 	struct str by = from_of(l, &from, acc);
 	struct ses_call call = {
@@ -172,14 +173,13 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		.is_reliable = may_be_reliable(c),
 		.is_reliable_needed = sip_has_token(m, SIP_HDR_REQUIRE, STR("100rel")),
 		.session_s = b->cfg.session_s,
-		.uuid = ses_peer_uuid(a->ses, NULL),
+		.uuid = ses_peer_uuid(a->ses, NULL, uuid),
 	};
-	if (b->lines.err != OK)
-		return b->lines.err;
-	if (b->text.err != OK)
-		return b->text.err;
+	enum err e = b->lines.err ? b->lines.err : b->text.err;
+	if (e != OK)
+		return e;
 	l->is_saying = true;
-	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
+	e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	l->is_saying = false;
 	return e;
 }
@@ -244,7 +244,7 @@ void b2b_start(struct b2b_leg *l)
 	struct b2b_account acc = {0};
 	enum err e = ERR_LIMIT;
 	l->state = LEG_TRYING;
-	hist_start(l->call->hist, l->row);
+	hist_start(l->call->hist, b2b_row(l));
 	l->code = (uint16_t)b2b_check_sips(l);
 	if (!l->code)
 		l->code = (uint16_t)b2b_take_seat(l, &acc);
@@ -261,18 +261,18 @@ void b2b_start(struct b2b_leg *l)
 	l->ses = NULL;
 	l->state = LEG_OVER;
 	l->status = e == ERR_LIMIT || e == ERR_NOMEM ? 503 : 500;
-	hist_hear(l->call->hist, l->row, NULL, l->status);
+	hist_hear(l->call->hist, b2b_row(l), NULL, l->status);
 }
 
 bool b2b_start_spare(struct b2b_leg *l)
 {
 	struct b2b_call *c = l->call;
-	const struct b2b_leg *primary = l->primary ? l->primary : l;
-	bool is_dead = l->status == 430 || l->status == 408 || (l->status == 503 && !l->final);
+	const struct b2b_leg *primary = l->place && l->place->primary ? l->place->primary : l;
+	bool is_dead = l->status == 430 || l->status == 408 || (l->status == 503 && !b2b_final(l));
 	if (c->is_closed || l->is_given_up || !is_dead || b2b_is_bound(c))
 		return false;
 	for (struct b2b_leg *s = c->legs; s; s = s->next)
-		if (s->state == LEG_SPARE && s->primary == primary) {
+		if (s->state == LEG_SPARE && s->place->primary == primary) {
 			b2b_start(s);
 			return s->state == LEG_TRYING;
 		}

@@ -47,7 +47,15 @@ struct b2b_place { /* where a leg is to go; one block, until it is up or over */
 	struct str lines;           /* header lines of its own: Replaces */
 	struct str aor;             /* whose phone it is */
 	struct fwd_headers headers; /* of its step, or the 3xx that it came by */
+	struct hist_row *row;       /* of the call's history; NULL: none */
+	struct b2b_leg *primary;    /* SPARE: what it stands in for */
+	struct tp_rx *final;        /* its final refusal, referenced; NULL: time-out and the like */
 	char text[];
+};
+
+struct b2b_text {
+	size_t n;
+	char p[];
 };
 
 struct b2b_ask;
@@ -60,7 +68,7 @@ struct b2b_leg {
 	bool is_caller;   /* it called us */
 	bool is_transfer; /* it is to take the transferor's place */
 	bool is_joining;  /* that one has answered, the transferee not yet */
-	bool is_saying;   /* the session asks for what is in `sdp` */
+	bool is_saying;   /* the session asks for what is in `body` */
 	bool is_heard;    /* it has answered something */
 	bool has_rung;
 	bool is_given_up;   /* by ourselves: it rang its time, or was silent */
@@ -73,17 +81,29 @@ struct b2b_leg {
 	uint16_t code;      /* enum code, where the refusal is ours */
 	uint16_t trunk;     /* as in struct prx_target; so is host */
 	uint32_t host;
-	struct hist_row *row;    /* of the call's history; NULL: none */
-	struct b2b_leg *primary; /* SPARE: what it stands in for */
-	struct tp_rx *final;     /* that, referenced; NULL: time-out and the like */
-	struct b2b_place *place;
+	struct b2b_place *place; /* NULL: the caller's, or it is up */
 	struct b2b_origin origin;
 	struct sign_talk talk; /* its dialog, while it talks */
-	struct buf sdp;        /* what is said to it next, while the call is set up or changed */
+	struct b2b_text *body; /* heap: what is said to it next, while that is due */
 	obj_id home;         /* the call that lends it (b2b_splice.c); 0: it is where it belongs */
 	struct b2b_far *far; /* its session is on another shard; NULL: no */
 	struct b2b_owner *owner; /* its call is on another shard; NULL: no */
 };
+_Static_assert(sizeof(struct b2b_leg) <= 152, "each call that talks has two");
+
+/* What its place tells, if it has one. */
+static inline struct hist_row *b2b_row(const struct b2b_leg *l)
+{
+	return l->place ? l->place->row : NULL;
+}
+static inline struct tp_rx *b2b_final(const struct b2b_leg *l)
+{
+	return l->place ? l->place->final : NULL;
+}
+static inline struct str b2b_body(const struct b2b_leg *l)
+{
+	return l->body ? str_of(l->body->p, l->body->n) : STR_NONE;
+}
 
 enum b2b_meet { MEET_NOT, MEET_WAITING, MEET_ASKING, MEET_OFFERING }; /* b2b_meet.c */
 
@@ -94,27 +114,30 @@ struct b2b_call {
 	bool is_busy;            /* being changed: a leg that fails at once must not settle it */
 	bool is_closed;          /* no further leg is tried */
 	bool is_trusted, is_farewell, has_rang_out, is_transferring, follows;
-	bool passes_replaces; /* it names a dialog that is none of ours */
-	bool is_sips;         /* the caller's INVITE is for a sips URI: so are all others */
+	bool passes_replaces;  /* it names a dialog that is none of ours */
+	bool is_sips;          /* the caller's INVITE is for a sips URI: so are all others */
+	bool has_history;      /* that of responses is ours to tell */
+	uint8_t meet, n_tries; /* enum b2b_meet; of its step */
+	bool is_offered;       /* `first` has made his offer */
+	bool is_promised;      /* who answers is to talk with a transferee, not the caller */
+	bool is_meeting_due;   /* as soon as the caller has acknowledged */
 	struct tmr timer;     /* Timer C, or a q group's time, or what a transfer or a tone lasts */
 	struct steps *steps;  /* heap, while it is set up; NULL: one */
 	struct hist *hist;    /* while it is set up; NULL: none is told */
-	bool has_history;     /* that of responses is ours to tell */
 	struct tp_rx *invite; /* of the caller, which that borrows; referenced */
 	struct b2b_leg *transferor; /* who has sent REFER, until its end is told */
 	struct tp_rx *refer;        /* that, referenced, while it is done; NULL: none */
 	struct b2b_own *own;        /* the exchange itself talks with one of them; NULL: no */
 	struct b2b_leg *first;      /* whom we ask for an offer to the other; NULL: nobody */
-	uint8_t meet, n_tries;      /* enum b2b_meet; of its step */
-	bool is_offered;            /* he has made it */
-	bool is_promised;           /* who answers is to talk with a transferee, not the caller */
-	bool is_meeting_due;        /* as soon as the caller has acknowledged */
 	struct b2b_ask *promise;    /* to whom; NULL: he knows by now. Heap */
 };
+_Static_assert(sizeof(struct b2b_call) <= 152, "of these there are thousands that only talk");
 
 /* --- b2b.c */
 struct b2b_leg *b2b_leg_new(struct b2b_call *c);
 void b2b_leg_free(struct b2b_leg *l);
+void b2b_forget_body(struct b2b_leg *l);
+void b2b_forget_place(struct b2b_leg *l);
 void b2b_call_reap(struct b2b_call *c); /* frees it when no leg is left; the last thing done */
 struct b2b_leg *b2b_other(const struct b2b_leg *l);    /* NULL: nobody, or not up */
 void b2b_hangup(struct b2b_leg *l, struct str reason); /* in any state; it becomes OVER */
@@ -199,7 +222,7 @@ void b2b_splice_left(struct b2b_leg *l); /* l, in whatever call, is leaving it *
 struct str b2b_sdp_for(struct b2b_leg *l, struct str sdp);
 /* The same of a message's body, with all that stands beside its SDP; empty also without SDP. */
 struct str b2b_body_for(struct b2b_leg *l, const struct sip_msg *m);
-enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m); /* that, kept in l->sdp */
+enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m); /* that, kept in l->body */
 /* A body as it is but for its SDP, which may be none. */
 struct str b2b_whole_body(struct b2b_leg *l, const struct sip_msg *m, struct str sdp);
 

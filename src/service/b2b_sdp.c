@@ -156,7 +156,11 @@ struct str b2b_body_for(struct b2b_leg *l, const struct sip_msg *m)
 enum err b2b_set_body(struct b2b_leg *l, const struct sip_msg *m)
 {
 	struct str s = b2b_body_for(l, m);
-	buf_clear(&l->sdp);
-	buf_str(&l->sdp, s);
-	return s.n ? l->sdp.err : ERR_NOMEM;
+	b2b_forget_body(l);
+	l->body = s.n ? malloc(sizeof(*l->body) + s.n) : NULL;
+	if (!l->body)
+		return ERR_NOMEM;
+	l->body->n = s.n;
+	memcpy(l->body->p, s.p, s.n);
+	return OK;
 }

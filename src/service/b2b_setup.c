@@ -60,7 +60,7 @@ static void give_up(struct b2b_leg *l, bool is_patient)
 	}
 	if (!l->status)
 		l->status = 408;
-	hist_hear(l->call->hist, l->row, NULL, 408);
+	hist_hear(l->call->hist, b2b_row(l), NULL, 408);
 	b2b_hangup(l, why);
 }
 
@@ -187,7 +187,7 @@ static enum code code_of(const struct b2b_call *c, const struct b2b_leg *l)
 		return CODE_NEXT_HOP_UNREACHABLE;
 	if (l->code)
 		return (enum code)l->code;
-	if (l->final)
+	if (b2b_final(l))
 		return l->status == 503 ? CODE_NEXT_HOP_OVERLOADED : CODE_NONE;
 	if (l->status == 408)
 		return CODE_NEXT_HOP_TIMEOUT;
@@ -199,7 +199,7 @@ static void name_refuser(const struct b2b_call *c)
 {
 	unsigned n = 0;
 	for (const struct b2b_leg *k = c->legs; k; k = k->next)
-		n += k->final != NULL;
+		n += b2b_final(k) != NULL;
 	if (n > 1)
 		ses_set_uuid(c->side[0]->ses, STR_NONE);
 }
@@ -222,7 +222,7 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	enum code code = code_of(c, l);
 	struct buf *lines = &b->lines;
 	unsigned status = code ? code_info(code)->status : l->status;
-	struct str reason = code ? STR_NONE : l->final->msg->reason;
+	struct str reason = code ? STR_NONE : b2b_final(l)->msg->reason;
 	struct b2b_way way = way_back(c, l);
 	way.is_next_trusted = false;
 	buf_clear(lines);
@@ -231,7 +231,7 @@ static void reject(struct b2b_call *c, const struct b2b_leg *l)
 	if (code && c->hist)
 		hist_put_response(c->hist, NULL, lines);
 	if (!code)
-		b2b_put_response(lines, l->final->msg, &way);
+		b2b_put_response(lines, b2b_final(l)->msg, &way);
 	a->state = LEG_OVER;
 	c->is_closed = true;
 	if (lines->err != OK)
@@ -251,7 +251,7 @@ static bool next_step(struct b2b_call *c)
 		if (!l->is_caller && l->step == c->steps->now && !l->is_followed &&
 		    l->state == LEG_OVER)
 			on = steps_outcome(
-				on, steps_ended_by(l->final ? l->status : 0, l->is_given_up));
+				on, steps_ended_by(b2b_final(l) ? l->status : 0, l->is_given_up));
 	return steps_go_on(c->steps, on, ev_now_us(c->b->loop));
 }
 
@@ -325,7 +325,7 @@ static bool follow(struct b2b_leg *l, const struct sip_msg *m)
 				   .add = add,
 				   .ctx = c,
 				   .hist = c->hist,
-				   .from = l->row,
+				   .from = b2b_row(l),
 				   .has_rung = l->has_rung,
 				   .asked = &asked,
 				   .step = l->step,
@@ -347,11 +347,11 @@ void b2b_on_refused(struct b2b_leg *l, const struct ses_event *ev)
 	bool is_auth = ev->status == 401 || ev->status == 407;
 	l->is_heard = true;
 	l->status = (uint16_t)ev->status;
-	if (l->final)
+	if (!l->place || l->place->final)
 		return;
-	l->final = tp_rx_ref(ev->rx);
+	l->place->final = tp_rx_ref(ev->rx);
 	b2b_name(l->call->side[0], l, ev->rx->msg);
-	hist_hear(l->call->hist, l->row, ev->rx->msg,
+	hist_hear(l->call->hist, b2b_row(l), ev->rx->msg,
 		  l->is_given_up && ev->status == 487 ? 408 : ev->status);
 	l->is_followed = follow(l, ev->rx->msg);
 	if (ev->status == 503)
@@ -372,7 +372,7 @@ void b2b_on_progress(struct b2b_leg *l, const struct ses_event *ev)
 	if (ev->status == 100 || l->state != LEG_TRYING)
 		return;
 	b2b_sign(l, SIGN_EARLY, ev->rx->msg, ev->status);
-	hist_hear(c->hist, l->row, ev->rx->msg, ev->status);
+	hist_hear(c->hist, b2b_row(l), ev->rx->msg, ev->status);
 	if (l->is_transfer) {
 		b2b_transfer_progress(c, ev->status);
 		return;
@@ -447,12 +447,11 @@ void b2b_on_answered(struct b2b_leg *l, const struct ses_event *ev)
 	struct str sdp;
 	l->state = LEG_UP;
 	b2b_sign(l, SIGN_CONFIRMED, ev->rx->msg, 200);
-	hist_hear(c->hist, l->row, ev->rx->msg, 200);
-	free(l->place);
-	l->place = NULL;
-	if (ses_needs_sdp(l->ses) && l->sdp.n)
-		ses_keep_sdp(l->ses, buf_view(&l->sdp));
-	buf_fini(&l->sdp);
+	hist_hear(c->hist, b2b_row(l), ev->rx->msg, 200);
+	b2b_forget_place(l);
+	if (ses_needs_sdp(l->ses) && l->body)
+		ses_keep_sdp(l->ses, b2b_body(l));
+	b2b_forget_body(l);
 	if (l->is_transfer) {
 		b2b_transfer_answered(l, ev);
 		return;
@@ -516,7 +515,7 @@ static void add_targets(struct b2b_call *c, const struct b2b_request *req)
 			continue;
 		if (b2b_add_leg(c, t, STR_NONE, &made[i]) != OK)
 			break;
-		made[i]->primary = primary;
+		made[i]->place->primary = primary;
 		if (primary)
 			made[i]->state = LEG_SPARE;
 	}

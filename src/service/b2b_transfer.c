@@ -116,7 +116,7 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 	struct b2b_names names;
 	struct sip_addr from;
 	struct str token = STR_NONE;
-	char mem[600];
+	char mem[600], uuid[SIP_UUID];
 	struct buf name;
 	buf_init_fixed(&name, mem, sizeof(mem));
 	buf_fmt(&name, "<" STR_FMT ">", STR_ARG(to));
@@ -134,7 +134,7 @@ static enum err call_target(struct b2b_leg *l, const struct b2b_leg *transferee,
 		.dst = p->has_dst ? &p->dst : NULL,
 		.is_late_offer = true,
 		.session_s = b->cfg.session_s,
-		.uuid = b2b_leg_uuid(transferee, NULL),
+		.uuid = b2b_leg_uuid(transferee, NULL, uuid),
 	};
 	enum err e = ses_call(b->dlg, &call, &b2b_user, l, &l->ses);
 	if (e == OK)

@@ -215,21 +215,21 @@ struct trk_call {
 	uint32_t cseq, branch; /* of the caller's pending request */
 	uint32_t from_tag;     /* hash */
 	uint32_t fact_kinds;   /* bits: what facts has, so that most questions need no look */
+	uint16_t n_held;       /* live: see trk_hold */
 	uint64_t first_us, last_us;
 	const struct trk_peer *peers;
 	/* Live only; a call of a file ends here. */
 	struct hnode node;
-	uint32_t place;  /* in the tracker's pool */
-	char id_mem[40]; /* the Call-ID itself, unless it is longer */
+	uint32_t place;   /* in the tracker's pool */
+	uint32_t n_bytes; /* of its rows, texts, codecs */
+	char id_mem[38];  /* the Call-ID itself, unless it is longer */
+	struct trk_peer first_peers[3];
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
 	struct trk_pack *pack;    /* heap, or NULL: its names, and when is_packed all the rest */
 	char *offer;              /* heap: see trk_offer_keep */
-	uint32_t n_bytes;         /* of its rows, texts, codecs */
 	struct trk_call *prev_no; /* see trk_before */
-	uint16_t n_held;          /* see trk_hold */
-	struct trk_peer first_peers[3];
 };
 
 const struct trk_av *trk_av(const struct trk_call *c); /* never NULL */

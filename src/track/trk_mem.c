@@ -28,6 +28,7 @@
 #define NEAR_FACTS  128u
 
 _Static_assert(sizeof(struct trk_ev) == 48, "rows are what memory goes to");
+_Static_assert(sizeof(struct trk_call) <= 392, "an exchange has two for each call that talks");
 _Static_assert(sizeof(struct trk_chunk) <= CHUNK_BYTES, "a chunk is found by its alignment");
 _Static_assert(SIP_METHOD__N <= 32 && TRK_MAX_PEERS <= 64, "bits of struct trk_ev");
 

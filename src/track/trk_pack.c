@@ -1,9 +1,10 @@
 /* Calls that only talk, packed: of all that a live tracker holds they are most, and until their BYE
  * nobody asks for their messages. After 32 s of silence, when no message can be resent any more,
- *rows and facts go into one block of their size, names and Call-ID in front, where they stay
- *readable; the next message, or whoever looks at the call, has them back.
+ * rows and facts go into one block of their size, names and Call-ID in front, where they stay
+ * readable; the next message, or whoever looks at the call, has them back.
  *
- *	block    names of From and To, Call-ID, rows oldest first, facts oldest first
+ *	block    names of From and To, Call-ID, then squeezed, if that is shorter, with the names
+ *		 as words (base/squeeze.h): rows oldest first, facts oldest first
  *	row      differences to the row before, in as few bytes as they need; a branch that was seen
  *	         before as its place; of a copy the place of its original
  *	numbers  7 bits in each byte, the lowest first; differences with their sign in bit 0
@@ -13,6 +14,7 @@
  * for the names in it until the next takes its place.
  */
 #include "base/assert.h"
+#include "base/squeeze.h"
 #include "track/trk_priv.h"
 
 #include <stdlib.h>
@@ -22,9 +24,29 @@
 #define MAX_FACTS 256u
 
 struct trk_pack {
-	uint32_t n, at; /* bytes; where the rows begin */
+	uint32_t n;  /* bytes */
+	uint16_t at; /* where the rows begin */
+	bool is_squeezed;
 	_Alignas(8) unsigned char bytes[];
 };
+
+#define WORDS_MOST 512u
+
+/* What the rest is squeezed with, the most usual last. */
+static struct str words_of(const struct trk_call *c, char mem[WORDS_MOST])
+{
+	static const struct str usual = STR_INIT(
+		";remote=00000000000000000000000000000000;transport=TLS;transport=tcp;ob:5061"
+		"sip:192.168.1.sip:10.0.0.:5060;transport=udp:5060;transport=UDP");
+	const struct trk_name *names[] = {c->from, c->to};
+	struct buf b;
+	buf_init_fixed(&b, mem, WORDS_MOST);
+	buf_str(&b, usual);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i])
+			buf_str(&b, str_sub(str_of(names[i]->text, names[i]->n), 0, 150));
+	return buf_view(&b);
+}
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
@@ -179,12 +201,21 @@ void trk_rest(struct trk *t, const struct trk_call *seen)
 	size_t rows = b->n;
 	for (uint32_t k = 0; k < n_rows; k++)
 		put_row(b, row, k);
-	struct trk_pack *p = put_facts(b, c, row) && b->err == OK ? malloc(sizeof *p + b->n) : NULL;
+	if (!put_facts(b, c, row) || b->err != OK || rows > UINT16_MAX)
+		return;
+	size_t end = b->n, rest = rows; /* what is squeezed stands behind it */
+	char mem[WORDS_MOST];
+	bool is_squeezed = squeeze(str_skip(buf_view(b), rows), words_of(c, mem), b);
+	if (is_squeezed) {
+		rest = end;
+		end = b->n;
+	}
+	struct trk_pack *p = malloc(sizeof *p + rows + (end - rest));
 	if (!p)
 		return;
-	p->n = (uint32_t)b->n;
-	p->at = (uint32_t)rows;
-	memcpy(p->bytes, b->p, b->n);
+	*p = (struct trk_pack){(uint32_t)(rows + (end - rest)), (uint16_t)rows, is_squeezed};
+	memcpy(p->bytes, b->p, rows);
+	memcpy(p->bytes + rows, b->p + rest, end - rest);
 	if (c->from)
 		c->from = (const struct trk_name *)(const void *)(p->bytes + from);
 	if (c->to)
@@ -263,15 +294,24 @@ bool trk_unpack(struct trk *t, struct trk_call *c)
 	struct trk_ev *row[MAX_ROWS];
 	if (!c->is_packed)
 		return true;
-	const unsigned char *at = c->pack->bytes + c->pack->at;
+	char mem[WORDS_MOST];
 	bool is_good = true;
+	const struct trk_pack *p = c->pack;
+	struct str rest = str_of((const char *)p->bytes + p->at, p->n - p->at);
+	if (p->is_squeezed) {
+		buf_clear(&t->pack);
+		unsqueeze(rest, words_of(c, mem), &t->pack);
+		rest = buf_view(&t->pack);
+		is_good = t->pack.err == OK;
+	}
+	const unsigned char *at = (const unsigned char *)rest.p, *end = at + rest.n;
 	for (uint32_t k = 0; is_good && k < c->n_ev; k++)
 		is_good = get_row(t, c, &at, row, k);
 	uint64_t n_facts = is_good ? get(&at) : 0;
 	while (is_good && n_facts--)
 		is_good = get_fact(t, c, &at, row);
 	if (is_good) {
-		ASSERT(at == c->pack->bytes + c->pack->n);
+		ASSERT(at == end);
 		c->is_packed = false;
 		return true;
 	}

@@ -2,17 +2,19 @@
 # What `rung serve` holds in memory, as a whole, with everything that is on by default (the tap and the tracker of live calls count):
 #
 #   calls    bytes per held call, as a proxy and as a back-to-back user agent: the slope between N and 2 N calls that talk, when their
-#            transactions have ended
+#            transactions have ended, and when what is bounded has filled before: the lint remembers 1,000 calls, of those that it
+#            has time for
 #   office   VmRSS with 100,000 bindings and 20,000 subscriptions, a minute after the last
 #   tls      bytes per idle TLS connection: 1,000 of them, each of which has had its OPTIONS answered
 #
-#   tests/bench/memory.sh [--held 6000] [--bindings 100000] [--subscriptions 20000] [--connections 1000] [--workers 2] [calls] [office] [tls]
+#   tests/bench/memory.sh [--held 6000] [--rate 500] [--bindings 100000] [--subscriptions 20000] [--connections 1000] [--workers 2]
+#                         [calls] [office] [tls]
 . "$(dirname "$0")/lib.sh"
 
-held=6000 bindings=100000 subscriptions=20000 connections=1000 parts=() servers=()
+held=6000 rate=500 bindings=100000 subscriptions=20000 connections=1000 parts=() servers=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--held | --bindings | --subscriptions | --connections | --workers) declare "${1#--}=$2"; shift 2 ;;
+	--held | --rate | --bindings | --subscriptions | --connections | --workers) declare "${1#--}=$2"; shift 2 ;;
 	calls | office | tls) parts+=("$1"); shift ;;
 	*) usage ;;
 	esac
@@ -22,8 +24,8 @@ need_tools sipp python3
 
 talk() { # caller's port: calls that last longer than the bench
 	start caller_pid "talk-$1" sipp -sf "$here/sipp/caller-hangs-up.xml" -i "$CALLER" -p "$1" -inf "$work/calls.csv" -key domain "$SERVER" \
-		-m "$held" -r 500 -l "$held" -d 600000 -nostdin -nd -buff_size 4194304 -trace_stat -stf "$work/talk-$1.csv" -fd 1 "$SERVER:5060"
-	wait_for $((held / 500 + 60)) talks "$1" || die "not all calls began: $(tail -n 1 "$work/talk-$1.csv" | cut -c1-200)"
+		-m "$held" -r "$rate" -l "$held" -d 600000 -nostdin -nd -buff_size 4194304 -trace_stat -stf "$work/talk-$1.csv" -fd 1 "$SERVER:5060"
+	wait_for $((held / rate + 60)) talks "$1" || die "not all calls began: $(tail -n 1 "$work/talk-$1.csv" | cut -c1-200)"
 }
 # All are there; one that is not answered within 8 s has failed by the time this is asked again, after calm.
 talks() {
@@ -38,6 +40,7 @@ held_calls() {
 		up "$server"
 		register 0 1000 1000
 		callee_up
+		load caller-hangs-up "$CALLER" "$work/calls.csv" 1000 10 -l 1000 -d 100
 		talk 5060
 		calm
 		before=$(pss_kb)

@@ -138,7 +138,8 @@ TEST_NO_OOM(held_call_is_small)
 		at = 0;
 		for (struct ses *s; (s = pool_next(&m->sessions, &at));) {
 			CHECK(!s->w);
-			CHECK(s->kept); /* for refreshes by re-INVITE */
+			/* for refreshes by re-INVITE */
+			CHECK(s->kept && s->kept->is_squeezed);
 		}
 	}
 	CHECK_EQ(n, 2);

@@ -81,7 +81,7 @@ TEST(pool_iterates_over_the_living)
 /* A burst's memory goes back, and the ids of its objects find nothing in its next one. */
 TEST(pool_gives_back_what_a_burst_took)
 {
-	enum { N = 5000 };
+	enum { N = 6000 };
 	struct pool p;
 	static void *obj[N];
 	static obj_id id[N];

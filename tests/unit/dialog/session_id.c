@@ -165,7 +165,8 @@ TEST(session_id_after_a_redirection)
 	struct ses_call call = {.target = str_c(party_uri(p.b, "")), .max_redirects = 1};
 	party_call_with(p.a, &call);
 	/* the response can only name the caller when the caller is known */
-	struct str a = str_of(call_of(p.a)->w->half->sid.local, SIP_UUID);
+	char uuid[SIP_UUID];
+	struct str a = sid_text(call_of(p.a)->w->half->sid.local, uuid);
 	memcpy(strstr(lines, Y), a.p, SIP_UUID);
 	world_run(p.w, 1000);
 	a = local_of(shot('a', "INVITE ", 0));
@@ -321,8 +322,9 @@ TEST(session_id_of_an_older_caller)
 static struct pair talking(struct str *a, struct str *b)
 {
 	struct pair p = pair_talking();
-	*a = str_of(dialog(p.a)->sid.local, SIP_UUID);
-	*b = str_of(dialog(p.b)->sid.local, SIP_UUID);
+	static char texts[2][SIP_UUID];
+	*a = sid_text(dialog(p.a)->sid.local, texts[0]);
+	*b = sid_text(dialog(p.b)->sid.local, texts[1]);
 	return p;
 }
 
@@ -337,9 +339,9 @@ TEST(session_id_changes)
 	world_run(p.w, 100);
 	struct str b = local_of(shot('b', "SIP/2.0 200", 0));
 	struct str a = local_of(shot('a', "INVITE ", 0));
-	char *said = dialog(p.a)->sid.local;
+	struct sid *said = &dialog(p.a)->sid;
 	/* refused */
-	memcpy(said, X, SIP_UUID);
+	sid_set_local(said, STR(X));
 	p.b->refuse_offer = 488;
 	modify(p.a);
 	world_run(p.w, 100);
@@ -353,7 +355,7 @@ TEST(session_id_changes)
 	world_run(p.w, 100);
 	CHECK_ID(shot('b', "INFO ", 1), b, STR(X));
 	/* accepted */
-	memcpy(said, Y, SIP_UUID);
+	sid_set_local(said, STR(Y));
 	p.b->refuse_offer = 0;
 	modify(p.a);
 	world_run(p.w, 100);
@@ -387,12 +389,13 @@ static void feed(struct sid *s, const char *method, uint32_t cseq, const char *u
 TEST(session_id_of_the_newest)
 {
 	struct str a, b;
+	char uuid[SIP_UUID];
 	struct pair p = talking(&a, &b);
 	struct sid *s = &dialog(p.b)->sid;
 	feed(s, "UPDATE", s->cseq + 2, X);
-	CHECK_STR_EQ(str_of(s->remote, SIP_UUID), STR(X));
+	CHECK_STR_EQ(sid_text(s->remote, uuid), STR(X));
 	feed(s, "INFO", s->cseq - 1, Y);
-	CHECK_STR_EQ(str_of(s->remote, SIP_UUID), STR(X));
+	CHECK_STR_EQ(sid_text(s->remote, uuid), STR(X));
 	hangup(p.a);
 	pair_free(&p);
 	p = pair_new();
@@ -400,9 +403,9 @@ TEST(session_id_of_the_newest)
 	party_call(p.a, p.b, "");
 	world_run(p.w, 5);
 	CHECK(call_of(p.a)->w->half);
-	memcpy(p.a->ses->w->half->sid.local, X, SIP_UUID);
+	sid_set_local(&p.a->ses->w->half->sid, STR(X));
 	world_run(p.w, 100);
-	CHECK_STR_EQ(str_of(dialog(p.b)->sid.remote, SIP_UUID), STR(X));
+	CHECK_STR_EQ(sid_text(dialog(p.b)->sid.remote, uuid), STR(X));
 	hangup(p.a);
 	pair_free(&p);
 }

@@ -560,7 +560,7 @@ TEST(a_call_that_only_talks_is_packed)
 	uint32_t n_bytes = c->n_bytes;
 	trk_tick(p.t, p.base_us + 40'000'000);
 	CHECK(c->is_packed);
-	CHECK(2 * c->n_bytes <= n_bytes);
+	CHECK(9 * c->n_bytes <= 4 * n_bytes);
 	CHECK_STR(trk_user(c->from), "1001");
 	CHECK_STR(trk_host(c->to), "example.com");
 	CHECK(the_call(&p) == c);
