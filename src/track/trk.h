@@ -43,7 +43,7 @@ struct trk_datagram {      /* one that is no SIP */
 };
 static inline struct trk_datagram trk_datagram_of(const struct trk_packet *p) /* borrows it */
 {
-	return (struct trk_datagram){.at_ns = (int64_t)p->at_us * 1'000 + p->at_ns,
+	return (struct trk_datagram){.at_ns = (int64_t)(p->at_us * 1'000 + p->at_ns),
 				     .frame_no = p->frame_no,
 				     .from = &p->from,
 				     .to = &p->to,
