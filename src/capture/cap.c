@@ -42,6 +42,7 @@ bool cap_fail(struct cap *c, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
+	c->is_over = true;
 	if (!c->problem[0])
 		vsnprintf(c->problem, sizeof c->problem, fmt, ap);
 	va_end(ap);
@@ -112,35 +113,52 @@ bool cap_fill(struct cap *c, size_t n, const char *what)
 	return false;
 }
 
-static bool classic_next(struct cap *c, struct cap_rec *r)
+/* The record that lies at hand. */
+static inline void take_classic(struct cap *c, struct cap_rec *r)
+{
+	const uint8_t *h = cap_here(c);
+	uint32_t sec = cap_u32(c, h), frac = cap_u32(c, h + 4), n = cap_u32(c, h + 8);
+	size_t n_hdr = c->rec_hdr;
+	*r = (struct cap_rec){.n = n, .n_wire = cap_u32(c, h + 12)};
+	r->at_ns = (int64_t)sec * 1'000'000'000 + (int64_t)frac * (c->is_ns ? 1 : 1'000);
+	r->is_ns = c->is_ns;
+	r->link = c->ifaces[0].link;
+	r->snaplen = c->ifaces[0].snaplen;
+	r->no = ++c->no;
+	r->off = c->off + n_hdr;
+	r->p = h + n_hdr;
+	cut_skip(c, n_hdr + n);
+}
+
+static inline bool has_classic(const struct cap *c)
+{
+	size_t n = c->end - c->at;
+	return n >= c->rec_hdr && n - c->rec_hdr >= cap_u32(c, cap_here(c) + 8);
+}
+
+[[gnu::noinline]] static bool read_classic(struct cap *c, struct cap_rec *r)
 {
 	if (!cap_need(c, c->rec_hdr, NULL))
 		return false;
-	const uint8_t *h = cap_here(c);
-	uint32_t sec = cap_u32(c, h), frac = cap_u32(c, h + 4);
-	uint32_t n = cap_u32(c, h + 8), n_wire = cap_u32(c, h + 12);
+	uint32_t n = cap_u32(c, cap_here(c) + 8);
 	if (n > CAP_MAX_RECORD)
 		return cap_fail(c, "frame %u says it has %u bytes: the file is damaged there",
 				c->no + 1, n);
 	if (!cap_need(c, c->rec_hdr + n, "a frame"))
 		return false;
-	cut_skip(c, c->rec_hdr);
-	*r = (struct cap_rec){
-		.no = ++c->no,
-		.link = c->ifaces[0].link,
-		.snaplen = c->ifaces[0].snaplen,
-		.is_ns = c->is_ns,
-		.n = n,
-		.n_wire = n_wire,
-		.at_ns = (int64_t)sec * 1'000'000'000 + (int64_t)frac * (c->is_ns ? 1 : 1'000),
-		.off = c->off,
-		.p = cap_here(c),
-	};
-	cut_skip(c, n);
+	take_classic(c, r);
 	return true;
 }
 
-static bool source_next(struct cap *c, struct cap_rec *r)
+static inline bool classic_next(struct cap *c, struct cap_rec *r)
+{
+	if (!has_classic(c) || cap_u32(c, cap_here(c) + 8) > CAP_MAX_RECORD)
+		return read_classic(c, r);
+	take_classic(c, r);
+	return true;
+}
+
+[[gnu::noinline]] static bool source_next(struct cap *c, struct cap_rec *r)
 {
 	const unsigned long_ms = 1'000;
 	while (!c->source->next(c->source_ctx, r)) {
@@ -154,7 +172,7 @@ static bool source_next(struct cap *c, struct cap_rec *r)
 
 bool cap_next(struct cap *c, struct cap_rec *r)
 {
-	if (c->problem[0] || c->is_stopped)
+	if (c->is_over)
 		return false;
 	if (c->source)
 		return source_next(c, r);
@@ -377,16 +395,13 @@ uint64_t cap_size(const struct cap *c)
 
 static bool is_at_hand(struct cap *c)
 {
-	size_t n = c->end - c->at;
-	if (c->is_ng)
-		return capng_at_hand(c);
-	return n >= c->rec_hdr && n - c->rec_hdr >= cap_u32(c, cap_here(c) + 8);
+	return c->is_ng ? capng_at_hand(c) : has_classic(c);
 }
 
 bool cap_wait(struct cap *c, unsigned ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
-	if (c->problem[0] || c->is_stopped)
+	if (c->is_over)
 		return true;
 	if (c->source)
 		return c->source->wait(c->source_ctx, ms);
@@ -411,7 +426,7 @@ int cap_fd(const struct cap *c)
 
 void cap_stop(struct cap *c)
 {
-	c->is_stopped = true;
+	c->is_over = true;
 }
 
 bool cap_count(struct cap *c, struct cap_counts *out)

@@ -36,7 +36,7 @@ enum {
 };
 
 static void on_inner(struct cap_pkt *k, struct cut c, enum cap_inner what, uint16_t type);
-static bool on_hep(struct cap_pkt *k, struct cut c);
+static void on_hep(struct cap_pkt *k, struct cut c);
 
 static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 {
@@ -44,15 +44,40 @@ static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 	memcpy(a->ip, p, n);
 }
 
-/* Field by field: a copy of what was just written in parts would have to wait for it. */
+/* In the pieces in which addresses are compared: who reads others would have to wait. */
 static inline void set_ipv4(struct addr *a, const uint8_t *p)
 {
-	memset(a, 0, sizeof *a);
+	uint64_t ip = 0;
+	memcpy(&ip, p, 4);
+	memcpy(a->ip, &ip, sizeof ip);
+	memset(a->ip + sizeof ip, 0, sizeof a->ip - sizeof ip);
 	a->family = ADDR_V4;
-	memcpy(a->ip, p, 4);
+	a->scope = 0;
+	a->port = 0;
 }
 
-static void on_udp(struct cap_pkt *k, struct cut c)
+static void set_payload(struct cap_pkt *k, uint8_t proto, const uint8_t *l4, struct cut c)
+{
+	k->proto = proto;
+	k->l4 = l4;
+	k->p = c.p;
+	k->n = c.n;
+}
+
+/* The payload may be a tunnel, or what an agent of Homer sends. */
+[[gnu::noinline]] static void on_udp_inner(struct cap_pkt *k, struct cut c)
+{
+	struct cut body = c;
+	enum cap_inner inner = cap_udp_tunnel(&body, k->src.port, k->dst.port, &k->layers);
+	if (inner) {
+		set_payload(k, 0, NULL, (struct cut){0});
+		on_inner(k, body, inner, 0);
+	} else if (!k->is_quoted && wire_hep_starts(c.p, c.n)) {
+		on_hep(k, c);
+	}
+}
+
+static inline void on_udp(struct cap_pkt *k, struct cut c)
 {
 	if (c.n < 8)
 		return;
@@ -66,22 +91,13 @@ static void on_udp(struct cap_pkt *k, struct cut c)
                 };
 	const uint8_t *l4 = c.p;
 	cut_skip(&c, 8);
-	if (len >= 8 && len - 8u < c.n)
-		c.n = len - 8u;
-	else if (len >= 8 && len - 8u > c.n)
+	if (len >= 8 && len - 8u > c.n)
 		k->is_cut = true;
-	struct cut body = c;
-	enum cap_inner inner = cap_udp_tunnel(&body, k->src.port, k->dst.port, &k->layers);
-	if (inner) {
-		on_inner(k, body, inner, 0);
-		return;
-	}
-	if (!k->is_quoted && wire_hep_starts(c.p, c.n) && on_hep(k, c))
-		return;
-	k->proto = CAP_UDP;
-	k->l4 = l4;
-	k->p = c.p;
-	k->n = c.n;
+	else if (len >= 8)
+		c.n = len - 8u;
+	set_payload(k, CAP_UDP, l4, c);
+	if (cap_may_be_tunnel(k->src.port, k->dst.port) || wire_hep_starts(c.p, c.n))
+		on_udp_inner(k, c);
 }
 
 static void on_tcp(struct cap_pkt *k, struct cut c)
@@ -354,22 +370,23 @@ static void on_inner(struct cap_pkt *k, struct cut c, enum cap_inner what, uint1
 
 /* What nearly all frames with media are: Ethernet, IPv4 without options, UDP, all of it there.
  * on_eth would do the same, step by step. */
-static bool is_usual(const struct cap_rec *r)
+static bool is_usual(struct cut c)
 {
 	enum { ETH = 14, HEADERS = 28 };
-	const uint8_t *ip = r->p + ETH;
-	return r->n >= ETH + HEADERS && be16(ip - 2) == ETH_IPV4 && ip[0] == 0x45 &&
+	const uint8_t *ip = c.p + ETH;
+	return c.n >= ETH + HEADERS && be16(ip - 2) == ETH_IPV4 && ip[0] == 0x45 &&
 	       ip[9] == CAP_UDP && !(be16(ip + 6) & 0x3fff) && be16(ip + 2) >= HEADERS &&
-	       be16(ip + 2) <= r->n - ETH;
+	       be16(ip + 2) <= c.n - ETH;
 }
 
-static void on_usual(struct cap_pkt *k, const struct cap_rec *r)
+static void on_usual(struct cap_pkt *k, struct cut c)
 {
 	enum { ETH = 14, IP = 20 };
-	const uint8_t *p = r->p + ETH;
+	const uint8_t *p = c.p + ETH;
 	uint16_t total = be16(p + 2);
 	struct cap_ip *ip = k->ips;
-	k->eths[0] = (struct cap_hdr){r->p, r->n};
+	k->eths[0] = (struct cap_hdr){c.p, c.n};
+	k->is_eth = true;
 	k->n_eths = k->n_ips = 1;
 	set_ipv4(&k->src, p + 12);
 	set_ipv4(&k->dst, p + 16);
@@ -434,20 +451,19 @@ static void set_over(struct cap_pkt *k, enum trk_transport over)
 
 /* What an agent of Homer sends. Without addresses, packed, or with something else in it, it stays a
  * datagram. */
-static bool on_hep(struct cap_pkt *k, struct cut c)
+static void on_hep(struct cap_pkt *k, struct cut c)
 {
 	struct wire_hep h;
 	size_t used;
 	if (wire_hep_parse(c.p, c.n, &h, &used) != OK)
-		return false;
+		return;
 	k->is_hep = true;
 	bool is_known = h.type == WIRE_HEP_SIP || h.type == WIRE_HEP_RTP || h.type == WIRE_HEP_RTCP;
 	if (!is_known || h.is_packed || !h.from.family || !h.to.family || !h.payload.n)
-		return false;
+		return;
 	set_over(k, h.ip_proto == CAP_TCP ? TRK_TCP : TRK_UDP);
 	struct cut body = {(const uint8_t *)h.payload.p, (uint32_t)h.payload.n};
 	set_pdu(k, &h.from, &h.to, body);
-	return true;
 }
 
 /* The transport by its name, which is padded with zeros; it stands behind the type of the ports. */
@@ -505,21 +521,17 @@ static void on_pdu(struct cap_pkt *k, struct cut c)
 		set_pdu(k, &src, &dst, c);
 }
 
-enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
+/* Of any link. */
+[[gnu::noinline]] static enum err decode(const struct cap_rec *r, struct cap_pkt *out)
 {
 	struct cut c = {r->p, r->n};
-	/* arrays are as long as their counts say: clearing them, too, takes as long as decoding */
-	const size_t from = offsetof(struct cap_pkt, icmp), to = offsetof(struct cap_pkt, ips);
-	memset((char *)out + from, 0, to - from);
 	out->l4 = out->p = NULL;
 	out->n = 0;
-	out->is_cut = r->n < r->n_wire;
+	out->src = out->dst = (struct addr){0};
 	switch (r->link) {
 	case CAP_LINK_ETHERNET:
 		out->is_eth = true;
-		if (is_usual(r))
-			on_usual(out, r);
-		else if (c.n >= 14)
+		if (c.n >= 14)
 			on_eth(out, c);
 		return OK;
 	case CAP_LINK_SLL:
@@ -553,4 +565,17 @@ enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 	default:
 		return ERR_UNSUPPORTED;
 	}
+}
+
+enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
+{
+	struct cut c = {r->p, r->n};
+	/* arrays are as long as their counts say: clearing them, too, takes as long as decoding */
+	const size_t from = offsetof(struct cap_pkt, icmp), to = offsetof(struct cap_pkt, src);
+	memset((char *)out + from, 0, to - from);
+	out->is_cut = c.n < r->n_wire;
+	if (r->link != CAP_LINK_ETHERNET || !is_usual(c))
+		return decode(r, out);
+	on_usual(out, c);
+	return OK;
 }

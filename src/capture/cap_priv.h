@@ -31,7 +31,7 @@ struct cap_source {
 struct cap {
 	const struct cap_source *source; /* NULL: a file */
 	void *source_ctx;
-	bool is_stopped;
+	bool is_over; /* stopped, or there is a problem */
 	int fd;
 	bool is_file;    /* regular: read by position, so that others may read it too */
 	uint64_t n_read; /* of fd */

@@ -12,8 +12,6 @@ enum {
 	TYPE_PPP = 0x880b,
 	TYPE_ERSPAN_II = 0x88be,
 	TYPE_ERSPAN_III = 0x22eb,
-	PORT_VXLAN = 4789,
-	PORT_GTP_U = 2152,
 };
 
 static bool skip(struct cut *c, uint32_t n)
@@ -161,10 +159,10 @@ static enum cap_inner gtp_u(struct cut *c)
 enum cap_inner cap_udp_tunnel(struct cut *c, uint16_t src_port, uint16_t dst_port, uint8_t *layers)
 {
 	enum cap_inner inner = CAP_INNER_NONE;
-	bool is_vxlan = dst_port == PORT_VXLAN;
+	bool is_vxlan = dst_port == CAP_PORT_VXLAN;
 	if (is_vxlan)
 		inner = vxlan(c);
-	else if (dst_port == PORT_GTP_U || src_port == PORT_GTP_U)
+	else if (dst_port == CAP_PORT_GTP_U || src_port == CAP_PORT_GTP_U)
 		inner = gtp_u(c);
 	if (inner)
 		*layers |= is_vxlan ? CAP_L_VXLAN : CAP_L_GTP;

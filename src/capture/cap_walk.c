@@ -93,7 +93,7 @@ static void put_aside(struct cap_walk *w, struct trk_packet *p)
 /* Of a request that came in pieces and not whole, the tracker gets the first one: the call would
  * not be there at all without it. It is told after a second, or before another message of its
  * call. */
-static void tell_pieces(struct cap_walk *w, int64_t now_ns, struct str call_id)
+[[gnu::noinline]] static void tell_pieces(struct cap_walk *w, int64_t now_ns, struct str call_id)
 {
 	enum { UDP_HEAD = 8 };
 	struct cap_piece k;
@@ -269,9 +269,15 @@ static void on_stream(void *arg, struct str bytes, const struct addr *from, cons
 	add_message(w, &p, transport == TRK_TCP || transport == TRK_TLS, seg->first_no);
 }
 
-static void on_datagram(struct cap_walk *w)
+static uint64_t payload_off(const struct cap_frame *f)
 {
-	struct cap_frame *f = &w->frame;
+	return f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(f->pkt.p - f->rec.p);
+}
+
+/* False: the datagram is no message. */
+[[gnu::noinline]] static bool take_message(struct cap_walk *w)
+{
+	const struct cap_frame *f = &w->frame;
 	const struct cap_pkt *k = &f->pkt;
 	struct trk_packet p = {
 		.at_us = (uint64_t)(f->rec.at_ns / 1'000),
@@ -288,17 +294,27 @@ static void on_datagram(struct cap_walk *w)
 			    !f->is_whole && !k->is_pdu,
 		.ip_id = (uint16_t)(k->src.family == ADDR_V4 ? k->ips[k->n_ips - 1].id : 0),
 		.bytes = str_of((const char *)k->p, k->n),
-		.file_off =
-			f->is_whole || !f->rec.off ? 0 : f->rec.off + (uint64_t)(k->p - f->rec.p)};
-	if (cap_may_be_sip(k->p, k->n) && add_message(w, &p, false, 0))
-		return;
-	if (w->trk)
-		f->media = trk_media(w->trk, &p, &f->rtp);
-	f->stream = w->trk ? trk_media_stream(w->trk) : NULL;
+		.file_off = payload_off(f)};
+	return add_message(w, &p, false, 0);
 }
 
-/* What an ICMP error quotes: nobody sent it, nobody counts it. */
-static void on_quoted(struct cap_walk *w)
+static void on_datagram(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	const struct cap_pkt *k = &f->pkt;
+	if ((cap_may_be_sip(k->p, k->n) && take_message(w)) || !w->trk)
+		return;
+	struct trk_datagram p = {.at_ns = f->rec.at_ns,
+				 .frame_no = f->rec.no,
+				 .from = &k->src,
+				 .to = &k->dst,
+				 .bytes = str_of((const char *)k->p, k->n)};
+	f->media = trk_media(w->trk, &p, &f->rtp);
+	f->stream = trk_media_stream(w->trk);
+}
+
+/* The datagram that an ICMP error quotes: nobody sent it, nobody counts it. */
+static void on_quoted_datagram(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	struct trk_packet p = {.from = f->pkt.src,
@@ -310,8 +326,9 @@ static void on_quoted(struct cap_walk *w)
 	if (!w->trk)
 		return;
 	trk_unreachable(w->trk, &p.from, &p.to);
+	struct trk_datagram d = trk_datagram_of(&p);
 	if (p.bytes.n && !f->n_quoted)
-		f->media = trk_media_quoted(w->trk, &p, &f->rtp);
+		f->media = trk_media_quoted(w->trk, &d, &f->rtp);
 }
 
 static void on_icmp(const struct cap_walk *w)
@@ -329,6 +346,31 @@ static void on_icmp(const struct cap_walk *w)
 					    .code = k->icmp_code,
 					    .is_v6 = k->has_icmp6,
 					    .bytes = str_of((const char *)k->p, k->n)});
+}
+
+static void on_quoted(struct cap_walk *w)
+{
+	if (w->trk)
+		on_icmp(w);
+	if (w->frame.pkt.proto == CAP_UDP)
+		on_quoted_datagram(w);
+}
+
+/* What most frames need not; false: the frame has no payload of its own. */
+[[gnu::noinline]] static bool on_odd_frame(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	if (f->pkt.is_fragment) {
+		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
+		w->has_pieces = w->trk;
+	}
+	if (w->convs)
+		f->seen = cap_convs_add(w->convs, &f->pkt, &f->rec);
+	if (w->has_pieces)
+		tell_pieces(w, f->rec.at_ns, STR_NONE);
+	if (f->pkt.is_quoted)
+		on_quoted(w);
+	return !f->pkt.is_quoted && !f->pkt.is_fragment;
 }
 
 enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out)
@@ -414,15 +456,15 @@ const struct cap_tls_counts *cap_walk_tls(const struct cap_walk *w)
 	return &cap_tcp_tls(w->tcp)->counts;
 }
 
-/* Hands on the secrets that the capture held before this record. */
-static void pass_secrets(struct cap_walk *w)
+/* Hands on the secrets that the capture, a pcapng, held before this record. */
+[[gnu::noinline]] static void pass_secrets(struct cap_walk *w)
 {
 	struct str lines = cap_secrets(w->cap);
 	if (lines.n)
 		cap_tls_log_add(cap_tcp_tls(w->tcp)->log, lines);
 }
 
-static void on_segment(struct cap_walk *w)
+[[gnu::noinline]] static void on_segment(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	cap_tcp_add(w->tcp, &f->pkt, &(struct cap_seg){f->rec.no, f->rec.at_ns});
@@ -466,7 +508,7 @@ void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct a
         };
 }
 
-static const struct cap_frame *late_frame(struct cap_walk *w)
+[[gnu::noinline]] static const struct cap_frame *late_frame(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	f->rec = (struct cap_rec){0};
@@ -481,48 +523,40 @@ static const struct cap_frame *late_frame(struct cap_walk *w)
 	return f;
 }
 
+[[gnu::noinline]] static const struct cap_frame *at_end(struct cap_walk *w)
+{
+	if (!w->is_over && w->has_pieces)
+		tell_pieces(w, INT64_MAX, STR_NONE);
+	if (!w->is_over && w->trk)
+		trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
+	w->is_over = true;
+	return late_frame(w);
+}
+
 const struct cap_frame *cap_walk_next(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	f->n_msgs = f->n_quoted = 0;
-	f->media = RTP_UNKNOWN;
-	f->tls = NULL;
 	f->stream = NULL;
-	f->is_ws = f->is_whole = false;
-	f->conn_no = 0;
+	f->tls = NULL;
 	f->tls_random = NULL;
 	f->seen = NULL;
+	f->media = RTP_UNKNOWN;
+	f->conn_no = 0;
+	f->is_ws = f->is_whole = false;
 	f->last_ns = f->rec.at_ns;
-	if (w->is_over)
-		return late_frame(w);
-	if (!cap_next(w->cap, &f->rec)) {
-		if (w->has_pieces)
-			tell_pieces(w, INT64_MAX, STR_NONE);
-		if (w->trk)
-			trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
-		w->is_over = true;
-		return late_frame(w);
-	}
-	pass_secrets(w);
+	if (w->is_over || !cap_next(w->cap, &f->rec))
+		return at_end(w);
+	if (f->rec.is_ng)
+		pass_secrets(w);
 	if (!w->is_started) {
 		w->is_started = true;
 		f->first_ns = f->last_ns = f->rec.at_ns;
 	}
 	if (cap_pkt_decode(&f->rec, &f->pkt) != OK && !w->n_unknown++)
 		w->unknown_link = f->rec.link;
-	if (f->pkt.is_fragment) {
-		f->is_whole = cap_frags_add(w->frags, &f->pkt, &f->rec);
-		w->has_pieces = w->trk;
-	}
-	if (w->convs)
-		f->seen = cap_convs_add(w->convs, &f->pkt, &f->rec);
-	if (w->has_pieces)
-		tell_pieces(w, f->rec.at_ns, STR_NONE);
-	if (f->pkt.is_quoted && w->trk)
-		on_icmp(w);
-	if (f->pkt.is_quoted && f->pkt.proto == CAP_UDP)
-		on_quoted(w);
-	if (f->pkt.is_quoted || f->pkt.is_fragment)
+	bool is_odd = f->pkt.is_fragment || f->pkt.is_quoted || w->has_pieces || w->convs;
+	if (is_odd && !on_odd_frame(w))
 		return f;
 	if ((f->pkt.proto == CAP_UDP || f->pkt.is_pdu) && f->pkt.n)
 		on_datagram(w);

@@ -30,23 +30,23 @@ struct cap_frame {
 	struct cap_pkt pkt;
 	struct cap_msg *msgs; /* borrowed until the next frame */
 	size_t n_msgs;
-	size_t n_quoted;     /* instead of messages: what an ICMP error quotes; for filters only */
-	struct trk *trk;     /* the walk's, or NULL */
-	enum rtp_kind media; /* with a tracker: what a UDP payload on a media port is */
-	struct rtp_hdr rtp;  /* media RTP_RTP */
+	size_t n_quoted; /* instead of messages: what an ICMP error quotes; for filters only */
 	struct trk_stream *stream;      /* media RTP_RTP, RTP_T38: whose packet it is, or NULL */
 	const struct cap_tls_seen *tls; /* NULL: the segment completed no TLS record */
-	uint32_t conn_no;               /* TCP: see cap_tcp_no */
 	const uint8_t *tls_random;      /* TLS: the client's random where it is known, or NULL */
-	bool is_ws;                     /* it completed a WebSocket frame */
-	bool is_whole;                  /* pkt is a datagram that was put together from fragments */
+	const struct cap_seen *seen; /* of each of pkt.ports its conversation; NULL: nobody asked */
+	enum rtp_kind media;         /* with a tracker: what a UDP payload on a media port is */
+	uint32_t conn_no;            /* TCP: see cap_tcp_no */
+	bool is_ws;                  /* it completed a WebSocket frame */
+	bool is_whole;               /* pkt is a datagram that was put together from fragments */
+	struct rtp_hdr rtp;          /* media RTP_RTP */
+	struct trk *trk;             /* the walk's, or NULL */
 	bool is_late;     /* no frame of its own: messages found behind a gap at the end */
 	int64_t first_ns; /* time of the first frame */
 	int64_t last_ns;  /* time of the frame before, or of itself when it is the first */
 	int64_t shown_ns; /* time of the frame that cap_walk_shown was told of last */
 	bool has_shown;
-	struct cap_words *words;     /* room for getters; NULL: none */
-	const struct cap_seen *seen; /* of each of pkt.ports its conversation; NULL: nobody asked */
+	struct cap_words *words; /* room for getters; NULL: none */
 	struct cap_walk *walk;
 };
 

@@ -87,10 +87,6 @@ void rtp_loss_follow(struct rtp_loss *l, const struct rtp_stats *s, uint64_t win
 	if (seen != RTP_NEW)
 		return;
 	uint32_t ahead = rtp_stats_ext_seq(s) - top;
-	if (ahead == 1 && window >> (WINDOW - 1)) { /* as nearly always */
-		rtp_loss_add(l, true);
-		return;
-	}
 	unsigned valid = valid_bits(s, top);
 	if (valid + ahead <= WINDOW)
 		return;

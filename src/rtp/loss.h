@@ -7,14 +7,16 @@
 #define RTP_GMIN 16 /* so many in a row received end a burst [RFC3611 4.7.2] */
 
 struct rtp_loss {
-	uint64_t packets, lost;   /* judged so far */
-	uint32_t run, since;      /* lost in a row now; received since the last loss */
+	uint64_t lost;            /* judged so far */
 	uint32_t n_runs, longest; /* runs of lost packets */
 	uint32_t span, span_lost; /* the open burst: from its first loss to its last */
 	uint32_t n_bursts;        /* closed ones, with two losses at least */
 	uint64_t in_bursts;       /* packets between their first and last loss, both included */
 	uint64_t lost_in_bursts;  /* the other losses are single ones in gaps */
 	bool has_loss;
+	/* touched by every packet */
+	uint64_t packets;    /* judged so far */
+	uint32_t run, since; /* lost in a row now; received since the last loss */
 };
 /* One number was received or lost. */
 void rtp_loss_add(struct rtp_loss *l, bool was_received);
@@ -22,6 +24,18 @@ void rtp_loss_add(struct rtp_loss *l, bool was_received);
  * s->seen and rtp_stats_ext_seq(s) as they were before. */
 void rtp_loss_follow(struct rtp_loss *l, const struct rtp_stats *s, uint64_t window, uint32_t top,
 		     enum rtp_seen seen);
+/* The same for a packet of which rtp_stats_is_next said so. */
+static inline void rtp_loss_follow_next(struct rtp_loss *l, const struct rtp_stats *s,
+					uint64_t window)
+{
+	if (!(window >> 63) || l->run) {
+		rtp_loss_follow(l, s, window, rtp_stats_ext_seq(s) - 1, RTP_NEW);
+		return;
+	}
+	l->packets++; /* what it pushed out was received, as the one before that */
+	if (l->since < RTP_GMIN)
+		l->since++;
+}
 
 struct rtp_loss_sum {
 	uint64_t lost;

@@ -15,7 +15,7 @@
 
 #include "rtp/bytes_priv.h"
 
-enum rtp_kind rtp_demux(const void *p, size_t n)
+enum rtp_kind rtp_demux_any(const void *p, size_t n)
 {
 	const uint8_t *b = p;
 	if (n < 4)
@@ -39,15 +39,16 @@ enum err rtp_parse(const void *p, size_t n, struct rtp_hdr *out)
 	const uint8_t *b = p;
 	if (n < RTP_HDR_MIN || b[0] >> 6 != 2)
 		return ERR_SYNTAX;
+	unsigned n_csrc = b[0] & 0x0f;
 	*out = (struct rtp_hdr){
-		.has_marker = b[1] >> 7,
+		.has_marker = b[1] & 0x80,
 		.pt = b[1] & 0x7f,
-		.n_csrc = b[0] & 0x0f,
+		.n_csrc = (uint8_t)n_csrc,
 		.seq = get16(b + 2),
 		.ts = get32(b + 4),
 		.ssrc = get32(b + 8),
 	};
-	size_t at = RTP_HDR_MIN + 4u * out->n_csrc;
+	size_t at = RTP_HDR_MIN + 4u * n_csrc;
 	if (b[0] & 0x10) {
 		if (n < at + 4)
 			return ERR_SYNTAX;
@@ -62,8 +63,9 @@ enum err rtp_parse(const void *p, size_t n, struct rtp_hdr *out)
 		if (n == at || b[n - 1] == 0 || b[n - 1] > n - at)
 			return ERR_SYNTAX;
 		out->n_pad = b[n - 1];
+		n -= out->n_pad;
 	}
-	out->payload = str_of((const char *)b + at, n - at - out->n_pad);
+	out->payload = str_of((const char *)b + at, n - at);
 	return OK;
 }
 

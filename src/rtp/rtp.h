@@ -8,9 +8,15 @@
 #define RTP_HDR_MIN 12
 
 enum rtp_kind { RTP_UNKNOWN, RTP_STUN, RTP_ZRTP, RTP_DTLS, RTP_TURN, RTP_RTP, RTP_RTCP, RTP_T38 };
+enum rtp_kind rtp_demux_any(const void *p, size_t n);
 /* Which protocol a datagram on a media port belongs to, by its first two bytes and least lengths.
  * Cheap; a full parse may still refuse it. Never RTP_T38: only SDP tells UDPTL from others. */
-enum rtp_kind rtp_demux(const void *p, size_t n);
+static inline enum rtp_kind rtp_demux(const void *p, size_t n)
+{
+	const uint8_t *b = p;
+	bool is_rtp = n >= RTP_HDR_MIN && b[0] >> 6 == 2 && b[1] < 192; /* as nearly all are */
+	return is_rtp ? RTP_RTP : rtp_demux_any(p, n);
+}
 
 struct rtp_hdr {
 	bool has_marker;

@@ -115,8 +115,8 @@ static void add_jitter(struct rtp_stats *s, uint32_t ts, uint64_t now_us)
 		s->max_jitter16 = s->jitter16;
 }
 
-enum rtp_seen rtp_stats_add_untimed(struct rtp_stats *s, uint16_t seq, uint32_t n_payload,
-				    uint64_t now_us)
+enum rtp_seen rtp_stats_add_any(struct rtp_stats *s, uint16_t seq, uint32_t n_payload,
+				uint64_t now_us)
 {
 	enum rtp_seen seen = RTP_NEW;
 	if (!s->is_started) {
@@ -126,13 +126,8 @@ enum rtp_seen rtp_stats_add_untimed(struct rtp_stats *s, uint16_t seq, uint32_t 
 	} else {
 		seen = add_seq(s, seq);
 	}
-	s->received += seen != RTP_DUBIOUS;
-	s->bytes += n_payload;
-	if (now_us > s->last_us) {
-		if (now_us - s->last_us > s->max_delta_us)
-			s->max_delta_us = now_us - s->last_us;
-		s->last_us = now_us;
-	}
+	rtp_stats_count(s, n_payload, now_us);
+	s->received -= seen == RTP_DUBIOUS;
 	return seen;
 }
 

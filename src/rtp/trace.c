@@ -55,7 +55,8 @@ static void add_to_buffer(struct rtp_trace *t, double delta, unsigned flags)
 	}
 }
 
-static void add_timed(struct rtp_trace *t, double step, double delta, unsigned flags)
+[[gnu::always_inline]] static inline void add_timed(struct rtp_trace *t, double step, double delta,
+						    unsigned flags)
 {
 	if (fabs(delta - step) > NO_RELATION_US)
 		return;
@@ -104,28 +105,49 @@ static void add_jitter(struct rtp_trace *t, bool is_odd)
 		t->max_jitter = t->jitter;
 }
 
-void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_ns)
+[[gnu::always_inline]] static inline void add(struct rtp_trace *t, uint32_t ts, unsigned flags,
+					      int64_t at_ns, int32_t ticks, bool is_odd,
+					      bool is_timed)
 {
 	bool is_event = flags & RTP_T_EVENT;
-	int32_t ticks = is_event || !t->has_ts ? 0 : (int32_t)(ts - t->last_ts);
-	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
+	bool is_first = !is_timed && !t->n; /* a timed one has another before it */
 	t->was_cn = flags & RTP_T_CN;
-	if (t->n++)
-		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
-	else
+	t->n++;
+	if (is_first)
 		t->min_delta = -1;
+	else
+		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
 	if (ticks >= 0)
 		t->delta_ns = at_ns;
-	bool is_timed = t->us_per_tick > 0 && t->has_ts && !is_event;
 	if (is_timed)
 		add_timed(t, ticks * t->us_per_tick, (double)(at_ns - t->last_ns) * 1e-3, flags);
-	if (t->n > 1)
+	if (!is_first)
 		add_jitter(t, is_odd || !is_timed);
 	if (is_event || ticks < 0)
 		return;
 	t->has_ts = true;
 	t->last_ts = ts;
 	t->last_ns = at_ns;
+}
+
+[[gnu::noinline]] static void add_any(struct rtp_trace *t, uint32_t ts, unsigned flags,
+				      int64_t at_ns)
+{
+	bool is_event = flags & RTP_T_EVENT;
+	int32_t ticks = is_event || !t->has_ts ? 0 : (int32_t)(ts - t->last_ts);
+	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
+	bool is_timed = t->us_per_tick > 0 && t->has_ts && !is_event;
+	add(t, ts, flags, at_ns, ticks, is_odd, is_timed);
+}
+
+/* Of a usual packet most answers are known, and the same function becomes a shorter one. */
+void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_ns)
+{
+	int32_t ticks = (int32_t)(ts - t->last_ts);
+	if (!flags && !t->was_cn && t->has_ts && ticks >= 0 && t->us_per_tick > 0)
+		add(t, ts, 0, at_ns, ticks, false, true);
+	else
+		add_any(t, ts, flags, at_ns);
 }
 
 bool rtp_trace_drift_ppm(const struct rtp_trace *t, double *ppm)

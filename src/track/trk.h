@@ -35,6 +35,21 @@ struct trk_packet {        /* one SIP message as it passed by */
 	(1ull << 47) /* in a file_off: it is an offset in the spool, not in the capture            \
 		      */
 
+struct trk_datagram {      /* one that is no SIP */
+	int64_t at_ns;     /* since 1970 */
+	uint32_t frame_no; /* as in trk_packet */
+	const struct addr *from, *to;
+	struct str bytes;
+};
+static inline struct trk_datagram trk_datagram_of(const struct trk_packet *p) /* borrows it */
+{
+	return (struct trk_datagram){.at_ns = (int64_t)(p->at_us * 1'000 + p->at_ns),
+				     .frame_no = p->frame_no,
+				     .from = &p->from,
+				     .to = &p->to,
+				     .bytes = p->bytes};
+}
+
 typedef void trk_verdict_fn(void *arg, const struct trk *t, const struct trk_call *c,
 			    const struct vrd *v);
 
@@ -73,12 +88,11 @@ void trk_free(struct trk *t);
  * trk_tick does. */
 enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call);
 /* A datagram that is no SIP: what it is, when it goes to or from a media address that an SDP body
- * named, or, with finds_media, looks like RTP for long enough (p->msg is ignored). RTP is counted
- * into its stream, *rtp (may be NULL) filled. RTP_UNKNOWN otherwise, and always without has_media.
- */
-enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+ * named, or, with finds_media, looks like RTP for long enough; else, and without has_media,
+ * RTP_UNKNOWN. RTP is counted into its stream, *rtp (may be NULL) filled. */
+enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp);
 /* The same for a datagram that an ICMP error quotes: nothing is counted. */
-enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp);
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp);
 /* Whether what goes between these addresses is SRTP, as far as SDP said. [RFC3711] */
 bool trk_is_secure(struct trk *t, const struct addr *from, const struct addr *to);
 /* Whether RTP of that payload type between these addresses carries telephone events, as far as SDP

@@ -27,8 +27,7 @@
 #define KEEP_PAYLOAD 48 /* bytes: what events and silence look at */
 
 struct seen {
-	uint64_t at_us;
-	uint16_t at_ns;
+	int64_t at_ns;
 	uint32_t frame_no, n_payload;
 	struct rtp_hdr h;
 	uint8_t payload[KEEP_PAYLOAD];
@@ -67,11 +66,10 @@ static bool goes_on(const struct rtp_hdr *last, const struct rtp_hdr *h)
 	       h->ts - last->ts <= MAX_TS_STEP;
 }
 
-static void keep(struct trk_probe *k, const struct trk_packet *p, const struct rtp_hdr *h)
+static void keep(struct trk_probe *k, const struct trk_datagram *p, const struct rtp_hdr *h)
 {
 	struct seen *s = &k->v[k->n++];
-	*s = (struct seen){.at_us = p->at_us,
-			   .at_ns = p->at_ns,
+	*s = (struct seen){.at_ns = p->at_ns,
 			   .frame_no = p->frame_no,
 			   .n_payload = (uint32_t)h->payload.n,
 			   .h = *h};
@@ -90,7 +88,7 @@ static void refuse(struct flow *f)
 	trk_probe_drop(f);
 }
 
-bool trk_probe_add(struct flow *f, const struct trk_packet *p, const struct rtp_hdr *h)
+bool trk_probe_add(struct flow *f, const struct trk_datagram *p, const struct rtp_hdr *h)
 {
 	if (f->n_refused >= MAX_REFUSED)
 		return false;
@@ -118,11 +116,8 @@ void trk_probe_replay(struct trk *t, struct flow *f)
 	f->probe = NULL;
 	for (unsigned i = 0; i < k->n; i++) {
 		struct seen *s = &k->v[i];
-		struct trk_packet p = {.at_us = s->at_us,
-				       .at_ns = s->at_ns,
-				       .frame_no = s->frame_no,
-				       .from = f->from,
-				       .to = f->to};
+		struct trk_datagram p = {
+			.at_ns = s->at_ns, .frame_no = s->frame_no, .from = &f->from, .to = &f->to};
 		/* beyond what was kept nobody reads */
 		s->h.payload = str_of((const char *)s->payload, s->n_payload);
 		if (s->n_payload > KEEP_PAYLOAD)

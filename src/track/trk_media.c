@@ -32,7 +32,6 @@
 #define MAX_CODECS  12
 #define MAX_PORTS   64 /* of one call: media times candidates times hops */
 #define MAX_CAND    8  /* candidates read of one medium */
-#define LINE        64 /* of the processor's cache */
 
 enum err trk_media_init(struct trk *t)
 {
@@ -391,12 +390,6 @@ static inline void refresh(struct trk *t, struct flow *f)
 		look_up(t, f);
 }
 
-static void fetch(const void *p, size_t n)
-{
-	for (size_t i = 0; p && i < n; i += LINE)
-		__builtin_prefetch((const char *)p + i);
-}
-
 /* Streams send at a steady rate, so the order in which they come repeats. Whose datagram came after
  * this flow's last one is therefore asked first, and what the next ones will need is fetched: with
  * thousands of flows each would wait for memory several times. */
@@ -413,8 +406,8 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 	t->last_flow = f;
 	const struct flow *next = f->then;
 	if (next) {
-		fetch(next->last[0], offsetof(struct trk_stream, node));
-		fetch(next->then, offsetof(struct flow, age));
+		trk_stream_fetch(next->last[0]);
+		trk_fetch(next->then, offsetof(struct flow, last[1]));
 	}
 	refresh(t, f);
 	/* moving costs the neighbours' cache lines: a place in the list is renewed now and then */
@@ -426,7 +419,7 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 	return f;
 }
 
-static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_packet *p,
+static enum rtp_kind on_rtp(struct trk *t, struct flow *f, const struct trk_datagram *p,
 			    struct rtp_hdr *rtp)
 {
 	if (rtp_parse(p->bytes.p, p->bytes.n, rtp))
@@ -447,7 +440,7 @@ static bool is_t38(const struct flow *f, const uint8_t *b, size_t n)
 	return f->media && f->media->is_t38 && n >= 4 && b[2] < 128 && b[2] + 3u <= n;
 }
 
-static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_packet *p)
+static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_datagram *p)
 {
 	if (f->media) {
 		uint8_t side = f->is_to_media ? f->media->side : !f->media->side;
@@ -455,7 +448,7 @@ static enum rtp_kind on_rtcp(struct trk *t, struct flow *f, const struct trk_pac
 		return RTP_RTCP;
 	}
 	/* of streams that were found by their looks: on the same ports, or on the next ones */
-	struct addr from = p->from, to = p->to;
+	struct addr from = *p->from, to = *p->to;
 	from.port--;
 	to.port--;
 	const struct flow *rtp = f->is_content ? f : trk_flow_find(t, &from, &to);
@@ -491,14 +484,14 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 	}
 }
 
-enum rtp_kind trk_media(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp)
 {
 	struct rtp_hdr own;
 	t->media_stream = NULL;
 	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
 		return RTP_UNKNOWN;
 	t->n_datagrams++;
-	struct flow *f = flow_of(t, &p->from, &p->to);
+	struct flow *f = flow_of(t, p->from, p->to);
 	if (!f || (!f->media && !t->cfg.finds_media))
 		return RTP_UNKNOWN;
 	const uint8_t *b = (const uint8_t *)p->bytes.p;
@@ -533,9 +526,9 @@ void trk_unreachable(struct trk *t, const struct addr *from, const struct addr *
 			->n_unreachable[f->is_to_media ? f->media->side : !f->media->side]++;
 }
 
-enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_packet *p, struct rtp_hdr *rtp)
+enum rtp_kind trk_media_quoted(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp)
 {
-	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, &p->from, &p->to) : NULL;
+	const struct flow *f = t->cfg.has_media ? trk_flow_find(t, p->from, p->to) : NULL;
 	if (!f || (!f->media && !f->is_content))
 		return RTP_UNKNOWN;
 	enum rtp_kind kind = rtp_demux(p->bytes.p, p->bytes.n);

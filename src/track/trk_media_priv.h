@@ -3,6 +3,14 @@
 
 #include "track/trk_priv.h"
 
+/* Into the cache; from may be NULL. */
+static inline void trk_fetch(const void *from, size_t n)
+{
+	enum { LINE = 64 };
+	for (size_t i = 0; from && i < n; i += LINE)
+		__builtin_prefetch((const char *)from + i);
+}
+
 struct codec {
 	uint8_t pt, channels;
 	uint32_t clock;
@@ -44,18 +52,20 @@ struct trk_probe; /* of trk_find.c */
 
 #define FLOW_STREAMS 4
 struct flow {
-	struct hnode node;
+	/* touched by every packet, up to the first of `last` */
 	struct addr from, to;
 	uint32_t gen;
 	uint32_t renewed;                      /* when its place in the ages was, in datagrams */
-	struct trk_media *media;               /* NULL: no SDP named either end */
-	bool is_to_media;                      /* media->addr is the destination */
-	bool is_content;                       /* RTP, by its looks */
-	uint8_t n_refused;                     /* probes that failed */
-	struct trk_stream *last[FLOW_STREAMS]; /* most recent first */
 	struct flow *then;                     /* the datagram after its last was of this one */
-	struct trk_probe *probe;               /* NULL: none under way */
-	struct link age, of;                   /* of: its media's list */
+	struct trk_media *media;               /* NULL: no SDP named either end */
+	struct trk_stream *last[FLOW_STREAMS]; /* most recent first */
+	/* the rest */
+	bool is_to_media;        /* media->addr is the destination */
+	bool is_content;         /* RTP, by its looks */
+	uint8_t n_refused;       /* probes that failed */
+	struct trk_probe *probe; /* NULL: none under way */
+	struct hnode node;
+	struct link age, of; /* of: its media's list */
 };
 
 /* trk_media.c */
@@ -66,10 +76,18 @@ enum err trk_streams_init(struct trk *t);
 void trk_streams_fini(struct trk *t);
 void trk_streams_forget(struct trk *t, struct trk_call *c);
 /* A packet of RTP on a flow that is media; NULL when there is no memory or too many streams. */
-struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct trk_packet *p,
+struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				  const struct rtp_hdr *h);
-struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_packet *p,
+struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				      uint16_t seq);
+/* A packet of it will come soon: brings what that touches into the cache. s may be NULL. */
+static inline void trk_stream_fetch(const struct trk_stream *s)
+{
+	const size_t first = offsetof(struct trk_stream, loss.packets);
+	const size_t end = offsetof(struct trk_stream, stats.clock);
+	if (s)
+		trk_fetch((const char *)s + first, end - first);
+}
 /* Streams of nobody on a flow that turned out to be a call's. */
 void trk_streams_adopt(struct trk *t, struct flow *f);
 /* The stream of a call (or, NULL, of nobody) with that SSRC; where a relay made two of it, the one
@@ -84,12 +102,12 @@ void trk_gap_fini(struct trk *t);
 
 /* trk_find.c: true when this packet is enough to believe the flow; those before it are then counted
  * by trk_probe_replay. */
-bool trk_probe_add(struct flow *f, const struct trk_packet *p, const struct rtp_hdr *h);
+bool trk_probe_add(struct flow *f, const struct trk_datagram *p, const struct rtp_hdr *h);
 void trk_probe_replay(struct trk *t, struct flow *f);
 void trk_probe_drop(struct flow *f);
 
 /* trk_rtcp.c: of a call (NULL: of streams of nobody), on its way to that side */
-void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_packet *p);
+void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_datagram *p);
 
 /* trk_key.c: the keys of medium i of t->sdp become the call's. */
 void trk_keys_learn(struct trk *t, struct trk_call *c, enum trk_side side, unsigned i);

@@ -21,12 +21,13 @@ struct reading {
 	struct trk *t;
 	struct trk_call *c;
 	uint8_t side; /* that the datagram goes to */
-	const struct trk_packet *p;
+	const struct trk_datagram *p;
+	uint64_t at_us;
 };
 
 static struct trk_rtcp *about(const struct reading *r, uint32_t ssrc, bool by_sender)
 {
-	struct trk_stream *s = trk_stream_find(r->t, r->c, ssrc, &r->p->from, by_sender);
+	struct trk_stream *s = trk_stream_find(r->t, r->c, ssrc, r->p->from, by_sender);
 	if (!s || s->crypt != TRK_PLAIN)
 		return NULL;
 	if (!s->rtcp)
@@ -41,7 +42,7 @@ static void on_sender(const struct reading *r, const struct rtcp_pkt *k)
 		return;
 	struct trk_rtcp *x = about(r, sr.ssrc, true);
 	if (!x) {
-		if (r->c && !trk_stream_find(r->t, r->c, sr.ssrc, &r->p->from, true))
+		if (r->c && !trk_stream_find(r->t, r->c, sr.ssrc, r->p->from, true))
 			r->c->av->unseen_sent[r->side] = sr.packets;
 		return;
 	}
@@ -49,14 +50,14 @@ static void on_sender(const struct reading *r, const struct rtcp_pkt *k)
 	x->sr_packets = sr.packets;
 	x->sr_octets = sr.octets;
 	x->sr_ntp_mid = rtcp_ntp_mid(sr.ntp);
-	x->sr_at_us = r->p->at_us;
+	x->sr_at_us = r->at_us;
 }
 
 static void measure_trip(const struct reading *r, struct trk_rtcp *x, const struct rtcp_block *b)
 {
-	if (!b->lsr || b->lsr != x->sr_ntp_mid || r->p->at_us < x->sr_at_us)
+	if (!b->lsr || b->lsr != x->sr_ntp_mid || r->at_us < x->sr_at_us)
 		return;
-	uint64_t since = ((r->p->at_us - x->sr_at_us) << 16) / 1'000'000;
+	uint64_t since = ((r->at_us - x->sr_at_us) << 16) / 1'000'000;
 	if (since < b->dlsr || since - b->dlsr > MAX_TRIP)
 		return;
 	x->round_trip_us = (uint32_t)((since - b->dlsr) * 1'000'000 >> 16);
@@ -105,9 +106,9 @@ static void on_extended(const struct reading *r, const struct rtcp_pkt *k)
 	}
 }
 
-void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_packet *p)
+void trk_rtcp_add(struct trk *t, struct trk_call *c, uint8_t side, const struct trk_datagram *p)
 {
-	struct reading r = {t, c, side, p};
+	struct reading r = {t, c, side, p, (uint64_t)p->at_ns / 1'000};
 	struct rtcp_pkt k;
 	struct rtcp_block b;
 	size_t at = 0;

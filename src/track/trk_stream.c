@@ -216,7 +216,7 @@ static void orphan_drop(struct trk *t)
 	stream_free(t, s);
 }
 
-static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct trk_packet *p,
+static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				     uint32_t ssrc)
 {
 	struct trk_media *m = f->media;
@@ -231,8 +231,8 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 	if (!s)
 		return NULL;
 	*s = (struct trk_stream){.call = c,
-				 .from = p->from,
-				 .to = p->to,
+				 .from = *p->from,
+				 .to = *p->to,
 				 .ssrc = ssrc,
 				 .no = ++t->n_streams,
 				 .n_paths = 1,
@@ -257,15 +257,15 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 	return s;
 }
 
-static struct trk_stream *stream_of(struct trk *t, struct flow *f, const struct trk_packet *p,
+static struct trk_stream *stream_of(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				    uint32_t ssrc, uint16_t seq)
 {
 	struct trk_call *c = f->media ? f->media->call : NULL;
 	uint8_t side = !c ? 0 : f->is_to_media ? f->media->side : !f->media->side;
 	struct trk_stream *s, *moved = NULL;
-	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, &p->from, &p->to, ssrc));
+	struct hnode *n = htab_first(&t->streams, hash_stream(t, c, p->from, p->to, ssrc));
 	for (; (s = stream_next(n, c, ssrc)); n = htab_next(&s->node)) {
-		if (addr_eq(&s->from, &p->from) && addr_eq(&s->to, &p->to) && s->side == side)
+		if (addr_eq(&s->from, p->from) && addr_eq(&s->to, p->to) && s->side == side)
 			return s;
 		uint16_t ahead = (uint16_t)(seq - s->stats.max_seq);
 		if (c && s->side == side && ahead - 1u < MAX_AHEAD)
@@ -279,8 +279,9 @@ static struct trk_stream *stream_of(struct trk *t, struct flow *f, const struct 
 }
 
 /* Another one than the flow's last, moved to the front of those it remembers. */
-[[gnu::cold]] static struct trk_stream *
-other_stream(struct trk *t, struct flow *f, const struct trk_packet *p, uint32_t ssrc, uint16_t seq)
+[[gnu::cold]] static struct trk_stream *other_stream(struct trk *t, struct flow *f,
+						     const struct trk_datagram *p, uint32_t ssrc,
+						     uint16_t seq)
 {
 	struct trk_stream *s, *before = f->last[0];
 	unsigned i = 1;
@@ -299,8 +300,9 @@ other_stream(struct trk *t, struct flow *f, const struct trk_packet *p, uint32_t
 }
 
 /* The flow's stream with that SSRC. */
-static inline struct trk_stream *
-flow_stream(struct trk *t, struct flow *f, const struct trk_packet *p, uint32_t ssrc, uint16_t seq)
+static inline struct trk_stream *flow_stream(struct trk *t, struct flow *f,
+					     const struct trk_datagram *p, uint32_t ssrc,
+					     uint16_t seq)
 {
 	struct trk_stream *s = f->last[0];
 	return s && s->ssrc == ssrc ? s : other_stream(t, f, p, ssrc, seq);
@@ -349,7 +351,7 @@ static void on_event(struct trk_stream *s, const struct rtp_hdr *h, struct str p
 }
 
 /* Events of an SRTP stream are read with the key that the SDP gave. */
-static void on_secret_event(struct trk_stream *s, const struct trk_packet *p,
+static void on_secret_event(struct trk_stream *s, const struct trk_datagram *p,
 			    const struct rtp_hdr *h)
 {
 	uint8_t clear[256];
@@ -372,11 +374,12 @@ static bool looks_like_event(const struct rtp_hdr *h)
 
 /* What a packet of another payload type than the codec's is, as flags of rtp_trace; a change of
  * codec is made. */
-[[gnu::cold]] static unsigned other_type(struct trk_stream *s, const struct trk_packet *p,
+[[gnu::cold]] static unsigned other_type(struct trk_stream *s, const struct trk_datagram *p,
 					 const struct rtp_hdr *h)
 {
 	const struct codec *k = codec_of(s->call, s->side, h->pt);
 	struct str name = k ? str_c(k->name) : STR_NONE;
+	s->pts[h->pt >> 6] |= UINT64_C(1) << (h->pt & 63);
 	if (str_ieq(name, STR("telephone-event")) || (!s->call && looks_like_event(h))) {
 		if (s->crypt == TRK_PLAIN)
 			on_event(s, h, h->payload);
@@ -397,10 +400,11 @@ static void measure_silence(struct trk_stream *s, struct str payload)
 	enum { WORDS = 6 };
 	if (payload.n < WORDS * 8)
 		return;
-	bool is_ulaw = s->level == LEVEL_ULAW;
-	uint64_t flip = is_ulaw ? ~(uint64_t)0 : 0x5555555555555555u;
-	uint64_t loud = is_ulaw ? 0x7070707070707070u : 0x7878787878787878u;
-	uint64_t all = 0;
+	static const uint64_t flips[] = {
+		[LEVEL_ULAW] = UINT64_MAX, [LEVEL_ALAW] = 0x5555555555555555u};
+	static const uint64_t louds[] = {
+		[LEVEL_ULAW] = 0x7070707070707070u, [LEVEL_ALAW] = 0x7878787878787878u};
+	uint64_t flip = flips[s->level], loud = louds[s->level], all = 0;
 	size_t step = payload.n / WORDS;
 	for (size_t i = 0; i < WORDS; i++) {
 		uint64_t w;
@@ -411,33 +415,45 @@ static void measure_silence(struct trk_stream *s, struct str payload)
 	s->n_silent += !(all & loud);
 }
 
-static void add_figures(struct trk *t, struct trk_stream *s, const struct trk_packet *p,
-			const struct rtp_hdr *h, unsigned flags)
+/* Of a packet that is not the next one: what is to be added to its flags. */
+[[gnu::noinline]] static unsigned add_odd(struct trk *t, struct trk_stream *s, uint64_t at_us,
+					  const struct rtp_hdr *h)
 {
 	uint64_t window = s->stats.seen, before_us = s->stats.last_us;
 	uint32_t top = rtp_stats_ext_seq(&s->stats);
 	bool is_first = !s->stats.is_started;
 	enum rtp_seen seen =
-		rtp_stats_add_untimed(&s->stats, h->seq, (uint32_t)h->payload.n, p->at_us);
+		rtp_stats_add_untimed(&s->stats, h->seq, (uint32_t)h->payload.n, at_us);
 	if (!is_first) {
 		rtp_loss_follow(&s->loss, &s->stats, window, top, seen);
 		uint32_t ahead = rtp_stats_ext_seq(&s->stats) - top;
 		if (seen == RTP_NEW && ahead > 1)
-			trk_gap_add(t, s, before_us, p->at_us, ahead - 1);
+			trk_gap_add(t, s, before_us, at_us, ahead - 1);
 	}
-	if (seen == RTP_DUP)
-		flags |= RTP_T_DUP;
+	return seen == RTP_DUP ? RTP_T_DUP : 0;
+}
+
+static void add_figures(struct trk *t, struct trk_stream *s, int64_t at_ns, const struct rtp_hdr *h,
+			unsigned flags)
+{
+	uint64_t at_us = (uint64_t)at_ns / 1'000, window = s->stats.seen;
+	if (rtp_stats_is_next(&s->stats, h->seq)) {
+		rtp_stats_add_untimed(&s->stats, h->seq, (uint32_t)h->payload.n, at_us);
+		rtp_loss_follow_next(&s->loss, &s->stats, window);
+	} else {
+		flags |= add_odd(t, s, at_us, h);
+	}
 	if (h->has_marker) {
 		flags |= RTP_T_MARKER;
 		s->n_markers++;
 	}
-	rtp_trace_add(&s->trace, h->ts, flags, (int64_t)(p->at_us * 1'000 + p->at_ns));
+	rtp_trace_add(&s->trace, h->ts, flags, at_ns);
 }
 
 /* How many streams send at a time, for trk_gap.c. */
-static void count_active(struct trk *t, struct trk_stream *s, uint64_t at_us)
+static void count_active(struct trk *t, struct trk_stream *s, int64_t at_ns)
 {
-	uint32_t second = (uint32_t)(at_us / 1'000'000);
+	uint32_t second = (uint32_t)((uint64_t)at_ns / 1'000'000'000);
 	if (s->last_second == second)
 		return;
 	s->last_second = second;
@@ -449,7 +465,7 @@ static void count_active(struct trk *t, struct trk_stream *s, uint64_t at_us)
 	t->gap.n_active++;
 }
 
-struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct trk_packet *p,
+struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				  const struct rtp_hdr *h)
 {
 	t->stats.n_rtp++;
@@ -457,18 +473,17 @@ struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct tr
 	if (!s)
 		return NULL;
 	s->last_frame = p->frame_no;
-	s->pts[h->pt >> 6] |= UINT64_C(1) << (h->pt & 63);
-	count_active(t, s, p->at_us);
+	count_active(t, s, p->at_ns);
 	unsigned flags = h->pt == s->pt ? 0 : other_type(s, p, h);
 	if (s->level && h->pt == s->pt)
 		measure_silence(s, h->payload);
-	add_figures(t, s, p, h, flags);
+	add_figures(t, s, p->at_ns, h, flags);
 	if (t->joins && s->n_heard < TRK_HEAR && s->call && !flags)
-		trk_join_hear(t, s, p->at_us, h->payload);
+		trk_join_hear(t, s, (uint64_t)p->at_ns / 1'000, h->payload);
 	return s;
 }
 
-struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_packet *p,
+struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				      uint16_t seq)
 {
 	struct trk_stream *s = flow_stream(t, f, p, 0, seq);
@@ -478,7 +493,7 @@ struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struc
 	s->last_frame = p->frame_no;
 	str_copy(s->codec, sizeof s->codec, STR("T.38"));
 	struct rtp_hdr h = {.seq = seq, .payload = p->bytes};
-	add_figures(t, s, p, &h, 0);
+	add_figures(t, s, p->at_ns, &h, 0);
 	return s;
 }
 

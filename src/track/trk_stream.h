@@ -48,20 +48,21 @@ struct trk_rtcp { /* what RTCP says of a stream */
 struct trk_stream {              /* RTP of one source in one direction of a call */
 	struct trk_stream *next; /* of the call, newest first */
 	struct trk_call *call;   /* NULL: nobody's, see trk_orphan_first */
-	/* touched by every packet */
+	/* Touched by every packet, side by side: from the end of the first of them to the
+	 * beginning of the last, see trk_stream_fetch. */
+	struct rtp_loss loss;
+	struct rtp_trace trace;
 	uint32_t ssrc;
 	uint8_t pt, side; /* pt: the codec's; side: enum trk_side that receives it */
 	uint8_t level;    /* how its silence is measured; 0: it is not */
 	uint8_t n_paths;  /* address pairs that it came on (ICE, a moved phone) */
-	uint32_t last_frame, last_second, n_measured, n_silent; /* packets whose level is known */
-	uint64_t pts[2];                                        /* payload types seen, a bit each */
+	uint32_t n_silent, last_frame, last_second, n_measured; /* packets whose level is known */
 	struct rtp_stats stats;
-	struct rtp_loss loss;
-	struct rtp_trace trace;
+	/* the rest */
+	uint64_t pts[2];                    /* payload types seen, a bit each */
 	uint32_t n_markers, n_cn, n_events; /* n_cn: packets; n_events: telephone events */
 	uint32_t gap_no, gap_lost;          /* its last gap: number of the common gap, packets */
 	uint64_t sniffer_lost;              /* packets in gaps that all streams had at once */
-	/* the rest */
 	struct hnode node;
 	struct hnode by_ssrc; /* of nobody's, unless there are many alike */
 	bool is_by_ssrc;

@@ -204,7 +204,8 @@ static void packets(void *arg, uint64_t n)
 				       .bytes = str_of((const char *)bytes, sizeof(bytes))};
 		p.from.port = (uint16_t)(10'000 + i);
 		p.to.port = (uint16_t)(30'000 + i);
-		enum rtp_kind kind = trk_media(m->t, &p, NULL);
+		struct trk_datagram d = trk_datagram_of(&p);
+		enum rtp_kind kind = trk_media(m->t, &d, NULL);
 		ASSERT(kind == RTP_RTP);
 	}
 }

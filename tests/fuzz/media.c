@@ -97,7 +97,8 @@ static void deliver(struct run *r, unsigned where)
 	r->p.to = addr_of(is_back ? 1 : 2, ports[where & 7]);
 	r->p.frame_no++;
 	r->p.bytes = str_of((const char *)r->bytes, r->n);
-	fr.media = trk_media(r->t, &r->p, &fr.rtp);
+	struct trk_datagram d = trk_datagram_of(&r->p);
+	fr.media = trk_media(r->t, &d, &fr.rtp);
 	fr.stream = trk_media_stream(r->t);
 	fr.rec.at_ns = (int64_t)r->p.at_us * 1'000;
 	fr.pkt.p = r->bytes;

@@ -2,7 +2,11 @@
 
 #include "rtp/loss.h"
 
+#include "base/assert.h"
+
 #include "test.h"
+
+#include <string.h>
 
 static struct rtp_stats s;
 static struct rtp_loss l;
@@ -125,4 +129,40 @@ TEST(agrees_with_the_statistics)
 	rtp_loss_sum(&l, &s, &a);
 	CHECK_EQ(a.lost, rtp_stats_lost(&s));
 	CHECK(a.burst_r > 0.95 && a.burst_r < 1.05); /* chance */
+}
+
+/* As a stream counts its packets, and without looking whether one is the next. */
+static void add_both(struct rtp_stats s2[2], struct rtp_loss l2[2], uint16_t seq, uint64_t at_us)
+{
+	uint64_t window = s2[0].seen;
+	uint32_t top = rtp_stats_ext_seq(&s2[0]);
+	bool is_first = !s2[0].is_started, is_next = rtp_stats_is_next(&s2[0], seq);
+	enum rtp_seen seen = rtp_stats_add_untimed(&s2[0], seq, 160, at_us);
+	CHECK_EQ(rtp_stats_add_any(&s2[1], seq, 160, at_us), seen);
+	if (is_next)
+		rtp_loss_follow_next(&l2[0], &s2[0], window);
+	else if (!is_first)
+		rtp_loss_follow(&l2[0], &s2[0], window, top, seen);
+	if (!is_first)
+		rtp_loss_follow(&l2[1], &s2[1], window, top, seen);
+	CHECK(memcmp(&s2[0], &s2[1], sizeof s2[0]) == 0);
+	CHECK(memcmp(&l2[0], &l2[1], sizeof l2[0]) == 0);
+}
+
+TEST(the_next_packet_as_any_other)
+{
+	static const uint16_t steps[] = {2, 3, 70, 65'535, 65'530, 65'460, 0, 20'000, 2'999, 3'001};
+	static struct rtp_stats s2[2];
+	static struct rtp_loss l2[2];
+	uint32_t rng = 1;
+	uint16_t seq = 65'000;
+	uint64_t at_us = 1'000'000;
+	for (unsigned i = 0; i < 300'000; i++) {
+		rng = rng * 1'664'525 + 1'013'904'223;
+		bool is_odd = (rng >> 8) % 40 == 0;
+		seq = (uint16_t)(seq + (is_odd ? steps[(rng >> 20) % ARRAY_LEN(steps)] : 1));
+		at_us = at_us + (rng >> 16) % 40'000 - 10'000; /* it may go back */
+		add_both(s2, l2, seq, at_us);
+	}
+	CHECK(l2[0].lost > 1'000 && l2[0].packets > 100'000 && s2[0].restarts > 10);
 }

@@ -117,3 +117,13 @@ TEST(demultiplex)
 	CHECK_EQ(kind(128, 203, 3), RTP_UNKNOWN);
 	CHECK_EQ(rtp_demux(NULL, 0), RTP_UNKNOWN);
 }
+
+TEST(the_usual_kind_as_any_other)
+{
+	for (int b0 = 0; b0 < 256; b0++)
+		for (int b1 = 0; b1 < 256; b1++)
+			for (size_t n = 0; n <= 20; n++) {
+				uint8_t p[20] = {(uint8_t)b0, (uint8_t)b1};
+				CHECK_EQ(rtp_demux(p, n), rtp_demux_any(p, n));
+			}
+}

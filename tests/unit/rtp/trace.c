@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MS 1'000'000ll
 
@@ -95,4 +96,31 @@ TEST(events_and_unknown_clocks_have_no_jitter)
 	rtp_trace_clock(&t, 8000);
 	rtp_trace_add(&t, 99 * 77, RTP_T_EVENT, 100 * 20 * MS);
 	CHECK(t.jitter == 0);
+}
+
+/* A duplicate is counted as any other packet that is in time for the buffer, but not on the short
+ * way. */
+TEST(the_usual_packet_as_any_other)
+{
+	struct rtp_trace a = {0}, b = {0};
+	uint32_t rng = 1, ts = 0xffff0000u;
+	int64_t at = 7 * MS;
+	rtp_trace_clock(&a, 8000);
+	rtp_trace_clock(&b, 8000);
+	for (int i = 0; i < 100'000; i++) {
+		rng = rng * 1'664'525 + 1'013'904'223;
+		bool is_odd = (rng >> 8) % 50 == 0;
+		unsigned flags = is_odd ? rng >> 20 & (RTP_T_MARKER | RTP_T_CN | RTP_T_EVENT) : 0;
+		ts += is_odd ? (rng >> 16) % 400 - 100 : 160;
+		at += 20 * MS + (int64_t)((rng >> 12) % 4'000) * 1'000 - 2 * MS;
+		if (i % 1'000 == 999) /* the buffer begins anew */
+			ts += 80'000;
+		rtp_trace_add(&a, ts, flags, at);
+		rtp_trace_add(&b, ts, flags | RTP_T_DUP, at);
+		b.n_discarded = a.n_discarded;
+		b.n_late = a.n_late;
+		b.best = a.best;
+		CHECK(memcmp(&a, &b, sizeof a) == 0);
+	}
+	CHECK(a.n_fit > 90'000 && a.max_jitter > 0 && a.max_skew != 0);
 }

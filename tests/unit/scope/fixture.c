@@ -317,7 +317,8 @@ static void media_at(struct play *p, uint64_t at_us, struct addr from, struct ad
 {
 	struct trk_packet k = {
 		.at_us = at_us, .frame_no = ++p->n, .from = from, .to = to, .bytes = bytes};
-	trk_media(p->t, &k, NULL);
+	struct trk_datagram d = trk_datagram_of(&k);
+	trk_media(p->t, &d, NULL);
 	record(p, &k);
 }
 

@@ -170,7 +170,8 @@ static void same_ssrc(struct flood *f, unsigned i)
 				       .from = at(i, 4000),
 				       .to = at(1, 5000),
 				       .bytes = str_of((const char *)b, sizeof b)};
-		trk_media(f->t, &p, NULL);
+		struct trk_datagram d = trk_datagram_of(&p);
+		trk_media(f->t, &d, NULL);
 	}
 }
 
@@ -194,7 +195,8 @@ static void chosen_address(struct flood *f, unsigned i)
 	memcpy(p.from.ip, &half, 8);
 	memcpy(p.to.ip, &half, 8);
 	memcpy(p.from.ip + 8, &i, 4);
-	trk_media(f->t, &p, NULL);
+	struct trk_datagram d = trk_datagram_of(&p);
+	trk_media(f->t, &d, NULL);
 }
 
 TEST_NO_OOM(flood_from_chosen_addresses)

@@ -358,7 +358,8 @@ static void voices(struct play *p, double at_s, const struct voice *v, size_t n)
 						.bytes = str_of((const char *)bytes, sizeof bytes)};
 			CHECK(addr_parse(str_c(v[k].from), 0, &pk.from) &&
 			      addr_parse(str_c(v[k].to), 0, &pk.to));
-			trk_media(p->t, &pk, NULL);
+			struct trk_datagram d = trk_datagram_of(&pk);
+			trk_media(p->t, &d, NULL);
 		}
 }
 

@@ -24,7 +24,8 @@ static enum rtp_kind send_bytes(struct play *p, double at_s, const char *from, c
 			       .frame_no = ++p->n,
 			       .bytes = str_of(bytes, n)};
 	CHECK(addr_parse(str_c(from), 0, &k.from) && addr_parse(str_c(to), 0, &k.to));
-	return trk_media(p->t, &k, NULL);
+	struct trk_datagram d = trk_datagram_of(&k);
+	return trk_media(p->t, &d, NULL);
 }
 
 static enum rtp_kind send_seq(const struct flow_of *f, double at_s, uint16_t seq, uint32_t ts)

@@ -83,6 +83,7 @@ static bool is_same_pkt(const struct cap_pkt *a, const uint8_t *pa, const struct
 	bool ok = a->n_ips == b->n_ips && a->n_ports == b->n_ports && a->proto == b->proto &&
 		  a->is_cut == b->is_cut && a->is_fragment == b->is_fragment && a->n == b->n &&
 		  a->is_quoted == b->is_quoted && a->layers == b->layers &&
+		  a->is_hep == b->is_hep && a->is_pdu == b->is_pdu &&
 		  (a->p ? a->p - pa : 0) == (b->p ? b->p - pb : 0) &&
 		  (a->l4 ? a->l4 - pa : 0) == (b->l4 ? b->l4 - pb : 0) &&
 		  addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);

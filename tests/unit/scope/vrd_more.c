@@ -19,7 +19,8 @@ static void rtp_of(struct play *p, double at_s, const char *from, const char *to
 				       .from = f,
 				       .to = t,
 				       .bytes = str_of((const char *)bytes, sizeof bytes)};
-		trk_media(p->t, &k, NULL);
+		struct trk_datagram d = trk_datagram_of(&k);
+		trk_media(p->t, &d, NULL);
 	}
 }
 #define TO_CALLEE "192.0.2.21:4000", "192.0.2.43:5000"

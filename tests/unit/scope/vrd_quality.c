@@ -37,7 +37,8 @@ static void sound(struct play *p, const struct sound *s)
 				       .from = from,
 				       .to = to,
 				       .bytes = str_of((const char *)bytes, sizeof bytes)};
-		trk_media(p->t, &k, NULL);
+		struct trk_datagram d = trk_datagram_of(&k);
+		trk_media(p->t, &d, NULL);
 	}
 }
 #define SOUND(...) sound(&p, &(struct sound){__VA_ARGS__})
@@ -261,7 +262,8 @@ static void record(struct play *p, double at_s, const char *from, const char *to
 			       .frame_no = ++p->n,
 			       .bytes = str_of((const char *)bytes, sizeof bytes)};
 	CHECK(addr_parse(str_c(from), 0, &k.from) && addr_parse(str_c(to), 0, &k.to));
-	trk_media(p->t, &k, NULL);
+	struct trk_datagram d = trk_datagram_of(&k);
+	trk_media(p->t, &d, NULL);
 }
 
 TEST_NO_OOM(dtls_that_is_never_finished)

@@ -129,7 +129,8 @@ static struct trk_stream *packet(struct play *p, struct wav *x, double at_s, uin
 			       .frame_no = ++p->n,
 			       .bytes = str_of((const char *)bytes, n)};
 	CHECK(addr_parse(str_c(packet_from), 0, &k.from) && addr_parse(str_c(packet_to), 0, &k.to));
-	fr.media = trk_media(p->t, &k, &fr.rtp);
+	struct trk_datagram d = trk_datagram_of(&k);
+	fr.media = trk_media(p->t, &d, &fr.rtp);
 	fr.stream = trk_media_stream(p->t);
 	fr.rec.at_ns = (int64_t)k.at_us * 1'000;
 	fr.pkt.p = bytes;
