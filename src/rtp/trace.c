@@ -1,10 +1,10 @@
 /* Timing.
  *
- * For each packet: how long since the last one that was in order of timestamps (delta), how long by
- * the sender's timestamps, and the difference of both, smoothed by 1/16, which is the jitter of
- * RFC 3550. It is kept in µs, not in ticks: at 8 kHz a tick is 125 µs, more than the jitter of a
- * LAN. Telephone events count for deltas only: their timestamps stand still while audio may go on
- * beside them.
+ * For each packet: how long since the one that arrived before it, in sequence or not (delta), how
+ * long by the sender's timestamps, and the difference of both, smoothed by 1/16, which is the
+ * jitter of [RFC3550 6.4.1]. It is kept in µs, not in ticks: at 8 kHz a tick is 125 µs, more than
+ * the jitter of a LAN. Telephone events count for deltas only: their timestamps stand still while
+ * audio may go on beside them.
  *
  * Means are of n - 1 differences of n packets. Packets that begin a talk spurt, carry comfort noise
  * or follow it are not part of them: a mean then stands for all packets, which is why sums are
@@ -108,20 +108,19 @@ void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_
 {
 	bool is_event = flags & RTP_T_EVENT;
 	int32_t ticks = is_event || !t->has_ts ? 0 : (int32_t)(ts - t->last_ts);
-	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
+	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn;
 	t->was_cn = flags & RTP_T_CN;
 	if (t->n++)
 		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
 	else
 		t->min_delta = -1;
-	if (ticks >= 0)
-		t->delta_ns = at_ns;
+	t->delta_ns = at_ns;
 	bool is_timed = t->us_per_tick > 0 && t->has_ts && !is_event;
 	if (is_timed)
 		add_timed(t, ticks * t->us_per_tick, (double)(at_ns - t->last_ns) * 1e-3, flags);
 	if (t->n > 1)
 		add_jitter(t, is_odd || !is_timed);
-	if (is_event || ticks < 0)
+	if (is_event)
 		return;
 	t->has_ts = true;
 	t->last_ts = ts;
