@@ -74,6 +74,11 @@ for view in "" --messages --flow --streams --stats --lint "-Y call.legs==1" "-w 
 	check "calls joined by hand where none are shown: ${view:-no view}" says 2 "views of calls" "$R" scope -r "$capture" $view --split 1,99
 done
 check "calls joined by hand where they are shown: looked for" says 1 'number `99`' "$R" scope -r "$capture" --calls --split 1,99
+check "a second capture is not passed over" says 2 "mergecap" "$R" scope -r "$capture" -r "$capture"
+check "a value behind its letter, as tshark takes it" says 0 "INVITE" "$R" scope "-r$capture" '-Ysip.Method == "INVITE"' -Tfields -esip.Method
+check "a number behind its letter that is none" says 2 "whole number" "$R" scope "-r$capture" -c3x
+check "one hyphen too few" says 2 'did you mean `--calls`' "$R" scope -r "$capture" -calls
+check "a field in another spelling" says 2 'did you mean `sip.Call-ID`' "$R" scope -r "$capture" -Y sip.call_id
 check "a broken filter shows the place" says 2 "^" "$R" scope -r "$capture" -Y 'sip && ('
 
 check "an account" says 0 "added 100" "$R" user add 100 --password secret --data "$D"

@@ -421,6 +421,22 @@ TEST_NO_OOM(columns_are_as_in_tshark)
 					  "1;z9hG4bKdef;sdp\n"
 					  "{\"frame.number\":[\"1\"],\"sip.Via.branch\":"
 					  "[\"z9hG4bKdef\"],\"sdp\":[\"sdp\"]}\n");
+		uint32_t n_put = 0;
+		static const struct str head =
+			STR_INIT("[\n  {\n    \"_index\": \"packets-1970-01-01\"");
+		static const struct str tail =
+			STR_INIT(",\n    \"_type\": \"doc\",\n    \"_score\": null,\n"
+				 "    \"_source\": {\n      \"layers\": {\n"
+				 "        \"frame.number\": [\n          \"1\"\n        ],\n"
+				 "        \"sip.Via.branch\": [\n          \"z9hG4bKabc\",\n"
+				 "          \"z9hG4bKdef\"\n        ]\n      }\n    }\n  }\n]\n");
+		k.occurrence = 'a';
+		k.n = 2;
+		buf_clear(&out);
+		flt_columns_put_array(&out, &k, fr, &n_put);
+		flt_columns_end_array(&out, n_put);
+		CHECK(n_put == 1 && str_starts(buf_view(&out), head) &&
+		      str_ends(buf_view(&out), tail));
 	}
 	cap_walk_free(w);
 	cap_close(c);
@@ -523,6 +539,8 @@ TEST_NO_OOM(mistakes_show_their_place)
 	WRONG("sip && sip.method == \"BYE\"",
 	      "sip && sip.method == \"BYE\"\n       ^~~~~~~~~~\n"
 	      "there is no field `sip.method`; did you mean `sip.Method`?");
+	WRONG("sip.call_id", "sip.call_id\n^~~~~~~~~~~\n"
+			     "there is no field `sip.call_id`; did you mean `sip.Call-ID`?");
 	WRONG("ip.addr == 300.1.2.3",
 	      "ip.addr == 300.1.2.3\n           ^~~~~~~~~\n`300.1.2.3` is not an address");
 	WRONG("udp.port == http", "udp.port == http\n            ^~~~\n`http` is not a number");
