@@ -15,8 +15,8 @@
  *
  * The buffer: the fastest packet lately stands for the network without queues; whoever comes
  * RTP_BUFFER_MS later than it would is too late to be played. "Lately", because clocks drift: the
- * mark gives way by 100 ppm. Five late ones in a row, or a jump of more than a second, and the
- * buffer has adapted.
+ * mark gives way by 100 ppm. Five late ones in a row, a jump or a pause (a hold) of more than a
+ * second, and the buffer has adapted.
  */
 #include "rtp/trace.h"
 
@@ -41,7 +41,7 @@ static void add_to_buffer(struct rtp_trace *t, double delta, unsigned flags)
 	double transit = t->arrival - t->nominal;
 	t->best += GIVES_WAY * delta;
 	double late = transit - t->best;
-	if (late <= 0 || late > JUMP_US || late < -JUMP_US) {
+	if (late <= 0 || late > JUMP_US || delta > JUMP_US) {
 		t->best = transit;
 		t->n_late = 0;
 	} else if (late <= BUFFER_US) {

@@ -67,6 +67,22 @@ TEST(late_for_the_buffer)
 	CHECK_EQ(t.n_discarded, 14); /* the last of before and four of these: five in a row */
 }
 
+/* After a pause the buffer has run empty: how exactly the sender counted it is no delay. */
+TEST(a_hold_is_no_delay)
+{
+	struct rtp_trace t = {0};
+	rtp_trace_clock(&t, 8000);
+	for (int i = 0; i < 150; i++)
+		rtp_trace_add(&t, (uint32_t)i * 160, 0, i * 20 * MS);
+	for (int i = 150; i < 300; i++)
+		rtp_trace_add(&t, (uint32_t)(i + 1'000) * 160, 0, i * 20 * MS + 20'320 * MS);
+	CHECK_EQ(t.n_discarded, 0);
+	for (int i = 300; i < 302; i++)
+		rtp_trace_add(&t, (uint32_t)(i + 1'000) * 160, 0,
+			      i * 20 * MS + 20'320 * MS + (i == 300 ? 100 * MS : 90 * MS));
+	CHECK_EQ(t.n_discarded, 2);
+}
+
 /* D is of a packet and the one that arrived before it, in sequence or not. */
 TEST(jitter_of_what_overtakes)
 {
