@@ -34,7 +34,8 @@ struct cap_rec {
 	bool is_ns;          /* its times are finer than µs */
 	bool is_ng;          /* of a pcapng: iface is its own word */
 	const char *if_name; /* may be NULL; borrowed like p */
-	struct str comment;  /* pcapng: what people wrote to the packet, lines joined; borrowed */
+	struct str comment;  /* pcapng: what people wrote to the packet, several joined by \0;
+				borrowed */
 };
 
 struct cap_counts { /* what the sniffer counted */

@@ -91,10 +91,13 @@ void cap_block_packet(struct buf *b, uint32_t iface, uint64_t ticks, const struc
 	put_u32(b, r->n);
 	put_u32(b, r->n_wire);
 	put_padded(b, r->p, r->n);
-	if (comment.n) {
-		put_option(b, OPT_COMMENT, comment.p, comment.n);
-		put_u32(b, OPT_END);
+	bool has_comment = comment.n;
+	for (struct str next; comment.n; comment = next) {
+		struct str one = str_cut(comment, '\0', &next);
+		put_option(b, OPT_COMMENT, one.p, one.n);
 	}
+	if (has_comment)
+		put_u32(b, OPT_END);
 	end_block(b, at);
 }
 

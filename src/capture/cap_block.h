@@ -7,7 +7,8 @@ void cap_block_section(struct buf *b); /* the first block */
 /* The interface of r: link type, snaplen, name, and whether ticks are ns or µs. They are numbered
  * from 0 in the order of their blocks, which come before their packets. */
 void cap_block_iface(struct buf *b, const struct cap_rec *r);
-/* A packet: n, n_wire, p of r. ticks: since 1970, of the interface. The comment may be empty. */
+/* A packet: n, n_wire, p of r. ticks: since 1970, of the interface. The comment may be empty, or
+ * several joined by \0. */
 void cap_block_packet(struct buf *b, uint32_t iface, uint64_t ticks, const struct cap_rec *r,
 		      struct str comment);
 /* What was counted on the interface so far. */

@@ -21,6 +21,8 @@
  */
 #include "capture/cap_frag.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,7 +149,8 @@ static void note_head(struct cap_frags *f, struct datagram *d, const struct cap_
 	d->head = k->n;
 	d->head_frame = r->no;
 	d->head_ns = r->at_ns;
-	d->head_off = r->off ? r->off + (uint64_t)(k->p - r->p) : 0;
+	bool is_here = k->p >= r->p && k->p < r->p + r->n; /* else of a datagram put together */
+	d->head_off = r->off && is_here ? r->off + (uint64_t)(k->p - r->p) : 0;
 	if (!f->due_ns)
 		f->due_ns = r->at_ns + PATIENCE;
 }
@@ -187,16 +190,17 @@ bool cap_frags_lost(struct cap_frags *f, int64_t now_ns, struct str text, struct
 	return false;
 }
 
-bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec *r)
+/* The datagram that k makes whole, or NULL. */
+static struct datagram *add(struct cap_frags *f, const struct cap_pkt *k, const struct cap_rec *r)
 {
 	uint32_t end = k->frag.off + k->n;
 	if (!k->n || end > MAX_SIZE || !k->n_ips)
-		return false;
+		return NULL;
 	if (!k->frag.is_last && k->n % 8)
-		return false; /* cut by the snap length: its datagram can never be whole */
+		return NULL; /* cut by the snap length: its datagram can never be whole */
 	struct datagram *d = find(f, k, r->at_ns);
 	if (!d || !reserve(d, end))
-		return false;
+		return NULL;
 	if (k->frag.is_last && !d->total)
 		d->total = end;
 	if (end > d->end)
@@ -205,9 +209,21 @@ bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec 
 		d->is_spoilt = true;
 	store(d, k);
 	note_head(f, d, k, r);
-	if (!d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8)
-		return false;
-	d->is_used = false;
-	cap_pkt_transport(k, d->bytes, d->total);
-	return true;
+	return !d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8 ? NULL : d;
+}
+
+/* What a tunnel carries may be a piece, too: the outer datagram keeps its place until the inner one
+ * has taken its bytes. */
+bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec *r)
+{
+	struct datagram *whole[CAP_MAX_IPS];
+	size_t n = 0;
+	while (k->is_fragment && n < ARRAY_LEN(whole) && (whole[n] = add(f, k, r))) {
+		cap_pkt_transport(k, whole[n]->bytes, whole[n]->total);
+		n++;
+	}
+	bool is_whole = n && !k->is_fragment;
+	while (n)
+		whole[--n]->is_used = false;
+	return is_whole;
 }

@@ -29,6 +29,7 @@ enum {
 	ETH_IPV4 = 0x0800,
 	ETH_ARP = 0x0806,
 	ETH_VLAN = 0x8100,
+	ETH_VLAN_AD = 0x88a8, /* 802.1ad, of providers */
 	ETH_IPV6 = 0x86dd,
 	ETH_MPLS = 0x8847,
 	ETH_MPLS_UPSTREAM = 0x8848,
@@ -209,6 +210,13 @@ static bool ipv6_extensions(struct cap_pkt *k, struct cap_ip *ip, struct cut *c,
 	return true;
 }
 
+/* IPv4 has one of them: the authentication header, which hides nothing. [RFC4302 3.1.1] */
+static bool on_ipv4_ah(struct cap_pkt *k, struct cut *c, uint8_t *proto)
+{
+	return k->is_fragment || *proto != 51 ||
+	       ipv6_extensions(k, &k->ips[k->n_ips - 1], c, proto);
+}
+
 static bool on_ipv6(struct cap_pkt *k, struct cut *c, uint8_t *proto)
 {
 	if (c->n < 40 || c->p[0] >> 4 != 6 || k->n_ips == CAP_MAX_IPS)
@@ -268,7 +276,8 @@ static void on_ip(struct cap_pkt *k, struct cut c)
 	while (c.n) {
 		uint8_t proto = 0;
 		bool is_v6 = c.p[0] >> 4 == 6;
-		if (!(is_v6 ? on_ipv6(k, &c, &proto) : on_ipv4(k, &c, &proto)))
+		if (!(is_v6 ? on_ipv6(k, &c, &proto)
+			    : on_ipv4(k, &c, &proto) && on_ipv4_ah(k, &c, &proto)))
 			return;
 		if (k->is_fragment) {
 			k->proto = proto;
@@ -322,11 +331,13 @@ static void on_ethertype(struct cap_pkt *k, struct cut c, uint16_t type)
 {
 	enum cap_inner tunnel = CAP_INNER_NONE;
 	/* 802.1Q, 802.1ad, and the tags of before its standard */
-	while (type == ETH_VLAN || type == 0x88a8 || type == 0x9100 || type == 0x9200) {
+	while (type == ETH_VLAN || type == ETH_VLAN_AD || type == 0x9100 || type == 0x9200) {
 		if (c.n < 4)
 			return;
 		if (k->n_vlans < CAP_MAX_VLANS) {
 			k->tags[k->n_vlans] = (struct cap_hdr){c.p, c.n};
+			if (type == ETH_VLAN_AD)
+				k->ad_tags |= (uint8_t)(1u << k->n_vlans);
 			k->vlans[k->n_vlans++] = be16(c.p) & 0xfff;
 		}
 		type = be16(c.p + 2);

@@ -60,7 +60,8 @@ struct cap_pkt {
 	struct cap_hdr icmp;                /* at least 8 bytes */
 	struct cap_hdr arp;
 	uint8_t n_vlans, n_eths, n_ips, n_ports, n_tunnels;
-	uint8_t layers; /* enum cap_layer */
+	uint8_t ad_tags; /* bit i: tag i is of 802.1ad */
+	uint8_t layers;  /* enum cap_layer */
 	bool is_eth, is_sll, is_arp;
 	bool is_fragment; /* payload is a piece; proto is what it is a piece of */
 	bool is_quoted;   /* payload is quoted by an ICMP error: nobody sent it */

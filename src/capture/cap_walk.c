@@ -335,8 +335,9 @@ static void on_icmp(const struct cap_walk *w)
 {
 	const struct cap_frame *f = &w->frame;
 	const struct cap_pkt *k = &f->pkt;
-	if (k->proto != CAP_UDP || k->n_ips < 2)
+	if (k->proto != CAP_UDP || k->n_ips < 2 || !k->n_ports)
 		return;
+	uint32_t udp_n = k->ports[k->n_ports - 1].n;
 	trk_icmp(w->trk, &(struct trk_icmp){.at_us = (uint64_t)(f->rec.at_ns / 1'000),
 					    .frame_no = f->rec.no,
 					    .by = k->ips[k->n_ips - 2].src,
@@ -345,6 +346,8 @@ static void on_icmp(const struct cap_walk *w)
 					    .type = k->icmp_type,
 					    .code = k->icmp_code,
 					    .is_v6 = k->has_icmp6,
+					    .ip_id = (uint16_t)k->ips[k->n_ips - 1].id,
+					    .n_bytes = udp_n < 8 ? 0 : udp_n - 8,
 					    .bytes = str_of((const char *)k->p, k->n)});
 }
 

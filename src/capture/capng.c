@@ -157,7 +157,7 @@ static struct str comment_of(struct cap *c, const uint8_t *p, size_t n)
 		if (v && !c->comments.n)
 			buf_str(&c->comments, first);
 		if (v) {
-			buf_chr(&c->comments, '\n');
+			buf_chr(&c->comments, '\0');
 			buf_put(&c->comments, v, len);
 		}
 	}

@@ -135,13 +135,18 @@ static int parse_flag(const struct opt_spec *s, int argc, char **argv, int *i)
 	if (str_eq(name, STR("completion")) && has_value && complete_command(s, value))
 		return EXIT_DONE;
 	const struct opt *o = find(s, name, is_letter);
+	if (!o && is_letter && !find(s, name, false)) { /* -rFILE; but -read is a slip for --read */
+		o = find(s, str_sub(name, 0, 1), true);
+		value = o && o->kind != OPT_FLAG ? str_skip(name, 1) : STR_NONE;
+		o = value.n ? o : NULL;
+	}
 	if (!o)
 		return unknown(s, name, word);
 	if (o->kind == OPT_FLAG)
 		return has_value ? opt_usage(s, "--%s takes no value", o->name)
 				 : take_value(s, o, NULL);
-	if (has_value)
-		return take_value(s, o, word + 2 + name.n + 1);
+	if (has_value || value.n)
+		return take_value(s, o, value.n ? value.p : "");
 	if (*i + 1 >= argc)
 		return opt_usage(s, "--%s wants a value: %s", o->name, o->value);
 	return take_value(s, o, argv[++*i]);

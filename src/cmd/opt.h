@@ -1,7 +1,7 @@
 #pragma once
 /* Flags as a table: parsing, --help and "did you mean" come from the same rows. Both "--flag value"
- * and "--flag=value" work, short flags take their value as the next word; "--" ends flags; flags
- * and other words may be mixed. */
+ * and "--flag=value" work, short flags take their value as the next word or right behind the
+ * letter; "--" ends flags; flags and other words may be mixed. */
 
 #include "base/str.h"
 

@@ -152,6 +152,7 @@ static int choose_fields(struct scope *s, const struct opt_spec *spec)
 	int code = choose_columns(s, spec);
 	if (code >= 0)
 		return code;
+	s->puts_array = s->field_names.n && s->format == F_JSON && s->format_name;
 	s->view_opts = (struct view_opts){.is_json = s->format == F_JSON,
 					  .is_ascii = s->is_ascii,
 					  .is_detailed = s->is_detailed};
@@ -353,6 +354,13 @@ int cmd_scope(int argc, char **argv)
 	vrd_init(&s.verdict);
 	buf_init(&s.out);
 	int code = opt_parse(&spec, argc, argv, words, &n_words);
+	if (code < 0 && s.files.n > 1)
+		code = opt_usage(
+			&spec,
+			"one capture at a time; `mergecap -w all.pcapng %s %s` makes one of "
+			"several",
+			s.files.v[0], s.files.v[1]);
+	s.file = s.files.n ? s.files.v[0] : NULL;
 	if (code < 0)
 		code = run(&s, &spec, n_words ? words[0] : NULL);
 	scope_fini(&s);

@@ -51,6 +51,7 @@ struct scope {
 	struct scope_out to;
 	struct opt_list field_names, field_settings, joins, splits;
 	bool views[V__N];
+	struct opt_list files; /* of -r: one, which is `file` */
 	bool is_json, is_ascii, is_leg, lists_fields, lists_rules, no_colour, anonymizes;
 	uint32_t width;
 	const struct trk_call *const *chosen; /* screens: while calls are saved */
@@ -64,6 +65,8 @@ struct scope {
 	enum format format;
 	const struct flt_field *fields[OPT_LIST_MAX];
 	struct flt_columns columns; /* the fields with the settings of -E */
+	bool puts_array;            /* -T json -e: one array, as tshark's */
+	uint32_t n_array;           /* its elements so far */
 	struct flt *flt;
 	struct view_opts view_opts;
 	struct lad_opts lad_opts;

@@ -41,6 +41,8 @@ static void on_message_frame(struct scope *s, const struct cap_frame *fr)
 		return;
 	if (s->format == F_FIELDS)
 		flt_columns_put(&s->out, &s->columns, fr);
+	else if (s->puts_array)
+		flt_columns_put_array(&s->out, &s->columns, fr, &s->n_array);
 	else if (s->field_names.n)
 		flt_columns_json(&s->out, &s->columns, fr);
 	else if (fr->n_msgs)
@@ -451,6 +453,8 @@ int scope_at_end(struct scope *s)
 	}
 	if (views[s->view].sum_up)
 		views[s->view].sum_up(s);
+	if (s->puts_array && !s->is_quiet)
+		flt_columns_end_array(&s->out, s->n_array);
 	if (s->who && !s->n_shown && !s->is_quiet) {
 		scope_no_such_call(s);
 		return EXIT_FAILED;

@@ -132,3 +132,8 @@ void flt_columns_head(struct buf *b, const struct flt_columns *c); /* nothing wi
 void flt_columns_put(struct buf *b, const struct flt_columns *c, const struct cap_frame *fr);
 /* {"name":["value", ...], ...} of the fields that are there, with a line end. */
 void flt_columns_json(struct buf *b, const struct flt_columns *c, const struct cap_frame *fr);
+/* The same as an element of the array that `tshark -T json -e` prints: put_array counts the
+ * elements, and end_array closes it. */
+void flt_columns_put_array(struct buf *b, const struct flt_columns *c, const struct cap_frame *fr,
+			   uint32_t *n_put);
+void flt_columns_end_array(struct buf *b, uint32_t n_put);

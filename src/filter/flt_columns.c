@@ -1,6 +1,8 @@
 /* What -T fields and -T json print of a frame, with tshark's settings of -E. */
 #include "filter/flt.h"
 
+#include <time.h>
+
 bool flt_columns_set(struct flt_columns *c, struct str setting, struct buf *why)
 {
 	struct str v, name = str_cut(setting, '=', &v);
@@ -99,6 +101,53 @@ void flt_columns_put(struct buf *b, const struct flt_columns *c, const struct ca
 			put_quote(b, c);
 	}
 	buf_chr(b, '\n');
+}
+
+/* One field of the array, eight columns in; `comma` where one stands before it. */
+static bool put_member(struct buf *b, const struct flt_columns *c, const struct flt_field *f,
+		       const struct cap_frame *fr, bool has_comma)
+{
+	struct flt_val v[FLT_MAX_VALUES];
+	unsigned at, n = chosen(c, flt_field_get(f, fr, v), &at);
+	struct buf text;
+	if (!n)
+		return has_comma;
+	buf_init(&text);
+	buf_fmt(b, "%s\n        \"" STR_FMT "\": [", has_comma ? "," : "", STR_ARG(f->name));
+	for (unsigned k = 0; k < n; k++) {
+		buf_clear(&text);
+		flt_val_put(&text, f, &v[at + k]);
+		buf_str(b, k ? STR(",\n          ") : STR("\n          "));
+		buf_json(b, buf_view(&text));
+	}
+	buf_str(b, STR("\n        ]"));
+	if (text.err)
+		b->err = text.err;
+	buf_fini(&text);
+	return true;
+}
+
+void flt_columns_put_array(struct buf *b, const struct flt_columns *c, const struct cap_frame *fr,
+			   uint32_t *n_put)
+{
+	char day[16] = "";
+	struct tm tm;
+	time_t t = (time_t)(fr->rec.at_ns / 1'000'000'000);
+	bool has_comma = false;
+	if (localtime_r(&t, &tm))
+		strftime(day, sizeof day, "%Y-%m-%d", &tm);
+	buf_fmt(b,
+		"%s\n  {\n    \"_index\": \"packets-%s\",\n    \"_type\": \"doc\",\n"
+		"    \"_score\": null,\n    \"_source\": {\n      \"layers\": {",
+		(*n_put)++ ? "," : "[", day);
+	for (size_t i = 0; i < c->n; i++)
+		has_comma = put_member(b, c, c->fields[i], fr, has_comma);
+	buf_str(b, has_comma ? STR("\n      }\n    }\n  }") : STR("}\n    }\n  }"));
+}
+
+void flt_columns_end_array(struct buf *b, uint32_t n_put)
+{
+	buf_str(b, n_put ? STR("\n]\n") : STR("[]\n"));
 }
 
 void flt_columns_json(struct buf *b, const struct flt_columns *c, const struct cap_frame *fr)

@@ -124,8 +124,32 @@ static struct str nearest_of(struct str name, struct str stem)
 	return str_nearest(name, near, n);
 }
 
-/* A name in other case, a name that goes on where this one ends, a name of the same protocol, any
- * name. */
+/* The next letter or digit of a name, in lower case; 0 at its end. */
+static char next_of(struct str *s)
+{
+	while (s->n) {
+		char c = *s->p;
+		*s = str_skip(*s, 1);
+		if (c >= 'A' && c <= 'Z')
+			return (char)(c | 0x20);
+		if (c != '-' && c != '_' && c != '.')
+			return c;
+	}
+	return '\0';
+}
+
+/* Whether two names differ in case, hyphens, underscores and points only. */
+static bool is_spelt_alike(struct str a, struct str b)
+{
+	char c;
+	while ((c = next_of(&a)) == next_of(&b))
+		if (!c)
+			return true;
+	return false;
+}
+
+/* A name that is spelt in another way, a name that goes on where this one ends, a name of the same
+ * protocol, any name. */
 static struct str nearest(struct str name)
 {
 	struct str longer = STR_NONE;
@@ -133,7 +157,7 @@ static struct str nearest(struct str name)
 	struct str family = str_sub(name, 0, point == SIZE_MAX ? 0 : point + 1);
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		struct str f = fields[i].name;
-		if (str_ieq(f, name))
+		if (is_spelt_alike(f, name))
 			return f;
 		bool goes_on = family.n && name.n > family.n && str_istarts(f, name);
 		if (goes_on && (!longer.n || f.n < longer.n))

@@ -13,6 +13,13 @@ struct outlet { /* an array being filled */
 	uint8_t layer; /* of what comes next */
 };
 
+/* Of message i of a frame: what a datagram or a TCP segment holds is one layer however many
+ * messages it is; each frame of a WebSocket and each record of TLS begins another. */
+static inline uint8_t flt_msg_layer(const struct cap_frame *fr, size_t i)
+{
+	return (uint8_t)(!fr->is_ws && !fr->tls ? 1 : i < 254 ? i + 1 : 255);
+}
+
 /* The next value, or NULL when there is no room; s and layer are set. */
 static inline struct flt_val *flt_out(struct outlet *o)
 {
@@ -118,7 +125,18 @@ FLT_GETTERS(X)
  */
 
 /* `bits`: a piece of a header, in network order. */
-enum flt_header { HD_ETH, HD_VLAN, HD_IP, HD_IP6, HD_UDP, HD_TCP, HD_ICMP, HD_ICMP6, HD_RTP };
+enum flt_header {
+	HD_ETH,
+	HD_VLAN,
+	HD_VLAN_AD,
+	HD_IP,
+	HD_IP6,
+	HD_UDP,
+	HD_TCP,
+	HD_ICMP,
+	HD_ICMP6,
+	HD_RTP
+};
 #define FLT_BITS(header, off, size, shift, n)                                                      \
 	((uint32_t)HD_##header << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |            \
 	 (uint32_t)(shift) << 6 | (n))
@@ -138,7 +156,19 @@ enum {
 	FR_COMMENT,
 	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
 };
-enum { LK_ETH, LK_HEP, LK_VLAN, LK_GRE, LK_ERSPAN, LK_VXLAN, LK_GTP, LK_MPLS, LK_PPPOE, LK_PPP };
+enum {
+	LK_ETH,
+	LK_HEP,
+	LK_VLAN,
+	LK_VLAN_AD,
+	LK_GRE,
+	LK_ERSPAN,
+	LK_VXLAN,
+	LK_GTP,
+	LK_MPLS,
+	LK_PPPOE,
+	LK_PPP
+};
 enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
 enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_HDR_LEN, IP_VERSION, IP_V6 = 0x100 };
 enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_UDP = 0x100 };

@@ -10,28 +10,40 @@
 #include "rtp/rtp.h"
 #include "sip/hdr.h"
 
-enum kind { ETH = 1, VLAN = 2, IP4 = 4, IP6 = 8, UDP = 16, TCP = 32, ICMP4 = 64, ICMP6 = 128 };
+enum kind {
+	ETH = 1,
+	VLAN = 2,
+	IP4 = 4,
+	IP6 = 8,
+	UDP = 16,
+	TCP = 32,
+	ICMP4 = 64,
+	ICMP6 = 128,
+	VLAN_AD = 256
+};
 #define IP   (IP4 | IP6)
-#define LINK (ETH | VLAN)
+#define LINK (ETH | VLAN | VLAN_AD)
 
 static const struct {
-	uint8_t kind;
+	uint16_t kind;
 	const char *name;
 } names[] = {
-	{ETH,   "eth"   },
-        {VLAN,  "vlan"  },
-        {IP4,   "ip"    },
-        {IP6,   "ipv6"  },
-	{UDP,   "udp"   },
-        {TCP,   "tcp"   },
-        {ICMP4, "icmp"  },
-        {ICMP6, "icmpv6"},
+	{ETH,     "eth"       },
+        {VLAN,    "vlan"      },
+        {IP4,     "ip"        },
+        {IP6,     "ipv6"      },
+        {UDP,     "udp"       },
+	{TCP,     "tcp"       },
+        {ICMP4,   "icmp"      },
+        {ICMP6,   "icmpv6"    },
+        {VLAN_AD, "ieee8021ad"},
 };
 
 /* What is named between a header of `after` and the next one of `before`, when all of `has` and
  * nothing of `lacks` (enum cap_layer) was passed. */
 static const struct {
-	uint8_t after, before, has, lacks;
+	uint16_t after, before;
+	uint8_t has, lacks;
 	const char *name;
 } between[] = {
 	{LINK,      IP | ETH, CAP_L_MPLS,             CAP_L_GRE, "mpls"                  },
@@ -46,7 +58,7 @@ static const struct {
 
 struct layer {
 	const uint8_t *p;
-	uint8_t kind;
+	uint16_t kind;
 };
 
 struct layers { /* in the order of the frame */
@@ -68,7 +80,7 @@ static void add_layer(struct layers *l, const struct cap_rec *r, const uint8_t *
 	unsigned i = l->n++;
 	for (; i && p && is_before(r, p, l->v[i - 1].p); i--)
 		l->v[i] = l->v[i - 1];
-	l->v[i] = (struct layer){p, (uint8_t)kind};
+	l->v[i] = (struct layer){p, (uint16_t)kind};
 }
 
 static void collect(const struct cap_frame *fr, struct layers *l)
@@ -79,7 +91,7 @@ static void collect(const struct cap_frame *fr, struct layers *l)
 	for (unsigned i = 0; i < k->n_eths; i++)
 		add_layer(l, &fr->rec, k->eths[i].p, ETH);
 	for (unsigned i = 0; i < k->n_vlans; i++)
-		add_layer(l, &fr->rec, k->tags[i].p, VLAN);
+		add_layer(l, &fr->rec, k->tags[i].p, k->ad_tags >> i & 1 ? VLAN_AD : VLAN);
 	for (unsigned i = 0; i < k->n_ips; i++)
 		add_layer(l, &fr->rec, k->ips[i].hdr.p,
 			  k->ips[i].src.family == ADDR_V4 ? IP4 : IP6);
@@ -100,7 +112,7 @@ static void put_name(struct buf *b, const char *name)
 	buf_str(b, str_c(name));
 }
 
-static void put_layer(struct buf *b, const struct cap_pkt *k, const struct layer *l, uint8_t next)
+static void put_layer(struct buf *b, const struct cap_pkt *k, const struct layer *l, uint16_t next)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i].kind == l->kind)
@@ -161,7 +173,8 @@ static void put_payload(struct buf *b, const struct cap_frame *fr)
 	if (fr->is_ws)
 		put_name(b, "http:websocket");
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
-		put_name(b, "sip");
+		if (i == 0 || flt_msg_layer(fr, i) != flt_msg_layer(fr, i - 1))
+			put_name(b, "sip");
 		put_body(b, cap_index(fr, i));
 	}
 	if (fr->media < ARRAY_LEN(media) && media[fr->media])

@@ -49,8 +49,8 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 			put_s(&o, r->if_name && *r->if_name ? str_c(r->if_name) : STR("unknown"));
 		break;
 	case FR_COMMENT:
-		if (r->comment.n)
-			put_s(&o, r->comment);
+		for (struct str next, all = r->comment; all.n; all = next)
+			put_s(&o, str_cut(all, '\0', &next));
 		break;
 	case FR_ZERO:
 		put_u(&o, 0);
@@ -83,8 +83,10 @@ static unsigned headers(const struct cap_frame *fr, unsigned what, struct cap_hd
 			out[n] = k->eths[n];
 		break;
 	case HD_VLAN:
-		for (; n < k->n_vlans; n++)
-			out[n] = k->tags[n];
+	case HD_VLAN_AD:
+		for (unsigned i = 0; i < k->n_vlans; i++)
+			if ((k->ad_tags >> i & 1) == (what == HD_VLAN_AD))
+				out[n++] = k->tags[i];
 		break;
 	case HD_IP:
 	case HD_IP6:
@@ -153,8 +155,12 @@ unsigned flt_get_link(const struct flt_field *f, const struct cap_frame *fr, str
 	};
 	struct outlet o = {out, 0, 1};
 	struct cap_hdr h[MAX_HEADERS];
-	if (f->arg == LK_ETH || f->arg == LK_VLAN) {
-		unsigned n = headers(fr, f->arg == LK_ETH ? HD_ETH : HD_VLAN, h);
+	if (f->arg == LK_ETH || f->arg == LK_VLAN || f->arg == LK_VLAN_AD) {
+		unsigned n = headers(fr,
+				     f->arg == LK_ETH    ? HD_ETH
+				     : f->arg == LK_VLAN ? HD_VLAN
+							 : HD_VLAN_AD,
+				     h);
 		for (unsigned i = 0; i < n; i++, o.layer++)
 			put_proto(&o, h[i].p, f->arg == LK_ETH ? 14 : 4, h[i].n);
 	} else if (f->arg == LK_HEP ? fr->pkt.is_hep : !!(fr->pkt.layers & layers[f->arg])) {

@@ -2,8 +2,8 @@
  * addresses or a Via.
  *
  * Nothing is computed before it is asked for. A frame may hold several messages (TCP): their values
- * follow each other, and `#2` asks for the second message. A header line is one value even where it
- * holds a list, as in Wireshark; what is inside a list (`sip.Via.branch`) is one value per item.
+ * follow each other (flt_msg_layer says what `#2` asks for). A header line is one value even where
+ * it holds a list, as in Wireshark; what is inside a list (`sip.Via.branch`) is one value per item.
  * Parts keep their spelling: a display name its quotes, a port its digits. What cannot be read is
  * left out.
  *
@@ -16,7 +16,7 @@
 
 static const struct sip_msg *message(const struct cap_frame *fr, size_t i, struct outlet *o)
 {
-	o->layer = (uint8_t)(i < 254 ? i + 1 : 255);
+	o->layer = flt_msg_layer(fr, i);
 	return cap_index(fr, i);
 }
 
@@ -144,7 +144,7 @@ unsigned flt_get_sip(const struct flt_field *f, const struct cap_frame *fr, stru
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
-		o.layer = (uint8_t)(i < 254 ? i + 1 : 255);
+		o.layer = flt_msg_layer(fr, i);
 		if (!fr->msgs[i].pkt.skim || !skim_value_of(f, &fr->msgs[i].pkt, &o))
 			sip_value_of(f, message(fr, i, &o), &o);
 	}

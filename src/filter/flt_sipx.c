@@ -84,7 +84,7 @@ unsigned flt_get_auth(const struct flt_field *f, const struct cap_frame *fr, str
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		for (unsigned k = 0; k < m->n_rows; k++) {
 			const struct sip_row *r = sip_row(m, k);
 			bool has_scheme = r->id == SIP_HDR_AUTHORIZATION ||
@@ -132,7 +132,7 @@ unsigned flt_get_reason(const struct flt_field *f, const struct cap_frame *fr, s
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		struct sip_iter it = {0};
 		struct str v;
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		while (sip_each(cap_index(fr, i), SIP_HDR_REASON, &it, &v))
 			reason(f, v, &o);
 	}
@@ -177,7 +177,7 @@ unsigned flt_get_value(const struct flt_field *f, const struct cap_frame *fr, st
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		for (unsigned row = m->first[params[f->arg].id]; row != SIP_ROW_NONE;
 		     row = sip_row(m, row)->next)
 			param_of(f, sip_row_value(m, sip_row(m, row)), &o);
@@ -191,7 +191,7 @@ unsigned flt_get_session(const struct flt_field *f, const struct cap_frame *fr, 
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		struct str value, v = sip_value(cap_index(fr, i), SIP_HDR_SESSION_ID);
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		struct str id = item(&v, ';');
 		if (f->arg == SE_LOCAL && id.n)
 			put_s(&o, id);
@@ -238,7 +238,7 @@ unsigned flt_get_sec(const struct flt_field *f, const struct cap_frame *fr, stru
 					      SIP_HDR_SECURITY_VERIFY};
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		for (unsigned k = 0; k < ARRAY_LEN(ids); k++) {
 			struct sip_iter it = {0};
 			struct str v;

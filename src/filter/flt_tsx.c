@@ -31,7 +31,7 @@ unsigned flt_get_answer(const struct flt_field *f, const struct cap_frame *fr, s
 	for (size_t i = 0; fr->trk && i < fr->n_msgs; i++) {
 		const struct trk_ev *e = trk_ev(fr->trk, fr->msgs[i].no);
 		const struct trk_ev *r = e ? trk_request_of(fr->trk, e) : NULL;
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		if (!r)
 			continue;
 		if (f->arg == RS_REQUEST)
@@ -48,7 +48,7 @@ unsigned flt_get_resend(const struct flt_field *f, const struct cap_frame *fr, s
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; fr->trk && i < fr->n_msgs; i++) {
 		const struct trk_ev *e = trk_ev(fr->trk, fr->msgs[i].no);
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		if (!e)
 			continue;
 		if (f->arg == RS_RESEND)
@@ -72,7 +72,7 @@ unsigned flt_get_call_id(const struct flt_field *f, const struct cap_frame *fr, 
 	(void)f;
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
 		const struct sip_msg *m = cap_index(fr, i);
-		o.layer++;
+		o.layer = flt_msg_layer(fr, i);
 		if (m->call_id.n)
 			put_s(&o, m->call_id);
 		if (m->call_id.n && has_sdp(m))

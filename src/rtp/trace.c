@@ -1,10 +1,10 @@
 /* Timing.
  *
- * For each packet: how long since the last one that was in order of timestamps (delta), how long by
- * the sender's timestamps, and the difference of both, smoothed by 1/16, which is the jitter of
- * RFC 3550. It is kept in µs, not in ticks: at 8 kHz a tick is 125 µs, more than the jitter of a
- * LAN. Telephone events count for deltas only: their timestamps stand still while audio may go on
- * beside them.
+ * For each packet: how long since the one that arrived before it, in sequence or not (delta), how
+ * long by the sender's timestamps, and the difference of both, smoothed by 1/16, which is the
+ * jitter of [RFC3550 6.4.1]. It is kept in µs, not in ticks: at 8 kHz a tick is 125 µs, more than
+ * the jitter of a LAN. Telephone events count for deltas only: their timestamps stand still while
+ * audio may go on beside them.
  *
  * Means are of n - 1 differences of n packets. Packets that begin a talk spurt, carry comfort noise
  * or follow it are not part of them: a mean then stands for all packets, which is why sums are
@@ -15,8 +15,8 @@
  *
  * The buffer: the fastest packet lately stands for the network without queues; whoever comes
  * RTP_BUFFER_MS later than it would is too late to be played. "Lately", because clocks drift: the
- * mark gives way by 100 ppm. Five late ones in a row, or a jump of more than a second, and the
- * buffer has adapted.
+ * mark gives way by 100 ppm. Five late ones in a row, a jump or a pause (a hold) of more than a
+ * second, and the buffer has adapted.
  */
 #include "rtp/trace.h"
 
@@ -41,7 +41,7 @@ static void add_to_buffer(struct rtp_trace *t, double delta, unsigned flags)
 	double transit = t->arrival - t->nominal;
 	t->best += GIVES_WAY * delta;
 	double late = transit - t->best;
-	if (late <= 0 || late > JUMP_US || late < -JUMP_US) {
+	if (late <= 0 || late > JUMP_US || delta > JUMP_US) {
 		t->best = transit;
 		t->n_late = 0;
 	} else if (late <= BUFFER_US) {
@@ -117,13 +117,12 @@ static void add_jitter(struct rtp_trace *t, bool is_odd)
 		t->min_delta = -1;
 	else
 		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
-	if (ticks >= 0)
-		t->delta_ns = at_ns;
+	t->delta_ns = at_ns;
 	if (is_timed)
 		add_timed(t, ticks * t->us_per_tick, (double)(at_ns - t->last_ns) * 1e-3, flags);
 	if (!is_first)
 		add_jitter(t, is_odd || !is_timed);
-	if (is_event || ticks < 0)
+	if (is_event)
 		return;
 	t->has_ts = true;
 	t->last_ts = ts;
@@ -135,7 +134,7 @@ static void add_jitter(struct rtp_trace *t, bool is_odd)
 {
 	bool is_event = flags & RTP_T_EVENT;
 	int32_t ticks = is_event || !t->has_ts ? 0 : (int32_t)(ts - t->last_ts);
-	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn || ticks < 0;
+	bool is_odd = flags & (RTP_T_MARKER | RTP_T_CN) || t->was_cn;
 	bool is_timed = t->us_per_tick > 0 && t->has_ts && !is_event;
 	add(t, ts, flags, at_ns, ticks, is_odd, is_timed);
 }
@@ -144,7 +143,7 @@ static void add_jitter(struct rtp_trace *t, bool is_odd)
 void rtp_trace_add(struct rtp_trace *t, uint32_t ts, unsigned flags, int64_t at_ns)
 {
 	int32_t ticks = (int32_t)(ts - t->last_ts);
-	if (!flags && !t->was_cn && t->has_ts && ticks >= 0 && t->us_per_tick > 0)
+	if (!flags && !t->was_cn && t->has_ts && t->us_per_tick > 0)
 		add(t, ts, 0, at_ns, ticks, false, true);
 	else
 		add_any(t, ts, flags, at_ns);

@@ -109,7 +109,9 @@ struct trk_icmp { /* an error about a datagram that somebody sent */
 	struct addr from, to; /* of the datagram */
 	uint8_t type, code;
 	bool is_v6;
-	struct str bytes; /* what is quoted of its payload */
+	uint16_t ip_id;   /* of the datagram, 0 in IPv6 */
+	uint32_t n_bytes; /* its payload was so long */
+	struct str bytes; /* what is quoted of that */
 };
 /* Kept with the message that it is about, or, when it is about media, with the call's last one.
  * What is about neither is ignored. [RFC792] [RFC4443 3] */

@@ -1,8 +1,9 @@
 /* ICMP errors: which call they are about.
  *
- * An error quotes the datagram that it is about: its addresses always, of its payload at least
- * eight bytes, often all. With a whole Call-ID in it the call is known; media are known by their
- * port; else the error stays without an owner. It is kept as a fact of the request that was sent to
+ * An error quotes the datagram that it is about: its headers always, often all of it. With a whole
+ * Call-ID in it the call is known; media are known by their port; else it is one of the messages
+ * sent last that has these addresses, this length and this number of IP (live, where rows are used
+ * again, nobody's). It is kept as a fact of the request that was sent to
  * that address, for that is what it explains: why there was no answer.
  *
  * [RFC792] [RFC1812 4.3.2.3] [RFC4443 3]
@@ -38,6 +39,27 @@ static struct trk_ev *sent_to(const struct trk *t, const struct trk_call *c, con
 	return NULL;
 }
 
+#define LOOK_BACK 1'024
+#define LATEST_US 5'000'000 /* errors are sent at once */
+
+/* The message that was quoted without its Call-ID. */
+static struct trk_ev *sent_as(const struct trk *t, const struct trk_icmp *p)
+{
+	uint32_t n = t->cfg.is_live ? 0 : LOOK_BACK;
+	for (uint32_t id = t->n_rows; id && n--; id--) {
+		struct trk_ev *e = trk_row(t, id);
+		if (p->at_us - e->at_us > LATEST_US)
+			return NULL;
+		if (e->ip_id != p->ip_id || e->n_bytes != p->n_bytes)
+			continue;
+		const struct trk_call *c = trk_call_of(e);
+		if (addr_eq(&c->peers[e->from].addr, &p->from) &&
+		    addr_eq(&c->peers[e->to].addr, &p->to))
+			return e;
+	}
+	return NULL;
+}
+
 static void keep(struct trk *t, struct trk_call *c, struct trk_ev *e, const struct trk_icmp *p,
 		 unsigned flags)
 {
@@ -59,15 +81,19 @@ void trk_icmp(struct trk *t, const struct trk_icmp *p)
 	struct str call_id;
 	enum trk_side side;
 	struct trk_call *c;
+	struct trk_ev *e;
 	if (!what)
 		return;
 	trk_sdp_catch_up(t);
 	if ((c = trk_media_find(t, &p->to, &side)) && c->last_ev) {
 		what |= TRK_IC_MEDIA | (side == TRK_SIDE_CALLER ? TRK_IC_TO_CALLER : 0u);
 		keep(t, c, trk_row(t, c->last_ev), p, what);
-	} else if (sip_peek_call_id(p->bytes, &call_id) && (c = trk_find(t, call_id))) {
-		struct trk_ev *e = sent_to(t, c, &p->to);
-		if (e)
-			keep(t, c, e, p, what);
+		return;
 	}
+	if (sip_peek_call_id(p->bytes, &call_id))
+		e = (c = trk_find(t, call_id)) ? sent_to(t, c, &p->to) : NULL;
+	else
+		e = sent_as(t, p);
+	if (e)
+		keep(t, trk_call_of(e), e, p, what);
 }

@@ -68,6 +68,47 @@ TEST(late_for_the_buffer)
 	CHECK_EQ(t.n_discarded, 14); /* the last of before and four of these: five in a row */
 }
 
+/* After a pause the buffer has run empty: how exactly the sender counted it is no delay. */
+TEST(a_hold_is_no_delay)
+{
+	struct rtp_trace t = {0};
+	rtp_trace_clock(&t, 8000);
+	for (int i = 0; i < 150; i++)
+		rtp_trace_add(&t, (uint32_t)i * 160, 0, i * 20 * MS);
+	for (int i = 150; i < 300; i++)
+		rtp_trace_add(&t, (uint32_t)(i + 1'000) * 160, 0, i * 20 * MS + 20'320 * MS);
+	CHECK_EQ(t.n_discarded, 0);
+	for (int i = 300; i < 302; i++)
+		rtp_trace_add(&t, (uint32_t)(i + 1'000) * 160, 0,
+			      i * 20 * MS + 20'320 * MS + (i == 300 ? 100 * MS : 90 * MS));
+	CHECK_EQ(t.n_discarded, 2);
+}
+
+/* D is of a packet and the one that arrived before it, in sequence or not. */
+TEST(jitter_of_what_overtakes)
+{
+	struct rtp_trace t = {0};
+	double jitter = 0, most = 0, sum = 0;
+	rtp_trace_clock(&t, 8000);
+	for (int i = 0; i < 500; i++) {
+		int swapped = i % 20 == 18 ? i + 1 : i % 20 == 19 ? i - 1 : i;
+		rtp_trace_add(&t, (uint32_t)swapped * 160, 0, i * 20 * MS);
+		double d = i % 20 == 18       ? 20'000
+			   : i % 20 == 19     ? 40'000
+			   : i && i % 20 == 0 ? 20'000
+					      : 0;
+		jitter += (d - jitter) / 16;
+		most = jitter > most ? jitter : most;
+		sum += jitter;
+	}
+	CHECK(is_near(t.jitter, jitter, 1e-9) && is_near(t.max_jitter, most, 1e-9));
+	CHECK(is_near(rtp_trace_mean_jitter_us(&t), sum / 499, 1e-9));
+	CHECK(is_near(t.max_delta, 20'000, 1e-9) &&
+	      is_near(rtp_trace_mean_delta_us(&t), 20'000, 1e-9));
+	CHECK(is_near(fabs(t.max_skew), 20'000, 1e-9)); /* it does not add up */
+	CHECK_EQ(t.n_discarded, 0);
+}
+
 TEST(pauses_are_not_the_networks)
 {
 	struct rtp_trace t = {0};

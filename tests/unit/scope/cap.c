@@ -289,7 +289,7 @@ TEST_NO_OOM(pcapng_comments_and_secrets)
                 {"one", NULL     },
                 {"one", "and two"}
         };
-	static const char *const want[] = {"", "one", "one\nand two"};
+	static const struct str want[] = {STR_INIT(""), STR_INIT("one"), STR_INIT("one\0and two")};
 	struct buf cap, p, why;
 	struct cap *c;
 	struct cap_rec r;
@@ -318,7 +318,7 @@ TEST_NO_OOM(pcapng_comments_and_secrets)
 	CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &why), OK);
 	for (size_t i = 0; i < ARRAY_LEN(comments); i++) {
 		CHECK(cap_next(c, &r));
-		CHECK(str_eq(r.comment, str_c(want[i])));
+		CHECK(str_eq(r.comment, want[i]));
 		CHECK(str_eq(cap_secrets(c), i ? STR_NONE : STR("abc\n")));
 	}
 	CHECK(cap_next(c, &r));

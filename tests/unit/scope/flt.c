@@ -303,6 +303,60 @@ TEST_NO_OOM(layers)
 	LAYERS("all ip.id == 7", "");
 }
 
+/* A tag of 802.1ad is no tag of 802.1Q, as in Wireshark. */
+static void make_tags(struct buf *cap)
+{
+	struct buf b[4];
+	for (int i = 0; i < 4; i++)
+		buf_init(&b[i]);
+	struct str in =
+		ipv4(&b[1], "10.0.0.1", "10.0.0.2", 17, 7, 0, udp(&b[0], 5060, 5070, STR("x")));
+	pcap_begin(cap, CAP_LINK_ETHERNET);
+	static const struct str tags[] = {STR_INIT("\x20\x64\x81\0\0\xc8\x08\0"),
+					  STR_INIT("\x20\x64\x08\0")};
+	for (unsigned i = 0; i < 4; i++) {
+		buf_clear(&b[2]);
+		buf_str(&b[2], tags[i / 2]);
+		buf_str(&b[2], in);
+		pcap_rec(cap, i + 1, eth(&b[3], i % 2 ? 0x8100 : 0x88a8, buf_view(&b[2])));
+	}
+	for (int i = 0; i < 4; i++) {
+		if (b[i].err)
+			cap->err = b[i].err;
+		buf_fini(&b[i]);
+	}
+}
+
+static void check_tags(int line, const char *filter, const char *want)
+{
+	char got[8];
+	frames_of(make_tags, filter, got);
+	if (strcmp(got, want) != 0)
+		test_fail(__FILE__, line, "`%s`: frames %s, not %s", filter, got, want);
+}
+#define TAGS(filter, want) check_tags(__LINE__, filter, want)
+
+TEST_NO_OOM(tags_of_providers)
+{
+	TAGS("vlan", "124");
+	TAGS("ieee8021ad", "13");
+	TAGS("vlan.id == 100", "24");
+	TAGS("vlan.id == 200", "12");
+	TAGS("vlan.id#2 == 200", "2");
+	TAGS("all vlan.id > 150", "1");
+	TAGS("ieee8021ad.id == 100 && ieee8021ad.priority == 1 && ieee8021ad.dei == 0", "13");
+	TAGS("frame.protocols == \"eth:ethertype:ieee8021ad:ethertype:vlan:ethertype:ip:udp\"",
+	     "1");
+}
+
+/* Messages of one segment are one layer of SIP. */
+TEST_NO_OOM(messages_of_a_segment)
+{
+	FITS("sip.Method#1 == \"MESSAGE\" && sip.Status-Code#1 == 486", "3");
+	FITS("sip.CSeq.seq#2 || sip.To#2 || sip#2", "");
+	FITS("frame.protocols == \"eth:ethertype:ip:tcp:sip\"", "3");
+}
+
 /* A source that is no frame: an index. */
 static unsigned from_index(void *arg, const struct flt_field *f, struct flt_val *out)
 {
@@ -367,6 +421,22 @@ TEST_NO_OOM(columns_are_as_in_tshark)
 					  "1;z9hG4bKdef;sdp\n"
 					  "{\"frame.number\":[\"1\"],\"sip.Via.branch\":"
 					  "[\"z9hG4bKdef\"],\"sdp\":[\"sdp\"]}\n");
+		uint32_t n_put = 0;
+		static const struct str head =
+			STR_INIT("[\n  {\n    \"_index\": \"packets-1970-01-01\"");
+		static const struct str tail =
+			STR_INIT(",\n    \"_type\": \"doc\",\n    \"_score\": null,\n"
+				 "    \"_source\": {\n      \"layers\": {\n"
+				 "        \"frame.number\": [\n          \"1\"\n        ],\n"
+				 "        \"sip.Via.branch\": [\n          \"z9hG4bKabc\",\n"
+				 "          \"z9hG4bKdef\"\n        ]\n      }\n    }\n  }\n]\n");
+		k.occurrence = 'a';
+		k.n = 2;
+		buf_clear(&out);
+		flt_columns_put_array(&out, &k, fr, &n_put);
+		flt_columns_end_array(&out, n_put);
+		CHECK(n_put == 1 && str_starts(buf_view(&out), head) &&
+		      str_ends(buf_view(&out), tail));
 	}
 	cap_walk_free(w);
 	cap_close(c);
@@ -469,6 +539,8 @@ TEST_NO_OOM(mistakes_show_their_place)
 	WRONG("sip && sip.method == \"BYE\"",
 	      "sip && sip.method == \"BYE\"\n       ^~~~~~~~~~\n"
 	      "there is no field `sip.method`; did you mean `sip.Method`?");
+	WRONG("sip.call_id", "sip.call_id\n^~~~~~~~~~~\n"
+			     "there is no field `sip.call_id`; did you mean `sip.Call-ID`?");
 	WRONG("ip.addr == 300.1.2.3",
 	      "ip.addr == 300.1.2.3\n           ^~~~~~~~~\n`300.1.2.3` is not an address");
 	WRONG("udp.port == http", "udp.port == http\n            ^~~~\n`http` is not a number");

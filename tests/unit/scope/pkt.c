@@ -199,6 +199,25 @@ TEST_NO_OOM(ipv6_extension_headers)
 	layers_fini(&l);
 }
 
+/* An authentication header hides nothing, over IPv4 as over IPv6. [RFC4302 2] */
+TEST_NO_OOM(authentication_header)
+{
+	struct layers l;
+	struct buf ah;
+	buf_init(&ah);
+	layers_init(&l);
+	struct str d = with_lead(&ah,
+				 STR("\x11\4\0\0\0\0\0\1\0\0\0\1"
+				     "abcdefghijkl"),
+				 buf_view(&l.u));
+	CHECK_FRAME(CAP_LINK_RAW, ipv4(&l.ip, "192.0.2.1", "192.0.2.2", 51, 0, 0, d), MSG4);
+	CHECK_FRAME(CAP_LINK_RAW, ipv6(&l.ip6, "2001:db8::1", "2001:db8::2", 51, d), MSG6);
+	d = with_lead(&ah, STR("\x11\xff\0\0\0\0\0\1"), STR("too short"));
+	CHECK_FRAME(CAP_LINK_RAW, ipv4(&l.ip, "192.0.2.1", "192.0.2.2", 51, 0, 0, d), "");
+	buf_fini(&ah);
+	layers_fini(&l);
+}
+
 TEST_NO_OOM(ip_in_ip)
 {
 	struct layers l;
@@ -317,6 +336,37 @@ TEST_NO_OOM(fragments_missing_or_twice)
 	fragments(&cap, true, "0012");
 	CHECK_CAPTURE(cap, "4 [2001:db8::1]:5060 > [2001:db8::2]:5060 OPTIONS 1\n");
 	buf_fini(&cap);
+}
+
+/* Pieces of a datagram in a tunnel whose own datagrams come in pieces. */
+TEST_NO_OOM(fragments_of_fragments)
+{
+	struct buf cap, m, u, in, out;
+	buf_init(&cap);
+	buf_init(&m);
+	buf_init(&u);
+	buf_init(&in);
+	buf_init(&out);
+	struct str d =
+		udp(&u, 5060, 5060, small_request(&m, "OPTIONS", 1, "a body to make it long"));
+	pcap_begin(&cap, CAP_LINK_RAW);
+	for (unsigned i = 0; i < 4; i++) {
+		struct str inner = ipv4(&in, "192.0.2.1", "192.0.2.2", CAP_UDP, 77,
+					(uint16_t)(i < 2 ? 0x2000 : 10),
+					str_sub(d, i < 2 ? 0 : 80, i < 2 ? 80 : d.n));
+		pcap_rec(&cap, i + 1,
+			 ipv4(&out, "10.0.0.1", "10.0.0.2", CAP_IPIP, (uint16_t)(5 + i / 2),
+			      (uint16_t)(i % 2 ? 6 : 0x2000),
+			      str_sub(inner, i % 2 ? 48 : 0, i % 2 ? inner.n : 48)));
+	}
+	if (m.err || u.err || in.err || out.err)
+		cap.err = ERR_NOMEM;
+	CHECK_CAPTURE(cap, "4 192.0.2.1:5060 > 192.0.2.2:5060 OPTIONS 1\n");
+	buf_fini(&cap);
+	buf_fini(&m);
+	buf_fini(&u);
+	buf_fini(&in);
+	buf_fini(&out);
 }
 
 /* As many units as the datagram has, but beyond its end: it has not come, and the bytes of the one

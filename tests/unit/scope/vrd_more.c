@@ -412,8 +412,8 @@ TEST_NO_OOM(media_is_refused)
 	play_end(&p);
 }
 
-/* The walk finds the quoted packet in a frame. */
-TEST(icmp_in_a_capture)
+/* Whether the walk finds whose the packet is that an ICMP error quotes the first n bytes of. */
+static bool icmp_is_told(size_t n, uint16_t ip_id)
 {
 	struct buf cap, ip, frame, quoted, u, icmp_bytes, why, sip;
 	struct buf *all[] = {&cap, &ip, &frame, &quoted, &u, &icmp_bytes, &why, &sip};
@@ -422,10 +422,10 @@ TEST(icmp_in_a_capture)
 	pcap_begin(&cap, 1);
 	struct str request = small_request(&sip, "OPTIONS", 1, "");
 	rec_udp(&cap, 1'000'000, "192.0.2.1:5060", "192.0.2.2:5060", request);
-	struct str inner = ipv4(&quoted, "192.0.2.1", "192.0.2.2", CAP_UDP, 0, 0,
+	struct str inner = ipv4(&quoted, "192.0.2.1", "192.0.2.2", CAP_UDP, ip_id, 0,
 				udp(&u, 5060, 5060, request));
 	buf_put(&icmp_bytes, "\3\3\0\0\0\0\0\0", 8);
-	buf_str(&icmp_bytes, inner);
+	buf_str(&icmp_bytes, str_sub(inner, 0, n));
 	pcap_rec(&cap, 1'000'500,
 		 eth(&frame, 0x0800,
 		     ipv4(&ip, "192.0.2.2", "192.0.2.1", CAP_ICMP, 0, 0, buf_view(&icmp_bytes))));
@@ -447,7 +447,15 @@ TEST(icmp_in_a_capture)
 	cap_close(c);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		buf_fini(all[i]);
-	CHECK(ok);
+	return ok;
+}
+
+TEST(icmp_in_a_capture)
+{
+	CHECK(icmp_is_told(1'000, 0));
+	CHECK(icmp_is_told(28, 0));  /* all that a router must quote [RFC792] */
+	CHECK(icmp_is_told(60, 0));  /* ... and of the message its beginning, without the Call-ID */
+	CHECK(!icmp_is_told(28, 9)); /* another datagram between the two */
 }
 
 /* --- the capture ------------------------------------------------------------------------------ */
