@@ -596,6 +596,8 @@ TEST_NO_OOM(events_message_for_later)
 	CHECK_EQ(message(t, "two", ""), 202);
 	CHECK_EQ(message(t, "brief", "Expires: 60\n"), 202);
 	CHECK_EQ(message(t, "now", "Expires: 0\n"), 480);
+	CHECK_EQ(message(t, "secret", "Require: foo\n"),
+		 420); /* nobody could understand it later */
 	stage_run(t->s, 70);
 	crash(t);
 	CHECK_EQ(message(t, "three", ""), 202);
