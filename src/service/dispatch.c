@@ -301,8 +301,9 @@ static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	buf_str(&b, allow_line);
 	if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
 		evt_allow_put(&b);
-		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path, "
-				"outbound\r\n"));
+		buf_str(&b,
+			STR("Accept: application/sdp, text/plain\r\nAccept-Encoding: identity\r\n"
+			    "Accept-Language: en\r\nSupported: path, outbound, gruu\r\n"));
 		enum err e = tsx_reply(s->stack.tsx, st, 200, STR_NONE, buf_view(&b));
 		(void)e;
 	} else if (m->method == SIP_SUBSCRIBE || m->method == SIP_PUBLISH) {
