@@ -49,7 +49,8 @@ static bool has_waiting(const struct b2b_call *c)
 	return false;
 }
 
-/* Who has said nothing at all is not waited for: a late 2xx is ended by the session. */
+/* Who has said nothing at all, or nothing since his CANCEL, is not waited for: a late 2xx is ended
+ * by the session. */
 static void give_up(struct b2b_leg *l, bool is_patient)
 {
 	static const struct str why = STR_INIT("SIP;cause=408;text=\"No answer\"");
@@ -64,6 +65,21 @@ static void give_up(struct b2b_leg *l, bool is_patient)
 	b2b_hangup(l, why);
 }
 
+static void on_silence(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	c->is_busy = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (is_ringing(c, l) && (!l->is_heard || l->is_given_up)) {
+			if (!l->is_heard)
+				b2b_tell_deaf(l, NULL);
+			give_up(l, false);
+		}
+	c->is_busy = false;
+	b2b_settle(c);
+	b2b_call_reap(c);
+}
+
 /* The group, or the whole step, has rung long enough; or the call has (Timer C). */
 static void on_timer(struct tmr *t)
 {
@@ -75,25 +91,13 @@ static void on_timer(struct tmr *t)
 		if (is_ringing(c, l)) {
 			l->is_heard |= !is_over;
 			give_up(l, true);
+			if (is_ringing(c, l))
+				ev_timer(c->b->loop, &c->timer, STEPS_SILENCE_US, on_silence);
 		} else if (is_over && is_waiting(c, l)) {
 			l->state = LEG_OVER;
 			l->is_given_up = true;
 		}
 	}
-	c->is_busy = false;
-	b2b_settle(c);
-	b2b_call_reap(c);
-}
-
-static void on_silence(struct tmr *t)
-{
-	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
-	c->is_busy = true;
-	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (is_ringing(c, l) && !l->is_heard) {
-			b2b_tell_deaf(l, NULL);
-			give_up(l, false);
-		}
 	c->is_busy = false;
 	b2b_settle(c);
 	b2b_call_reap(c);

@@ -374,6 +374,7 @@ static void on_serial(struct tmr *t)
 			b->is_timeout = true;
 		}
 	}
+	prx_watch_cancelled(c);
 	prx_settle(c);
 }
 
