@@ -191,7 +191,7 @@ TEST_NO_OOM(events_reg_and_winfo)
 	CHECK(!lookout_says(&info, "<watcher id="));
 	lookout_start(&other, t->a, TO_B, "presence");
 	lookout_next(&info);
-	CHECK(lookout_says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
+	CHECK(lookout_says(&info, "event=\"subscribe\">sip:1001@" STAGE_SERVER "</watcher>"));
 	CHECK_EQ(lookout_again(&other, "0"), 200);
 	lookout_next(&other);
 	lookout_next(&info);
