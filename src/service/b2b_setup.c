@@ -260,12 +260,16 @@ static bool next_step(struct b2b_call *c)
 }
 
 /* A 6xx ends its step: all that rings or waits in it. */
-static void end_step(struct b2b_call *c)
+static void end_step(struct b2b_call *c, unsigned status)
 {
+	char mem[80];
+	struct buf reason;
+	buf_init_fixed(&reason, mem, sizeof(mem));
+	buf_fmt(&reason, "SIP;cause=%u;text=\"Declined elsewhere\"", status); /* [RFC3326 2] */
 	c->is_busy = true;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
 		if (!l->is_caller && l->step == steps_now(c->steps))
-			b2b_hangup(l, STR("SIP;cause=600;text=\"Declined elsewhere\""));
+			b2b_hangup(l, buf_view(&reason));
 	c->is_busy = false;
 }
 
@@ -278,7 +282,7 @@ void b2b_settle(struct b2b_call *c)
 	if (c->is_busy || !a || a->state != LEG_TRYING || c->is_closed)
 		return;
 	if (best && best->status >= 600 && best->step == steps_now(c->steps))
-		end_step(c);
+		end_step(c, best->status);
 	if (n_ringing(c))
 		return;
 	if (has_waiting(c) || next_step(c))
