@@ -174,25 +174,30 @@ bool str_copy(char *dst, size_t cap, struct str s)
 	return n == s.n;
 }
 
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
 unsigned str_distance(struct str a, struct str b)
 {
-	unsigned row[DISTANCE_MAX + 1]; /* row[j]: distance of a's first i bytes to b's first j */
+	/* rows[i % 3][j]: distance of a's first i bytes to b's first j */
+	unsigned rows[3][DISTANCE_MAX + 1];
 	if (a.n > DISTANCE_MAX || b.n > DISTANCE_MAX)
 		return DISTANCE_MAX;
 	for (unsigned j = 0; j <= b.n; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (unsigned i = 1; i <= a.n; i++) {
-		unsigned diagonal = row[0];
+		unsigned *row = rows[i % 3], *up = rows[(i - 1) % 3], *up2 = rows[(i + 1) % 3];
 		row[0] = i;
 		for (unsigned j = 1; j <= b.n; j++) {
-			unsigned change = diagonal + (a.p[i - 1] != b.p[j - 1]);
-			diagonal = row[j];
-			unsigned del = row[j] + 1, ins = row[j - 1] + 1;
-			unsigned best = change < del ? change : del;
-			row[j] = best < ins ? best : ins;
+			unsigned change = up[j - 1] + (a.p[i - 1] != b.p[j - 1]);
+			row[j] = least(change, least(up[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
+				row[j] = least(row[j], up2[j - 2] + 1);
 		}
 	}
-	return row[b.n];
+	return rows[a.n % 3][b.n];
 }
 
 struct str str_nearest(struct str s, const struct str *cands, size_t n)

@@ -15,6 +15,11 @@ static void print_all(void)
 	}
 }
 
+static bool is_status(const char *word)
+{
+	return strlen(word) == 3 && strspn(word, "0123456789") == 3;
+}
+
 int cmd_explain(int argc, char **argv)
 {
 	const char *words[1];
@@ -38,7 +43,7 @@ int cmd_explain(int argc, char **argv)
 	enum code c = code_find(str_c(words[0]));
 	if (c == CODE_NONE)
 		return opt_usage(&spec,
-				 strlen(words[0]) == 3
+				 is_status(words[0])
 					 ? "`%s` is a status of SIP; `rung explain` lists our "
 					   "codes, each with the status that it goes with"
 					 : "there is no code `%s`; `rung explain` lists them all",

@@ -25,6 +25,7 @@ static enum dlg_refusal why_of(unsigned status)
 {
 	return status == 491   ? DLG_REFUSE_GLARE
 	       : status == 487 ? DLG_REFUSE_CANCELLED
+	       : status == 481 ? DLG_REFUSE_NO_DIALOG
 	       : status == 500 ? DLG_REFUSE_FULL
 			       : DLG_REFUSE_MEDIA;
 }

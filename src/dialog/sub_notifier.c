@@ -17,6 +17,17 @@
 
 #define GRACE_US 2000000 /* a refresh that is on its way when the time is over still counts */
 
+/* What we have, for who asks for another one. [RFC6665 8.3.2] */
+static void refuse_event(struct dlg_mgr *m, tsx_id st, struct str event)
+{
+	struct buf *b = &m->lines;
+	buf_clear(b);
+	buf_str(b, STR("Allow-Events: "));
+	buf_str(b, event);
+	buf_str(b, STR("\r\n"));
+	dlg_refuse(m, st, DLG_REFUSE_EVENT, 489, STR_NONE, buf_view(b));
+}
+
 /* --- NOTIFY ----------------------------------------------------------------------------------- */
 
 static void send_notify(struct sub *s);
@@ -267,7 +278,7 @@ static void on_request(struct dlg_usage *u, tsx_id st, struct tp_rx *rx)
 			ans = (struct dlg_answer){.status = 200};
 		(void)!dlg_answer(s->d, st, rx, &ans);
 	} else if (!sub_is_event(s, rx->msg)) {
-		dlg_refuse(s->m, st, DLG_REFUSE_EVENT, 489, STR_NONE, STR_NONE);
+		refuse_event(s->m, st, s->event);
 	} else if (grant(s, st, rx, &expires_s)) {
 		dlg_refresh(s->d, rx);
 		if (accept_for(s, st, rx, expires_s) == OK && expires_s && s->notifier->on_refresh)
@@ -309,10 +320,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx,
 	}
 	if (sip_event_parse(sip_value(msg, SIP_HDR_EVENT), ev) != OK ||
 	    !str_ieq(ev->package, acc->event)) {
-		buf_str(b, STR("Allow-Events: "));
-		buf_str(b, acc->event);
-		buf_str(b, STR("\r\n"));
-		dlg_refuse(m, st, DLG_REFUSE_EVENT, 489, STR_NONE, buf_view(b));
+		refuse_event(m, st, acc->event);
 		return false;
 	}
 	if (!does_accept(msg, acc->content_type)) {

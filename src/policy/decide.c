@@ -169,12 +169,15 @@ static int act(struct pol_deciding *d, const struct pol_way *way, const struct p
 	mapped.is_mapped = true;
 	if (!t->redirect.n)
 		return emit_named(d, &mapped, t->user.text.n ? &t->user : &t->group);
-	p->mode = POL_MODE_REDIRECT;
 	int head = -1;
+	uint16_t status = p->status;
 	for (size_t i = 0; i < t->redirect.n; i++) {
 		int step = emit_named(d, &mapped, &t->redirect.v[i]);
 		head = head < 0 ? step : head;
 	}
+	/* whatever `mode` and `permanent` of a user who is named say of calls to him */
+	p->mode = POL_MODE_REDIRECT;
+	p->status = status;
 	return head;
 }
 

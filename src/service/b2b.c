@@ -371,6 +371,23 @@ static unsigned status_of(const struct ses_end *end)
 	}
 }
 
+/* The peer knows the call no more, or does not answer: a change that the other side waits for fails
+ * as it has failed here, and then his call ends, too. */
+static void end_other(struct b2b_leg *o, const struct ses_end *end)
+{
+	char mem[80];
+	struct buf reason;
+	if (end->cause != SES_CAUSE_GONE) {
+		b2b_hangup(o, STR_NONE);
+		return;
+	}
+	unsigned status = end->status >= 300 ? end->status : 408;
+	b2b_leg_settle(o, status, STR_NONE);
+	buf_init_fixed(&reason, mem, sizeof(mem));
+	buf_fmt(&reason, "SIP;cause=%u;text=\"The other side is gone\"", status);
+	b2b_hangup(o, buf_view(&reason));
+}
+
 static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 {
 	struct b2b_call *c = l->call;
@@ -401,7 +418,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 		else if (was == LEG_UP && c->is_transferring && !is_transferor)
 			abandon(c, o, STR_NONE);
 		if (was != LEG_OVER && o && !is_transferor)
-			b2b_hangup(o, STR_NONE);
+			end_other(o, end);
 		c->side[c->side[1] == l] = NULL;
 	}
 }

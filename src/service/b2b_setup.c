@@ -49,7 +49,8 @@ static bool has_waiting(const struct b2b_call *c)
 	return false;
 }
 
-/* Who has said nothing at all is not waited for: a late 2xx is ended by the session. */
+/* Who has said nothing at all, or nothing since his CANCEL, is not waited for: a late 2xx is ended
+ * by the session. */
 static void give_up(struct b2b_leg *l, bool is_patient)
 {
 	static const struct str why = STR_INIT("SIP;cause=408;text=\"No answer\"");
@@ -64,6 +65,21 @@ static void give_up(struct b2b_leg *l, bool is_patient)
 	b2b_hangup(l, why);
 }
 
+static void on_silence(struct tmr *t)
+{
+	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
+	c->is_busy = true;
+	for (struct b2b_leg *l = c->legs; l; l = l->next)
+		if (is_ringing(c, l) && (!l->is_heard || l->is_given_up)) {
+			if (!l->is_heard)
+				b2b_tell_deaf(l, NULL);
+			give_up(l, false);
+		}
+	c->is_busy = false;
+	b2b_settle(c);
+	b2b_call_reap(c);
+}
+
 /* The group, or the whole step, has rung long enough; or the call has (Timer C). */
 static void on_timer(struct tmr *t)
 {
@@ -75,25 +91,13 @@ static void on_timer(struct tmr *t)
 		if (is_ringing(c, l)) {
 			l->is_heard |= !is_over;
 			give_up(l, true);
+			if (is_ringing(c, l))
+				ev_timer(c->b->loop, &c->timer, STEPS_SILENCE_US, on_silence);
 		} else if (is_over && is_waiting(c, l)) {
 			l->state = LEG_OVER;
 			l->is_given_up = true;
 		}
 	}
-	c->is_busy = false;
-	b2b_settle(c);
-	b2b_call_reap(c);
-}
-
-static void on_silence(struct tmr *t)
-{
-	struct b2b_call *c = CONTAINER_OF(t, struct b2b_call, timer);
-	c->is_busy = true;
-	for (struct b2b_leg *l = c->legs; l; l = l->next)
-		if (is_ringing(c, l) && !l->is_heard) {
-			b2b_tell_deaf(l, NULL);
-			give_up(l, false);
-		}
 	c->is_busy = false;
 	b2b_settle(c);
 	b2b_call_reap(c);
@@ -256,12 +260,16 @@ static bool next_step(struct b2b_call *c)
 }
 
 /* A 6xx ends its step: all that rings or waits in it. */
-static void end_step(struct b2b_call *c)
+static void end_step(struct b2b_call *c, unsigned status)
 {
+	char mem[80];
+	struct buf reason;
+	buf_init_fixed(&reason, mem, sizeof(mem));
+	buf_fmt(&reason, "SIP;cause=%u;text=\"Declined elsewhere\"", status); /* [RFC3326 2] */
 	c->is_busy = true;
 	for (struct b2b_leg *l = c->legs; l; l = l->next)
 		if (!l->is_caller && l->step == steps_now(c->steps))
-			b2b_hangup(l, STR("SIP;cause=600;text=\"Declined elsewhere\""));
+			b2b_hangup(l, buf_view(&reason));
 	c->is_busy = false;
 }
 
@@ -274,7 +282,7 @@ void b2b_settle(struct b2b_call *c)
 	if (c->is_busy || !a || a->state != LEG_TRYING || c->is_closed)
 		return;
 	if (best && best->status >= 600 && best->step == steps_now(c->steps))
-		end_step(c);
+		end_step(c, best->status);
 	if (n_ringing(c))
 		return;
 	if (has_waiting(c) || next_step(c))

@@ -181,16 +181,39 @@ struct str dispatch_caller_aor(struct exc_shard *s, struct str user, struct buf 
 	return b->err == OK ? buf_view(b) : STR_NONE;
 }
 
+/* False when the request was answered 420: the tokens of all lines of `id`, none of which we
+ * understand, come back in Unsupported. */
+static bool is_understood(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
+			  enum sip_hdr_id id, enum code code)
+{
+	char mem[512];
+	struct buf b;
+	struct sip_iter it = {0};
+	struct str v;
+	if (!sip_has(m, id))
+		return true;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	while (sip_each(m, id, &it, &v))
+		if (v.n && b.n + v.n < sizeof(mem) - 32) {
+			buf_str(&b, b.n ? STR(", ") : STR("Unsupported: "));
+			buf_str(&b, v);
+		}
+	if (b.n)
+		buf_str(&b, STR("\r\n"));
+	reply(s, st, code, buf_view(&b));
+	return false;
+}
+
 /* He is not there: a message waits for him. */
 static void to_nobody(struct exc_shard *s, tsx_id st, struct tp_rx *rx, struct str aor,
 		      enum code code)
 {
 	bool is_away = (code == CODE_OFFLINE || code == CODE_FLOW_DOWN) &&
 		       acc_has(s->x->acc, dom_user_of_aor(s->x->dom, aor));
-	if (is_away && rx->msg->method == SIP_MESSAGE && !rx->msg->to_tag.n)
-		evt_on_message(s->evt, st, rx, aor);
-	else
+	if (!is_away || rx->msg->method != SIP_MESSAGE || rx->msg->to_tag.n)
 		reply(s, st, code, STR_NONE);
+	else if (is_understood(s, st, rx->msg, SIP_HDR_REQUIRE, CODE_REQUIRE))
+		evt_on_message(s->evt, st, rx, aor);
 }
 
 /* The bindings of an account as targets; strings borrowed until the end of the turn. */
@@ -267,29 +290,6 @@ static void to_flow(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const stru
 
 /* ---- requests for the exchange itself -------------------------------------------------------- */
 
-/* False when the request was answered 420: the tokens of all lines of `id`, none of which we
- * understand, come back in Unsupported. */
-static bool is_understood(struct exc_shard *s, tsx_id st, const struct sip_msg *m,
-			  enum sip_hdr_id id, enum code code)
-{
-	char mem[512];
-	struct buf b;
-	struct sip_iter it = {0};
-	struct str v;
-	if (!sip_has(m, id))
-		return true;
-	buf_init_fixed(&b, mem, sizeof(mem));
-	while (sip_each(m, id, &it, &v))
-		if (v.n && b.n + v.n < sizeof(mem) - 32) {
-			buf_str(&b, b.n ? STR(", ") : STR("Unsupported: "));
-			buf_str(&b, v);
-		}
-	if (b.n)
-		buf_str(&b, STR("\r\n"));
-	reply(s, st, code, buf_view(&b));
-	return false;
-}
-
 static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 {
 	const struct sip_msg *m = rx->msg;
@@ -301,8 +301,9 @@ static void to_exchange(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	buf_str(&b, allow_line);
 	if (m->method == SIP_OPTIONS) { /* [RFC3261 11.2] */
 		evt_allow_put(&b);
-		buf_str(&b, STR("Accept: application/sdp, text/plain\r\nSupported: path, "
-				"outbound\r\n"));
+		buf_str(&b,
+			STR("Accept: application/sdp, text/plain\r\nAccept-Encoding: identity\r\n"
+			    "Accept-Language: en\r\nSupported: path, outbound, gruu\r\n"));
 		enum err e = tsx_reply(s->stack.tsx, st, 200, STR_NONE, buf_view(&b));
 		(void)e;
 	} else if (m->method == SIP_SUBSCRIBE || m->method == SIP_PUBLISH) {
@@ -345,8 +346,10 @@ static void route(struct exc_shard *s, tsx_id st, struct tp_rx *rx, const struct
 	struct str aor_user = dom_user_of_aor(s->x->dom, buf_view(&aor));
 	if (m->method == SIP_SUBSCRIBE)
 		evt_on_subscribe(s->evt, st, rx, user, buf_view(&aor));
-	else if (m->method == SIP_PUBLISH)
+	else if (m->method == SIP_PUBLISH && is_understood(s, st, m, SIP_HDR_REQUIRE, CODE_REQUIRE))
 		evt_on_publish(s->evt, st, rx, user, buf_view(&aor));
+	else if (m->method == SIP_PUBLISH)
+		return;
 	else if (is_echo(s->x, aor_user) && m->method == SIP_INVITE)
 		echo_on_invite(s->echo, st, rx, dispatch_caller_aor(s, user, &caller));
 	else if (is_echo(s->x, aor_user))

@@ -215,6 +215,16 @@ static void put_registrations(struct evt_view *v, struct buf *b)
 	buf_str(b, STR("</registration>\n</reginfo>\n"));
 }
 
+void evt_uri_put(const struct evt_shard *s, struct str aor, struct str entity, struct buf *out)
+{
+	struct str host;
+	str_cut(entity, '@', &host);
+	buf_str(out, STR("sip:"));
+	sip_escape_user(out, dom_user_of_aor(s->e->env.dom, aor));
+	buf_chr(out, '@');
+	xml_put(out, host);
+}
+
 /* ---- watchers -------------------------------------------------------------------------------- */
 
 static void put_watchers(struct evt_view *v, unsigned base, struct buf *b)
@@ -229,9 +239,12 @@ static void put_watchers(struct evt_view *v, unsigned base, struct buf *b)
 		const struct evt_watcher *w = LIST_ENTRY(l, struct evt_watcher, link);
 		if (w->pkg != base)
 			continue;
-		buf_fmt(b, "<watcher id=\"w%llx\" status=\"active\" event=\"subscribe\">sip:",
+		buf_fmt(b, "<watcher id=\"w%llx\" status=\"active\" event=\"subscribe\">",
 			(unsigned long long)w->id);
-		xml_put(b, str_of(w->uri, w->n_uri));
+		if (w->n_uri)
+			evt_uri_put(v->s, str_of(w->uri, w->n_uri), v->entity, b);
+		else /* of a trusted network */
+			buf_str(b, STR("sip:anonymous@anonymous.invalid"));
 		buf_str(b, STR("</watcher>\n"));
 	}
 	buf_str(b, STR("</watcher-list>\n</watcherinfo>\n"));

@@ -65,19 +65,6 @@ static struct str cid_of(unsigned i, char mem[24])
 	return buf_view(&b);
 }
 
-/* sip:name@host, with the host of the list's own address. */
-static void put_uri(struct evt_sub *x, const struct evt_member *m, struct str entity,
-		    struct buf *out)
-{
-	struct str user = dom_user_of_aor(x->s->e->env.dom, str_of(m->aor, m->n_aor));
-	struct str host;
-	str_cut(entity, '@', &host);
-	buf_str(out, STR("sip:"));
-	sip_escape_user(out, user);
-	buf_chr(out, '@');
-	xml_put(out, host);
-}
-
 void evt_list_put(struct evt_sub *x, struct str entity, bool is_full, uint32_t version,
 		  struct buf *out)
 {
@@ -92,7 +79,7 @@ void evt_list_put(struct evt_sub *x, struct str entity, bool is_full, uint32_t v
 		if (!is_full && !(m->has_answer && m->is_news))
 			continue;
 		buf_str(out, STR("<resource uri=\""));
-		put_uri(x, m, entity, out);
+		evt_uri_put(x->s, str_of(m->aor, m->n_aor), entity, out);
 		buf_fmt(out, "\"><instance id=\"i%u\" state=\"active\"", i);
 		if (m->body) {
 			buf_str(out, STR(" cid=\""));

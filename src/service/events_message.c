@@ -13,11 +13,11 @@
  * Records: 'm' address \n serial → message; 'b' address → counts. [RFC3428 5, 7] [RFC3842]
  */
 #include "service/events_priv.h"
+#include "sip/out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define KEEP_S     (3u * 86400) /* when the sender says nothing */
 #define KEEP_MAX_S (7u * 86400)
@@ -193,13 +193,12 @@ void evt_messages_expire(void *arg, struct hnode *node)
 static struct str date_of(const struct evt_shard *s, const struct sip_msg *m, char mem[40])
 {
 	struct str date = sip_value(m, SIP_HDR_DATE);
-	time_t now = (time_t)(env_wall_us(s->loop->env) / 1000000);
-	struct tm tm;
+	struct buf b;
 	if (date.n)
 		return date;
-	gmtime_r(&now, &tm);
-	size_t n = strftime(mem, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	return str_of(mem, n);
+	buf_init_fixed(&b, mem, 40);
+	sip_date_put(&b, env_wall_us(s->loop->env) / 1000000);
+	return buf_view(&b);
 }
 
 void evt_on_message(struct evt_shard *s, tsx_id st, struct tp_rx *rx, struct str aor)

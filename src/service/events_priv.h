@@ -268,3 +268,6 @@ struct evt_view {
 	bool is_full;
 };
 void evt_body_put(unsigned pkg, struct evt_view *v, struct buf *out);
+/* sip:name@host of a user of ours, with the host by which `entity`, an address of ours, was asked
+ * for; as XML text. */
+void evt_uri_put(const struct evt_shard *s, struct str aor, struct str entity, struct buf *out);

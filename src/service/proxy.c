@@ -9,8 +9,9 @@
  *     RESOLVING its name is being looked up
  *     CALLING   a client transaction is running, attached to the branch; `next_dst` is what
  *               fail-over would try then
- *     ABANDONED given up before it had said anything: nobody waits for it, but a 2xx that comes
- * late ends the others like any 2xx DONE      ended; `final` holds its response, if one came
+ *     ABANDONED given up before it had said anything, or silent since its CANCEL: nobody waits for
+ *               it, but a 2xx that comes late ends the others like any 2xx
+ *     DONE      ended; `final` holds its response, if one came
  *
  * The path of a request: prx_forward makes the context and starts the first q group; start_branch
  * resolves and starts a client transaction, whose compose callback makes the bytes

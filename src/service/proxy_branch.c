@@ -148,6 +148,16 @@ static void on_2xx(struct branch *b, struct tp_rx *rx)
 		finish(b);
 }
 
+/* After a 6xx: it counts for all. [RFC3326 2] */
+static void cancel_others(struct ctx *c, unsigned status)
+{
+	char mem[80];
+	struct buf reason;
+	buf_init_fixed(&reason, mem, sizeof(mem));
+	buf_fmt(&reason, "Reason: SIP;cause=%u;text=\"Declined elsewhere\"\r\n", status);
+	prx_cancel_pending(c, buf_view(&reason));
+}
+
 static void on_final(struct branch *b, struct tp_rx *rx)
 {
 	struct ctx *c = b->ctx;
@@ -172,7 +182,7 @@ static void on_final(struct branch *b, struct tp_rx *rx)
 	else if (!b->is_given_up || status != 487)
 		b->final = tp_rx_ref(rx);
 	if (status >= 600)
-		prx_cancel_pending(c, STR("Reason: SIP;cause=600;text=\"Declined elsewhere\"\r\n"));
+		cancel_others(c, status);
 	finish(b);
 }
 
@@ -374,6 +384,7 @@ static void on_serial(struct tmr *t)
 			b->is_timeout = true;
 		}
 	}
+	prx_watch_cancelled(c);
 	prx_settle(c);
 }
 

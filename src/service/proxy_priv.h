@@ -125,6 +125,8 @@ struct fwd_headers prx_step_headers(const struct ctx *c, const struct branch *b)
 uint64_t prx_group_us(const struct ctx *c, bool has_waiting);
 /* Where another step follows for who is not reached: after a while without any answer it does. */
 void prx_watch_silence(struct ctx *c);
+/* Who does not even answer the CANCEL of his time's end is not waited for long, either. */
+void prx_watch_cancelled(struct ctx *c);
 /* Waits no longer for a branch that has said nothing. */
 void prx_abandon(struct branch *b);
 /* Something has ended: goes on with the next q group or step, answers, or waits; c may be freed. */

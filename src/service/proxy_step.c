@@ -60,11 +60,19 @@ static void on_silence(struct tmr *t)
 {
 	struct ctx *c = CONTAINER_OF(t, struct ctx, serial);
 	for (struct branch *b = c->branches; b; b = b->next)
-		if (b->state == CALLING && !b->is_heard) {
-			prx_tell_deaf(b, NULL);
+		if (b->state == CALLING && !b->final && (!b->is_heard || b->is_given_up)) {
+			if (!b->is_heard)
+				prx_tell_deaf(b, NULL);
 			prx_abandon(b);
 		}
 	prx_settle(c);
+}
+
+void prx_watch_cancelled(struct ctx *c)
+{
+	for (const struct branch *b = c->branches; b; b = b->next)
+		if (b->state == CALLING && !b->final && b->is_given_up)
+			ev_timer(c->prx->loop, &c->serial, STEPS_SILENCE_US, on_silence);
 }
 
 void prx_watch_silence(struct ctx *c)

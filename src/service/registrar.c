@@ -174,6 +174,20 @@ static void put_contact(struct request *q, struct sip_out *o, const struct loc_b
 	buf_str(out, STR("\r\n"));
 }
 
+/* What time it is, by which phones without a clock set theirs [RFC3261 10.2.7, 10.3 step 8] */
+static void put_date(struct reg *r, struct sip_out *o)
+{
+	uint64_t now_s = env_wall_us(r->env.loop->env) / 1000000;
+	if (now_s != r->date_s) {
+		struct buf b;
+		buf_init_fixed(&b, r->date, sizeof(r->date));
+		sip_date_put(&b, now_s);
+		(void)!buf_cstr(&b);
+		r->date_s = now_s;
+	}
+	sip_out_hdr(o, SIP_HDR_DATE, str_c(r->date));
+}
+
 /* 200 with all bindings that are there now [RFC3261 10.3 step 8], the Path that was kept
  * [RFC3327 5.3], and whether a flow was registered [RFC5626 6]. */
 static void accept(struct request *q)
@@ -193,6 +207,7 @@ static void accept(struct request *q)
 		put_contact(q, &o, &b, has_gruu ? &to.uri : NULL);
 		n++;
 	}
+	put_date(r, &o);
 	if (sip_has(m, SIP_HDR_PATH)) {
 		sip_out_copy(&o, m, SIP_HDR_PATH);
 		sip_out_hdr(&o, SIP_HDR_SUPPORTED, STR("path"));

@@ -29,6 +29,8 @@ struct reg {
 	struct link live, idle;
 	size_t n_idle;
 	struct buf out, lines;
+	uint64_t date_s; /* when `date` was written: one serves a second */
+	char date[40];
 };
 
 static inline struct str reg_aor(const struct request *q)

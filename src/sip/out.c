@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void fail(struct sip_out *o, enum err e)
 {
@@ -100,6 +101,15 @@ void sip_out_fmt(struct sip_out *o, enum sip_hdr_id id, const char *fmt, ...)
 	if (o->b->err == OK && !is_one_line(str_of(o->b->p + start, o->b->n - start)))
 		fail(o, ERR_SYNTAX);
 	buf_str(o->b, STR("\r\n"));
+}
+
+void sip_date_put(struct buf *b, uint64_t wall_s)
+{
+	char text[40];
+	time_t at = (time_t)wall_s;
+	struct tm tm;
+	gmtime_r(&at, &tm);
+	buf_put(b, text, strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm));
 }
 
 void sip_out_copy(struct sip_out *o, const struct sip_msg *m, enum sip_hdr_id id)

@@ -21,6 +21,8 @@ void sip_out_hdr(struct sip_out *o, enum sip_hdr_id id, struct str value);
 void sip_out_named(struct sip_out *o, struct str name, struct str value);
 [[gnu::format(printf, 3, 4)]] void sip_out_fmt(struct sip_out *o, enum sip_hdr_id id,
 					       const char *fmt, ...);
+/* The value of Date. [RFC3261 20.17] */
+void sip_date_put(struct buf *b, uint64_t wall_s);
 /* Copies all lines of that id from m (Record-Route into a response, Via ...). */
 void sip_out_copy(struct sip_out *o, const struct sip_msg *m, enum sip_hdr_id id);
 /* Content-Type (when content_type is not empty), Content-Length, empty line, body. Every message

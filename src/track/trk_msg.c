@@ -423,9 +423,11 @@ static void first_message(struct trk_intake *i)
 {
 	struct trk_call *c = i->c;
 	const struct sip_skim *m = i->k;
-	c->kind = kind_of((enum sip_method)m->method);
 	bool is_opening =
 		m->is_request && !m->to_tag.n && m->method != SIP_CANCEL && m->method != SIP_ACK;
+	/* a REFER that no call is the frame of asks for one, which is another [RFC3515 2.4.4] */
+	bool is_lone_refer = is_opening && m->method == SIP_REFER;
+	c->kind = is_lone_refer ? TRK_OTHER : kind_of((enum sip_method)m->method);
 	c->is_mid = !is_opening;
 	i->t->stats.n_calls[c->kind]++;
 	c->from_tag = i->from_tag;

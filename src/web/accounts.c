@@ -106,19 +106,26 @@ struct wish { /* what a body asks for; strings are the JSON's */
 	int enabled; /* -1: not said */
 };
 
+json_t *web_body_object(struct web_req *r)
+{
+	json_error_t error;
+	json_t *json = json_loadb(r->body.n ? r->body.p : "", r->body.n, 0, &error);
+	if (json_is_object(json))
+		return json;
+	web_problem(r, 400, "the body is no JSON object%s%s", json ? "" : ": ",
+		    json ? "" : error.text);
+	json_decref(json);
+	return NULL;
+}
+
 /* False: answered. */
 static bool read_wish(struct web_req *r, bool has_name, struct wish *w)
 {
-	json_error_t error;
 	const char *key;
 	json_t *v;
-	*w = (struct wish){.enabled = -1};
-	w->json = json_loadb(r->body.n ? r->body.p : "", r->body.n, 0, &error);
-	if (!json_is_object(w->json)) {
-		web_problem(r, 400, "the body is no JSON object: %s", w->json ? "" : error.text);
-		json_decref(w->json);
+	*w = (struct wish){.json = web_body_object(r), .enabled = -1};
+	if (!w->json)
 		return false;
-	}
 	json_object_foreach(w->json, key, v)
 	{
 		if (has_name && strcmp(key, "name") == 0 && json_is_string(v)) {

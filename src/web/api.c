@@ -66,7 +66,9 @@ static void answer_end(struct web_req *r, struct adm_ask *q)
 		[ADM_NOT_POSSIBLE] = 405, [ADM_REFUSED] = 409, [ADM_FAILED] = 500};
 	struct str text = buf_view(&q->out);
 	if (q->result == ADM_REFUSED) {
-		web_problem(r, 409, STR_FMT, STR_ARG(text));
+		web_problem(r, 409, STR_FMT, STR_ARG(str_trim(text)));
+	} else if (q->result == ADM_FAILED && q->verb == ADM_DO_ADD) {
+		web_problem(r, 409, "%s", q->why);
 	} else if (q->result != ADM_DONE) {
 		web_problem(r, statuses[q->result], "%s", q->why);
 	} else if (q->verb == ADM_DO_MEASURE) {
@@ -78,6 +80,8 @@ static void answer_end(struct web_req *r, struct adm_ask *q)
 		answer_notes(r, text);
 	} else if (q->verb == ADM_DO_RELOAD && r->out.n) {
 		web_reply(r, r->status, json);
+	} else if (q->verb == ADM_DO_ADD) {
+		web_reply(r, 201, json);
 	} else {
 		web_reply(r, 204, NULL);
 	}
@@ -101,14 +105,16 @@ static void on_piece(struct adm_ask *q)
 	adm_ask_free(q);
 }
 
-static void ask(struct web_req *r, enum adm_verb verb, enum adm_kind kind, struct str key)
+static void ask_with(struct web_req *r, enum adm_verb verb, enum adm_kind kind, struct str key,
+		     struct str filter)
 {
 	struct adm_ask *q = adm_ask_new(r->web->cfg.adm, r->web->home);
 	if (!q || !str_copy(q->key, sizeof(q->key), key) ||
-	    !str_copy(q->filter, sizeof(q->filter), web_param(r, "filter"))) {
+	    !str_copy(q->filter, sizeof(q->filter), filter)) {
 		adm_ask_free(q);
 		web_problem(r, q ? 414 : 503,
-			    q ? "a part of the path or query is too long" : "not enough memory");
+			    q ? "a part of the path, query or body is too long"
+			      : "not enough memory");
 		return;
 	}
 	q->verb = verb;
@@ -120,6 +126,21 @@ static void ask(struct web_req *r, enum adm_verb verb, enum adm_kind kind, struc
 	q->ctx = r;
 	r->ask = q;
 	adm_ask(q);
+}
+
+static void ask(struct web_req *r, enum adm_verb verb, enum adm_kind kind, struct str key)
+{
+	ask_with(r, verb, kind, key, web_param(r, "filter"));
+}
+
+void api_ban(struct web_req *r, struct str who, uint64_t seconds, struct str reason)
+{
+	r->skip = 0;
+	r->limit = seconds;
+	buf_str(&r->out, STR("{\"address\":"));
+	buf_json(&r->out, who);
+	buf_str(&r->out, STR(",\"by_hand\":true}\n"));
+	ask_with(r, ADM_DO_ADD, ADM_ban, who, reason);
 }
 
 void api_reload(struct web_req *r, unsigned status)
@@ -170,9 +191,21 @@ static void get(struct web_req *r, enum adm_kind k, struct str key)
 		ask(r, ADM_DO_LIST, k, key);
 }
 
-static void not_allowed(struct web_req *r)
+/* [RFC9110 15.5.6] */
+static void not_allowed(struct web_req *r, const char *allow)
 {
+	snprintf(r->allow, sizeof(r->allow), "%s", allow);
 	web_problem(r, 405, "that method is not possible here; see /openapi.json");
+}
+
+static void object_not_allowed(struct web_req *r, enum adm_kind k, bool is_one)
+{
+	char allow[sizeof(r->allow)];
+	snprintf(allow, sizeof(allow), "GET, HEAD%s%s%s",
+		 !is_one && adm_may(k, 'C') ? ", POST" : "",
+		 is_one && adm_may(k, 'U') ? ", PATCH" : "",
+		 is_one && adm_may(k, 'D') ? ", DELETE" : "");
+	not_allowed(r, allow);
 }
 
 static void take_object(struct web_req *r, enum adm_kind k, struct str key)
@@ -185,11 +218,11 @@ static void take_object(struct web_req *r, enum adm_kind k, struct str key)
 	else if (is_delete)
 		ask(r, ADM_DO_DELETE, k, key);
 	else if (r->method == WEB_POST && !key.n && adm_may(k, 'C'))
-		here_account_add(r);
+		k == ADM_ban ? here_ban_add(r) : here_account_add(r);
 	else if (r->method == WEB_PATCH && key.n && adm_may(k, 'U'))
 		here_account_change(r, key);
 	else
-		not_allowed(r);
+		object_not_allowed(r, k, key.n);
 }
 
 static void take_v1(struct web_req *r, struct str path)
@@ -201,7 +234,7 @@ static void take_v1(struct web_req *r, struct str path)
 		if (r->method == WEB_POST)
 			reconfigure(r, is_confirmed);
 		else
-			not_allowed(r);
+			not_allowed(r, "POST");
 		return;
 	}
 	if (adm_kind_find(name, &k)) {
@@ -226,7 +259,7 @@ static bool take_open(struct web_req *r, struct str path)
 	if (!is_health && !str_eq(path, STR("/openapi.json")))
 		return false;
 	if (r->method != WEB_GET) {
-		not_allowed(r);
+		not_allowed(r, "GET, HEAD");
 	} else if (is_health) {
 		buf_str(&r->out, STR("ok\n"));
 		web_reply(r, 200, "text/plain; charset=utf-8");
@@ -253,6 +286,8 @@ void api_take(struct web_req *r)
 			r->web->cfg.dir);
 	else if (str_eq(path, STR("/metrics")) && r->method == WEB_GET)
 		ask(r, ADM_DO_MEASURE, ADM_statistic, STR_NONE);
+	else if (str_eq(path, STR("/metrics")))
+		not_allowed(r, "GET, HEAD");
 	else if (str_starts(path, STR("/v1/")))
 		take_v1(r, str_skip(path, 4));
 	else

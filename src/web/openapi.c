@@ -36,6 +36,17 @@ static void put_operation(struct buf *b, const char *method, const char *id, con
 
 static const char done[] = "\"responses\":{\"204\":{\"description\":\"done\"}";
 
+static const char ban_wish[] =
+	"\"requestBody\":{\"required\":true,\"content\":{\"application/"
+	"json\":{\"schema\":{\"type\":"
+	"\"object\",\"required\":[\"address\"],\"properties\":{\"address\":{\"type\":\"string\","
+	"\"description\":\"address or network\"},\"seconds\":{\"type\":\"integer\",\"minimum\":0,"
+	"\"description\":\"how long; 0, or missing: for ever\"},\"reason\":{\"type\":\"string\","
+	"\"description\":\"what the list says of "
+	"it\"}}}}}},\"responses\":{\"201\":{\"description\":"
+	"\"it is banned\",\"content\":{\"application/json\":{\"schema\":{\"$ref\":"
+	"\"#/components/schemas/bans\"}}}}";
+
 static void put_wish(struct buf *b, unsigned status)
 {
 	buf_fmt(b,
@@ -74,7 +85,10 @@ static void put_list_path(struct buf *b, enum adm_kind k)
 	put_operation(b, "get", "list", many, text ? text : "");
 	if (adm_may(k, 'C')) {
 		buf_clear(&rest);
-		put_wish(&rest, 201);
+		if (k == ADM_ban)
+			buf_str(&rest, str_c(ban_wish));
+		else
+			put_wish(&rest, 201);
 		text = buf_cstr(&rest);
 		buf_chr(b, ',');
 		put_operation(b, "post", "create", many, text ? text : "");

@@ -161,10 +161,12 @@ static bool has_token(const struct web *w, struct lws *wsi)
 	return is_same(given, w->token, sizeof(given)) & is_fitting;
 }
 
-static enum web_method method_of(struct lws *wsi, char **path, int *n)
+static enum web_method method_of(struct lws *wsi, char **path, int *n, bool *is_head)
 {
 	int m = lws_http_get_uri_and_method(wsi, path, n);
+	*is_head = m == LWSHUMETH_HEAD;
 	return m == LWSHUMETH_GET      ? WEB_GET
+	       : m == LWSHUMETH_HEAD   ? WEB_GET
 	       : m == LWSHUMETH_POST   ? WEB_POST
 	       : m == LWSHUMETH_PATCH  ? WEB_PATCH
 	       : m == LWSHUMETH_DELETE ? WEB_DELETE
@@ -207,7 +209,7 @@ static bool begin(struct web *w, struct web_req *r)
 	char *path = NULL, length[24] = "";
 	int n = 0;
 	uint64_t n_body = 0;
-	r->method = method_of(r->wsi, &path, &n);
+	r->method = method_of(r->wsi, &path, &n, &r->is_head);
 	r->is_too_long = !path || !str_copy(r->path, sizeof(r->path), str_of(path, (size_t)n)) ||
 			 !read_query(r);
 	if (lws_hdr_copy(r->wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0)
@@ -283,6 +285,8 @@ static bool send_head(struct web_req *r)
 		is_good &= put_header(r, "content-type:", r->type, &p, end);
 	if (r->status == 401)
 		is_good &= put_header(r, "www-authenticate:", "Bearer realm=\"rung\"", &p, end);
+	if (r->status == 405)
+		is_good &= put_header(r, "allow:", r->allow, &p, end);
 	if (r->status == 429)
 		is_good &= put_header(r, "retry-after:", "5", &p, end);
 	if (!is_good || lws_finalize_write_http_header(r->wsi, start, &p, end))
@@ -308,7 +312,7 @@ static int on_writable(struct session *s)
 	if (!r->has_head) {
 		if (!send_head(r))
 			return -1;
-		if (!r->out.n)
+		if (!r->out.n || r->is_head)
 			return finish(s);
 		lws_callback_on_writable(r->wsi);
 		return 0;

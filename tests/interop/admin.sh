@@ -109,6 +109,22 @@ refusals() {
 		status 413 POST /v1/accounts -d "$(head -c 20000 /dev/zero | tr '\0' x)"
 }
 check "what cannot be is refused with the right status" refusals
+# RFC 9110: 405 tells the methods that there are (15.5.6), HEAD is GET without the body (9.3.2)
+heads() { curl -sS -m 10 "$@" -H "Authorization: Bearer $(cat "$DATA/api.token")" -D - -o /dev/null | tr -d '\r'; }
+methods() {
+	says 'allow: GET, HEAD' "$(heads -X DELETE "http://$API/v1/cdrs/x")" &&
+		says 'allow: GET, HEAD, PATCH, DELETE' "$(heads -X PUT "http://$API/v1/accounts/x")" &&
+		says 'allow: POST' "$(heads "http://$API/v1/reload")" && says '200 OK' "$(heads -I "http://$API/v1/accounts")" &&
+		says 'content-length' "$(heads -I "http://$API/metrics")"
+}
+check "405 tells which methods there are, and HEAD is one of them" methods
+ban() {
+	status 201 POST /v1/bans -d '{"address":"198.51.100.0/24","seconds":600,"reason":"calls at night"}' &&
+		says 'calls at night' "$(rung ban list)" && status 400 POST /v1/bans -d '{"address":"nowhere"}' &&
+		status 400 POST /v1/bans -d '{"adress":"192.0.2.7"}' && status 204 DELETE /v1/bans/198.51.100.0%2F24 &&
+		status 404 DELETE /v1/bans/198.51.100.0%2F24
+}
+check "bans by the API" ban
 openapi() {
 	curl -sS "http://$API/openapi.json" | python3 -c '
 import json, sys

@@ -25,6 +25,8 @@ check "a listener that is none" says 2 "--listen wants" "$R" serve --listen foo 
 check "an address of another machine" says 1 "not one of this machine" "$R" serve --listen udp:192.0.2.1:5060 --data "$D"
 check "a network that is none" says 2 "--trust wants" "$R" serve --trust 10.0.0.0/99 --data "$D"
 check "a code that is none" says 2 "lists them all" "$R" explain 12345
+check "nor is a word" says 2 'no code `abc`' "$R" explain abc
+check "letters exchanged are one mistake" says 2 'did you mean `serve`' "$R" sevre
 check "a status is no code of ours" says 2 "is a status of SIP" "$R" explain 486
 check "a code that is one" says 0 "Remedy" "$R" explain 4002
 

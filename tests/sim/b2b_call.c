@@ -244,7 +244,9 @@ TEST_NO_OOM(forked_refusals)
 	raw_reply(g->b, b.invite, "180 Ringing", b.q.tag, NULL, NULL);
 	raw_reply(g->c, c.invite, "603 Decline", "t", NULL, NULL);
 	raw_ack(g->a, 0, &a.q, raw_get(g->a, "SIP/2.0 603", 2));
-	rig_reply(g->b, raw_get(g->b, "CANCEL ", 2), "200 OK");
+	struct raw_msg *cancel = raw_get(g->b, "CANCEL ", 2);
+	CHECK(raw_has(cancel, "Reason: SIP;cause=603;"));
+	rig_reply(g->b, cancel, "200 OK");
 	raw_reply(g->b, b.invite, "487 Request Terminated", b.q.tag, NULL, NULL);
 	raw_get(g->b, "ACK ", 2);
 	rig_free(g);

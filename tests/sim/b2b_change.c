@@ -62,6 +62,27 @@ TEST_NO_OOM(change_is_refused)
 	rig_free(g);
 }
 
+/* The other side knows the call no more: that is what the one hears who asked, not a CANCEL that
+ * nobody sent; then his call ends, too [RFC3261 12.2.1.2] */
+TEST_NO_OOM(change_finds_no_call)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, b;
+	rig_talk(g, g->a, "1002", g->b, &a, &b);
+	struct raw_req q = rig_ask(&a, "INVITE", RIG_SDP, rig_sdp(g, g->a, NULL));
+	rig_reply(g->b, raw_get(g->b, "INVITE ", 2), "481 Gone");
+	raw_get(g->b, "ACK ", 2);
+	struct raw_msg *m = raw_get(g->a, "SIP/2.0 ", 2);
+	rig_ack(&a, &q, NULL, NULL);
+	CHECK(raw_has(m, "SIP/2.0 481"));
+	CHECK(raw_has(m, "1008"));
+	m = raw_get(g->a, "BYE ", 2);
+	CHECK(raw_has(m, "Reason: SIP;cause=481;"));
+	rig_reply(g->a, m, "200 OK");
+	raw_none(g->b, "BYE ", 2);
+	rig_free(g);
+}
+
 /* Both change at once: 491 on both sides [RFC3261 14.1] */
 TEST_NO_OOM(glare)
 {

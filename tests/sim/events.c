@@ -191,7 +191,7 @@ TEST_NO_OOM(events_reg_and_winfo)
 	CHECK(!lookout_says(&info, "<watcher id="));
 	lookout_start(&other, t->a, TO_B, "presence");
 	lookout_next(&info);
-	CHECK(lookout_says(&info, "event=\"subscribe\">sip:1001@sim</watcher>"));
+	CHECK(lookout_says(&info, "event=\"subscribe\">sip:1001@" STAGE_SERVER "</watcher>"));
 	CHECK_EQ(lookout_again(&other, "0"), 200);
 	lookout_next(&other);
 	lookout_next(&info);
@@ -596,6 +596,8 @@ TEST_NO_OOM(events_message_for_later)
 	CHECK_EQ(message(t, "two", ""), 202);
 	CHECK_EQ(message(t, "brief", "Expires: 60\n"), 202);
 	CHECK_EQ(message(t, "now", "Expires: 0\n"), 480);
+	CHECK_EQ(message(t, "secret", "Require: foo\n"),
+		 420); /* nobody could understand it later */
 	stage_run(t->s, 70);
 	crash(t);
 	CHECK_EQ(message(t, "three", ""), 202);

@@ -71,7 +71,9 @@ TEST_NO_OOM(flow_timer)
 			    .extra = OUTBOUND,
 			    .contact = "<sip:1002@x.invalid;transport=tcp>" PHONE_B ";reg-id=1"};
 	raw_ask(t->b, b, &q);
-	CHECK_STR(raw_header(raw_get(t->b, "SIP/2.0 200", 1), "Flow-Timer", 0), "120");
+	struct raw_msg *m = raw_get(t->b, "SIP/2.0 200", 1);
+	CHECK_STR(raw_header(m, "Flow-Timer", 0), "120");
+	CHECK_EQ(raw_header(m, "Date", 0).n, strlen("Sat, 13 Nov 2010 23:29:00 GMT"));
 	stage_run(t->s, 240);
 	call_again(t, TO_B);
 	busy_here(t, t->b, 1);

@@ -139,6 +139,7 @@ TEST_NO_OOM(fork_6xx_ends_all)
 	raw_reply(t->b, at_b, "603 Decline", "b", NULL, NULL);
 	raw_get(t->b, "ACK ", 1);
 	struct raw_msg *cancel = raw_get(t->c, "CANCEL ", 1);
+	CHECK(raw_has(cancel, "Reason: SIP;cause=603;"));
 	raw_none(t->a, "SIP/2.0 6", 1);
 	raw_reply(t->c, cancel, "200 OK", "c", NULL, NULL);
 	raw_reply(t->c, at_c, "487 Request Terminated", "c", NULL, NULL);

@@ -282,6 +282,11 @@ TEST_NO_OOM(refusals)
 	q.extra = "Require: nonsense\n"; /* [8.2.2.3]: the exchange is the user agent server here */
 	m = refused(t, &q, "420");
 	CHECK_STR(raw_header(m, "Unsupported", 0), "nonsense");
+	q = (struct raw_req){.method = "OPTIONS", .uri = "sip:" STAGE_SERVER};
+	raw_request(t->a, 0, &q);
+	m = raw_get(t->a, "SIP/2.0 200", 1); /* [11.2] */
+	CHECK_STR(raw_header(m, "Accept-Encoding", 0), "identity");
+	CHECK_STR(raw_header(m, "Accept-Language", 0), "en");
 	q = (struct raw_req){.method = "FROB", .uri = "sip:" STAGE_SERVER};
 	m = refused(t, &q, "405");
 	CHECK(raw_header(m, "Allow", 0).n > 0);

@@ -80,6 +80,12 @@ TEST_NO_OOM(mwi_refresh_and_end)
 	stage_run(t->s, 300);
 	CHECK(refresh(t, &w));
 	raw_reply(t->a, raw_get(t->a, "NOTIFY ", 1), "200 OK", NULL, NULL, NULL);
+	w.q.extra = "Event: presence\n"; /* not this one's */
+	w.q.cseq++;
+	w.q.branch[0] = 0;
+	raw_request(t->a, 0, &w.q);
+	CHECK_STR(raw_header(raw_get(t->a, "SIP/2.0 489", 1), "Allow-Events", 0),
+		  "message-summary");
 	w.q.extra = "Event: message-summary\nExpires: 0\n";
 	CHECK(refresh(t, &w));
 	struct raw_msg *last = raw_get(t->a, "NOTIFY ", 1);

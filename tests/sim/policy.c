@@ -116,6 +116,34 @@ TEST_NO_OOM(policy_forward_on_no_answer)
 	scene_free(t);
 }
 
+/* A phone that rang, and then left its network, is not waited for until its CANCEL has timed out
+ * [RFC3261 16.7 step 10, 9.1] */
+static void vanish(const char *config)
+{
+	struct scene *t = scene(config);
+	call(t, TO("1002"));
+	struct raw_msg *at_b = raw_get(t->b, "INVITE ", 1);
+	raw_reply(t->b, at_b, "180 Ringing", "callee", NULL, NULL);
+	raw_none(t->c, "INVITE ", 13);
+	CHECK(raw_has(raw_get(t->b, "CANCEL ", 1), "Reason: SIP;cause=408;"));
+	struct raw_msg *at_c = raw_get(t->c, "INVITE ", 5);
+	CHECK(raw_has(at_c, "reason=no-answer"));
+	refuse(t->c, at_c, "486 Busy Here");
+	raw_get(t->a, "SIP/2.0 486", 1);
+	scene_free(t);
+}
+
+TEST_NO_OOM(policy_forward_past_who_vanished)
+{
+	vanish(forwards);
+}
+
+TEST_NO_OOM(policy_forward_past_who_vanished_b2bua)
+{
+	vanish("mode: b2bua\n"
+	       "users: {'1002': {forward: {no_answer: '1003', after: 12s}}}\n");
+}
+
 /* Who had said nothing is not waited for, yet answers: that ends what follows like any 2xx, and no
  * refusal comes behind it. [RFC3261 16.7 steps 5, 10] */
 TEST_NO_OOM(policy_late_answer_of_who_was_given_up)

@@ -36,6 +36,8 @@ TEST_NO_OOM(publish_is_checked)
 		{MINE,		       "Event: presence\nSIP-If-Match: 0000000000000001\n",                   NULL,     "412"},
 		{MINE,		       "Event: presence\nContent-Type: application/pidf+xml\nExpires: 30\n",  PIDF,
 		 "423"													     },
+		{MINE,		       "Event: presence\nContent-Type: application/pidf+xml\nRequire: foo\n", PIDF,
+		 "420"													     },
 		{MINE,		       "Event: presence\nContent-Type: text/plain\n",                         "open\n", "415"},
 	};
 	struct scene *t = scene_new();
@@ -48,6 +50,8 @@ TEST_NO_OOM(publish_is_checked)
 			CHECK_STR(raw_header(m, "Min-Expires", 0), "60");
 		if (strcmp(rows[i].status, "415") == 0)
 			CHECK_STR(raw_header(m, "Accept", 0), "application/pidf+xml");
+		if (strcmp(rows[i].status, "420") == 0)
+			CHECK_STR(raw_header(m, "Unsupported", 0), "foo");
 	}
 	scene_free(t);
 }

@@ -124,5 +124,9 @@ TEST(str_suggestions)
 	CHECK_STR(str_nearest(STR("aor"), keys, 3), "aors");
 	CHECK_STR(str_nearest(STR("certficat"), keys, 3), "certificate");
 	CHECK_STR(str_nearest(STR("lisen"), keys, 3), "listen");
+	CHECK_STR(str_nearest(STR("oars"), keys, 3), "aors");
+	CHECK_EQ(str_distance(STR("nmae"), STR("name")), 1);
+	CHECK_EQ(str_distance(STR("ab"), STR("ba")), 1);
+	CHECK_EQ(str_distance(STR("abcd"), STR("badc")), 2);
 	CHECK_EQ(str_nearest(STR("xyz"), keys, 3).n, 0);
 }

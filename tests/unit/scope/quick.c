@@ -266,3 +266,19 @@ TEST_NO_OOM(quick_probes_are_counted)
 	CHECK_EQ(trk_n_live(p.t), 2);
 	play_end(&p);
 }
+
+/* It asks for a call, and is none [RFC3515 2.4.4] */
+TEST_NO_OOM(quick_refer_outside_a_call)
+{
+	struct play p;
+	struct heard h;
+	begin(&p, &h);
+	msg(&p, 0, "A>P", "REFER 1 a", "Refer-To: <sip:c@x>\r\n");
+	msg(&p, 0.1, "P>A", "202 Accepted 1 REFER a", "To-tag: t\r\n");
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_CALL], 0);
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_OTHER], 1);
+	p.call_id = "within";
+	msg(&p, 1, "A>P", "REFER 7 b", "To-tag: t\r\nRefer-To: <sip:c@x>\r\n");
+	CHECK_EQ(trk_stats(p.t)->n_calls[TRK_CALL], 1); /* seen from the middle */
+	play_end(&p);
+}

@@ -2,6 +2,8 @@
 
 #include "sip/out.h"
 
+#include "base/assert.h"
+
 #include "fixture.h"
 
 static struct str respond(const char *via, const char *source, unsigned status, struct buf *b)
@@ -178,4 +180,24 @@ TEST(cancel_and_ack)
 		  "Content-Length: 0\r\n\r\n");
 	sip_msg_free(inv);
 	sip_msg_free(resp);
+}
+
+/* [RFC3261 20.17]: RFC 1123's date, always GMT */
+TEST(date)
+{
+	static const struct {
+		uint64_t wall_s;
+		const char *text;
+	} rows[] = {
+		{0,          "Thu, 01 Jan 1970 00:00:00 GMT"},
+		{951782400,  "Tue, 29 Feb 2000 00:00:00 GMT"},
+		{1289690940, "Sat, 13 Nov 2010 23:29:00 GMT"},
+	};
+	char mem[64];
+	struct buf b;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_init_fixed(&b, mem, sizeof(mem));
+		sip_date_put(&b, rows[i].wall_s);
+		CHECK_STR_EQ(buf_view(&b), str_c(rows[i].text));
+	}
 }
