@@ -79,7 +79,7 @@ TEST_NO_OOM(change_finds_no_call)
 	m = raw_get(g->a, "BYE ", 2);
 	CHECK(raw_has(m, "Reason: SIP;cause=481;"));
 	rig_reply(g->a, m, "200 OK");
-	raw_none(g->b, "BYE ", 2);
+	rig_reply(g->b, raw_get(g->b, "BYE ", 2), "481 Gone");
 	rig_free(g);
 }
 

@@ -20,7 +20,7 @@ TEST_NO_OOM(who_has_forgotten_the_call)
 		struct raw_msg *m = raw_get(to->r, "BYE ", 1);
 		CHECK(raw_has(m, "Reason: SIP;cause=481;"));
 		rig_reply(to->r, m, unknown);
-		raw_get(from->r, "SIP/2.0 487", 1);
+		raw_get(from->r, "SIP/2.0 481", 1);
 		rig_ack(from, &q, NULL, NULL);
 		rig_reply(from->r, raw_get(from->r, "BYE ", 1), "200 OK");
 		stage_run(g->t->s, 1);
