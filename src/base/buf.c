@@ -94,6 +94,33 @@ void buf_u64(struct buf *b, uint64_t v)
 	buf_put(b, text + at, sizeof(text) - at);
 }
 
+/* A double is a whole number over a power of two, so what is rounded off is known to the bit. */
+void buf_real(struct buf *b, double v, unsigned digits)
+{
+	static const unsigned tens[] = {1, 10, 100};
+	enum { FRACTION = 52, BIAS = 1'023, SHIFT_MAX = 63 };
+	uint64_t bits;
+	memcpy(&bits, &v, sizeof bits);
+	unsigned shift = BIAS + FRACTION - (unsigned)(bits >> FRACTION); /* huge when negative */
+	if (digits >= sizeof tens / sizeof tens[0] || shift - 1 >= BIAS + FRACTION) {
+		buf_fmt(b, "%.*f", (int)digits, v);
+		return;
+	}
+	uint64_t q = 0; /* in units of the last digit */
+	if (shift <= SHIFT_MAX) {
+		uint64_t whole = UINT64_C(1) << FRACTION, half = UINT64_C(1) << (shift - 1);
+		uint64_t x = (whole | (bits & (whole - 1))) * tens[digits];
+		uint64_t rest = x & (2 * half - 1);
+		q = x >> shift;
+		q += rest > half || (rest == half && q % 2);
+	}
+	buf_u64(b, q / tens[digits]);
+	if (digits)
+		buf_chr(b, '.');
+	for (unsigned i = digits; i-- > 0;)
+		buf_chr(b, (char)('0' + q / tens[i] % 10));
+}
+
 void buf_hex(struct buf *b, const void *p, size_t n)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -275,12 +302,24 @@ static bool is_control(const unsigned char *p, size_t n)
 		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
+/* Eight bytes of ASCII, none of them a control character. */
+static bool is_printable8(const unsigned char *p)
+{
+	uint64_t w;
+	memcpy(&w, p, sizeof w);
+	return !((w | (w - 0x2020202020202020u) | (w + 0x0101010101010101u)) & 0x8080808080808080u);
+}
+
 void buf_mask(struct buf *b, size_t from, bool keep_lines)
 {
 	if (b->err)
 		return;
 	for (size_t i = from, n; i < b->n; i += n) {
 		unsigned char *p = (unsigned char *)b->p + i;
+		if (b->n - i >= 8 && is_printable8(p)) {
+			n = 8;
+			continue;
+		}
 		bool is_line =
 			*p == '\n' || *p == '\t' || (*p == '\r' && i + 1 < b->n && p[1] == '\n');
 		size_t whole = *p < 0x80 ? 1 : utf8_len(p, b->n - i);

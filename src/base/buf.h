@@ -40,8 +40,9 @@ static inline void buf_chr(struct buf *b, char c)
 	buf_put(b, &c, 1);
 }
 void buf_fill(struct buf *b, char c, size_t times);
-void buf_u64(struct buf *b, uint64_t v);              /* decimal */
-void buf_hex(struct buf *b, const void *p, size_t n); /* lower case */
+void buf_u64(struct buf *b, uint64_t v);                 /* decimal */
+void buf_real(struct buf *b, double v, unsigned digits); /* as "%.*f", digits up to 2 */
+void buf_hex(struct buf *b, const void *p, size_t n);    /* lower case */
 /* printf into the buffer; a fixed one needs one spare byte. */
 [[gnu::format(printf, 2, 3)]] void buf_fmt(struct buf *b, const char *fmt, ...);
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap);

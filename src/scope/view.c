@@ -10,10 +10,20 @@
 
 #include <string.h>
 
-static void pad(struct buf *b, size_t from, size_t columns)
+void view_pad(struct buf *b, size_t from, size_t columns)
 {
 	if (b->n < from + columns)
 		buf_fill(b, ' ', from + columns - b->n);
+}
+
+void view_right(struct buf *b, size_t from, size_t columns)
+{
+	size_t n = b->n - from, more = n < columns ? columns - n : 0;
+	buf_fill(b, ' ', more);
+	if (b->err)
+		return;
+	memmove(b->p + from + more, b->p + from, n);
+	memset(b->p + from, ' ', more);
 }
 
 void view_put_right(struct buf *b, uint64_t v, unsigned columns)
@@ -57,15 +67,15 @@ static void put_lead(struct buf *b, const struct cap_frame *fr, const struct add
 	buf_str(b, STR("  "));
 	size_t at = b->n;
 	addr_put(b, from);
-	pad(b, at, 21);
+	view_pad(b, at, 21);
 	buf_str(b, is_ascii ? STR(" -> ") : STR(" → "));
 	at = b->n;
 	addr_put(b, to);
-	pad(b, at, 21);
+	view_pad(b, at, 21);
 	buf_str(b, STR("  "));
 	at = b->n;
 	buf_str(b, proto);
-	pad(b, at, 5);
+	view_pad(b, at, 5);
 }
 
 static void json_lead(struct buf *b, const struct cap_frame *fr, const struct addr *from,
@@ -135,7 +145,7 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 		buf_chr(b, ' ');
 		buf_plain(b, m->reason);
 	}
-	pad(b, at, 34);
+	view_pad(b, at, 34);
 	buf_chr(b, ' ');
 	at = b->n;
 	if (m->has_cseq) {
@@ -143,7 +153,7 @@ static void message_text(struct buf *b, const struct cap_frame *fr, const struct
 		buf_chr(b, ' ');
 		buf_plain(b, m->method_name);
 	}
-	pad(b, at, 18);
+	view_pad(b, at, 18);
 	buf_chr(b, ' ');
 	buf_plain(b, m->call_id);
 	buf_chr(b, '\n');

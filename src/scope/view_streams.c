@@ -2,8 +2,9 @@
  *
  * What is not known is left out, never shown as 0: no jitter without a clock, no silence without a
  * look at the samples, no grade without its inputs. In JSON the units stand in the keys.
+ * A line of the list is put together by hand, as in view.c: there are thousands.
  */
-#include "scope/view.h"
+#include "scope/view_priv.h"
 
 #include "base/assert.h"
 
@@ -186,29 +187,60 @@ static void text_notes(struct buf *b, const struct trk_stream *s)
 		buf_str(b, STR("  behind NAT"));
 }
 
+static void put_addr(struct buf *b, const struct addr *a)
+{
+	size_t column = b->n;
+	addr_put(b, a);
+	view_pad(b, column, 21);
+}
+
+/* Two digits after the point. */
+static void put_real(struct buf *b, double v, size_t columns)
+{
+	size_t column = b->n;
+	buf_real(b, v, 2);
+	view_right(b, column, columns);
+}
+
 static void text_line(struct buf *b, const struct trk_stream *s, const struct trk_figures *f,
 		      const struct view_opts *o)
 {
-	char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX], call[12] = "   -";
 	size_t at = b->n;
-	if (s->call) {
-		struct buf c;
-		buf_init_fixed(&c, call, sizeof call);
-		buf_fmt(&c, "%4u", s->call->no);
-	}
-	buf_fmt(b, "%4u %4s  %-21s %s %-21s  %-9s %7llu %6llu %6.2f %%", s->no, call,
-		addr_text(&s->from, from), o->is_ascii ? "->" : "→ ", addr_text(&s->to, to),
-		s->codec[0] ? s->codec : "?", (unsigned long long)f->packets,
-		(unsigned long long)f->lost, f->lost_percent);
-	if (f->has_jitter)
-		buf_fmt(b, " %8.2f ms", f->mean_jitter_ms);
+	view_put_right(b, s->no, 4);
+	buf_chr(b, ' ');
+	if (s->call)
+		view_put_right(b, s->call->no, 4);
 	else
+		buf_str(b, STR("   -"));
+	buf_str(b, STR("  "));
+	put_addr(b, &s->from);
+	buf_str(b, o->is_ascii ? STR(" -> ") : STR(" →  "));
+	put_addr(b, &s->to);
+	buf_str(b, STR("  "));
+	size_t column = b->n;
+	buf_str(b, s->codec[0] ? str_c(s->codec) : STR("?"));
+	view_pad(b, column, 9);
+	buf_chr(b, ' ');
+	view_put_right(b, f->packets, 7);
+	buf_chr(b, ' ');
+	view_put_right(b, f->lost, 6);
+	buf_chr(b, ' ');
+	put_real(b, f->lost_percent, 6);
+	buf_str(b, STR(" %"));
+	if (f->has_jitter) {
+		buf_chr(b, ' ');
+		put_real(b, f->mean_jitter_ms, 8);
+		buf_str(b, STR(" ms"));
+	} else {
 		buf_str(b, STR("         -  "));
-	if (f->ungraded == TRK_GRADED)
-		buf_fmt(b, "  %4.2f", f->out.mos);
-	else
+	}
+	if (f->ungraded == TRK_GRADED) {
+		buf_str(b, STR("  "));
+		put_real(b, f->out.mos, 4);
+	} else {
 		buf_str(b, f->ungraded == TRK_SNIFFER_LOST ? STR("  capture lost packets")
 							   : STR("     -"));
+	}
 	text_notes(b, s);
 	buf_mask(b, at, false); /* the codec's name is the SDP's */
 	buf_chr(b, '\n');

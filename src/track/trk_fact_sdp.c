@@ -1,7 +1,7 @@
 /* Facts of SDP: direction, address and codecs of a body, each side's latest.
  *
  * A tracker that follows media parses the body and learns its ports, unless one of the same shape
- * was parsed before and the ports can wait; a live one, which has a microsecond per message, only
+ * was parsed before; a live one, which has a microsecond per message, only
  * glances at it line by line, and keeps the caller's offer as it was, until it is accepted, for the
  * one verdict that wants codecs by name.
  *
@@ -35,14 +35,25 @@ static void keep_description(const struct trk_intake *i, enum trk_side side, str
 	f->num = port;
 }
 
-/* A body like one that was parsed; its ports are learnt later. */
+static void keep_codecs(const struct trk_intake *i, struct str formats, const struct trk_shape *s)
+{
+	struct trk_fact *f = trk_fact_add(i->t, i->c, i->e, TRK_F_CODECS, formats);
+	if (!f)
+		return;
+	f->num = s->ptime_ms;
+	f->flags = s->maxptime;
+}
+
+/* A body like one that was parsed. */
 static bool keep_alike(const struct trk_intake *i, enum trk_side side, const struct trk_look *look)
 {
 	const struct trk_shape *s = trk_shape_find(i->t, look);
-	if (!s || !trk_sdp_wait(i))
+	if (!s || !(trk_sdp_wait(i) || s->has_outline))
 		return false;
 	keep_description(i, side, look->host, s->flags | address_flags(i, &look->addr), look->port);
-	trk_fact_add(i->t, i->c, i->e, TRK_F_CODECS, trk_user(s->formats));
+	keep_codecs(i, trk_user(s->formats), s);
+	if (!i->e->is_unlearnt)
+		trk_media_learn_alike(i->t, i->c, side, &i->p->from, look, &s->outline);
 	return true;
 }
 
@@ -82,15 +93,18 @@ static void parse_sdp(const struct trk_intake *i, enum trk_side side, struct str
 		struct buf b;
 		buf_init_fixed(&b, mem, sizeof mem);
 		sdp_print_formats(s, first ? (unsigned)(first - s->media) : 0, &b);
-		struct trk_fact *f = trk_fact_add(i->t, i->c, i->e, TRK_F_CODECS, buf_view(&b));
-		if (f && first) {
-			f->num = first->ptime_ms;
-			f->flags = (uint8_t)(first->maxptime_ms < 2'550 ? first->maxptime_ms / 10
-									: 255);
+		struct trk_shape shape = {.flags = flags & ~(unsigned)TRK_SD_PRIVATE};
+		if (first) {
+			shape.ptime_ms = first->ptime_ms;
+			shape.maxptime =
+				(uint8_t)(first->maxptime_ms < 2'550 ? first->maxptime_ms / 10
+								     : 255);
 		}
-		if (has_shape)
-			trk_shape_keep(i->t, &look, flags & ~(unsigned)TRK_SD_PRIVATE,
-				       trk_name_keep(i->t, i->c, buf_view(&b), STR_NONE));
+		keep_codecs(i, buf_view(&b), &shape);
+		if (has_shape) {
+			shape.formats = trk_name_keep(i->t, i->c, buf_view(&b), STR_NONE);
+			trk_shape_keep(i->t, &look, &shape);
+		}
 	}
 	if (!trk_sdp_wait(i))
 		trk_media_learn(i->t, i->c, side, &i->p->from);

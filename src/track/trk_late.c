@@ -10,7 +10,7 @@
  * at.
  */
 #include "sip/hdr.h"
-#include "track/trk_priv.h"
+#include "track/trk_shape.h"
 
 void trk_reader(struct trk *t, trk_read_fn *fn, void *arg)
 {
@@ -35,13 +35,35 @@ static const struct addr *source_of(const struct trk_ev *e)
 	return &trk_call_of(e)->peers[e->from].addr;
 }
 
+static bool find_sdp(struct trk *t, struct str bytes, struct str *body)
+{
+	struct sip_skim k;
+	if (sip_skim(bytes, &k) && k.is_sdp) {
+		*body = k.body;
+		return true;
+	}
+	const struct sip_msg *m = trk_index(t, bytes);
+	return m && sip_body_find(m, STR("application"), STR("sdp"), body);
+}
+
+static const struct trk_shape *shape_of(struct trk *t, struct trk_call *c, struct str body,
+					struct trk_look *look)
+{
+	return t->n_shapes && trk_shape_look(t, c, body, look) ? trk_shape_find(t, look) : NULL;
+}
+
 static void learn(struct trk *t, const struct trk_ev *e)
 {
+	struct trk_call *c = trk_call_of(e);
+	struct trk_look look;
 	struct str bytes, body;
-	const struct sip_msg *m = t->read(t->read_arg, e, &bytes) ? trk_index(t, bytes) : NULL;
-	if (m && sip_body_find(m, STR("application"), STR("sdp"), &body) &&
-	    !sdp_parse(body, &t->sdp))
-		trk_media_learn(t, trk_call_of(e), trk_side_of(e), source_of(e));
+	if (!t->read(t->read_arg, e, &bytes) || !find_sdp(t, bytes, &body))
+		return;
+	const struct trk_shape *s = shape_of(t, c, body, &look);
+	if (s && s->has_outline)
+		trk_media_learn_alike(t, c, trk_side_of(e), source_of(e), &look, &s->outline);
+	else if (!sdp_parse(body, &t->sdp))
+		trk_media_learn(t, c, trk_side_of(e), source_of(e));
 }
 
 void trk_sdp_catch_up(struct trk *t)

@@ -29,9 +29,6 @@
 
 #define MAX_FLOWS   65'536u
 #define RENEW_AFTER 65'536u /* datagrams */
-#define MAX_CODECS  12
-#define MAX_PORTS   64 /* of one call: media times candidates times hops */
-#define MAX_CAND    8  /* candidates read of one medium */
 
 enum err trk_media_init(struct trk *t)
 {
@@ -66,16 +63,6 @@ void trk_media_fini(struct trk *t)
 	trk_streams_fini(t);
 }
 
-static void media_free(struct trk *t, struct trk_media *m)
-{
-	list_del(&m->of_port);
-	if (list_is_empty(&m->port->media)) {
-		htab_del(&t->ports, &m->port->node);
-		free(m->port);
-	}
-	free(m);
-}
-
 void trk_media_forget(struct trk *t, struct trk_call *c)
 {
 	struct trk_av *av = c->av;
@@ -89,7 +76,7 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 			memset(f->last, 0, sizeof f->last);
 			f->gen = 0;
 		}
-		media_free(t, m);
+		trk_media_free(t, m);
 	}
 	while (av && av->codecs) {
 		struct trk_codecs *k = av->codecs;
@@ -100,213 +87,9 @@ void trk_media_forget(struct trk *t, struct trk_call *c)
 	trk_streams_forget(t, c);
 }
 
-/* Keyed, so that nobody can aim at one bucket. */
-static uint64_t hash_addr(const struct trk *t, const struct addr *a)
-{
-	uint64_t k[2], w[2];
-	memcpy(k, t->hash_key, sizeof k);
-	memcpy(w, a->ip, sizeof w);
-	return hash_fold(w[0] ^ k[0] ^ 0x9e3779b97f4a7c15u,
-			 w[1] ^ k[1] ^ 0xd1b54a32d192ed03u ^ (uint64_t)a->port << 40);
-}
-
 static uint64_t hash_pair(const struct trk *t, const struct addr *a, const struct addr *b)
 {
-	return 3 * hash_addr(t, a) + hash_addr(t, b);
-}
-
-/* --- what SDP says ---------------------------------------------------------------------------- */
-
-static struct port *port_find(const struct trk *t, const struct addr *a)
-{
-	for (struct hnode *n = htab_first(&t->ports, hash_addr(t, a)); n; n = htab_next(n)) {
-		struct port *p = CONTAINER_OF(n, struct port, node);
-		if (addr_eq(&p->addr, a))
-			return p;
-	}
-	return NULL;
-}
-
-/* What the newest call that named the address said of it. */
-static struct trk_media *port_of(const struct trk *t, const struct addr *a)
-{
-	struct port *p = port_find(t, a);
-	return p ? LIST_ENTRY(p->media.next, struct trk_media, of_port) : NULL;
-}
-
-struct trk_call *trk_media_find(const struct trk *t, const struct addr *to, enum trk_side *side)
-{
-	const struct trk_media *m = t->cfg.has_media ? port_of(t, to) : NULL;
-	if (!m)
-		return NULL;
-	*side = (enum trk_side)m->side;
-	return m->call;
-}
-
-static const struct trk_codecs *read_codecs(struct trk *t, unsigned i, struct trk_call *c)
-{
-	const struct sdp *s = &t->sdp;
-	struct codec v[MAX_CODECS];
-	struct sdp_fmt f;
-	unsigned at = 0, n = 0;
-	while (n < MAX_CODECS && sdp_fmt_next(s, i, &at, &f)) {
-		if (f.pt == SDP_PT_NONE)
-			continue;
-		v[n].pt = f.pt;
-		v[n].clock = f.clock;
-		v[n].channels = f.channels;
-		str_copy(v[n++].name, sizeof v[0].name, f.name);
-	}
-	struct trk_codecs *k = malloc(sizeof *k + n * sizeof v[0]);
-	if (!k)
-		return NULL;
-	k->n = n;
-	memcpy(k->v, v, n * sizeof v[0]);
-	k->next = c->av->codecs;
-	c->av->codecs = k;
-	trk_weigh(t, c, sizeof *k + n * sizeof v[0]);
-	return k;
-}
-
-static struct port *port_get(struct trk *t, const struct addr *a)
-{
-	struct port *p = port_find(t, a);
-	if (p)
-		return p;
-	p = calloc(1, sizeof *p);
-	if (!p)
-		return NULL;
-	p->addr = *a;
-	list_init(&p->media);
-	htab_add(&t->ports, &p->node, hash_addr(t, a));
-	return p;
-}
-
-static struct trk_media *media_new(struct trk *t, struct trk_call *c, enum trk_side side,
-				   const struct addr *a)
-{
-	struct trk_media *m = calloc(1, sizeof *m);
-	if (!m)
-		return NULL;
-	m->port = port_get(t, a);
-	if (!m->port) {
-		free(m);
-		return NULL;
-	}
-	m->call = c;
-	m->side = (uint8_t)side;
-	list_init(&m->flows);
-	list_add_after(&m->port->media, &m->of_port);
-	m->next = c->av->media;
-	c->av->media = m;
-	return m;
-}
-
-struct medium { /* an m= line being learnt */
-	enum trk_side side;
-	uint8_t type, crypt;
-	bool is_t38, is_guess;
-	const struct trk_codecs *codecs;
-};
-
-static void learn_port(struct trk *t, struct trk_call *c, const struct medium *d,
-		       const struct addr *a)
-{
-	if (!a->family || !a->port || addr_is_any(a))
-		return;
-	struct trk_media *m = c->av->media;
-	unsigned n = 0;
-	for (; m && !(addr_eq(&m->port->addr, a) && m->side == d->side); m = m->next)
-		n++;
-	if (!m && n < MAX_PORTS)
-		m = media_new(t, c, d->side, a);
-	if (!m)
-		return;
-	m->type = d->type;
-	m->crypt = d->crypt;
-	m->is_t38 = d->is_t38;
-	m->is_guess = d->is_guess;
-	m->codecs = d->codecs;
-	t->media_gen++;
-}
-
-/* candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host */
-static bool candidate_addr(struct str v, struct addr *a)
-{
-	struct str word[6];
-	for (unsigned i = 0; i < ARRAY_LEN(word); i++)
-		word[i] = str_cut(v, ' ', &v);
-	uint32_t port;
-	return str_ieq(word[2], STR("udp")) && addr_parse(word[4], 0, a) &&
-	       str_u32(word[5], &port) && port && port < 65'536 && (a->port = (uint16_t)port);
-}
-
-static enum trk_crypt crypt_of(const struct sdp_media *m)
-{
-	if (m->has_crypto)
-		return TRK_SDES;
-	bool is_dtls =
-		m->has_fingerprint || sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_DTLS;
-	return is_dtls ? TRK_DTLS : TRK_PLAIN;
-}
-
-static bool is_udptl(const struct sdp_media *m)
-{
-	return m->type == SDP_IMAGE && str_ieq(m->proto_text, STR("udptl"));
-}
-
-static void learn_medium(struct trk *t, struct trk_call *c, unsigned i, struct medium *d)
-{
-	const struct sdp *s = &t->sdp;
-	const struct sdp_media *m = &s->media[i];
-	struct addr a = m->conn.addr;
-	a.port = m->port;
-	learn_port(t, c, d, &a);
-	if (!d->is_t38 && m->rtcp.port != m->port)
-		learn_port(t, c, d, &m->rtcp);
-	struct str v;
-	unsigned at = 0;
-	for (unsigned n = 0; n < MAX_CAND && sdp_attr_next(s, (int)i, SDP_A_CANDIDATE, &at, &v);
-	     n++)
-		if (candidate_addr(v, &a))
-			learn_port(t, c, d, &a);
-}
-
-/* Behind a NAT that keeps port numbers, a private address is seen as the one that the SDP came
- * from. */
-static void learn_guess(struct trk *t, struct trk_call *c, const struct sdp_media *m,
-			struct medium *d, const struct addr *source)
-{
-	if (!addr_is_private(&m->conn.addr) || addr_is_private(source) || addr_is_loopback(source))
-		return;
-	struct addr a = *source;
-	d->is_guess = true;
-	a.port = m->port;
-	learn_port(t, c, d, &a);
-	if (m->rtcp.port && m->rtcp.port != m->port) {
-		a.port = m->rtcp.port;
-		learn_port(t, c, d, &a);
-	}
-}
-
-void trk_media_learn(struct trk *t, struct trk_call *c, enum trk_side side,
-		     const struct addr *source)
-{
-	for (unsigned i = 0; i < t->sdp.n_media; i++) {
-		const struct sdp_media *m = &t->sdp.media[i];
-		bool is_rtp = sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP;
-		if (!m->port || (!is_rtp && !is_udptl(m)) || !trk_av_get(t, c))
-			continue;
-		struct medium d = {.side = side,
-				   .type = m->type,
-				   .crypt = (uint8_t)crypt_of(m),
-				   .is_t38 = !is_rtp,
-				   .codecs = is_rtp ? read_codecs(t, i, c) : NULL};
-		learn_medium(t, c, i, &d);
-		learn_guess(t, c, m, &d, source);
-		if (m->has_crypto)
-			trk_keys_learn(t, c, side, i);
-	}
+	return 3 * trk_addr_hash(t, a) + trk_addr_hash(t, b);
 }
 
 /* --- packets ---------------------------------------------------------------------------------- */
@@ -315,9 +98,9 @@ static void look_up(struct trk *t, struct flow *f)
 {
 	f->gen = t->media_gen;
 	f->is_to_media = true;
-	struct trk_media *m = port_of(t, &f->to);
+	struct trk_media *m = trk_port_of(t, &f->to);
 	if (!m) {
-		m = port_of(t, &f->from);
+		m = trk_port_of(t, &f->from);
 		f->is_to_media = false;
 	}
 	if (m == f->media)

@@ -17,7 +17,7 @@ struct codec {
 	char name[16];
 };
 
-struct trk_codecs { /* of one m= line, shared by its ports; freed with its call */
+struct trk_codecs { /* of one m= line, shared by its ports; freed with its call, or a shape's */
 	struct trk_codecs *next;
 	unsigned n;
 	struct codec v[];
@@ -67,6 +67,20 @@ struct flow {
 	struct hnode node;
 	struct link age, of; /* of: its media's list */
 };
+
+/* trk_port.c */
+/* Keyed, so that nobody can aim at one bucket. */
+static inline uint64_t trk_addr_hash(const struct trk *t, const struct addr *a)
+{
+	uint64_t k[2], w[2];
+	memcpy(k, t->hash_key, sizeof k);
+	memcpy(w, a->ip, sizeof w);
+	return hash_fold(w[0] ^ k[0] ^ 0x9e3779b97f4a7c15u,
+			 w[1] ^ k[1] ^ 0xd1b54a32d192ed03u ^ (uint64_t)a->port << 40);
+}
+/* What the newest call that named the address said of it. */
+struct trk_media *trk_port_of(const struct trk *t, const struct addr *a);
+void trk_media_free(struct trk *t, struct trk_media *m);
 
 /* trk_media.c */
 struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct addr *to);

@@ -36,9 +36,20 @@ struct trk_text { /* a page; freed with its call */
 	_Alignas(8) char bytes[];
 };
 
+struct trk_codecs;
+struct trk_outline {                     /* of a medium: what SDP says of it besides addresses */
+	const struct trk_codecs *codecs; /* may be NULL */
+	uint8_t type, crypt;             /* enum sdp_type, trk_crypt */
+	bool is_t38;
+};
+
 struct trk_shape { /* of SDP, see trk_shape.c */
 	const struct trk_name *name, *formats;
-	unsigned flags; /* TRK_SD_* */
+	unsigned flags;    /* TRK_SD_* */
+	uint32_t ptime_ms; /* as in TRK_F_CODECS */
+	uint8_t maxptime;
+	bool has_outline; /* which, with the address, is all that is to be learnt */
+	struct trk_outline outline;
 };
 
 struct trk_media;
@@ -241,7 +252,7 @@ void trk_quick_flush(struct trk *t);
 #define TRK_HEAR 64 /* packets */
 void trk_join_hear(struct trk *t, struct trk_stream *s, uint64_t at_us, struct str payload);
 
-/* trk_media.c */
+/* trk_media.c, trk_port.c */
 struct trk_av *trk_av_get(struct trk *t, struct trk_call *c); /* NULL without memory */
 enum err trk_media_init(struct trk *t);
 void trk_media_fini(struct trk *t);

@@ -1,9 +1,10 @@
 /* Bodies of one shape: SDP that differs only in origin, address and port.
  *
  * A phone says the same in each of its calls, so of a million bodies a handful are different but
- * for who and where. What was worked out for one (direction, formats) holds for all with that
- * shape, and the rest of the body costs a copy instead of a parse. The shape is the body itself
- * without what may differ; one medium, one address, both well formed, else there is no shape.
+ * for who and where. What was worked out for one (direction, formats, the outline that ports are
+ * learnt with) holds for all with that shape, and the rest of the body costs a copy instead of a
+ * parse. The shape is the body itself without what may differ; one medium, one address, both well
+ * formed, else there is no shape.
  *
  * In a file only, where texts are kept once. [RFC8866 5]
  */
@@ -40,8 +41,8 @@ static bool on_conn(struct shaping *s, struct str line)
 		return false;
 	s->has_host = true;
 	s->look->host = str_skip(line, 9);
-	return addr_parse(s->look->host, 0, &s->look->addr) && !addr_is_any(&s->look->addr) &&
-	       copy(s, line.p, 9);
+	return addr_parse(s->look->host, 0, &s->look->addr) && !s->look->addr.port &&
+	       !addr_is_any(&s->look->addr) && copy(s, line.p, 9);
 }
 
 /* m=audio 49170 RTP/AVP 0 8 */
@@ -94,10 +95,12 @@ const struct trk_shape *trk_shape_find(const struct trk *t, const struct trk_loo
 	return NULL;
 }
 
-void trk_shape_keep(struct trk *t, const struct trk_look *look, unsigned flags,
-		    const struct trk_name *formats)
+void trk_shape_keep(struct trk *t, const struct trk_look *look, const struct trk_shape *s)
 {
-	if (t->n_shapes < ARRAY_LEN(t->shapes) && formats)
-		t->shapes[t->n_shapes++] =
-			(struct trk_shape){.name = look->shape, .flags = flags, .formats = formats};
+	if (t->n_shapes == ARRAY_LEN(t->shapes) || !s->formats)
+		return;
+	struct trk_shape *own = &t->shapes[t->n_shapes++];
+	*own = *s;
+	own->name = look->shape;
+	own->has_outline = trk_media_outline(t, &own->outline);
 }

@@ -2,6 +2,8 @@
 #include "base/buf.h"
 #include "test.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 TEST(buf_appends)
@@ -96,6 +98,35 @@ TEST(buf_formats_like_printf)
 	CHECK_STR(buf_view(&b), "a,7%,   -3,x345");
 }
 
+static void real(double v, unsigned digits)
+{
+	char mem[400], want[400];
+	struct buf b;
+	buf_init_fixed(&b, mem, sizeof(mem));
+	buf_real(&b, v, digits);
+	snprintf(want, sizeof want, "%.*f", (int)digits, v);
+	CHECK(str_eq(buf_view(&b), str_c(want)));
+}
+
+TEST(buf_rounds_like_printf)
+{
+	static const double odd[] = {0,          -0.0,  0.5,    1.5,      2.5,       0.125,
+				     0.375,      0.005, 0.995,  1.005,    9.995,     99.995,
+				     4.9e-4,     1e-3,  5e-324, -1.25,    0x1p52,    0x1p53,
+				     1e15 + 0.5, 1e22,  1e300,  INFINITY, -INFINITY, NAN};
+	for (unsigned digits = 0; digits <= 3; digits++) {
+		for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+			real(odd[i], digits);
+		uint64_t x = 88'172'645'463'325'252u;
+		for (unsigned i = 0; i < 20'000; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17; /* xorshift */
+			real((double)(x >> 40) / 1e3, digits);
+			real((double)(x >> 44) / 64, digits); /* ties */
+			real((double)x / 0x1p70, digits);
+		}
+	}
+}
+
 static void json(struct str in, struct str want, int line)
 {
 	char mem[256];
@@ -125,6 +156,22 @@ TEST(buf_masks_what_steers_a_terminal)
 	buf_str(&b, STR("a: b\r\n\tc\rd\ne\0"));
 	buf_mask(&b, 0, true);
 	CHECK_STR(buf_view(&b), "a: b\r\n\tc?d\ne?");
+}
+
+TEST(buf_masks_at_every_place)
+{
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at < 20; at++) {
+			char mem[20];
+			struct buf b;
+			memset(mem, 'a', sizeof mem);
+			mem[at] = (char)c;
+			b = (struct buf){
+				.p = mem, .n = sizeof mem, .cap = sizeof mem, .is_fixed = true};
+			buf_mask(&b, 0, false);
+			CHECK_EQ(mem[at], c < ' ' || c >= 0x7f ? '?' : (char)c);
+			CHECK_EQ(mem[(at + 1) % 20], 'a');
+		}
 }
 
 TEST(buf_json_escapes)

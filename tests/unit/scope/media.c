@@ -124,6 +124,71 @@ TEST_NO_OOM(adopted_when_sdp_comes)
 	play_end(&p);
 }
 
+#define ILBC(ip, port)                                                                             \
+	"v=0\r\no=- 1 1 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip "\r\nt=0 0\r\nm=audio " port         \
+	" RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\na=ptime:30\r\n"
+
+struct kept { /* messages as a file would have them */
+	char text[4][700];
+	unsigned n;
+};
+
+static bool read_again(void *arg, const struct trk_ev *e, struct str *bytes)
+{
+	*bytes = str_c(((struct kept *)arg)->text[e->file_off - 1]);
+	return true;
+}
+
+static void say(struct play *p, struct kept *k, const char *line, const char *call, const char *sdp)
+{
+	char *text = k->text[k->n++];
+	bool is_answer = line[0] == 'S';
+	snprintf(text, sizeof k->text[0],
+		 "%s\r\nVia: SIP/2.0/UDP 192.0.2.21;branch=z9hG4bK%s\r\nFrom: <sip:a@x>;tag=f\r\n"
+		 "To: <sip:b@x>%s\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\n"
+		 "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		 line, call, is_answer ? ";tag=t" : "", call, strlen(sdp), sdp);
+	struct trk_packet m = {.at_us = p->base_us + k->n,
+			       .frame_no = ++p->n,
+			       .bytes = str_c(text),
+			       .file_off = k->n};
+	CHECK(addr_parse(STR("192.0.2.21:5060"), 0, is_answer ? &m.to : &m.from));
+	CHECK(addr_parse(STR("192.0.2.43:5060"), 0, is_answer ? &m.from : &m.to));
+	CHECK_EQ(trk_message(p->t, &m, NULL), OK);
+}
+
+static void check_alike(struct play *p, const char *id, const char *caller, const char *callee)
+{
+	struct trk_call *c = trk_find(p->t, str_c(id));
+	const struct trk_fact *codecs = c ? trk_fact(trk_ev(p->t, c->last_ev), TRK_F_CODECS) : NULL;
+	CHECK(codecs && codecs->num == 30);
+	struct flow_of there = {p, caller, callee, 7, 97, 0}, back = {p, callee, caller, 8, 97, 0};
+	send_row(&there, 1, 1, 10);
+	send_row(&back, 1, 1, 10);
+	unsigned n = 0;
+	for (const struct trk_stream *s = c ? c->streams : NULL; s; s = s->next, n++) {
+		CHECK(s->found == TRK_BY_SDP && strcmp(s->codec, "iLBC") == 0);
+		CHECK_EQ(s->side, s->ssrc == 7 ? TRK_SIDE_CALLEE : TRK_SIDE_CALLER);
+	}
+	CHECK_EQ(n, 2);
+}
+
+TEST_NO_OOM(bodies_of_one_shape_late_and_at_once)
+{
+	struct play p;
+	struct kept k = {0};
+	play_begin(&p, NULL);
+	trk_reader(p.t, read_again, &k);
+	say(&p, &k, "INVITE sip:b@x SIP/2.0", "late", ILBC("192.0.2.21", "4000"));
+	say(&p, &k, "SIP/2.0 200 OK", "late", ILBC("192.0.2.43", "5000"));
+	check_alike(&p, "late", "192.0.2.21:4000", "192.0.2.43:5000");
+	say(&p, &k, "INVITE sip:b@x SIP/2.0", "soon", ILBC("192.0.2.21", "4002"));
+	say(&p, &k, "SIP/2.0 200 OK", "soon", ILBC("192.0.2.43", "5002"));
+	check_alike(&p, "soon", "192.0.2.21:4002", "192.0.2.43:5002");
+	trk_reader(p.t, NULL, NULL);
+	play_end(&p);
+}
+
 TEST(behind_nat)
 {
 	struct play p;
