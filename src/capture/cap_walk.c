@@ -19,6 +19,7 @@
 #include "sdp/sdp.h"
 #include "sip/hdr.h"
 #include "track/trk_info.h"
+#include "track/trk_media.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include "cmd/scope_priv.h"
 #include "event/env.h"
 #include "scope/anon.h"
+#include "track/trk_media.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -19,6 +19,7 @@
 #include "capture/cap_ring.h"
 #include "cmd/scope_priv.h"
 #include "cmd/scope_remark.h"
+#include "track/trk_media.h"
 
 #include <stdio.h>
 #include <stdlib.h>

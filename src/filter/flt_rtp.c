@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "rtp/rtcp.h"
+#include "track/trk_media.h"
 
 static bool is_event(const struct cap_frame *fr)
 {

@@ -3,7 +3,7 @@
 
 #include "base/pool.h"
 #include "sdp/sdp.h"
-#include "track/trk.h"
+#include "track/trk_media.h"
 #include "track/vrd.h"
 
 /* Ages of a call in a live tracker. Each class is a list in order of a deadline that is the same

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "bench.h"
 #include "lint/lint.h"
-#include "track/trk.h"
+#include "track/trk_media.h"
 #include "track/vrd.h"
 
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "form.h"
 #include "scope/view.h"
 #include "scope/wav.h"
-#include "track/trk.h"
+#include "track/trk_media.h"
 
 #include "base/assert.h"
 

@@ -7,6 +7,7 @@
 #include "scope/lad.h"
 #include "scope/view.h"
 #include "test.h"
+#include "track/trk_media.h"
 
 /* --- captures: append to a buf ---------------------------------------------------------------- */
 
