@@ -160,24 +160,12 @@ void b2b_give_up(struct b2b_call *c, struct str reason)
 
 /* --- refusals --------------------------------------------------------------------------------- */
 
-/* Lower is better. [RFC3261 16.7 step 6] */
-static unsigned rank(unsigned status)
-{
-	if (status >= 600)
-		return 0;
-	if (status == 401 || status == 407 || status == 415 || status == 420 || status == 484)
-		return status / 100 * 1000;
-	if (status == 503 || status == 487 || status == 408) /* they tell the least */
-		return status / 100 * 1000 + 999 - (status == 408);
-	return status / 100 * 1000 + status % 100 + 1;
-}
-
 static const struct b2b_leg *best_of(const struct b2b_call *c)
 {
 	const struct b2b_leg *best = NULL;
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
 		if (!l->is_caller && l->status && !l->is_followed &&
-		    (!best || rank(l->status) < rank(best->status)))
+		    (!best || steps_rank(l->status) < steps_rank(best->status)))
 			best = l;
 	return best;
 }
