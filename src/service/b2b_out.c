@@ -152,6 +152,11 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n",
 			STR_ARG(sip_value(m, SIP_HDR_REPLACES)));
 	buf_str(&b->lines, p->lines);
+	/* the callee must know it, or the caller does not want to be a call of its own
+	 * [RFC3891 6.2] */
+	if ((c->passes_replaces || p->lines.n) && !l->is_transfer &&
+	    sip_has_token(m, SIP_HDR_REQUIRE, STR("replaces")))
+		buf_str(&b->lines, STR("Require: replaces\r\n"));
 	struct str by = from_of(l, &from, acc);
 	struct ses_call call = {
 		.account = {.from = is_hidden

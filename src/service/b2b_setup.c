@@ -556,7 +556,9 @@ static enum code judge(const struct sip_msg *m, const struct b2b_request *req)
 {
 	if (m->has_max_forwards && m->max_forwards < 2)
 		return CODE_HOPS;
-	if (sip_count(m, SIP_HDR_REPLACES) > 1)
+	struct sip_replaces r;
+	size_t n = sip_count(m, SIP_HDR_REPLACES); /* [RFC3891 3] */
+	if (n > 1 || (n && sip_replaces_parse(sip_value(m, SIP_HDR_REPLACES), &r) != OK))
 		return CODE_B2B_REPLACES;
 	return b2b_lacks_privacy(m, req->history.mode != HIST_OFF) ? CODE_B2B_PRIVACY : CODE_NONE;
 }
