@@ -557,6 +557,8 @@ TEST_NO_OOM(events_mailbox_unsolicited)
 	struct raw_msg *m = raw_get(t->b, "NOTIFY ", 1);
 	CHECK(raw_has(m, "Event: message-summary\r\nSubscription-State: terminated\r\n"));
 	CHECK(raw_has(m, "Messages-Waiting: yes\r\n"));
+	CHECK(raw_has(m, "Message-Account: sip:1002@" STAGE_SERVER "\r\n"));
+	CHECK(raw_has(m, "To: <sip:1002@" STAGE_SERVER ">\r\n"));
 	raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
 	set_mailbox(t, "1002", 0, 1);
 	m = raw_get(t->b, "NOTIFY ", 1);
