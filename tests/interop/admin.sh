@@ -71,7 +71,9 @@ check "a call" call
 check "rung cdr has it within a second of its end" wait_for 2 n_records 1
 cdr() { says '"verdict_code":"call-answered"' "$(rung cdr --json --user 1001)" &&
 	says '"ended_by":"caller"' "$(api GET '/v1/cdrs?user=1002&limit=5')" &&
-	says call-answered "$(rung cdr --csv)"; }
+	says call-answered "$(rung cdr --csv)" && says call-answered "$(api GET "/v1/cdrs?since=2h")" &&
+	! says call-answered "$(api GET "/v1/cdrs?until=2026-01-01")" && status 400 GET "/v1/cdrs?since=soon" &&
+	[ "$(rung user list --json | head -1)" = "$(api GET /v1/accounts | head -1 | python3 -c 'import json,sys; print(json.dumps(json.loads(sys.stdin.readline())["items"][0], separators=(",", ":")))')" ]; }
 check "with its verdict, as JSON, by the API, as CSV" cdr
 
 under_way() { # a call that stands while it is asked for

@@ -87,7 +87,7 @@ ex 0 "100" "rung user passwd 100 --password 'correct horse'"
 printf 'name,password\n101,P\n102,\n' >staff.csv
 ex 0 "imported 2 users" "rung user import staff.csv > passwords.csv"
 check "the passwords that were made" grep -q '^102,' passwords.csv
-ex 0 '"user":"101"' "rung user list --json"
+ex 0 '"name":"101"' "rung user list --json"
 until_ 0 "ready" "rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung"
 rung user passwd 100 --password P >/dev/null
 
