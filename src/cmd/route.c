@@ -329,7 +329,7 @@ int cmd_route(int argc, char **argv)
 		.command = "route",
 		.words = "[list | show RULE | test FROM TO]",
 		.about = about_text ? about_text : about_head,
-		.examples = "  rung route\n  rung route show emergency\n"
+		.examples = "  rung route\n  rung route show premium\n"
 			    "  rung route test 100 03012345 --config rung.yaml --at 'sat 09:00'\n"
 			    "  rung route test 0170555 +4930100 --config rung.yaml --source "
 			    "192.0.2.9\n",
