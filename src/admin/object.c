@@ -82,6 +82,14 @@ void adm_number(struct adm_row *r, enum adm_field_id f, uint64_t n)
 	*value(r, f) = (struct st_val){.n = n, .is_set = true};
 }
 
+void adm_row_of_account(struct adm_row *r, const struct st_account *a)
+{
+	adm_row_init(r, ADM_account);
+	adm_text(r, ADM_F_account_name, a->user);
+	adm_number(r, ADM_F_account_enabled, a->is_enabled);
+	adm_number(r, ADM_F_account_changed, a->changed_s * 1'000'000);
+}
+
 const struct st_val *adm_value(const struct adm_row *r, enum adm_field_id f)
 {
 	return &r->v[(size_t)f - (size_t)objects[r->kind].first];

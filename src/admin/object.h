@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "store/cdr.h"
+#include "store/store.h"
 
 #define OBJECT(id, one, many, key, where, what, doc) ADM_##id,
 #define FIELD(object, name, type, width, doc)
@@ -55,6 +56,8 @@ void adm_row_init(struct adm_row *r, enum adm_kind k);               /* all fiel
 void adm_text(struct adm_row *r, enum adm_field_id f, struct str s); /* empty: stays unset */
 void adm_number(struct adm_row *r, enum adm_field_id f, uint64_t n);
 const struct st_val *adm_value(const struct adm_row *r, enum adm_field_id f);
+/* The account as an object; its texts are those of `a`. */
+void adm_row_of_account(struct adm_row *r, const struct st_account *a);
 struct str adm_key(const struct adm_row *r);
 /* Some text of the row contains `part`, in any case; empty: true. */
 bool adm_row_has(const struct adm_row *r, struct str part);

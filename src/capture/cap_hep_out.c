@@ -175,6 +175,8 @@ void cap_hep_message(struct cap_hep_out *o, const struct trk_packet *p)
 	struct sip_skim k;
 	if (sip_skim(p->bytes, &k))
 		call_id = k.call_id;
+	else
+		(void)sip_peek_call_id(p->bytes, &call_id); /* none: Homer gets it all the same */
 	enum err e = make_packet(o, p, 0, call_id);
 	if (e == OK)
 		e = env_send(o->sock, o->packet.p, o->packet.n, &o->to, NULL);

@@ -230,7 +230,7 @@ int admin_routes(int argc, char **argv)
 		.key = "RULE",
 		.about = "Rules of the routing policy in force in a running exchange, in their "
 			 "order. `rung route test` tells where a call would go.",
-		.examples = "  rung route\n  rung route show emergency\n",
+		.examples = "  rung route\n  rung route show premium\n",
 	};
 	return run_noun(&route, argc, argv);
 }

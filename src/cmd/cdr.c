@@ -3,6 +3,7 @@
  */
 #include "cmd/admin.h"
 
+#include "admin/when.h"
 #include "base/assert.h"
 #include "cmd/cmd.h"
 
@@ -37,33 +38,9 @@ static bool print_row(void *arg, const struct st_cdr *cdr)
 	return p->line.err == OK && fwrite(p->line.p, 1, p->line.n, stdout) == p->line.n;
 }
 
-/* "90m", "2h", "7d" ago; or a local date, "2026-11-27" or "2026-11-27T08:30". */
 static bool parse_time(const char *text, uint64_t *us)
 {
-	static const struct {
-		char unit;
-		uint32_t s;
-	} units[] = {
-		{'s', 1    },
-                {'m', 60   },
-                {'h', 3600 },
-                {'d', 86400}
-        };
-	struct str s = str_c(text);
-	uint32_t n;
-	struct tm tm = {.tm_isdst = -1};
-	for (size_t i = 0; i < ARRAY_LEN(units) && s.n > 1; i++)
-		if (s.p[s.n - 1] == units[i].unit && str_u32(str_sub(s, 0, s.n - 1), &n)) {
-			*us = ((uint64_t)time(NULL) - (uint64_t)n * units[i].s) * 1'000'000;
-			return true;
-		}
-	const char *end = strptime(text, "%Y-%m-%d", &tm);
-	if (end && (*end == 'T' || *end == ' '))
-		end = strptime(end + 1, "%H:%M", &tm);
-	if (!end || *end)
-		return false;
-	*us = (uint64_t)mktime(&tm) * 1'000'000;
-	return true;
+	return adm_when_parse(str_c(text), (uint64_t)time(NULL) * 1'000'000, us);
 }
 
 static int list(const struct admin_flags *f, const struct st_cdr_filter *filter)
@@ -101,7 +78,7 @@ int cmd_cdr(int argc, char **argv)
 		{0, "data",       OPT_STR,  &f.data,     "DIR",
 		 "the exchange's data folder (~/.local/share/rung)"                                     },
 		{0, "since",      OPT_STR,  &since,      "TIME",
-		 "began later: 90m, 2h, 7d ago, or 2026-11-27[T08:30]"                                  },
+		 "began later: 90m, 2h, 7d ago, or 2026-11-27[T08:30[Z]]"                               },
 		{0, "until",      OPT_STR,  &until,      "TIME", "began earlier"                        },
 		{0, "user",       OPT_STR,  &user,       "NAME",
 		 "that called or was called: a user name or a whole address"                            },
@@ -136,10 +113,12 @@ int cmd_cdr(int argc, char **argv)
 	if (code < 0 && n_words && strcmp(words[0], "list") != 0)
 		code = opt_usage(&spec, "unknown word `%s`; expected list", words[0]);
 	if (code < 0 && since && !parse_time(since, &filter.since_us))
-		code = opt_usage(&spec, "--since wants 90m, 2h, 7d or 2026-11-27[T08:30], not `%s`",
+		code = opt_usage(&spec,
+				 "--since wants 90m, 2h, 7d or 2026-11-27[T08:30[Z]], not `%s`",
 				 since);
 	if (code < 0 && until && !parse_time(until, &filter.until_us))
-		code = opt_usage(&spec, "--until wants 90m, 2h, 7d or 2026-11-27[T08:30], not `%s`",
+		code = opt_usage(&spec,
+				 "--until wants 90m, 2h, 7d or 2026-11-27[T08:30[Z]], not `%s`",
 				 until);
 	if (code < 0) {
 		bool is_open = since || until || user || call_id || session_id || f.filter ||

@@ -67,7 +67,7 @@ static void bash_head(void)
 {
 	printf("# bash completion of rung, made by `rung completion bash`\n_rung() {\n"
 	       "\tlocal words='' cur=${COMP_WORDS[COMP_CWORD]}\n"
-	       "\tcase $COMP_CWORD:${COMP_WORDS[1]} in\n\t1:*) words='");
+	       "\tcase $COMP_CWORD:${COMP_WORDS[1]} in\n\t1:*|2:help) words='");
 	for (size_t i = 0; i < n_cmds; i++)
 		printf("%s%s", i ? " " : "", cmds[i].name);
 	printf("' ;;\n\t*)\n\tcase ${COMP_WORDS[1]} in\n");
@@ -104,7 +104,7 @@ static void zsh_head(void)
 {
 	printf("#compdef rung\n# zsh completion of rung, made by `rung completion zsh`\nlocal -a "
 	       "found\n"
-	       "if (( CURRENT == 2 )); then\n\tfound=(");
+	       "if (( CURRENT == 2 )) || [[ $CURRENT:$words[2] == 3:help ]]; then\n\tfound=(");
 	for (size_t i = 0; i < n_cmds; i++) {
 		char item[300];
 		snprintf(item, sizeof(item), "%s:%s", cmds[i].name, cmds[i].summary);
@@ -143,7 +143,9 @@ static void fish_head(void)
 {
 	printf("# fish completion of rung, made by `rung completion fish`\n");
 	for (size_t i = 0; i < n_cmds; i++) {
-		printf("complete -c rung -n __fish_use_subcommand -a %s -d ", cmds[i].name);
+		printf("complete -c rung -n '__fish_use_subcommand; or "
+		       "__fish_seen_subcommand_from help' -a %s -d ",
+		       cmds[i].name);
 		put_quoted(cmds[i].summary);
 		putchar('\n');
 	}

@@ -277,40 +277,60 @@ static int load(struct route_cmd *r)
 	return EXIT_FAILED;
 }
 
+static const char about_head[] =
+	"`test` tells where a call from FROM to TO would go, and each decision on the way there, "
+	"without sending\n"
+	"anything. A running exchange with that data folder is asked who is registered and which "
+	"trunks are down;\n"
+	"without one all accounts count as registered, and all hosts as up.\n"
+	"`list` (which may be left out) and `show` tell the rules in force in a running "
+	"exchange.\n\n";
+
+static bool is_about(const char *word) /* what opt_parse answers by itself */
+{
+	struct str s = str_c(word);
+	return str_eq(s, STR("--help")) || str_eq(s, STR("-h")) || str_eq(s, STR("--roff")) ||
+	       str_starts(s, STR("--completion="));
+}
+
 int cmd_route(int argc, char **argv)
 {
 	static struct route_cmd r;
 	const char *words[3];
 	size_t n;
+	struct admin_flags f = {0}; /* of list and show, which read them by themselves */
 	struct opt opts[] = {
-		{'c', "config",  OPT_STR,  &r.config,  "FILE", "the configuration; without: none"},
+		{'c', "config",  OPT_STR,  &r.config,  "FILE", "the configuration; without: none"   },
 		{0,   "data",    OPT_STR,  &r.data,    "DIR",
-		 "whose accounts (what the file says, or ~/.local/share/rung)"                   },
+		 "whose accounts (what the file says, or ~/.local/share/rung)"                      },
 		{0,   "source",  OPT_STR,  &r.source,  "ADDR",
-		 "address that the call comes from: a trunk's, a trusted one"                    },
+		 "address that the call comes from: a trunk's, a trusted one"                       },
 		{0,   "at",      OPT_STR,  &r.at,      "TIME",
-		 "`2026-12-24 18:30`, `18:30`, `sat 09:00`; without: now"                        },
+		 "`2026-12-24 18:30`, `18:30`, `sat 09:00`; without: now"                           },
 		{0,   "offline", OPT_LIST, &r.offline, "USER",
-		 "who is not registered, several times"                                          },
+		 "who is not registered, several times"                                             },
 		{0,   "online",  OPT_LIST, &r.online,  "USER",
-		 "who is, whatever the running exchange says, several times"                     },
+		 "who is, whatever the running exchange says, several times"                        },
 		{0,   "down",    OPT_LIST, &r.down,    "HOST",
-		 "host of a trunk that is down, several times"                                   },
-		{0,   "method",  OPT_STR,  &r.method,  "NAME", "INVITE"                          },
-		{0,   "json",    OPT_FLAG, &r.is_json, NULL,   "one JSON object"                 },
+		 "host of a trunk that is down, several times"                                      },
+		{0,   "method",  OPT_STR,  &r.method,  "NAME", "INVITE"                             },
+		{0,   "filter",  OPT_STR,  &f.filter,  "TEXT",
+		 "list: only those that have it in some field"                                      },
+		{0,   "limit",   OPT_U32,  &f.limit,   "N",    "list: at most so many"              },
+		{0,   "json",    OPT_FLAG, &r.is_json, NULL,   "one JSON object; list: one per line"},
+		{0,   "csv",     OPT_FLAG, &f.is_csv,  NULL,   "list: CSV with a heading"           },
 	};
+	struct buf about;
+	buf_init(&about);
+	buf_str(&about, str_c(about_head));
+	adm_put_help(&about, ADM_route);
+	const char *about_text = buf_cstr(&about);
 	struct opt_spec spec = {
 		.command = "route",
-		.words = "test FROM TO",
-		.about =
-			"Tells where a call from FROM to TO would go, and each decision on the way "
-			"there, without sending\n"
-			"anything. A running exchange with that data folder is asked who is "
-			"registered and which trunks are down;\n"
-			"without one all accounts count as registered, and all hosts as up.\n"
-			"`rung route list` and `rung route show RULE` tell the rules in force in a "
-			"running exchange.",
-		.examples = "  rung route test 100 03012345 --config rung.yaml --at 'sat 09:00'\n"
+		.words = "[list | show RULE | test FROM TO]",
+		.about = about_text ? about_text : about_head,
+		.examples = "  rung route\n  rung route show premium\n"
+			    "  rung route test 100 03012345 --config rung.yaml --at 'sat 09:00'\n"
 			    "  rung route test 0170555 +4930100 --config rung.yaml --source "
 			    "192.0.2.9\n",
 		.opts = opts,
@@ -321,15 +341,17 @@ int cmd_route(int argc, char **argv)
 	const char *word = argc > 1 ? argv[1] : "list";
 	bool is_test = false; /* flags may stand before it */
 	for (int i = 1; i < argc; i++)
-		is_test |= strcmp(argv[i], "test") == 0 || strcmp(argv[i], "--help") == 0 ||
-			   strcmp(argv[i], "-h") == 0;
+		is_test |= strcmp(argv[i], "test") == 0 || is_about(argv[i]);
 	if (strcmp(word, "list") == 0 || strcmp(word, "show") == 0 || (*word == '-' && !is_test))
 		return admin_routes(argc, argv);
 	int code = opt_parse(&spec, argc, argv, words, &n);
+	if (code < 0 && strcmp(words[0], "test") != 0)
+		code = opt_usage(&spec, "unknown word `%s`; expected list, show or test", words[0]);
+	if (code < 0 && (f.filter || f.limit || f.is_csv))
+		code = opt_usage(&spec, "--filter, --limit and --csv are for list");
+	buf_fini(&about);
 	if (code >= 0)
 		return code;
-	if (strcmp(words[0], "test") != 0)
-		return opt_usage(&spec, "unknown word `%s`; expected test", words[0]);
 	r.spec = &spec;
 	struct buf *const bufs[] = {&r.text, &r.why, &r.trace, &r.out};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)

@@ -9,6 +9,7 @@
  * is that of RFC 4180: name,password; quotes where needed; a first line "name,password" is a
  * heading; empty lines and lines that begin with # are skipped. Without a password one is made, and
  * the made ones are printed as CSV, to be handed out. */
+#include "admin/object.h"
 #include "base/assert.h"
 #include "cmd/cmd.h"
 #include "cmd/control.h"
@@ -120,7 +121,7 @@ static void show_user(const struct user_cmd *u, const char *verb, struct str nam
 	struct buf b;
 	buf_init(&b);
 	if (u->is_json) {
-		buf_str(&b, STR("{\"user\":"));
+		buf_str(&b, STR("{\"name\":"));
 		buf_json(&b, name);
 		if (password.n) {
 			buf_str(&b, STR(",\"password\":"));
@@ -209,10 +210,9 @@ static bool list_one(void *arg, const struct st_account *a)
 	struct tm tm;
 	buf_init(&b);
 	if (u->is_json) {
-		buf_str(&b, STR("{\"user\":"));
-		buf_json(&b, a->user);
-		buf_fmt(&b, ",\"enabled\":%s,\"changed\":%llu}\n", a->is_enabled ? "true" : "false",
-			(unsigned long long)a->changed_s);
+		struct adm_row row;
+		adm_row_of_account(&row, a);
+		adm_put_row(&b, &row, ADM_AS_JSON);
 	} else {
 		if (localtime_r(&t, &tm))
 			strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm);

@@ -135,7 +135,7 @@ bool dlg_on_request(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx)
 	}
 	if (!d || !d->usage)
 		return false;
-	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx) &&
+	if (dlg_check_order(d, st, rx) && dlg_check_require(m, st, rx, true) &&
 	    dlg_check_replaces(m, st, rx))
 		d->usage->ops->on_request(d->usage, st, rx);
 	return true;
@@ -248,18 +248,19 @@ void dlg_turn_away(struct dlg_mgr *m, tsx_id st, unsigned status)
 	dlg_refuse(m, st, DLG_REFUSE_NONE, status, STR_NONE, STR_NONE);
 }
 
-/* What sessions understand; who does not offer one of them will not be asked for it. */
-static bool is_understood(struct str option)
+/* What sessions understand; who does not offer one of them will not be asked for it. Replaces is
+ * the matter of who stands between two parties. */
+static bool is_understood(struct str option, bool is_between)
 {
 	static const struct str known[] = {STR_INIT("100rel"), STR_INIT("timer"),
-					   STR_INIT("replaces"), STR_INIT("norefersub")};
+					   STR_INIT("norefersub")};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (str_ieq(option, known[i]))
 			return true;
-	return false;
+	return is_between && str_ieq(option, STR("replaces"));
 }
 
-bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
+bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx, bool is_between)
 {
 	/* [RFC3261 8.2.2.3] */
 	struct sip_iter it = {0};
@@ -267,7 +268,7 @@ bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx)
 	struct buf *b = &m->lines;
 	buf_clear(b);
 	while (sip_each(rx->msg, SIP_HDR_REQUIRE, &it, &v)) {
-		if (is_understood(v))
+		if (is_understood(v, is_between))
 			continue;
 		buf_str(b, b->n ? STR(", ") : STR("Unsupported: "));
 		buf_str(b, v);

@@ -278,7 +278,7 @@ bool sub_ends_by(unsigned status);
 void dlg_refuse(struct dlg_mgr *m, tsx_id st, enum dlg_refusal why, unsigned status,
 		struct str reason, struct str lines);
 /* Require (420), and the like; answers and returns false. [RFC3261 8.2] */
-bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
+bool dlg_check_require(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx, bool is_between);
 /* One Replaces at most, and that in an INVITE; answers and returns false. [RFC3891 3] */
 bool dlg_check_replaces(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx);
 bool dlg_is_event(const struct sip_msg *msg, struct str package);

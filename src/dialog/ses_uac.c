@@ -275,6 +275,8 @@ static void on_first_2xx(struct ses *s, struct dlg *d, struct tp_rx *rx)
 	ses_step(s, ev, ack_body);
 	s->w->step_rx = NULL;
 	s->w->ack_auth = STR_NONE;
+	if (ev == SES_E_2XX_BAD)
+		ses_tell(s, SES_EV_UNUSABLE, rx->msg->status, SES_BY_REMOTE, rx);
 	if (s->state == SES_CONFIRMED)
 		ses_clock_on_answer(s, rx->msg);
 	if (ev == SES_E_2XX_OFFER)

@@ -166,7 +166,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx, bo
 			   STR("Accept: application/sdp\r\n"));
 		return false;
 	}
-	return dlg_check_require(m, st, rx) && dlg_check_replaces(m, st, rx);
+	return dlg_check_require(m, st, rx, is_between) && dlg_check_replaces(m, st, rx);
 }
 
 enum err ses_incoming(struct dlg_mgr *m, tsx_id st, struct tp_rx *rx, const struct ses_accept *acc,

@@ -32,12 +32,14 @@ struct ses_end {
 };
 
 enum ses_event_kind {
-	SES_EV_PROGRESS,      /* UAC: a provisional response; status; 100 included */
-	SES_EV_LEFT,          /* the peer's BYE or CANCEL (rx); ENDED follows */
-	SES_EV_REFUSED,       /* UAC: a final 3xx-6xx (rx, status); ENDED follows */
-	SES_EV_EARLY_MEDIA,   /* UAC: an answer came in a provisional response, on_answer has it */
-	SES_EV_CONFIRMED,     /* UAC: a 2xx came and was ACKed; UAS: the ACK came */
-	SES_EV_RENEGOTIATED,  /* a re-INVITE or UPDATE with SDP has succeeded, of either side */
+	SES_EV_PROGRESS,     /* UAC: a provisional response; status; 100 included */
+	SES_EV_LEFT,         /* the peer's BYE or CANCEL (rx); ENDED follows */
+	SES_EV_REFUSED,      /* UAC: a final 3xx-6xx (rx, status); ENDED follows */
+	SES_EV_UNUSABLE,     /* UAC: a 2xx that cannot be taken (rx); it is ACKed, BYE is out, ENDED
+			      * follows when that is over [RFC3261 13.2.2.4] */
+	SES_EV_EARLY_MEDIA,  /* UAC: an answer came in a provisional response, on_answer has it */
+	SES_EV_CONFIRMED,    /* UAC: a 2xx came and was ACKed; UAS: the ACK came */
+	SES_EV_RENEGOTIATED, /* a re-INVITE or UPDATE with SDP has succeeded, of either side */
 	SES_EV_MODIFY_FAILED, /* ours was refused (status) or is not possible; the session goes on
 			       */
 	SES_EV_INFO,          /* INFO or MESSAGE inside the dialog came (rx) and was answered 200 */

@@ -331,7 +331,7 @@ static bool is_takeable(struct dlg_mgr *m, tsx_id st, const struct tp_rx *rx,
 		dlg_refuse(m, st, DLG_REFUSE_CONTACT, 400, STR_NONE, STR_NONE);
 		return false;
 	}
-	return dlg_check_require(m, st, rx);
+	return dlg_check_require(m, st, rx, false);
 }
 
 enum err sub_fill(struct sub *s, const struct sub_accept *acc, struct str event_id)

@@ -461,6 +461,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 		return;
 	case SES_EV_LEFT:
 	case SES_EV_REFUSED:
+	case SES_EV_UNUSABLE:
 	case SES_EV_OFFER:
 	case SES_EV_REQUEST:
 	case SES_EV_RESPONSE:

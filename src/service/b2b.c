@@ -388,6 +388,29 @@ static void end_other(struct b2b_leg *o, const struct ses_end *end)
 	b2b_hangup(o, buf_view(&reason));
 }
 
+/* A callee who rings no more, and did not answer: the next one, or the best refusal goes back. */
+static void on_failed(struct b2b_leg *l, unsigned status)
+{
+	struct b2b_call *c = l->call;
+	if (!l->status)
+		l->status = (uint16_t)status;
+	hist_hear(c->hist, b2b_row(l), NULL, l->is_given_up ? 408 : l->status);
+	if (l->is_transfer)
+		b2b_transfer_failed(c, l->status);
+	else if (!b2b_start_spare(l))
+		b2b_settle(c);
+}
+
+/* Nobody waits for the end of our BYE. */
+static void on_unusable(struct b2b_leg *l)
+{
+	if (l->state != LEG_TRYING || l->is_caller)
+		return;
+	l->is_heard = true;
+	l->state = LEG_OVER;
+	on_failed(l, 500);
+}
+
 static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 {
 	struct b2b_call *c = l->call;
@@ -404,13 +427,7 @@ static void on_ended(struct b2b_leg *l, const struct ses_end *end)
 		if (!l->is_heard &&
 		    (end->cause == SES_CAUSE_NO_RESPONSE || end->cause == SES_CAUSE_UNREACHABLE))
 			b2b_tell_deaf(l, NULL);
-		if (!l->status)
-			l->status = (uint16_t)status_of(end);
-		hist_hear(c->hist, b2b_row(l), NULL, l->is_given_up ? 408 : l->status);
-		if (l->is_transfer)
-			b2b_transfer_failed(c, l->status);
-		else if (!b2b_start_spare(l))
-			b2b_settle(c);
+		on_failed(l, status_of(end));
 	} else if (c->side[0] == l || c->side[1] == l) {
 		struct b2b_leg *o = c->side[0] == l ? c->side[1] : c->side[0];
 		if (was == LEG_TRYING)
@@ -453,6 +470,9 @@ static void take(struct b2b_leg *l, const struct ses_event *ev)
 		break;
 	case SES_EV_LEFT:
 		on_left(l, ev);
+		break;
+	case SES_EV_UNUSABLE:
+		on_unusable(l);
 		break;
 	case SES_EV_EARLY_MEDIA: /* PROGRESS has said it */
 	case SES_EV_INFO:

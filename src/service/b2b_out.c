@@ -119,6 +119,21 @@ bool b2b_is_bound(const struct b2b_call *c)
 	return c->side[0] && c->side[0]->ses && ses_has_bound_sdp(c->side[0]->ses);
 }
 
+/* Whom it replaces: as the caller says, or in the callee's terms; who asks for Replaces by Require
+ * does not want to be a call of its own where it is not known. [RFC3891 6.2] */
+static void put_replaces(const struct b2b_leg *l, const struct sip_msg *m)
+{
+	const struct b2b_call *c = l->call;
+	struct buf *lines = &c->b->lines;
+	if (c->passes_replaces)
+		buf_fmt(lines, "Replaces: " STR_FMT "\r\n",
+			STR_ARG(sip_value(m, SIP_HDR_REPLACES)));
+	buf_str(lines, l->place->lines);
+	if ((c->passes_replaces || l->place->lines.n) && !l->is_transfer &&
+	    sip_has_token(m, SIP_HDR_REQUIRE, STR("replaces")))
+		buf_str(lines, STR("Require: replaces\r\n"));
+}
+
 /* The INVITE of a leg in the caller's words. */
 static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 {
@@ -148,10 +163,7 @@ static enum err call_out(struct b2b_leg *l, const struct b2b_account *acc)
 	struct str hop = first_hop(&b->lines, p->path);
 	buf_str(&b->lines, STR("Supported: replaces\r\n"));
 	b2b_put_request(&b->lines, m, &way);
-	if (c->passes_replaces)
-		buf_fmt(&b->lines, "Replaces: " STR_FMT "\r\n",
-			STR_ARG(sip_value(m, SIP_HDR_REPLACES)));
-	buf_str(&b->lines, p->lines);
+	put_replaces(l, m);
 	struct str by = from_of(l, &from, acc);
 	struct ses_call call = {
 		.account = {.from = is_hidden

@@ -160,24 +160,12 @@ void b2b_give_up(struct b2b_call *c, struct str reason)
 
 /* --- refusals --------------------------------------------------------------------------------- */
 
-/* Lower is better. [RFC3261 16.7 step 6] */
-static unsigned rank(unsigned status)
-{
-	if (status >= 600)
-		return 0;
-	if (status == 401 || status == 407 || status == 415 || status == 420 || status == 484)
-		return status / 100 * 1000;
-	if (status == 503 || status == 487 || status == 408) /* they tell the least */
-		return status / 100 * 1000 + 999 - (status == 408);
-	return status / 100 * 1000 + status % 100 + 1;
-}
-
 static const struct b2b_leg *best_of(const struct b2b_call *c)
 {
 	const struct b2b_leg *best = NULL;
 	for (const struct b2b_leg *l = c->legs; l; l = l->next)
 		if (!l->is_caller && l->status && !l->is_followed &&
-		    (!best || rank(l->status) < rank(best->status)))
+		    (!best || steps_rank(l->status) < steps_rank(best->status)))
 			best = l;
 	return best;
 }
@@ -568,7 +556,9 @@ static enum code judge(const struct sip_msg *m, const struct b2b_request *req)
 {
 	if (m->has_max_forwards && m->max_forwards < 2)
 		return CODE_HOPS;
-	if (sip_count(m, SIP_HDR_REPLACES) > 1)
+	struct sip_replaces r;
+	size_t n = sip_count(m, SIP_HDR_REPLACES); /* [RFC3891 3] */
+	if (n > 1 || (n && sip_replaces_parse(sip_value(m, SIP_HDR_REPLACES), &r) != OK))
 		return CODE_B2B_REPLACES;
 	return b2b_lacks_privacy(m, req->history.mode != HIST_OFF) ? CODE_B2B_PRIVACY : CODE_NONE;
 }

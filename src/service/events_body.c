@@ -177,11 +177,10 @@ static void put_gruus(struct evt_view *v, struct buf *b, const struct loc_bindin
 	buf_str(b, STR(" first-cseq=\"0\"/>"));
 }
 
-/* Two flows of a phone may have one URI: their numbers tell them apart [RFC3680 5.1]. */
 static void put_contact(struct evt_view *v, struct buf *b, const struct loc_binding *c)
 {
 	buf_fmt(b, "<contact id=\"c%08x\" state=\"active\" event=\"registered\"",
-		(unsigned)(hash_quick32(c->uri) ^ hash_quick32(c->instance) ^ c->reg_id));
+		evt_contact_id(c));
 	buf_fmt(b, " expires=\"%u\"", c->expires_s);
 	if (c->q < 1000)
 		buf_fmt(b, " q=\"0.%03u\"", c->q);
@@ -207,11 +206,15 @@ static void put_registrations(struct evt_view *v, struct buf *b)
 	put_root(b, v, STR("reginfo"));
 	buf_str(b, STR(" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\">\n<registration id=\"r1\""));
 	put_attr(b, STR("aor"), v->entity);
-	put_attr(b, STR("state"), n ? STR("active") : STR("terminated"));
+	put_attr(b, STR("state"),
+		 n                 ? STR("active")
+		 : evt_gone_has(v) ? STR("terminated")
+				   : STR("init"));
 	buf_str(b, STR(">\n"));
 	at = 0;
 	while (rec && loc_next(loc, v->s->n, rec, &at, &c, &scratch))
 		put_contact(v, b, &c);
+	evt_gone_put(v, b);
 	buf_str(b, STR("</registration>\n</reginfo>\n"));
 }
 

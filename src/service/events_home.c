@@ -58,6 +58,7 @@ struct evt_res *evt_res_get(struct evt_shard *s, struct str aor)
 	list_init(&r->pubs);
 	list_init(&r->dialogs);
 	list_init(&r->messages);
+	list_init(&r->gone);
 	r->is_open = is_open(s, aor);
 	r->n_aor = (uint8_t)aor.n;
 	memcpy(r->aor, aor.p, aor.n);
@@ -80,6 +81,7 @@ static void res_free(struct evt_res *r)
 		free(LIST_ENTRY(l, struct evt_known_dialog, link));
 	LIST_EACH (&r->messages, l)
 		evt_message_free(LIST_ENTRY(l, struct evt_message, link));
+	evt_gone_free(r);
 	htab_del(&s->res, &r->node);
 	free(r);
 }
@@ -292,6 +294,8 @@ static void del_watcher(struct evt_watcher *w)
 			forget_dialog(r, LIST_ENTRY(l, struct evt_known_dialog, link));
 		evt_res_plan(r);
 	}
+	if (pkg == EVT_REG)
+		evt_gone_told(r);
 	tell_winfo(r, pkg);
 	evt_res_tidy(r);
 }
@@ -310,6 +314,7 @@ static void answer_ask(struct evt_shard *s, struct evt_ask *a, struct evt_res *r
 		.version = a->version,
 		.since = w ? w->seen : 0,
 		.is_full = a->h.is_full || !w || !w->has_seen,
+		.has_seen = w && w->has_seen,
 	};
 	bool is_news = v.is_full || w->seen < r->stamps[a->pkg];
 	struct evt_tell *t = NULL;
@@ -322,6 +327,8 @@ static void answer_ask(struct evt_shard *s, struct evt_ask *a, struct evt_res *r
 		w->is_poked = false;
 		w->seen = t ? r->stamp : w->seen;
 		w->has_seen |= t != NULL;
+		if (a->pkg == EVT_REG)
+			evt_gone_told(r);
 	}
 	if (!t) {
 		s->has_unpoked = true;
@@ -491,8 +498,10 @@ void evt_on_location(void *ctx, size_t shard, const struct loc_event *ev)
 	r->is_open = is_open(s, ev->aor);
 	if (was_open != r->is_open && !r->n_pubs)
 		evt_res_changed(r, EVT_PRESENCE);
-	if (ev->kind != LOC_REFRESHED)
+	if (ev->kind != LOC_REFRESHED) {
+		evt_gone_note(r, ev);
 		evt_res_changed(r, EVT_REG);
+	}
 	r->has_mail_news |= ev->kind == LOC_ADDED && r->has_mailbox;
 	bool has_come = ev->kind == LOC_ADDED || ev->kind == LOC_REFRESHED;
 	if (has_come && (r->n_messages || r->has_mail_news))

@@ -339,6 +339,21 @@ static bool find_way(struct evt_res *r, struct way *w)
 	return b.err == OK;
 }
 
+/* Our address that his phone has registered at; false: none has. */
+static bool put_address(struct evt_res *r, struct buf *b)
+{
+	struct loc *loc = r->s->e->env.loc;
+	const struct loc_rec *rec = loc_get(loc, evt_aor(r));
+	struct loc_scratch scratch;
+	struct loc_binding c;
+	size_t at = 0;
+	if (!rec || !loc_next(loc, r->s->n, rec, &at, &c, &scratch) || !c.to.family)
+		return false;
+	addr_put_host(b, &c.to);
+	return true;
+}
+
+/* By a name of ours that phones know: of --domain, else what they have registered at. */
 static void put_uri(struct evt_res *r, struct buf *b)
 {
 	struct dom *dom = r->s->e->env.dom;
@@ -346,7 +361,8 @@ static void put_uri(struct evt_res *r, struct buf *b)
 	buf_str(b, STR("<sip:"));
 	sip_escape_user(b, dom_user_of_aor(dom, evt_aor(r)));
 	buf_chr(b, '@');
-	buf_str(b, host.n ? host : dom_canonical(dom));
+	if (host.n || !put_address(r, b))
+		buf_str(b, host.n ? host : dom_canonical(dom));
 	buf_chr(b, '>');
 }
 

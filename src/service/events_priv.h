@@ -54,6 +54,8 @@ struct evt_res {
 	struct hnode node;
 	struct evt_shard *s;
 	struct link watchers, pubs, dialogs, messages;
+	struct link gone; /* contacts that have ended: events_reg.c */
+	uint32_t n_gone;
 	uint32_t n_watchers[EVT__N];
 	uint32_t n_pubs, n_dialogs, n_messages;
 	uint32_t stamp, stamps[EVT__N]; /* grows with each change; the last one of each package */
@@ -266,8 +268,18 @@ struct evt_view {
 	struct str aor, entity; /* entity: as the watcher calls it, a URI */
 	uint32_t version, since;
 	bool is_full;
+	bool has_seen; /* `since` is that of a document that he had */
 };
 void evt_body_put(unsigned pkg, struct evt_view *v, struct buf *out);
+/* events_reg.c: contacts that have ended, until those who watch have been told. The number of a
+ * contact in documents; a change of a contact, before it is told; a watcher has had a document, or
+ * is gone; whether a document has some, and these. */
+uint32_t evt_contact_id(const struct loc_binding *c);
+void evt_gone_note(struct evt_res *r, const struct loc_event *ev);
+void evt_gone_told(struct evt_res *r);
+void evt_gone_free(struct evt_res *r);
+bool evt_gone_has(const struct evt_view *v);
+void evt_gone_put(const struct evt_view *v, struct buf *out);
 /* sip:name@host of a user of ours, with the host by which `entity`, an address of ours, was asked
  * for; as XML text. */
 void evt_uri_put(const struct evt_shard *s, struct str aor, struct str entity, struct buf *out);

@@ -89,23 +89,6 @@ void prx_send_back(struct ctx *c, const struct branch *b, struct tp_rx *resp,
 	block_put(p->blocks, mem);
 }
 
-/* Lower is better: 6xx, then the lowest class; within 4xx those that tell what to change (RFC
- * 3261 16.7 step 6); 503 and time-outs last. */
-static unsigned rank(unsigned status)
-{
-	static const uint16_t telling[] = {401, 407, 415, 420, 484};
-	if (status >= 600)
-		return 0;
-	if (status < 400)
-		return 1;
-	for (size_t i = 0; i < ARRAY_LEN(telling); i++)
-		if (status == telling[i])
-			return 2;
-	if (status < 500)
-		return status == 408 || status == 487 ? 4 : 3;
-	return status == 503 ? 6 : 5;
-}
-
 /* What the branches have come to. */
 struct result {
 	struct tp_rx *best, *auth[8];
@@ -125,7 +108,7 @@ static void gather(const struct ctx *c, struct result *r)
 		unsigned s = b->final->msg->status;
 		if ((s == 401 || s == 407) && r->n_auth < ARRAY_LEN(r->auth))
 			r->auth[r->n_auth++] = b->final;
-		if (!r->best || rank(s) < rank(r->best->msg->status))
+		if (!r->best || steps_rank(s) < steps_rank(r->best->msg->status))
 			r->best = b->final;
 	}
 }
@@ -139,7 +122,8 @@ void prx_answer_best(struct ctx *c)
 	unsigned status = r.best ? r.best->msg->status : 0;
 	if (c->is_cancelled && status != 487) {
 		prx_refuse(c, CODE_CANCELLED);
-	} else if (r.is_timeout && c->is_invite && (!r.best || rank(status) > rank(408))) {
+	} else if (!c->is_cancelled && r.is_timeout && c->is_invite &&
+		   (!r.best || steps_rank(status) > steps_rank(408))) {
 		prx_refuse(c, r.is_given_up ? CODE_NO_ANSWER : CODE_NEXT_HOP_TIMEOUT);
 	} else if (status == 503) {
 		prx_refuse(c, CODE_NEXT_HOP_OVERLOADED);

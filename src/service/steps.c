@@ -67,6 +67,27 @@ enum prx_on steps_ended_by(unsigned status, bool is_given_up)
 	return PRX_ON_REFUSED;
 }
 
+static bool is_curable(unsigned status)
+{
+	static const uint16_t curable[] = {401, 407, 415, 420, 484};
+	for (size_t i = 0; i < ARRAY_LEN(curable); i++)
+		if (status == curable[i])
+			return true;
+	return false;
+}
+
+unsigned steps_rank(unsigned status)
+{
+	if (status >= 600)
+		return 0;
+	unsigned within = is_curable(status)               ? 0
+			  : status == 486                  ? 1
+			  : status == 408                  ? 3
+			  : status == 487 || status == 503 ? 4
+							   : 2;
+	return status / 100 * 10 + within;
+}
+
 enum prx_on steps_outcome(enum prx_on a, enum prx_on b)
 {
 	static const uint8_t weight[PRX_ON__N] = {[PRX_ON_BUSY] = 3,

@@ -23,6 +23,10 @@ static inline size_t steps_now(const struct steps *s) /* NULL: there is but one 
 }
 /* How one target has ended: final status, 0 without any; or it was given up by ourselves. */
 enum prx_on steps_ended_by(unsigned status, bool is_given_up);
+/* Of several refusals the one that tells the caller most has the lowest rank: 6xx; then the lowest
+ * class; in it what he can do something about, then busy; 408, then 487 and 503 tell the least.
+ * [RFC3261 16.7 step 6] */
+unsigned steps_rank(unsigned status);
 /* Of several targets of a step: busy before not answered before refused before not reached. */
 enum prx_on steps_outcome(enum prx_on a, enum prx_on b);
 /* Goes on with what follows on such an end; false: nothing does. */

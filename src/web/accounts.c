@@ -4,6 +4,7 @@
  */
 #include "web/web_priv.h"
 
+#include "admin/when.h"
 #include "service/accounts.h"
 
 #include <jansson.h>
@@ -41,10 +42,7 @@ static bool add_row(struct page *p, const struct adm_row *row)
 static bool on_account(void *arg, const struct st_account *a)
 {
 	struct adm_row row;
-	adm_row_init(&row, ADM_account);
-	adm_text(&row, ADM_F_account_name, a->user);
-	adm_number(&row, ADM_F_account_enabled, a->is_enabled);
-	adm_number(&row, ADM_F_account_changed, a->changed_s * 1'000'000);
+	adm_row_of_account(&row, a);
 	return add_row(arg, &row);
 }
 
@@ -62,11 +60,10 @@ static enum err list_cdrs(struct web_req *r, struct page *p)
 				  .call_id = p->key,
 				  .session_id = web_param(r, "session_id")};
 	struct str since = web_param(r, "since"), until = web_param(r, "until");
-	uint64_t since_s = 0, until_s = 0;
-	if ((since.n && !str_u64(since, &since_s)) || (until.n && !str_u64(until, &until_s)))
+	uint64_t now_us = env_wall_us(r->web->env);
+	if ((since.n && !adm_when_parse(since, now_us, &f.since_us)) ||
+	    (until.n && !adm_when_parse(until, now_us, &f.until_us)))
 		return ERR_SYNTAX;
-	f.since_us = since_s * 1'000'000;
-	f.until_us = until_s * 1'000'000;
 	if (!p->filter.n) { /* the database skips faster than we do */
 		f.skip = p->skip;
 		p->skip = 0;
@@ -88,7 +85,9 @@ void here_list(struct web_req *r, enum adm_kind k, struct str key)
 	if (!key.n)
 		buf_str(&r->out, STR("}\n"));
 	if (e == ERR_SYNTAX)
-		web_problem(r, 400, "since and until want seconds since 1970");
+		web_problem(r, 400,
+			    "since and until want 90m, 2h, 7d, 2026-11-27[T08:30[Z]], or seconds "
+			    "since 1970");
 	else if (e)
 		web_problem(r, 500, "the data folder cannot be read: %s", err_text(e));
 	else if (key.n && !p.n_rows)

@@ -71,7 +71,8 @@ check "a call" call
 check "rung cdr has it within a second of its end" wait_for 2 n_records 1
 cdr() { says '"verdict_code":"call-answered"' "$(rung cdr --json --user 1001)" &&
 	says '"ended_by":"caller"' "$(api GET '/v1/cdrs?user=1002&limit=5')" &&
-	says call-answered "$(rung cdr --csv)"; }
+	says call-answered "$(rung cdr --csv)" && says call-answered "$(api GET "/v1/cdrs?since=2h")" &&
+	! says call-answered "$(api GET "/v1/cdrs?until=2026-01-01")" && status 400 GET "/v1/cdrs?since=soon"; }
 check "with its verdict, as JSON, by the API, as CSV" cdr
 
 under_way() { # a call that stands while it is asked for
@@ -97,6 +98,13 @@ cards() {
 		status 405 DELETE '/v1/scorecards/sipp'
 }
 check "rung lint shows how well phones keep to the RFCs, and so does the API" cards
+same_accounts() { # one object model
+	rung user list --json >"$work/list.jsonl" && api GET /v1/accounts | head -n -1 | python3 -c '
+import json, sys
+rows = [json.loads(l) for l in open(sys.argv[1])]
+assert rows and json.load(sys.stdin)["items"] == rows, rows' "$work/list.jsonl"
+}
+check "rung user list tells of the same objects as the API" same_accounts
 account() {
 	status 201 POST /v1/accounts -d '{"name":"2001","password":"secret-of-2001"}' &&
 		status 409 POST /v1/accounts -d '{"name":"2001"}' && status 400 POST /v1/accounts -d '{"nane":"2001"}' &&
@@ -212,10 +220,25 @@ completes() {
 		[ "${COMPREPLY[*]}" = show ] || exit 1
 		COMP_WORDS=(rung ser) COMP_CWORD=1
 		_rung
-		[ "${COMPREPLY[*]}" = serve ]
+		[ "${COMPREPLY[*]}" = serve ] || exit 1
+		COMP_WORDS=(rung help ser) COMP_CWORD=2
+		_rung
+		[ "${COMPREPLY[*]}" = serve ] || exit 1
+		COMP_WORDS=(rung route te) COMP_CWORD=2
+		_rung
+		[ "${COMPREPLY[*]}" = test ]
 	)
 }
 check "bash completes commands, verbs and flags" completes
+flags() { grep -oE "$1--[a-z0-9-]+" | grep -oE -- '--[a-z0-9-]+' | sort -u; }
+manual() {
+	local c
+	for c in $("$RUNG" help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+		[ "$("$RUNG" help "$c" | flags '^ +(-[a-zA-Z], )?')" = "$("$RUNG" help --roff "$c" | sed 's/\\-/-/g' | flags '^\\fB(-[a-zA-Z]\\fR, \\fB)?')" ] ||
+			{ echo "# $c" && return 1; }
+	done
+}
+check "a command has the same flags in its help and its manual" manual
 
 # A call that ended a second ago is on the disk, whatever happens then.
 killed() {

@@ -87,7 +87,7 @@ ex 0 "100" "rung user passwd 100 --password 'correct horse'"
 printf 'name,password\n101,P\n102,\n' >staff.csv
 ex 0 "imported 2 users" "rung user import staff.csv > passwords.csv"
 check "the passwords that were made" grep -q '^102,' passwords.csv
-ex 0 '"user":"101"' "rung user list --json"
+ex 0 '"name":"101"' "rung user list --json"
 until_ 0 "ready" "rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung"
 rung user passwd 100 --password P >/dev/null
 
@@ -114,6 +114,8 @@ ex 0 "ok" "rung reload"
 ex 0 "ok" "rung reload --confirm 60 && rung reload --confirmed"
 ex 0 "goes back in 60 s" "rung reload --confirm 60"
 ex 0 "ok" "rung reload --confirmed"
+ex 0 "0900..." "rung route"
+ex 0 "premium" "rung route show premium"
 ex 0 "registered" "rung register sip:100@192.0.2.1 --password P"
 ex 0 "100@" "rung reg"
 ex 0 '"aor":"100@' "rung reg show 100 --json"

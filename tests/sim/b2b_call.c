@@ -252,6 +252,25 @@ TEST_NO_OOM(forked_refusals)
 	rig_free(g);
 }
 
+/* A 200 without an answer, of a phone that is dead from then on: the caller need not wait until our
+ * BYE has timed out. [RFC3261 13.2.2.4] [RFC6337 2.1] */
+TEST_NO_OOM(answer_that_is_none)
+{
+	struct rig *g = rig_new();
+	struct rig_end a, d;
+	rig_call(g, g->a, "1003", NULL, &a);
+	rig_ring(g, g->d, &d);
+	raw_reply(g->d, d.invite, "200 OK", d.q.tag, NULL, NULL);
+	struct raw_msg *m = raw_get(g->a, "SIP/2.0 500", 0.1);
+	CHECK(raw_has(m, "Warning: 399 "));
+	raw_ack(g->a, 0, &a.q, m);
+	raw_get(g->d, "ACK ", 1);
+	raw_get(g->d, "BYE ", 1);
+	stage_run(g->t->s, 40);
+	raw_flush(g->d);
+	rig_free(g);
+}
+
 /* One after the other by q; nobody answers: 408 with its code */
 TEST_NO_OOM(serial_nobody_answers)
 {

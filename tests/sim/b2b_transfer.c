@@ -393,12 +393,14 @@ TEST_NO_OOM(replaces_of_others_passes)
 		struct rig *g = rig_new();
 		struct rig_end a, d;
 		char line[128];
-		snprintf(line, sizeof(line), "Replaces: other-%d;to-tag=1;from-tag=2\n", i);
+		snprintf(line, sizeof(line), "%sReplaces: other-%d;to-tag=1;from-tag=2\n",
+			 i ? "Require: replaces\n" : "", i);
 		rig_call(g, g->a, "1003", line, &a);
 		rig_ring(g, g->d, &d);
 		snprintf(line, sizeof(line), "other-%d;to-tag=1;from-tag=2", i);
 		CHECK_STR_EQ(raw_header(d.invite, "Replaces", 0), str_c(line));
 		CHECK_EQ(raw_count(d.invite, "Replaces"), 1);
+		CHECK_EQ(raw_has(d.invite, "\r\nRequire: replaces\r\n"), i > 0);
 		rig_answer(g, &d, &a);
 		rig_bye(g, &a, &d);
 		rig_free(g);
@@ -416,6 +418,11 @@ TEST_NO_OOM(replaces_refused)
 	struct raw_msg *m = raw_get(g->a, "SIP/2.0 400", 2);
 	CHECK(raw_has(m, "1017"));
 	raw_ack(g->a, 0, &a.q, m);
+	rig_call(g, g->a, "1003", "Replaces: x;to-tag=1\n", &a);
+	m = raw_get(g->a, "SIP/2.0 400", 2);
+	CHECK(raw_has(m, "1017"));
+	raw_ack(g->a, 0, &a.q, m);
+	raw_none(g->d, "INVITE ", 1);
 	rig_talk(g, g->b, "1003", g->d, &b2, &d);
 	struct str tag = str_skip(str_c(b2.to), str_find(str_c(b2.to), STR("tag=")) + 4);
 	snprintf(line, sizeof(line), "Replaces: %s;to-tag=%s;from-tag=%s\n", b2.q.call_id,
@@ -441,10 +448,12 @@ TEST_NO_OOM(invite_with_replaces)
 		char line[512], theirs[64];
 		rig_talk(g, g->b, "1003", g->d, &b2, &d);
 		struct str tag = str_skip(str_c(b2.to), str_find(str_c(b2.to), STR("tag=")) + 4);
-		snprintf(line, sizeof(line), "Replaces: %s;to-tag=%s;from-tag=%s\n", b2.q.call_id,
+		snprintf(line, sizeof(line), "%sReplaces: %s;to-tag=%s;from-tag=%s\n",
+			 i % 2 ? "Require: replaces\n" : "", b2.q.call_id,
 			 raw_cstr(tag, theirs, sizeof(theirs)), b2.q.tag);
 		rig_call(g, g->a, "1003", line, &a);
 		rig_ring(g, g->d, &d2);
+		CHECK_EQ(raw_has(d2.invite, "\r\nRequire: replaces\r\n"), i % 2);
 		char want[256];
 		snprintf(want, sizeof(want), "Replaces: %s;to-tag=%s;from-tag=", d.q.call_id,
 			 d.q.tag);

@@ -179,7 +179,7 @@ TEST_NO_OOM(events_reg_and_winfo)
 	struct watch reg, info, other;
 	lookout_start(&reg, t->b, TO_B, "reg");
 	CHECK(lookout_says(&reg, "version=\"0\" state=\"full\"") &&
-	      lookout_says(&reg, "state=\"terminated\""));
+	      lookout_says(&reg, " state=\"init\""));
 	scene_register(t->c, C_CONTACT);
 	lookout_next(&reg);
 	CHECK(lookout_says(&reg, "version=\"1\"") &&
@@ -196,6 +196,35 @@ TEST_NO_OOM(events_reg_and_winfo)
 	lookout_next(&other);
 	lookout_next(&info);
 	CHECK(!lookout_says(&info, "<watcher id="));
+	scene_free(t);
+}
+
+/* How a contact has ended is told once, to each who watches. [RFC3680 3, 5.1] */
+TEST_NO_OOM(events_reg_of_an_end)
+{
+	struct scene *t = scene_new();
+	struct watch reg, other;
+	scene_register(t->b, B_CONTACT);
+	scene_register(t->c, C_CONTACT ";expires=60");
+	lookout_start(&reg, t->b, TO_B, "reg");
+	lookout_start(&other, t->c, TO_B, "reg");
+	CHECK(!lookout_says(&reg, "terminated\""));
+	scene_register(t->b, B_CONTACT ";expires=0");
+	lookout_next(&reg);
+	CHECK(lookout_says(&reg, " state=\"active\">") &&
+	      lookout_says(&reg, "state=\"terminated\" event=\"unregistered\">"
+				 "<uri>sip:1002@10.0.0.22:5060</uri></contact>") &&
+	      lookout_says(&reg, "<uri>sip:1002@10.0.0.23:5060</uri>"));
+	lookout_next(&other);
+	CHECK(lookout_says(&other, "event=\"unregistered\""));
+	lookout_next_within(&reg, 70);
+	CHECK(lookout_says(&reg, " state=\"terminated\">") &&
+	      lookout_says(&reg, "event=\"expired\"><uri>sip:1002@10.0.0.23:5060</uri>") &&
+	      !lookout_says(&reg, "event=\"unregistered\""));
+	lookout_next(&other);
+	scene_register(t->c, C_CONTACT);
+	lookout_next(&reg);
+	CHECK(lookout_says(&reg, " state=\"active\">") && !lookout_says(&reg, "terminated\""));
 	scene_free(t);
 }
 
@@ -557,6 +586,8 @@ TEST_NO_OOM(events_mailbox_unsolicited)
 	struct raw_msg *m = raw_get(t->b, "NOTIFY ", 1);
 	CHECK(raw_has(m, "Event: message-summary\r\nSubscription-State: terminated\r\n"));
 	CHECK(raw_has(m, "Messages-Waiting: yes\r\n"));
+	CHECK(raw_has(m, "Message-Account: sip:1002@" STAGE_SERVER "\r\n"));
+	CHECK(raw_has(m, "To: <sip:1002@" STAGE_SERVER ">\r\n"));
 	raw_reply(t->b, m, "200 OK", "b", NULL, NULL);
 	set_mailbox(t, "1002", 0, 1);
 	m = raw_get(t->b, "NOTIFY ", 1);

@@ -182,7 +182,11 @@ TEST_NO_OOM(best_response)
 		{"302 Elsewhere",          "404 Not Found", "302"},
 		{"487 Request Terminated", "486 Busy Here", "486"},
 		{"408 Request Timeout",    "480 Nobody",    "480"},
+		{"404 Not Found",          "486 Busy Here", "486"},
+		{"480 Nobody",             "486 Busy Here", "486"},
+		{"486 Busy Here",          "480 Nobody",    "486"},
 		{"415 No",                 "486 Busy Here", "415"},
+		{"486 Busy Here",          "484 Too Short", "484"},
 		{"503 Overload",           "503 Overload",  "500"},
 		{"503 Overload",           "501 Not here",  "501"},
 	};

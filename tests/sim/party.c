@@ -234,6 +234,7 @@ static void on_event(void *ctx, struct ses *s, const struct ses_event *ev)
 		break;
 	case SES_EV_LEFT:
 	case SES_EV_REFUSED:
+	case SES_EV_UNUSABLE:
 		break;
 	case SES_EV_OFFER:
 		party_note(p, "offer waits");

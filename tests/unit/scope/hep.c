@@ -197,6 +197,43 @@ TEST_NO_OOM(hep_with_a_wrong_key)
 	buf_fini(&m);
 }
 
+/* Whatever a message looks like, Homer finds its call by the Call-ID. */
+TEST(hep_correlation_of_unusual_messages)
+{
+	static const char *const rows[] = {
+		"OPTIONS sip:a@192.0.2.2 SIP/2.0\r\nCall-ID: one\r\n\r\n",
+		"OPTIONS sip:a@192.0.2.2 SIP/2.0\r\nv: SIP/2.0/UDP [::1]:5060;branch=z9hG4bK1\r\n"
+		"f: <sip:a@x>;tag=1\r\nt: <sip:b@x>\r\ni: one\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n",
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP [::1]:5060;branch=z9hG4bK1\r\n"
+		"Call-ID:\r\n one\r\nCSeq: 1 OPTIONS\r\n\r\n",
+	};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(19'065)};
+	struct cap_hep_to cfg = {.to = "udp:127.0.0.1:19065"};
+	struct cap_hep_out *out;
+	struct buf why;
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(s, (struct sockaddr *)&to, sizeof to) != 0)
+		test_skip("the port is taken");
+	buf_init(&why);
+	CHECK_EQ(cap_hep_connect(&cfg, &out, &why), OK);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct trk_packet p = {.from = at("192.0.2.1:5060"),
+				       .to = at("192.0.2.2:5060"),
+				       .bytes = str_c(rows[i])};
+		char bytes[1000];
+		struct wire_hep h;
+		size_t used;
+		cap_hep_message(out, &p);
+		ssize_t n = recv(s, bytes, sizeof bytes, 0);
+		CHECK(n > 0 && wire_hep_parse(bytes, (size_t)n, &h, &used) == OK);
+		CHECK_STR_EQ(h.correlation, STR("one"));
+	}
+	close(s);
+	cap_hep_close(out);
+	buf_fini(&why);
+}
+
 /* Packed payloads: a kilobyte each that becomes one of a thousand times that. What waits is
  * bounded, the rest is counted. */
 TEST_NO_OOM(hep_that_unpacks_to_much)
