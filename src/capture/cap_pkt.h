@@ -51,7 +51,14 @@ struct cap_ports {
 struct cap_frag {     /* a piece of a datagram */
 	uint32_t off; /* bytes */
 	bool is_last;
+	/* when it made the datagram whole: of that; frames in the order of the pieces' places */
+	bool is_v6;
+	uint32_t n, n_pieces;
+	/* both are borrowed until the next cap_frags_add; frames: CAP_MAX_PIECES at most */
+	const uint32_t *frames;
+	const uint8_t *p;
 };
+#define CAP_MAX_PIECES 64
 
 struct cap_pkt {
 	uint16_t vlans[CAP_MAX_VLANS];      /* VLAN ids, outermost first */
