@@ -32,6 +32,7 @@ enum cap_layer { /* what else was passed on the way in */
 		 CAP_L_MPLS = 16,
 		 CAP_L_PPPOE = 32,
 		 CAP_L_PPP = 64,
+		 CAP_L_GENEVE = 128,
 };
 
 struct cap_ip {

@@ -151,7 +151,7 @@ unsigned flt_get_link(const struct flt_field *f, const struct cap_frame *fr, str
 	static const uint8_t layers[] = {
 		[LK_GRE] = CAP_L_GRE, [LK_ERSPAN] = CAP_L_ERSPAN, [LK_VXLAN] = CAP_L_VXLAN,
 		[LK_GTP] = CAP_L_GTP, [LK_MPLS] = CAP_L_MPLS,     [LK_PPPOE] = CAP_L_PPPOE,
-		[LK_PPP] = CAP_L_PPP,
+		[LK_PPP] = CAP_L_PPP, [LK_GENEVE] = CAP_L_GENEVE,
 	};
 	struct outlet o = {out, 0, 1};
 	struct cap_hdr h[MAX_HEADERS];
