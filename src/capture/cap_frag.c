@@ -44,7 +44,8 @@ struct datagram {
 	int64_t first_ns;
 	uint32_t total; /* bytes; 0 while the last piece is missing */
 	uint32_t end;   /* of the piece that reaches farthest */
-	uint32_t n_units, cap;
+	uint32_t n_units, cap, n_pieces;
+	uint32_t frames[CAP_MAX_PIECES], offs[CAP_MAX_PIECES]; /* of the first pieces, by offs */
 	uint8_t *bytes;
 	uint64_t have[(MAX_SIZE + 7) / 8 / 64 + 1];
 };
@@ -190,6 +191,19 @@ bool cap_frags_lost(struct cap_frags *f, int64_t now_ns, struct str text, struct
 	return false;
 }
 
+static void note_piece(struct datagram *d, uint32_t off, uint32_t frame_no)
+{
+	if (d->n_pieces++ >= CAP_MAX_PIECES)
+		return;
+	uint32_t i = d->n_pieces - 1;
+	for (; i && d->offs[i - 1] > off; i--) {
+		d->offs[i] = d->offs[i - 1];
+		d->frames[i] = d->frames[i - 1];
+	}
+	d->offs[i] = off;
+	d->frames[i] = frame_no;
+}
+
 /* The datagram that k makes whole, or NULL. */
 static struct datagram *add(struct cap_frags *f, const struct cap_pkt *k, const struct cap_rec *r)
 {
@@ -208,6 +222,7 @@ static struct datagram *add(struct cap_frags *f, const struct cap_pkt *k, const 
 	if (d->total && d->end > d->total)
 		d->is_spoilt = true;
 	store(d, k);
+	note_piece(d, k->frag.off, r->no);
 	note_head(f, d, k, r);
 	return !d->total || d->is_spoilt || d->n_units != (d->total + 7) / 8 ? NULL : d;
 }
@@ -219,6 +234,11 @@ bool cap_frags_add(struct cap_frags *f, struct cap_pkt *k, const struct cap_rec 
 	struct datagram *whole[CAP_MAX_IPS];
 	size_t n = 0;
 	while (k->is_fragment && n < ARRAY_LEN(whole) && (whole[n] = add(f, k, r))) {
+		k->frag.is_v6 = whole[n]->src.family == ADDR_V6;
+		k->frag.n = whole[n]->total;
+		k->frag.n_pieces = whole[n]->n_pieces;
+		k->frag.p = whole[n]->bytes;
+		k->frag.frames = whole[n]->frames;
 		cap_pkt_transport(k, whole[n]->bytes, whole[n]->total);
 		n++;
 	}

@@ -142,11 +142,17 @@ static void put_rest(struct cap_kept *k, struct room *r, const struct cap_frame 
 		was->seen ? put(r, was->seen, CAP_MAX_IPS * sizeof *seen) : NULL;
 	const uint8_t *random = was->tls_random ? put(r, was->tls_random, RANDOM_BYTES) : NULL;
 	struct cap_tls_seen *tls = was->tls ? put(r, was->tls, sizeof *tls) : NULL;
+	const struct cap_frag *was_of = &was->pkt.frag;
+	uint32_t n_frames = was_of->n_pieces < CAP_MAX_PIECES ? was_of->n_pieces : CAP_MAX_PIECES;
+	struct cap_frag of = *was_of;
+	of.frames = of.p ? put(r, of.frames, n_frames * sizeof *of.frames) : NULL;
+	of.p = of.p ? put(r, of.p, of.n) : NULL;
 	const char *hellos = was->tls ? put(r, was->tls->hellos.p, was->tls->hellos.n) : NULL;
 	if (!k)
 		return;
 	if (tls)
 		tls->hellos.p = hellos;
+	k->fr.pkt.frag = of;
 	k->fr.rec.if_name = name;
 	k->fr.rec.comment.p = comment;
 	k->fr.seen = seen;

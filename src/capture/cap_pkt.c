@@ -26,6 +26,7 @@
 #define MAX_TUNNELS 8 /* headers one in another */
 
 enum {
+	ETH_MIN_TYPE = 0x0600, /* below: a length */
 	ETH_IPV4 = 0x0800,
 	ETH_ARP = 0x0806,
 	ETH_VLAN = 0x8100,
@@ -342,6 +343,11 @@ static void on_ethertype(struct cap_pkt *k, struct cut c, uint16_t type)
 		}
 		type = be16(c.p + 2);
 		cut_skip(&c, 4);
+	}
+	/* below it is a length [IEEE 802.3 3.2.6]; with SNAP the type follows LLC [RFC1042] */
+	if (type < ETH_MIN_TYPE && c.n >= 8 && memcmp(c.p, "\xaa\xaa\3\0\0\0", 6) == 0) {
+		type = be16(c.p + 6);
+		cut_skip(&c, 8);
 	}
 	if (type == ETH_IPV4 || type == ETH_IPV6) {
 		on_ip(k, c);

@@ -32,6 +32,7 @@ enum cap_layer { /* what else was passed on the way in */
 		 CAP_L_MPLS = 16,
 		 CAP_L_PPPOE = 32,
 		 CAP_L_PPP = 64,
+		 CAP_L_GENEVE = 128,
 };
 
 struct cap_ip {
@@ -51,7 +52,14 @@ struct cap_ports {
 struct cap_frag {     /* a piece of a datagram */
 	uint32_t off; /* bytes */
 	bool is_last;
+	/* when it made the datagram whole: of that; frames in the order of the pieces' places */
+	bool is_v6;
+	uint32_t n, n_pieces;
+	/* both are borrowed until the next cap_frags_add; frames: CAP_MAX_PIECES at most */
+	const uint32_t *frames;
+	const uint8_t *p;
 };
+#define CAP_MAX_PIECES 64
 
 struct cap_pkt {
 	uint16_t vlans[CAP_MAX_VLANS];      /* VLAN ids, outermost first */

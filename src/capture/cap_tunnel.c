@@ -124,6 +124,20 @@ static enum cap_inner vxlan(struct cut *c)
 	return CAP_INNER_ETH;
 }
 
+/* Options are passed over; of a control packet (O) there is nothing to see. */
+static enum cap_inner geneve(struct cut *c)
+{
+	enum { VERSION = 0xc0, OPTIONS = 0x3f, CONTROL = 0x80, HEAD = 8 };
+	if (c->n < HEAD || c->p[0] & VERSION || c->p[1] & CONTROL)
+		return CAP_INNER_NONE;
+	uint16_t type = be16(c->p + 2);
+	if (!skip(c, HEAD + 4u * (c->p[0] & OPTIONS)))
+		return CAP_INNER_NONE;
+	if (type == TYPE_TRANSPARENT_ETHERNET)
+		return CAP_INNER_ETH;
+	return looks_like_ip(c) ? CAP_INNER_IP : CAP_INNER_NONE;
+}
+
 static enum cap_inner gtp_u(struct cut *c)
 {
 	enum {
@@ -159,12 +173,17 @@ static enum cap_inner gtp_u(struct cut *c)
 enum cap_inner cap_udp_tunnel(struct cut *c, uint16_t src_port, uint16_t dst_port, uint8_t *layers)
 {
 	enum cap_inner inner = CAP_INNER_NONE;
-	bool is_vxlan = dst_port == CAP_PORT_VXLAN;
-	if (is_vxlan)
+	uint8_t layer = CAP_L_GTP;
+	if (dst_port == CAP_PORT_VXLAN) {
 		inner = vxlan(c);
-	else if (dst_port == CAP_PORT_GTP_U || src_port == CAP_PORT_GTP_U)
+		layer = CAP_L_VXLAN;
+	} else if (dst_port == CAP_PORT_GENEVE) {
+		inner = geneve(c);
+		layer = CAP_L_GENEVE;
+	} else if (dst_port == CAP_PORT_GTP_U || src_port == CAP_PORT_GTP_U) {
 		inner = gtp_u(c);
+	}
 	if (inner)
-		*layers |= is_vxlan ? CAP_L_VXLAN : CAP_L_GTP;
+		*layers |= layer;
 	return inner;
 }

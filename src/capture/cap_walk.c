@@ -531,8 +531,10 @@ void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct a
 {
 	if (!w->is_over && w->has_pieces)
 		tell_pieces(w, INT64_MAX, STR_NONE);
-	if (!w->is_over && w->trk)
+	if (!w->is_over && w->trk) {
 		trk_capture_lost(w->trk, cap_sniffer_drops(w->cap));
+		trk_until(w->trk, (uint64_t)(w->frame.last_ns / 1'000));
+	}
 	w->is_over = true;
 	return late_frame(w);
 }

@@ -212,7 +212,8 @@ static int compile_filter(struct scope *s)
 	if (!s->filter)
 		return -1;
 	buf_init(&why);
-	enum err e = flt_compile(str_c(s->filter), &s->flt, &why);
+	struct str text = str_trim(str_c(s->filter));
+	enum err e = flt_compile(text.n ? text : STR("frame"), &s->flt, &why);
 	if (e) {
 		buf_chr(&why, '\n');
 		fprintf(stderr, "rung scope: the filter cannot be read\n" STR_FMT,

@@ -25,6 +25,8 @@ enum {
 	COST_link = 1,
 	COST_ip = 1,
 	COST_port = 1,
+	COST_frag = 1,
+	COST_ext6 = 2,
 	COST_tcp = 1,
 	COST_icmp = 1,
 	COST_sll = 1,

@@ -76,6 +76,8 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(bits)                                                                                    \
 	X(link)                                                                                    \
 	X(ip)                                                                                      \
+	X(frag)                                                                                    \
+	X(ext6)                                                                                    \
 	X(port)                                                                                    \
 	X(tcp)                                                                                     \
 	X(icmp)                                                                                    \
@@ -165,14 +167,29 @@ enum {
 	LK_ERSPAN,
 	LK_VXLAN,
 	LK_GTP,
+	LK_GENEVE,
 	LK_MPLS,
 	LK_PPPOE,
 	LK_PPP
 };
 enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
-enum { IP_PROTO, IP_ADDR, IP_SRC, IP_DST, IP_NEXT, IP_HDR_LEN, IP_VERSION, IP_V6 = 0x100 };
-enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_UDP = 0x100 };
-enum { TC_HDR_LEN };
+enum {
+	IP_PROTO,
+	IP_ADDR,
+	IP_SRC,
+	IP_DST,
+	IP_NEXT,
+	IP_HDR_LEN,
+	IP_VERSION,
+	IP_CHECK,
+	IP_V6 = 0x100
+};
+enum { PG_ANY, PG_FRAMES, PG_COUNT, PG_DATA, PG_LENGTH, PG_V6 = 0x100 };
+/* `ext6`: of an IPv6 extension header, whose protocol number comes above */
+#define FLT_EXT6(proto, what) ((proto) << 8 | E6_##what)
+enum { E6_HEADER, E6_NEXT, E6_LEN, E6_OCTETS, E6_TYPE, E6_LEFT, E6_OFFSET, E6_MORE, E6_IDENT };
+enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_CHECK, PT_UDP = 0x100 };
+enum { TC_HDR_LEN, TC_SYN, TC_SYNACK, TC_FIN, TC_RST };
 enum { CO_STREAM, CO_RELATIVE, CO_DELTA, CO_UDP = 0x100 };
 enum { SQ_SEQ, SQ_ACK, SQ_NEXT, SQ_WINDOW, SQ_SCALE };
 enum { TO_ALL, TO_KIND, TO_LEN, TO_MSS, TO_SHIFT, TO_MULTIPLIER, TO_SACKS, TO_TSVAL, TO_TSECR };

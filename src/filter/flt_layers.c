@@ -53,6 +53,7 @@ static const struct {
 	{IP,        IP | ETH, CAP_L_GRE | CAP_L_MPLS, 0,         "mpls"                  },
 	{LINK | IP, ETH,      CAP_L_MPLS,             0,         "pwethheuristic:pwethcw"},
 	{UDP,       ETH,      CAP_L_VXLAN,            0,         "vxlan"                 },
+	{UDP,       IP | ETH, CAP_L_GENEVE,           0,         "geneve"                },
 	{UDP,       IP,       CAP_L_GTP,              0,         "gtp"                   },
 };
 

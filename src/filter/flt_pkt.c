@@ -151,7 +151,7 @@ unsigned flt_get_link(const struct flt_field *f, const struct cap_frame *fr, str
 	static const uint8_t layers[] = {
 		[LK_GRE] = CAP_L_GRE, [LK_ERSPAN] = CAP_L_ERSPAN, [LK_VXLAN] = CAP_L_VXLAN,
 		[LK_GTP] = CAP_L_GTP, [LK_MPLS] = CAP_L_MPLS,     [LK_PPPOE] = CAP_L_PPPOE,
-		[LK_PPP] = CAP_L_PPP,
+		[LK_PPP] = CAP_L_PPP, [LK_GENEVE] = CAP_L_GENEVE,
 	};
 	struct outlet o = {out, 0, 1};
 	struct cap_hdr h[MAX_HEADERS];
@@ -246,6 +246,9 @@ unsigned flt_get_sll(const struct flt_field *f, const struct cap_frame *fr, stru
 	return o.n;
 }
 
+/* What Wireshark says of checksums as long as it is not told to verify them. */
+enum { CHECK_UNVERIFIED = 2, CHECK_ABSENT };
+
 /* --- IP --------------------------------------------------------------------------------------- */
 
 static void ip_values(const struct flt_field *f, const struct cap_ip *ip, struct outlet *o)
@@ -277,6 +280,9 @@ static void ip_values(const struct flt_field *f, const struct cap_ip *ip, struct
 		break;
 	case IP_VERSION:
 		put_u(o, n == 4 ? 4 : 6);
+		break;
+	case IP_CHECK:
+		put_u(o, CHECK_UNVERIFIED);
 		break;
 	}
 }
@@ -390,6 +396,11 @@ unsigned flt_get_port(const struct flt_field *f, const struct cap_frame *fr, str
 			if (!fr->pkt.is_quoted || i + 1 < n)
 				put_u(&o, n_all - n_hdr);
 			break;
+		case PT_CHECK: /* UDP: zero is none [RFC768] */
+			if (p->hdr.p && p->hdr.n >= (is_udp ? 8 : 18))
+				put_u(&o, is_udp && !be16(p->hdr.p + 6) ? CHECK_ABSENT
+									: CHECK_UNVERIFIED);
+			break;
 		case PT_PAYLOAD:
 			if (p->hdr.p && n_all > n_hdr)
 				put_bytes(&o, p->hdr.p + n_hdr, n_all - n_hdr);
@@ -406,8 +417,17 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 	unsigned n = headers(fr, HD_TCP, h);
 	for (unsigned i = 0; i < n; i++) {
 		o.layer++;
-		if (h[i].p && h[i].n >= 20 && f->arg == TC_HDR_LEN)
+		if (!h[i].p || h[i].n < 20)
+			continue;
+		uint8_t flags = h[i].p[13];
+		bool is_ack = flags & CAP_TCP_ACK;
+		if (f->arg == TC_HDR_LEN)
 			put_u(&o, (h[i].p[12] >> 4) * 4u);
+		else if ((f->arg == TC_SYN && flags & CAP_TCP_SYN && !is_ack) ||
+			 (f->arg == TC_SYNACK && flags & CAP_TCP_SYN && is_ack) ||
+			 (f->arg == TC_FIN && flags & CAP_TCP_FIN) ||
+			 (f->arg == TC_RST && flags & CAP_TCP_RST))
+			put_u(&o, 1);
 	}
 	return o.n;
 }

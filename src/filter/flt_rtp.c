@@ -349,9 +349,17 @@ static void feedback(const struct flt_field *f, const struct rtcp_pkt *p, struct
 	else if (f->arg == (p->type == RTCP_RTPFB ? RC_RTPFB_FMT : RC_PSFB_FMT))
 		put_u(o, p->count);
 	bool is_nack = p->type == RTCP_RTPFB && p->count == 1;
-	for (size_t i = 8; is_nack && i + 4 <= p->body.n; i += 4)
-		if (f->arg == RC_NACK_PID || f->arg == RC_NACK_BLP)
-			put_u(o, be16(b + i + (f->arg == RC_NACK_BLP ? 2 : 0)));
+	for (size_t i = 8; is_nack && i + 4 <= p->body.n; i += 4) {
+		unsigned first = be16(b + i), also = be16(b + i + 2);
+		if (f->arg == RC_NACK_BLP)
+			put_u(o, also);
+		if (f->arg != RC_NACK_PID)
+			continue;
+		put_u(o, first);
+		for (unsigned bit = 0; bit < 16; bit++) /* each that is asked for [RFC4585 6.2.1] */
+			if (also >> bit & 1)
+				put_u(o, (uint16_t)(first + bit + 1));
+	}
 }
 
 /* Whom the blocks of an extended report are about, and the losses that VoIP metrics repeat.

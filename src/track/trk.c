@@ -358,6 +358,12 @@ void trk_tick(struct trk *t, uint64_t now_us)
 	}
 }
 
+void trk_until(struct trk *t, uint64_t at_us)
+{
+	if (at_us > t->now_us)
+		t->now_us = at_us;
+}
+
 enum err trk_message(struct trk *t, const struct trk_packet *p, struct trk_call **call)
 {
 	if (call)

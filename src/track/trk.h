@@ -82,6 +82,8 @@ typedef bool trk_read_fn(void *arg, const struct trk_ev *e, struct str *bytes);
 void trk_reader(struct trk *t, trk_read_fn *fn, void *arg);
 /* Live: judges and forgets what is due. Call it at least every second, also in silence. */
 void trk_tick(struct trk *t, uint64_t now_us);
+/* File: when its last frame was, whatever that is: until then, silence is silence that was seen. */
+void trk_until(struct trk *t, uint64_t at_us);
 /* Live: what becomes of a call that is under way is not for us to see; of another nothing happens.
  */
 enum trk_stop {
@@ -249,7 +251,7 @@ struct trk_stats {
 };
 const struct trk_stats *trk_stats(const struct trk *t);
 uint32_t trk_n_rows(const struct trk *t); /* file: messages kept: ids 1 .. n */
-uint64_t trk_now_us(const struct trk *t); /* its clock: of the latest message or tick */
+uint64_t trk_now_us(const struct trk *t); /* its clock: of the latest message, tick, trk_until */
 uint32_t trk_n_live(const struct trk *t); /* calls in memory */
 /* Live: a held call is not forgotten; each hold is let go once. Nothing happens when there is no
  * such call any more. */

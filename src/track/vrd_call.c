@@ -22,7 +22,7 @@
 
 bool vrd_is_near_end(const struct judge *j, uint64_t at_us)
 {
-	return vrd_since(at_us, trk_stats(j->t)->last_us) < NEAR_END_US;
+	return vrd_since(at_us, trk_now_us(j->t)) < NEAR_END_US;
 }
 
 static bool same_host(const struct judge *j, uint8_t a, uint8_t b)
@@ -180,11 +180,11 @@ static bool answered(struct judge *j)
 	struct vrd_finding *f = vrd_find(j, is_up ? VRD_CALL_UP : VRD_CALL_ANSWERED);
 	vrd_say(j, "answered after ");
 	vrd_say_duration(j, vrd_since(c->first_us, c->answer_us));
-	if (is_up && vrd_since(c->answer_us, trk_stats(j->t)->last_us) < 1'000'000) {
+	if (is_up && vrd_since(c->answer_us, trk_now_us(j->t)) < 1'000'000) {
 		vrd_say(j, "; what was seen ends here");
 	} else if (is_up) {
 		vrd_say(j, ", not hung up in the ");
-		vrd_say_duration(j, vrd_since(c->answer_us, trk_stats(j->t)->last_us));
+		vrd_say_duration(j, vrd_since(c->answer_us, trk_now_us(j->t)));
 		vrd_say(j, " seen since");
 	} else {
 		vrd_say(j, ", talked ");
@@ -497,7 +497,7 @@ static bool pending(struct judge *j)
 	const struct trk_call *c = j->c;
 	bool is_ringing = c->ring_us;
 	struct vrd_finding *f = vrd_find(j, is_ringing ? VRD_CALL_RINGING : VRD_CALL_UNFINISHED);
-	uint64_t rung = is_ringing ? vrd_since(c->ring_us, trk_stats(j->t)->last_us) : 0;
+	uint64_t rung = is_ringing ? vrd_since(c->ring_us, trk_now_us(j->t)) : 0;
 	if (is_ringing && rung < 1'000'000) {
 		vrd_say(j, "it rings; what was seen ends here");
 	} else if (is_ringing) {

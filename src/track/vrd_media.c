@@ -52,7 +52,7 @@ static bool one_way(struct judge *j)
 	const struct trk_call *c = j->c;
 	uint64_t n[2];
 	count_rtp(c, n);
-	uint64_t end = c->end_us ? c->end_us : trk_stats(j->t)->last_us;
+	uint64_t end = c->end_us ? c->end_us : trk_now_us(j->t);
 	if (!trk_cfg(j->t)->has_media || !c->answer_us || vrd_since(c->answer_us, end) < 1'000'000)
 		return false;
 	if (!n[0] && !n[1]) {

@@ -42,7 +42,7 @@ static bool cancel_no_487(struct judge *j)
 	if (!f)
 		return false;
 	vrd_say(j, "the 487 that should follow the CANCEL was not seen in the ");
-	vrd_say_duration(j, vrd_since(x->req->at_us, trk_stats(j->t)->last_us));
+	vrd_say_duration(j, vrd_since(x->req->at_us, trk_now_us(j->t)));
 	vrd_say(j, " after it");
 	vrd_evidence(f, x->req);
 	return true;
@@ -109,8 +109,7 @@ static bool bye_unanswered(struct judge *j)
 	struct tsx *x = j->c->ender != TRK_NO_PEER ? vrd_last(j, SIP_BYE) : NULL;
 	if (!x || (x->final && x->final->status < 300))
 		return false;
-	if (!x->final && x->n_sent < 2 &&
-	    vrd_since(x->req->at_us, trk_stats(j->t)->last_us) < 1'000'000)
+	if (!x->final && x->n_sent < 2 && vrd_since(x->req->at_us, trk_now_us(j->t)) < 1'000'000)
 		return false;
 	struct vrd_finding *f = vrd_find(j, VRD_BYE_UNANSWERED);
 	if (!f)
@@ -258,14 +257,18 @@ static bool forked(struct judge *j)
 			continue;
 		unsigned n = 1;
 		const struct tsx *winner = x->final && x->final->status < 300 ? x : NULL;
+		const struct tsx *also = NULL;
 		for (unsigned k = i + 1; k < j->n_tsx; k++) {
 			const struct tsx *y = &j->tsx[k];
 			if (y->method != SIP_INVITE || y->from != x->from ||
 			    y->req->cseq != x->req->cseq || y->req->branch == x->req->branch)
 				continue;
 			n++;
-			if (y->final && y->final->status < 300)
-				winner = y;
+			if (!y->final || y->final->status >= 300)
+				continue;
+			bool is_first = !winner || y->final->at_us < winner->final->at_us;
+			also = is_first ? winner : y;
+			winner = is_first ? y : winner;
 		}
 		struct vrd_finding *f = n > 1 ? vrd_find(j, VRD_FORKED) : NULL;
 		if (!f)
@@ -277,6 +280,12 @@ static bool forked(struct judge *j)
 			vrd_say_peer(j, winner->to);
 			vrd_say(j, " answered");
 			vrd_evidence(f, winner->final);
+		}
+		if (also) {
+			vrd_say(j, ", and ");
+			vrd_say_peer(j, also->to);
+			vrd_say(j, " answered too");
+			vrd_evidence(f, also->final);
 		}
 		vrd_evidence(f, x->req);
 		return true;

@@ -49,7 +49,7 @@ static bool not_answered(struct judge *j, const struct tsx *x)
 		"%s",
 		x->final->status, STR_ARG(realm_of(x->final)), STR_ARG(method_of(x)),
 		was_old ? ": those that it sent at first were for another nonce" : "");
-	uint64_t seen = vrd_since(x->final->at_us, trk_stats(j->t)->last_us);
+	uint64_t seen = vrd_since(x->final->at_us, trk_now_us(j->t));
 	if (seen < 2'000'000) {
 		vrd_say(j, " in the ");
 		vrd_say_duration(j, seen);
@@ -292,7 +292,7 @@ static bool subscribed(struct judge *j)
 		return false;
 	struct vrd_finding *f;
 	struct tsx *n = vrd_last(j, SIP_NOTIFY);
-	if (!n && vrd_since(x->final->at_us, trk_stats(j->t)->last_us) > 1'000'000) {
+	if (!n && vrd_since(x->final->at_us, trk_now_us(j->t)) > 1'000'000) {
 		f = vrd_find(j, VRD_SUB_NO_NOTIFY);
 		vrd_say(j, "subscribed to " STR_FMT ", but no NOTIFY came", STR_ARG(package_of(x)));
 	} else if (is_removal(x)) {

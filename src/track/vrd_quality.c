@@ -262,7 +262,7 @@ static bool dtls_unfinished(struct judge *j)
 	const struct trk_av *av = trk_av(c);
 	unsigned seen = av->dtls[0] | av->dtls[1];
 	bool is_done = av->dtls[0] & av->dtls[1] & TRK_DT_SECRET;
-	uint64_t end = c->end_us ? c->end_us : trk_stats(j->t)->last_us;
+	uint64_t end = c->end_us ? c->end_us : trk_now_us(j->t);
 	if (!(seen & TRK_DT_HELLO) || is_done || !c->answer_us ||
 	    vrd_since(c->answer_us, end) < DTLS_WAIT_US)
 		return false;

@@ -495,6 +495,87 @@ static void check_calls(int line, const char *filter, const char *want)
 }
 #define CALLS(filter, want) check_calls(__LINE__, filter, want)
 
+/* 1 to 3: a datagram of IPv4 in three pieces, the last one first. 4, 5: one of IPv6 in two, behind
+ * a hop-by-hop header. 6: destination options and a routing header. */
+static void make_pieces(struct buf *cap)
+{
+	static const unsigned order[] = {2, 0, 1};
+	struct buf m, d, e, x;
+	buf_init(&m);
+	buf_init(&d);
+	buf_init(&e);
+	buf_init(&x);
+	pcap_begin(cap, CAP_LINK_ETHERNET);
+	struct str all = udp(&d, 5060, 5060, small_request(&m, "OPTIONS", 1, ""));
+	for (unsigned i = 0; i < ARRAY_LEN(order) && all.n > 128; i++) {
+		unsigned off = order[i] * 64;
+		bool is_last = off == 128;
+		struct str piece = str_of(all.p + off, is_last ? all.n - 128 : 64);
+		pcap_rec(cap, i,
+			 eth(&e, 0x800,
+			     ipv4(&x, "192.0.2.1", "192.0.2.2", CAP_UDP, 7,
+				  (uint16_t)(off / 8 | (is_last ? 0 : 0x2000)), piece)));
+	}
+	for (unsigned i = 0; i < 2 && all.n > 128; i++) {
+		buf_clear(&m);
+		buf_put(&m, "\x2c\0\5\2\0\0\1\0\x11\0", 10);
+		put_be16(&m, i ? 64 : 1);
+		put_be32(&m, 0xabcd);
+		buf_str(&m, i ? str_of(all.p + 64, all.n - 64) : str_of(all.p, 64));
+		pcap_rec(cap, 3 + i,
+			 eth(&e, 0x86dd, ipv6(&x, "2001:db8::1", "2001:db8::2", 0, buf_view(&m))));
+	}
+	buf_clear(&m);
+	buf_put(&m, "\x2b\0\1\4\0\0\0\0\x11\2\0\1\0\0\0\0", 16);
+	buf_put(&m, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\3", 16);
+	buf_str(&m, all);
+	pcap_rec(cap, 5, eth(&e, 0x86dd, ipv6(&x, "2001:db8::1", "2001:db8::2", 60, buf_view(&m))));
+	cap->err = cap->err ? cap->err : m.err || d.err || e.err || x.err ? ERR_NOMEM : OK;
+	buf_fini(&m);
+	buf_fini(&d);
+	buf_fini(&e);
+	buf_fini(&x);
+}
+
+static void check_pieces(int line, const char *filter, const char *want)
+{
+	char got[8];
+	frames_of(make_pieces, filter, got);
+	if (strcmp(got, want) != 0)
+		test_fail(__FILE__, line, "`%s`: frames %s, not %s", filter, got, want);
+}
+#define PIECES(filter, want) check_pieces(__LINE__, filter, want)
+
+TEST_NO_OOM(fragments_and_extension_headers)
+{
+	PIECES("sip", "356");
+	PIECES("ip.fragments", "3");
+	PIECES("ip.fragment == 1", "3");
+	PIECES("ip.fragment.count == 3", "3");
+	PIECES("ip.fragments[2:2] == 13:c4", "3");
+	PIECES("ip.reassembled.data contains \"OPTIONS\"", "3");
+	PIECES("ip.reassembled.length > 128", "3");
+	PIECES("ipv6.fragments", "5");
+	PIECES("ipv6.fragment == 4 && ipv6.fragment == 5", "5");
+	PIECES("ipv6.fragment.count == 2", "5");
+	PIECES("ipv6.reassembled.length > 128", "5");
+	PIECES("ipv6.reassembled.data contains \"OPTIONS\"", "5");
+	PIECES("ipv6.hopopts", "45");
+	PIECES("ipv6.hopopts.nxt == 44 && ipv6.hopopts.len == 0", "45");
+	PIECES("ipv6.hopopts.len_oct == 8", "45");
+	PIECES("ipv6.fraghdr.more == 1", "4");
+	PIECES("ipv6.fraghdr.offset == 8", "5");
+	PIECES("ipv6.fraghdr.ident == 0xabcd && ipv6.fraghdr.nxt == 17", "45");
+	PIECES("ipv6.dstopts.nxt == 43", "6");
+	PIECES("ipv6.routing && ipv6.routing.type == 0 && ipv6.routing.segleft == 1", "6");
+	PIECES("ipv6.routing.len_oct == 24", "6");
+	PIECES("ip.checksum.status == 2", "123");
+	PIECES("udp.checksum.status == 3", "356"); /* there is none */
+	FITS("tcp.checksum.status == 2", "23");
+	FITS("tcp.connection.synack", "2");
+	FITS("tcp.connection.syn || tcp.connection.fin || tcp.connection.rst", "");
+}
+
 TEST_NO_OOM(what_became_of_a_call)
 {
 	CALLS("call.no == 1", "1");

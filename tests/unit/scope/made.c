@@ -257,7 +257,8 @@ static void extended_blocks(struct buf *b, uint64_t ntp)
 	}
 }
 
-/* Audio both ways; then the callee's report, the extended one behind it. */
+/* Audio both ways; then the callee's report, the extended one behind it, and on its own, of reduced
+ * size, what three packets it lacks. [RFC5506] [RFC4585 6.2.1] */
 static void rtcp_xr(struct play *p)
 {
 	struct rtcp_block block = {
@@ -278,6 +279,8 @@ static void rtcp_xr(struct play *p)
 	put_be32(&b, 2);
 	buf_str(&b, buf_view(&blocks));
 	media(p, 4.15, "192.0.2.43:5001", "192.0.2.21:4001", buf_view(&b));
+	media(p, 4.16, "192.0.2.43:5001", "192.0.2.21:4001",
+	      STR("\x81\xcd\0\3\0\0\0\2\0\0\0\1\0\x64\0\3"));
 	if (b.err || blocks.err)
 		p->cap->err = ERR_NOMEM;
 	buf_fini(&b);

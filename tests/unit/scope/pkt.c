@@ -55,6 +55,14 @@ TEST_NO_OOM(link_layers)
 	layers_init(&l);
 	CHECK_FRAME(CAP_LINK_ETHERNET, eth(&l.f, 0x0800, l.v4), MSG4);
 	CHECK_FRAME(CAP_LINK_ETHERNET, eth(&l.f, 0x86dd, l.v6), MSG6);
+	/* a length, then LLC and SNAP [RFC1042]; another organization's protocol is none of ours */
+	struct buf x;
+	buf_init(&x);
+	CHECK_FRAME(CAP_LINK_ETHERNET,
+		    eth(&l.f, 300, with_lead(&x, STR("\xaa\xaa\3\0\0\0\x08\0"), l.v4)), MSG4);
+	CHECK_FRAME(CAP_LINK_ETHERNET,
+		    eth(&l.f, 300, with_lead(&x, STR("\xaa\xaa\3\0\0\x0c\x08\0"), l.v4)), "");
+	buf_fini(&x);
 	CHECK_FRAME(CAP_LINK_RAW, l.v4, MSG4);
 	CHECK_FRAME(CAP_LINK_RAW_BSD, l.v6, MSG6);
 	CHECK_FRAME(CAP_LINK_RAW_OPENBSD, l.v6, MSG6);
@@ -69,6 +77,39 @@ TEST_NO_OOM(link_layers)
 		    with_lead(&l.f, STR("\x86\xdd\0\0\0\0\0\1\3\4\0\6\0\0\0\0\0\0\0\0"), l.v6),
 		    MSG6);
 	layers_fini(&l);
+}
+
+/* [RFC8926 3.4]: an Ethernet frame, with an option before it; IP itself; what only the ends say to
+ * each other. */
+TEST_NO_OOM(geneve)
+{
+	static const struct {
+		struct str head;
+		bool is_eth;
+		const char *want;
+	} of[] = {
+		{STR_INIT("\0\0\x65\x58\0\0\7\0"),         true,  MSG4},
+		{STR_INIT("\1\0\x65\x58\0\0\7\0\0\1\2\0"), true,  MSG4},
+		{STR_INIT("\0\0\x08\0\0\0\7\0"),           false, MSG4},
+		{STR_INIT("\0\x80\x08\0\0\0\7\0"),         false, ""  },
+		{STR_INIT("\x3f\0\x65\x58\0\0\7\0"),       true,  ""  },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+		struct layers l;
+		struct buf x, u, o;
+		layers_init(&l);
+		buf_init(&x);
+		buf_init(&u);
+		buf_init(&o);
+		struct str in = of[i].is_eth ? eth(&l.f, 0x0800, l.v4) : l.v4;
+		in = udp(&u, 33'333, 6'081, with_lead(&x, of[i].head, in));
+		in = ipv4(&o, "198.51.100.1", "198.51.100.2", CAP_UDP, 0, 0, in);
+		CHECK_FRAME(CAP_LINK_ETHERNET, eth(&x, 0x0800, in), of[i].want);
+		buf_fini(&x);
+		buf_fini(&u);
+		buf_fini(&o);
+		layers_fini(&l);
+	}
 }
 
 static bool is_same_hdr(struct cap_hdr a, const uint8_t *pa, struct cap_hdr b, const uint8_t *pb)

@@ -54,6 +54,41 @@ TEST_NO_OOM(cancelled_without_487)
 	play_end(&p);
 }
 
+/* What follows the CANCEL is no SIP, but the capture did go on. */
+TEST_NO_OOM(silence_is_seen_up_to_the_last_frame)
+{
+	for (unsigned other_s = 4; other_s <= 60; other_s += 56) {
+		struct play p;
+		struct buf cap, why;
+		struct cap *c;
+		struct cap_walk *w;
+		buf_init(&cap);
+		buf_init(&why);
+		pcap_begin(&cap, 1);
+		play_begin(&p, NULL);
+		p.cap = &cap;
+		dial(&p);
+		ring(&p);
+		msg(&p, 3, "A>P", "CANCEL 1 a", "");
+		msg(&p, 3.1, "P>A", "200 OK 1 CANCEL a", "To-tag: p\r\n");
+		rec_udp(&cap, p.base_us + other_s * 1'000'000ull, "192.0.2.9:53", "192.0.2.8:53",
+			STR("no SIP at all"));
+		trk_free(p.t);
+		p.t = trk_new(&(struct trk_cfg){.has_media = true});
+		CHECK_EQ(cap_open_mem(buf_view(&cap), &c, &why), OK);
+		CHECK_EQ(cap_walk_new(c, p.t, &w), OK);
+		while (cap_walk_next(w))
+			continue;
+		VERDICT_IS(CALL_CANCELLED, "the caller gave up");
+		CHECK_EQ(has_rule(&p.v, VRD_CANCEL_NO_487), other_s == 60);
+		cap_walk_free(w);
+		cap_close(c);
+		play_end(&p);
+		buf_fini(&cap);
+		buf_fini(&why);
+	}
+}
+
 TEST_NO_OOM(dialog_unknown)
 {
 	struct play p;
@@ -73,6 +108,25 @@ TEST_NO_OOM(glare)
 	judge(&p);
 	WITH(GLARE);
 	WITHOUT(REINVITE_REFUSED);
+	play_end(&p);
+}
+
+TEST_NO_OOM(both_of_a_fork_answer)
+{
+	struct play p;
+	setup(&p);
+	msg(&p, 0.03, "P>C", "INVITE 1 c", "");
+	ring(&p);
+	answer(&p);
+	msg(&p, 2.015, "C>P", "200 OK 1 INVITE c", "To-tag: c\r\n");
+	ack(&p);
+	bye_from_callee(&p, 4);
+	judge(&p);
+	WITH(FORKED);
+	for (unsigned i = 0; i < p.v.n; i++)
+		CHECK(p.v.f[i].rule != VRD_FORKED ||
+		      str_eq(p.v.f[i].text, STR("192.0.2.57 tried 2 targets, 192.0.2.43 answered, "
+						"and 192.0.2.65 answered too")));
 	play_end(&p);
 }
 
