@@ -320,6 +320,12 @@ int cmd_route(int argc, char **argv)
 		{0,   "json",    OPT_FLAG, &r.is_json, NULL,   "one JSON object; list: one per line"},
 		{0,   "csv",     OPT_FLAG, &f.is_csv,  NULL,   "list: CSV with a heading"           },
 	};
+	const char *word = argc > 1 ? argv[1] : "list";
+	bool is_test = false; /* flags may stand before it */
+	for (int i = 1; i < argc; i++)
+		is_test |= strcmp(argv[i], "test") == 0 || is_about(argv[i]);
+	if (strcmp(word, "list") == 0 || strcmp(word, "show") == 0 || (*word == '-' && !is_test))
+		return admin_routes(argc, argv);
 	struct buf about;
 	buf_init(&about);
 	buf_str(&about, str_c(about_head));
@@ -338,12 +344,6 @@ int cmd_route(int argc, char **argv)
 		.min_words = 3,
 		.max_words = 3,
 	};
-	const char *word = argc > 1 ? argv[1] : "list";
-	bool is_test = false; /* flags may stand before it */
-	for (int i = 1; i < argc; i++)
-		is_test |= strcmp(argv[i], "test") == 0 || is_about(argv[i]);
-	if (strcmp(word, "list") == 0 || strcmp(word, "show") == 0 || (*word == '-' && !is_test))
-		return admin_routes(argc, argv);
 	int code = opt_parse(&spec, argc, argv, words, &n);
 	if (code < 0 && strcmp(words[0], "test") != 0)
 		code = opt_usage(&spec, "unknown word `%s`; expected list, show or test", words[0]);

@@ -134,6 +134,23 @@ static void on_response(struct judge *j, const struct trk_ev *e)
 	}
 }
 
+/* The latest fact of a kind stands first. */
+static void sort_facts(struct judge *j)
+{
+	for (const struct trk_fact *f = j->c->facts; f; f = f->next) {
+		const struct trk_ev *e = trk_ev(j->t, f->ev);
+		if (!e || e->flags & TRK_EV_DUPLICATE)
+			continue;
+		j->facts |= 1ull << f->kind;
+		if (f->kind == TRK_F_CHALLENGE && !j->last_challenge)
+			j->last_challenge = e;
+		else if (f->kind == TRK_F_CREDENTIALS && !j->last_credentials)
+			j->last_credentials = e;
+		else if (f->kind == TRK_F_HINT && !j->hint)
+			j->hint = e;
+	}
+}
+
 static void sort(struct judge *j)
 {
 	for (uint32_t i = 0; i < j->n_history; i++) {
@@ -146,19 +163,8 @@ static void sort(struct judge *j)
 			on_ack(j, e);
 		else
 			on_request(j, e);
-		uint32_t id = trk_ev_id(e);
-		for (const struct trk_fact *f = e->has_facts ? j->c->facts : NULL; f; f = f->next) {
-			if (f->ev != id)
-				continue;
-			j->facts |= 1ull << f->kind;
-			if (f->kind == TRK_F_CHALLENGE)
-				j->last_challenge = e;
-			else if (f->kind == TRK_F_CREDENTIALS)
-				j->last_credentials = e;
-			else if (f->kind == TRK_F_HINT)
-				j->hint = e;
-		}
 	}
+	sort_facts(j);
 	for (unsigned i = 0; j->c->branch && i < j->n_tsx; i++)
 		if (j->tsx[i].req->branch == j->c->branch && j->tsx[i].req->cseq == j->c->cseq &&
 		    j->tsx[i].method != SIP_CANCEL && !j->head)

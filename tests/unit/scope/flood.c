@@ -66,18 +66,18 @@ static double play_history(void (*one)(struct flood *f, unsigned i), unsigned n,
 	return took;
 }
 
-/* Four times its share is no square, and more than a busy machine makes of it. */
+/* Three times its share is no square, and more than a busy machine makes of it. */
 static void check_flat(int line, void (*one)(struct flood *f, unsigned i), unsigned n)
 {
 	for (int live = 0; live < 2; live++) {
 		double few = play_history(one, n, live), many = 0;
 		for (int tries = 0; tries < 3; tries++) {
 			many = play_history(one, n * TIMES, live);
-			if (many < few * TIMES * 4 + 0.05)
+			if (many < few * TIMES * 3 + 0.02)
 				break;
 			few = play_history(one, n, live);
 		}
-		if (many >= few * TIMES * 4 + 0.05)
+		if (many >= few * TIMES * 3 + 0.02)
 			test_fail(__FILE__, line, "%u took %.4f s, %u took %.4f s", n, few,
 				  n * TIMES, many);
 	}
