@@ -239,8 +239,8 @@ tiny() {
 		sleep 0.1
 		keys Escape
 		pid_of_scope >/dev/null || { echo "gone at $size"; return 1; }
-		keys q
-		sleep 0.1
+		keys q # out of a screen, or of the program, which may take its time
+		wait_for 1 eval '! pid_of_scope >/dev/null' || true
 		pid_of_scope >/dev/null || open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
 		wait_for 5 pid_of_scope >/dev/null || return 1
 	done
