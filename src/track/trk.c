@@ -208,10 +208,12 @@ static bool make_room(struct trk *t)
 
 struct trk_call *trk_call_part(struct trk *t, struct trk_call *c, const struct sip_skim *m)
 {
+	if (!t->cfg.is_live || c->n_held)
+		return c;
 	bool is_long = c->n_ev >= MAX_CALL_ROWS || c->n_bytes >= MAX_CALL_BYTES;
 	bool is_opening = m->is_request && m->method == SIP_INVITE && !m->to_tag.n;
 	bool is_anew = is_opening && c->stop == TRK_STOP_CUT;
-	if (!t->cfg.is_live || c->n_held || !(is_long || is_anew))
+	if (!is_long && !is_anew)
 		return c;
 	if (!is_anew || c->status) /* else it is set up once more: one call, one record */
 		judge(t, c);
