@@ -75,10 +75,10 @@ cdr() { says '"verdict_code":"call-answered"' "$(rung cdr --json --user 1001)" &
 	! says call-answered "$(api GET "/v1/cdrs?until=2026-01-01")" && status 400 GET "/v1/cdrs?since=soon"; }
 check "with its verdict, as JSON, by the API, as CSV" cdr
 
-under_way() { # a call that stands while it is asked for
+under_way() { # a call that stands while it is asked for, by slow programs, too
 	local id seen
 	sipp_bg callee_pid callee-answers "$CALLEE" "$work/callee.csv" -p 5060
-	sipp_run caller-hangs-up "$CALLER" "$work/caller.csv" -p 5060 -d 3000 >"$work/long.log" 2>&1 &
+	sipp_run caller-hangs-up "$CALLER" "$work/caller.csv" -p 5060 -d 8000 >"$work/long.log" 2>&1 &
 	local long=$!
 	wait_for 5 eval 'rung calls | grep -q " up "' || return 1
 	seen=$(rung calls --json)
