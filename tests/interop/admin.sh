@@ -40,7 +40,7 @@ hep_start() {
 	start hep_pid hep "$RUNG" scope -i "hep:udp:$THIRD:9060" -w "$work/hep.pcapng"
 	wait_for 5 test -e "$work/hep.pcapng"
 }
-hep_saw_end() { says "talked 3.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"; }
+hep_saw_end() { says "talked 8.0 s" "$("$RUNG" scope -r "$work/hep.pcapng" --calls)"; }
 hep_has_all() { # what went over the wire twice is one message here
 	local n
 	wait_for 5 hep_saw_end # copies leave when the exchange's scope looks, up to 0.1 s behind the call
