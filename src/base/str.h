@@ -66,8 +66,8 @@ bool str_u64(struct str s, uint64_t *out);
 /* Copies at most cap-1 bytes and a NUL; returns false when it was cut. */
 bool str_copy(char *dst, size_t cap, struct str s);
 
-/* Edit distance, two neighbours exchanged being one edit (Damerau), for "did you mean"; strings over
- * 64 bytes count as unrelated (returns 64). */
+/* Edit distance, two neighbours exchanged being one edit (Damerau), for "did you mean"; strings
+ * over 64 bytes count as unrelated (returns 64). */
 unsigned str_distance(struct str a, struct str b);
 /* The candidate nearest to s, or STR_NONE when none is near enough to be worth a suggestion. */
 struct str str_nearest(struct str s, const struct str *cands, size_t n);

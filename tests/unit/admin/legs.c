@@ -182,7 +182,7 @@ TEST_NO_OOM(legs_that_end_after_their_call)
 	set_up(&r);
 	bye(&r, "A", CALLER, US);
 	pass(&r, "B2", US, PHONE + 2, "BYE sip:b@h SIP/2.0", "BYE", true);
-	wait(&r, SECOND / 2); /* its BYE may yet be answered */
+	wait(&r, SECOND / 2);                            /* its BYE may yet be answered */
 	CHECK_STR(adm_legs_root(r.legs, STR("B2")), ""); /* ending */
 	check_told(&r,
 		   "A(B1 B2) 10.0.0.12:5060 ok answered after 0.004 s, talked 20.0 s, the caller "
