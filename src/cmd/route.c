@@ -349,9 +349,10 @@ int cmd_route(int argc, char **argv)
 		code = opt_usage(&spec, "unknown word `%s`; expected list, show or test", words[0]);
 	if (code < 0 && (f.filter || f.limit || f.is_csv))
 		code = opt_usage(&spec, "--filter, --limit and --csv are for list");
-	buf_fini(&about);
-	if (code >= 0)
+	if (code >= 0) {
+		buf_fini(&about);
 		return code;
+	}
 	r.spec = &spec;
 	struct buf *const bufs[] = {&r.text, &r.why, &r.trace, &r.out};
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
@@ -363,5 +364,6 @@ int cmd_route(int argc, char **argv)
 	pol_free(r.policy);
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_fini(bufs[i]);
+	buf_fini(&about);
 	return code;
 }
