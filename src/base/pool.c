@@ -9,8 +9,8 @@
  *   head:      generation (1 .. 2^24-1, never 0), slot, next free slot, liveness: 8 bytes, so that
  *              an object of 16 n + 8 bytes wastes nothing; the pad puts objects on 16 bytes
  *
- * Chunks are of 64 kB and more, so that malloc gives each a mapping of its own as long as its
- * threshold is left alone (cmd sets it): freeing one gives its pages back at once. Slots are
+ * A chunk has 64 kB or more less one slot, so that malloc gives each a mapping of its own as long
+ * as its threshold is left alone (cmd sets it): freeing one gives its pages back at once. Slots are
  * touched only when they are used first, so a chunk costs what is used of it; the last one never
  * is, since what malloc adds would begin another page. Of the chunks that have emptied one in eight
  * is kept: load that goes up and down a little frees nothing. A chunk that gets memory again begins
@@ -112,7 +112,7 @@ void pool_init(struct pool *p, size_t size, uint32_t max, uint8_t kind, uint8_t 
 	ASSERT(size > 0);
 	*p = (struct pool){.size = size, .kind = kind, .shard = shard, .chunk_bits = BITS_MIN};
 	p->max = max < LIMIT_POOL_OBJECTS ? max : LIMIT_POOL_OBJECTS;
-	while (p->chunk_bits < BITS_MAX && chunk_bytes(p) < CHUNK_BYTES)
+	while (p->chunk_bits < BITS_MAX && stride(p) * per_chunk(p) < CHUNK_BYTES)
 		p->chunk_bits++;
 }
 

@@ -25,13 +25,14 @@
 #define QUIET_US 40000000ull
 
 /* What lives long (bindings) and what comes by the chunk (pools, tables) are kept apart: pieces of
- * 64 kB and more are mappings of their own, whatever malloc would learn from the first one freed,
- * so that what a burst took goes back. One arena for all threads: messages move between shards, and
- * what one thread frees another asks for next; in the steady state hardly anybody asks. It grows by
- * a megabyte, since a system call per page is what a registration would notice. */
+ * 63 kB and more (a pool's chunk) are mappings of their own, whatever malloc would learn from the
+ * first one freed, so that what a burst took goes back. One arena for all threads: messages move
+ * between shards, and what one thread frees another asks for next; in the steady state hardly
+ * anybody asks. It grows by a megabyte, since a system call per page is what a registration would
+ * notice. */
 void serve_set_malloc(void)
 {
-	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_MMAP_THRESHOLD, 63 << 10);
 	mallopt(M_TRIM_THRESHOLD, 4 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_ARENA_MAX, 1);

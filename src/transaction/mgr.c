@@ -62,9 +62,6 @@ enum err tsx_mgr_new(struct ev_loop *loop, struct tp *tp, struct block_cache *bl
 	for (unsigned i = 0; i < TSX_MACHINES; i++)
 		fsm_index_init(&m->fsm[i], &tsx_machines[i]);
 	enum err e = keytab_init(&m->by_key, 4096);
-	m->due = calloc(LIMIT_TSX_RECORDS, sizeof(*m->due)); /* zero pages until they are used */
-	if (e == OK && !m->due)
-		e = ERR_NOMEM;
 	if (e == OK)
 		e = htab_init(&m->by_merge, 256);
 	if (e == OK)

@@ -205,8 +205,8 @@ struct tsx_mgr {
 	struct pool clients, servers, records[TSX_RECORD_CLASSES];
 	struct keytab by_key;
 	struct htab by_merge, by_flow;
-	struct tsx_due *due; /* ring of LIMIT_TSX_RECORDS, the oldest at due_head */
-	uint32_t due_head, n_records, max_records;
+	struct tsx_due *due; /* ring of due_room (a power of two), the oldest at due_head */
+	uint32_t due_room, due_head, n_records, max_records;
 	struct tmr record_timer;
 	struct tsx *failed, *ended, **ended_end;
 	struct ev_task task;

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "transaction/priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CLASS_BLOCK 0xff /* larger than the classes: a block of the cache */
@@ -41,13 +42,31 @@ static void put(struct tsx_mgr *m, struct tsx_record *r)
 		pool_put(&m->records[r->klass], r);
 }
 
-#define FETCH_AHEAD 6
+#define FETCH_AHEAD  6
+#define DUE_ROOM_MIN 64u /* a power of two */
 
 static struct tsx_due *due_at(struct tsx_mgr *m, uint32_t i)
 {
-	return &m->due[(m->due_head + i) & (LIMIT_TSX_RECORDS - 1)];
+	return &m->due[(m->due_head + i) & (m->due_room - 1)];
 }
-_Static_assert((LIMIT_TSX_RECORDS & (LIMIT_TSX_RECORDS - 1)) == 0, "a ring");
+
+/* Makes room for one more. */
+static bool due_reserve(struct tsx_mgr *m)
+{
+	if (m->n_records < m->due_room)
+		return true;
+	uint32_t room = m->due_room ? 2 * m->due_room : DUE_ROOM_MIN;
+	struct tsx_due *due = malloc(room * sizeof(*due));
+	if (!due)
+		return false;
+	for (uint32_t i = 0; i < m->n_records; i++)
+		due[i] = *due_at(m, i);
+	free(m->due);
+	m->due = due;
+	m->due_room = room;
+	m->due_head = 0;
+	return true;
+}
 
 static void start_timer(struct tsx_mgr *m)
 {
@@ -88,7 +107,7 @@ void tsx_record_add(struct tsx_server *s, struct str response, uint64_t merge)
 	while (m->n_records >= m->max_records)
 		tsx_record_free_oldest(m);
 	uint8_t klass;
-	struct tsx_record *r = get(m, sizeof(*r) + kept.n, &klass);
+	struct tsx_record *r = due_reserve(m) ? get(m, sizeof(*r) + kept.n, &klass) : NULL;
 	if (!r)
 		return;
 	*r = (struct tsx_record){.key = {.is_record = true}};

@@ -430,6 +430,7 @@ void party_open(struct party *p)
 			      .on_stray_response = on_stray,
 			      .on_server_end = on_server_end,
 			      .on_flow_down = on_flow_down};
+	const struct tp_limits few = {.max_connections = 256}; /* its table is made at once */
 	struct dlg_config cfg = {.ctx = p, .on_refusal = on_refusal, .product = STR("party")};
 	struct addr a;
 	CHECK(addr_parse(str_c(p->ip), 5060, &a));
@@ -437,7 +438,7 @@ void party_open(struct party *p)
 	CHECK_EQ(sim_env_new(p->host, &p->env), OK);
 	ev_loop_init(&p->loop, p->env);
 	sim_add_loop(p->w->sim, &p->loop);
-	CHECK_EQ(tp_new(&p->loop, &p->blocks, &tu, NULL, &p->tp), OK);
+	CHECK_EQ(tp_new(&p->loop, &p->blocks, &tu, &few, &p->tp), OK);
 	CHECK_EQ(tsx_mgr_new(&p->loop, p->tp, &p->blocks, &su, &p->tsx), OK);
 	CHECK_EQ(dlg_mgr_new(&p->loop, p->tp, p->tsx, &p->blocks, &cfg, &p->dlg), OK);
 	CHECK_EQ(tp_listen(p->tp, TP_UDP, &a, NULL), OK);
