@@ -248,6 +248,7 @@ static bool read_ws(const struct reader *r, uint8_t *p, size_t n)
 	case WIRE_WS_ERROR:
 		d->speaks = UNKNOWN;
 		forget_unit(d);
+		wire_ws_gap(&d->ws);
 		return false;
 	}
 	r->t->saw_ws = true;
@@ -296,8 +297,7 @@ void cap_talk_reset(struct dir *d)
 {
 	d->speaks = UNKNOWN;
 	d->is_tls = false;
-	buf_clear(&d->ws.joined);
-	d->ws.is_joining = false;
+	wire_ws_gap(&d->ws);
 	forget_unit(d);
 }
 
@@ -307,6 +307,7 @@ void cap_talk_gap(const struct reader *r, uint32_t n)
 	if (d->speaks == SIP || d->speaks == HTTP || d->speaks == HEP)
 		d->speaks = UNKNOWN;
 	forget_unit(d);
+	wire_ws_gap(&d->ws);
 	if (r->c->tls)
 		cap_tls_gap(r->c->tls, (int)(d - r->c->d), n);
 	d->is_tls = false;

@@ -254,7 +254,7 @@ static void weigh(struct cap_tcp *t, struct conn *c)
 {
 	size_t n = c->tls ? cap_tls_n_bytes(c->tls) : 0;
 	for (int i = 0; i < 2; i++)
-		n += c->d[i].cap + c->d[i].n_queued + c->d[i].ws.joined.cap;
+		n += c->d[i].cap + c->d[i].n_queued + wire_ws_bytes(&c->d[i].ws);
 	t->n_bytes += n - c->n_bytes;
 	c->n_bytes = n;
 	while (t->n_bytes > MAX_BYTES && t->lru.next != &c->lru)

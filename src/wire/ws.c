@@ -4,12 +4,12 @@
  *
  * An end is strict: masks where they belong and only there, no reserved bits (no extension is ever
  * agreed on), no continuation without a beginning, text in UTF-8. A bystander takes masked and
- * unmasked frames alike and skips what it cannot read: compressed messages (RFC 7692) need the
- * whole history of the connection.
+ * unmasked frames alike, deflated ones, too, and skips what it cannot read: a deflated message may
+ * refer to one that nobody saw. [RFC7692 7.2.2]
  *
  * Invariants: 1. Nothing is unmasked twice: unmasking happens only when the whole frame is there,
  * and its bytes are consumed in the same call. 2. `joined` never exceeds `max`, and a frame larger
- * than `max` is refused by its head, before its payload is waited for.
+ * than `max` is refused by its head, before its payload is waited for; nothing inflates beyond `max`.
  */
 #include "wire/ws.h"
 
@@ -83,11 +83,32 @@ void wire_ws_init(struct wire_ws *w, enum wire_ws_role role, size_t max)
 {
 	*w = (struct wire_ws){.role = (uint8_t)role, .max = max};
 	buf_init(&w->joined);
+	buf_init(&w->inflated);
+}
+
+static void forget_history(struct wire_ws *w)
+{
+	inflate_free(w->inflate);
+	w->inflate = NULL;
 }
 
 void wire_ws_fini(struct wire_ws *w)
 {
 	buf_fini(&w->joined);
+	buf_fini(&w->inflated);
+	forget_history(w);
+}
+
+void wire_ws_gap(struct wire_ws *w)
+{
+	buf_clear(&w->joined);
+	w->is_joining = false;
+	forget_history(w);
+}
+
+size_t wire_ws_bytes(const struct wire_ws *w)
+{
+	return w->joined.cap + w->inflated.cap + (w->inflate ? INFLATE_BYTES : 0);
 }
 
 static enum wire_ws_event fail(struct wire_ws *w, uint16_t status)
@@ -96,9 +117,21 @@ static enum wire_ws_event fail(struct wire_ws *w, uint16_t status)
 	return WIRE_WS_ERROR;
 }
 
-static enum wire_ws_event whole(struct wire_ws *w, bool is_text, struct str msg, struct str *body)
+static bool inflate_whole(struct wire_ws *w, struct str *msg)
 {
-	if (is_text && w->role != WIRE_WS_BYSTANDER && !str_is_utf8(msg))
+	if (!w->inflate)
+		w->inflate = inflate_new();
+	if (!w->inflate || inflate_message(w->inflate, *msg, w->max, &w->inflated) != OK)
+		return false;
+	*msg = buf_view(&w->inflated);
+	return true;
+}
+
+static enum wire_ws_event whole(struct wire_ws *w, struct str msg, struct str *body)
+{
+	if (w->is_deflated && !inflate_whole(w, &msg))
+		return WIRE_WS_SKIP;
+	if (w->is_text && w->role != WIRE_WS_BYSTANDER && !str_is_utf8(msg))
 		return fail(w, CLOSE_NO_UTF8);
 	*body = msg;
 	return WIRE_WS_MESSAGE;
@@ -114,9 +147,10 @@ static enum wire_ws_event on_data(struct wire_ws *w, const struct wire_ws_head *
 	if (h->op != WS_CONT) {
 		buf_fini(&w->joined);
 		w->is_text = h->op == WS_TEXT;
-		w->is_joining = !h->is_fin && !h->is_compressed;
-		if (h->is_fin && !h->is_compressed)
-			return whole(w, w->is_text, part, body);
+		w->is_deflated = h->is_compressed;
+		w->is_joining = !h->is_fin;
+		if (h->is_fin)
+			return whole(w, part, body);
 	}
 	if (!w->is_joining)
 		return WIRE_WS_SKIP;
@@ -128,7 +162,7 @@ static enum wire_ws_event on_data(struct wire_ws *w, const struct wire_ws_head *
 	if (!h->is_fin)
 		return WIRE_WS_SKIP;
 	w->is_joining = false;
-	return whole(w, w->is_text, buf_view(&w->joined), body);
+	return whole(w, buf_view(&w->joined), body);
 }
 
 static enum wire_ws_event on_control(struct wire_ws *w, const struct wire_ws_head *h,
@@ -162,6 +196,7 @@ enum wire_ws_event wire_ws_next(struct wire_ws *w, uint8_t *p, size_t n, size_t 
 	*body = STR_NONE;
 	if (!w->is_joining)
 		buf_fini(&w->joined); /* the last message, which was shown */
+	buf_fini(&w->inflated);
 	if (e == ERR_MORE)
 		return WIRE_WS_MORE;
 	if (e != OK || !is_allowed(w, &h))

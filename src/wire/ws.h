@@ -4,6 +4,7 @@
  * WIRE_WS_MORE; then it keeps what is left, appends, and calls again. */
 
 #include "base/buf.h"
+#include "base/inflate.h"
 
 enum wire_ws_op { WS_CONT, WS_TEXT, WS_BINARY, WS_CLOSE = 8, WS_PING, WS_PONG };
 enum wire_ws_role { WIRE_WS_SERVER, WIRE_WS_CLIENT, WIRE_WS_BYSTANDER };
@@ -19,10 +20,12 @@ struct wire_ws_head {
 enum err wire_ws_head_read(const uint8_t *p, size_t n, struct wire_ws_head *h);
 
 struct wire_ws {
-	struct buf joined; /* payload of a fragmented message, so far */
-	size_t max;        /* bytes of the largest message accepted */
-	uint8_t role;      /* enum wire_ws_role */
-	bool is_joining, is_text;
+	struct buf joined;       /* payload of a fragmented message, so far */
+	struct buf inflated;     /* the message that was deflated */
+	struct inflate *inflate; /* a bystander's, once a deflated message came */
+	size_t max;              /* bytes of the largest message accepted */
+	uint8_t role;            /* enum wire_ws_role */
+	bool is_joining, is_text, is_deflated;
 	uint16_t status; /* after WIRE_WS_ERROR, and of a close frame (0: none given) */
 };
 enum wire_ws_event {
@@ -36,8 +39,11 @@ enum wire_ws_event {
 };
 void wire_ws_init(struct wire_ws *w, enum wire_ws_role role, size_t max);
 void wire_ws_fini(struct wire_ws *w);
+/* Bytes are missing: what was begun is lost, and what the next messages may refer to. */
+void wire_ws_gap(struct wire_ws *w);
+size_t wire_ws_bytes(const struct wire_ws *w); /* of memory that it holds */
 /* Looks at the frame at p; *used bytes belong to it. Payload is unmasked in place; *body borrows p,
- * or w->joined until the next call. */
+ * or w until the next call. */
 enum wire_ws_event wire_ws_next(struct wire_ws *w, uint8_t *p, size_t n, size_t *used,
 				struct str *body);
 

@@ -224,11 +224,12 @@ plain_by_locale() {
 	sees "|<" && sees "->" || return 1
 	! screen | LC_ALL=C grep -q '[^ -~]'
 }
+gone_by_q() { keys q; sleep 0.1; ! pid_of_scope >/dev/null; } # a screen each, the program last
 tiny() {
 	local size
-	open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
-	sees "2 calls" || return 1
 	for size in "20 6" "5 3" "1 1" "2 40" "200 2"; do
+		open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
+		sees "2 calls" || return 1
 		term resize-window -x "${size% *}" -y "${size#* }"
 		keys Enter
 		sleep 0.1
@@ -239,13 +240,9 @@ tiny() {
 		sleep 0.1
 		keys Escape
 		pid_of_scope >/dev/null || { echo "gone at $size"; return 1; }
-		keys q # out of a screen, or of the program, which may take its time
-		wait_for 1 eval '! pid_of_scope >/dev/null' || true
-		pid_of_scope >/dev/null || open_scope 80 24 -r "$captures/call-transfer-blind.pcap"
-		wait_for 5 pid_of_scope >/dev/null || return 1
+		term resize-window -x 80 -y 24
+		wait_for 10 gone_by_q && sees "exit=0" || return 1
 	done
-	term resize-window -x 80 -y 24
-	sees "2 calls"
 }
 mouse() {
 	open_scope 80 24 -r "$captures/call-transfer-blind.pcap"

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #define A "192.0.2.1:4000"
 #define B "192.0.2.2:5060"
@@ -255,10 +256,24 @@ static void ws_frame(struct buf *s, unsigned first, bool is_masked, struct str p
 		buf_chr(s, is_masked ? (char)(payload.p[i] ^ mask[i & 3]) : payload.p[i]);
 }
 
+/* permessage-deflate, with those before it as its history. [RFC7692 7.2.1] */
+static void ws_deflated(struct buf *s, z_stream *z, struct str text)
+{
+	uint8_t packed[1'000];
+	z->next_in = (z_const Bytef *)text.p;
+	z->avail_in = (uInt)text.n;
+	z->next_out = packed;
+	z->avail_out = sizeof packed;
+	CHECK_EQ(deflate(z, Z_SYNC_FLUSH), Z_OK);
+	ws_frame(s, 0xc1, true, str_of((char *)packed, sizeof packed - z->avail_out - 4));
+}
+
 static void ws_stream(struct buf *s, bool has_handshake)
 {
 	struct buf m;
+	z_stream z = {0};
 	buf_init(&m);
+	CHECK_EQ(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
 	if (has_handshake)
 		buf_str(s, STR("GET /sip HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n"
 			       "Sec-WebSocket-Protocol: sip\r\n\r\n"));
@@ -269,6 +284,9 @@ static void ws_stream(struct buf *s, bool has_handshake)
 	ws_frame(s, 0x8a, true, STR_NONE);
 	ws_frame(s, 0x80, true, str_skip(whole, 33));
 	ws_frame(s, 0x82, false, small_request(&m, "MESSAGE", 3, ""));
+	ws_deflated(s, &z, small_request(&m, "MESSAGE", 4, "deflated"));
+	ws_deflated(s, &z, small_request(&m, "MESSAGE", 5, "deflated"));
+	deflateEnd(&z);
 	buf_fini(&m);
 }
 
@@ -290,6 +308,8 @@ TEST_NO_OOM(websocket_split_at_every_byte)
 		CHECK(str_ends(str_cut(rest, '\n', &rest), STR("MESSAGE 1")));
 		CHECK(str_ends(str_cut(rest, '\n', &rest), STR("MESSAGE 2")));
 		CHECK(str_ends(str_cut(rest, '\n', &rest), STR("MESSAGE 3")));
+		CHECK(str_ends(str_cut(rest, '\n', &rest), STR("MESSAGE 4")));
+		CHECK(str_ends(str_cut(rest, '\n', &rest), STR("MESSAGE 5")));
 		CHECK_EQ(rest.n, 0);
 		buf_fini(&cap);
 		buf_fini(&out);
@@ -306,7 +326,8 @@ TEST_NO_OOM(websocket_without_its_handshake)
 	pcap_begin(&cap, CAP_LINK_ETHERNET);
 	rec_tcp(&cap, 2, A, B, 1'000, 0, CAP_TCP_ACK, buf_view(&s));
 	CHECK_CAPTURE(cap, "1 " A " > " B " MESSAGE 1\n1 " A " > " B " MESSAGE 2\n"
-			   "1 " A " > " B " MESSAGE 3\n");
+			   "1 " A " > " B " MESSAGE 3\n1 " A " > " B " MESSAGE 4\n"
+			   "1 " A " > " B " MESSAGE 5\n");
 	buf_fini(&cap);
 	buf_fini(&s);
 }
@@ -338,6 +359,7 @@ TEST(stream_without_memory)
 		cap.err = s.err;
 	buf_fini(&s);
 	CHECK_CAPTURE(cap, "3 " A " > " B " MESSAGE 1\n3 " A " > " B " MESSAGE 2\n"
-			   "3 " A " > " B " MESSAGE 3\n");
+			   "3 " A " > " B " MESSAGE 3\n3 " A " > " B " MESSAGE 4\n"
+			   "3 " A " > " B " MESSAGE 5\n");
 	buf_fini(&cap);
 }

@@ -113,12 +113,63 @@ TEST(ws_joined_message_is_bounded)
 	buf_fini(&b);
 }
 
-/* A bystander reads both sides, and does without what is compressed. */
+/* A bystander reads both sides. */
 TEST(ws_bystander)
 {
 	expect(WIRE_WS_BYSTANDER, BYTES("\x81\x05Hello"), "MHello");
 	expect(WIRE_WS_BYSTANDER, BYTES("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), "MHello");
-	expect(WIRE_WS_BYSTANDER, BYTES("\xc1\x01x\x88\x00\x81\x01y"), "s s My");
+}
+
+#define HELLO "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"
+
+/* The examples of [RFC7692 7.2.3], and what cannot be read. */
+TEST(ws_bystander_inflates)
+{
+	static const struct {
+		struct str bytes;
+		const char *want;
+	} rows[] = {
+		{STR_INIT(HELLO), "MHello"},
+		{STR_INIT("\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00"), "s MHello"},
+		{STR_INIT(HELLO "\xc1\x05\xf2\x00\x11\x00\x00"), "MHello MHello"},
+		{STR_INIT("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), "MHello"},
+		{STR_INIT("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), "MHello"},
+		{STR_INIT("\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
+		 "MHello"},
+		{STR_INIT("\x81\x01x" HELLO "\x81\x01y"), "Mx MHello My"},
+		{STR_INIT("\xc1\x87\x37\xfa\x21\x3d\xc5\xb2\xec\xf4\xfe\xfd\x21"), "MHello"},
+		/* the history is not there; what is damaged ends it */
+		{STR_INIT("\xc1\x05\xf2\x00\x11\x00\x00\x81\x01y"), "s My"},
+		{STR_INIT(HELLO "\xc1\x01\xff" HELLO), "MHello s MHello"},
+		{STR_INIT(HELLO "\xc1\x01\xff\xc1\x05\xf2\x00\x11\x00\x00"), "MHello s s"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		expect(WIRE_WS_BYSTANDER, rows[i].bytes, rows[i].want);
+}
+
+/* 1,100 letters in 12 bytes: more than a message may have. */
+TEST(ws_inflated_message_is_bounded)
+{
+	expect(WIRE_WS_BYSTANDER,
+	       BYTES("\xc1\x0c\x4a\x4c\x1c\x05\xa3\x60\x14\x8c\x02\xca\x01\x00\x81\x01y"), "s My");
+}
+
+TEST(ws_gap_ends_the_history)
+{
+	char bytes[] = HELLO "\xc1\x05\xf2\x00\x11\x00\x00";
+	uint8_t *p = (uint8_t *)bytes;
+	size_t n = sizeof bytes - 1, used;
+	struct wire_ws w;
+	struct str body;
+	wire_ws_init(&w, WIRE_WS_BYSTANDER, 1000);
+	enum wire_ws_event first = wire_ws_next(&w, p, n, &used, &body);
+	bool is_hello = str_eq(body, STR("Hello"));
+	size_t held = wire_ws_bytes(&w);
+	wire_ws_gap(&w);
+	enum wire_ws_event second = wire_ws_next(&w, p + used, n - used, &used, &body);
+	wire_ws_fini(&w);
+	CHECK(first == WIRE_WS_MESSAGE && is_hello && held >= INFLATE_BYTES);
+	CHECK_EQ(second, WIRE_WS_SKIP);
 }
 
 TEST(ws_what_is_written_is_read)
