@@ -100,7 +100,7 @@ enum code auth_challenge(struct auth *a, struct tsx_mgr *m, tsx_id st, const str
 	buf_init_fixed(&lines, mem, sizeof(mem));
 	put_challenges(a, &lines, is_proxy, code == CODE_AUTH_STALE, survives(a, rx));
 	ASSERT(lines.err == OK); /* the realm is bounded */
-	enum err e = code_challenge(m, st, code, is_proxy ? 407 : 401, buf_view(&lines));
+	enum err e = code_reply_and_forget(m, st, code, is_proxy ? 407 : 401, buf_view(&lines));
 	(void)e; /* ERR_STATE as above */
 	return code;
 }

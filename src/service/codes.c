@@ -101,13 +101,14 @@ enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 	return e == OK ? tsx_reply(m, st, status, STR_NONE, buf_view(&b)) : e;
 }
 
-enum err code_challenge(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
-			struct str challenges)
+enum err code_reply_and_forget(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
+			       struct str extra_lines)
 {
 	char mem[LINES_MAX];
 	struct buf b;
 	buf_init_fixed(&b, mem, sizeof(mem));
-	enum err e = put_lines(&b, c, challenges);
+	enum err e = put_lines(&b, c, extra_lines);
+	status = status ? status : infos[c].status;
 	return e == OK ? tsx_reply_and_forget(m, st, status, buf_view(&b)) : e;
 }
 

@@ -30,9 +30,10 @@ void code_reason_put(struct buf *b, enum code c);
  * 0: the table's. */
 enum err code_reply(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
 		    struct str extra_lines);
-/* 401 or 407 with the challenges' header lines; the request is forgotten. [RFC3261 26.3.2.4] */
-enum err code_challenge(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
-			struct str challenges);
+/* The same, and the request is forgotten: for challenges and for what is shed, which must take no
+ * memory. Its repetition is judged anew. [RFC3261 26.3.2.4] */
+enum err code_reply_and_forget(struct tsx_mgr *m, tsx_id st, enum code c, unsigned status,
+			       struct str extra_lines);
 /* code_reply with the table's status; when the transaction has ended meanwhile (ERR_STATE) nobody
  * waits for an answer. Without memory for one the transaction is dropped: it must not live on. */
 static inline void code_refuse(struct tsx_mgr *m, tsx_id st, enum code c, struct str extra_lines)

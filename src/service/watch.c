@@ -16,9 +16,11 @@
 #include "service/codes.h"
 #include "service/steer.h"
 
-static void reply(struct exc_shard *s, tsx_id st, enum code code, struct str extra)
+static void shed(struct exc_shard *s, tsx_id st, enum code code)
 {
-	code_refuse(s->stack.tsx, st, code, extra);
+	enum err e = code_reply_and_forget(s->stack.tsx, st, code, 0, STR("Retry-After: 10\r\n"));
+	if (e != OK && e != ERR_STATE)
+		tsx_drop(s->stack.tsx, st);
 }
 
 static struct ban_sight sight_of(const struct tp_rx *rx, struct str user)
@@ -171,8 +173,7 @@ static bool hold_back(struct exc_shard *s, tsx_id st, const struct tp_rx *rx, st
 	if (answer == LIM_DROP)
 		tsx_drop(s->stack.tsx, st);
 	else
-		reply(s, st, deed == BAN_STORM ? CODE_STORM : CODE_FLOOD,
-		      STR("Retry-After: 10\r\n"));
+		shed(s, st, deed == BAN_STORM ? CODE_STORM : CODE_FLOOD);
 	return false;
 }
 
@@ -222,6 +223,6 @@ bool watch_load(struct exc_shard *s, tsx_id st, struct tp_rx *rx)
 	if (!load_sheds(&s->load, now, waited > standing ? waited : standing,
 			rx->msg->method == SIP_REGISTER))
 		return true;
-	reply(s, st, CODE_SHED, STR("Retry-After: 10\r\n"));
+	shed(s, st, CODE_SHED);
 	return false;
 }

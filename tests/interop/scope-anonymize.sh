@@ -2,7 +2,8 @@
 # `-w --anonymize` from end to end: tokens planted wherever an anonymizer may miss them are in the output in no spelling; what it
 # writes is well-formed to tshark; and what rung finds in it is what it finds in the original, over all captures here. TAP.
 . "$(dirname "$0")/lib.sh"
-need tshark python3
+need tshark mergecap python3
+. "$here/tshark.sh"
 captures=$top/tests/data/captures
 anonymize() { "$RUNG" scope -r "$1" -w "$2" --anonymize; }
 
@@ -32,12 +33,18 @@ flow() { "$RUNG" scope -r "$1" "${@:2}" --messages --json 2>/dev/null | python3 
 same_calls() { # capture
 	local keys=()
 	[ -e "${1%.*}.keys" ] && keys=(--keys "${1%.*}.keys")
-	"$RUNG" scope -r "$1" "${keys[@]}" -w "$work/same.pcapng" --anonymize 2>/dev/null || return 1
+	local same=$work/same/${1##*/}
+	"$RUNG" scope -r "$1" "${keys[@]}" -w "$same" --anonymize 2>/dev/null || return 1
 	findings "$1" "${keys[@]}" >"$work/rules.before"
-	findings "$work/same.pcapng" >"$work/rules.after"
+	findings "$same" >"$work/rules.after"
 	flow "$1" "${keys[@]}" >"$work/flow.before"
-	flow "$work/same.pcapng" >"$work/flow.after"
-	diff "$work/rules.before" "$work/rules.after" && diff "$work/flow.before" "$work/flow.after" && well_formed "$1" "$work/same.pcapng"
+	flow "$same" >"$work/flow.after"
+	diff "$work/rules.before" "$work/rules.after" && diff "$work/flow.before" "$work/flow.after"
+}
+all_well_formed() { # one run of tshark for all captures before, and one for all after
+	mergecap -a -w "$work/before.pcapng" "$captures"/*.pcap "$captures"/*.pcapng
+	mergecap -a -w "$work/after.pcapng" "$work"/same/*
+	well_formed "$work/before.pcapng" "$work/after.pcapng"
 }
 
 for kind in headers sdp digest bodies transports packets; do
@@ -45,7 +52,9 @@ for kind in headers sdp digest bodies transports packets; do
 	check "... and it is well-formed: $kind" well_formed "$work/$kind.pcapng" "$work/$kind.out.pcapng"
 	[ $kind = packets ] || check "... and its messages are there: $kind" is_kept $kind 2
 done
+mkdir "$work/same"
 for c in "$captures"/*.pcap "$captures"/*.pcapng; do
 	check "the same flow and findings: $(basename "$c")" same_calls "$c"
 done
+check "... and all of them are well-formed" all_well_formed
 finish

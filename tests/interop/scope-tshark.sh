@@ -29,6 +29,7 @@ result() { # status name
 command -v tshark >/dev/null || { echo "1..0 # SKIP tshark is not installed"; exit 0; }
 [ -x "$RUNG" ] || { echo "1..0 # SKIP no program at $RUNG"; exit 0; }
 . "$here/many.sh"
+. "$here/tshark.sh"
 
 mapfile -t differences < <(grep -v -e '^#' -e '^$' "$here/scope-differences.tsv")
 declare -A used=()
