@@ -11,7 +11,7 @@ struct inflate;
 /* NULL without memory. */
 struct inflate *inflate_new(void);
 void inflate_free(struct inflate *z); /* NULL is nothing */
-/* Appends what the message inflates to, at most `max` bytes. ERR_SYNTAX: it is damaged, or refers to
- * something before the first message that was seen; ERR_LIMIT: it is larger. Both begin anew: the
- * next message is taken for a first one, and `out` may hold a part. */
+/* Appends what the message inflates to, at most `max` bytes. ERR_SYNTAX: it is damaged, or refers
+ * to something before the first message that was seen; ERR_LIMIT: it is larger. Both begin anew:
+ * the next message is taken for a first one, and `out` may hold a part. */
 enum err inflate_message(struct inflate *z, struct str deflated, size_t max, struct buf *out);

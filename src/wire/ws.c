@@ -9,7 +9,8 @@
  *
  * Invariants: 1. Nothing is unmasked twice: unmasking happens only when the whole frame is there,
  * and its bytes are consumed in the same call. 2. `joined` never exceeds `max`, and a frame larger
- * than `max` is refused by its head, before its payload is waited for; nothing inflates beyond `max`.
+ * than `max` is refused by its head, before its payload is waited for; nothing inflates beyond
+ * `max`.
  */
 #include "wire/ws.h"
 

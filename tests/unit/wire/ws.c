@@ -129,19 +129,19 @@ TEST(ws_bystander_inflates)
 		struct str bytes;
 		const char *want;
 	} rows[] = {
-		{STR_INIT(HELLO), "MHello"},
-		{STR_INIT("\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00"), "s MHello"},
-		{STR_INIT(HELLO "\xc1\x05\xf2\x00\x11\x00\x00"), "MHello MHello"},
-		{STR_INIT("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), "MHello"},
-		{STR_INIT("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), "MHello"},
+		{STR_INIT(HELLO),							  "MHello"         },
+		{STR_INIT("\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00"),                 "s MHello"       },
+		{STR_INIT(HELLO "\xc1\x05\xf2\x00\x11\x00\x00"),                           "MHello MHello"  },
+		{STR_INIT("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"),         "MHello"         },
+		{STR_INIT("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),                     "MHello"         },
 		{STR_INIT("\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
-		 "MHello"},
-		{STR_INIT("\x81\x01x" HELLO "\x81\x01y"), "Mx MHello My"},
-		{STR_INIT("\xc1\x87\x37\xfa\x21\x3d\xc5\xb2\xec\xf4\xfe\xfd\x21"), "MHello"},
-		/* the history is not there; what is damaged ends it */
-		{STR_INIT("\xc1\x05\xf2\x00\x11\x00\x00\x81\x01y"), "s My"},
-		{STR_INIT(HELLO "\xc1\x01\xff" HELLO), "MHello s MHello"},
-		{STR_INIT(HELLO "\xc1\x01\xff\xc1\x05\xf2\x00\x11\x00\x00"), "MHello s s"},
+		 "MHello"										   },
+		{STR_INIT("\x81\x01x" HELLO "\x81\x01y"),                                  "Mx MHello My"   },
+		{STR_INIT("\xc1\x87\x37\xfa\x21\x3d\xc5\xb2\xec\xf4\xfe\xfd\x21"),         "MHello"         },
+ /* the history is not there; what is damaged ends it */
+		{STR_INIT("\xc1\x05\xf2\x00\x11\x00\x00\x81\x01y"),                        "s My"           },
+		{STR_INIT(HELLO "\xc1\x01\xff" HELLO),                                     "MHello s MHello"},
+		{STR_INIT(HELLO "\xc1\x01\xff\xc1\x05\xf2\x00\x11\x00\x00"),               "MHello s s"     },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		expect(WIRE_WS_BYSTANDER, rows[i].bytes, rows[i].want);
