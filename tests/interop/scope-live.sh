@@ -95,9 +95,9 @@ count_any() { # -c, and the cooked header of "any"
 }
 check "any interface, a number of packets" count_any
 piped() {
-	load 60 40 0 >/dev/null &
+	load 240 40 0 >/dev/null & # for longer than it takes to begin, and to capture
 	local load_pid=$!
-	"$RUNG" scope -i lo -f "$filter" -a duration:2 -w - 2>"$work/piped.log" | tshark -r - 2>/dev/null | wc -l >"$work/piped.n"
+	"$RUNG" scope -i lo -f "$filter" -a duration:3 -w - 2>"$work/piped.log" | tshark -r - 2>/dev/null | wc -l >"$work/piped.n"
 	wait $load_pid
 	cat "$work/piped.log" "$work/piped.n"
 	[ "$(cat "$work/piped.n")" -gt 0 ]
