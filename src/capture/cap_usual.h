@@ -4,8 +4,6 @@
 
 #include "base/cut.h"
 #include "capture/cap_pkt.h"
-#include "capture/cap_tunnel.h"
-#include "wire/hep.h"
 
 #include <string.h>
 
@@ -35,12 +33,12 @@ struct cap_datagram {
 	const uint8_t *p; /* borrows the record */
 	uint32_t n;
 };
-/* The datagram of a usual frame, as cap_pkt_decode finds it. False: there is more to the frame, or
- * nothing in it. */
-static inline bool cap_usual_datagram(const struct cap_rec *r, struct cap_datagram *out)
+/* The datagram of a usual frame, as cap_pkt_decode finds it, when its first byte is one of RTP's or
+ * RTCP's: neither SIP nor HEP nor a tunnel begins with it. Else false. */
+static inline bool cap_usual_media(const struct cap_rec *r, struct cap_datagram *out)
 {
 	enum { IP = 14, UDP = 34, PAYLOAD = 42 };
-	if (!cap_is_usual(r))
+	if (r->n <= PAYLOAD || r->p[PAYLOAD] < 128 || !cap_is_usual(r))
 		return false;
 	const uint8_t *ip = r->p + IP, *udp = r->p + UDP;
 	unsigned n = be16(ip + 2) - (PAYLOAD - IP), n_udp = be16(udp + 4);
@@ -50,6 +48,5 @@ static inline bool cap_usual_datagram(const struct cap_rec *r, struct cap_datagr
 	out->dst.port = be16(udp + 2);
 	out->p = r->p + PAYLOAD;
 	out->n = n_udp >= 8 && n_udp - 8 < n ? n_udp - 8 : n;
-	return out->n && !cap_may_be_tunnel(out->src.port, out->dst.port) &&
-	       !wire_hep_starts(out->p, out->n);
+	return out->n;
 }

@@ -550,7 +550,7 @@ static inline bool pass_media(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
 	struct cap_datagram d;
-	if (!cap_usual_datagram(&f->rec, &d) || cap_may_be_sip(d.p, d.n))
+	if (!cap_usual_media(&f->rec, &d))
 		return false;
 	struct trk_datagram p = {.at_ns = f->rec.at_ns,
 				 .frame_no = f->rec.no,
