@@ -277,7 +277,6 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 [[gnu::noinline]] static enum rtp_kind on_any(struct trk *t, const struct trk_datagram *p,
 					      struct rtp_hdr *rtp)
 {
-	struct rtp_hdr own;
 	t->media_stream = NULL;
 	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
 		return RTP_UNKNOWN;
@@ -288,7 +287,7 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 	const uint8_t *b = (const uint8_t *)p->bytes.p;
 	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
 	if (kind == RTP_RTP)
-		return on_rtp(t, f, p, rtp ? rtp : &own);
+		return on_rtp(t, f, p, rtp);
 	if (kind == RTP_RTCP)
 		return on_rtcp(t, f, p);
 	if (kind == RTP_DTLS && f->media)
@@ -312,8 +311,11 @@ static inline struct flow *expected_flow(const struct trk *t, const struct trk_d
 /* Most packets are RTP of a stream that is known; of those on_any would do the same. */
 enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp)
 {
+	struct rtp_hdr own;
 	struct flow *f = expected_flow(t, p);
-	if (!f || !rtp || rtp_demux(p->bytes.p, p->bytes.n) != RTP_RTP ||
+	if (!rtp)
+		rtp = &own;
+	if (!f || rtp_demux(p->bytes.p, p->bytes.n) != RTP_RTP ||
 	    rtp_parse(p->bytes.p, p->bytes.n, rtp))
 		return on_any(t, p, rtp);
 	t->n_datagrams++;
