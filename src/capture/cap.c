@@ -127,7 +127,7 @@ static inline void take_classic(struct cap *c, struct cap_rec *r)
 	r->no = ++c->no;
 	r->off = c->off + n_hdr;
 	r->p = h + n_hdr;
-	cut_skip(c, n_hdr + n);
+	cap_skip(c, n_hdr + n);
 }
 
 static inline bool has_classic(const struct cap *c)
@@ -198,7 +198,7 @@ static enum err open_classic(struct cap *c, uint32_t magic)
 	/* the upper half may tell the length of a frame check sequence */
 	c->ifaces[0].link = (uint16_t)cap_u32(c, cap_here(c) + 20);
 	c->ifaces[0].snaplen = cap_u32(c, cap_here(c) + 16);
-	cut_skip(c, 24);
+	cap_skip(c, 24);
 	return OK;
 }
 

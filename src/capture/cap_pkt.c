@@ -18,6 +18,7 @@
  */
 #include "capture/cap_pkt.h"
 #include "capture/cap_tunnel.h"
+#include "capture/cap_usual.h"
 #include "track/trk.h"
 #include "wire/hep.h"
 
@@ -44,18 +45,6 @@ static void set_ip(struct addr *a, const uint8_t *p, unsigned n)
 {
 	a->family = n == 4 ? ADDR_V4 : ADDR_V6;
 	memcpy(a->ip, p, n);
-}
-
-/* In the pieces in which addresses are compared: who reads others would have to wait. */
-static inline void set_ipv4(struct addr *a, const uint8_t *p)
-{
-	uint64_t ip = 0;
-	memcpy(&ip, p, 4);
-	memcpy(a->ip, &ip, sizeof ip);
-	memset(a->ip + sizeof ip, 0, sizeof a->ip - sizeof ip);
-	a->family = ADDR_V4;
-	a->scope = 0;
-	a->port = 0;
 }
 
 static void set_payload(struct cap_pkt *k, uint8_t proto, const uint8_t *l4, struct cut c)
@@ -138,10 +127,10 @@ static bool on_ipv4(struct cap_pkt *k, struct cut *c, uint8_t *proto)
 	if (hdr < 20 || hdr > c->n)
 		return false;
 	k->n_ips++;
-	set_ipv4(&k->src, c->p + 12);
-	set_ipv4(&k->dst, c->p + 16);
-	set_ipv4(&ip->src, c->p + 12);
-	set_ipv4(&ip->dst, c->p + 16);
+	cap_set_ipv4(&k->src, c->p + 12);
+	cap_set_ipv4(&k->dst, c->p + 16);
+	cap_set_ipv4(&ip->src, c->p + 12);
+	cap_set_ipv4(&ip->dst, c->p + 16);
 	ip->hdr = (struct cap_hdr){c->p, c->n};
 	ip->id = be16(c->p + 4);
 	ip->n = (uint16_t)total;
@@ -385,17 +374,7 @@ static void on_inner(struct cap_pkt *k, struct cut c, enum cap_inner what, uint1
 		on_eth(k, c);
 }
 
-/* What nearly all frames with media are: Ethernet, IPv4 without options, UDP, all of it there.
- * on_eth would do the same, step by step. */
-static bool is_usual(struct cut c)
-{
-	enum { ETH = 14, HEADERS = 28 };
-	const uint8_t *ip = c.p + ETH;
-	return c.n >= ETH + HEADERS && be16(ip - 2) == ETH_IPV4 && ip[0] == 0x45 &&
-	       ip[9] == CAP_UDP && !(be16(ip + 6) & 0x3fff) && be16(ip + 2) >= HEADERS &&
-	       be16(ip + 2) <= c.n - ETH;
-}
-
+/* on_eth would do the same, step by step. */
 static void on_usual(struct cap_pkt *k, struct cut c)
 {
 	enum { ETH = 14, IP = 20 };
@@ -405,10 +384,10 @@ static void on_usual(struct cap_pkt *k, struct cut c)
 	k->eths[0] = (struct cap_hdr){c.p, c.n};
 	k->is_eth = true;
 	k->n_eths = k->n_ips = 1;
-	set_ipv4(&k->src, p + 12);
-	set_ipv4(&k->dst, p + 16);
-	set_ipv4(&ip->src, p + 12);
-	set_ipv4(&ip->dst, p + 16);
+	cap_set_ipv4(&k->src, p + 12);
+	cap_set_ipv4(&k->dst, p + 16);
+	cap_set_ipv4(&ip->src, p + 12);
+	cap_set_ipv4(&ip->dst, p + 16);
 	ip->hdr = (struct cap_hdr){p, total};
 	ip->id = be16(p + 4);
 	ip->n = total;
@@ -591,7 +570,7 @@ enum err cap_pkt_decode(const struct cap_rec *r, struct cap_pkt *out)
 	const size_t from = offsetof(struct cap_pkt, icmp), to = offsetof(struct cap_pkt, src);
 	memset((char *)out + from, 0, to - from);
 	out->is_cut = c.n < r->n_wire;
-	if (r->link != CAP_LINK_ETHERNET || !is_usual(c))
+	if (!cap_is_usual(r))
 		return decode(r, out);
 	on_usual(out, c);
 	return OK;

@@ -67,7 +67,7 @@ static inline const uint8_t *cap_here(const struct cap *c)
 {
 	return c->block + c->at;
 }
-static inline void cut_skip(struct cap *c, size_t n)
+static inline void cap_skip(struct cap *c, size_t n)
 {
 	c->at += n;
 	c->off += n;

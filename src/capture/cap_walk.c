@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "capture/cap_frag.h"
 #include "capture/cap_tcp.h"
+#include "capture/cap_usual.h"
 #include "sdp/sdp.h"
 #include "sip/hdr.h"
 #include "track/trk_info.h"
@@ -38,7 +39,7 @@ struct cap_walk {
 	size_t n_blocks; /* also the room in frame.msgs */
 	struct cap_frame frame;
 	struct spool *spool; /* may be NULL */
-	bool spools_all, is_brief;
+	bool spools_all, is_brief, is_of_messages;
 	char *again; /* a message that was read again */
 	size_t again_cap;
 	bool is_started, is_over;
@@ -211,6 +212,11 @@ static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_
 void cap_walk_brief(struct cap_walk *w)
 {
 	w->is_brief = true;
+}
+
+void cap_walk_of_messages(struct cap_walk *w)
+{
+	w->is_of_messages = w->trk;
 }
 
 /* There was room when the message was added, and the skim knows that it is one. */
@@ -539,6 +545,35 @@ void cap_frame_ends(struct cap_frame *f, const struct addr *from, const struct a
 	return late_frame(w);
 }
 
+/* A media packet is handed to the tracker alone, where the frame would show nothing else. */
+static inline bool pass_media(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	struct cap_datagram d;
+	if (!cap_usual_media(&f->rec, &d))
+		return false;
+	struct trk_datagram p = {.at_ns = f->rec.at_ns,
+				 .frame_no = f->rec.no,
+				 .from = &d.src,
+				 .to = &d.dst,
+				 .bytes = str_of((const char *)d.p, d.n)};
+	trk_media(w->trk, &p, &f->rtp);
+	return true;
+}
+
+/* The next record that is to be looked at as a frame. */
+static bool next_record(struct cap_walk *w)
+{
+	struct cap_frame *f = &w->frame;
+	bool passes = w->is_of_messages && w->is_started && !w->has_pieces && !w->convs;
+	for (unsigned n = 0; cap_next(w->cap, &f->rec); n++) {
+		if (!passes || n == CAP_WALK_UNSEEN || !pass_media(w))
+			return true;
+		f->last_ns = f->rec.at_ns;
+	}
+	return false;
+}
+
 const struct cap_frame *cap_walk_next(struct cap_walk *w)
 {
 	struct cap_frame *f = &w->frame;
@@ -551,7 +586,7 @@ const struct cap_frame *cap_walk_next(struct cap_walk *w)
 	f->conn_no = 0;
 	f->is_ws = f->is_whole = false;
 	f->last_ns = f->rec.at_ns;
-	if (w->is_over || !cap_next(w->cap, &f->rec))
+	if (w->is_over || !next_record(w))
 		return at_end(w);
 	if (f->rec.is_ng)
 		pass_secrets(w);

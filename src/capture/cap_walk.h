@@ -58,6 +58,11 @@ enum err cap_walk_new(struct cap *c, struct trk *trk, struct cap_walk **out);
 void cap_walk_spool(struct cap_walk *w, struct spool *s, bool is_all);
 /* From now on a message may be only skimmed: then pkt.msg is NULL until cap_index was asked. */
 void cap_walk_brief(struct cap_walk *w);
+/* From now on media packets only count in the tracker, and their frames need not be handed out: of
+ * CAP_WALK_UNSEEN and one in a row one is, so that whoever walks can look about. Without a tracker
+ * nothing changes. */
+#define CAP_WALK_UNSEEN 4'095u
+void cap_walk_of_messages(struct cap_walk *w);
 /* From now on frames know of their conversations (cap_frame.seen). max: of those remembered, the
  * one silent longest gives way; 0: no bound. ERR_NOMEM. */
 enum err cap_walk_conversations(struct cap_walk *w, size_t max);

@@ -256,7 +256,7 @@ static bool to_packet(struct cap *c, struct cap_rec *r)
 			return false;
 		if (type == BLOCK_ISB)
 			on_statistics(c, p, n);
-		cut_skip(c, len);
+		cap_skip(c, len);
 		if (is_packet)
 			return true;
 	}

@@ -143,6 +143,7 @@ void scope_on_frame(struct scope *s, const struct cap_frame *fr);
 /* The same when the filter's answer is known: hold_cfg.on_frame. */
 void scope_show_frame(void *scope, const struct cap_frame *fr, bool fits, void *kept);
 bool scope_view_sees_all(enum view v); /* also frames that do not fit */
+bool scope_view_sees_messages_only(enum view v);
 void scope_on_verdict(struct scope *s, const struct trk_call *c, const struct vrd *v); /* live */
 /* After the last frame; the exit code. */
 int scope_at_end(struct scope *s);

@@ -345,6 +345,11 @@ void scope_at_start(struct scope *s)
 		views[s->view].head(s);
 }
 
+bool scope_view_sees_messages_only(enum view v)
+{
+	return views[v].on_frame == on_call_frame || views[v].on_frame == on_flow_frame;
+}
+
 bool scope_view_sees_all(enum view v)
 {
 	return views[v].sees_all;

@@ -53,6 +53,7 @@ static uint64_t wall_us(void)
 struct progress { /* of a long file, where somebody looks */
 	bool is_on, is_shown;
 	uint64_t begin_us, last_us;
+	uint64_t next; /* frame with which the clock is looked at */
 };
 
 static void progress_begin(const struct scope *s, struct progress *p)
@@ -66,8 +67,11 @@ static void progress_begin(const struct scope *s, struct progress *p)
 
 static void progress_show(const struct scope *s, struct progress *p)
 {
-	uint64_t now = p->is_on && s->n_frames % PROGRESS_FRAMES == 0 ? wall_us() : 0;
-	if (!now || now < p->last_us + PROGRESS_US)
+	if (!p->is_on || s->n_frames < p->next)
+		return;
+	uint64_t now = wall_us();
+	p->next = s->n_frames + PROGRESS_FRAMES;
+	if (now < p->last_us + PROGRESS_US)
 		return;
 	p->last_us = now;
 	p->is_shown = true;
@@ -170,6 +174,13 @@ static int walk_ahead(struct scope *s, struct until *u)
 	return EXIT_FAILED;
 }
 
+/* Nobody looks at a frame without one. */
+static bool sees_messages_only(const struct scope *s)
+{
+	return scope_view_sees_messages_only(s->view) && !s->in.count && !s->flt && !s->calls &&
+	       !s->hold && !s->writer;
+}
+
 int scope_walk(struct scope *s)
 {
 	struct progress p;
@@ -180,6 +191,8 @@ int scope_walk(struct scope *s)
 		return code;
 	if (s->in.duration_s > 0)
 		u.end_us = wall_us() + (uint64_t)(s->in.duration_s * 1e6);
+	if (!u.may_wait && sees_messages_only(s))
+		cap_walk_of_messages(s->walk);
 	progress_begin(s, &p);
 	scope_at_start(s);
 	for (;;) {
@@ -188,7 +201,8 @@ int scope_walk(struct scope *s)
 		const struct cap_frame *fr = cap_walk_next(s->walk);
 		if (!fr || s->is_broken)
 			break;
-		s->n_frames += !fr->is_late;
+		if (!fr->is_late)
+			s->n_frames = fr->rec.no;
 		if (s->calls && flt_calls_attach(s->calls, fr))
 			s->out.err = ERR_NOMEM;
 		scope_on_frame(s, fr);

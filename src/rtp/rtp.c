@@ -34,7 +34,7 @@ enum rtp_kind rtp_demux_any(const void *p, size_t n)
 	return b[0] >= 64 && b[0] <= 79 ? RTP_TURN : RTP_UNKNOWN;
 }
 
-enum err rtp_parse(const void *p, size_t n, struct rtp_hdr *out)
+enum err rtp_parse_any(const void *p, size_t n, struct rtp_hdr *out)
 {
 	const uint8_t *b = p;
 	if (n < RTP_HDR_MIN || b[0] >> 6 != 2)

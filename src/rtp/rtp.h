@@ -2,6 +2,7 @@
 /* RTP fixed header [RFC3550 5.1], telephone-event payload [RFC4733 2.3], and what shares a media
  * port [RFC7983 7] [RFC5761 4]. */
 
+#include "base/cut.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -27,8 +28,21 @@ struct rtp_hdr {
 	struct str ext;       /* extension data [RFC3550 5.3.1]; p NULL when none */
 	struct str payload;   /* without padding; borrows the datagram */
 };
+enum err rtp_parse_any(const void *p, size_t n, struct rtp_hdr *out);
 /* ERR_SYNTAX: version not 2, or lengths that do not fit. */
-enum err rtp_parse(const void *p, size_t n, struct rtp_hdr *out);
+static inline enum err rtp_parse(const void *p, size_t n, struct rtp_hdr *out)
+{
+	const uint8_t *b = p;
+	if (n < RTP_HDR_MIN || b[0] != 0x80) /* with padding, extension or CSRC */
+		return rtp_parse_any(p, n, out);
+	*out = (struct rtp_hdr){.has_marker = b[1] >> 7,
+				.pt = b[1] & 0x7f,
+				.seq = be16(b + 2),
+				.ts = be32(b + 4),
+				.ssrc = be32(b + 8),
+				.payload = str_of((const char *)b + RTP_HDR_MIN, n - RTP_HDR_MIN)};
+	return OK;
+}
 /* Writes 12 bytes: version 2, no padding, extension or CSRC. */
 void rtp_put(uint8_t out[RTP_HDR_MIN], uint8_t pt, bool marker, uint16_t seq, uint32_t ts,
 	     uint32_t ssrc);

@@ -87,8 +87,6 @@ static void add_delta(struct rtp_trace *t, double delta, bool is_odd)
 	}
 	if (delta > t->max_delta)
 		t->max_delta = delta;
-	if (delta < t->min_delta || t->min_delta < 0)
-		t->min_delta = delta;
 	t->sum_delta += delta;
 }
 
@@ -113,9 +111,7 @@ static void add_jitter(struct rtp_trace *t, bool is_odd)
 	bool is_first = !is_timed && !t->n; /* a timed one has another before it */
 	t->was_cn = flags & RTP_T_CN;
 	t->n++;
-	if (is_first)
-		t->min_delta = -1;
-	else
+	if (!is_first)
 		add_delta(t, (double)(at_ns - t->delta_ns) * 1e-3, is_odd);
 	t->delta_ns = at_ns;
 	if (is_timed)

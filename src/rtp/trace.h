@@ -24,7 +24,7 @@ struct rtp_trace {
 	uint8_t n_late;                        /* in a row: the buffer adapts */
 	uint32_t n_discarded;                  /* came too late for the buffer */
 	double jitter, max_jitter, sum_jitter; /* µs */
-	double max_delta, min_delta, sum_delta;
+	double max_delta, sum_delta;
 	double nominal, arrival; /* µs since the first packet: by timestamps, by our clock */
 	double max_skew, best;   /* best: arrival - nominal of the fastest packet lately */
 	double packet;  /* the shortest step of timestamps, µs: what a packet holds; 0 unknown */

@@ -15,7 +15,8 @@
  * Invariants:
  * 1. A trk_media is in its port's list and in its call's; flows that point to it are in its list
  *    and are cut loose before it is freed. A port without one is freed.
- * 2. At most MAX_FLOWS flows; one that was silent for long goes, and a new one takes its memory, so
+ * 2. A flow with streams is media, or is_content.
+ * 3. At most MAX_FLOWS flows; one that was silent for long goes, and a new one takes its memory, so
  *    that `then` always leads to a flow. Streams belong to their call.
  *
  * [RFC3550] [RFC3605] [RFC5761] [RFC8839 5.1] [ITU-T T.38]
@@ -142,7 +143,7 @@ struct flow *trk_flow_find(struct trk *t, const struct addr *from, const struct 
 static struct flow *flow_new(struct trk *t)
 {
 	if (t->flows.n < MAX_FLOWS)
-		return calloc(1, sizeof(struct flow));
+		return trk_alloc_lines(sizeof(struct flow));
 	struct flow *f = LIST_ENTRY(t->flow_ages.next, struct flow, age);
 	flow_unlink(t, f);
 	*f = (struct flow){0};
@@ -173,6 +174,16 @@ static inline void refresh(struct trk *t, struct flow *f)
 		look_up(t, f);
 }
 
+/* In place: GCC takes a function that only fetches for one without effect, and drops its calls. */
+[[gnu::always_inline]] static inline void fetch_next(const struct flow *f)
+{
+	const struct flow *next = f->then;
+	if (next) {
+		trk_stream_fetch(next->last[0]);
+		trk_fetch(next->then, offsetof(struct flow, last[1]));
+	}
+}
+
 /* Streams send at a steady rate, so the order in which they come repeats. Whose datagram came after
  * this flow's last one is therefore asked first, and what the next ones will need is fetched: with
  * thousands of flows each would wait for memory several times. */
@@ -187,11 +198,7 @@ static struct flow *flow_of(struct trk *t, const struct addr *from, const struct
 			before->then = f;
 	}
 	t->last_flow = f;
-	const struct flow *next = f->then;
-	if (next) {
-		trk_stream_fetch(next->last[0]);
-		trk_fetch(next->then, offsetof(struct flow, last[1]));
-	}
+	fetch_next(f);
 	refresh(t, f);
 	/* moving costs the neighbours' cache lines: a place in the list is renewed now and then */
 	if (t->n_datagrams - f->renewed > RENEW_AFTER) {
@@ -267,9 +274,9 @@ static void on_dtls(const struct flow *f, const uint8_t *p, size_t n)
 	}
 }
 
-enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp)
+[[gnu::noinline]] static enum rtp_kind on_any(struct trk *t, const struct trk_datagram *p,
+					      struct rtp_hdr *rtp)
 {
-	struct rtp_hdr own;
 	t->media_stream = NULL;
 	if (!t->cfg.has_media || (t->first_unlearnt && !trk_sdp_is_needed(t, p->bytes)))
 		return RTP_UNKNOWN;
@@ -280,7 +287,7 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_
 	const uint8_t *b = (const uint8_t *)p->bytes.p;
 	enum rtp_kind kind = rtp_demux(b, p->bytes.n);
 	if (kind == RTP_RTP)
-		return on_rtp(t, f, p, rtp ? rtp : &own);
+		return on_rtp(t, f, p, rtp);
 	if (kind == RTP_RTCP)
 		return on_rtcp(t, f, p);
 	if (kind == RTP_DTLS && f->media)
@@ -290,6 +297,32 @@ enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_
 		return RTP_T38;
 	}
 	return f->media || f->is_content ? kind : RTP_UNKNOWN;
+}
+
+/* The flow that is expected next, if it is this one and all that is known of it stands. */
+static inline struct flow *expected_flow(const struct trk *t, const struct trk_datagram *p)
+{
+	struct flow *f = t->last_flow ? t->last_flow->then : NULL;
+	bool is_it = f && is_between(f, p->from, p->to) && f->last[0] && f->gen == t->media_gen &&
+		     t->n_datagrams - f->renewed < RENEW_AFTER && !t->first_unlearnt;
+	return is_it ? f : NULL;
+}
+
+/* Most packets are RTP of a stream that is known; of those on_any would do the same. */
+enum rtp_kind trk_media(struct trk *t, const struct trk_datagram *p, struct rtp_hdr *rtp)
+{
+	struct rtp_hdr own;
+	struct flow *f = expected_flow(t, p);
+	if (!rtp)
+		rtp = &own;
+	if (!f || rtp_demux(p->bytes.p, p->bytes.n) != RTP_RTP ||
+	    rtp_parse(p->bytes.p, p->bytes.n, rtp))
+		return on_any(t, p, rtp);
+	t->n_datagrams++;
+	t->last_flow = f;
+	fetch_next(f);
+	t->media_stream = trk_stream_add(t, f, p, rtp);
+	return RTP_RTP;
 }
 
 struct trk_stream *trk_media_stream(const struct trk *t)

@@ -3,12 +3,22 @@
 
 #include "track/trk_priv.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Into the cache; from may be NULL. */
-static inline void trk_fetch(const void *from, size_t n)
+[[gnu::always_inline]] static inline void trk_fetch(const void *from, size_t n)
 {
-	enum { LINE = 64 };
-	for (size_t i = 0; from && i < n; i += LINE)
+	for (size_t i = 0; from && i < n; i += TRK_LINE)
 		__builtin_prefetch((const char *)from + i);
+}
+
+/* Zeroed memory for what begins with a line of the cache: n bytes, a multiple of TRK_LINE. For
+ * free(). NULL: none. */
+static inline void *trk_alloc_lines(size_t n)
+{
+	void *p = aligned_alloc(TRK_LINE, n);
+	return p ? memset(p, 0, n) : NULL;
 }
 
 struct codec {
@@ -52,14 +62,15 @@ struct trk_probe; /* of trk_find.c */
 
 #define FLOW_STREAMS 4
 struct flow {
-	/* touched by every packet, up to the first of `last` */
-	struct addr from, to;
+	/* touched by every packet, up to the first of `last`: one line of the cache */
+	_Alignas(TRK_LINE) struct addr from;
+	struct addr to;
 	uint32_t gen;
 	uint32_t renewed;                      /* when its place in the ages was, in datagrams */
 	struct flow *then;                     /* the datagram after its last was of this one */
-	struct trk_media *media;               /* NULL: no SDP named either end */
 	struct trk_stream *last[FLOW_STREAMS]; /* most recent first */
 	/* the rest */
+	struct trk_media *media; /* NULL: no SDP named either end */
 	bool is_to_media;        /* media->addr is the destination */
 	bool is_content;         /* RTP, by its looks */
 	uint8_t n_refused;       /* probes that failed */
@@ -67,6 +78,7 @@ struct flow {
 	struct hnode node;
 	struct link age, of; /* of: its media's list */
 };
+_Static_assert(offsetof(struct flow, last[1]) == TRK_LINE);
 
 /* trk_port.c */
 /* Keyed, so that nobody can aim at one bucket. */
@@ -95,10 +107,13 @@ struct trk_stream *trk_stream_add(struct trk *t, struct flow *f, const struct tr
 struct trk_stream *trk_stream_add_t38(struct trk *t, struct flow *f, const struct trk_datagram *p,
 				      uint16_t seq);
 /* A packet of it will come soon: brings what that touches into the cache. s may be NULL. */
-static inline void trk_stream_fetch(const struct trk_stream *s)
+[[gnu::always_inline]] static inline void trk_stream_fetch(const struct trk_stream *s)
 {
-	const size_t first = offsetof(struct trk_stream, loss.packets);
-	const size_t end = offsetof(struct trk_stream, stats.clock);
+	enum {
+		first = offsetof(struct trk_stream, loss.packets),
+		end = offsetof(struct trk_stream, stats.clock)
+	};
+	_Static_assert(first % TRK_LINE == 0 && end % TRK_LINE == 0);
 	if (s)
 		trk_fetch((const char *)s + first, end - first);
 }

@@ -227,7 +227,7 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 		return NULL;
 	if (t->cfg.is_live && t->streams.n >= MAX_ALL_LIVE)
 		return NULL;
-	struct trk_stream *s = calloc(1, sizeof *s);
+	struct trk_stream *s = trk_alloc_lines(sizeof *s);
 	if (!s)
 		return NULL;
 	*s = (struct trk_stream){.call = c,

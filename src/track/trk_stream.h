@@ -44,12 +44,12 @@ struct trk_rtcp { /* what RTCP says of a stream */
 };
 
 #define TRK_MAX_DIGITS 31
+#define TRK_LINE       64 /* bytes of a line of the cache */
 
-struct trk_stream {              /* RTP of one source in one direction of a call */
-	struct trk_stream *next; /* of the call, newest first */
-	struct trk_call *call;   /* NULL: nobody's, see trk_orphan_first */
+struct trk_stream { /* RTP of one source in one direction of a call */
+	_Alignas(TRK_LINE) struct trk_stream *next; /* of the call, newest first */
 	/* Touched by every packet, side by side: from the end of the first of them to the
-	 * beginning of the last, see trk_stream_fetch. */
+	 * beginning of the last, four lines of the cache; see trk_stream_fetch. */
 	struct rtp_loss loss;
 	struct rtp_trace trace;
 	uint32_t ssrc;
@@ -59,6 +59,7 @@ struct trk_stream {              /* RTP of one source in one direction of a call
 	uint32_t n_silent, last_frame, last_second, n_measured; /* packets whose level is known */
 	struct rtp_stats stats;
 	/* the rest */
+	struct trk_call *call;              /* NULL: nobody's, see trk_orphan_first */
 	uint64_t pts[2];                    /* payload types seen, a bit each */
 	uint32_t n_markers, n_cn, n_events; /* n_cn: packets; n_events: telephone events */
 	uint32_t gap_no, gap_lost;          /* its last gap: number of the common gap, packets */

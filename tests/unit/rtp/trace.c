@@ -23,7 +23,7 @@ TEST(steady_stream)
 		rtp_trace_add(&t, 0xffffff00u + (uint32_t)i * 160, 0, 7 * MS + i * 20 * MS);
 	CHECK(t.jitter == 0 && t.max_jitter == 0 && t.max_skew == 0 && t.n_discarded == 0);
 	CHECK(is_near(rtp_trace_mean_delta_us(&t), 20'000, 1e-9));
-	CHECK(is_near(t.max_delta, 20'000, 1e-9) && is_near(t.min_delta, 20'000, 1e-9));
+	CHECK(is_near(t.max_delta, 20'000, 1e-9));
 	CHECK(rtp_trace_drift_ppm(&t, &ppm) && fabs(ppm) < 1e-3);
 }
 
