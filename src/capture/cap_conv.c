@@ -46,19 +46,24 @@ struct cap_convs {
 	size_t max, n_bytes;
 	uint32_t n_udp, n_tcp; /* ever */
 	size_t n_named;        /* ever: ends that SDP named */
+	struct cap_stuns *stuns;
 	struct cap_seen seen[CAP_MAX_IPS];
 };
 
 struct cap_convs *cap_convs_new(size_t max)
 {
 	struct cap_convs *c = calloc(1, sizeof *c);
-	if (!c || htab_init(&c->table, 64)) {
-		free(c);
+	if (!c)
 		return NULL;
-	}
 	env_entropy(c->hash_key, sizeof c->hash_key);
 	list_init(&c->lru);
 	c->max = max;
+	c->stuns = cap_stuns_new(max);
+	if (!c->stuns || htab_init(&c->table, 64)) {
+		cap_stuns_free(c->stuns);
+		free(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -83,6 +88,7 @@ void cap_convs_free(struct cap_convs *c)
 	while (!list_is_empty(&c->lru))
 		forget_eldest(c);
 	htab_fini(&c->table);
+	cap_stuns_free(c->stuns);
 	free(c);
 }
 
@@ -287,6 +293,10 @@ const struct cap_seen *cap_convs_add(struct cap_convs *c, const struct cap_pkt *
 		struct place at = {ip_of(k, &k->ports[i]), &k->ports[i], r,
 				   k->is_quoted && i + 1 == k->n_ports};
 		on_header(c, &at, &c->seen[i]);
+		bool is_last = i + 1 == k->n_ports && !k->is_quoted && !k->is_fragment;
+		if (is_last && k->proto == CAP_UDP && c->seen[i].is_there &&
+		    cap_is_stun(k->p, k->n))
+			c->seen[i].stun = cap_stuns_add(c->stuns, c->seen[i].stream, k->p, r);
 	}
 	return c->seen;
 }

@@ -4,6 +4,7 @@
 
 #include "capture/cap_pkt.h"
 #include "capture/cap_seq.h"
+#include "capture/cap_stun.h"
 
 struct cap_seen {         /* what is known of one UDP or TCP header */
 	bool is_there;    /* it belongs to a conversation */
@@ -12,6 +13,7 @@ struct cap_seen {         /* what is known of one UDP or TCP header */
 	int64_t since_ns; /* the first packet of the conversation */
 	int64_t delta_ns; /* the one before */
 	struct cap_seq_seen tcp;
+	struct cap_stun_seen stun; /* UDP; all zero: it is no STUN */
 	uint32_t setup_frame; /* of the SDP that named its destination, else its source; 0 none */
 };
 
