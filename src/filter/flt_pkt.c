@@ -410,6 +410,14 @@ unsigned flt_get_port(const struct flt_field *f, const struct cap_frame *fr, str
 	return o.n;
 }
 
+/* What a RST carries is the reason, as text. [RFC9293 3.5.3] */
+static void reset_cause(const struct cap_hdr *h, struct outlet *o)
+{
+	unsigned n_hdr = (h->p[12] >> 4) * 4u;
+	if (h->n > n_hdr)
+		put_bytes(o, h->p + n_hdr, h->n - n_hdr);
+}
+
 unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
@@ -426,8 +434,11 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 		else if ((f->arg == TC_SYN && flags & CAP_TCP_SYN && !is_ack) ||
 			 (f->arg == TC_SYNACK && flags & CAP_TCP_SYN && is_ack) ||
 			 (f->arg == TC_FIN && flags & CAP_TCP_FIN) ||
-			 (f->arg == TC_RST && flags & CAP_TCP_RST))
+			 (f->arg == TC_RST && flags & CAP_TCP_RST) ||
+			 (f->arg == TC_ACK_NONZERO && !is_ack && be32(h[i].p + 8)))
 			put_u(&o, 1);
+		else if (f->arg == TC_RESET_CAUSE && flags & CAP_TCP_RST)
+			reset_cause(&h[i], &o);
 	}
 	return o.n;
 }
