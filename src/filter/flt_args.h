@@ -38,7 +38,9 @@ enum {
 	VI_OC,
 	VI_OC_VALIDITY,
 	VI_OC_SEQ,
-	VI_OC_ALGO
+	VI_OC_ALGO,
+	VI_BE_ROUTE,
+	VI_OC_VAL
 };
 enum {
 	AU_SCHEME,
@@ -64,7 +66,7 @@ enum {
 enum { RE_PROTOCOLS, RE_Q850, RE_SIP, RE_OTHER, RE_TEXT };
 enum { VA_ICID, VA_ICID_ADDR, VA_ACCESS, VA_CELL, VA_FEATURE };
 enum { RS_RESEND, RS_ORIGINAL, RS_REQUEST, RS_TIME, RS_RELEASE };
-enum { SE_PARAM, SE_LOCAL, SE_REMOTE };
+enum { SE_PARAM, SE_LOCAL, SE_REMOTE, SE_LOGME };
 enum {
 	SC_MECHANISM,
 	SC_ALG,
@@ -77,8 +79,22 @@ enum {
 	SC_PORT2,
 	SC_PORT_S
 };
+/* others: headers that rung knows by these names alone */
+enum {
+	OT_ADDITIONAL_IDENTITY,
+	OT_ATTESTATION_INFO,
+	OT_CELLULAR_NETWORK_INFO,
+	OT_ORIGINATION_ID,
+	OT_PRIORITY_SHARE,
+	OT_RELAYED_CHARGE,
+	OT_RESOURCE_SHARE,
+	OT_RESPONSE_SOURCE,
+	OT_RESTORATION_INFO,
+	OT_SERVICE_INTERACT_INFO,
+	OT__N
+};
 /* sdp: a whole line; session and media level apart where bit 8, 9 say so */
-enum { SD_BYTES = 0, SD_SESSION = 0x100, SD_MEDIA = 0x200 };
+enum { SD_BYTES = 0, SD_UNKNOWN, SD_SESSION = 0x100, SD_MEDIA = 0x200 };
 /* sdp_part: word number `n` of a line, or more special ones */
 #define FLT_SDP(line, n) ((uint32_t)(line) | (uint32_t)(n) << 8)
 enum {
@@ -101,6 +117,12 @@ enum {
 	SD_CRYPTO_TAG,
 	SD_CRYPTO_SUITE,
 	SD_CRYPTO_LIFETIME,
+	SD_CRYPTO_MKI,
+	SD_CRYPTO_MKI_LENGTH,
+	SD_ZONE_TIME,
+	SD_ZONE_OFFSET,
+	SD_KEY_TYPE,
+	SD_KEY_DATA,
 	SD_CANDIDATE, /* + 0 ... 6 */
 };
 enum {

@@ -47,6 +47,7 @@ enum {
 	COST_media = 2,
 	COST_header = 3,
 	COST_hdr_num = 3,
+	COST_other = 3,
 	COST_resend = 3,
 	COST_answer = 4,
 	COST_setup = 4,

@@ -88,6 +88,7 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(ws)                                                                                      \
 	X(sip)                                                                                     \
 	X(header)                                                                                  \
+	X(other)                                                                                   \
 	X(hdr_num)                                                                                 \
 	X(uri)                                                                                     \
 	X(via)                                                                                     \
