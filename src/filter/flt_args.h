@@ -196,6 +196,26 @@ enum {
 	XB_DLRR,
 	XB_TIME,
 };
+/* feedback */
+enum {
+	FB_FCI,
+	FB_FSN,
+	FB_BLP,
+	FB_TMMBR_SSRC,
+	FB_TMMBR_EXP,
+	FB_TMMBR_MANTISSA,
+	FB_TMMBR_OVERHEAD,
+	FB_CC_BASE,
+	FB_CC_COUNT,
+	FB_CC_TIME,
+	FB_CC_NUMBER,
+	FB_FIR_SSRC,
+	FB_FIR_CSN,
+	FB_REMB_SSRC,
+	FB_REMB_NUMBER,
+	FB_REMB_EXP,
+	FB_REMB_MANTISSA,
+};
 /* flt_rtp.c: whether it is SRTCP, of which but the first header can be read. */
 bool flt_is_srtcp(const struct cap_frame *fr);
 /* ns since 1970 of an NTP timestamp. */

@@ -63,6 +63,7 @@ enum {
 	COST_sec = 5,
 	COST_rtcp = 6,
 	COST_xr = 6,
+	COST_feedback = 6,
 	COST_stun = 6,
 	COST_stun_att = 6,
 	COST_sdp = 8,

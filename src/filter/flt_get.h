@@ -102,6 +102,7 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(sdp_part)                                                                                \
 	X(rtp)                                                                                     \
 	X(rtp_ext)                                                                                 \
+	X(feedback)                                                                                \
 	X(rtcp)                                                                                    \
 	X(event)                                                                                   \
 	X(stun)                                                                                    \
