@@ -31,6 +31,7 @@ enum {
 	COST_icmp = 1,
 	COST_sll = 1,
 	COST_eth = 1,
+	COST_tail = 1,
 	COST_arp = 1,
 	COST_encap = 1,
 	COST_tcp_opt = 2,
@@ -79,6 +80,7 @@ enum {
 #define T_U16   FLT_UINT, 2, FLT_DEC
 #define T_U24   FLT_UINT, 3, FLT_DEC
 #define T_U32   FLT_UINT, 4, FLT_DEC
+#define T_U64   FLT_UINT, 8, FLT_DEC
 #define T_X8    FLT_UINT, 1, FLT_HEX
 #define T_X16   FLT_UINT, 2, FLT_HEX
 #define T_X24   FLT_UINT, 3, FLT_HEX

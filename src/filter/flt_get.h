@@ -82,6 +82,7 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(tcp)                                                                                     \
 	X(icmp)                                                                                    \
 	X(sll)                                                                                     \
+	X(tail)                                                                                    \
 	X(eth)                                                                                     \
 	X(arp)                                                                                     \
 	X(tls)                                                                                     \
@@ -157,6 +158,14 @@ enum {
 	FR_DELTA_SHOWN,
 	FR_IFACE,
 	FR_IFACE_NAME,
+	FR_IFACE_DESC,
+	FR_QUEUE,
+	FR_SECTION,
+	FR_FLAGS,
+	FR_DIRECTION,
+	FR_RECEPTION,
+	FR_FCS_LENGTH,
+	FR_ID,
 	FR_COMMENT,
 	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
 };
@@ -174,6 +183,7 @@ enum {
 	LK_PPPOE,
 	LK_PPP
 };
+enum { TA_PADDING, TA_TRAILER };
 enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
 enum {
 	IP_PROTO,

@@ -46,7 +46,35 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 		break;
 	case FR_IFACE_NAME: /* as Wireshark says where the capture does not */
 		if (r->is_ng)
-			put_s(&o, r->if_name && *r->if_name ? str_c(r->if_name) : STR("unknown"));
+			put_s(&o, r->if_name && *r->if_name   ? str_c(r->if_name)
+				  : r->if_desc && *r->if_desc ? str_c(r->if_desc)
+							      : STR("unknown"));
+		break;
+	case FR_IFACE_DESC:
+		if (r->is_ng && r->if_desc && *r->if_desc)
+			put_s(&o, str_c(r->if_desc));
+		break;
+	case FR_SECTION:
+		if (r->is_ng)
+			put_u(&o, r->section);
+		break;
+	case FR_QUEUE:
+		if (r->options & CAP_HAS_QUEUE)
+			put_u(&o, r->queue);
+		break;
+	case FR_ID:
+		if (r->options & CAP_HAS_ID)
+			put_u(&o, r->packet_id);
+		break;
+	case FR_FLAGS:
+	case FR_DIRECTION:
+	case FR_RECEPTION:
+	case FR_FCS_LENGTH:
+		if (r->options & CAP_HAS_FLAGS)
+			put_u(&o, f->arg == FR_FLAGS       ? r->flags
+				  : f->arg == FR_DIRECTION ? r->flags & 3
+				  : f->arg == FR_RECEPTION ? r->flags >> 2 & 7
+							   : r->flags >> 5 & 15);
 		break;
 	case FR_COMMENT:
 		for (struct str next, all = r->comment; all.n; all = next)
