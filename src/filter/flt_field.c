@@ -201,7 +201,7 @@ static bool is_in_wireshark(struct str name)
 	return false;
 }
 
-/* Up to three fields that begin as the name does, as far as a point: "tcp.completeness" has
+/* Up to three fields that begin as the name does, as far as a point: "tcp.segments" has
  * "tcp.". */
 static void put_kin(struct buf *b, struct str name)
 {

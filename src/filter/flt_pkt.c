@@ -9,8 +9,6 @@
  */
 #include "filter/flt_get.h"
 
-#include "capture/cap_ws.h"
-
 unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 1};
@@ -467,48 +465,6 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 			put_u(&o, 1);
 		else if (f->arg == TC_RESET_CAUSE && flags & CAP_TCP_RST)
 			reset_cause(&h[i], &o);
-	}
-	return o.n;
-}
-
-/* --- WebSocket -------------------------------------------------------------------------------- */
-
-/* The frames of a segment that brought SIP, when it begins with one: what began in an earlier
- * segment has left its header there. [RFC6455 5.2] */
-unsigned flt_get_ws(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
-{
-	struct outlet o = {out, 0, 1};
-	if (!fr->is_ws || !fr->pkt.n ||
-	    (fr->tls && f->arg != WS_PROTO)) /* what was in TLS is not kept */
-		return 0;
-	const uint8_t *p = fr->pkt.p, *end = p + fr->pkt.n;
-	if (f->arg == WS_PROTO)
-		put_proto(&o, p, fr->pkt.n, fr->pkt.n);
-	while (f->arg != WS_PROTO && end - p >= 2) {
-		unsigned length = p[1] & 127, n_hdr = 2;
-		uint64_t n = length;
-		bool is_masked = p[1] & 128;
-		if (length > 125)
-			n_hdr += length == 126 ? 2 : 8;
-		if (end - p < (ptrdiff_t)n_hdr + (is_masked ? 4 : 0) || p[0] & 0x70)
-			break;
-		if (length > 125)
-			n = read_bits(p + 2, n_hdr - 2, 0, 0);
-		if (f->arg == WS_FIN)
-			put_u(&o, p[0] >> 7);
-		else if (f->arg == WS_OPCODE)
-			put_u(&o, p[0] & 15);
-		else if (f->arg == WS_MASK)
-			put_u(&o, is_masked);
-		else if (f->arg == WS_LENGTH)
-			put_u(&o, length);
-		else if (is_masked)
-			put_bytes(&o, p + n_hdr, 4);
-		n_hdr += is_masked ? 4 : 0;
-		if (n > (uint64_t)(end - p) - n_hdr)
-			break;
-		p += n_hdr + n;
-		o.layer++;
 	}
 	return o.n;
 }

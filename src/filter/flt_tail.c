@@ -6,19 +6,20 @@
 
 enum { ETH_HEAD = 14, ARP_LEN = 28, MIN = 60, FCS = 4 };
 
-/* Where the packet ends; 0: not known, nor said of what has tags. */
+/* Where the packet ends; 0: not known. */
 static uint32_t packet_end(const struct cap_frame *fr)
 {
 	const struct cap_pkt *k = &fr->pkt;
 	const struct cap_rec *r = &fr->rec;
 	if (!r->p || r->n != r->n_wire || !k->n_eths || k->eths[0].p != r->p || r->n < ETH_HEAD)
 		return 0;
-	const uint8_t *p = r->p + ETH_HEAD;
+	uint32_t n_head = ETH_HEAD + 4u * k->n_vlans;
+	const uint8_t *p = r->p + n_head;
 	if (k->is_arp && k->arp.p == p)
-		return ETH_HEAD + ARP_LEN;
+		return n_head + ARP_LEN;
 	if (!k->n_ips || k->ips[0].hdr.p != p)
 		return 0;
-	return ETH_HEAD + k->ips[0].n + (k->ips[0].src.family == ADDR_V6 ? 40u : 0);
+	return n_head + k->ips[0].n + (k->ips[0].src.family == ADDR_V6 ? 40u : 0);
 }
 
 static bool is_zero(const uint8_t *p, uint32_t n)
@@ -43,7 +44,7 @@ unsigned flt_get_tail(const struct flt_field *f, const struct cap_frame *fr, str
 		n_more -= FCS;
 	if (f->arg == TA_PADDING && n_pad)
 		put_bytes(&o, p + at, n_pad);
-	else if (f->arg == TA_TRAILER && n_more)
+	else if (f->arg == TA_TRAILER && n_more && !fr->pkt.n_vlans) /* else it is the tag's */
 		put_bytes(&o, p + at + n_pad, n_more);
 	return o.n;
 }
