@@ -13,6 +13,9 @@ static uint32_t packet_end(const struct cap_frame *fr)
 	const struct cap_rec *r = &fr->rec;
 	if (!r->p || r->n != r->n_wire || !k->n_eths || k->eths[0].p != r->p || r->n < ETH_HEAD)
 		return 0;
+	uint32_t type = be16(r->p + 12);
+	if (type < 0x600) /* it is a length */
+		return ETH_HEAD + type;
 	uint32_t n_head = ETH_HEAD + 4u * k->n_vlans;
 	const uint8_t *p = r->p + n_head;
 	if (k->is_arp && k->arp.p == p)
