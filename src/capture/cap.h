@@ -34,9 +34,16 @@ struct cap_rec {
 	bool is_ns;          /* its times are finer than µs */
 	bool is_ng;          /* of a pcapng: iface is its own word */
 	const char *if_name; /* may be NULL; borrowed like p */
-	struct str comment;  /* pcapng: what people wrote to the packet, several joined by \0;
-				borrowed */
+	const char *if_desc; /* the same */
+	uint32_t section;    /* pcapng: from 1 */
+	uint8_t options;     /* enum cap_option, or-ed: which of the next ones it says */
+	uint32_t flags, queue;
+	uint64_t packet_id;
+	struct str comment; /* pcapng: what people wrote to the packet, several joined by \0;
+			       borrowed */
 };
+
+enum cap_option { CAP_HAS_FLAGS = 1, CAP_HAS_QUEUE = 2, CAP_HAS_ID = 4 };
 
 struct cap_counts { /* what the sniffer counted */
 	uint64_t n_received, n_dropped_kernel, n_dropped_iface;

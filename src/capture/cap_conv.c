@@ -35,8 +35,11 @@ struct conv {
 	uint32_t begun_frame; /* of one end: the SDP's that began it */
 	uint32_t setup_frame; /* ... and that of the last one, for RTCP */
 	int64_t first_ns, last_ns;
-	struct cap_seq *seq; /* TCP */
-	size_t n_bytes;      /* of seq, when it was looked at last */
+	struct cap_seq *seq;       /* TCP */
+	size_t n_bytes;            /* of seq, when it was looked at last */
+	uint8_t completeness;      /* enum cap_complete, or-ed */
+	bool has_segment, has_fin; /* it had one */
+	bool fin_way;              /* who closed first */
 };
 
 struct cap_convs {
@@ -46,19 +49,24 @@ struct cap_convs {
 	size_t max, n_bytes;
 	uint32_t n_udp, n_tcp; /* ever */
 	size_t n_named;        /* ever: ends that SDP named */
+	struct cap_stuns *stuns;
 	struct cap_seen seen[CAP_MAX_IPS];
 };
 
 struct cap_convs *cap_convs_new(size_t max)
 {
 	struct cap_convs *c = calloc(1, sizeof *c);
-	if (!c || htab_init(&c->table, 64)) {
-		free(c);
+	if (!c)
 		return NULL;
-	}
 	env_entropy(c->hash_key, sizeof c->hash_key);
 	list_init(&c->lru);
 	c->max = max;
+	c->stuns = cap_stuns_new(max);
+	if (!c->stuns || htab_init(&c->table, 64)) {
+		cap_stuns_free(c->stuns);
+		free(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -83,6 +91,7 @@ void cap_convs_free(struct cap_convs *c)
 	while (!list_is_empty(&c->lru))
 		forget_eldest(c);
 	htab_fini(&c->table);
+	cap_stuns_free(c->stuns);
 	free(c);
 }
 
@@ -204,7 +213,39 @@ static struct conv *begin_again(struct cap_convs *c, struct conv *v, int64_t at_
 	v->seq = seq;
 	v->stream = c->n_tcp++;
 	v->first_ns = v->last_ns = at_ns;
+	v->completeness = 0;
+	v->has_segment = v->has_fin = false;
 	return v;
+}
+
+/* What Wireshark counts: a SYN only where a conversation begins, and of the first segment
+ * nothing else but data behind it on fresh ports; it shows a SYN on used ports at once, all else
+ * with the next segment. */
+static void complete(struct conv *v, int way, const struct cap_seq_in *in, bool is_again,
+		     struct cap_seen *out)
+{
+	bool is_syn = in->flags & CAP_TCP_SYN, is_ack = in->flags & CAP_TCP_ACK;
+	out->has_fin = in->flags & CAP_TCP_FIN;
+	if (out->has_fin && !v->has_fin) {
+		v->has_fin = true;
+		v->fin_way = way;
+	}
+	out->is_first_fin = out->has_fin && v->fin_way == way;
+	unsigned had = v->completeness, has = had;
+	if (!v->has_segment) {
+		has |= is_syn && !is_ack ? CAP_COMPLETE_SYN : 0;
+		has |= has && in->n && !is_again ? CAP_COMPLETE_DATA : 0;
+	} else {
+		if (is_ack)
+			has |= is_syn  ? CAP_COMPLETE_SYNACK
+			       : in->n ? CAP_COMPLETE_DATA
+				       : CAP_COMPLETE_ACK;
+		has |= is_ack && out->has_fin ? CAP_COMPLETE_FIN : 0;
+		has |= in->flags & CAP_TCP_RST ? CAP_COMPLETE_RST : 0;
+	}
+	v->has_segment = true;
+	v->completeness = (uint8_t)has;
+	out->completeness = (uint8_t)(is_again ? has : had);
 }
 
 static void weigh(struct cap_convs *c, struct conv *v)
@@ -248,6 +289,7 @@ static void on_segment(struct cap_convs *c, const struct place *at, struct conv 
 	bool is_again = cap_seq_is_new(v->seq, way, &in);
 	if (is_again)
 		begin_again(c, v, r->at_ns);
+	complete(v, way, &in, is_again, out);
 	cap_seq_add(v->seq, way, &in, is_again, &out->tcp);
 	weigh(c, v);
 }
@@ -287,6 +329,10 @@ const struct cap_seen *cap_convs_add(struct cap_convs *c, const struct cap_pkt *
 		struct place at = {ip_of(k, &k->ports[i]), &k->ports[i], r,
 				   k->is_quoted && i + 1 == k->n_ports};
 		on_header(c, &at, &c->seen[i]);
+		bool is_last = i + 1 == k->n_ports && !k->is_quoted && !k->is_fragment;
+		if (is_last && k->proto == CAP_UDP && c->seen[i].is_there &&
+		    cap_is_stun(k->p, k->n))
+			c->seen[i].stun = cap_stuns_add(c->stuns, c->seen[i].stream, k->p, r);
 	}
 	return c->seen;
 }

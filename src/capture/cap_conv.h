@@ -4,6 +4,16 @@
 
 #include "capture/cap_pkt.h"
 #include "capture/cap_seq.h"
+#include "capture/cap_stun.h"
+
+enum cap_complete { /* as in tcp.completeness */
+		    CAP_COMPLETE_SYN = 1,
+		    CAP_COMPLETE_SYNACK = 2,
+		    CAP_COMPLETE_ACK = 4,
+		    CAP_COMPLETE_DATA = 8,
+		    CAP_COMPLETE_FIN = 16,
+		    CAP_COMPLETE_RST = 32,
+};
 
 struct cap_seen {         /* what is known of one UDP or TCP header */
 	bool is_there;    /* it belongs to a conversation */
@@ -12,6 +22,9 @@ struct cap_seen {         /* what is known of one UDP or TCP header */
 	int64_t since_ns; /* the first packet of the conversation */
 	int64_t delta_ns; /* the one before */
 	struct cap_seq_seen tcp;
+	uint8_t completeness;       /* of TCP, before this segment: enum cap_complete, or-ed */
+	bool has_fin, is_first_fin; /* the segment has one; its sender was the first to close */
+	struct cap_stun_seen stun;  /* UDP; all zero: it is no STUN */
 	uint32_t setup_frame; /* of the SDP that named its destination, else its source; 0 none */
 };
 

@@ -137,6 +137,8 @@ static void put_rest(struct cap_kept *k, struct room *r, const struct cap_frame 
 {
 	const char *name = was->rec.if_name;
 	name = name ? put(r, name, strlen(name) + 1) : NULL;
+	const char *desc = was->rec.if_desc;
+	desc = desc ? put(r, desc, strlen(desc) + 1) : NULL;
 	const char *comment = put(r, was->rec.comment.p, was->rec.comment.n);
 	const struct cap_seen *seen =
 		was->seen ? put(r, was->seen, CAP_MAX_IPS * sizeof *seen) : NULL;
@@ -154,6 +156,7 @@ static void put_rest(struct cap_kept *k, struct room *r, const struct cap_frame 
 		tls->hellos.p = hellos;
 	k->fr.pkt.frag = of;
 	k->fr.rec.if_name = name;
+	k->fr.rec.if_desc = desc;
 	k->fr.rec.comment.p = comment;
 	k->fr.seen = seen;
 	k->fr.tls_random = random;

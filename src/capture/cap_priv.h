@@ -16,7 +16,7 @@ struct cap_iface {
 	uint8_t tsresol; /* as in if_tsresol: bit 7 = power of two */
 	int64_t offset_ns;
 	uint64_t drops;
-	char name[32]; /* cut, when longer */
+	char name[32], desc[128]; /* cut, when longer */
 };
 
 /* Where records come from when it is no file: an interface, agents of Homer. */
@@ -51,6 +51,7 @@ struct cap {
 	struct buf secrets;       /* key log lines since somebody asked */
 	bool is_told;             /* secrets: somebody did; the next ones begin anew */
 	struct buf comments;      /* of the record, when it has several */
+	uint32_t n_sections;      /* begun */
 	uint32_t n_ifaces_before; /* in sections that ended */
 	uint64_t drops;           /* of sections that ended */
 	char problem[160];

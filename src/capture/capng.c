@@ -90,6 +90,7 @@ static bool on_section(struct cap *c)
 	c->drops = cap_sniffer_drops(c);
 	c->n_ifaces_before += (uint32_t)c->n_ifaces;
 	c->n_ifaces = 0;
+	c->n_sections++;
 	return true;
 }
 
@@ -110,6 +111,9 @@ static bool on_interface(struct cap *c, const uint8_t *p, size_t n)
 	v = option(c, p + 8, n - 8, OPT_IF_NAME, &len);
 	if (v)
 		str_copy(i->name, sizeof i->name, str_of((const char *)v, len));
+	v = option(c, p + 8, n - 8, OPT_IF_DESCRIPTION, &len);
+	if (v)
+		str_copy(i->desc, sizeof i->desc, str_of((const char *)v, len));
 	v = option(c, p + 8, n - 8, OPT_IF_TSOFFSET, &len);
 	if (v && len >= 8)
 		i->offset_ns = (int64_t)(u64_at(c, v) * 1'000'000'000u);
@@ -164,6 +168,26 @@ static struct str comment_of(struct cap *c, const uint8_t *p, size_t n)
 	return c->comments.n && !c->comments.err ? buf_view(&c->comments) : first;
 }
 
+static void read_options(const struct cap *c, const uint8_t *p, size_t n, struct cap_rec *r)
+{
+	size_t len;
+	const uint8_t *v = option(c, p, n, OPT_EPB_FLAGS, &len);
+	if (v && len == 4) {
+		r->flags = cap_u32(c, v);
+		r->options |= CAP_HAS_FLAGS;
+	}
+	v = option(c, p, n, OPT_EPB_QUEUE, &len);
+	if (v && len == 4) {
+		r->queue = cap_u32(c, v);
+		r->options |= CAP_HAS_QUEUE;
+	}
+	v = option(c, p, n, OPT_EPB_PACKETID, &len);
+	if (v && len == 8) {
+		r->packet_id = u64_at(c, v);
+		r->options |= CAP_HAS_ID;
+	}
+}
+
 /* Enhanced and old packet blocks differ in their first eight bytes only. */
 static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, struct cap_rec *r)
 {
@@ -196,7 +220,9 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 		.snaplen = i->snaplen,
 		.is_ns = i->tsresol > 6,
 		.if_name = i->name,
+		.if_desc = i->desc,
 		.is_ng = true,
+		.section = c->n_sections,
 		.n = caplen,
 		.n_wire = n_wire,
 		.at_ns = time_ns(ticks, i),
@@ -206,6 +232,8 @@ static bool on_packet(struct cap *c, const uint8_t *p, size_t n, uint32_t type, 
 	size_t used = hdr + (((size_t)caplen + 3) & ~(size_t)3);
 	if (type != BLOCK_SPB && used + 4 <= n)
 		r->comment = comment_of(c, p + used, n - used);
+	if (type == BLOCK_EPB && used + 4 <= n)
+		read_options(c, p + used, n - used, r);
 	return true;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-/* flt_field.arg of what is in SIP, SDP and media, by getter: see flt_get.h. */
+/* flt_field.arg of what is in SIP and SDP, and of calls, by getter: see flt_get.h. */
 
 #include "filter/flt_get.h"
+#include "filter/flt_media.h"
 
 enum {
 	SP_BYTES,
@@ -38,7 +39,9 @@ enum {
 	VI_OC,
 	VI_OC_VALIDITY,
 	VI_OC_SEQ,
-	VI_OC_ALGO
+	VI_OC_ALGO,
+	VI_BE_ROUTE,
+	VI_OC_VAL
 };
 enum {
 	AU_SCHEME,
@@ -64,7 +67,7 @@ enum {
 enum { RE_PROTOCOLS, RE_Q850, RE_SIP, RE_OTHER, RE_TEXT };
 enum { VA_ICID, VA_ICID_ADDR, VA_ACCESS, VA_CELL, VA_FEATURE };
 enum { RS_RESEND, RS_ORIGINAL, RS_REQUEST, RS_TIME, RS_RELEASE };
-enum { SE_PARAM, SE_LOCAL, SE_REMOTE };
+enum { SE_PARAM, SE_LOCAL, SE_REMOTE, SE_LOGME };
 enum {
 	SC_MECHANISM,
 	SC_ALG,
@@ -77,8 +80,22 @@ enum {
 	SC_PORT2,
 	SC_PORT_S
 };
+/* others: headers that rung knows by these names alone */
+enum {
+	OT_ADDITIONAL_IDENTITY,
+	OT_ATTESTATION_INFO,
+	OT_CELLULAR_NETWORK_INFO,
+	OT_ORIGINATION_ID,
+	OT_PRIORITY_SHARE,
+	OT_RELAYED_CHARGE,
+	OT_RESOURCE_SHARE,
+	OT_RESPONSE_SOURCE,
+	OT_RESTORATION_INFO,
+	OT_SERVICE_INTERACT_INFO,
+	OT__N
+};
 /* sdp: a whole line; session and media level apart where bit 8, 9 say so */
-enum { SD_BYTES = 0, SD_SESSION = 0x100, SD_MEDIA = 0x200 };
+enum { SD_BYTES = 0, SD_UNKNOWN, SD_SESSION = 0x100, SD_MEDIA = 0x200 };
 /* sdp_part: word number `n` of a line, or more special ones */
 #define FLT_SDP(line, n) ((uint32_t)(line) | (uint32_t)(n) << 8)
 enum {
@@ -101,116 +118,13 @@ enum {
 	SD_CRYPTO_TAG,
 	SD_CRYPTO_SUITE,
 	SD_CRYPTO_LIFETIME,
+	SD_CRYPTO_MKI,
+	SD_CRYPTO_MKI_LENGTH,
+	SD_ZONE_TIME,
+	SD_ZONE_OFFSET,
+	SD_KEY_TYPE,
+	SD_KEY_DATA,
 	SD_CANDIDATE, /* + 0 ... 6 */
-};
-enum {
-	RT_PROTO,
-	RT_PAYLOAD,
-	RT_CSRC,
-	RT_CSRCS,
-	RT_PAD_COUNT,
-	RT_PAD_DATA,
-	RT_EXT_PROFILE,
-	RT_EXT_LEN,
-	RT_EXT_WORD,
-	RT_EXTS,
-	RT_EXT_SEQ,
-};
-enum { SU_TEXT, SU_FRAME, SU_METHOD, SU_RTCP = 0x100 };
-enum { RX_ID, RX_LEN, RX_DATA };
-enum {
-	RC_PROTO,
-	RC_VERSION,
-	RC_PADDING,
-	RC_RC,
-	RC_SC,
-	RC_PT,
-	RC_LENGTH,
-	RC_SENDER,
-	RC_NTP_MSW,
-	RC_NTP_LSW,
-	RC_NTP,
-	RC_RTP_TS,
-	RC_PACKETS,
-	RC_OCTETS,
-	RC_SSRC,
-	RC_FRACTION,
-	RC_LOST,
-	RC_EXT_HIGH,
-	RC_HIGH_SEQ,
-	RC_HIGH_CYCLES,
-	RC_JITTER,
-	RC_LSR,
-	RC_DLSR,
-	RC_SDES_TYPE,
-	RC_SDES_LEN,
-	RC_SDES_TEXT,
-	RC_APP_SUBTYPE,
-	RC_APP_NAME,
-	RC_APP_DATA,
-	RC_APP_TEXT,
-	RC_MEDIA_SSRC,
-	RC_RTPFB_FMT,
-	RC_PSFB_FMT,
-	RC_NACK_PID,
-	RC_NACK_BLP,
-	RC_XR_BT,
-	RC_DISCARDED,
-};
-/* xr: bits of a block of one type, or below 256 what more types have */
-#define FLT_XR(type, off, size, shift, n)                                                          \
-	((uint32_t)(type) << 24 | (uint32_t)(off) << 16 | (uint32_t)(size) << 12 |                 \
-	 (uint32_t)(shift) << 6 | (n))
-enum {
-	XB_LENGTH,
-	XB_SPECIFIC,
-	XB_THINNING,
-	XB_BEGIN,
-	XB_END,
-	XB_RUN,
-	XB_VECTOR,
-	XB_RECEIPT,
-	XB_LRR,
-	XB_DLRR,
-	XB_TIME,
-};
-/* flt_rtp.c: whether it is SRTCP, of which but the first header can be read. */
-bool flt_is_srtcp(const struct cap_frame *fr);
-/* ns since 1970 of an NTP timestamp. */
-int64_t flt_ntp_ns(uint64_t ntp);
-enum { EV_PROTO, EV_ID, EV_END, EV_RESERVED, EV_VOLUME, EV_DURATION };
-enum {
-	ST_PROTO,
-	ST_TYPE,
-	ST_CLASS,
-	ST_METHOD,
-	ST_LENGTH,
-	ST_COOKIE,
-	ST_ID,
-	ST_ATTRS,
-};
-enum {
-	SA_TYPE,
-	SA_LENGTH,
-	SA_FAMILY,
-	SA_PORT,
-	SA_IPV4,
-	SA_IPV6,
-	SA_USERNAME,
-	SA_SOFTWARE,
-	SA_REALM,
-	SA_NONCE,
-	SA_HMAC,
-	SA_CRC,
-	SA_PRIORITY,
-	SA_TIE,
-	SA_ERR_CLASS,
-	SA_ERR_NUMBER,
-	SA_ERR_REASON,
-	SA_LIFETIME,
-	SA_CHANGE_IP,
-	SA_CHANGE_PORT,
-	SA_CHANNEL,
 };
 enum {
 	CL_NO,

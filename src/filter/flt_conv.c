@@ -30,6 +30,15 @@ static void conv_value(unsigned what, const struct cap_seen *s, struct outlet *o
 		if (s->has_times)
 			put_i(o, s->delta_ns);
 		break;
+	case CO_COMPLETE: /* there are no numbers of what is no segment */
+		if (s->tcp.is_whole)
+			put_u(o, s->completeness);
+		break;
+	case CO_FIN_FIRST:
+	case CO_FIN_SECOND:
+		if (s->has_fin && s->is_first_fin == (what == CO_FIN_FIRST))
+			put_u(o, 1);
+		break;
 	}
 }
 

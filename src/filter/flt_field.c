@@ -31,6 +31,7 @@ enum {
 	COST_icmp = 1,
 	COST_sll = 1,
 	COST_eth = 1,
+	COST_tail = 1,
 	COST_arp = 1,
 	COST_encap = 1,
 	COST_tcp_opt = 2,
@@ -47,6 +48,7 @@ enum {
 	COST_media = 2,
 	COST_header = 3,
 	COST_hdr_num = 3,
+	COST_other = 3,
 	COST_resend = 3,
 	COST_answer = 4,
 	COST_setup = 4,
@@ -62,6 +64,7 @@ enum {
 	COST_sec = 5,
 	COST_rtcp = 6,
 	COST_xr = 6,
+	COST_feedback = 6,
 	COST_stun = 6,
 	COST_stun_att = 6,
 	COST_sdp = 8,
@@ -77,6 +80,7 @@ enum {
 #define T_U16   FLT_UINT, 2, FLT_DEC
 #define T_U24   FLT_UINT, 3, FLT_DEC
 #define T_U32   FLT_UINT, 4, FLT_DEC
+#define T_U64   FLT_UINT, 8, FLT_DEC
 #define T_X8    FLT_UINT, 1, FLT_HEX
 #define T_X16   FLT_UINT, 2, FLT_HEX
 #define T_X24   FLT_UINT, 3, FLT_HEX
@@ -197,7 +201,7 @@ static bool is_in_wireshark(struct str name)
 	return false;
 }
 
-/* Up to three fields that begin as the name does, as far as a point: "tcp.completeness" has
+/* Up to three fields that begin as the name does, as far as a point: "tcp.segments" has
  * "tcp.". */
 static void put_kin(struct buf *b, struct str name)
 {

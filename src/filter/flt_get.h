@@ -82,12 +82,14 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(tcp)                                                                                     \
 	X(icmp)                                                                                    \
 	X(sll)                                                                                     \
+	X(tail)                                                                                    \
 	X(eth)                                                                                     \
 	X(arp)                                                                                     \
 	X(tls)                                                                                     \
 	X(ws)                                                                                      \
 	X(sip)                                                                                     \
 	X(header)                                                                                  \
+	X(other)                                                                                   \
 	X(hdr_num)                                                                                 \
 	X(uri)                                                                                     \
 	X(via)                                                                                     \
@@ -101,6 +103,7 @@ static inline void put_ip(struct outlet *o, const void *p, size_t n)
 	X(sdp_part)                                                                                \
 	X(rtp)                                                                                     \
 	X(rtp_ext)                                                                                 \
+	X(feedback)                                                                                \
 	X(rtcp)                                                                                    \
 	X(event)                                                                                   \
 	X(stun)                                                                                    \
@@ -155,6 +158,14 @@ enum {
 	FR_DELTA_SHOWN,
 	FR_IFACE,
 	FR_IFACE_NAME,
+	FR_IFACE_DESC,
+	FR_QUEUE,
+	FR_SECTION,
+	FR_FLAGS,
+	FR_DIRECTION,
+	FR_RECEPTION,
+	FR_FCS_LENGTH,
+	FR_ID,
 	FR_COMMENT,
 	FR_ZERO, /* frame.marked, frame.ignored: nobody does that here */
 };
@@ -172,6 +183,7 @@ enum {
 	LK_PPPOE,
 	LK_PPP
 };
+enum { TA_PADDING, TA_TRAILER };
 enum { EA_ADDR, EA_LG, EA_IG, EA_OUI, EA_LEN, EA_TYPE };
 enum {
 	IP_PROTO,
@@ -189,8 +201,8 @@ enum { PG_ANY, PG_FRAMES, PG_COUNT, PG_DATA, PG_LENGTH, PG_V6 = 0x100 };
 #define FLT_EXT6(proto, what) ((proto) << 8 | E6_##what)
 enum { E6_HEADER, E6_NEXT, E6_LEN, E6_OCTETS, E6_TYPE, E6_LEFT, E6_OFFSET, E6_MORE, E6_IDENT };
 enum { PT_PROTO, PT_ANY, PT_PAYLOAD, PT_LEN, PT_CHECK, PT_UDP = 0x100 };
-enum { TC_HDR_LEN, TC_SYN, TC_SYNACK, TC_FIN, TC_RST };
-enum { CO_STREAM, CO_RELATIVE, CO_DELTA, CO_UDP = 0x100 };
+enum { TC_HDR_LEN, TC_SYN, TC_SYNACK, TC_FIN, TC_RST, TC_ACK_NONZERO, TC_RESET_CAUSE };
+enum { CO_STREAM, CO_RELATIVE, CO_DELTA, CO_COMPLETE, CO_FIN_FIRST, CO_FIN_SECOND, CO_UDP = 0x100 };
 enum { SQ_SEQ, SQ_ACK, SQ_NEXT, SQ_WINDOW, SQ_SCALE };
 enum { TO_ALL, TO_KIND, TO_LEN, TO_MSS, TO_SHIFT, TO_MULTIPLIER, TO_SACKS, TO_TSVAL, TO_TSECR };
 enum {
@@ -231,4 +243,17 @@ enum {
 	TL_ALPN,
 	TL_EXT_VERSION,
 };
-enum { WS_PROTO, WS_FIN, WS_OPCODE, WS_MASK, WS_LENGTH, WS_KEY };
+enum {
+	WS_PROTO,
+	WS_FIN,
+	WS_OPCODE,
+	WS_MASK,
+	WS_LENGTH,
+	WS_LENGTH_16,
+	WS_LENGTH_64,
+	WS_KEY,
+	WS_PAYLOAD,
+	WS_MASKED,
+	WS_CLOSED,
+	WS_STATUS
+};

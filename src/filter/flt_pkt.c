@@ -9,8 +9,6 @@
  */
 #include "filter/flt_get.h"
 
-#include "capture/cap_ws.h"
-
 unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 1};
@@ -46,7 +44,35 @@ unsigned flt_get_frame(const struct flt_field *f, const struct cap_frame *fr, st
 		break;
 	case FR_IFACE_NAME: /* as Wireshark says where the capture does not */
 		if (r->is_ng)
-			put_s(&o, r->if_name && *r->if_name ? str_c(r->if_name) : STR("unknown"));
+			put_s(&o, r->if_name && *r->if_name   ? str_c(r->if_name)
+				  : r->if_desc && *r->if_desc ? str_c(r->if_desc)
+							      : STR("unknown"));
+		break;
+	case FR_IFACE_DESC:
+		if (r->is_ng && r->if_desc && *r->if_desc)
+			put_s(&o, str_c(r->if_desc));
+		break;
+	case FR_SECTION:
+		if (r->is_ng)
+			put_u(&o, r->section);
+		break;
+	case FR_QUEUE:
+		if (r->options & CAP_HAS_QUEUE)
+			put_u(&o, r->queue);
+		break;
+	case FR_ID:
+		if (r->options & CAP_HAS_ID)
+			put_u(&o, r->packet_id);
+		break;
+	case FR_FLAGS:
+	case FR_DIRECTION:
+	case FR_RECEPTION:
+	case FR_FCS_LENGTH:
+		if (r->options & CAP_HAS_FLAGS)
+			put_u(&o, f->arg == FR_FLAGS       ? r->flags
+				  : f->arg == FR_DIRECTION ? r->flags & 3
+				  : f->arg == FR_RECEPTION ? r->flags >> 2 & 7
+							   : r->flags >> 5 & 15);
 		break;
 	case FR_COMMENT:
 		for (struct str next, all = r->comment; all.n; all = next)
@@ -410,6 +436,14 @@ unsigned flt_get_port(const struct flt_field *f, const struct cap_frame *fr, str
 	return o.n;
 }
 
+/* What a RST carries is the reason, as text. [RFC9293 3.5.3] */
+static void reset_cause(const struct cap_hdr *h, struct outlet *o)
+{
+	unsigned n_hdr = (h->p[12] >> 4) * 4u;
+	if (h->n > n_hdr)
+		put_bytes(o, h->p + n_hdr, h->n - n_hdr);
+}
+
 unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
@@ -426,50 +460,11 @@ unsigned flt_get_tcp(const struct flt_field *f, const struct cap_frame *fr, stru
 		else if ((f->arg == TC_SYN && flags & CAP_TCP_SYN && !is_ack) ||
 			 (f->arg == TC_SYNACK && flags & CAP_TCP_SYN && is_ack) ||
 			 (f->arg == TC_FIN && flags & CAP_TCP_FIN) ||
-			 (f->arg == TC_RST && flags & CAP_TCP_RST))
+			 (f->arg == TC_RST && flags & CAP_TCP_RST) ||
+			 (f->arg == TC_ACK_NONZERO && !is_ack && be32(h[i].p + 8)))
 			put_u(&o, 1);
-	}
-	return o.n;
-}
-
-/* --- WebSocket -------------------------------------------------------------------------------- */
-
-/* The frames of a segment that brought SIP, when it begins with one: what began in an earlier
- * segment has left its header there. [RFC6455 5.2] */
-unsigned flt_get_ws(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
-{
-	struct outlet o = {out, 0, 1};
-	if (!fr->is_ws || !fr->pkt.n ||
-	    (fr->tls && f->arg != WS_PROTO)) /* what was in TLS is not kept */
-		return 0;
-	const uint8_t *p = fr->pkt.p, *end = p + fr->pkt.n;
-	if (f->arg == WS_PROTO)
-		put_proto(&o, p, fr->pkt.n, fr->pkt.n);
-	while (f->arg != WS_PROTO && end - p >= 2) {
-		unsigned length = p[1] & 127, n_hdr = 2;
-		uint64_t n = length;
-		bool is_masked = p[1] & 128;
-		if (length > 125)
-			n_hdr += length == 126 ? 2 : 8;
-		if (end - p < (ptrdiff_t)n_hdr + (is_masked ? 4 : 0) || p[0] & 0x70)
-			break;
-		if (length > 125)
-			n = read_bits(p + 2, n_hdr - 2, 0, 0);
-		if (f->arg == WS_FIN)
-			put_u(&o, p[0] >> 7);
-		else if (f->arg == WS_OPCODE)
-			put_u(&o, p[0] & 15);
-		else if (f->arg == WS_MASK)
-			put_u(&o, is_masked);
-		else if (f->arg == WS_LENGTH)
-			put_u(&o, length);
-		else if (is_masked)
-			put_bytes(&o, p + n_hdr, 4);
-		n_hdr += is_masked ? 4 : 0;
-		if (n > (uint64_t)(end - p) - n_hdr)
-			break;
-		p += n_hdr + n;
-		o.layer++;
+		else if (f->arg == TC_RESET_CAUSE && flags & CAP_TCP_RST)
+			reset_cause(&h[i], &o);
 	}
 	return o.n;
 }

@@ -94,6 +94,24 @@ static void connection(const struct walk *w, struct str s)
 	put_some(w->o, part == SD_CONN_ADDR ? addr : part == SD_CONN_TTL ? ttl : num);
 }
 
+/* Adjustments in turn: when, by how much. [RFC8866 5.11] */
+static void zone(const struct walk *w, struct str s)
+{
+	for (bool is_time = true; s.n; is_time = !is_time) {
+		struct str one = word(&s);
+		if (is_time == (w->f->arg >> 8 == SD_ZONE_TIME))
+			put_some(w->o, one);
+	}
+}
+
+/* "method:key"; a method alone says nothing. [RFC4566 5.12] */
+static void key_line(const struct walk *w, struct str s)
+{
+	struct str key, method = str_cut(s, ':', &key);
+	if (str_chr(s, ':') != SIZE_MAX)
+		put_some(w->o, w->f->arg >> 8 == SD_KEY_TYPE ? method : key);
+}
+
 /* --- a= --------------------------------------------------------------------------------------- */
 
 static void rtpmap(const struct walk *w, struct str v)
@@ -123,9 +141,13 @@ static void fmtp(const struct walk *w, struct str v)
 
 static void crypto(const struct walk *w, struct str v)
 {
-	struct str tag = word(&v), suite = word(&v), key = word(&v), lifetime;
+	struct str tag = word(&v), suite = word(&v), key = word(&v), lifetime, mki, mki_n;
 	uint64_t u;
-	str_cut(key, '|', &lifetime);
+	str_cut(str_cut(key, ';', &(struct str){0}), '|', &lifetime);
+	mki = lifetime;
+	if (str_chr(lifetime, '|') != SIZE_MAX)
+		str_cut(lifetime, '|', &mki);
+	mki = str_cut(mki, ':', &mki_n);
 	switch (w->f->arg >> 8) {
 	case SD_CRYPTO_TAG:
 		if (str_u64(tag, &u))
@@ -133,6 +155,13 @@ static void crypto(const struct walk *w, struct str v)
 		break;
 	case SD_CRYPTO_SUITE:
 		put_some(w->o, suite);
+		break;
+	case SD_CRYPTO_MKI: /* its value and its length [RFC4568 9.2] */
+		if (mki_n.n)
+			put_some(w->o, mki);
+		break;
+	case SD_CRYPTO_MKI_LENGTH:
+		put_some(w->o, mki_n);
 		break;
 	case SD_CRYPTO_LIFETIME:
 		lifetime = str_cut(lifetime, '|', &(struct str){0});
@@ -211,12 +240,21 @@ static void part_of(const struct walk *w, char type, struct str s)
 	else if (part == SD_BW_VALUE) {
 		str_cut(s, ':', &value);
 		put_some(w->o, value);
-	} else if (type == 'c')
+	} else if (type == 'z')
+		zone(w, s);
+	else if (type == 'k')
+		key_line(w, s);
+	else if (type == 'c')
 		connection(w, s);
 	else if (type == 'm')
 		media_line(w, s);
 	else
 		attribute(w, s);
+}
+
+static bool is_known(char type)
+{
+	return str_chr(STR("vosiuepcbzkatrm"), type) != SIZE_MAX;
 }
 
 static void walk_lines(struct walk *w, struct str body, bool is_whole)
@@ -231,6 +269,8 @@ static void walk_lines(struct walk *w, struct str body, bool is_whole)
 		char type = line.p[0];
 		if (type == 'm')
 			w->is_media = true;
+		if (is_whole && w->f->arg == SD_UNKNOWN && !is_known(type))
+			put_s(w->o, line);
 		line = str_skip(line, 2);
 		if (!is_whole)
 			part_of(w, type, line);

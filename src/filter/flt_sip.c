@@ -14,6 +14,18 @@
 #include "base/assert.h"
 #include "sip/hdr.h"
 
+static const struct str other_names[OT__N] = {
+	[OT_ADDITIONAL_IDENTITY] = STR_INIT("Additional-Identity"),
+	[OT_ATTESTATION_INFO] = STR_INIT("Attestation-Info"),
+	[OT_CELLULAR_NETWORK_INFO] = STR_INIT("Cellular-Network-Info"),
+	[OT_ORIGINATION_ID] = STR_INIT("Origination-Id"),
+	[OT_PRIORITY_SHARE] = STR_INIT("Priority-Share"),
+	[OT_RELAYED_CHARGE] = STR_INIT("Relayed-Charge"),
+	[OT_RESOURCE_SHARE] = STR_INIT("Resource-Share"),
+	[OT_RESPONSE_SOURCE] = STR_INIT("Response-Source"),
+	[OT_RESTORATION_INFO] = STR_INIT("Restoration-Info"),
+	[OT_SERVICE_INTERACT_INFO] = STR_INIT("Service-Interact-Info"),
+};
 static const struct sip_msg *message(const struct cap_frame *fr, size_t i, struct outlet *o)
 {
 	o->layer = flt_msg_layer(fr, i);
@@ -48,11 +60,20 @@ static void rack(const struct flt_field *f, const struct sip_msg *m, struct outl
 		put_u(o, f->arg == SP_RACK_RSEQ ? r.rseq : r.cseq);
 }
 
+static bool is_other(struct str name)
+{
+	for (unsigned i = 0; i < OT__N; i++)
+		if (str_ieq(name, other_names[i]))
+			return true;
+	return false;
+}
+
 static void unknown_headers(const struct sip_msg *m, struct outlet *o)
 {
 	for (unsigned row = m->first[SIP_HDR_OTHER]; row != SIP_ROW_NONE;
 	     row = sip_row(m, row)->next)
-		put_u(o, 1);
+		if (!is_other(sip_row_name(m, sip_row(m, row))))
+			put_u(o, 1);
 }
 
 static void sip_value_of(const struct flt_field *f, const struct sip_msg *m, struct outlet *o)
@@ -161,6 +182,20 @@ unsigned flt_get_header(const struct flt_field *f, const struct cap_frame *fr, s
 		for (unsigned row = m->first[f->arg]; row != SIP_ROW_NONE;
 		     row = sip_row(m, row)->next)
 			put_s(&o, sip_row_value(m, sip_row(m, row)));
+	}
+	return o.n;
+}
+
+unsigned flt_get_other(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
+{
+
+	struct outlet o = {out, 0, 0};
+	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
+		const struct sip_msg *m = message(fr, i, &o);
+		for (unsigned row = m->first[SIP_HDR_OTHER]; row != SIP_ROW_NONE;
+		     row = sip_row(m, row)->next)
+			if (str_ieq(sip_row_name(m, sip_row(m, row)), other_names[f->arg]))
+				put_s(&o, sip_row_value(m, sip_row(m, row)));
 	}
 	return o.n;
 }
@@ -337,11 +372,14 @@ static const struct str via_names[] = {
 	[VI_OC_VALIDITY] = STR_INIT("oc-validity"),
 	[VI_OC_SEQ] = STR_INIT("oc-seq"),
 	[VI_OC_ALGO] = STR_INIT("oc-algo"),
+	[VI_BE_ROUTE] = STR_INIT("be-route"),
+	[VI_OC_VAL] = STR_INIT("oc"),
 };
 
 static void via_part(const struct flt_field *f, const struct sip_via *via, struct outlet *o)
 {
 	struct str v, name, rest = via->params;
+	uint64_t u;
 	switch (f->arg) {
 	case VI_TRANSPORT:
 		put_s(o, via->transport);
@@ -363,8 +401,12 @@ static void via_part(const struct flt_field *f, const struct sip_via *via, struc
 		break;
 	default:
 		while (sip_param_next(&rest, &name, &v))
-			if (str_ieq(name, via_names[f->arg]))
+			if (!str_ieq(name, via_names[f->arg]))
+				continue;
+			else if (f->arg != VI_OC_VAL)
 				put_s(o, v.n ? v : name); /* "rport" alone is its own value */
+			else if (v.n && str_u64(v, &u) && u <= UINT32_MAX)
+				put_u(o, u);
 		break;
 	}
 }

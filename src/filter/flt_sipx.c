@@ -185,24 +185,41 @@ unsigned flt_get_value(const struct flt_field *f, const struct cap_frame *fr, st
 	return o.n;
 }
 
-/* [RFC7989 5]: "local;remote=...". */
+static bool is_uuid(struct str s)
+{
+	size_t n = 0;
+	for (; n < s.n; n++) {
+		char c = (char)(s.p[n] | 0x20);
+		if (!(s.p[n] >= '0' && s.p[n] <= '9') && !(c >= 'a' && c <= 'f'))
+			return false;
+	}
+	return n == 32;
+}
+
+/* "local;remote=...", then ";logme" or other parameters; without a remote end all that follows is
+ * one value. [RFC7989 5] [RFC8497 4.3] */
+static void session(const struct flt_field *f, struct str v, struct outlet *o)
+{
+	struct str remote, id = item(&v, ';'), rest = v, one = item(&rest, ';');
+	bool has_remote = str_ieq(str_trim(str_cut(one, '=', &remote)), STR("remote"));
+	bool is_pair = has_remote && is_uuid(id) && is_uuid(str_trim(remote));
+	bool is_logme = is_pair && str_starts(rest, STR("logme"));
+	if (f->arg == SE_LOCAL && id.n)
+		put_s(o, id);
+	else if (f->arg == SE_REMOTE && has_remote)
+		put_s(o, str_trim(remote));
+	else if (f->arg == SE_LOGME && is_logme)
+		put_u(o, 1);
+	else if (f->arg == SE_PARAM && !is_logme && (is_pair ? rest : v).n)
+		put_s(o, is_pair ? rest : v);
+}
+
 unsigned flt_get_session(const struct flt_field *f, const struct cap_frame *fr, struct flt_val *out)
 {
 	struct outlet o = {out, 0, 0};
 	for (size_t i = 0; i < fr->n_msgs + fr->n_quoted; i++) {
-		struct str value, v = sip_value(cap_index(fr, i), SIP_HDR_SESSION_ID);
 		o.layer = flt_msg_layer(fr, i);
-		struct str id = item(&v, ';');
-		if (f->arg == SE_LOCAL && id.n)
-			put_s(&o, id);
-		while (v.n) {
-			struct str one = item(&v, ';'), name = str_trim(str_cut(one, '=', &value));
-			bool is_remote = str_ieq(name, STR("remote"));
-			if (f->arg == SE_REMOTE && is_remote)
-				put_s(&o, str_trim(value));
-			else if (f->arg == SE_PARAM && one.n && !is_remote)
-				put_s(&o, one);
-		}
+		session(f, sip_value(cap_index(fr, i), SIP_HDR_SESSION_ID), &o);
 	}
 	return o.n;
 }

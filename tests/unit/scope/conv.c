@@ -352,3 +352,94 @@ TEST_NO_OOM(bounds)
 	CHECK_EQ(seen.seq, 299'991);
 	cap_seq_free(s);
 }
+
+/* A request, again, what answers it and that again; an indication is no request. [RFC8489 6.3] */
+TEST_NO_OOM(transactions_of_stun)
+{
+	static const uint8_t types[][2] = {
+		{0, 1   },
+                {0, 1   },
+                {1, 1   },
+                {1, 1   },
+                {0, 1   },
+                {0, 0x11}
+        };
+	uint8_t m[20] = {0, 0, 0, 0, 0x21, 0x12, 0xa4, 0x42};
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
+		memcpy(m, types[i], 2);
+		bool is_back = types[i][0];
+		rec_udp(&c, 1'000'000 + 10'000 * i, is_back ? B : A, is_back ? A : B,
+			str_of((const char *)m, sizeof m));
+	}
+	m[8] = 1;
+	rec_udp(&c, 2'000'000, A, B, str_of((const char *)m, sizeof m));
+	SAYS(c, "stun.response-in", "- - - - 3 - -");
+	SAYS(c, "stun.response-to", "- - 1 1 - - -");
+	SAYS(c, "stun.time", "- - 0.020000000 0.030000000 - - -");
+	SAYS(c, "stun.reqduplicate", "- 1 - 3 1 3 -");
+	/* with room for one, what came between makes it new */
+	m[8] = 0;
+	memcpy(m, types[0], 2);
+	rec_udp(&c, 3'000'000, A, B, str_of((const char *)m, sizeof m));
+	SAYS(c, "stun.reqduplicate", "- 1 - 3 1 3 - 1");
+	SAYS_OF(c, 1, "stun.reqduplicate", "- 1 - 3 1 3 - -");
+	buf_fini(&c);
+}
+
+TEST_NO_OOM(completeness)
+{
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_tcp(&c, 1'000'000, A, B, 100, 0, SYN, STR_NONE);
+	rec_tcp(&c, 1'010'000, B, A, 500, 101, SYN | ACK, STR_NONE);
+	rec_tcp(&c, 1'020'000, A, B, 101, 501, ACK, STR_NONE);
+	rec_tcp(&c, 1'030'000, A, B, 101, 501, ACK, STR("abc"));
+	rec_tcp(&c, 1'040'000, B, A, 501, 104, ACK | FIN, STR_NONE);
+	rec_tcp(&c, 1'050'000, A, B, 104, 502, ACK | FIN, STR_NONE);
+	rec_tcp(&c, 1'060'000, B, A, 502, 105, CAP_TCP_RST, STR("gone"));
+	rec_tcp(&c, 3'000'000, A, B, 777, 0, SYN, STR_NONE); /* the ports once more */
+	SAYS(c, "tcp.completeness", "0 1 3 7 15 31 31 1");
+	SAYS(c, "tcp.connection.fin_active", "- - - - 1 - - -");
+	SAYS(c, "tcp.connection.fin_passive", "- - - - - 1 - -");
+	SAYS(c, "tcp.reset_cause", "- - - - - - gone -");
+	SAYS(c, "tcp.ack.nonzero", "- - - - - - 1 -");
+	buf_fini(&c);
+}
+
+TEST_NO_OOM(parts_that_are_rare)
+{
+	static const char text[] =
+		"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"10.0.0.1:5060;branch=z9hG4bKx;oc=20;be-route=scscf\r\n"
+		"From: <sip:x@y>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
+		"Session-ID: ab30317f1a784dc48ff824d0d3715d86;"
+		"remote=00000000000000000000000000000000;logme\r\n"
+		"Origination-Id: 1-2-3\r\nContent-Type: application/sdp\r\n"
+		"Content-Length: 177\r\n\r\n"
+		"v=0\r\no=a 1 2 IN IP4 1.2.3.4\r\ns=-\r\nt=0 0\r\n"
+		"z=2882844526 -1h 2898848070 0\r\nk=clear:secret\r\ny=1\r\n"
+		"m=audio 5000 RTP/SAVP 0\r\n"
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJD|2^20|1:4\r\n\r\n";
+	struct buf c;
+	buf_init(&c);
+	pcap_begin(&c, CAP_LINK_ETHERNET);
+	rec_udp(&c, 1'000'000, A, B, str_of(text, sizeof(text) - 1));
+	SAYS(c, "sip.Via.oc_val", "20");
+	SAYS(c, "sip.Via.be_route", "scscf");
+	SAYS(c, "sip.Session-ID.logme", "1");
+	SAYS(c, "sip.Session-ID.param", "-");
+	SAYS(c, "sip.Origination-Id", "1-2-3");
+	SAYS(c, "sdp.timezone.time", "2882844526,2898848070");
+	SAYS(c, "sdp.timezone.offset", "-1h,0");
+	SAYS(c, "sdp.encryption_key.type", "clear");
+	SAYS(c, "sdp.encryption_key.data", "secret");
+	SAYS(c, "sdp.unknown", "y=1");
+	SAYS(c, "sdp.crypto.mki-valu", "1");
+	SAYS(c, "sdp.crypto.mki_length", "4");
+	SAYS(c, "sdp.crypto.lifetime", "2^20");
+	buf_fini(&c);
+}

@@ -668,9 +668,9 @@ TEST_NO_OOM(mistakes_show_their_place)
 	      "`sip.msg_body` is there or not, it has no value to compare");
 	WRONG("ip.src#x == 1", "ip.src#x == 1\n       ^\n"
 			       "`#` is followed by the number of a layer, or by [...]");
-	WRONG("tcp.completeness",
-	      "tcp.completeness\n^~~~~~~~~~~~~~~~\n"
-	      "Wireshark has a field `tcp.completeness`, rung scope has not. Here are `tcp.port`, "
+	WRONG("tcp.segments",
+	      "tcp.segments\n^~~~~~~~~~~~\n"
+	      "Wireshark has a field `tcp.segments`, rung scope has not. Here are `tcp.port`, "
 	      "`tcp.len`, `tcp.payload` ...");
 	WRONG("tcp.flags.ace",
 	      "tcp.flags.ace\n^~~~~~~~~~~~~\nWireshark has a field `tcp.flags.ace`, rung scope has "
