@@ -30,7 +30,7 @@ format: ## clang-format on all sources
 	@find src tests -name '*.[ch]' 2>/dev/null | xargs clang-format-14 -i
 
 asan: ## build/asan/rung, with the address and undefined-behaviour sanitizers
-	@tools/build $(BUILD)/asan rung -- -Db_sanitize=address,undefined -Db_lundef=false
+	@tools/build $(BUILD)/asan rung -- -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
 	@echo $(BUILD)/asan/rung
 
 tsan: ## build/tsan/rung, with the thread sanitizer
