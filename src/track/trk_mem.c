@@ -11,7 +11,7 @@
  * A million messages in 135,000 dialogs take about 95 MB in a file; 48 of them are the rows.
  *
  * Invariants:
- * 1. chunks[i] holds the rows 1 + i * EV_CHUNK and on; every EV_BLOCK-th begins an allocation.
+ * 1. chunks[i] holds the rows 1 + i * EV_CHUNK and on; every ev_block()-th begins an allocation.
  * 2. Live: a freed call's rows, facts and texts are freed with it; nothing else points to them.
  * 3. Steady state, live: all memory comes from pools and is given back to them.
  */
@@ -22,7 +22,6 @@
 #include <string.h>
 
 #define CHUNK_BYTES (16u << 10)
-#define EV_BLOCK    16u /* chunks allocated at once */
 #define HEAP_BLOCK  (256u << 10)
 #define CALL_CHUNK  512u
 #define NEAR_FACTS  128u
@@ -73,32 +72,40 @@ unsigned trk_n_resent(const struct trk_ev *e)
 	return n;
 }
 
-/* Room for one more pointer in a table that grows by doubling. */
+/* Room for element n of a table of pointers that grows by doubling. */
 static void *more_table(void *table, uint32_t n, uint32_t *cap, size_t size)
 {
 	if (n < *cap)
 		return table;
 	uint32_t want = *cap ? 2 * *cap : 16;
+	while (want <= n)
+		want *= 2;
 	void *p = realloc(table, want * size);
 	if (p)
 		*cap = want;
 	return p;
 }
 
+/* Chunks allocated at once: each time a page more is taken for malloc's own notes. */
+static uint32_t ev_block(const struct trk *t)
+{
+	return t->cfg.is_live ? 16 : 64;
+}
+
 static bool more_rows(struct trk *t)
 {
-	struct trk_chunk **a =
-		more_table(t->chunks, t->n_chunks + EV_BLOCK, &t->chunks_cap, sizeof(*a));
+	uint32_t n = ev_block(t);
+	struct trk_chunk **a = more_table(t->chunks, t->n_chunks + n, &t->chunks_cap, sizeof(*a));
 	if (!a)
 		return false;
 	t->chunks = a;
-	char *p = aligned_alloc(CHUNK_BYTES, EV_BLOCK * CHUNK_BYTES);
+	char *p = aligned_alloc(CHUNK_BYTES, n * CHUNK_BYTES);
 	if (!p)
 		return false;
 	if (t->cfg.is_live) /* a row that was taken with its group, and has no branch, is nobody's
 			     */
-		memset(p, 0, EV_BLOCK * CHUNK_BYTES);
-	for (unsigned i = 0; i < EV_BLOCK; i++)
+		memset(p, 0, n * CHUNK_BYTES);
+	for (unsigned i = 0; i < n; i++)
 		t->chunks[t->n_chunks++] = (struct trk_chunk *)(void *)(p + i * CHUNK_BYTES);
 	return true;
 }
@@ -578,7 +585,7 @@ const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
 
 void trk_mem_fini(struct trk *t)
 {
-	for (uint32_t i = 0; i < t->n_chunks; i += EV_BLOCK)
+	for (uint32_t i = 0; i < t->n_chunks; i += ev_block(t))
 		free(t->chunks[i]);
 	while (t->heap) {
 		struct heap_block *k = t->heap;
