@@ -14,11 +14,10 @@
 #include "capture/cap_walk.h"
 
 #include "base/assert.h"
+#include "capture/cap_ends.h"
 #include "capture/cap_frag.h"
 #include "capture/cap_tcp.h"
 #include "capture/cap_usual.h"
-#include "sdp/sdp.h"
-#include "sip/hdr.h"
 #include "track/trk_info.h"
 #include "track/trk_media.h"
 
@@ -164,40 +163,6 @@ static bool index_message(struct cap_walk *w, const struct trk_packet *p, bool i
 	return true;
 }
 
-/* The ends for media that SDP names, and those of their RTCP. */
-static void name_ends(struct cap_walk *w, const struct sdp *s, uint32_t frame_no)
-{
-	for (unsigned i = 0; i < s->n_media; i++) {
-		const struct sdp_media *m = &s->media[i];
-		struct addr end = m->conn.addr;
-		if (!m->port || end.family == ADDR_NONE)
-			continue;
-		end.port = m->port;
-		cap_convs_name(w->convs, &end, frame_no, false);
-		if (sdp_proto_flags((enum sdp_proto)m->proto) & SDP_PF_RTP && !m->has_rtcp_mux &&
-		    m->rtcp.family != ADDR_NONE)
-			cap_convs_name(w->convs, &m->rtcp, frame_no, true);
-	}
-}
-
-/* An answer counts from the request that holds the offer, as far as Wireshark links them: over UDP,
- * when it is final, once. */
-static void look_for_ends(struct cap_walk *w, size_t i)
-{
-	const struct cap_frame *f = &w->frame;
-	const struct sip_msg *m = cap_index(f, i);
-	const struct trk_ev *e = w->trk ? trk_ev(w->trk, f->msgs[i].no) : NULL, *r = NULL;
-	bool is_copy = e && e->flags & (TRK_EV_RETRANS | TRK_EV_DUPLICATE);
-	struct str body;
-	struct sdp sdp;
-	if ((is_copy && !e->status) || !sip_body_find(m, STR("application"), STR("sdp"), &body) ||
-	    !body.n || sdp_parse(body, &sdp))
-		return;
-	if (e && e->status >= 200 && !is_copy && f->msgs[i].pkt.transport == TRK_UDP)
-		r = trk_request_of(w->trk, e);
-	name_ends(w, &sdp, r && r->flags & TRK_EV_SDP ? r->frame_no : f->rec.no);
-}
-
 static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_stream,
 			uint32_t first_no)
 {
@@ -205,7 +170,7 @@ static bool add_message(struct cap_walk *w, const struct trk_packet *p, bool is_
 		return false;
 	to_tracker(w, &w->frame.msgs[w->frame.n_msgs++]);
 	if (w->convs)
-		look_for_ends(w, w->frame.n_msgs - 1);
+		cap_ends_name(w->convs, w->trk, &w->frame, w->frame.n_msgs - 1);
 	return true;
 }
 

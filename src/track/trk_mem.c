@@ -16,6 +16,7 @@
  * 3. Steady state, live: all memory comes from pools and is given back to them.
  */
 #include "base/assert.h"
+#include "base/grow.h"
 #include "track/trk_priv.h"
 
 #include <stdlib.h>
@@ -72,20 +73,6 @@ unsigned trk_n_resent(const struct trk_ev *e)
 	return n;
 }
 
-/* Room for element n of a table of pointers that grows by doubling. */
-static void *more_table(void *table, uint32_t n, uint32_t *cap, size_t size)
-{
-	if (n < *cap)
-		return table;
-	uint32_t want = *cap ? 2 * *cap : 16;
-	while (want <= n)
-		want *= 2;
-	void *p = realloc(table, want * size);
-	if (p)
-		*cap = want;
-	return p;
-}
-
 /* Chunks allocated at once: each time a page more is taken for malloc's own notes. */
 static uint32_t ev_block(const struct trk *t)
 {
@@ -95,7 +82,7 @@ static uint32_t ev_block(const struct trk *t)
 static bool more_rows(struct trk *t)
 {
 	uint32_t n = ev_block(t);
-	struct trk_chunk **a = more_table(t->chunks, t->n_chunks + n, &t->chunks_cap, sizeof(*a));
+	struct trk_chunk **a = grow(t->chunks, &t->chunks_cap, t->n_chunks + n, sizeof(*a));
 	if (!a)
 		return false;
 	t->chunks = a;
@@ -317,7 +304,7 @@ struct trk_call *trk_place_new(struct trk *t)
 {
 	uint32_t at = t->n_places;
 	if (at % CALL_CHUNK == 0 && at / CALL_CHUNK == t->n_place_chunks) {
-		char **a = more_table(t->places, t->n_place_chunks, &t->places_cap, sizeof(*a));
+		char **a = grow(t->places, &t->places_cap, t->n_place_chunks, sizeof(*a));
 		if (!a)
 			return NULL;
 		t->places = a;

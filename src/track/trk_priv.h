@@ -81,11 +81,12 @@ struct trk {
 	/* memory, trk_mem.c */
 	struct trk_chunk **chunks;
 	struct fact_index fact_index;
-	uint32_t n_chunks, chunks_cap, n_rows, free_row; /* free_row: id, chained by prev */
-	struct heap_block *heap;                         /* file */
+	size_t chunks_cap, places_cap;
+	uint32_t n_chunks, n_rows, free_row; /* free_row: id, chained by prev */
+	struct heap_block *heap;             /* file */
 	char *heap_at, *heap_end;
 	char **places; /* file: calls by their place, in chunks */
-	uint32_t n_places, n_place_chunks, places_cap;
+	uint32_t n_places, n_place_chunks;
 	struct trk_slot *slots;        /* file: a hash table of places */
 	uint32_t slots_cap;            /* a power of two */
 	const struct trk_name **names; /* file: a hash table */
