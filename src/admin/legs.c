@@ -176,7 +176,7 @@ bool adm_legs_has(const struct adm_legs *l, struct str call_id)
  * were but two, and the other one took it. */
 void adm_legs_cut(const struct adm_legs *l, struct trk *t, uint64_t now_us)
 {
-	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
+	for (struct trk_call *c = trk_first(t); c; c = trk_after(t, c))
 		if (adm_legs_has(l, c->call_id) ||
 		    (c->phase == TRK_ANSWERED && c->n_peers <= 2 && c->callee != c->caller))
 			trk_stop(t, c, TRK_STOP_CUT, now_us);

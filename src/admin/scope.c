@@ -82,7 +82,7 @@ bool adm_scope_part(struct adm_ask *q)
 	struct vrd v;
 	bool is_through = true;
 	vrd_init(&v);
-	for (struct trk_call *c = trk_first(t); c; c = c->next_no) {
+	for (struct trk_call *c = trk_first(t); c; c = trk_after(t, c)) {
 		if (c->no <= q->cursor || !is_under_way(q->adm, c))
 			continue;
 		if (!emit_call(q, t, c, &v) || q->out.n >= ADM_PIECE) {
@@ -112,7 +112,7 @@ void adm_scope_measure(struct adm_ask *q)
 	struct adm *a = q->adm;
 	uint64_t *m = q->metrics;
 	q->tally = a->tally;
-	for (struct trk_call *c = trk_first(a->trk); c; c = c->next_no)
+	for (struct trk_call *c = trk_first(a->trk); c; c = trk_after(a->trk, c))
 		m[ADM_M_calls] += is_under_way(a, c);
 	m[ADM_M_calls_total] = a->tally.n;
 	m[ADM_M_calls_answered_total] = a->tally.n_answered;

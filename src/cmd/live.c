@@ -380,7 +380,7 @@ void live_end(struct live *l)
 	for (size_t i = 0; i < l->n_shards; i++)
 		while (live_push_waiting(&l->taps[i]))
 			drain(l, UINT64_MAX);
-	for (struct trk_call *c = trk_first(l->trk); c; c = c->next_no)
+	for (struct trk_call *c = trk_first(l->trk); c; c = trk_after(l->trk, c))
 		trk_stop(l->trk, c, TRK_STOP_LEFT, l->last_us);
 	trk_flush(l->trk);
 }

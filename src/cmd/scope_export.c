@@ -227,13 +227,13 @@ static bool is_head_of_chosen(const struct scope *s, const struct trk_call *c)
 static enum err export_chosen(struct scope *s)
 {
 	size_t n = 0;
-	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+	for (const struct trk_call *c = trk_first(s->trk); c; c = trk_after(s->trk, c))
 		n++;
 	const struct trk_call **calls = calloc(n + 1, sizeof(*calls));
 	if (!calls)
 		return ERR_NOMEM;
 	n = 0;
-	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+	for (const struct trk_call *c = trk_first(s->trk); c; c = trk_after(s->trk, c))
 		if (is_head_of_chosen(s, c))
 			calls[n++] = c;
 	enum err e = scope_export_calls(s, calls, n);

@@ -49,7 +49,7 @@ static bool is_heard(const struct trk_stream *x)
 static uint64_t expect(const struct trk *t, const struct trk_call *c)
 {
 	double longest[2] = {0, 0};
-	for (const struct trk_stream *x = c->streams; x; x = x->next) {
+	for (const struct trk_stream *x = trk_av(c)->streams; x; x = x->next) {
 		struct trk_figures f;
 		if (!is_heard(x))
 			continue;
@@ -64,7 +64,7 @@ static uint64_t expect(const struct trk *t, const struct trk_call *c)
 static void add_call(struct scope_sounds *k, const struct trk *t, const struct trk_call *c)
 {
 	bool is_any = false;
-	for (const struct trk_stream *x = c->streams; x; x = x->next)
+	for (const struct trk_stream *x = trk_av(c)->streams; x; x = x->next)
 		is_any = is_any || is_heard(x);
 	if (!is_any || k->n == k->cap)
 		return;
@@ -199,7 +199,7 @@ enum err scope_sounds_of(struct scope_sounds *k, const struct sheet *sheet, stru
 				out[(*n)++] = (struct page_sound){
 					.no = x->call->no,
 					.is_caller = true,
-					.codec = str_c(x->call->streams->codec),
+					.codec = str_c(trk_av(x->call)->streams->codec),
 					.problem = k->is_deaf ? "left out: live, sound is not kept"
 							      : too_much};
 				continue;

@@ -325,7 +325,7 @@ static struct trk_call *call_named(const struct scope *s, struct str name)
 {
 	uint32_t no = 0;
 	bool is_no = str_u32(name, &no);
-	for (struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+	for (struct trk_call *c = trk_first(s->trk); c; c = trk_after(s->trk, c))
 		if (str_eq(c->call_id, name) || (is_no && c->no == no))
 			return c;
 	if (!s->is_screen)

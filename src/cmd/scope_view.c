@@ -119,7 +119,7 @@ static void too_many_calls(const struct scope *s, struct trk *t, bool any_kind)
 {
 	unsigned n = 0;
 	fprintf(stderr, "rung scope: several calls fit; choose one with --call:");
-	for (struct trk_call *c = trk_first(t); c && n < 20; c = c->next_no)
+	for (struct trk_call *c = trk_first(t); c && n < 20; c = trk_after(t, c))
 		if (scope_is_chosen(s, c) && (any_kind || c->kind == TRK_CALL))
 			fprintf(stderr, n++ ? ", %u" : " %u", c->no);
 	fprintf(stderr, n == 20 ? " ... (`--calls` lists them)\n" : " (`--calls` lists them)\n");
@@ -136,7 +136,7 @@ struct trk_call *scope_the_call(struct scope *s, struct trk *t)
 {
 	struct trk_call *found[2] = {NULL, NULL}; /* of any kind; a call */
 	unsigned n[2] = {0, 0};
-	for (struct trk_call *c = trk_first(t); c; c = c->next_no)
+	for (struct trk_call *c = trk_first(t); c; c = trk_after(t, c))
 		for (int is_call = 0; is_call < 2; is_call++)
 			if (scope_is_chosen(s, c) && (!is_call || c->kind == TRK_CALL) &&
 			    !is_drawn_with(s, c, found[is_call])) {
@@ -217,10 +217,10 @@ static void list_streams(struct scope *s, const struct trk_call *c, const struct
 	(void)v;
 	/* they are chained newest first */
 	unsigned n = 0;
-	for (const struct trk_stream *x = c->streams; x; x = x->next)
+	for (const struct trk_stream *x = trk_av(c)->streams; x; x = x->next)
 		n++;
 	while (n--) {
-		const struct trk_stream *x = c->streams;
+		const struct trk_stream *x = trk_av(c)->streams;
 		for (unsigned i = 0; i < n; i++)
 			x = x->next;
 		view_stream(&s->out, s->trk, x, &s->view_opts);
@@ -233,7 +233,7 @@ static void sum_up_streams(struct scope *s)
 	if (s->is_live) /* each call's were listed when it ended */
 		return;
 	stream_head(s);
-	for (const struct trk_call *c = trk_first(s->trk); c; c = c->next_no)
+	for (const struct trk_call *c = trk_first(s->trk); c; c = trk_after(s->trk, c))
 		if (scope_is_chosen(s, c)) {
 			s->n_shown++;
 			list_streams(s, c, NULL);
@@ -443,7 +443,8 @@ static void show_calls(struct scope *s)
 {
 	if (views[s->view].head)
 		views[s->view].head(s);
-	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken; c = c->next_no)
+	for (const struct trk_call *c = trk_first(s->trk); c && !s->is_broken;
+	     c = trk_after(s->trk, c))
 		if (trk_join_first(c) == c)
 			show_legs(s, c);
 }

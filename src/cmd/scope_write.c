@@ -355,7 +355,7 @@ static void judge_calls(struct scope *s)
 {
 	struct remarks *r = &s->writer->remarks;
 	bool is_any = s->who || s->n_chosen;
-	for (struct trk_call *c = is_any ? trk_first(s->trk) : NULL; c; c = c->next_no)
+	for (struct trk_call *c = is_any ? trk_first(s->trk) : NULL; c; c = trk_after(s->trk, c))
 		if (is_wanted(s, c) &&
 		    (vrd_judge(&s->verdict, s->trk, c) || remarks_add(r, s->trk, &s->verdict)))
 			break; /* no memory: comments are left out */

@@ -130,7 +130,7 @@ static void show(struct tour *t)
 	struct lad_opts o = {
 		.is_ascii = t->is_ascii, .is_colour = isatty(1) == 1, .alias = alias, .arg = t};
 	uint32_t n = 0;
-	for (struct trk_call *c = trk_first(t->trk); c; c = c->next_no) {
+	for (struct trk_call *c = trk_first(t->trk); c; c = trk_after(t->trk, c)) {
 		if (n++ < t->n_shown)
 			continue;
 		struct vrd v;

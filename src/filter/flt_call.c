@@ -112,7 +112,7 @@ static bool add_hosts(struct flt_call *f)
 /* Of each figure the worst that a stream has. What the capture may have lost itself is no loss. */
 static void grade(const struct trk *t, struct flt_call *f)
 {
-	for (const struct trk_stream *s = f->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(f->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		trk_figures(t, s, &k);
 		if (k.ungraded == TRK_GRADED && (!f->has_mos || k.out.mos < f->mos)) {
@@ -252,7 +252,7 @@ static void times(const struct flt_field *f, const struct trk_call *c, struct ou
 static void media(const struct flt_field *f, const struct trk_call *c, struct outlet *o)
 {
 	unsigned n = 0;
-	for (const struct trk_stream *s = c->streams; s; s = s->next, n++) {
+	for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next, n++) {
 		if (f->arg == CL_CODEC)
 			put_new(o, str_c(s->codec));
 		else if (f->arg == CL_DIGITS)

@@ -236,7 +236,7 @@ static void on_calls(struct finding *x, const struct flt_node *n, struct set *s)
 			add_call(x, c, s);
 		return;
 	}
-	for (const struct trk_call *c = trk_first(x->b->trk); c; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(x->b->trk); c; c = trk_after(x->b->trk, c)) {
 		x->c = c;
 		x->e = trk_ev(x->b->trk, c->first_ev);
 		if (ask(x, n))

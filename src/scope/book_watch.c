@@ -146,7 +146,7 @@ static enum err begin_calls(struct book *b)
 	enum err e = OK;
 	if (!b->watch_calls && !(b->watch_calls = flt_calls_new(b->trk)))
 		return ERR_NOMEM;
-	for (struct trk_call *c = trk_first(b->trk); c && !e; c = c->next_no)
+	for (struct trk_call *c = trk_first(b->trk); c && !e; c = trk_after(b->trk, c))
 		e = weigh(b, c, &is_open);
 	return !e && is_open ? walk_again(b) : e;
 }
@@ -161,7 +161,7 @@ enum err book_watch(struct book *b, struct flt *f)
 	b->watch = f;
 	if (!e && asks_calls(b))
 		return begin_calls(b);
-	for (struct trk_call *c = trk_first(b->trk); c && !e; c = c->next_no) {
+	for (struct trk_call *c = trk_first(b->trk); c && !e; c = trk_after(b->trk, c)) {
 		c->is_fitting = false;
 		e = f ? look_back(b, c) : OK;
 	}
@@ -176,7 +176,7 @@ enum err book_watch_renew(struct book *b, bool *has_changed)
 	if (!asks_calls(b) || !b->cfg.is_live)
 		return OK;
 	b->watch_turn++;
-	for (struct trk_call *c = trk_first(b->trk); c && !e; c = c->next_no) {
+	for (struct trk_call *c = trk_first(b->trk); c && !e; c = trk_after(b->trk, c)) {
 		bool is_due = !c->is_closed && (c->no + b->watch_turn) % TURNS == 0;
 		if (c->is_weighed && !is_due)
 			continue;

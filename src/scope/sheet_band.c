@@ -101,7 +101,7 @@ void sheet_find_bands(struct sheet_maker *m)
 		uint16_t leg = (uint16_t)i;
 		const struct trk_call *c = s->legs[leg].call;
 		const struct vrd *v = s->legs[leg].v;
-		for (const struct trk_stream *x = c->streams; x; x = x->next) {
+		for (const struct trk_stream *x = trk_av(c)->streams; x; x = x->next) {
 			bool to_caller = x->side == TRK_SIDE_CALLER;
 			uint8_t from = media_lane(m, c, &x->from, !to_caller);
 			uint8_t to = media_lane(m, c, &x->to, to_caller);

@@ -262,7 +262,7 @@ static struct str clear_payload(struct wav *w, struct trk_stream *s, const struc
 /* Seen before on another leg: a relay sent it on. */
 static bool is_second_leg(const struct trk_stream *s)
 {
-	for (const struct trk_stream *x = s->call->streams; x; x = x->next)
+	for (const struct trk_stream *x = trk_av(s->call)->streams; x; x = x->next)
 		if (x->ssrc == s->ssrc && x->side == s->side && x->no < s->no)
 			return true;
 	return false;

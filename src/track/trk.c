@@ -75,7 +75,7 @@ void trk_free(struct trk *t)
 		trk_media_forget(t, c);
 		trk_text_free(t, c);
 	}
-	for (c = t->first_no; c; c = c->next_no)
+	for (c = trk_first(t); c; c = trk_after(t, c))
 		trk_media_forget(t, c);
 	trk_media_fini(t);
 	trk_quick_free(t->quick);
@@ -119,8 +119,9 @@ struct trk_call *trk_find(const struct trk *t, struct str call_id)
 
 static void list_in(struct trk *t, struct trk_call *c)
 {
-	if (t->cfg.is_live)
-		c->prev_no = t->last_no;
+	if (!t->cfg.is_listed)
+		return;
+	c->prev_no = t->last_no;
 	if (t->last_no)
 		t->last_no->next_no = c;
 	else
@@ -255,14 +256,12 @@ static bool number_call(struct trk *t, struct trk_call *c, uint64_t hash)
 		c->no = ++t->n_calls;
 		c->place = pool_slot(c);
 		htab_add(&t->calls, &c->node, hash);
-		if (t->cfg.is_listed)
-			list_in(t, c);
+		list_in(t, c);
 		return true;
 	}
 	if (!trk_place_take(t, c, hash))
 		return false;
 	t->n_calls++;
-	list_in(t, c);
 	return true;
 }
 
@@ -430,17 +429,22 @@ const struct trk_cfg *trk_cfg(const struct trk *t)
 
 struct trk_call *trk_first(const struct trk *t)
 {
-	return t->first_no;
+	return t->cfg.is_live ? t->first_no : trk_place_at(t, 0);
 }
 
 struct trk_call *trk_last(const struct trk *t)
 {
-	return t->last_no;
+	return t->cfg.is_live ? t->last_no : trk_place_at(t, t->n_calls - 1);
 }
 
 struct trk_call *trk_before(const struct trk *t, const struct trk_call *c)
 {
-	return t->cfg.is_live ? c->prev_no : c->no > 1 ? trk_place_at(t, c->no - 2) : NULL;
+	return t->cfg.is_live ? c->prev_no : trk_place_at(t, c->no - 2);
+}
+
+struct trk_call *trk_after(const struct trk *t, const struct trk_call *c)
+{
+	return t->cfg.is_live ? c->next_no : trk_place_at(t, c->no);
 }
 
 const struct trk_stats *trk_stats(const struct trk *t)

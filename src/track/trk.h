@@ -54,7 +54,7 @@ struct trk_cfg {
 	bool has_flows; /* whoever runs it reaches peers by the way that they came */
 	bool report_all;    /* live: report also registrations, OPTIONS ... that went well */
 	uint32_t max_calls; /* live: the one silent longest goes first; 0: 1,000,000 */
-	bool is_listed;     /* live: trk_first and next_no lead through the calls, too */
+	bool is_listed;     /* live: trk_first and trk_after lead through the calls, too */
 	bool packs;         /* live: calls that only talk are packed, see trk_rest; without media */
 	uint32_t keep_s;    /* live: how long a call is kept after it was judged; 0: 5 s */
 	trk_verdict_fn *on_verdict; /* live: called once per call, when it has ended; may be NULL */
@@ -133,7 +133,8 @@ static inline struct str trk_host(const struct trk_name *x)
 	return x ? (struct str){x->text + x->split, (size_t)x->n - x->split} : STR_NONE;
 }
 
-struct trk_av { /* what is known of a call's media besides its streams */
+struct trk_av {                     /* what is known of a call's media */
+	struct trk_stream *streams; /* newest first */
 	struct trk_media *media;
 	struct trk_codecs *codecs;
 	struct trk_key *keys;
@@ -150,8 +151,6 @@ struct trk_call {
 	uint64_t ring_us, answer_us, end_us; /* as the caller's hop saw them; 0: never */
 	const struct trk_name *from, *to;    /* of the first request */
 	struct trk_fact *facts;              /* of all its messages, the latest first */
-	struct trk_call *next_no;            /* file: the next in order of appearance */
-	struct trk_stream *streams;          /* newest first */
 	struct trk_av *av;                   /* NULL: nothing is known of its media; see trk_av */
 	struct trk_leg *leg;                 /* what joins it to others, or NULL */
 	uint32_t end_branch;                 /* of the first BYE */
@@ -201,18 +200,23 @@ struct trk_call {
 	struct link age; /* its class's list, oldest first */
 	uint64_t due_us; /* when it is judged or forgotten */
 	struct trk_text *text;
-	struct trk_pack *pack;    /* heap, or NULL: its names, and when is_packed all the rest */
-	char *offer;              /* heap: see trk_offer_keep */
-	struct trk_call *prev_no; /* see trk_before */
+	struct trk_pack *pack; /* heap, or NULL: its names, and when is_packed all the rest */
+	char *offer;           /* heap: see trk_offer_keep */
+	struct trk_call *prev_no, *next_no; /* see trk_before, trk_after */
 };
 
-const struct trk_av *trk_av(const struct trk_call *c); /* never NULL */
+extern const struct trk_av trk_no_av;
+static inline const struct trk_av *trk_av(const struct trk_call *c) /* never NULL */
+{
+	return c->av ? c->av : &trk_no_av;
+}
 const struct trk_cfg *trk_cfg(const struct trk *t);
 struct trk_call *trk_find(const struct trk *t, struct str call_id);
-/* In order of appearance; next_no goes on. Live: NULL without is_listed. */
+/* In order of appearance; NULL where there is none. Live: NULL without is_listed. */
 struct trk_call *trk_first(const struct trk *t);
 struct trk_call *trk_last(const struct trk *t);
-struct trk_call *trk_before(const struct trk *t, const struct trk_call *c); /* NULL: the first */
+struct trk_call *trk_before(const struct trk *t, const struct trk_call *c);
+struct trk_call *trk_after(const struct trk *t, const struct trk_call *c);
 /* The message with that id, of a call that is in memory; NULL for 0. */
 const struct trk_ev *trk_ev(const struct trk *t, uint32_t id);
 /* The number of a row, from 1; in a file that of the message. */

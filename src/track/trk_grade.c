@@ -60,7 +60,7 @@ static double round_trip_ms(const struct trk_stream *s)
 	if (!s->call)
 		return 0;
 	for (unsigned side = 0; side < 2; side++)
-		for (const struct trk_stream *x = s->call->streams; x; x = x->next)
+		for (const struct trk_stream *x = trk_av(s->call)->streams; x; x = x->next)
 			if (x->side == side && x->media == s->media && x->rtcp &&
 			    x->rtcp->round_trip_us) {
 				ms += x->rtcp->round_trip_us / 1e3;

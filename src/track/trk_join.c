@@ -71,7 +71,7 @@ void trk_joins_free(struct trk *t)
 	if (!t->joins)
 		return;
 	htab_fini(&t->joins->marks);
-	free(t->joins->heads);
+	trk_heads_free(t->joins);
 	pool_fini(&t->joins->mark_pool);
 	pool_fini(&t->joins->leg_pool);
 	pool_fini(&t->joins->join_pool);
@@ -317,7 +317,7 @@ bool trk_join_put(struct trk *t, const struct trk_pair *p, enum trk_join_state s
 void trk_join_forget(struct trk *t, struct trk_call *c)
 {
 	struct trk_leg *l = c->leg;
-	if (c->streams)
+	if (trk_av(c)->streams)
 		trk_join_unhear(t);
 	if (!l)
 		return;

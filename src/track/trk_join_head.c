@@ -24,16 +24,21 @@ static void put(struct trk_head *heads, uint32_t cap, const struct trk_head *h)
 	heads[at] = *h;
 }
 
+void trk_heads_free(struct trk_joins *s)
+{
+	slab_table_free(s->heads, s->heads_cap, sizeof *s->heads);
+}
+
 static bool grow(struct trk_joins *s)
 {
 	uint32_t cap = s->heads_cap ? 2 * s->heads_cap : 64;
-	struct trk_head *a = calloc(cap, sizeof *a);
+	struct trk_head *a = slab_table(cap, sizeof *a);
 	if (!a)
 		return false;
 	for (uint32_t i = 0; i < s->heads_cap; i++)
 		if (s->heads[i].hash)
 			put(a, cap, &s->heads[i]);
-	free(s->heads);
+	trk_heads_free(s);
 	s->heads = a;
 	s->heads_cap = cap;
 	return true;

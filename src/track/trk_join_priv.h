@@ -80,6 +80,7 @@ void trk_join_forget(struct trk *t, struct trk_call *c);
 void trk_head_put(struct trk *t, uint64_t hash, const struct trk_call *c, uint32_t ev);
 bool trk_head_next(const struct trk *t, uint64_t hash, uint32_t *cursor, struct trk_call **c,
 		   uint32_t *ev);
+void trk_heads_free(struct trk_joins *s);
 
 /* trk_join_find.c: a message of a call that is no copy */
 void trk_join_see(struct trk_intake *i);

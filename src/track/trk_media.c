@@ -366,11 +366,7 @@ struct trk_call *trk_media_call(struct trk *t, const struct addr *from, const st
 	return f->media ? f->media->call : NULL;
 }
 
-const struct trk_av *trk_av(const struct trk_call *c)
-{
-	static const struct trk_av none;
-	return c->av ? c->av : &none;
-}
+const struct trk_av trk_no_av;
 
 struct trk_av *trk_av_get(struct trk *t, struct trk_call *c)
 {

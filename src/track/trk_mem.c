@@ -5,13 +5,15 @@
  *	         a call chains its own by `prev`
  *	facts    chained by the call, each with its message's number
  *	live     a call's facts and texts lie in pages of its own, given back when it goes
- *	file     nothing goes, so everything lies packed in one heap; texts are kept once: a phone
- *	         says the same in each of its calls
+ *	file     nothing goes, so everything lies packed in slabs: rows and calls by chunks,
+ *	         the rest in one heap; texts are kept once: a phone says the same in each of its
+ *calls
  *
  * A million messages in 135,000 dialogs take about 95 MB in a file; 48 of them are the rows.
  *
  * Invariants:
- * 1. chunks[i] holds the rows 1 + i * EV_CHUNK and on; every ev_block()-th begins an allocation.
+ * 1. chunks[i] holds the rows 1 + i * EV_CHUNK and on; live, every LIVE_CHUNKS-th begins an
+ *    allocation.
  * 2. Live: a freed call's rows, facts and texts are freed with it; nothing else points to them.
  * 3. Steady state, live: all memory comes from pools and is given back to them.
  */
@@ -23,8 +25,7 @@
 #include <string.h>
 
 #define CHUNK_BYTES (16u << 10)
-#define HEAP_BLOCK  (256u << 10)
-#define CALL_CHUNK  512u
+#define HEAP_BLOCK  (4 * CHUNK_BYTES)
 #define NEAR_FACTS  128u
 
 _Static_assert(sizeof(struct trk_ev) == 48, "rows are what memory goes to");
@@ -45,7 +46,8 @@ uint32_t trk_ev_id(const struct trk_ev *e)
 	return k->first + (uint32_t)(e - k->rows);
 }
 
-#define FILE_CALL offsetof(struct trk_call, node) /* bytes of a call of a file */
+#define FILE_CALL  offsetof(struct trk_call, node) /* bytes of a call of a file */
+#define CALL_CHUNK (uint32_t)(CHUNK_BYTES / FILE_CALL)
 
 static struct trk_call *call_at(const struct trk *t, uint32_t place)
 {
@@ -73,20 +75,18 @@ unsigned trk_n_resent(const struct trk_ev *e)
 	return n;
 }
 
-/* Chunks allocated at once: each time a page more is taken for malloc's own notes. */
-static uint32_t ev_block(const struct trk *t)
-{
-	return t->cfg.is_live ? 16 : 64;
-}
+/* Live: chunks allocated at once. Each time a page more is taken for malloc's own notes. */
+#define LIVE_CHUNKS 16
 
 static bool more_rows(struct trk *t)
 {
-	uint32_t n = ev_block(t);
+	uint32_t n = t->cfg.is_live ? LIVE_CHUNKS : 1;
 	struct trk_chunk **a = grow(t->chunks, &t->chunks_cap, t->n_chunks + n, sizeof(*a));
 	if (!a)
 		return false;
 	t->chunks = a;
-	char *p = aligned_alloc(CHUNK_BYTES, n * CHUNK_BYTES);
+	char *p = t->cfg.is_live ? aligned_alloc(CHUNK_BYTES, n * CHUNK_BYTES)
+				 : slabs_get(&t->slabs, CHUNK_BYTES, CHUNK_BYTES);
 	if (!p)
 		return false;
 	if (t->cfg.is_live) /* a row that was taken with its group, and has no branch, is nobody's
@@ -147,7 +147,7 @@ static void look_ahead(struct trk *t, const struct trk_call *c)
 	uint32_t row[CALLS];
 	const struct trk_fact *fact[CALLS];
 	unsigned n = 0, kind = c->kind;
-	for (; c && n < CALLS; c = c->next_no) {
+	for (; c && n < CALLS; c = trk_after(t, c)) {
 		t->ahead_no = c->no + 1;
 		if (c->kind != kind)
 			continue;
@@ -193,26 +193,20 @@ const struct trk_ev *const *trk_history(struct trk *t, const struct trk_call *c,
 
 /* --- memory of a call ------------------------------------------------------------------------- */
 
-struct heap_block {
-	struct heap_block *next;
-	_Alignas(8) char bytes[];
-};
-
 void *trk_heap(struct trk *t, size_t n, size_t align)
 {
-	char *p = (char *)(((uintptr_t)t->heap_at + align - 1) & ~(uintptr_t)(align - 1));
-	if (!t->heap_at || (size_t)(t->heap_end - t->heap_at) < n + align) {
-		size_t size = n + align > HEAP_BLOCK / 8 ? n + align : HEAP_BLOCK;
-		struct heap_block *k = malloc(sizeof *k + size);
-		if (!k)
+	size_t skip = -(uintptr_t)t->heap_at & (align - 1);
+	if ((size_t)(t->heap_end - t->heap_at) < n + skip) {
+		if (n > HEAP_BLOCK / 2)
+			return slabs_get(&t->slabs, n, align);
+		char *p = slabs_get(&t->slabs, HEAP_BLOCK, CHUNK_BYTES);
+		if (!p)
 			return NULL;
-		k->next = t->heap;
-		t->heap = k;
-		if (size != HEAP_BLOCK) /* of its own */
-			return k->bytes;
-		p = k->bytes;
-		t->heap_end = k->bytes + size;
+		t->heap_at = p;
+		t->heap_end = p + HEAP_BLOCK;
+		skip = 0;
 	}
+	char *p = t->heap_at + skip;
 	t->heap_at = p + n;
 	return p;
 }
@@ -288,13 +282,13 @@ static bool more_slots(struct trk *t)
 	if (t->n_places < t->slots_cap / 4 * 3)
 		return true;
 	uint32_t cap = t->slots_cap ? 2 * t->slots_cap : 64;
-	struct trk_slot *a = calloc(cap, sizeof *a);
+	struct trk_slot *a = slab_table(cap, sizeof *a);
 	if (!a)
 		return false;
 	for (uint32_t i = 0; i < t->slots_cap; i++)
 		if (t->slots[i].place)
 			slot_put(a, cap, t->slots[i].hash, t->slots[i].place);
-	free(t->slots);
+	slab_table_free(t->slots, t->slots_cap, sizeof *a);
 	t->slots = a;
 	t->slots_cap = cap;
 	return true;
@@ -308,7 +302,7 @@ struct trk_call *trk_place_new(struct trk *t)
 		if (!a)
 			return NULL;
 		t->places = a;
-		a[at / CALL_CHUNK] = trk_heap(t, CALL_CHUNK * FILE_CALL, 8);
+		a[at / CALL_CHUNK] = slabs_get(&t->slabs, CHUNK_BYTES, CHUNK_BYTES);
 		if (!a[at / CALL_CHUNK])
 			return NULL;
 		t->n_place_chunks++;
@@ -345,7 +339,7 @@ void trk_call_expect(const struct trk *t, uint64_t hash)
 
 struct trk_call *trk_place_at(const struct trk *t, uint32_t place)
 {
-	return call_at(t, place);
+	return place < t->n_places ? call_at(t, place) : NULL;
 }
 
 struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash)
@@ -368,7 +362,7 @@ struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_
 static bool more_names(struct trk *t)
 {
 	uint32_t cap = t->names_cap ? 2 * t->names_cap : 256;
-	const struct trk_name **a = calloc(cap, sizeof(*a));
+	const struct trk_name **a = slab_table(cap, sizeof *a);
 	if (!a)
 		return false;
 	for (uint32_t i = 0; i < t->names_cap; i++) {
@@ -379,7 +373,7 @@ static bool more_names(struct trk *t)
 		if (x)
 			a[at] = x;
 	}
-	free(t->names);
+	slab_table_free(t->names, t->names_cap, sizeof *a);
 	t->names = a;
 	t->names_cap = cap;
 	return true;
@@ -572,17 +566,13 @@ const struct trk_fact *trk_fact(const struct trk_ev *e, enum trk_fact_kind kind)
 
 void trk_mem_fini(struct trk *t)
 {
-	for (uint32_t i = 0; i < t->n_chunks; i += ev_block(t))
+	for (uint32_t i = 0; t->cfg.is_live && i < t->n_chunks; i += LIVE_CHUNKS)
 		free(t->chunks[i]);
-	while (t->heap) {
-		struct heap_block *k = t->heap;
-		t->heap = k->next;
-		free(k);
-	}
+	slabs_fini(&t->slabs);
 	free(t->chunks);
-	free(t->names);
+	slab_table_free(t->names, t->names_cap, sizeof *t->names);
 	free(t->places);
-	free(t->slots);
+	slab_table_free(t->slots, t->slots_cap, sizeof *t->slots);
 	free(t->history);
 	free(t->fact_index.v);
 }

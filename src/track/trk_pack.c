@@ -189,7 +189,7 @@ void trk_rest(struct trk *t, const struct trk_call *seen)
 	struct buf *b = &t->pack;
 	uint32_t n_rows;
 	if (!t->cfg.packs || c->is_packed || c->kind != TRK_CALL || c->phase != TRK_ANSWERED ||
-	    c->n_held || c->n_ev > MAX_ROWS || c->av || c->streams || c->leg || c->offer)
+	    c->n_held || c->n_ev > MAX_ROWS || c->av || c->leg || c->offer)
 		return;
 	const struct trk_ev *const *row = trk_history(t, c, &n_rows);
 	if (!row)

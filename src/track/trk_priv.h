@@ -2,6 +2,7 @@
 /* The tracker's inside: memory, intake, media. */
 
 #include "base/pool.h"
+#include "base/slab.h"
 #include "sdp/sdp.h"
 #include "track/trk_media.h"
 #include "track/vrd.h"
@@ -74,18 +75,18 @@ struct trk {
 	struct trk_stats stats;
 	struct htab calls;
 	struct pool call_pool, text_pool;
-	struct trk_call *first_no, *last_no;
-	uint32_t n_calls; /* ever */
-	uint64_t n_bytes; /* live: of rows, texts, codecs */
+	struct trk_call *first_no, *last_no; /* live: see is_listed */
+	uint32_t n_calls;                    /* ever */
+	uint64_t n_bytes;                    /* live: of rows, texts, codecs */
 	uint64_t n_forgotten;
 	/* memory, trk_mem.c */
 	struct trk_chunk **chunks;
 	struct fact_index fact_index;
 	size_t chunks_cap, places_cap;
 	uint32_t n_chunks, n_rows, free_row; /* free_row: id, chained by prev */
-	struct heap_block *heap;             /* file */
-	char *heap_at, *heap_end;
-	char **places; /* file: calls by their place, in chunks */
+	struct slabs slabs;                  /* file */
+	char *heap_at, *heap_end;            /* file: what is left of the newest block of texts */
+	char **places;                       /* file: calls by their place, in chunks */
 	uint32_t n_places, n_place_chunks;
 	struct trk_slot *slots;        /* file: a hash table of places */
 	uint32_t slots_cap;            /* a power of two */
@@ -158,7 +159,7 @@ bool trk_place_take(struct trk *t, struct trk_call *c, uint64_t hash);
  * that is there. */
 void trk_place_expect(const struct trk *t, uint64_t hash);
 void trk_call_expect(const struct trk *t, uint64_t hash);
-struct trk_call *trk_place_at(const struct trk *t, uint32_t place);
+struct trk_call *trk_place_at(const struct trk *t, uint32_t place); /* NULL: beyond the last */
 struct trk_call *trk_place_find(const struct trk *t, struct str call_id, uint64_t hash);
 /* NULL without memory. */
 const struct trk_name *trk_name_keep(struct trk *t, struct trk_call *c, struct str user,

@@ -75,9 +75,9 @@ void trk_streams_fini(struct trk *t)
 
 void trk_streams_forget(struct trk *t, struct trk_call *c)
 {
-	while (c->streams) {
-		struct trk_stream *s = c->streams;
-		c->streams = s->next;
+	while (c->av && c->av->streams) {
+		struct trk_stream *s = c->av->streams;
+		c->av->streams = s->next;
 		stream_free(t, s);
 	}
 	t->media_stream = NULL;
@@ -246,8 +246,8 @@ static struct trk_stream *stream_new(struct trk *t, struct flow *f, const struct
 		s->media = m->type;
 		s->crypt = m->crypt;
 		s->found = m->is_guess ? TRK_BY_NAT : TRK_BY_SDP;
-		s->next = c->streams;
-		c->streams = s;
+		s->next = c->av->streams;
+		c->av->streams = s;
 		c->av->n_streams++;
 	} else {
 		list_push(&t->orphans, &s->orphan);
@@ -323,8 +323,8 @@ void trk_streams_adopt(struct trk *t, struct flow *f)
 		s->media = f->media->type;
 		s->crypt = f->media->crypt;
 		s->pt = NO_PT; /* what its payload types mean is known now */
-		s->next = c->streams;
-		c->streams = s;
+		s->next = c->av->streams;
+		c->av->streams = s;
 		c->av->n_streams++;
 		put_into_tables(t, s);
 	}

@@ -133,7 +133,7 @@ static bool capture_gap(struct judge *j)
 static unsigned n_unseen(const struct judge *j)
 {
 	unsigned n_streams = 0, n = 0;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		uint64_t lost = trk_gap_lost(j->t, s);
 		n_streams += lost > 0;
 		n += (unsigned)lost;
@@ -147,7 +147,7 @@ static bool capture_says(struct judge *j, uint64_t lost)
 {
 	const struct trk_stream *most = NULL;
 	uint64_t n = 0;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		trk_figures(j->t, s, &k);
 		if (k.may_be_ours > n) {
@@ -175,7 +175,7 @@ static bool capture_lost(struct judge *j)
 {
 	unsigned n = n_unseen(j);
 	uint64_t lost = 0;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next)
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next)
 		lost += rtp_stats_lost(&s->stats);
 	if (!n)
 		return capture_says(j, lost);

@@ -70,7 +70,7 @@ static bool session_expired(struct judge *j)
 static uint64_t last_rtp(const struct trk_call *c, unsigned side)
 {
 	uint64_t last = 0, n = 0;
-	for (const struct trk_stream *s = c->streams; s; s = s->next)
+	for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next)
 		if (s->side == side) {
 			n += s->stats.received;
 			last = s->stats.last_us > last ? s->stats.last_us : last;
@@ -117,7 +117,7 @@ static bool both_quiet(struct judge *j)
 static bool rtp_timeout(struct judge *j)
 {
 	const struct trk_call *c = j->c;
-	bool fits = c->streams && c->answer_us && c->ender != TRK_NO_PEER;
+	bool fits = trk_av(c)->streams && c->answer_us && c->ender != TRK_NO_PEER;
 	struct tsx *bye = fits ? vrd_last(j, SIP_BYE) : NULL;
 	for (unsigned side = 0; side < 2 && bye && vrd_both_ways_agreed(j); side++) {
 		uint64_t last = last_rtp(c, side), other = last_rtp(c, !side);

@@ -28,7 +28,7 @@ const char *vrd_side_name(unsigned side)
 static void count_rtp(const struct trk_call *c, uint64_t n[2])
 {
 	n[0] = n[1] = 0;
-	for (const struct trk_stream *s = c->streams; s; s = s->next)
+	for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next)
 		n[s->side] += s->stats.received;
 }
 
@@ -98,7 +98,7 @@ static bool rtp_loss(struct judge *j)
 	const struct trk_stream *worst = NULL;
 	struct trk_figures w = {0};
 	double most = 0.01;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		uint64_t expected = rtp_stats_expected(&s->stats), lost = rtp_stats_lost(&s->stats);
 		if (s->stats.received < FEW || !lost || (double)lost / (double)expected < most)
@@ -268,9 +268,9 @@ static bool codec_mismatch(struct judge *j)
 static bool codec_not_agreed(struct judge *j)
 {
 	struct names all[2];
-	for (unsigned side = 0; side < 2 && j->c->streams; side++)
+	for (unsigned side = 0; side < 2 && trk_av(j->c)->streams; side++)
 		side_codecs(j, side, &all[side]);
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct str name = str_c(s->codec);
 		if (!s->codec[0] || s->stats.received < FEW || s->media != SDP_AUDIO ||
 		    !all[s->side].n_descriptions || has_codec(&all[s->side], name) ||
@@ -295,7 +295,7 @@ static bool codec_not_agreed(struct judge *j)
 static uint64_t first_rtp(const struct trk_call *c, unsigned side)
 {
 	uint64_t first = 0;
-	for (const struct trk_stream *s = c->streams; s; s = s->next)
+	for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next)
 		if (s->side == side && s->stats.received >= FEW &&
 		    (!first || s->stats.first_us < first))
 			first = s->stats.first_us;
@@ -305,8 +305,8 @@ static uint64_t first_rtp(const struct trk_call *c, unsigned side)
 static bool audio_late(struct judge *j)
 {
 	const struct trk_call *c = j->c;
-	for (unsigned side = 0; side < 2 && c->answer_us && c->streams && vrd_both_ways_agreed(j);
-	     side++) {
+	for (unsigned side = 0;
+	     side < 2 && c->answer_us && trk_av(c)->streams && vrd_both_ways_agreed(j); side++) {
 		uint64_t first = first_rtp(c, side), other = first_rtp(c, !side);
 		if (!first || !other || first < c->answer_us + LATE_US ||
 		    other > c->answer_us + LATE_US / 2)
@@ -328,7 +328,7 @@ static bool early_silent(struct judge *j)
 {
 	const struct trk_call *c = j->c;
 	const struct trk_ev *early = NULL;
-	for (uint32_t i = 0; c->streams && i < j->n_history; i++) {
+	for (uint32_t i = 0; trk_av(c)->streams && i < j->n_history; i++) {
 		const struct trk_ev *e = j->history[i];
 		if (e->method != SIP_INVITE || e->cseq != c->cseq)
 			continue;
@@ -372,7 +372,7 @@ static bool is_described(struct judge *j, unsigned side, const struct addr *a)
 
 static bool rtp_elsewhere(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		if (s->stats.received < FEW || s->n_paths > 1 ||
 		    is_described(j, !s->side, &s->from))
 			continue;
@@ -399,7 +399,7 @@ static bool media_refused(struct judge *j)
 			continue;
 		unsigned side = k->flags & TRK_IC_TO_CALLER ? TRK_SIDE_CALLER : TRK_SIDE_CALLEE;
 		uint32_t began = UINT32_MAX;
-		for (const struct trk_stream *s = j->c->streams; s; s = s->next)
+		for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next)
 			if (s->side == side && s->first_frame < began)
 				began = s->first_frame;
 		if (began == UINT32_MAX || k->num < began + MANY_ICMP)

@@ -36,7 +36,7 @@ static bool jitter(struct judge *j)
 	const struct trk_stream *worst = NULL;
 	struct trk_figures w = {0};
 	double most = TOO_LATE;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		if (!is_audio(s, LONG) || s->n_paths > 1 || s->stats.restarts)
 			continue;
@@ -62,7 +62,7 @@ static bool jitter(struct judge *j)
 
 static bool reordered(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		double share = (double)s->stats.reordered / (double)(s->stats.received + 1);
 		struct vrd_finding *f = is_audio(s, LONG) && s->n_paths == 1 && share >= REORDERED
 						? vrd_find(j, VRD_RTP_REORDERED)
@@ -78,7 +78,7 @@ static bool reordered(struct judge *j)
 
 static bool drift(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		if (!is_audio(s, LONG) || s->stats.restarts || s->n_paths > 1)
 			continue;
@@ -103,7 +103,7 @@ static bool drift(struct judge *j)
 
 static bool other_clock(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		if (!is_audio(s, LONG) || s->stats.restarts || s->n_paths > 1)
 			continue;
@@ -128,7 +128,7 @@ static bool other_clock(struct judge *j)
 
 static bool is_side_audible(struct judge *j, unsigned side)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		if (s->side != side || !is_audio(s, LONG))
 			continue;
@@ -143,7 +143,7 @@ static bool muted(struct judge *j)
 {
 	if (!j->c->answer_us || !vrd_both_ways_agreed(j))
 		return false;
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		if (!is_audio(s, LONG) || is_side_audible(j, s->side))
 			continue;
@@ -167,8 +167,8 @@ static bool muted(struct judge *j)
  * numbers, less at the beginning. */
 static bool clipped(struct judge *j)
 {
-	for (const struct trk_stream *in = j->c->streams; in; in = in->next)
-		for (const struct trk_stream *out = j->c->streams; out; out = out->next) {
+	for (const struct trk_stream *in = trk_av(j->c)->streams; in; in = in->next)
+		for (const struct trk_stream *out = trk_av(j->c)->streams; out; out = out->next) {
 			uint32_t n = out->stats.base_seq - in->stats.base_seq;
 			uint64_t late = vrd_since(in->stats.first_us, out->stats.first_us);
 			bool is_pair = in != out && in->ssrc == out->ssrc &&
@@ -198,7 +198,7 @@ static bool clipped(struct judge *j)
 
 static bool unknown_type(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		if (!is_audio(s, FEW) || s->codec[0] || s->pt < DYNAMIC_PT ||
 		    s->found == TRK_BY_CONTENT || !vrd_has_fact(j, TRK_F_CODECS) || j->c->is_mid)
 			continue;
@@ -228,7 +228,7 @@ static const struct trk_ev *last_codecs(struct judge *j, unsigned side)
 
 static bool other_ptime(struct judge *j)
 {
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		const struct trk_ev *e = is_audio(s, LONG) ? last_codecs(j, s->side) : NULL;
 		const struct trk_fact *wish = e ? trk_fact(e, TRK_F_CODECS) : NULL;
@@ -266,7 +266,7 @@ static bool dtls_unfinished(struct judge *j)
 	if (!(seen & TRK_DT_HELLO) || is_done || !c->answer_us ||
 	    vrd_since(c->answer_us, end) < DTLS_WAIT_US)
 		return false;
-	for (const struct trk_stream *s = c->streams; s; s = s->next)
+	for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next)
 		if (s->stats.received >= FEW)
 			return false;
 	struct vrd_finding *f = vrd_find(j, VRD_DTLS_UNFINISHED);
@@ -292,7 +292,7 @@ static bool poor(struct judge *j)
 {
 	const struct trk_stream *worst = NULL;
 	struct trk_figures w = {.out.mos = POOR_MOS};
-	for (const struct trk_stream *s = j->c->streams; s; s = s->next) {
+	for (const struct trk_stream *s = trk_av(j->c)->streams; s; s = s->next) {
 		struct trk_figures k;
 		trk_figures(j->t, s, &k);
 		/* what the codec alone costs was somebody's choice */

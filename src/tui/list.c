@@ -51,8 +51,8 @@ static bool fits(const struct tui *u, const struct list *l, const struct trk_cal
 /* Looks at the calls behind `last`. */
 static void follow(struct tui *u, struct list *l)
 {
-	struct trk_call *c = l->last ? l->last->next_no : trk_first(u->trk);
-	for (; c && (!u->is_paused || c->no <= l->last_no); c = c->next_no) {
+	struct trk_call *c = l->last ? trk_after(u->trk, l->last) : trk_first(u->trk);
+	for (; c && (!u->is_paused || c->no <= l->last_no); c = trk_after(u->trk, c)) {
 		if (fits(u, l, c) && !add_row(l, c))
 			u->err = ERR_NOMEM;
 		l->last = c;

@@ -63,7 +63,7 @@ static void show_streams(struct tui *u, struct list *l)
 	buf_clear(&u->text);
 	view_stream_head(&u->text, &o);
 	for (size_t i = 0; i < n; i++)
-		for (const struct trk_stream *x = calls[i]->streams; x; x = x->next)
+		for (const struct trk_stream *x = trk_av(calls[i])->streams; x; x = x->next)
 			view_stream(&u->text, u->trk, x, &o);
 	tui_push(u, pager_new(STR("RTP streams of the chosen calls"), buf_view(&u->text)));
 }

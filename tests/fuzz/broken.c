@@ -357,7 +357,7 @@ static void write_call(struct run *r, struct book *k, struct trk_call *c)
 		}
 		break;
 	default:
-		for (const struct trk_stream *x = c->streams; x; x = x->next)
+		for (const struct trk_stream *x = trk_av(c)->streams; x; x = x->next)
 			view_stream(b, book_trk(k), x, &(struct view_opts){.is_json = true});
 		FORM(form_is_json_lines(buf_view(b)), b);
 		break;
@@ -394,7 +394,8 @@ static void analyze(struct run *r, struct str capture)
 	while (book_read(k, 1'000))
 		continue;
 	trk_join_settle(book_trk(k));
-	for (struct trk_call *x = trk_first(book_trk(k)); x; x = x->next_no, r->n_calls++)
+	for (struct trk_call *x = trk_first(book_trk(k)); x;
+	     x = trk_after(book_trk(k), x), r->n_calls++)
 		write_call(r, k, x);
 	buf_clear(&r->b);
 	lint_put_json(&r->b, r->lint);

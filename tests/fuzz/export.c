@@ -144,8 +144,9 @@ static void write_lists(struct run *r, struct trk_call *c, const struct vrd *v)
 	FORM(form_is_csv(buf_view(b)), b);
 	FORM(form_is_text(buf_view(b), false), b);
 	buf_clear(b);
-	if (c->next_no) {
-		struct diff_call x = {r->book, c, NULL}, y = {r->book, c->next_no, NULL};
+	struct trk_call *next = trk_after(book_trk(r->book), c);
+	if (next) {
+		struct diff_call x = {r->book, c, NULL}, y = {r->book, next, NULL};
 		(void)!diff_calls(b, &x, &y, &(struct diff_opts){0});
 		FORM(form_is_text(buf_view(b), false), b);
 	}
@@ -241,7 +242,7 @@ static void write_book(struct run *r)
 		page_begin(&r->page, &page, r->book, STR("a<b>&\"'.pcap"));
 	unsigned n = 0;
 	for (struct trk_call *c = trk_first(book_trk(r->book)); c && n < MAX_CALLS;
-	     c = c->next_no, n++)
+	     c = trk_after(book_trk(r->book), c), n++)
 		write_call(r, c);
 	if (is_page) {
 		page_end(&r->page);

@@ -197,8 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= r.n;
 		deliver(&r, where);
 	}
-	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no)
-		for (const struct trk_stream *s = c->streams; s; s = s->next, n_streams++)
+	for (const struct trk_call *c = trk_first(r.t); c; c = trk_after(r.t, c))
+		for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next, n_streams++)
 			check_stream(r.t, s, &look);
 	for (const struct trk_stream *s = trk_orphan_first(r.t); s; s = trk_orphan_next(r.t, s))
 		check_stream(r.t, s, &look);

@@ -30,7 +30,7 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 	vrd_init(&v);
 	struct lad_opts o = {.is_ascii = how & 1, .is_colour = how & 2, .width = how & 4 ? 60 : 0};
 	struct view_opts vo = {.is_json = how & 8, .is_ascii = how & 1};
-	for (const struct trk_call *c = trk_first(t); c; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(t); c; c = trk_after(t, c)) {
 		enum err e = vrd_judge(&v, t, c);
 		view_call(b, t, c, &v, &vo);
 		if (vo.is_json)
@@ -39,11 +39,11 @@ static void draw(struct buf *b, struct trk *t, uint8_t how)
 		lad_put(b, t, c, e ? NULL : &v, &o);
 		FORM(form_is_text(buf_view(b), o.is_colour), b);
 		/* what is joined may be broken, and what is not, joined by hand */
-		struct trk_call *x = trk_find(t, c->call_id);
-		if (x && c->next_no && !trk_join_break(t, x, c->next_no) &&
-		    trk_join_add(t, x, c->next_no) == OK && !trk_join_next(x, NULL))
+		struct trk_call *x = trk_find(t, c->call_id), *y = trk_after(t, c);
+		if (x && y && !trk_join_break(t, x, y) && trk_join_add(t, x, y) == OK &&
+		    !trk_join_next(x, NULL))
 			abort();
-		for (const struct trk_stream *s = c->streams; s; s = s->next)
+		for (const struct trk_stream *s = trk_av(c)->streams; s; s = s->next)
 			view_stream(b, t, s, &vo);
 		buf_clear(b);
 	}
@@ -85,9 +85,9 @@ static void compare(struct cap *c, struct buf *b)
 		continue;
 	trk_join_settle(book_trk(k));
 	unsigned n = 0;
-	for (struct trk_call *x = trk_first(book_trk(k)); x && x->next_no && n < 4;
-	     x = x->next_no, n++) {
-		struct diff_call a = {k, x, NULL}, z = {k, x->next_no, NULL};
+	struct trk_call *x = trk_first(book_trk(k)), *y;
+	for (; x && (y = trk_after(book_trk(k), x)) && n < 4; x = y, n++) {
+		struct diff_call a = {k, x, NULL}, z = {k, y, NULL};
 		if (diff_calls(b, &a, &z, &(struct diff_opts){.is_legs = n & 1}) == ERR_NOMEM)
 			b->err = ERR_NOMEM;
 		buf_clear(b);

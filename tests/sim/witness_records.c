@@ -58,7 +58,7 @@ void wit_records_end(struct wit_records *r)
 {
 	for (uint64_t us = 0; us < LAST_US; us += 1000000)
 		trk_tick(r->trk, r->now_us + us);
-	for (const struct trk_call *c = trk_first(r->trk); c; c = c->next_no)
+	for (const struct trk_call *c = trk_first(r->trk); c; c = trk_after(r->trk, c))
 		if (adm_legs_has(r->legs, c->call_id))
 			wit_legs_lasting(r->calls, c->call_id);
 }

@@ -57,7 +57,7 @@ static void findings(struct str capture, struct buf *out)
 	CHECK_EQ(cap_walk_new(c, t, &w), OK);
 	while (cap_walk_next(w))
 		continue;
-	for (struct trk_call *call = trk_first(t); call; call = call->next_no) {
+	for (struct trk_call *call = trk_first(t); call; call = trk_after(t, call)) {
 		CHECK_EQ(vrd_judge(&v, t, call), OK);
 		buf_fmt(out, "%u %u %u %u:", call->kind, call->status, call->n_ev, call->n_peers);
 		for (unsigned i = 0; i < v.n; i++)
@@ -72,7 +72,7 @@ static void findings(struct str capture, struct buf *out)
 			else
 				trk_ev_put(out, e);
 		}
-		for (struct trk_stream *s = call->streams; s; s = s->next)
+		for (struct trk_stream *s = trk_av(call)->streams; s; s = s->next)
 			buf_fmt(out, " %s", s->codec);
 		buf_chr(out, '\n');
 	}

@@ -289,14 +289,15 @@ TEST_NO_OOM(a_filter_watches_live)
 		CHECK(book_n_frames(b) > 100);
 		if (!before)
 			CHECK_EQ(book_watch(b, f), OK);
-		for (struct trk_call *x = trk_first(book_trk(b)); x; x = x->next_no) {
+		for (struct trk_call *x = trk_first(book_trk(b)); x;
+		     x = trk_after(book_trk(b), x)) {
 			n_calls++;
 			n_fitting += x->is_fitting;
 		}
 		CHECK(n_calls > 2);
 		CHECK_EQ(n_fitting, 1);
 		CHECK_EQ(book_watch(b, NULL), OK);
-		for (struct trk_call *x = trk_first(book_trk(b)); x; x = x->next_no)
+		for (struct trk_call *x = trk_first(book_trk(b)); x; x = trk_after(book_trk(b), x))
 			CHECK(!x->is_fitting);
 		flt_free(f);
 		book_free(b);
@@ -308,7 +309,7 @@ TEST_NO_OOM(a_filter_watches_live)
 static unsigned n_fitting(struct book *b)
 {
 	unsigned n = 0;
-	for (const struct trk_call *c = trk_first(book_trk(b)); c; c = c->next_no)
+	for (const struct trk_call *c = trk_first(book_trk(b)); c; c = trk_after(book_trk(b), c))
 		n += c->is_fitting && c->kind == TRK_CALL;
 	return n;
 }

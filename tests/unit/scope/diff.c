@@ -34,7 +34,7 @@ static struct trk_call *call_no(struct book *b, uint32_t no)
 {
 	struct trk_call *c = trk_first(book_trk(b));
 	while (c && c->no != no)
-		c = c->next_no;
+		c = trk_after(book_trk(b), c);
 	CHECK(c);
 	return c;
 }

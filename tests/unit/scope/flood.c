@@ -58,7 +58,7 @@ static double play_history(void (*one)(struct flood *f, unsigned i), unsigned n,
 		trk_flush(f.t);
 	else
 		trk_join_settle(f.t);
-	for (struct trk_call *c = trk_first(f.t); !is_live && c; c = c->next_no)
+	for (struct trk_call *c = trk_first(f.t); !is_live && c; c = trk_after(f.t, c))
 		CHECK(vrd_judge(&f.v, f.t, c) == OK);
 	double took = now_s() - begin;
 	vrd_fini(&f.v);

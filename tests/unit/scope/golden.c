@@ -204,7 +204,7 @@ static void check_ladders(const char *name)
 	buf_init(&b);
 	vrd_init(&v);
 	read_capture(&r, file, "sip");
-	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(r.t); c; c = trk_after(r.t, c)) {
 		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
 		if (c != trk_first(r.t))
 			buf_chr(&b, '\n');
@@ -248,7 +248,7 @@ static void check_exports(const char *name)
 	vrd_init(&v);
 	read_capture(&r, file, "sip");
 	view_csv_head(&csv);
-	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(r.t); c; c = trk_after(r.t, c)) {
 		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
 		view_csv_call(&csv, c, &v);
 		the_call = !the_call || c->kind == TRK_CALL ? c : the_call;
@@ -313,7 +313,7 @@ static void put_findings(struct buf *b, const char *dir, const char *file, bool 
 	snprintf(path, sizeof path, "%s/%s", dir, file);
 	vrd_init(&v);
 	read_file_of(&r, path, "sip");
-	for (const struct trk_call *c = trk_first(r.t); c; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(r.t); c; c = trk_after(r.t, c)) {
 		CHECK_EQ(vrd_judge(&v, r.t, c), OK);
 		buf_fmt(b, "%s\t%u\t" STR_FMT "\t", file, c->no,
 			STR_ARG(trk_kind_name((enum trk_kind)c->kind)));

@@ -118,7 +118,7 @@ TEST_NO_OOM(adopted_when_sdp_comes)
 	answered(&p, SDP("192.0.2.21", "4000"), SDP("192.0.2.43", "5000"));
 	send_row(&f, 1.1, 31, 30);
 	CHECK(!trk_orphan_first(p.t));
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	CHECK(s && !s->next && s->side == TRK_SIDE_CALLER && s->call == call_of(&p));
 	CHECK_EQ(s->stats.received, 60);
 	play_end(&p);
@@ -166,7 +166,7 @@ static void check_alike(struct play *p, const char *id, const char *caller, cons
 	send_row(&there, 1, 1, 10);
 	send_row(&back, 1, 1, 10);
 	unsigned n = 0;
-	for (const struct trk_stream *s = c ? c->streams : NULL; s; s = s->next, n++) {
+	for (const struct trk_stream *s = c ? trk_av(c)->streams : NULL; s; s = s->next, n++) {
 		CHECK(s->found == TRK_BY_SDP && strcmp(s->codec, "iLBC") == 0);
 		CHECK_EQ(s->side, s->ssrc == 7 ? TRK_SIDE_CALLEE : TRK_SIDE_CALLER);
 	}
@@ -197,7 +197,7 @@ TEST(behind_nat)
 	answered(&p, SDP("10.0.0.5", "4000"), SDP("10.9.9.9", "6000"));
 	struct flow_of f = {&p, "203.0.113.7:7000", "192.0.2.21:4000", 7, 0, 0};
 	send_row(&f, 1.1, 1, 10);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	if (s)
 		CHECK(s->found == TRK_BY_NAT && s->side == TRK_SIDE_CALLER);
 	play_end(&p);
@@ -212,7 +212,7 @@ TEST_NO_OOM(one_stream_over_two_paths)
 	send_row(&f, 1.1, 65'530, 10);
 	f.from = "198.51.100.1:999"; /* behind NAT, mapped anew: the numbers go on */
 	send_row(&f, 1.3, 4, 5);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	CHECK(s && !s->next);
 	CHECK_EQ(s->n_paths, 2);
 	CHECK_EQ(s->stats.received, 15);
@@ -233,7 +233,7 @@ TEST_NO_OOM(a_relay_makes_two_streams_of_one_source)
 		send_seq(&in, 1.1 + i * 0.02, (uint16_t)i, i * 160);
 		send_seq(&out, 1.101 + i * 0.02, (uint16_t)i, i * 160);
 	}
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	CHECK(s && s->next && !s->next->next);
 	CHECK(s->stats.received == 50 && s->next->stats.received == 50);
 	CHECK(s->stats.dup == 0 && s->n_paths == 1 && s->next->n_paths == 1);
@@ -283,7 +283,7 @@ TEST_NO_OOM(many_flows_are_bounded)
 	}
 	CHECK_EQ(p.t->flows.n, 65'536);
 	CHECK_EQ(trk_av(call_of(&p))->n_streams, 1);
-	CHECK_EQ(call_of(&p)->streams->stats.received, n);
+	CHECK_EQ(trk_av(call_of(&p))->streams->stats.received, n);
 	play_end(&p);
 }
 
@@ -324,7 +324,7 @@ TEST(silence_and_payload_types)
 	send_row(&x, 2.6, 76, 20);
 	x.pt = 13;
 	send_row(&x, 3.0, 96, 5);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	if (s) {
 		trk_figures(p.t, s, &f);
 		CHECK(f.has_silence && f.silence > 0.799 && f.silence < 0.801);
@@ -358,7 +358,7 @@ TEST(digits_of_events_and_of_info)
 			rtp_event_put(bytes + RTP_HDR_MIN, &ev);
 			send_bytes(&p, 2 + d * 0.2 + i * 0.02, x.from, x.to, bytes, sizeof bytes);
 		}
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	if (s) {
 		CHECK(strcmp(s->digits, "9*#") == 0);
 		CHECK(s->digit_ms[0] == 100 && s->digit_ms[2] == 100 && s->n_events == 3);
@@ -388,7 +388,7 @@ TEST(t38_is_seen_as_such)
 		kind = send_bytes(&p, 2 + i * 0.04, "192.0.2.43:5000", "192.0.2.21:4000", bytes,
 				  sizeof bytes);
 	}
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	if (s) {
 		struct trk_figures f;
 		CHECK_EQ(kind, RTP_T38);
@@ -415,7 +415,7 @@ TEST_NO_OOM(icmp_counts_against_the_receiver)
 	trk_unreachable(p.t, &from, &to);
 	CHECK_EQ(trk_av(call_of(&p))->n_unreachable[TRK_SIDE_CALLER], 2);
 	CHECK_EQ(trk_av(call_of(&p))->n_unreachable[TRK_SIDE_CALLEE], 0);
-	CHECK_EQ(call_of(&p)->streams->n_unreachable, 2);
+	CHECK_EQ(trk_av(call_of(&p))->streams->n_unreachable, 2);
 	play_end(&p);
 }
 
@@ -458,7 +458,7 @@ TEST_NO_OOM(what_rtcp_says)
 				   .dlsr = 1 << 15};
 	struct xr_voip v = {.ssrc = 7, .mos_lq = 41, .r = 80, .loss = 5};
 	report(&p, 3.74, "192.0.2.43:5001", "192.0.2.21:4001", NULL, &about, &v);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	CHECK(s && !s->next && s->rtcp);
 	const struct trk_rtcp *r = s->rtcp;
 	CHECK(r->n_sr == 1 && r->sr_packets == 100 && r->n_reports == 1 && r->lost == 3);
@@ -485,7 +485,7 @@ TEST_NO_OOM(the_receiver_had_what_the_capture_has_not)
 	send_row(&x, 3.5, 121, 100); /* 20 are missing here */
 	struct rtcp_block about = {.ssrc = 7, .lost = 20, .ext_seq = 220};
 	report(&p, 6, "192.0.2.43:5001", "192.0.2.21:4001", NULL, &about, NULL);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	trk_figures(p.t, s, &f);
 	CHECK(f.ungraded == TRK_GRADED && f.lost == 20 && f.out.mos < 4);
 	about.lost = 0; /* and were there */
@@ -543,7 +543,7 @@ TEST(listed_as_text_and_json)
 	play_begin(&p, NULL);
 	answered(&p, SDP("192.0.2.21", "4000"), SDP("192.0.2.43", "5000"));
 	rtp(&p, 1.1, "192.0.2.43:5000", "192.0.2.21:4000", 8, 100, 10);
-	const struct trk_stream *s = call_of(&p)->streams;
+	const struct trk_stream *s = trk_av(call_of(&p))->streams;
 	buf_init(&b);
 	for (unsigned i = 0; s && i < 4; i++) {
 		struct view_opts o = {.is_json = i == 1, .is_ascii = true, .is_detailed = i == 2};

@@ -26,7 +26,8 @@ static enum err put_page(struct buf *b, struct book *book, struct page *page)
 	struct vrd v;
 	vrd_init(&v);
 	page_begin(page, b, book, STR("<lab> & \"co\".pcap"));
-	for (const struct trk_call *c = trk_first(book_trk(book)); c && !e; c = c->next_no) {
+	for (const struct trk_call *c = trk_first(book_trk(book)); c && !e;
+	     c = trk_after(book_trk(book), c)) {
 		struct sheet *s;
 		struct sheet_leg leg = {c, &v};
 		struct sheet_cfg cfg = {.book = book};

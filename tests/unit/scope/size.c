@@ -249,8 +249,8 @@ static void streams_of(const char *name, bool is_late, struct buf *out)
 		trk_reader(t, NULL, NULL);
 	while (cap_walk_next(w))
 		continue;
-	for (const struct trk_call *k = trk_first(t); k; k = k->next_no)
-		for (const struct trk_stream *s = k->streams; s; s = s->next)
+	for (const struct trk_call *k = trk_first(t); k; k = trk_after(t, k))
+		for (const struct trk_stream *s = trk_av(k)->streams; s; s = s->next)
 			view_stream(out, t, s, &o);
 	cap_walk_free(w);
 	cap_close(c);
@@ -294,7 +294,7 @@ static void read_all(struct str bytes)
 	unsigned n = 0;
 	while (cap_walk_next(w))
 		CHECK(++n < 1'000); /* it ends */
-	for (const struct trk_call *k = trk_first(t); k; k = k->next_no) {
+	for (const struct trk_call *k = trk_first(t); k; k = trk_after(t, k)) {
 		CHECK_EQ(vrd_judge(&v, t, k), OK);
 		vrd_put_text(&out, t, k, &v, false);
 	}

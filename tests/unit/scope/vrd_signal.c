@@ -145,7 +145,8 @@ static bool finds(const struct buf *capture, const char *const *codes)
 		  cap_walk_new(c, t, &w) == OK;
 	while (ok && cap_walk_next(w))
 		continue;
-	ok = ok && trk_first(t) && !trk_first(t)->next_no && vrd_judge(&v, t, trk_first(t)) == OK;
+	ok = ok && trk_first(t) && !trk_after(t, trk_first(t)) &&
+	     vrd_judge(&v, t, trk_first(t)) == OK;
 	for (unsigned i = 0; ok && codes[i]; i++)
 		ok = i < v.n && !strcmp(vrd_about((enum vrd_rule)v.f[i].rule)->code, codes[i]);
 	vrd_fini(&v);
