@@ -131,19 +131,28 @@ compare_filters() { # capture name
 	return $bad
 }
 
+# The columns from 2 on that are not the same in two files of lines with the same first column; all, when the lines are not the same.
+differing() { # file file number-of-columns
+	awk -F'\t' -v all="$3" '
+		FNR == NR { line[n = FNR] = $0; next }
+		line[FNR] "" == $0 "" { next }
+		{ split(line[FNR], other, FS); for (i = 1; i <= all; i++) if (other[i] "" != $i "") differs[i] }
+		END { for (i = 2; i <= all; i++) if (i in differs || 1 in differs || FNR != n) print i }' "$1" "$2"
+}
+
 compare_part() { # set capture name first-column field ...: one line per frame, each field compared apart
-	local theirs=$work/$1.fields file=$2 name=$3 column=$4 options=() f bad=0 i=2
+	local theirs=$1 file=$2 name=$3 column=$4 options=() f bad=0 i
 	shift 4
 	for f; do options+=(-e "$f"); done
 	"$RUNG" scope -r "$file" "${our_keys[@]}" -Y frame -T fields -e frame.number "${options[@]}" 2>/dev/null >"$work/r"
-	cmp -s <(cut -f "1,$column-$((column + $# - 1))" "$theirs") "$work/r" && return 0
-	for f; do
-		if ! cmp -s <(cut -f "1,$column" "$theirs") <(cut -f "1,$i" "$work/r") && ! known "$name" "$f"; then
-			echo "# $f"
-			diff <(cut -f "1,$column" "$theirs") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
-			bad=1
-		fi
-		column=$((column + 1)) i=$((i + 1))
+	cut -f "1,$column-$((column + $# - 1))" "$work/$theirs.fields" >"$work/t"
+	cmp -s "$work/t" "$work/r" && return 0
+	for i in $(differing "$work/t" "$work/r" $(($# + 1))); do
+		f=${*:i-1:1}
+		known "$name" "$f" && continue
+		echo "# $f"
+		diff <(cut -f "1,$i" "$work/t") <(cut -f "1,$i" "$work/r") | sed 's/^/#   /' | cut -c1-200 | head -n 6
+		bad=1
 	done
 	return $bad
 }
