@@ -3,7 +3,7 @@
 #
 #   many OUT ERR ARGUMENT ...     runs `rung ARGUMENT ...`; the status is the command's
 if [ -n "${RUNG_MANY-}" ]; then
-	coproc many_server { exec "$RUNG_MANY"; }
+	coproc many_server { LD_BIND_NOW=1 exec "$RUNG_MANY"; } # bound once, not in each child
 	many() {
 		local status
 		printf '%s\0' "$@" '' >&"${many_server[1]}"
