@@ -349,17 +349,16 @@ int cmd_serve(int argc, char **argv)
 	struct opt_spec spec = {
 		.command = "serve",
 		.words = "",
-		.about = "Runs the exchange: phones register, call each other, and each call ends "
-			 "with a line that says what\n"
-			 "happened and why. At the first start two accounts are made and shown. "
-			 "SIGTERM hangs up the calls that it is\n"
-			 "an end of (`--b2bua`, trunks, the echo test), gives others that are "
-			 "being set up "
-			 "three seconds, and ends it;\ncalls that it passes on go on. SIGHUP (or "
-			 "`rung "
-			 "reload`) reads accounts, certificates and configuration again\n(a change "
-			 "of the "
-			 "first two is noticed anyway).",
+		.about =
+			"Runs the exchange: phones register, call each other, and each call ends "
+			"with a line that says what\n"
+			"happened and why. At the first start two accounts are made and shown. "
+			"SIGTERM hangs up the calls that it is\n"
+			"an end of (`--b2bua`, trunks, the echo test), takes its registrations at "
+			"trunks out, gives what is\nbeing set up three seconds, and ends it; calls "
+			"that it passes on go on. SIGHUP (or `rung reload`) reads\naccounts, "
+			"certificates and configuration again (a change of the first two is "
+			"noticed anyway).",
 		.examples =
 			"  rung serve\n  rung serve --listen udp:127.0.0.1:5070 --data /tmp/rung\n",
 		.opts = opts,

@@ -1,9 +1,10 @@
 /* rung serve: the time between "ready" and the end, on the scope's thread.
  *
  * End (SIGTERM, SIGINT): new calls are refused, calls that the exchange is an end of are hung up,
- * and what is being set up is given DRAIN_US, of which the last LAST_US is for its own end; then
- * the loop stops and serve.c joins the threads. Calls that are only passed on go on without us. A
- * second signal ends at once. SIGHUP reads accounts, certificates and configuration again.
+ * its registrations at upstreams are taken out, and what is being set up is given DRAIN_US, of
+ * which the last LAST_US is for its own end; then the loop stops and serve.c joins the threads.
+ * Calls that are only passed on go on without us. A second signal ends at once. SIGHUP reads
+ * accounts, certificates and configuration again.
  *
  * systemd is told when it is ready, reloads, and ends; and, when its unit asks for it, that it is
  * well: every shard has answered since the last time that was said. */

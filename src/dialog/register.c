@@ -162,29 +162,37 @@ static bool is_hopeless(const struct uac_result *res)
 	return true;
 }
 
-static uint64_t pause_us(struct rgc *r, const struct uac_result *res)
+/* "120 (maintenance);duration=60" [RFC3261 20.33] */
+static uint64_t retry_after_us(const struct uac_result *res)
+{
+	struct str rest, told = STR_NONE;
+	if (res->rx)
+		told = str_trim(str_cut(sip_value(res->rx->msg, SIP_HDR_RETRY_AFTER), ';', &rest));
+	return seconds_of(str_trim(str_cut(told, '(', &rest)), 0) * 1000000ull;
+}
+
+static uint64_t pause_us(struct rgc *r, uint64_t asked_us)
 {
 	uint64_t max = RETRY_MIN_US << (r->n_failures < 6 ? r->n_failures : 6);
 	if (max > RETRY_MAX_US)
 		max = RETRY_MAX_US;
 	uint64_t us = random_between(r, max / 2, max);
-	/* "120 (maintenance);duration=60" [RFC3261 20.33] */
-	struct str rest, told = STR_NONE;
-	if (res->rx)
-		told = str_trim(str_cut(sip_value(res->rx->msg, SIP_HDR_RETRY_AFTER), ';', &rest));
-	uint64_t asked = seconds_of(str_trim(str_cut(told, '(', &rest)), 0) * 1000000ull;
-	return asked > us ? asked : us;
+	return asked_us > us ? asked_us : us;
 }
 
 static void fail(struct rgc *r, const struct uac_result *res)
 {
-	uint64_t retry_us = r->is_once || is_hopeless(res) ? 0 : pause_us(r, res);
+	uint64_t asked_us = retry_after_us(res);
+	uint64_t retry_us = r->is_once || is_hopeless(res) ? 0 : pause_us(r, asked_us);
 	r->n_failures++;
 	r->is_registered = false;
 	keep_stop(r);
 	if (retry_us)
 		ev_timer(r->m->loop, &r->timer, retry_us, on_timer);
-	tell(r, &(struct rgc_event){.kind = RGC_EV_FAILED, .retry_us = retry_us, .result = res});
+	tell(r, &(struct rgc_event){.kind = RGC_EV_FAILED,
+				    .retry_us = retry_us,
+				    .asked_us = asked_us,
+				    .result = res});
 }
 
 /* A 423 tells what the registrar wants; asked once more with that. [RFC3261 10.2.8] */

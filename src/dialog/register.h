@@ -18,6 +18,8 @@ struct rgc_event {
 	enum rgc_event_kind kind;
 	uint32_t expires_s; /* granted */
 	uint64_t retry_us;
+	uint64_t asked_us; /* FAILED: not to be asked again before, by its Retry-After; 0: not said
+			    */
 	const struct uac_result *result;
 };
 struct rgc_user {

@@ -494,6 +494,8 @@ void exc_hangup(struct exc *x, size_t shard, bool is_all)
 {
 	b2b_stop(x->s[shard].b2b, is_all);
 	echo_stop(x->s[shard].echo);
+	if (shard == 0)
+		trunks_unregister(x->trunks);
 }
 
 size_t exc_pending(struct exc *x, size_t shard)
@@ -502,7 +504,7 @@ size_t exc_pending(struct exc *x, size_t shard)
 	struct dlg_stats d;
 	prx_stats(x->s[shard].prx, &p);
 	dlg_stats(x->s[shard].stack.dlg, &d);
-	return p.pending + d.sessions;
+	return p.pending + d.sessions + (shard == 0 ? trunks_leaving(x->trunks) : 0);
 }
 
 size_t exc_live(struct exc *x, size_t shard)

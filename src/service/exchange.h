@@ -86,10 +86,11 @@ struct b2b *exc_b2b(struct exc *x, size_t shard);
  * way go on. */
 void exc_drain(struct exc *x);
 /* Ends what the exchange is an end of, on that shard: calls through the back-to-back user agent
- * that talk, echo tests; is_all: also what is being set up. Then pending tells when it is over. */
+ * that talk, echo tests; is_all: also what is being set up. Registrations at upstreams are taken
+ * out. Then pending tells when it is over. */
 void exc_hangup(struct exc *x, size_t shard, bool is_all);
 /* Calls and requests that somebody still waits for: forwarded requests without a final response,
- * echo tests. Call it on that shard. */
+ * echo tests, registrations being taken out. Call it on that shard. */
 size_t exc_pending(struct exc *x, size_t shard);
 /* All transactions, sessions and forwarded requests in memory, also those that only linger; call it
  * on that shard or when all stand still. */

@@ -244,7 +244,7 @@ static void on_failed(struct line *l, const struct rgc_event *ev)
 	if (was)
 		trunks_publish(l->t);
 	if (!ev->retry_us)
-		register_later(l, REFUSED_US);
+		register_later(l, ev->asked_us > REFUSED_US ? ev->asked_us : REFUSED_US);
 	if (state != TRUNK_UNKNOWN)
 		set_state(l, state);
 }

@@ -107,6 +107,20 @@ enum err trunks_new(struct ev_shards *shards, struct dlg_mgr *m, const struct tr
 	return OK;
 }
 
+void trunks_unregister(struct trunks *t)
+{
+	LIST_EACH (&t->lines, l)
+		line_end(LIST_ENTRY(l, struct line, link), true);
+}
+
+size_t trunks_leaving(const struct trunks *t)
+{
+	size_t n = 0;
+	LIST_EACH (&((struct trunks *)t)->leaving, l)
+		n++;
+	return n;
+}
+
 void trunks_stop(struct trunks *t)
 {
 	if (!t)

@@ -19,8 +19,11 @@ struct trunks_user {                                 /* on shard 0; both may be 
 /* Borrows all; m is the manager of shard 0. */
 enum err trunks_new(struct ev_shards *shards, struct dlg_mgr *m, const struct trunks_user *user,
 		    struct trunks **out);
-void trunks_stop(struct trunks *t); /* forgets the lines; before m is freed */
-void trunks_free(struct trunks *t); /* when nobody asks any more */
+/* On shard 0, the exchange ends: what is registered is taken out. */
+void trunks_unregister(struct trunks *t);
+size_t trunks_leaving(const struct trunks *t); /* of those, how many have no answer yet */
+void trunks_stop(struct trunks *t);            /* forgets the lines; before m is freed */
+void trunks_free(struct trunks *t);            /* when nobody asks any more */
 
 /* A policy comes into force (NULL: none): on shard 0, or before the shards start. Lines that it has
  * as they were go on. `slot`: room for each trunk of it; filled with its number, which is a

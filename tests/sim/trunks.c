@@ -80,6 +80,39 @@ TEST_NO_OOM(trunk_registers)
 	end(t);
 }
 
+/* The exchange ends: its provider need not wait for the registration to expire. */
+TEST_NO_OOM(trunk_is_unregistered_at_the_end)
+{
+	struct scene *t = scene(provider);
+	take_register(t, 1);
+	stage_run(t->s, 1);
+	exc_drain(t->s->exc);
+	exc_hangup(t->s->exc, 0, false);
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+	CHECK(raw_has(m, "Expires: 0\r\n"));
+	CHECK_EQ(exc_pending(t->s->exc, 0), 1);
+	raw_reply(t->x, m, "200 OK", "up", NULL, NULL);
+	stage_run(t->s, 1);
+	CHECK_EQ(exc_pending(t->s->exc, 0), 0);
+	exc_hangup(t->s->exc, 0, true);
+	raw_none(t->x, "REGISTER ", 10);
+	scene_free(t);
+}
+
+/* [RFC3261 20.33] */
+TEST_NO_OOM(trunk_refused_waits_as_long_as_it_is_told)
+{
+	struct scene *t = scene(provider);
+	struct raw_msg *m = raw_get(t->x, "REGISTER ", 1);
+	raw_reply(t->x, m, "403 Forbidden", "up", "Retry-After: 1800 (maintenance)\n", NULL);
+	raw_none(t->x, "REGISTER ", 1790);
+	take_register(t, 20);
+	stage_run(t->s, 1);
+	CHECK_EQ(exc_set_policy(t->s->exc, NULL), OK);
+	raw_reply(t->x, raw_get(t->x, "REGISTER ", 1), "200 OK", "up", NULL, NULL);
+	end(t);
+}
+
 /* [RFC5626 4.1]: the exchange is the same instance to its provider after a restart. */
 TEST_NO_OOM(trunk_registers_as_before)
 {
