@@ -37,103 +37,6 @@
 
 /* --- the row ---------------------------------------------------------------------------------- */
 
-static bool more_peers(struct trk_call *c)
-{
-	unsigned cap = c->peers_cap < 8 ? 8 : TRK_MAX_PEERS;
-	bool is_own = c->peers == c->first_peers;
-	struct trk_peer *p = realloc(is_own ? NULL : (void *)(uintptr_t)c->peers, cap * sizeof *p);
-	if (!p)
-		return false;
-	if (is_own)
-		memcpy(p, c->first_peers, sizeof c->first_peers);
-	c->peers = p;
-	c->peers_cap = (uint8_t)cap;
-	return true;
-}
-
-/* In a file pairs are kept once: a phone registers at the same exchange again and again. */
-static bool keep_pair(struct trk *t, struct trk_call *c, const struct trk_peer *pair, unsigned n)
-{
-	struct str bytes = str_of((const char *)pair, n * sizeof *pair);
-	const struct trk_name *x = trk_name_keep(t, c, bytes, STR_NONE);
-	if (x)
-		c->peers = (const struct trk_peer *)(const void *)x->text;
-	return x;
-}
-
-/* Longer lists are the call's; what is outgrown is not given back, but most calls have three. */
-static bool add_peer_in_file(struct trk *t, struct trk_call *c, const struct trk_peer *peer)
-{
-	unsigned n = c->n_peers, cap = n < 3 ? 3 : n < 8 ? 8 : TRK_MAX_PEERS;
-	if (n < 2) {
-		struct trk_peer pair[2];
-		if (n)
-			pair[0] = c->peers[0];
-		pair[n] = *peer;
-		return keep_pair(t, c, pair, n + 1);
-	}
-	if (n >= c->peers_cap) {
-		struct trk_peer *p = trk_heap(t, cap * sizeof *p, _Alignof(struct trk_peer));
-		if (!p)
-			return false;
-		memcpy(p, c->peers, n * sizeof *p);
-		c->peers = p;
-		c->peers_cap = (uint8_t)cap;
-	}
-	memcpy((struct trk_peer *)(uintptr_t)c->peers + n, peer, sizeof *peer);
-	return true;
-}
-
-static struct trk_peer peer(const struct addr *a, enum trk_transport transport)
-{
-	return (struct trk_peer){*a, (uint8_t)transport, 0};
-}
-
-static bool add_peer(struct trk *t, struct trk_call *c, const struct addr *a,
-		     enum trk_transport transport)
-{
-	struct trk_peer x = peer(a, transport);
-	if (!t->cfg.is_live)
-		return add_peer_in_file(t, c, &x);
-	if (c->n_peers == c->peers_cap && !more_peers(c))
-		return false;
-	memcpy((struct trk_peer *)(uintptr_t)c->peers + c->n_peers, &x, sizeof x);
-	return true;
-}
-
-static uint8_t peer_of(struct trk *t, struct trk_call *c, const struct addr *a,
-		       enum trk_transport transport)
-{
-	for (unsigned i = 0; i < c->n_peers; i++)
-		if (addr_eq(&c->peers[i].addr, a))
-			return (uint8_t)i;
-	if (c->n_peers == TRK_MAX_PEERS) {
-		c->is_cut = true;
-		return TRK_MAX_PEERS - 1;
-	}
-	if (!add_peer(t, c, a, transport)) {
-		c->is_cut = true;
-		return (uint8_t)(c->n_peers ? c->n_peers - 1 : 0);
-	}
-	return c->n_peers++;
-}
-
-static uint8_t tag_of(struct trk_call *c, uint32_t hash)
-{
-	if (!hash)
-		return 0;
-	uint16_t h = (uint16_t)hash;
-	unsigned i = 0;
-	while (i < c->n_tags && c->tags[i] != h)
-		i++;
-	if (i == c->n_tags) {
-		if (i == ARRAY_LEN(c->tags))
-			return (uint8_t)i;
-		c->tags[c->n_tags++] = h;
-	}
-	return (uint8_t)(i + 1);
-}
-
 /* Whether e repeats an earlier row; fills the original and the flag. */
 static void find_original(struct trk_intake *i)
 {
@@ -197,8 +100,8 @@ static bool add_row(struct trk_intake *i)
 	const struct sip_skim *m = i->k;
 	const struct trk_packet *p = i->p;
 	struct trk_call *c = i->c;
-	uint8_t from = peer_of(i->t, c, &p->from, p->transport);
-	uint8_t to = peer_of(i->t, c, &p->to, p->transport);
+	uint8_t from = trk_peer_of(i->t, c, &p->from, p->transport);
+	uint8_t to = trk_peer_of(i->t, c, &p->to, p->transport);
 	uint32_t id = c->n_peers ? trk_row_new(i->t, c) : 0;
 	if (!id)
 		return false;
@@ -215,7 +118,7 @@ static bool add_row(struct trk_intake *i)
 	e->from = from & 63u;
 	e->to = to & 63u;
 	e->flags = flags_of(i);
-	e->tag = tag_of(c, i->to_tag);
+	e->tag = trk_tag_of(c, i->to_tag);
 	e->hash_copy = i->hash;
 	e->prev = c->last_ev;
 	e->is_plain = p->is_plain && p->skim;
@@ -396,7 +299,8 @@ static void first_names(const struct trk_intake *i)
 	struct trk *t = i->t;
 	struct trk_call *c = i->c;
 	const struct trk_packet *p = i->p;
-	struct trk_peer pair[2] = {peer(&p->from, p->transport), peer(&p->to, p->transport)};
+	struct trk_peer pair[2] = {trk_peer(&p->from, p->transport),
+				   trk_peer(&p->to, p->transport)};
 	struct trk_wish from, to, ends;
 	bool has_ends = !t->cfg.is_live && !addr_eq(&p->from, &p->to);
 	if (has_ends)

@@ -195,6 +195,15 @@ struct trk_call *trk_call_part(struct trk *t, struct trk_call *c, const struct s
 void trk_alarm(struct trk *t, struct trk_call *c);
 /* Puts the call into a class, at its end. */
 void trk_age(struct trk *t, struct trk_call *c, enum age_class to);
+/* trk_peer.c: the number of an address in the call, and of a tag by its hash, from 1 (0: none), as
+ * rows have them. One address, or tag, more than there is room for is the last one's. */
+uint8_t trk_peer_of(struct trk *t, struct trk_call *c, const struct addr *a,
+		    enum trk_transport transport);
+uint8_t trk_tag_of(struct trk_call *c, uint32_t hash);
+static inline struct trk_peer trk_peer(const struct addr *a, enum trk_transport transport)
+{
+	return (struct trk_peer){*a, (uint8_t)transport, 0};
+}
 /* trk_msg.c */
 struct trk_intake { /* a message being taken in */
 	struct trk *t;
