@@ -10,26 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define FIRST_BYTES (SLAB_BYTES / 8)
 
-/* Zeroed; n: a multiple of SLAB_BYTES. */
-#ifdef __SANITIZE_ADDRESS__ /* which finds leaks through the heap only */
-static void *map(size_t n, bool is_huge)
+static size_t whole(size_t n, size_t of)
 {
-	(void)is_huge;
-	void *p = aligned_alloc(SLAB_BYTES, n);
-	return p ? memset(p, 0, n) : NULL;
+	return (n + of - 1) / of * of;
 }
 
-static void unmap(void *p, size_t n)
-{
-	(void)n;
-	free(p);
-}
+#ifdef __SANITIZE_ADDRESS__ /* each piece is a block of its own, whose ends are guarded */
+enum { IN_SLABS = false };
 #else
+enum { IN_SLABS = true };
+#endif
+
+/* Zeroed; n: a multiple of SLAB_BYTES. */
 static void *map(size_t n, bool is_huge)
 {
 	char *p = mmap(NULL, n + SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -46,31 +42,20 @@ static void *map(size_t n, bool is_huge)
 	return p;
 }
 
-static void unmap(void *p, size_t n)
-{
-	(void)munmap(p, n);
-}
-#endif
-
-static size_t in_slabs(size_t n)
-{
-	return (n + SLAB_BYTES - 1) / SLAB_BYTES * SLAB_BYTES;
-}
-
-static bool more(struct slabs *s, size_t n)
+static bool more(struct slabs *s, size_t n, size_t align)
 {
 	struct slab *v = grow(s->v, &s->cap, s->n, sizeof *v);
 	if (!v)
 		return false;
 	s->v = v;
 	bool is_short = !s->n && n <= FIRST_BYTES;
-	n = in_slabs(n);
-	char *p = map(n, !is_short);
+	size_t size = whole(n, IN_SLABS ? SLAB_BYTES : align);
+	char *p = IN_SLABS ? map(size, !is_short) : aligned_alloc(align, size);
 	if (!p)
 		return false;
-	s->v[s->n++] = (struct slab){p, n};
+	s->v[s->n++] = (struct slab){p, size};
 	s->at = p;
-	s->end = p + (is_short ? FIRST_BYTES : n);
+	s->end = p + (!IN_SLABS ? n : is_short ? FIRST_BYTES : size);
 	return true;
 }
 
@@ -78,7 +63,7 @@ void *slabs_get(struct slabs *s, size_t n, size_t align)
 {
 	size_t skip = -(uintptr_t)s->at & (align - 1), left = (size_t)(s->end - s->at);
 	if (left < skip || left - skip < n) {
-		if (!more(s, n))
+		if (!more(s, n, align))
 			return NULL;
 		skip = 0;
 	}
@@ -90,20 +75,24 @@ void *slabs_get(struct slabs *s, size_t n, size_t align)
 void slabs_fini(struct slabs *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		unmap(s->v[i].p, s->v[i].n);
+		if (IN_SLABS)
+			(void)munmap(s->v[i].p, s->v[i].n);
+		else
+			free(s->v[i].p);
 	free(s->v);
 	*s = (struct slabs){0};
 }
 
 void *slab_table(size_t n, size_t size)
 {
-	return n * size < SLAB_BYTES ? calloc(n, size) : map(in_slabs(n * size), true);
+	bool is_small = !IN_SLABS || n * size < SLAB_BYTES;
+	return is_small ? calloc(n, size) : map(whole(n * size, SLAB_BYTES), true);
 }
 
 void slab_table_free(void *p, size_t n, size_t size)
 {
-	if (n * size < SLAB_BYTES)
+	if (!IN_SLABS || n * size < SLAB_BYTES)
 		free(p);
 	else
-		unmap(p, in_slabs(n * size));
+		(void)munmap(p, whole(n * size, SLAB_BYTES));
 }
