@@ -222,7 +222,7 @@ SCENARIOS = {
 :end
 """,
         "callee2": "callee"}),
-    # Both hang up at once.
+    # Both hang up at once. Where the caller was late, its BYE meets one of the exchange, and none comes to the callee.
     "bye": (5, {"proxy": ("call-answered", "caller callee"), "b2bua": ("call-answered", "caller callee")}, {
         "caller": """> INVITE inv
 <? 100 inv
@@ -253,7 +253,7 @@ SCENARIOS = {
 < 200 bye
 =end
 :first
-< BYE
+!BYE 2000 =end
 > 200
 :end
 """}),
